@@ -1,0 +1,212 @@
+"""The command line: one subcommand a stage, its flags read off the stage's settings class.
+
+Only the chosen command's module is imported and only its parser built, so that ``lima --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from lima import __version__
+from lima.errors import LimaError
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a subcommand lives: ``settings`` and ``run`` are ``module:name``, imported when it is chosen."""
+
+    settings: str
+    run: str
+    summary: str
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "lima.experiments.demo_settings:DemoSettings",
+        "lima.experiments.demo:demo",
+        "the whole path in the built-in world, in minutes",
+    ),
+    "curate": Command(
+        "lima.curate.settings:CurateSettings",
+        "lima.curate.pipeline:curate",
+        "raw dumps -> about a thousand examples",
+    ),
+    "import": Command(
+        "lima.formats.settings:ImportSettings",
+        "lima.formats.convert:import_file",
+        "another tool's file -> our records",
+    ),
+    "export": Command(
+        "lima.formats.settings:ExportSettings",
+        "lima.formats.convert:export_file",
+        "our records -> another tool's file",
+    ),
+    "inspect": Command(
+        "lima.curate.settings:InspectSettings",
+        "lima.curate.inspect:inspect_file",
+        "what is in a data file",
+    ),
+    "train": Command(
+        "lima.train.settings:TrainSettings",
+        "lima.train.run:train",
+        "base model + examples -> tuned checkpoints",
+    ),
+    "generate": Command(
+        "lima.generate.settings:GenerateSettings",
+        "lima.generate.run:generate",
+        "model + prompts -> answers",
+    ),
+    "compare": Command(
+        "lima.evaluate.settings:CompareSettings",
+        "lima.evaluate.comparisons:compare",
+        "answers of several systems -> a blind study",
+    ),
+    "judge": Command(
+        "lima.evaluate.settings:JudgeSettings",
+        "lima.evaluate.judge:judge",
+        "a judge model rates the study",
+    ),
+    "report": Command(
+        "lima.report.settings:ReportSettings",
+        "lima.report.report:report",
+        "study -> report.html and report.json",
+    ),
+}
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit: 0 done, 2 a user's mistake in one line, 130 stopped by Ctrl-C."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        code = run(sys.argv[1:] if arguments is None else list(arguments))
+    except LimaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("\nStopped. The same command again continues where this one ended.", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:  # a reader such as `head` went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; errors are raised, not printed."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"lima {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"Did you mean 'lima {near[0]}'?" if near else "'lima --help' lists them."
+        raise LimaError(f"no command {name!r}. {hint}")
+    command = COMMANDS[name]
+    settings = parse(name, _load(command.settings, name), arguments[1:])
+    if getattr(settings, "dry_run", False):
+        print(f"# lima {name}: resolved settings\n{settings.to_yaml()}", end="")
+    function: Callable[[Any], Any] = _load(command.run, name)
+    function(settings)
+    return 0
+
+
+def overview() -> str:
+    """The text of ``lima --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "lima: turn a base language model into an assistant with about 1,000 well-chosen examples.",
+            "",
+            "usage: lima COMMAND ...",
+            "",
+            *lines,
+            "",
+            "lima COMMAND --help   explains a command, with an example.",
+            "lima demo             shows everything at work on this machine.",
+        ]
+    )
+
+
+def parse(name: str, kind: Any, arguments: list[str]) -> Any:
+    """Settings of one command: default < ``--preset`` < ``--recipe`` < flags."""
+    import tyro
+
+    from lima.settings import preset_values, read_recipe, settings_problem
+
+    base: dict[str, Any] = {}
+    if preset := _option(arguments, "--preset"):
+        base |= preset_values(kind, preset)
+    if "recipe" in kind.model_fields and (recipe := _option(arguments, "--recipe")):
+        from pathlib import Path
+
+        base |= read_recipe(Path(recipe))
+    unknown = [key for key in base if key not in kind.model_fields]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], kind.model_fields, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise LimaError(f"{_option(arguments, '--recipe')}: no setting {unknown[0]!r}.{hint}")
+    from pydantic import ValidationError
+
+    try:
+        return tyro.cli(
+            kind,
+            args=arguments,
+            prog=f"lima {name}",
+            default=_partial(kind, base) if base else tyro.MISSING,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    except ValidationError as error:
+        raise LimaError(settings_problem(error, kind)) from None
+
+
+def _partial(kind: Any, values: dict[str, Any]) -> Any:
+    """An instance for tyro's ``default``: fields without a value are marked as missing."""
+    import tyro
+
+    filled = {
+        field: values.get(
+            field, tyro.MISSING if info.is_required() else info.get_default(call_default_factory=True)
+        )
+        for field, info in kind.model_fields.items()
+    }
+    return kind.model_construct(**filled)
+
+
+def _option(arguments: Sequence[str], flag: str) -> str | None:
+    for position, argument in enumerate(arguments):
+        if argument == flag and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith(f"{flag}="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _load(place: str, command: str) -> Any:
+    module, _, name = place.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("torch", "transformers", "tokenizers", "safetensors"):
+            raise LimaError(
+                f"'lima {command}' needs the package {missing!r}. Install it: pip install 'lima-align[train]'"
+            ) from None
+        raise
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt

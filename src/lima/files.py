@@ -1,0 +1,223 @@
+"""JSON Lines and other files: read with the place of every error, written so that a kill leaves no half file.
+
+Whole files are replaced atomically. Files that grow while a stage works are append-only logs, whose
+last, half-written line after a kill is cut off at the next opening.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar
+
+import orjson
+from pydantic import ValidationError
+
+from lima.errors import InputError, LimaError
+from lima.records import Record
+
+R = TypeVar("R", bound=Record)
+
+
+def read_jsonl(path: Path, record: type[R]) -> Iterator[R]:
+    """Yield the records of a JSON Lines file; blank lines are skipped.
+
+    Raises:
+        LimaError: the file is missing, a folder or empty.
+        InputError: a line is not JSON or not such a record; the text is ``path:line: what is wrong``.
+    """
+    found = False
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            found = True
+            yield parse_record(line, record, path, number)
+    if not found:
+        raise LimaError(f"{path}: the file is empty. Expected one JSON {record.__name__} a line.")
+
+
+def parse_record(line: bytes, record: type[R], path: Path, number: int) -> R:
+    """Decode one line, or raise an `InputError` that names the first field at fault."""
+    try:
+        return record.model_validate(parse_json_object(line, path, number))
+    except ValidationError as error:
+        raise InputError(path, number, _first_problem(error, record)) from None
+
+
+def parse_json_object(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """Decode one line that must hold a JSON object."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise InputError(path, number, f"not JSON ({error}). Each line must be one JSON object.") from None
+    if not isinstance(value, dict):
+        raise InputError(path, number, f"a JSON {type(value).__name__}, expected an object.")
+    return value
+
+
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(line number, object)`` of a JSON Lines file of any shape (importers)."""
+    for number, line in enumerate(_lines(path), start=1):
+        if line.strip():
+            yield number, parse_json_object(line, path, number)
+
+
+def write_jsonl(path: Path, records: Iterable[Record]) -> int:
+    """Replace ``path`` by the records, atomically; return their number."""
+    count = 0
+    with replacing(path) as stream:
+        for record in records:
+            stream.write(encode(record))
+            count += 1
+    return count
+
+
+def encode(record: Record) -> bytes:
+    """One JSON line in UTF-8, with its newline. Equal records give equal bytes."""
+    return orjson.dumps(record.model_dump(mode="json"), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text``, atomically."""
+    with replacing(path) as stream:
+        stream.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace ``path`` by indented JSON, atomically. Keys keep their order."""
+    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    with replacing(path) as stream:
+        stream.write(orjson.dumps(value, option=option))
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file, or a `LimaError` that names it."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise LimaError(f"{path}: no such file.") from None
+    except orjson.JSONDecodeError as error:
+        raise LimaError(f"{path}: not JSON ({error}).") from None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``path`` that takes its place when the block ends well.
+
+    When the block fails (a full disk, Ctrl-C) the temporary file is removed and ``path`` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_full(error, path) if isinstance(error, OSError) else error from None
+
+
+def disk_full(error: OSError, path: Path) -> Exception:
+    """Turn "no space left" into an error that says what to do; any other error comes back as it is."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        reason = os.strerror(error.errno).lower()
+        return LimaError(f"{path}: {reason}. Free some space and run the same command again; it continues.")
+    return error
+
+
+class JsonlLog:
+    """An append-only JSON Lines file that survives a kill at any byte.
+
+    Opening it cuts off a last line without newline (a write that a kill interrupted) and offers the
+    rows that are already there in `existing`, so that a stage repeats no finished step.
+    """
+
+    def __init__(self, path: Path, record: type[R]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._stream = path.open("a+b")
+        self._cut_partial_line()
+        self.existing: list[R] = [  # type: ignore[valid-type]
+            parse_record(line, record, path, number)
+            for number, line in enumerate(path.read_bytes().splitlines(), start=1)
+        ]
+
+    def append(self, record: Record) -> None:
+        """Write one line and hand it to the operating system, so that a kill of this process keeps it."""
+        start = self._stream.tell()
+        try:
+            self._stream.write(encode(record))
+            self._stream.flush()
+        except OSError as error:
+            os.ftruncate(self._stream.fileno(), start)
+            raise disk_full(error, self.path) from None
+
+    def _cut_partial_line(self) -> None:
+        self._stream.seek(0)
+        content = self._stream.read()
+        os.ftruncate(self._stream.fileno(), content.rfind(b"\n") + 1)
+        self._stream.seek(0, os.SEEK_END)
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        if not self._stream.closed:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file; of a folder: over names and digests of its files, hidden ones left out."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")):
+            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def text_hash(*parts: str, length: int = 16) -> str:
+    """Hex hash of strings, unambiguous in their boundaries. Seeds, ids and cache keys come from it.
+
+    >>> text_hash("ab", "c") == text_hash("a", "bc")
+    False
+    """
+    digest = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode())
+    return digest.hexdigest()[:length]
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as stream:
+            yield from stream
+    except FileNotFoundError:
+        raise LimaError(f"{path}: no such file.") from None
+    except IsADirectoryError:
+        raise LimaError(f"{path}: a folder, expected a JSON Lines file.") from None
+
+
+def _first_problem(error: ValidationError, record: type[Record]) -> str:
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        known = ", ".join(record.model_fields)
+        return f"no field '{place}' ({record.__name__} has: {known})."
+    if problem["type"] == "extra_forbidden":
+        return f"unknown field '{place}' in a {record.__name__}."
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}." if place else f"{message}."

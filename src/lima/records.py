@@ -1,0 +1,233 @@
+"""The records that cross every boundary between stages, one JSON object a line.
+
+Stages never import each other: they meet in files of these small frozen records (docs/formats.md).
+Ids are stable and readable, such as ``stackexchange/cooking/1234``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_serializer, model_validator
+
+Role = Literal["system", "user", "assistant"]
+Side = Literal["a", "b"]
+Label = Literal["a", "b", "tie"]
+Shown = Literal["ab", "ba"]
+FinishReason = Literal["eot", "length", "stop", "filter", "error"]
+Status = Literal["ok", "refused", "truncated", "unparsable", "error"]
+Scale = Literal["quality", "helpfulness", "safety"]
+Decision = Literal["accept", "reject", "edit"]
+
+
+class Record(BaseModel):
+    """One line of a JSON Lines file: frozen, and unknown fields are an error, not silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """One utterance of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Meta(Record):
+    """Where an example comes from and what is known of it; further keys are kept as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    tags: tuple[str, ...] = ()
+    """Groups for the report: ``sensitive``, ``malicious``, ``ood``, ``format``, ``adversarial`` ..."""
+    url: str | None = None
+    authors: tuple[str, ...] = ()
+    licence: str | None = None
+    score: int | float | None = None
+    category: str | None = None
+    transforms: tuple[str, ...] = ()
+    """What was changed on the way from the source, in order; attribution asks for it."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, handler: Any) -> dict[str, JsonValue]:
+        return {key: value for key, value in handler(self).items() if value is not None and value != ()}
+
+
+class Example(Record):
+    """A conversation with its provenance. One that ends in a user turn is a prompt."""
+
+    id: str = Field(min_length=1)
+    source: str
+    messages: tuple[Message, ...] = Field(min_length=1)
+    meta: Meta = Meta()
+
+    @model_validator(mode="after")
+    def _turns_alternate(self) -> Self:
+        turns = self.turns
+        if not turns:
+            raise ValueError("no user turn: messages hold only a system message")
+        for position, turn in enumerate(turns):
+            expected = "user" if position % 2 == 0 else "assistant"
+            if turn.role != expected:
+                raise ValueError(f"turn {position + 1} is {turn.role!r}, expected {expected!r}")
+        return self
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The messages without a leading system message."""
+        return self.messages[1:] if self.messages[0].role == "system" else self.messages
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the conversation ends in a user turn, so that a model can answer it."""
+        return self.messages[-1].role == "user"
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """All messages up to and including the last user turn."""
+        last = max(i for i, message in enumerate(self.messages) if message.role == "user")
+        return self.messages[: last + 1]
+
+
+class Reject(Record):
+    """A candidate that was decoded and dropped, with the rule that dropped it (``rejected.jsonl``)."""
+
+    id: str
+    rule: str
+    reason: str
+
+
+class Review(Record):
+    """One candidate picked by hand: in a text editor, in the terminal or in the web app (``review.jsonl``)."""
+
+    candidate: Example
+    decision: Decision | None = None
+    edited: Example | None = None
+    reviewer: str | None = None
+    reason: str | None = None
+    at: str | None = None
+
+
+class Completion(Record):
+    """One sampled answer of one system to one prompt."""
+
+    id: str
+    prompt_id: str
+    system: str
+    sample: int = Field(ge=0)
+    content: str
+    finish_reason: FinishReason
+    status: Status = "ok"
+    tokens: int = Field(ge=0)
+    """Generated tokens, the EOT included."""
+    seed: int
+
+
+class Comparison(Record):
+    """Two answers to one conversation, without names. ``a`` and ``b`` are fixed at random, once."""
+
+    id: str
+    messages: tuple[Message, ...]
+    a: str
+    b: str
+    tags: tuple[str, ...] = ()
+
+
+class Item(Record):
+    """One answer to be graded alone, without its system's name."""
+
+    id: str
+    messages: tuple[Message, ...]
+    content: str
+    tags: tuple[str, ...] = ()
+
+
+class Origin(Record):
+    """Which completion stands behind a blind text."""
+
+    system: str
+    completion_id: str
+    sample: int = 0
+
+
+class Key(Record):
+    """One line of ``key.jsonl``, which the report alone opens. ``a`` and ``b``, or ``content``, are set."""
+
+    id: str
+    prompt_id: str
+    a: Origin | None = None
+    b: Origin | None = None
+    content: Origin | None = None
+
+
+class Preference(Record):
+    """One verdict of one rater on one comparison.
+
+    ``label`` is in the frame of ``comparisons.jsonl``, never of the screen; it is null exactly when
+    ``status`` is not ``ok``: a missing verdict is missing, never a tie.
+    """
+
+    id: str
+    comparison_id: str
+    rater: str
+    """``crowd:03``, ``author:01``, ``judge:<model>@<hash>`` or ``oracle:<name>``."""
+    shown: Shown
+    label: Label | None
+    repeat: int = 0
+    status: Status = "ok"
+    raw: str | None = None
+    supersedes: str | None = None
+    seconds: float | None = None
+    at: str | None = None
+
+    @model_validator(mode="after")
+    def _no_answer_is_no_score(self) -> Self:
+        if (self.label is None) == (self.status == "ok"):
+            raise ValueError(f"label {self.label!r} does not go with status {self.status!r}")
+        return self
+
+
+class Grade(Record):
+    """One absolute rating of one item (``turn`` counts assistant turns of a dialogue from 0)."""
+
+    id: str
+    item_id: str
+    turn: int = 0
+    rater: str
+    scale: Scale
+    value: str | int | None
+    """``fail|pass|excellent`` on quality, 1-6 on helpfulness, ``safe|unsafe`` on safety."""
+    repeat: int = 0
+    status: Status = "ok"
+    raw: str | None = None
+    supersedes: str | None = None
+    seconds: float | None = None
+    at: str | None = None
+
+    @model_validator(mode="after")
+    def _value_is_on_the_scale(self) -> Self:
+        if (self.value is None) == (self.status == "ok"):
+            raise ValueError(f"value {self.value!r} does not go with status {self.status!r}")
+        if self.value is not None and self.value not in SCALE_VALUES[self.scale]:
+            allowed = ", ".join(map(str, SCALE_VALUES[self.scale]))
+            raise ValueError(f"value {self.value!r} is not on the scale {self.scale!r} ({allowed})")
+        return self
+
+
+class Rater(Record):
+    """Who stands behind the rater ids of a study (``raters.jsonl``).
+
+    ``settings`` holds what identifies a judge model: prompt hash, sampling parameters, parser, order policy.
+    """
+
+    id: str
+    kind: Literal["crowd", "author", "judge", "oracle"]
+    description: str = ""
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+SCALE_VALUES: dict[Scale, tuple[str | int, ...]] = {
+    "quality": ("fail", "pass", "excellent"),
+    "helpfulness": (1, 2, 3, 4, 5, 6),
+    "safety": ("safe", "unsafe"),
+}

@@ -1,0 +1,172 @@
+"""A run explains itself and resumes: settings, hashes of inputs, seed, versions and git commit in one file.
+
+`open_run` makes that record, or finds it and checks that the same work goes on: other settings or other
+inputs are refused with the difference. While a run is open no second process can open it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lima.errors import LimaError, SettingsConflict
+from lima.files import read_json, sha256, write_json
+from lima.settings import Settings
+
+RECORDED_PACKAGES = ("lima-align", "torch", "transformers", "tokenizers", "numpy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run: ``path`` of its record, and whether a former process had begun it."""
+
+    path: Path
+    resumed: bool
+    finished: bool
+
+    def finish(self, **facts: Any) -> None:
+        """Mark the run as complete, with figures worth keeping (counts, rates)."""
+        record = read_json(self.path)
+        record.update(finished=True, facts=facts)
+        write_json(self.path, record)
+
+
+@contextmanager
+def open_run(path: Path, command: str, settings: Settings) -> Iterator[Run]:
+    """Begin or resume the run whose record is the JSON file ``path``.
+
+    Args:
+        path: ``<folder>/run.json`` of a run folder, or ``<output>.run.json`` beside an output file.
+        command: the name of the stage.
+        settings: its settings; `Settings.input_fields` are compared by content.
+
+    Raises:
+        SettingsConflict: the record was made with other settings or inputs; the text shows which.
+        LimaError: another process has the run open, or an input is missing.
+    """
+    fresh = _describe(command, settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _exclusive(path):
+        before = read_json(path) if path.exists() else None
+        if before is None:
+            write_json(path, fresh)
+        else:
+            _refuse_difference(path, before, fresh, settings.free_fields)
+        yield Run(path, resumed=before is not None, finished=bool(before and before.get("finished")))
+
+
+def now() -> str:
+    """The current time in UTC, ISO 8601 with seconds: the only form of a time in our files."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on; absent ones are left out."""
+    found = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that this code lies in, with ``+`` when it has changes; None outside git."""
+    here = Path(__file__).parent
+    try:
+        commit = _git(here, "rev-parse", "HEAD")
+        return commit + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def _describe(command: str, settings: Settings) -> dict[str, Any]:
+    values = settings.model_dump(mode="json")
+    inputs: dict[str, dict[str, str]] = {}
+    for field in sorted(settings.input_fields):
+        for place in _paths(getattr(settings, field)):
+            inputs[f"{field}:{len(inputs)}"] = _input(place)
+    return {
+        "command": command,
+        "settings": {k: v for k, v in values.items() if k not in settings.input_fields},
+        "inputs": inputs,
+        "seed": values.get("seed"),
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "at": now(),
+    }
+
+
+def _paths(value: Any) -> list[Path | str]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _input(place: Path | str) -> dict[str, str]:
+    path = Path(place)
+    if path.exists():
+        return {"path": str(place), "sha256": sha256(path)}
+    if isinstance(place, Path):
+        raise LimaError(f"{place}: no such file or folder.")
+    return {"path": place, "sha256": ""}  # a hub id or a URL: known by its name alone
+
+
+def _refuse_difference(
+    path: Path, before: Mapping[str, Any], after: Mapping[str, Any], free: frozenset[str]
+) -> None:
+    if before.get("command") != after["command"]:
+        raise SettingsConflict(
+            f"{path.parent}: made by 'lima {before.get('command')}', not 'lima {after['command']}'. "
+            "Choose another --out."
+        )
+    old, new = before["settings"], after["settings"]
+    changes = [
+        f"{name}: {old.get(name)!r} there, {new.get(name)!r} here"
+        for name in sorted({*old, *new} - free)
+        if old.get(name) != new.get(name)
+    ]
+    changes += _input_changes(before["inputs"], after["inputs"])
+    if changes:
+        raise SettingsConflict(
+            f"{path}: this run was begun with other settings ({'; '.join(changes)}). "
+            "Repeat them to resume, or choose another --out."
+        )
+
+
+def _input_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    changes = []
+    for name in sorted({*old, *new}):
+        a, b = old.get(name), new.get(name)
+        same = a and b and a["sha256"] == b["sha256"] and (a["sha256"] or a["path"] == b["path"])
+        if not same:
+            shown = [x["path"] if x else "nothing" for x in (a, b)]
+            changes.append(f"input {name.split(':')[0]}: {shown[0]} there, {shown[1]} here (content differs)")
+    return changes
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    lock = path.with_name(f".{path.name}.lock")
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LimaError(
+                f"{path.parent}: another lima process is working here. Wait for it or end it."
+            ) from None
+        yield

@@ -1,0 +1,83 @@
+"""Settings: a typed field with a docstring, from which the flag, its help, the recipe key and the docs come.
+
+Values are taken, in rising order of weight, from the field's default, a preset, a YAML recipe and the
+command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lima.errors import LimaError
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of every stage's settings. Class docstring = the command's help, field docstring = the flag's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    input_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that name input files: a resumed run compares their content, not their path."""
+    free_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that may differ when a run is resumed, because they do not change its result."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Named sets of values for ``--preset``."""
+
+    def to_yaml(self) -> str:
+        """The resolved settings as a recipe that gives the same settings again."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML recipe.
+
+    Raises:
+        LimaError: missing file, broken YAML (with its line) or a value that is not a mapping.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LimaError(f"{path}: no such recipe.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = getattr(error, "problem_mark", None)
+        line = f":{place.line + 1}" if place else ""
+        raise LimaError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)}).") from None
+    if not isinstance(value, dict):
+        raise LimaError(f"{path}: expected 'name: value' lines, found {type(value).__name__}.")
+    return {str(key).replace("-", "_"): item for key, item in value.items()}
+
+
+def preset_values(kind: type[Settings], name: str) -> dict[str, Any]:
+    """The values of one preset, or an error that lists the presets there are."""
+    if name not in kind.presets:
+        raise LimaError(f"no preset {name!r}. There are: {', '.join(kind.presets) or 'none'}.")
+    return dict(kind.presets[name])
+
+
+def validate(kind: type[S], values: Mapping[str, Any], origin: str) -> S:
+    """Settings from plain values; an error names ``origin`` and the field at fault."""
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        raise LimaError(f"{origin}: {settings_problem(error, kind)}") from None
+
+
+def settings_problem(error: ValidationError, kind: type[BaseModel]) -> str:
+    """The first problem of a validation error in one line, with a near name for an unknown field."""
+    import difflib
+
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(problem["loc"][-1]), list(kind.model_fields), n=1)
+        return f"no setting {place!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+    if problem["type"] == "missing":
+        return f"the setting {place!r} is missing."
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r})."
