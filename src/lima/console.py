@@ -107,7 +107,9 @@ class _BarTracker:
         self._bar, self._task = bar, task
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        self._bar.update(self._task, advance=amount, **({"note": note} if note else {}))
+        self._bar.advance(self._task, amount)
+        if note:
+            self._bar.update(self._task, note=note)
 
 
 class _PlainTracker:

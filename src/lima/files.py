@@ -143,7 +143,7 @@ class JsonlLog:
         self.path = path
         self._stream = path.open("a+b")
         self._cut_partial_line()
-        self.existing: list[R] = [  # type: ignore[valid-type]
+        self.existing: list[R] = [
             parse_record(line, record, path, number)
             for number, line in enumerate(path.read_bytes().splitlines(), start=1)
         ]

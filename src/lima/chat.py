@@ -1,0 +1,173 @@
+"""Messages <-> token ids and labels, in the paper's chat format (LIMA, section 3).
+
+After BOS (where the tokenizer has one) every utterance, the user's and the assistant's, ends in a special
+end-of-turn token (EOT). There are no role tags and no system prompt; a system message that a user's data
+does hold is put before the first user turn. The same rendering is saved as the tokenizer's
+``chat_template``, so that any tool builds the ids that training saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lima.errors import LimaError
+from lima.records import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+EOT = "<|eot|>"
+IGNORE = -100
+"""The label of a token that carries no loss (the convention of ``torch.nn.functional.cross_entropy``)."""
+
+LossOn = Literal["assistant", "all"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One tokenised sequence; ``labels[t]`` is ``ids[t]`` where token t is supervised, else `IGNORE`.
+
+    Labels are not shifted: the loss compares the prediction at t - 1 with ``labels[t]``.
+    """
+
+    ids: list[int]
+    labels: list[int]
+    trimmed: bool = False
+
+    @property
+    def supervised(self) -> int:
+        """Number of tokens that the loss sees (the first token has no prediction)."""
+        return sum(label != IGNORE for label in self.labels[1:])
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+    """Token ids of a conversation, every utterance closed by EOT: what a model continues, or is trained on.
+
+    Raises:
+        LimaError: the tokenizer has no EOT (an untuned base; see `encode_plain`).
+    """
+    eot = eot_id(tokenizer)
+    if eot is None:
+        raise LimaError("this tokenizer has no EOT token; tune the model with 'lima train' first.")
+    utterances = _utterances(messages)
+    conversation = [{"role": role, "content": text} for role, text in utterances]
+    ids: list[int] = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False)
+    if _only_our_special_tokens(tokenizer, ids, eot, len(utterances)):
+        return ids
+    # The text itself spells a special token ("<s>" of HTML, say): it must stay text.
+    ids = bos_ids(tokenizer)
+    for _, text in utterances:
+        ids += [*tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True), eot]
+    return ids
+
+
+def encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """BOS and the text: how a base model without chat format is prompted."""
+    return [*bos_ids(tokenizer), *tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)]
+
+
+def encode_example(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    max_length: int = 2048,
+    keep_eot: bool = False,
+    loss_on: LossOn = "assistant",
+) -> Tokens:
+    """Token ids and labels of one training conversation (PROTOCOL: loss, trimming).
+
+    Args:
+        tokenizer: one with an EOT (`lima.model.add_eot`).
+        messages: the conversation.
+        max_length: longer sequences lose their end.
+        keep_eot: end a trimmed sequence with EOT in place of its last token, so that its answer still ends.
+        loss_on: supervise assistant utterances with their EOT, or every token.
+    """
+    ids = encode_prompt(tokenizer, messages)
+    labels = list(ids) if loss_on == "all" else _assistant_labels(tokenizer, ids, messages)
+    trimmed = len(ids) > max_length
+    if trimmed:
+        ids, labels = ids[:max_length], labels[:max_length]
+        if keep_eot:
+            eot = _known_eot(tokenizer)
+            ids[-1] = eot
+            labels[-1] = eot if labels[-1] != IGNORE else IGNORE
+    return Tokens(ids, labels, trimmed)
+
+
+def decode_answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of generated ids, without special tokens and outer white space."""
+    text: str = tokenizer.decode(list(ids), skip_special_tokens=True)
+    return text.strip()
+
+
+def chat_template(eot_token: str) -> str:
+    """The Jinja template that renders our format; saved with every checkpoint."""
+    quoted = "'" + eot_token.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return (
+        "{{ bos_token if bos_token else '' }}"
+        "{% set ns = namespace(system='') %}"
+        "{% for message in messages %}"
+        "{% if message['role'] == 'system' %}{% set ns.system = message['content'] + '\\n\\n' %}"
+        "{% else %}{{ ns.system + message['content'] }}{% set ns.system = '' %}{{ "
+        + quoted
+        + " }}{% endif %}"
+        "{% endfor %}"
+    )
+
+
+def eot_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The id of the tokenizer's end-of-turn token, or None for a base without one."""
+    token = getattr(tokenizer, "eot_token", None)
+    if token is None:
+        return None
+    found = tokenizer.convert_tokens_to_ids(str(token))
+    return found if isinstance(found, int) else None
+
+
+def bos_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """``[bos]``, or nothing where the tokenizer has no BOS."""
+    return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+
+
+def _assistant_labels(
+    tokenizer: PreTrainedTokenizerBase, ids: list[int], messages: Sequence[Message]
+) -> list[int]:
+    eot = _known_eot(tokenizer)
+    roles = iter(role for role, _ in _utterances(messages))
+    labels, role = [], next(roles)
+    for token in ids:
+        labels.append(token if role == "assistant" else IGNORE)
+        if token == eot:
+            role = next(roles, "user")
+    return labels
+
+
+def _utterances(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """``(role, text)`` a turn, a system message merged into the turn after it."""
+    system = ""
+    turns: list[tuple[str, str]] = []
+    for message in messages:
+        if message.role == "system":
+            system = message.content + "\n\n"
+        else:
+            turns.append((message.role, system + message.content))
+            system = ""
+    return turns
+
+
+def _only_our_special_tokens(
+    tokenizer: PreTrainedTokenizerBase, ids: list[int], eot: int, utterances: int
+) -> bool:
+    special = set(tokenizer.all_special_ids)
+    unknown = tokenizer.unk_token_id
+    ours = utterances + len(bos_ids(tokenizer))
+    return ids.count(eot) == utterances and sum(i in special and i != unknown for i in ids) == ours
+
+
+def _known_eot(tokenizer: PreTrainedTokenizerBase) -> int:
+    eot = eot_id(tokenizer)
+    assert eot is not None, "encode_prompt checks this"
+    return eot

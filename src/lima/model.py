@@ -1,0 +1,137 @@
+"""Load and save causal language models of the Hugging Face kind, and give them the EOT token (LIMA, section 3).
+
+A folder that `save` wrote is an ordinary Hugging Face checkpoint: plain transformers, vLLM or llama.cpp
+load it without this package.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from lima import chat
+from lima.errors import LimaError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DType = Literal["float32", "bfloat16", "float16"]
+
+transformers.utils.logging.disable_progress_bar()
+
+
+def load(
+    place: str | Path, dtype: DType = "float32", device: str | torch.device | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal language model and its tokenizer from a folder or a hub id.
+
+    Args:
+        place: a checkpoint folder, or a hub id such as ``organisation/name``.
+        dtype: the type of the weights in memory.
+        device: where to put the model; None takes CUDA where there is one, else the CPU.
+
+    Raises:
+        LimaError: no such folder, no causal language model in it, or the hub is out of reach.
+    """
+    _check_place(place)
+    try:
+        config = AutoConfig.from_pretrained(place)
+        _check_causal(place, config)
+        model = AutoModelForCausalLM.from_pretrained(place, config=config, dtype=getattr(torch, dtype))
+        tokenizer = load_tokenizer(place)
+    except (OSError, ValueError, KeyError) as error:
+        raise LimaError(f"{place}: cannot be loaded as a model ({_first_line(error)}).") from None
+    return model.to(device or default_device()).eval(), tokenizer
+
+
+def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint folder or hub id."""
+    return AutoTokenizer.from_pretrained(place)
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a Hugging Face folder, atomically: it appears under its name only when it is complete."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    model.save_pretrained(temporary)
+    tokenizer.save_pretrained(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def add_eot(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: str = chat.EOT) -> bool:
+    """Give model and tokenizer the end-of-turn token and our chat template; return whether it is new.
+
+    The new embedding row, and the output row where they are not tied, start as the mean of the rows in
+    use. A tokenizer that has the token already keeps its row, so that tuning can go on from a checkpoint.
+    Generation by any tool then stops at the token (``generation_config.eos_token_id``).
+    """
+    known = tokenizer.convert_tokens_to_ids(token)
+    is_new = token not in tokenizer.get_vocab()
+    in_use = len(tokenizer)
+    if is_new:
+        tokenizer.add_tokens([token], special_tokens=True)
+        known = tokenizer.convert_tokens_to_ids(token)
+        if known >= model.get_input_embeddings().weight.shape[0]:
+            model.resize_token_embeddings(known + 1, mean_resizing=False)
+        _mean_row(model, known, in_use)
+    tokenizer.init_kwargs["eot_token"] = token
+    tokenizer.eot_token = token
+    tokenizer.chat_template = chat.chat_template(token)
+    pretrained_eos = model.generation_config.eos_token_id
+    others = pretrained_eos if isinstance(pretrained_eos, list) else [pretrained_eos]
+    model.generation_config.eos_token_id = [known, *(i for i in others if i not in (None, known))]
+    return is_new
+
+
+def default_device() -> torch.device:
+    """CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def context_length(model: PreTrainedModel) -> int | None:
+    """The number of positions the model was made for, or None where its config does not say."""
+    return getattr(model.config, "max_position_embeddings", None)
+
+
+@torch.no_grad()
+def _mean_row(model: PreTrainedModel, row: int, in_use: int) -> None:
+    embedding = model.get_input_embeddings().weight
+    embedding[row] = embedding[:in_use].float().mean(0).to(embedding.dtype)
+    head: Any = model.get_output_embeddings()
+    if head is not None and head.weight is not embedding:
+        head.weight[row] = head.weight[:in_use].float().mean(0).to(head.weight.dtype)
+        if getattr(head, "bias", None) is not None:
+            head.bias[row] = head.bias[:in_use].mean()
+
+
+def _check_place(place: str | Path) -> None:
+    path = Path(place)
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise LimaError(f"{place}: no config.json. Expected a Hugging Face model folder.")
+    elif (
+        isinstance(place, Path)
+        or path.is_absolute()
+        or str(place).startswith(".")
+        or str(place).count("/") > 1
+    ):
+        raise LimaError(f"{place}: no such model folder.")
+
+
+def _check_causal(place: str | Path, config: Any) -> None:
+    names = config.architectures or []
+    if names and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
+        raise LimaError(
+            f"{place}: {', '.join(names)} has no causal language-model head; choose a decoder model."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
