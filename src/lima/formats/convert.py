@@ -1,0 +1,204 @@
+"""``lima import`` and ``lima export``: every row is converted, or named with the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+from pydantic import ValidationError
+
+from lima import console
+from lima.errors import InputError, LimaError
+from lima.files import encode, read_jsonl, read_objects, replacing, write_jsonl
+from lima.formats import alpaca, gair, openai, sharegpt
+from lima.formats.rows import Conversation, Row, UnusableRow, to_example
+from lima.formats.settings import ExportSettings, FormatName, ImportSettings
+from lima.records import Example, Meta, Reject
+
+
+@dataclass(frozen=True)
+class Format:
+    """The two pure functions of a format."""
+
+    read: Callable[[Row], Conversation]
+    write: Callable[[Example], dict[str, Any]]
+
+
+FORMATS: dict[FormatName, Format] = {
+    "lima": Format(gair.read, gair.write),
+    "openai": Format(openai.read, openai.write),
+    "sharegpt": Format(sharegpt.read, sharegpt.write),
+    "alpaca": Format(alpaca.read, alpaca.write),
+}
+
+
+@dataclass
+class Outcome:
+    """What became of the rows of a file."""
+
+    kept: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class _Settings(Protocol):
+    """What both directions have in common."""
+
+    @property
+    def out(self) -> Path: ...
+    @property
+    def strict(self) -> bool: ...
+    @property
+    def dry_run(self) -> bool: ...
+
+
+def import_file(settings: ImportSettings) -> Outcome:
+    """Write the Examples of another tool's file to ``settings.out``.
+
+    Ids are the row's own where it has one (a text, not used before), else ``format/name/row`` with rows
+    counted from 0, so that the same file gives the same ids.
+    """
+    outcome = Outcome()
+    lines = (encode(example) for example in read_examples(settings, outcome))
+    _write(settings, lines, outcome)
+    if not settings.dry_run:
+        console.done(_written(settings.out, outcome), next_command=f"lima inspect {settings.out}")
+    return outcome
+
+
+def export_file(settings: ExportSettings) -> Outcome:
+    """Write the Examples of a file in another tool's format to ``settings.out``."""
+    outcome = Outcome()
+    rows = _export_rows(settings, outcome)
+    array = settings.out.suffix == ".json"
+    _write(settings, _as_array(rows) if array else (orjson.dumps(row) + b"\n" for row in rows), outcome)
+    if not settings.dry_run:
+        console.done(_written(settings.out, outcome))
+    return outcome
+
+
+def read_examples(settings: ImportSettings, outcome: Outcome) -> Iterator[Example]:
+    """Yield the Examples of a file; rows that cannot be used are added to ``outcome.rejects``."""
+    name = settings.name or settings.file.stem
+    used: set[str] = set()
+    for position, row in enumerate(_rows(settings.file)):
+        identifier = f"{settings.format}/{name}/{position}"
+        try:
+            conversation = FORMATS[settings.format].read(row)
+            own = _own_id(row, used)
+            example = _with_provenance(to_example(conversation, own or identifier), row)
+        except UnusableRow as error:
+            outcome.rejects.append(Reject(id=identifier, rule=error.rule, reason=error.reason))
+            continue
+        used.add(example.id)
+        outcome.kept += 1
+        yield example
+
+
+def _own_id(row: Row, used: set[str]) -> str | None:
+    own = row.get("id")
+    return own if isinstance(own, str) and own.strip() and own not in used else None
+
+
+def _with_provenance(example: Example, row: Row) -> Example:
+    """Take back ``source`` and ``meta`` of a row that `export_file` wrote with ``provenance``."""
+    if not isinstance(row.get("meta"), dict) or not isinstance(row.get("source"), str):
+        return example
+    try:
+        meta = Meta.model_validate(row["meta"])
+    except ValidationError:
+        return example  # another tool's meta, not ours
+    return example.model_copy(update={"source": row["source"], "meta": meta})
+
+
+def _export_rows(settings: ExportSettings, outcome: Outcome) -> Iterator[dict[str, Any]]:
+    for example in read_jsonl(settings.file, Example):
+        try:
+            row = FORMATS[settings.format].write(example)
+        except UnusableRow as error:
+            outcome.rejects.append(Reject(id=example.id, rule=error.rule, reason=error.reason))
+            continue
+        if settings.provenance:
+            record = example.model_dump(mode="json")
+            row |= {key: record[key] for key in ("id", "source", "meta")}
+        outcome.kept += 1
+        yield row
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON Lines file or of one JSON array."""
+    found = False
+    for row in _array_rows(path) if _is_array(path) else (row for _, row in read_objects(path)):
+        found = True
+        yield row
+    if not found:
+        raise LimaError(f"{path}: the file holds no rows. Expected JSON Lines or a JSON array of objects.")
+
+
+def _is_array(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    except OSError:
+        return False  # read_objects tells what is wrong
+
+
+def _array_rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        values = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise InputError(path, error.lineno, f"not JSON ({error.msg}).") from None
+    for position, value in enumerate(values):
+        if not isinstance(value, dict):
+            raise LimaError(f"{path}: element {position} is a {type(value).__name__}, expected an object.")
+        yield value
+
+
+def _as_array(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    yield b"["
+    for position, row in enumerate(rows):
+        yield (b",\n" if position else b"\n") + orjson.dumps(row)
+    yield b"\n]\n"
+
+
+def _write(settings: _Settings, chunks: Iterator[bytes], outcome: Outcome) -> None:
+    """Write all or nothing; then name the rejected rows."""
+    if settings.dry_run:
+        for _ in chunks:
+            pass
+        console.note(f"would write {outcome.kept} rows to {settings.out}; {_summary(outcome)}")
+        return
+    with replacing(settings.out) as stream:
+        for chunk in chunks:
+            stream.write(chunk)
+        if settings.strict and outcome.rejects:
+            first = outcome.rejects[0]
+            raise LimaError(
+                f"{len(outcome.rejects)} rows cannot be used, the first is {first.id}: {first.reason}. "
+                "Without --strict they are left out and named."
+            )
+        if not outcome.kept:
+            raise LimaError(f"no row can be used; {_summary(outcome)}. Is it the right format?")
+    rejects = _rejects_path(settings.out)
+    if outcome.rejects:
+        write_jsonl(rejects, outcome.rejects)
+    else:
+        rejects.unlink(missing_ok=True)  # of an earlier call
+    console.note(f"{outcome.kept} rows; {_summary(outcome)}")
+
+
+def _rejects_path(out: Path) -> Path:
+    return out.with_name(f"{out.name}.rejects.jsonl")
+
+
+def _written(out: Path, outcome: Outcome) -> list[Path]:
+    return [out, *([_rejects_path(out)] if outcome.rejects else [])]
+
+
+def _summary(outcome: Outcome) -> str:
+    if not outcome.rejects:
+        return "none rejected"
+    first = outcome.rejects[0]
+    return f"{len(outcome.rejects)} rejected (the first: {first.id}: {first.reason})"

@@ -1,0 +1,60 @@
+"""Settings of ``lima import`` and ``lima export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import tyro
+
+from lima.settings import Settings
+
+FormatName = Literal["lima", "openai", "sharegpt", "alpaca"]
+
+
+class ImportSettings(Settings):
+    """Turn a file of another tool into our records.
+
+    Rows that cannot be used are named in ``<out>.rejects.jsonl`` and counted; the rest goes on.
+
+    Example: ``lima import lima downloads/train.jsonl --out data/train.jsonl``
+    """
+
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "dry_run"})
+
+    format: tyro.conf.Positional[FormatName]
+    """``lima`` (the released set), ``openai`` (messages), ``sharegpt`` or ``alpaca``."""
+    file: tyro.conf.Positional[Path]
+    """A JSON Lines file, or one JSON array of rows."""
+    out: Path
+    """The JSON Lines file of Examples to write."""
+    name: str | None = None
+    """The middle part of new ids, as in ``alpaca/NAME/17``; the file's stem when unset."""
+    strict: bool = False
+    """Stop with exit code 2 and write nothing when any row cannot be used."""
+    dry_run: bool = False
+    """Read and check everything, say the counts, write nothing."""
+
+
+class ExportSettings(Settings):
+    """Turn our records into the file of another tool.
+
+    Rows that the format cannot hold (a dialogue in Alpaca) are named in ``<out>.rejects.jsonl``.
+
+    Example: ``lima export sharegpt data/train.jsonl --out train.sharegpt.json``
+    """
+
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "dry_run"})
+
+    format: tyro.conf.Positional[FormatName]
+    """``lima`` (the released set), ``openai`` (messages), ``sharegpt`` or ``alpaca``."""
+    file: tyro.conf.Positional[Path]
+    """A JSON Lines file of Examples."""
+    out: Path
+    """The file to write: a JSON array when its name ends in ``.json``, else JSON Lines."""
+    provenance: bool = False
+    """Keep ``id``, ``source`` and ``meta`` as further keys of each row."""
+    strict: bool = False
+    """Stop with exit code 2 and write nothing when any row does not fit the format."""
+    dry_run: bool = False
+    """Read and check everything, say the counts, write nothing."""
