@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lima import __version__
@@ -144,23 +145,15 @@ def overview() -> str:
 def parse(name: str, kind: Any, arguments: list[str]) -> Any:
     """Settings of one command: default < ``--preset`` < ``--recipe`` < flags."""
     import tyro
+    from pydantic import ValidationError
 
-    from lima.settings import preset_values, read_recipe, settings_problem
+    from lima.settings import preset_values, read_recipe, settings_problem, typed
 
     base: dict[str, Any] = {}
     if preset := _option(arguments, "--preset"):
         base |= preset_values(kind, preset)
     if "recipe" in kind.model_fields and (recipe := _option(arguments, "--recipe")):
-        from pathlib import Path
-
-        base |= read_recipe(Path(recipe))
-    unknown = [key for key in base if key not in kind.model_fields]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], kind.model_fields, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise LimaError(f"{_option(arguments, '--recipe')}: no setting {unknown[0]!r}.{hint}")
-    from pydantic import ValidationError
-
+        base |= typed(kind, read_recipe(Path(recipe)), recipe)
     try:
         return tyro.cli(
             kind,
@@ -174,16 +167,15 @@ def parse(name: str, kind: Any, arguments: list[str]) -> Any:
 
 
 def _partial(kind: Any, values: dict[str, Any]) -> Any:
-    """An instance for tyro's ``default``: fields without a value are marked as missing."""
+    """An instance for tyro's ``default``: required fields without a value are marked as missing."""
     import tyro
 
-    filled = {
-        field: values.get(
-            field, tyro.MISSING if info.is_required() else info.get_default(call_default_factory=True)
-        )
-        for field, info in kind.model_fields.items()
-    }
-    return kind.model_construct(**filled)
+    def value(field: str, info: Any) -> Any:
+        if field in values:
+            return values[field]
+        return tyro.MISSING if info.is_required() else info.get_default(call_default_factory=True)
+
+    return kind.model_construct(**{field: value(field, info) for field, info in kind.model_fields.items()})
 
 
 def _option(arguments: Sequence[str], flag: str) -> str | None:

@@ -141,7 +141,7 @@ class JsonlLog:
     def __init__(self, path: Path, record: type[R]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._stream = path.open("a+b")
+        self._stream = path.open("a+b", buffering=0)  # a buffer would keep half a row after a failed write
         self._cut_partial_line()
         self.existing: list[R] = [
             parse_record(line, record, path, number)
@@ -150,24 +150,22 @@ class JsonlLog:
 
     def append(self, record: Record) -> None:
         """Write one line and hand it to the operating system, so that a kill of this process keeps it."""
-        start = self._stream.tell()
+        start = self._stream.seek(0, os.SEEK_END)
+        rest = memoryview(encode(record))
         try:
-            self._stream.write(encode(record))
-            self._stream.flush()
+            while rest:
+                rest = rest[self._stream.write(rest) or 0 :]
         except OSError as error:
             os.ftruncate(self._stream.fileno(), start)
             raise disk_full(error, self.path) from None
 
     def _cut_partial_line(self) -> None:
-        self._stream.seek(0)
-        content = self._stream.read()
+        content = self.path.read_bytes()
         os.ftruncate(self._stream.fileno(), content.rfind(b"\n") + 1)
-        self._stream.seek(0, os.SEEK_END)
 
     def close(self) -> None:
-        """Flush to the disk and close."""
+        """Bring the rows to the disk and close."""
         if not self._stream.closed:
-            self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
 

@@ -50,7 +50,7 @@ class Meta(Record):
 
     @model_serializer(mode="wrap")
     def _without_empty(self, handler: Any) -> dict[str, JsonValue]:
-        return {key: value for key, value in handler(self).items() if value is not None and value != ()}
+        return {key: value for key, value in handler(self).items() if value not in (None, (), [])}
 
 
 class Example(Record):

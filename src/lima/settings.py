@@ -6,12 +6,13 @@ command line.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from lima.errors import LimaError
 
@@ -61,6 +62,21 @@ def preset_values(kind: type[Settings], name: str) -> dict[str, Any]:
     return dict(kind.presets[name])
 
 
+def typed(kind: type[Settings], values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """The values of a recipe, each checked against its field alone; an error names ``origin`` and the field."""
+    checked = {}
+    for name, value in values.items():
+        if name not in kind.model_fields:
+            raise LimaError(f"{origin}: {_no_setting(name, kind)}")
+        try:
+            annotation: Any = kind.model_fields[name].annotation
+            checked[name] = TypeAdapter(annotation).validate_python(value)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            raise LimaError(f"{origin}: {name}: {problem['msg']} (got {problem['input']!r}).") from None
+    return checked
+
+
 def validate(kind: type[S], values: Mapping[str, Any], origin: str) -> S:
     """Settings from plain values; an error names ``origin`` and the field at fault."""
     try:
@@ -71,13 +87,15 @@ def validate(kind: type[S], values: Mapping[str, Any], origin: str) -> S:
 
 def settings_problem(error: ValidationError, kind: type[BaseModel]) -> str:
     """The first problem of a validation error in one line, with a near name for an unknown field."""
-    import difflib
-
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), list(kind.model_fields), n=1)
-        return f"no setting {place!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+        return _no_setting(place, kind)
     if problem["type"] == "missing":
         return f"the setting {place!r} is missing."
     return f"{place}: {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r})."
+
+
+def _no_setting(name: str, kind: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(name, list(kind.model_fields), n=1)
+    return f"no setting {name!r}." + (f" Did you mean {near[0]!r}?" if near else "")

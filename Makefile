@@ -1,0 +1,52 @@
+# Every target works on a fresh machine with Python >= 3.11: `.venv` is made when it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+# Tiny models are fastest with one thread a process; two test processes fill two cores.
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+export HF_HUB_OFFLINE ?= 1
+TEST := $(BIN)/python -m pytest
+JOBS ?= 2
+
+.PHONY: setup demo test check fix lint types slow acceptance bench clean
+
+setup: .venv/.ready
+
+# torch first, at its pinned version: a looser request would bring a build for another device.
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,web]' --group dev
+	touch $@
+
+demo: setup ## the whole path in the built-in world
+	$(BIN)/lima demo
+
+test: setup ## all quick tests
+	$(TEST) -n $(JOBS) -m 'not slow and not acceptance'
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+check: lint types test ## what every change must pass
+
+fix: setup ## format, and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+slow: setup ## whole stages on real input; LIMA_DATA names the folder of real data
+	$(TEST) -m slow
+
+acceptance: setup ## full-count kill, load and fuzz tests
+	$(TEST) -m acceptance
+
+bench: setup ## every benchmark; each prints ratios against a peer in the same run
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

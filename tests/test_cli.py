@@ -1,0 +1,146 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from lima.cli import COMMANDS, overview, parse, run
+from lima.errors import LimaError
+from lima.settings import Settings
+
+
+class Bake(Settings):
+    """Bake a cake."""
+
+    presets: ClassVar = {"small": {"eggs": 1}}
+
+    tin: Path
+    """Where to put it."""
+    eggs: int = 4
+    """How many."""
+    toppings: tuple[str, ...] = ()
+    """What goes on it."""
+    preset: str | None = None
+    """A named set of values."""
+    recipe: Path | None = None
+    """A YAML file of settings."""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "cake.yaml"
+    path.write_text("eggs: 3\ntoppings: [nuts, cream]\n")
+    return path
+
+
+def test_weight_rises_from_default_over_preset_and_recipe_to_flag(recipe: Path) -> None:
+    def eggs(*flags: str) -> int:
+        settings = parse("bake", Bake, ["--tin", "t", *flags])
+        assert isinstance(settings, Bake)
+        return settings.eggs
+
+    assert eggs() == 4
+    assert eggs("--preset", "small") == 1
+    assert eggs("--preset", "small", "--recipe", str(recipe)) == 3
+    assert eggs("--preset", "small", "--recipe", str(recipe), "--eggs", "7") == 7
+
+
+def test_a_recipe_gives_typed_values(recipe: Path) -> None:
+    assert parse("bake", Bake, ["--tin", "t", "--recipe", str(recipe)]) == Bake(
+        tin=Path("t"), eggs=3, toppings=("nuts", "cream"), recipe=recipe
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("egs: 3\n", "no setting 'egs'. Did you mean 'eggs'?"),
+        ("eggs: many\n", "eggs: Input should be a valid integer"),
+        ("- eggs\n", "expected 'name: value' lines, found list"),
+        ("eggs: [1\n", ":2: not YAML"),
+    ],
+)
+def test_a_bad_recipe_is_named_with_its_field(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "cake.yaml"
+    path.write_text(text)
+    with pytest.raises(LimaError) as caught:
+        parse("bake", Bake, ["--tin", "t", "--recipe", str(path)])
+    assert str(path) in str(caught.value)
+    assert problem in str(caught.value)
+
+
+def test_an_unknown_preset_lists_those_there_are() -> None:
+    with pytest.raises(LimaError, match=r"no preset 'huge'. There are: small"):
+        parse("bake", Bake, ["--tin", "t", "--preset", "huge"])
+
+
+def test_resolved_settings_are_a_recipe_that_gives_the_same_settings(tmp_path: Path) -> None:
+    settings = Bake(tin=Path("t"), eggs=9, toppings=("nuts",))
+    path = tmp_path / "again.yaml"
+    path.write_text(settings.to_yaml())
+    again = parse("bake", Bake, ["--recipe", str(path)])
+    assert again.model_copy(update={"recipe": None}) == settings
+
+
+def test_an_unknown_command_gets_a_suggestion() -> None:
+    with pytest.raises(LimaError, match="Did you mean 'lima train'"):
+        run(["trian"])
+
+
+def test_the_overview_names_every_command() -> None:
+    for name in COMMANDS:
+        assert f"  {name} " in overview()
+
+
+def lima(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "lima", *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_teaches_by_an_example_and_imports_no_torch(command: str) -> None:
+    script = (
+        "import sys\nfrom lima.cli import run\n"
+        f"try:\n    run([{command!r}, '--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"lima {command} " in done.stdout.replace("usage: lima", "")
+
+
+def test_user_errors_are_one_line_and_exit_2() -> None:
+    done = lima("inspect", "/no/such/file.jsonl")
+    assert done.returncode == 2
+    assert done.stderr == "error: /no/such/file.jsonl: no such file.\n"
+
+
+def test_an_unknown_option_gets_a_suggestion_and_exits_2() -> None:
+    done = lima("train", "model", "data.jsonl", "--out", "run", "--epoch", "3")
+    assert done.returncode == 2
+    assert "--epochs" in done.stderr
+
+
+def test_ctrl_c_exits_130_and_says_how_to_go_on(tmp_path: Path) -> None:
+    fifo = tmp_path / "never.jsonl"
+    os.mkfifo(fifo)  # reading it waits until the test is over
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lima", "inspect", str(fifo)], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "The same command again continues" in errors
+
+
+def test_the_overview_starts_fast() -> None:
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert lima("--help").returncode == 0
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.4

@@ -1,0 +1,105 @@
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from lima.errors import LimaError, SettingsConflict
+from lima.runs import open_run
+from lima.settings import Settings
+
+
+class Stage(Settings):
+    """A stage."""
+
+    input_fields: ClassVar[frozenset[str]] = frozenset({"data"})
+    free_fields: ClassVar[frozenset[str]] = frozenset({"workers"})
+
+    data: Path
+    """Input."""
+    epochs: int = 15
+    """Passes."""
+    workers: int = 1
+    """Processes."""
+    seed: int = 0
+    """Seed."""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "data.jsonl"
+    path.write_text("{}\n")
+    return path
+
+
+def test_a_run_records_what_it_is_made_of(tmp_path: Path, data: Path) -> None:
+    with open_run(tmp_path / "run" / "run.json", "stage", Stage(data=data)) as run:
+        assert not run.resumed
+        run.finish(rows=3)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["settings"] == {"epochs": 15, "workers": 1, "seed": 0}
+    assert record["inputs"]["data:0"]["sha256"] == (
+        "ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356"
+    )
+    assert record["seed"] == 0
+    assert record["versions"]["python"]
+    assert record["finished"] is True
+    assert record["facts"] == {"rows": 3}
+
+
+def test_the_same_settings_resume_wherever_the_input_lies(tmp_path: Path, data: Path) -> None:
+    path = tmp_path / "run.json"
+    with open_run(path, "stage", Stage(data=data)):
+        pass
+    moved = data.rename(tmp_path / "moved.jsonl")
+    with open_run(path, "stage", Stage(data=moved, workers=8)) as run:
+        assert run.resumed
+        assert not run.finished
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"epochs": 3}, "epochs: 15 there, 3 here"), ({"seed": 1}, "seed: 0 there, 1 here")],
+)
+def test_other_settings_are_refused_with_the_difference(
+    tmp_path: Path, data: Path, change: dict[str, int], message: str
+) -> None:
+    path = tmp_path / "run.json"
+    with open_run(path, "stage", Stage(data=data)):
+        pass
+    with pytest.raises(SettingsConflict, match=message), open_run(path, "stage", Stage(data=data, **change)):
+        pass
+
+
+def test_another_input_is_refused(tmp_path: Path, data: Path) -> None:
+    path = tmp_path / "run.json"
+    with open_run(path, "stage", Stage(data=data)):
+        pass
+    data.write_text("{} \n")
+    with pytest.raises(SettingsConflict, match="content differs"), open_run(path, "stage", Stage(data=data)):
+        pass
+
+
+def test_another_command_and_a_missing_input_are_refused(tmp_path: Path, data: Path) -> None:
+    path = tmp_path / "run.json"
+    with open_run(path, "stage", Stage(data=data)):
+        pass
+    with pytest.raises(SettingsConflict, match="made by 'lima stage'"), open_run(path, "x", Stage(data=data)):
+        pass
+    missing = Stage(data=tmp_path / "none")
+    with (
+        pytest.raises(LimaError, match="no such file or folder"),
+        open_run(tmp_path / "b.json", "x", missing),
+    ):
+        pass
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_two_processes_cannot_work_in_one_run(tmp_path: Path, data: Path) -> None:
+    path = tmp_path / "run.json"
+    with (
+        open_run(path, "stage", Stage(data=data)),
+        pytest.raises(LimaError, match="another lima process"),
+        open_run(path, "stage", Stage(data=data)),
+    ):
+        pass
