@@ -1,0 +1,163 @@
+"""Confidence intervals for shares and means when several verdicts share a prompt (LIMA, sections 4 and 5).
+
+Five ratings of one prompt are not five independent points: the prompt is the unit that was sampled, so
+every interval here is by cluster. With one verdict a prompt they fall back to the textbook forms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from lima.statistics.estimates import Estimate, Result, Undefined
+
+Floats = NDArray[np.float64]
+
+
+def share(hits: Sequence[bool], clusters: Sequence[Hashable], *, level: float = 0.95) -> Result:
+    """The share of hits with an interval by cluster.
+
+    One unit a cluster: Wilson's interval. Otherwise Wilson's form with the effective sample size
+    n* = p(1-p) / v, v the cluster-robust variance, at most n, and a t quantile on clusters - 1 degrees of
+    freedom (Korn and Graubard 1998, Survey Methodology 24; Franco et al. 2019, J. Surv. Stat. Methodol. 7).
+    It stays inside [0, 1]. When all units agree, v says nothing and n* is the number of clusters.
+    """
+    totals = cluster_totals([float(hit) for hit in hits], clusters)
+    n, groups = len(hits), len(totals)
+    if groups == n:
+        return wilson(sum(hits), n, level=level)
+    method = "Wilson with effective n, by cluster"
+    value = float(totals[:, 0].sum() / n)
+    if groups == 1:
+        return Estimate(value, None, None, level, n, 1, method, "no interval: a single cluster")
+    variance = _robust_variance(totals)
+    spread = value * (1 - value)
+    effective = min(n, spread / variance) if spread > 0 and variance > 0 else float(groups)
+    critical = float(stats.t.ppf((1 + level) / 2, groups - 1))
+    low, high = _wilson_bounds(value, effective, critical)
+    return Estimate(value, low, high, level, n, groups, method)
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> Result:
+    """Wilson's score interval for a share of ``n`` independent units (Wilson 1927, JASA 22).
+
+    >>> [round(100 * x, 1) for x in (wilson(24, 30).low, wilson(24, 30).high)]
+    [62.7, 90.5]
+    """
+    if n == 0:
+        return Undefined("there is nothing to count", 0, "Wilson")
+    assert 0 <= successes <= n, (successes, n)
+    critical = float(stats.norm.ppf((1 + level) / 2))
+    low, high = _wilson_bounds(successes / n, n, critical)
+    return Estimate(successes / n, low, high, level, n, n, "Wilson")
+
+
+def newcombe(first: tuple[int, int], second: tuple[int, int], *, level: float = 0.95) -> Result:
+    """The difference of two independent shares, each ``(successes, n)``: first minus second.
+
+    Newcombe's hybrid of two Wilson intervals (Newcombe 1998, Statistics in Medicine 17, method 10).
+    """
+    method = "Newcombe"
+    one, two = wilson(*first, level=level), wilson(*second, level=level)
+    n = first[1] + second[1]
+    if isinstance(one, Undefined) or isinstance(two, Undefined):
+        return Undefined("one of the two groups is empty", n, method)
+    value = one.value - two.value
+    (low_1, high_1), (low_2, high_2) = one.interval, two.interval
+    low = value - math.hypot(one.value - low_1, high_2 - two.value)
+    high = value + math.hypot(high_1 - one.value, two.value - low_2)
+    return Estimate(value, low, high, level, n, n, method)
+
+
+def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable], *, level: float = 0.95) -> Result:
+    """The mean of all values with a cluster-robust t interval on clusters - 1 degrees of freedom.
+
+    The variance is that of an intercept-only regression with clustered errors (Liang and Zeger 1986,
+    Biometrika 73, times G / (G - 1)); with one value a cluster it is s^2 / n and the interval Student's.
+    """
+    method = "cluster-robust t"
+    n = len(values)
+    if n == 0:
+        return Undefined("there is no value", 0, method)
+    totals = cluster_totals(values, clusters)
+    groups = len(totals)
+    value = float(totals[:, 0].sum() / n)
+    if groups == 1:
+        return Estimate(value, None, None, level, n, 1, method, "no interval: a single cluster")
+    half = float(stats.t.ppf((1 + level) / 2, groups - 1)) * math.sqrt(_robust_variance(totals))
+    note = "all clusters have the same mean" if half == 0 else ""
+    return Estimate(value, value - half, value + half, level, n, groups, method, note)
+
+
+@dataclass(frozen=True)
+class VarianceSplit:
+    """How much of the spread lies between prompts and how much between answers to one prompt."""
+
+    between: float
+    within: float
+    correlation: float
+    """Intra-class correlation: between / (between + within)."""
+    design_effect: float
+    """Factor by which the naive variance of the mean is too small: 1 + (m - 1) * correlation."""
+    n: int
+    clusters: int
+    method: str = "one-way random effects, analysis of variance"
+
+
+def variance_split(values: Sequence[float], clusters: Sequence[Hashable]) -> VarianceSplit | Undefined:
+    """Variance between and within clusters (Searle, Casella and McCulloch 1992, section 3.6).
+
+    A negative between-variance, which sampling noise can give, counts as 0. Clusters may differ in size.
+    """
+    method = VarianceSplit.method
+    totals = cluster_totals(values, clusters)
+    n, groups = len(values), len(totals)
+    if groups < 2:
+        return Undefined("there are fewer than two clusters", n, method)
+    if groups == n:
+        return Undefined("every cluster has one value", n, method)
+    sums, sizes = totals[:, 0], totals[:, 1]
+    data = np.asarray(values, dtype=float)
+    mean = data.mean()
+    squares_between = float((sizes * (sums / sizes - mean) ** 2).sum())
+    squares_within = max(0.0, float(((data - mean) ** 2).sum()) - squares_between)
+    within = squares_within / (n - groups)
+    typical = float(n - (sizes**2).sum() / n) / (groups - 1)
+    between = max(0.0, (squares_between / (groups - 1) - within) / typical)
+    if between + within == 0:
+        return Undefined("all values are equal", n, method)
+    correlation = between / (between + within)
+    return VarianceSplit(between, within, correlation, 1 + (typical - 1) * correlation, n, groups)
+
+
+def cluster_totals(values: Sequence[float], clusters: Sequence[Hashable]) -> Floats:
+    """Sum and count of the values of each cluster, clusters in order of appearance: shape (G, 2)."""
+    assert len(values) == len(clusters), (len(values), len(clusters))
+    position: dict[Hashable, int] = {}
+    index = [position.setdefault(cluster, len(position)) for cluster in clusters]
+    totals = np.zeros((len(position), 2))
+    np.add.at(totals[:, 0], index, values)
+    np.add.at(totals[:, 1], index, 1.0)
+    return totals
+
+
+def _robust_variance(totals: Floats) -> float:
+    """Variance of sum / count under clustering, with the factor G / (G - 1)."""
+    sums, counts = totals[:, 0], totals[:, 1]
+    groups = len(totals)
+    residuals = sums - counts * (sums.sum() / counts.sum())
+    return float((residuals**2).sum() / counts.sum() ** 2 * groups / (groups - 1))
+
+
+def _wilson_bounds(value: float, n: float, critical: float) -> tuple[float, float]:
+    squared = critical * critical
+    centre = (value + squared / (2 * n)) / (1 + squared / n)
+    half = critical / (1 + squared / n) * math.sqrt(value * (1 - value) / n + squared / (4 * n * n))
+    low = 0.0 if value == 0 else max(0.0, centre - half)
+    high = 1.0 if value == 1 else min(1.0, centre + half)
+    return low, high

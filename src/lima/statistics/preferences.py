@@ -1,0 +1,135 @@
+"""Win, tie and loss of one system against another, from verdicts of any rater (LIMA, section 4.1).
+
+One rater's two orders become one verdict; verdicts become shares and a gap, with intervals and tests in
+which the prompt is the unit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from lima.records import Label
+from lima.statistics.estimates import Estimate, Result, Significance, Undefined
+from lima.statistics.intervals import clustered_mean, share
+from lima.statistics.significance import sign_flip_test, sign_test
+
+Outcome = Literal["win", "tie", "loss"]
+SCORES: dict[Outcome, int] = {"win": 1, "tie": 0, "loss": -1}
+
+
+@dataclass(frozen=True)
+class WinTieLoss:
+    """How one system fares against another; all shares are of the verdicts that exist."""
+
+    n: int
+    clusters: int
+    counts: dict[Outcome, int]
+    win: Result
+    tie: Result
+    loss: Result
+    gap: Result
+    """Win minus loss, in [-1, 1]."""
+    score: Result
+    """Win plus half of the ties, in [0, 1]: the "win rate" of many leaderboards."""
+    sign_flip: Significance | Undefined
+    sign: Significance | Undefined
+
+
+def win_tie_loss(
+    outcomes: Sequence[Outcome], clusters: Sequence[Hashable], *, level: float = 0.95
+) -> WinTieLoss:
+    """Summarise outcomes seen from the first system; ``clusters`` names the prompt of each.
+
+    The gap has a cluster-robust t interval. Two tests have the prompt as their unit: the paired sign-flip
+    test on a prompt's net score, and the exact sign test on its sign.
+    """
+    assert len(outcomes) == len(clusters), (len(outcomes), len(clusters))
+    counts = Counter(outcomes)
+    gap = clustered_mean([SCORES[outcome] for outcome in outcomes], clusters, level=level)
+    nets = net_scores(outcomes, clusters)
+
+    def share_of(kind: Outcome) -> Result:
+        return share([outcome == kind for outcome in outcomes], clusters, level=level)
+
+    return WinTieLoss(
+        n=len(outcomes),
+        clusters=len(set(clusters)),
+        counts={kind: counts[kind] for kind in SCORES},
+        win=share_of("win"),
+        tie=share_of("tie"),
+        loss=share_of("loss"),
+        gap=gap,
+        score=gap if isinstance(gap, Undefined) else gap.rescaled(0.5, 0.5),
+        sign_flip=sign_flip_test(nets),
+        sign=sign_test(nets),
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one rater says of one comparison once its orders are combined."""
+
+    label: Label | None
+    """None: missing."""
+    consistent: bool | None
+    """Whether both orders said the same; None where there was one order, or a verdict is missing."""
+
+
+def combine_orders(first: Label | None, second: Label | None) -> Verdict:
+    """One judge's verdicts on both orders, each in the frame of the comparison, as one.
+
+    The same label twice is that label; opposite sides, or a side and a tie, are a tie; one missing, missing.
+
+    >>> combine_orders("a", "b")
+    Verdict(label='tie', consistent=False)
+    """
+    if first is None or second is None:
+        return Verdict(None, None)
+    if first == second:
+        return Verdict(first, True)
+    return Verdict("tie", False)
+
+
+def net_scores(outcomes: Sequence[Outcome], clusters: Sequence[Hashable]) -> list[int]:
+    """Wins minus losses of each cluster, in order of appearance."""
+    nets: dict[Hashable, int] = defaultdict(int)
+    for outcome, cluster in zip(outcomes, clusters, strict=True):
+        nets[cluster] += SCORES[outcome]
+    return list(nets.values())
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Posterior of win, tie and loss: mean and equal-tailed credible interval of each."""
+
+    win: Result
+    tie: Result
+    loss: Result
+    better: float
+    """Probability that the win share exceeds the loss share."""
+
+
+def dirichlet_posterior(counts: dict[Outcome, int], *, prior: float = 0.5, level: float = 0.95) -> Posterior:
+    """Shares under a symmetric Dirichlet prior (0.5: Jeffreys), for one verdict a prompt.
+
+    P(win > loss) needs no sampling: win / (win + loss) is Beta-distributed and independent of the tie share
+    (Gelman et al., Bayesian Data Analysis, 3rd edition, section 3.4).
+    """
+    n = sum(counts.values())
+    after = {kind: counts.get(kind, 0) + prior for kind in SCORES}
+    total = sum(after.values())
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    shares: dict[Outcome, Result] = {}
+    for kind, weight in after.items():
+        low, high = (float(stats.beta.ppf(q, weight, total - weight)) for q in tails)
+        method = f"Dirichlet posterior, prior {prior:g}"
+        shares[kind] = Estimate(weight / total, low, high, level, n, n, method)
+    better = float(stats.beta.sf(0.5, after["win"], after["loss"]))
+    assert np.isfinite(better), after
+    return Posterior(shares["win"], shares["tie"], shares["loss"], better)

@@ -1,0 +1,198 @@
+"""Chance-corrected agreement: Krippendorff's alpha, Cohen's and Fleiss' kappa, Gwet's AC1 and AC2.
+
+All take a table ``ratings[rater][item]`` in which None is a missing rating, and are functions of sums over
+items, so that one bootstrap by item gives the interval of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lima.statistics.bootstrap import STANDARD, Resampling, bootstrap
+from lima.statistics.estimates import Result, Undefined
+
+Floats: TypeAlias = NDArray[np.float64]
+Value: TypeAlias = str | int | float
+Ratings: TypeAlias = Sequence[Sequence[Value | None]]
+Measurement = Literal["nominal", "ordinal", "interval"]
+Weights = Literal["identity", "linear", "quadratic"]
+
+
+def krippendorff_alpha(
+    ratings: Ratings,
+    categories: Sequence[Value],
+    *,
+    measurement: Measurement = "nominal",
+    resampling: Resampling = STANDARD,
+) -> Result:
+    """Alpha = 1 - observed / expected disagreement; any number of raters, missing ratings allowed.
+
+    ``categories`` in their order. An item with one rating counts nowhere. Source: Krippendorff 2011,
+    "Computing Krippendorff's Alpha-Reliability". The interval resamples items (his own resamples pairs).
+    """
+    name = f"Krippendorff's alpha, {measurement}"
+    size = len(categories)
+    counts = _category_counts(ratings, categories)
+    counts = counts[counts.sum(axis=1) >= 2]
+    problem = _degenerate(counts)
+    if problem:
+        return Undefined(problem, len(counts), name)
+    raters = counts.sum(axis=1)[:, None, None]
+    coincidences = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(size)
+    totals = (coincidences / (raters - 1)).reshape(len(counts), size * size)
+    points = np.array([float(x) for x in categories]) if measurement == "interval" else None
+
+    def alpha(sums: Floats) -> Floats:
+        matrix = sums.reshape(*sums.shape[:-1], size, size)
+        margin = matrix.sum(axis=-1)
+        distance = _squared_distance(measurement, margin, points)
+        observed = (matrix * distance).sum(axis=(-1, -2))
+        expected = (margin[..., :, None] * margin[..., None, :] * distance).sum(axis=(-1, -2))
+        return _one_minus_ratio(observed * (margin.sum(axis=-1) - 1), expected)
+
+    return bootstrap(totals, alpha, n=len(counts), resampling=resampling)
+
+
+def cohen_kappa(
+    first: Sequence[Value],
+    second: Sequence[Value],
+    categories: Sequence[Value],
+    *,
+    resampling: Resampling = STANDARD,
+) -> Result:
+    """Cohen's kappa of two raters, each with their own label shares (Cohen 1960)."""
+    if not first:
+        return Undefined("no item was rated by both", 0, "Cohen's kappa")
+    size = len(categories)
+    index = {value: i for i, value in enumerate(categories)}
+    totals = np.zeros((len(first), size * size))
+    for row, (x, y) in enumerate(zip(first, second, strict=True)):
+        totals[row, index[x] * size + index[y]] = 1
+    if len({*first, *second}) == 1:
+        return Undefined("both raters gave one and the same label throughout", len(first), "Cohen's kappa")
+
+    def kappa(sums: Floats) -> Floats:
+        table = sums.reshape(*sums.shape[:-1], size, size)
+        table = table / table.sum(axis=(-1, -2), keepdims=True)
+        observed = np.trace(table, axis1=-2, axis2=-1)
+        expected = (table.sum(axis=-1) * table.sum(axis=-2)).sum(axis=-1)
+        return _one_minus_ratio(1 - observed, 1 - expected)
+
+    return bootstrap(totals, kappa, n=len(first), resampling=resampling)
+
+
+def fleiss_kappa(
+    ratings: Ratings,
+    categories: Sequence[Value],
+    *,
+    resampling: Resampling = STANDARD,
+) -> Result:
+    """Fleiss' kappa for several raters (Fleiss 1971); missing ratings as in Gwet 2014, section 2.4."""
+
+    def expected(shares: Floats) -> Floats:
+        return np.asarray((shares**2).sum(axis=-1))
+
+    weights = np.eye(len(categories))
+    return _several_raters(ratings, categories, weights, expected, "Fleiss' kappa", resampling=resampling)
+
+
+def gwet(
+    ratings: Ratings,
+    categories: Sequence[Value],
+    *,
+    weights: Weights = "identity",
+    resampling: Resampling = STANDARD,
+) -> Result:
+    """Gwet's AC1 (identity weights) or AC2 (ordered categories): steady where nearly all labels are equal.
+
+    Source: Gwet 2008, Br. J. Math. Stat. Psychol. 61; missing ratings and weights: Gwet 2014, sections 2.4
+    and 3.5.
+    """
+    matrix = agreement_weights(len(categories), weights)
+    size = len(categories)
+    scale = matrix.sum() / (size * (size - 1))
+
+    def expected(shares: Floats) -> Floats:
+        return np.asarray(scale * (shares * (1 - shares)).sum(axis=-1))
+
+    name = "Gwet's AC1" if weights == "identity" else f"Gwet's AC2, {weights} weights"
+    return _several_raters(ratings, categories, matrix, expected, name, resampling=resampling)
+
+
+def agreement_weights(size: int, kind: Weights) -> Floats:
+    """Credit for two labels so many steps apart: 1 on the diagonal, 0 for the two ends of the scale."""
+    steps = np.abs(np.subtract.outer(np.arange(size), np.arange(size))) / max(1, size - 1)
+    if kind == "identity":
+        return np.eye(size)
+    return 1 - steps if kind == "linear" else 1 - steps**2
+
+
+def _several_raters(
+    ratings: Ratings,
+    categories: Sequence[Value],
+    weights: Floats,
+    expected: Callable[[Floats], Floats],
+    name: str,
+    *,
+    resampling: Resampling,
+) -> Result:
+    """(observed - expected) / (1 - expected), from per-item sums: agreement, pairable, shares, rated."""
+    counts = _category_counts(ratings, categories)
+    counts = counts[counts.sum(axis=1) >= 1]
+    problem = _degenerate(counts[counts.sum(axis=1) >= 2])
+    if problem:
+        return Undefined(problem, len(counts), name)
+    raters = counts.sum(axis=1)
+    pairable = raters >= 2
+    agreeing = (counts * (counts @ weights - 1)).sum(axis=1)
+    within = np.where(pairable, agreeing / np.where(pairable, raters * (raters - 1), 1), 0.0)
+    totals = np.column_stack([within, pairable, counts / raters[:, None], np.ones(len(counts))])
+
+    def coefficient(sums: Floats) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            observed = sums[..., 0] / sums[..., 1]
+            chance = expected(sums[..., 2:-1] / sums[..., -1:])
+        return _one_minus_ratio(1 - observed, 1 - chance)
+
+    return bootstrap(totals, coefficient, n=len(counts), resampling=resampling)
+
+
+def _category_counts(ratings: Ratings, categories: Sequence[Value]) -> Floats:
+    """How many raters gave each item each category: shape (items, categories)."""
+    index = {value: i for i, value in enumerate(categories)}
+    items = len(ratings[0]) if ratings else 0
+    counts = np.zeros((items, len(categories)))
+    for row in ratings:
+        assert len(row) == items, (len(row), items)
+        for item, value in enumerate(row):
+            if value is not None:
+                counts[item, index[value]] += 1
+    return counts
+
+
+def _degenerate(pairable: Floats) -> str:
+    """Why chance correction has nothing to correct, or the empty string."""
+    if len(pairable) == 0:
+        return "no item has two ratings"
+    if (pairable.sum(axis=0) > 0).sum() == 1:
+        return "all ratings are equal, so there is no disagreement to expect by chance"
+    return ""
+
+
+def _squared_distance(measurement: Measurement, margin: Floats, points: Floats | None) -> Floats:
+    size = margin.shape[-1]
+    if measurement == "nominal":
+        return 1 - np.eye(size)
+    if points is not None:
+        return np.asarray(np.subtract.outer(points, points) ** 2)
+    middle = np.cumsum(margin, axis=-1) - margin / 2  # ordinal: ratings between the two, ends by half
+    return np.asarray((middle[..., :, None] - middle[..., None, :]) ** 2)
+
+
+def _one_minus_ratio(above: Floats, below: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(np.abs(below) > 1e-12, 1 - above / below, np.nan))

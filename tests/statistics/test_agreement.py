@@ -1,0 +1,202 @@
+"""Agreement and reliability against published tables and statsmodels."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
+
+from lima.records import Label
+from lima.statistics.agreement import Rated, agreement_matrix, chance_level, tie_discounted_accuracy
+from lima.statistics.bootstrap import Resampling
+from lima.statistics.estimates import Estimate, Undefined
+from lima.statistics.reliability import (
+    Ratings,
+    agreement_weights,
+    cohen_kappa,
+    fleiss_kappa,
+    gwet,
+    krippendorff_alpha,
+)
+
+FEW = Resampling(rounds=500)
+
+
+def value_of(result: object) -> float:
+    assert isinstance(result, Estimate), result
+    return result.value
+
+
+# -- tie-discounted accuracy ---------------------------------------------------------------------------
+
+
+def test_credit_for_every_pair_of_labels() -> None:
+    expected = {
+        ("a", "a"): 1, ("b", "b"): 1, ("tie", "tie"): 1, ("a", "b"): 0,
+        ("a", "tie"): 0.5, ("b", "tie"): 0.5,
+    }  # fmt: skip
+    for (x, y), credit in expected.items():
+        assert tie_discounted_accuracy([x], [y]) == tie_discounted_accuracy([y], [x]) == credit  # type: ignore[list-item]
+
+
+def test_empty_and_unequal_sequences_are_errors() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        tie_discounted_accuracy([], [])
+    with pytest.raises(ValueError, match="shorter"):
+        tie_discounted_accuracy(["a", "b"], ["a"])
+
+
+def test_chance_level_equals_the_mean_over_all_pairs_of_independent_raters() -> None:
+    labels: list[Label] = ["a", "b", "tie"]
+    p, q = (0.5, 0.2, 0.3), (0.1, 0.6, 0.3)
+    first = [label for label, share in zip(labels, p, strict=True) for _ in range(round(10 * share))]
+    second = [label for label, share in zip(labels, q, strict=True) for _ in range(round(10 * share))]
+    mean = np.mean([tie_discounted_accuracy([x], [y]) for x in first for y in second])
+    assert chance_level(first, second) == pytest.approx(mean)
+
+
+def rated(rater: str, labels: dict[str, Label]) -> list[Rated]:
+    return [Rated(item, f"prompt of {item}", rater, label) for item, label in labels.items()]
+
+
+def test_matrix_between_and_within_groups() -> None:
+    """Crowd: two raters share items 1 and 2 (equal; side and tie). Judge against crowd, by item:
+    1: (1 + 1) / 2, 2: (0 + 1/2) / 2, 3: 1/2 -> (1 + 0.25 + 0.5) / 3.
+    """
+    crowd = [
+        *rated("crowd:01", {"1": "a", "2": "a", "3": "tie"}),
+        *rated("crowd:02", {"1": "a", "2": "tie"}),
+    ]
+    judge = rated("judge:m@1", {"1": "a", "2": "b", "3": "b", "4": "a"})
+    cells = {
+        (x.first, x.second): x for x in agreement_matrix({"crowd": crowd, "judge": judge}, resampling=FEW)
+    }
+    assert value_of(cells["crowd", "crowd"].accuracy) == pytest.approx(0.75)
+    assert value_of(cells["crowd", "crowd"].strict) == pytest.approx(0.5)
+    assert value_of(cells["crowd", "judge"].accuracy) == pytest.approx(1.75 / 3)
+    assert (cells["crowd", "judge"].items, cells["crowd", "judge"].pairs) == (3, 5)
+    assert isinstance(cells["judge", "judge"].accuracy, Undefined)
+    assert cells["judge", "judge"].chance is None
+
+
+def test_repeats_of_one_rater_are_no_pair() -> None:
+    twice = [*rated("crowd:01", {"1": "a"}), *rated("crowd:01", {"1": "b"})]
+    (cell,) = agreement_matrix({"crowd": twice}, resampling=FEW)
+    assert cell.pairs == 0
+
+
+def test_full_agreement_has_a_wilson_interval() -> None:
+    groups = {
+        "x": rated("x", {str(i): "a" for i in range(50)}),
+        "y": rated("y", {str(i): "a" for i in range(50)}),
+    }
+    cell = agreement_matrix(groups, resampling=FEW)[1]
+    assert isinstance(cell.accuracy, Estimate)
+    assert cell.accuracy.interval == pytest.approx((0.929, 1.0), abs=5e-4)  # Wilson for 50 of 50
+    assert cell.chance == 1.0
+
+
+def test_interval_counts_prompts_and_covers() -> None:
+    """Truth: rater two repeats rater one with probability .6, else says one of three at random: .6 + .4 / 3
+    exact matches, plus half of the pairs with one tie (.4 * 4/9 * 1/2): .8222.
+    """
+    truth, covered, draws = 0.6 + 0.4 / 3 + 0.4 * 4 / 9 / 2, 0, 400
+    generator = np.random.default_rng(5)
+    names: list[Label] = ["a", "b", "tie"]
+    for draw in range(draws):
+        one = generator.integers(0, 3, size=80)
+        two = np.where(generator.random(80) < 0.6, one, generator.integers(0, 3, size=80))
+        groups = {
+            name: rated(name, {str(i): names[k] for i, k in enumerate(data)})
+            for name, data in (("x", one), ("y", two))
+        }
+        accuracy = agreement_matrix(groups, resampling=Resampling(rounds=400, seed=draw))[1].accuracy
+        assert isinstance(accuracy, Estimate)
+        covered += accuracy.interval[0] <= truth <= accuracy.interval[1]
+    assert 0.92 <= covered / draws <= 0.98  # standard error .011 at 400 draws
+
+
+# -- chance-corrected coefficients ---------------------------------------------------------------------
+
+# fmt: off
+FOUR_RATERS: Ratings = [
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
+    [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
+]
+# fmt: on
+"""Krippendorff 2011, section C: four observers, twelve units, missing data; Gwet's handbook uses it too."""
+FIVE = [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("measurement", "published"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)]
+)
+def test_krippendorff_published(measurement: str, published: float) -> None:
+    found = krippendorff_alpha(FOUR_RATERS, FIVE, measurement=measurement, resampling=FEW)  # type: ignore[arg-type]
+    assert round(value_of(found), 3) == published
+
+
+def test_gwet_and_fleiss_published() -> None:
+    """Gwet 2014 on the same table: AC1 0.77544, Fleiss 0.76117."""
+    assert value_of(gwet(FOUR_RATERS, FIVE, resampling=FEW)) == pytest.approx(0.77544, abs=5e-6)
+    assert value_of(fleiss_kappa(FOUR_RATERS, FIVE, resampling=FEW)) == pytest.approx(0.76117, abs=5e-6)
+
+
+def test_fleiss_equals_statsmodels() -> None:
+    generator = np.random.default_rng(3)
+    truth = generator.integers(0, 3, size=40)
+    data = np.where(generator.random((4, 40)) < 0.6, truth, generator.integers(0, 3, size=(4, 40)))
+    table = np.stack([(data == k).sum(axis=0) for k in range(3)], axis=1)
+    found = fleiss_kappa(data.tolist(), [0, 1, 2], resampling=FEW)
+    assert value_of(found) == pytest.approx(statsmodels_fleiss(table))
+
+
+def test_cohen_equals_statsmodels() -> None:
+    generator = np.random.default_rng(4)
+    first = generator.integers(0, 3, size=60)
+    second = np.where(generator.random(60) < 0.5, first, generator.integers(0, 3, size=60))
+    table = np.zeros((3, 3))
+    np.add.at(table, (first, second), 1)
+    expected = cohens_kappa(table)
+    found = cohen_kappa(first.tolist(), second.tolist(), [0, 1, 2])
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(expected.kappa)
+    assert found.interval == pytest.approx((expected.kappa_low, expected.kappa_upp), abs=0.03)
+
+
+def test_ac2_by_brute_force() -> None:
+    """Linear weights, complete table: credit 1 - |x - y| / 2 over all pairs of raters."""
+    data = [[0, 1, 2, 2, 1], [0, 2, 2, 1, 1], [0, 1, 1, 2, 2]]
+    pairs = [1 - abs(x[i] - y[i]) / 2 for i in range(5) for x, y in combinations(data, 2)]
+    shares = np.bincount(np.ravel(data)) / 15
+    weights = agreement_weights(3, "linear")
+    chance = weights.sum() / 6 * (shares * (1 - shares)).sum()
+    expected = (np.mean(pairs) - chance) / (1 - chance)
+    assert value_of(gwet(data, [0, 1, 2], weights="linear", resampling=FEW)) == pytest.approx(expected)
+
+
+def test_ac1_stays_high_where_kappa_collapses() -> None:
+    """118 joint "fail", 5 + 2 mixed, 0 joint "pass": 94 % agreement, kappa below 0, AC1 about .94."""
+    first = ["fail"] * 118 + ["fail"] * 5 + ["pass"] * 2
+    second = ["fail"] * 118 + ["pass"] * 5 + ["fail"] * 2
+    kappa = cohen_kappa(first, second, ["fail", "pass"], resampling=FEW)
+    assert value_of(kappa) < 0
+    assert value_of(gwet([first, second], ["fail", "pass"], resampling=FEW)) == pytest.approx(0.94, abs=0.005)
+
+
+def test_degenerate_tables_say_why() -> None:
+    same: Ratings = [["fail"] * 4, ["fail"] * 4]
+    alone: Ratings = [["fail", None], [None, "pass"]]
+    for table, why in ((same, "all ratings are equal"), (alone, "no item has two ratings")):
+        for result in (
+            krippendorff_alpha(table, ["fail", "pass"]),
+            fleiss_kappa(table, ["fail", "pass"]),
+            gwet(table, ["fail", "pass"]),
+        ):
+            assert isinstance(result, Undefined)
+            assert why in result.reason
+    assert isinstance(cohen_kappa([], [], ["fail", "pass"]), Undefined)
+    assert isinstance(cohen_kappa(["fail"], ["fail"], ["fail", "pass"]), Undefined)

@@ -1,0 +1,155 @@
+"""Shares and means against published figures, statsmodels and simulated coverage."""
+
+import numpy as np
+import pytest
+from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from lima.statistics.estimates import Estimate, Undefined
+from lima.statistics.intervals import (
+    VarianceSplit,
+    clustered_mean,
+    newcombe,
+    share,
+    variance_split,
+    wilson,
+)
+
+
+def interval(result: object) -> tuple[float, float]:
+    assert isinstance(result, Estimate), result
+    return result.interval
+
+
+@pytest.mark.parametrize(("successes", "n", "expected"), [(24, 30, (62.7, 90.5)), (6, 10, (31.3, 83.2))])
+def test_wilson_for_the_safety_counts_of_the_paper(
+    successes: int, n: int, expected: tuple[float, float]
+) -> None:
+    low, high = interval(wilson(successes, n))
+    assert (round(100 * low, 1), round(100 * high, 1)) == expected
+
+
+@pytest.mark.parametrize("successes", [0, 1, 7, 19, 20])
+def test_wilson_equals_statsmodels(successes: int) -> None:
+    expected = proportion_confint(successes, 20, alpha=0.1, method="wilson")
+    assert interval(wilson(successes, 20, level=0.9)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_no_units_is_undefined_not_nan() -> None:
+    assert wilson(0, 0) == Undefined("there is nothing to count", 0, "Wilson")
+    assert str(share([], [])) == "undefined because there is nothing to count"
+
+
+def test_share_with_one_verdict_a_prompt_is_wilson() -> None:
+    assert share([True, False, True], ["p1", "p2", "p3"]) == wilson(2, 3)
+
+
+def test_share_of_copied_verdicts_is_no_surer_than_the_prompts() -> None:
+    """Five copies of each of 40 verdicts: n* = 40 (times 40/39), so the width is that of 40, not of 200."""
+    single = [i < 12 for i in range(40)]
+    copied = share([hit for hit in single for _ in range(5)], [i for i in range(40) for _ in range(5)])
+    low, high = interval(copied)
+    assert isinstance(copied, Estimate)
+    assert (copied.n, copied.clusters, copied.value) == (200, 40, 0.3)
+    expected = interval(wilson(12, 40))
+    assert (low, high) == pytest.approx(expected, abs=0.01)
+    assert high - low > expected[1] - expected[0]
+
+
+def test_a_unanimous_share_counts_clusters() -> None:
+    low, high = interval(share([True] * 50, [i // 5 for i in range(50)]))
+    assert high == 1.0
+    assert 0.6 < low < 0.75  # 10 agreeing prompts, not 50 (Wilson for 10 of 10: 0.72)
+
+
+def test_a_single_cluster_has_a_value_and_no_interval() -> None:
+    for result in (share([True, False], ["p", "p"]), clustered_mean([1, 2], ["p", "p"])):
+        assert isinstance(result, Estimate)
+        assert (result.low, result.high, result.note) == (None, None, "no interval: a single cluster")
+
+
+def test_newcombe_published_example() -> None:
+    """Newcombe 1998, table II: 56/70 against 48/80, method 10: 0.0524 to 0.3339."""
+    result = newcombe((56, 70), (48, 80))
+    assert isinstance(result, Estimate)
+    assert result.value == pytest.approx(0.2)
+    assert interval(result) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    expected = confint_proportions_2indep(9, 20, 25, 50, method="newcomb")
+    assert interval(newcombe((9, 20), (25, 50))) == pytest.approx(expected, abs=1e-12)
+
+
+def test_newcombe_with_an_empty_group() -> None:
+    assert isinstance(newcombe((0, 0), (1, 2)), Undefined)
+
+
+def test_clustered_mean_equals_clustered_regression() -> None:
+    generator = np.random.default_rng(1)
+    clusters = np.repeat(np.arange(30), generator.integers(1, 7, size=30))
+    values = generator.normal(size=30)[clusters] + generator.normal(size=len(clusters))
+    fit = OLS(values, np.ones_like(values)).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
+    result = clustered_mean(values.tolist(), clusters.tolist())
+    assert isinstance(result, Estimate)
+    assert result.value == pytest.approx(fit.params[0])
+    assert result.interval == pytest.approx(tuple(fit.conf_int()[0]), abs=1e-10)
+
+
+def test_variance_split_by_hand() -> None:
+    """Prompts (1, 3) and (5, 7): means 2 and 6, within 2; between mean square 16, so (16 - 2) / 2 = 7."""
+    split = variance_split([1, 3, 5, 7], ["p", "p", "q", "q"])
+    assert isinstance(split, VarianceSplit)
+    assert (split.within, split.between) == pytest.approx((2, 7))
+    assert split.correlation == pytest.approx(7 / 9)
+    assert split.design_effect == pytest.approx(1 + 7 / 9)
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters"), [([1, 2], ["p", "p"]), ([1, 2], ["p", "q"]), ([2, 2, 2, 2], [0, 0, 1, 1])]
+)
+def test_variance_split_of_degenerate_data(values: list[float], clusters: list[object]) -> None:
+    assert isinstance(variance_split(values, clusters), Undefined)
+
+
+def test_five_samples_make_the_naive_error_too_small_by_the_root_of_the_design_effect() -> None:
+    """FINDINGS 3: with correlation rho and 5 samples the factor is sqrt(1 + 4 rho); here rho = 1/2."""
+    generator = np.random.default_rng(2)
+    clusters = [i for i in range(4000) for _ in range(5)]
+    values = generator.normal(size=4000)[np.array(clusters)] + generator.normal(size=20_000)
+    split = variance_split(values.tolist(), clusters)
+    assert isinstance(split, VarianceSplit)
+    assert split.design_effect == pytest.approx(3, abs=0.1)
+    low, high = interval(clustered_mean(values.tolist(), clusters))
+    naive = 2 * 1.96 * values.std() / len(values) ** 0.5
+    assert (high - low) / naive == pytest.approx(3**0.5, abs=0.05)
+
+
+DRAWS = 2_000
+CORRELATION = 0.4
+
+
+def correlated_hits(generator: np.random.Generator, p: float, prompts: int, samples: int) -> np.ndarray:
+    """Beta-binomial verdicts with intra-class correlation 0.4."""
+    scale = (1 - CORRELATION) / CORRELATION
+    chances = generator.beta(p * scale, (1 - p) * scale, size=prompts)
+    return generator.random((prompts, samples)) < chances[:, None]
+
+
+@pytest.mark.parametrize(("p", "prompts"), [(0.5, 60), (0.3, 100), (0.15, 200)])
+def test_coverage_of_shares(p: float, prompts: int) -> None:
+    generator = np.random.default_rng(3)
+    clusters = [i for i in range(prompts) for _ in range(3)]
+    covered = 0
+    for _ in range(DRAWS):
+        low, high = interval(share(correlated_hits(generator, p, prompts, 3).ravel().tolist(), clusters))
+        covered += low <= p <= high
+    assert 0.935 <= covered / DRAWS <= 0.965
+
+
+def test_coverage_of_means() -> None:
+    generator = np.random.default_rng(4)
+    clusters = [i for i in range(40) for _ in range(5)]
+    covered = 0
+    for _ in range(DRAWS):
+        values = 0.8 * generator.normal(size=40)[:, None] + generator.normal(size=(40, 5)) + 3.8
+        low, high = interval(clustered_mean(values.ravel().tolist(), clusters))
+        covered += low <= 3.8 <= high
+    assert 0.935 <= covered / DRAWS <= 0.965

@@ -1,0 +1,146 @@
+"""Win, tie, loss: the order rule, the paper's own counts, and tests against independent packages."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lima.records import Label
+from lima.statistics.estimates import Estimate, Significance, Undefined
+from lima.statistics.preferences import (
+    Outcome,
+    Verdict,
+    combine_orders,
+    dirichlet_posterior,
+    net_scores,
+    win_tie_loss,
+)
+from lima.statistics.significance import holm, sign_flip_test, sign_test
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        ("a", "a", Verdict("a", True)),
+        ("b", "b", Verdict("b", True)),
+        ("tie", "tie", Verdict("tie", True)),
+        ("a", "b", Verdict("tie", False)),
+        ("b", "a", Verdict("tie", False)),
+        ("a", "tie", Verdict("tie", False)),
+        ("tie", "b", Verdict("tie", False)),
+        (None, "a", Verdict(None, None)),
+        ("tie", None, Verdict(None, None)),
+        (None, None, Verdict(None, None)),
+    ],
+)
+def test_two_orders_of_one_judge(first: Label | None, second: Label | None, verdict: Verdict) -> None:
+    assert combine_orders(first, second) == verdict
+
+
+def outcomes(win: int, tie: int, loss: int) -> list[Outcome]:
+    return [*["win"] * win, *["tie"] * tie, *["loss"] * loss]  # type: ignore[list-item]
+
+
+def test_shares_gap_and_score_of_the_papers_table() -> None:
+    """300 prompts, 53 / 21 / 26 %: gap 27 points, win + tie/2 = 63.5 %."""
+    found = win_tie_loss(outcomes(159, 63, 78), range(300))
+    assert found.counts == {"win": 159, "tie": 63, "loss": 78}
+    for result, value in ((found.win, 0.53), (found.tie, 0.21), (found.loss, 0.26), (found.score, 0.635)):
+        assert isinstance(result, Estimate)
+        assert result.value == pytest.approx(value)
+        assert (result.n, result.clusters, result.level) == (300, 300, 0.95)
+    scores = [1] * 159 + [0] * 63 + [-1] * 78
+    expected = stats.ttest_1samp(scores, 0).confidence_interval(0.95)
+    assert isinstance(found.gap, Estimate)
+    assert found.gap.interval == pytest.approx((expected.low, expected.high))
+    assert isinstance(found.win, Estimate)
+    assert found.win.method == "Wilson"
+
+
+def test_several_verdicts_a_prompt_are_clustered() -> None:
+    found = win_tie_loss(outcomes(4, 0, 4), ["p1", "p1", "p2", "p2", "p3", "p3", "p4", "p4"])
+    assert isinstance(found.win, Estimate)
+    assert (found.win.n, found.win.clusters) == (8, 4)
+    assert found.win.method == "Wilson with effective n, by cluster"
+    assert net_scores(outcomes(2, 1, 1), ["p", "q", "p", "q"]) == [1, 0]
+
+
+def test_no_verdict_and_all_ties() -> None:
+    empty = win_tie_loss([], [])
+    assert all(isinstance(x, Undefined) for x in (empty.win, empty.gap, empty.score, empty.sign))
+    ties = win_tie_loss(outcomes(0, 12, 0), range(12))
+    assert isinstance(ties.gap, Estimate)
+    assert ties.gap.value == 0
+    assert ties.gap.note == "all clusters have the same mean"
+    assert isinstance(ties.sign_flip, Undefined)
+
+
+def test_sign_test_of_the_dialogues() -> None:
+    """Better in 7 of 10, tied in 3 (LIMA, section 6): 2 / 2^7 = .0156."""
+    found = sign_test([1] * 7 + [0] * 3)
+    assert isinstance(found, Significance)
+    assert found.p == pytest.approx(2 / 2**7)
+    assert (found.statistic, found.n) == (7, 7)
+
+
+@pytest.mark.parametrize("differences", [[3, -1, 2, 0, 1], [1, 1, -1, 1], [2, 2], [-4, 1, 1, 1, 5]])
+def test_sign_flip_is_exact(differences: list[int]) -> None:
+    """Against all 2^n sign patterns."""
+    observed = abs(sum(differences))
+    patterns = [sum(s * d for s, d in zip(signs, differences, strict=True)) for signs in
+                product((1, -1), repeat=len(differences))]  # fmt: skip
+    found = sign_flip_test(differences)
+    assert isinstance(found, Significance)
+    assert found.p == pytest.approx(np.mean([abs(total) >= observed for total in patterns]))
+
+
+def test_sign_flip_of_single_verdicts_is_the_sign_test() -> None:
+    differences = [1] * 90 + [-1] * 60 + [0] * 150
+    flip, sign = sign_flip_test(differences), sign_test(differences)
+    assert isinstance(flip, Significance)
+    assert isinstance(sign, Significance)
+    assert flip.p == pytest.approx(sign.p, rel=1e-9)
+
+
+def test_sign_flip_of_fractions_agrees_with_scipy() -> None:
+    data = np.random.default_rng(1).normal(0.4, 1, size=25)
+    ours = sign_flip_test(data.tolist())
+    theirs = stats.permutation_test(
+        (data,), np.sum, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(2)
+    )
+    assert isinstance(ours, Significance)
+    assert ours.p == pytest.approx(theirs.pvalue, abs=0.01)
+    assert "10,000 rounds" in ours.method
+
+
+def test_many_prompts_do_not_underflow() -> None:
+    found = sign_flip_test([2] * 3000 + [-1] * 3000)
+    assert isinstance(found, Significance)
+    assert 0 <= found.p < 1e-100
+
+
+def test_holm_equals_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    values = [0.011, 0.02, 0.6, 0.011, 0.0004]
+    adjusted = holm([Significance(p, 0, 9, "") for p in values])
+    expected = multipletests(values, method="holm")[1]
+    assert [test.adjusted for test in adjusted if isinstance(test, Significance)] == pytest.approx(expected)
+
+
+def test_holm_counts_only_tests_that_exist() -> None:
+    adjusted = holm([Undefined("no prompt has a difference", 3, ""), Significance(0.04, 1, 5, "")])
+    assert isinstance(adjusted[0], Undefined)
+    assert isinstance(adjusted[1], Significance)
+    assert adjusted[1].adjusted == 0.04
+
+
+def test_dirichlet_posterior() -> None:
+    """Counts 35 / 10 / 1 with prior 1/2: mean 35.5 / 47.5; P(win > loss) against simulation."""
+    found = dirichlet_posterior({"win": 35, "tie": 10, "loss": 1})
+    assert isinstance(found.win, Estimate)
+    assert found.win.value == pytest.approx(35.5 / 47.5)
+    draws = np.random.default_rng(1).dirichlet([12.5, 7.5, 10.5], size=200_000)
+    near = dirichlet_posterior({"win": 12, "tie": 7, "loss": 10})
+    assert near.better == pytest.approx((draws[:, 0] > draws[:, 2]).mean(), abs=0.005)
