@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import IO, Any, Generic, Self, TypeVar
 
 import orjson
 from pydantic import ValidationError
@@ -131,7 +131,7 @@ def disk_full(error: OSError, path: Path) -> Exception:
     return error
 
 
-class JsonlLog:
+class JsonlLog(Generic[R]):
     """An append-only JSON Lines file that survives a kill at any byte.
 
     Opening it cuts off a last line without newline (a write that a kill interrupted) and offers the
@@ -148,7 +148,7 @@ class JsonlLog:
             for number, line in enumerate(path.read_bytes().splitlines(), start=1)
         ]
 
-    def append(self, record: Record) -> None:
+    def append(self, record: R) -> None:
         """Write one line and hand it to the operating system, so that a kill of this process keeps it."""
         start = self._stream.seek(0, os.SEEK_END)
         rest = memoryview(encode(record))

@@ -37,22 +37,27 @@ class Settings(BaseModel):
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML recipe.
+    """The settings in a YAML recipe; ``learning-rate`` and ``learning_rate`` are the same name.
 
     Raises:
         LimaError: missing file, broken YAML (with its line) or a value that is not a mapping.
     """
+    return {key.replace("-", "_"): item for key, item in read_yaml(path).items()}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, its names as they stand there; raises as `read_recipe` does."""
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LimaError(f"{path}: no such recipe.") from None
+        raise LimaError(f"{path}: no such file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         place = getattr(error, "problem_mark", None)
         line = f":{place.line + 1}" if place else ""
         raise LimaError(f"{path}{line}: not YAML ({getattr(error, 'problem', error)}).") from None
     if not isinstance(value, dict):
         raise LimaError(f"{path}: expected 'name: value' lines, found {type(value).__name__}.")
-    return {str(key).replace("-", "_"): item for key, item in value.items()}
+    return {str(key): item for key, item in value.items()}
 
 
 def preset_values(kind: type[Settings], name: str) -> dict[str, Any]:

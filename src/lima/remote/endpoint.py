@@ -1,0 +1,84 @@
+"""Where a model answers: ``URL#model`` and the key, which is kept out of everything that is written or printed."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lima.errors import LimaError
+
+EXAMPLE = "http://127.0.0.1:8000/v1#my-model"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One model on one server. ``repr`` does not show the key."""
+
+    url: str
+    """Base of the API, such as ``http://127.0.0.1:8000/v1``; no key, user or query in it."""
+    model: str
+    key: str = field(default="", repr=False)
+
+    @property
+    def address(self) -> str:
+        """``URL#model``, as the user writes it."""
+        return f"{self.url}#{self.model}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """HTTP headers of a request; with the key, so never logged."""
+        plain = {"Content-Type": "application/json"}
+        return plain | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+
+    def redact(self, text: str) -> str:
+        """``text`` without the key: some servers repeat it in their error messages."""
+        return text.replace(self.key, "[key]") if self.key else text
+
+
+def parse_address(address: str, key: str = "") -> Endpoint:
+    """Read ``URL#model``; a URL without a path gets ``/v1``.
+
+    Raises:
+        LimaError: no scheme, host or model, or a URL that carries a secret (which the text does not repeat).
+
+    >>> parse_address("http://127.0.0.1:8000#tiny").address
+    'http://127.0.0.1:8000/v1#tiny'
+    """
+    url, _, model = address.partition("#")
+    parts = urlsplit(url)
+    if parts.username or parts.password or parts.query:
+        raise LimaError(
+            f"the server URL at {parts.hostname} holds a user, a password or a query. Keys go into an "
+            "environment variable (--api-key-env NAME) or a file (--api-key-file FILE), never into the URL."
+        )
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise LimaError(f"{address!r} is no server address. Write URL#model, for example {EXAMPLE}.")
+    if not model:
+        raise LimaError(f"{address!r} names no model. Write URL#model, for example {EXAMPLE}.")
+    path = parts.path.rstrip("/") or "/v1"
+    return Endpoint(f"{parts.scheme}://{parts.netloc}{path}", model, key)
+
+
+def check_variable_name(name: str) -> str:
+    """Refuse a key given where the NAME of an environment variable belongs, without repeating it."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
+        raise LimaError(
+            "--api-key-env takes the name of an environment variable, such as OPENAI_API_KEY, not the key."
+        )
+    return name
+
+
+def read_key(variable: str, file: Path | None = None) -> str:
+    """The key from ``file`` if given, else from the environment; empty when there is none."""
+    if file is None:
+        return os.environ.get(check_variable_name(variable), "").strip()
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise LimaError(f"{file}: cannot read the key file.") from None
+    if not key or len(key.split()) != 1:
+        raise LimaError(f"{file}: expected one key on one line.")
+    return key
