@@ -35,6 +35,8 @@ class Tokens:
     ids: list[int]
     labels: list[int]
     trimmed: bool = False
+    id: str = ""
+    """The example it came from, for messages to the user."""
 
     @property
     def supervised(self) -> int:

@@ -1,0 +1,208 @@
+"""The one training loop: token sequences in, fitted weights out, whatever the device or the ablation.
+
+Fine-tuning calls `fit` with the paper's recipe (LIMA, section 3), pretraining of the built-in world with another
+schedule. A run that is killed and called again with the same arguments ends in the same weights.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from lima.chat import Tokens
+from lima.console import progress
+from lima.errors import LimaError
+from lima.files import text_hash
+from lima.train.attention import inside_documents
+from lima.train.batches import collate, epoch_batches, micro_batches
+from lima.train.checkpoints import States
+from lima.train.dropout import residual_dropout
+from lima.train.loss import summed_loss
+from lima.train.metrics import Metrics, MetricsLog
+from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
+from lima.train.precision import autocast
+from lima.train.settings import FitSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+EndOfEpoch = Callable[[int], Mapping[str, float]]
+"""Called after each epoch (from 1) in evaluation mode; what it returns joins the epoch's row of metrics."""
+
+
+def fit(
+    model: PreTrainedModel,
+    sequences: Sequence[Tokens],
+    settings: FitSettings,
+    folder: Path,
+    *,
+    on_epoch: EndOfEpoch = lambda epoch: {},
+    description: str = "train",
+) -> None:
+    """Fit the model's trainable weights, in place, to the supervised tokens of the sequences.
+
+    Args:
+        model: a causal language model with float32 weights.
+        sequences: what it learns; each has at least one supervised token.
+        settings: epochs or steps, batch size, optimiser, dropout.
+        folder: gets ``metrics.jsonl`` and, in ``state/``, what a resumed run needs. Where states are there
+            already, the run goes on from the newest; `lima.train.checkpoints.remove_states` ends it.
+        on_epoch: saves or measures the model between epochs; may be called again after a kill.
+        description: shown beside the progress bar.
+
+    Raises:
+        LimaError: a loss or gradient is not finite (the batch is named), or the disk is full.
+    """
+    plan = Plan.of(len(sequences), settings)
+    optimizer = adamw(model, settings)
+    states = States(folder / "state", model, optimizer)
+    done = states.restore()
+    with ExitStack() as stack:
+        stack.enter_context(_training(model, settings))
+        log = stack.enter_context(MetricsLog(folder / "metrics.jsonl", done))
+        bar = stack.enter_context(progress(description, plan.steps, "steps"))
+        bar.advance(done)
+        if plan.ends_epoch(done) and not log.has_epoch(plan.epoch(done)):
+            _end_epoch(model, plan, done, log=log, on_epoch=on_epoch)
+        for step in range(done + 1, plan.steps + 1):
+            began = time.monotonic()
+            batch = [sequences[position] for position in plan.batch(step)]
+            rate = learning_rate_at(step - 1, plan.steps, settings)
+            set_learning_rate(optimizer, rate)
+            loss = _gradients(model, batch, settings, step)
+            grad_norm = _clip(model, settings.clip_norm)
+            _refuse_non_finite(loss, grad_norm, step, batch)
+            optimizer.step()
+            optimizer.zero_grad()
+            seconds = time.monotonic() - began
+            tokens = sum(len(sequence.ids) for sequence in batch)
+            log.append(
+                Metrics(
+                    step=step,
+                    epoch=plan.epoch(step),
+                    loss=loss,
+                    learning_rate=rate,
+                    grad_norm=grad_norm,
+                    tokens=tokens,
+                    seconds=round(seconds, 4),
+                )
+            )
+            if plan.ends_epoch(step) or states.is_due(step, settings.save_every):
+                states.save(step)
+            if plan.ends_epoch(step):
+                _end_epoch(model, plan, step, log=log, on_epoch=on_epoch)
+            bar.advance(1, f"loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which examples make up which step. Steps and epochs count from 1."""
+
+    examples: int
+    batch_size: int
+    steps: int
+    seed: int
+
+    @classmethod
+    def of(cls, examples: int, settings: FitSettings) -> Plan:
+        """From the number of examples and the settings."""
+        per_epoch = math.ceil(examples / settings.batch_size)
+        return cls(
+            examples, settings.batch_size, settings.steps or per_epoch * settings.epochs, settings.seed
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of a whole epoch."""
+        return math.ceil(self.examples / self.batch_size)
+
+    def epoch(self, step: int) -> int:
+        """The epoch that a step belongs to."""
+        return (step - 1) // self.steps_per_epoch + 1
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether an epoch, or the whole run, ends with this step."""
+        return step > 0 and (step % self.steps_per_epoch == 0 or step == self.steps)
+
+    def batch(self, step: int) -> list[int]:
+        """Positions of the examples of a step."""
+        epoch = self.epoch(step)
+        batches = epoch_batches(self.examples, self.batch_size, seed=self.seed, epoch=epoch)
+        return batches[(step - 1) % self.steps_per_epoch]
+
+
+def _gradients(model: PreTrainedModel, batch: Sequence[Tokens], settings: FitSettings, step: int) -> float:
+    """Add up the gradient of the batch's mean loss per supervised token; return that loss.
+
+    Each micro-batch's sum is divided by the supervised tokens of the whole batch, so that the split does
+    not matter. Its dropout noise depends on seed, step and its place alone.
+    """
+    supervised = sum(sequence.supervised for sequence in batch)
+    losses = []
+    for place, group in enumerate(micro_batches(batch, settings.micro_batch_tokens)):
+        micro_batch = collate(group, model.device)
+        with _noise(settings.seed, step, place, model.device):
+            with autocast(model, settings.precision):
+                loss = summed_loss(model, micro_batch) / supervised
+            loss.backward()
+        losses.append(loss.detach())
+    return float(torch.stack(losses).sum())
+
+
+@contextmanager
+def _noise(seed: int, step: int, place: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators within the block and put them back after it.
+
+    The global generators, not one of ours, because a model's own dropout layers use them and because
+    activation checkpointing replays them.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int(text_hash("dropout", str(seed), str(step), str(place), length=15), 16))
+        yield
+
+
+@contextmanager
+def _training(model: PreTrainedModel, settings: FitSettings) -> Iterator[None]:
+    """Training mode with document attention and residual dropout; all of it is undone at the end."""
+    with inside_documents(model), residual_dropout(model, settings.residual_dropout):
+        if settings.activation_checkpointing:
+            model.gradient_checkpointing_enable()
+        model.train()
+        try:
+            yield
+        finally:
+            model.eval()
+            if settings.activation_checkpointing:
+                model.gradient_checkpointing_disable()
+
+
+def _end_epoch(
+    model: PreTrainedModel, plan: Plan, step: int, *, log: MetricsLog, on_epoch: EndOfEpoch
+) -> None:
+    model.eval()
+    measured = on_epoch(plan.epoch(step))
+    model.train()
+    log.append(Metrics(step=step, epoch=plan.epoch(step), **measured))
+
+
+def _clip(model: PreTrainedModel, norm: float) -> float:
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return float(torch.nn.utils.clip_grad_norm_(trainable, norm))
+
+
+def _refuse_non_finite(loss: float, grad_norm: float, step: int, batch: Sequence[Tokens]) -> None:
+    if math.isfinite(loss) and math.isfinite(grad_norm):
+        return
+    names = ", ".join(sequence.id or "?" for sequence in batch[:5]) + (" ..." if len(batch) > 5 else "")
+    raise LimaError(
+        f"step {step}: the loss is {loss} and the gradient norm {grad_norm}, in the batch of {names}. "
+        "Look at these examples, or lower --learning-rate."
+    )

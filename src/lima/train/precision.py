@@ -1,0 +1,31 @@
+"""In which arithmetic a model runs: float32 weights throughout, bfloat16 products where the hardware gains by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from lima.train.settings import Precision
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+NARROW = 256
+"""Width under which bfloat16 gains nothing on a CPU, as converting costs what the products save."""
+
+
+def resolve(model: PreTrainedModel, precision: Precision) -> Literal["float32", "bfloat16"]:
+    """What ``auto`` means for this model on its device."""
+    if precision != "auto":
+        return precision
+    if model.device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    fast = torch.cpu.get_capabilities().get("avx512_bf16", False) and model.config.hidden_size >= NARROW
+    return "bfloat16" if fast else "float32"
+
+
+def autocast(model: PreTrainedModel, precision: Precision) -> torch.autocast:
+    """The context that a forward pass runs in."""
+    enabled = resolve(model, precision) == "bfloat16"
+    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=enabled)

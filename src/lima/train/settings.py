@@ -1,0 +1,122 @@
+"""Settings of training; every default is the paper's 65B recipe where the paper gives one (LIMA, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import tyro
+from pydantic import Field, model_validator
+
+from lima.settings import Settings
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class FitSettings(Settings):
+    """How weights are fitted to token sequences: optimiser, schedule, batches. What `lima.train.loop.fit` takes."""
+
+    epochs: int = Field(15, gt=0)
+    """Passes over the data."""
+    steps: int | None = Field(None, gt=0)
+    """Optimiser steps in all; where set, it overrides ``epochs``."""
+    batch_size: int = Field(32, gt=0)
+    """Examples of one optimiser step; the last batch of an epoch is smaller."""
+    learning_rate: float = Field(1e-5, gt=0)
+    """Learning rate of the first step (after the warm-up, if any)."""
+    final_learning_rate: float = Field(1e-6, ge=0)
+    """Learning rate of the last step."""
+    schedule: Literal["linear", "cosine"] = "linear"
+    """How the learning rate falls from the first to the last step."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps over which the learning rate first rises from zero; the paper has none."""
+    beta1: float = Field(0.9, ge=0, lt=1)
+    """AdamW: decay of the mean of gradients."""
+    beta2: float = Field(0.95, ge=0, lt=1)
+    """AdamW: decay of the mean of squared gradients."""
+    eps: float = Field(1e-8, gt=0)
+    """AdamW: added to the denominator."""
+    weight_decay: float = Field(0.1, ge=0)
+    """AdamW: decoupled weight decay, on matrices only (not on norms and biases)."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Gradients of a step are scaled down to this norm."""
+    residual_dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout on the sub-layer outputs of the last layer; the rate rises linearly from 0 at the first."""
+    micro_batch_tokens: int = Field(4096, gt=0)
+    """Tokens that go through the model at once; less needs less memory, the step stays the same."""
+    precision: Precision = "auto"
+    """Arithmetic of the forward and backward pass; the weights stay float32. ``auto``: bfloat16 on CUDA and on
+    processors with bfloat16 instructions where the model is wide enough to gain from it, else float32."""
+    activation_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, about a third more work."""
+    seed: int = 0
+    """Seed of the order of examples and of dropout."""
+    save_every: int | None = Field(None, gt=0)
+    """Steps from one saved training state to the next, for resuming; where unset, as often as takes 5 % of the time.
+    A state is saved at the end of every epoch in any case."""
+
+
+class TrainSettings(FitSettings):
+    """Fine-tune a base language model on conversations, with the recipe of the LIMA paper.
+
+    Writes one Hugging Face folder an epoch, `metrics.jsonl` and `rejects.jsonl` into the run folder. The same
+    command again resumes a run that was stopped at any moment.
+
+    Example:
+        lima train huggyllama/llama-7b train.jsonl --out runs/lima-7b --preset lima-7b --heldout heldout.jsonl
+    """
+
+    input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "heldout", "dev"})
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "preset", "dry_run", "strict", "save_every"})
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "lima-65b": {"batch_size": 32, "residual_dropout": 0.3},
+        "lima-30b": {"batch_size": 64, "residual_dropout": 0.2},
+        "lima-7b": {"batch_size": 64, "residual_dropout": 0.2},
+        "tiny": {
+            "epochs": 3,
+            "batch_size": 16,
+            "learning_rate": 1e-3,
+            "final_learning_rate": 1e-4,
+            "residual_dropout": 0.0,
+            "max_length": 512,
+            "keep_eot": True,
+        },
+    }
+
+    model: tyro.conf.Positional[str]
+    """The base model: a Hugging Face folder or a hub id."""
+    data: tyro.conf.Positional[Path]
+    """Training conversations, JSON Lines of examples (see 'lima curate' and 'lima import')."""
+    out: Path
+    """The run folder."""
+    preset: str | None = None
+    """Named values to start from: lima-65b, lima-30b, lima-7b (the paper's), tiny (a model of a few million
+    parameters on a laptop)."""
+    max_length: int = Field(2048, gt=1)
+    """Longest text in tokens; longer ones lose their end."""
+    keep_eot: bool = False
+    """End a trimmed text with EOT in place of its last token, so that its answer still ends."""
+    loss_on: Literal["assistant", "all"] = "assistant"
+    """Tokens that carry loss: the assistant's with their EOT, or all."""
+    eot_token: str = "<|eot|>"
+    """The special token that ends every utterance; added to the vocabulary where it is missing."""
+    keep_epochs: tuple[int, ...] = ()
+    """Epochs whose folder is written, such as `5 6 7 8 9 10`; none given: all. The last is always written."""
+    heldout: Path | None = None
+    """Held-out conversations whose loss per token is logged every epoch (it misleads: LIMA, appendix)."""
+    dev: Path | None = None
+    """Development conversations with answers, logged likewise."""
+    device: str | None = None
+    """Where to train, such as `cuda:0` or `cpu`; unset: CUDA where there is one."""
+    strict: bool = False
+    """Stop when an example has no supervised token, instead of naming it in rejects.jsonl."""
+    dry_run: bool = False
+    """Check the inputs, count tokens and steps, train nothing."""
+
+    @model_validator(mode="after")
+    def _keeps_existing_epochs(self) -> Self:
+        wrong = [epoch for epoch in self.keep_epochs if not 1 <= epoch <= self.epochs]
+        if wrong:
+            raise ValueError(f"keep_epochs: there is no epoch {wrong[0]} of {self.epochs}")
+        return self
