@@ -1,0 +1,148 @@
+"""Logits -> the next token: temperature, nucleus, top-k and repetition penalty (LIMA, section 4.1).
+
+Pure functions on a batch of rows, each row with its own settings and its own random number. A row's token
+depends on nothing but its own logits, settings and number, so that batching cannot change an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lima.files import text_hash
+
+PREFIX = 64
+"""How many of the highest logits are sorted at first; rows whose nucleus is wider sort all of them."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How one answer is sampled. The defaults are the paper's."""
+
+    temperature: float = 0.7
+    """0 takes the likeliest token (greedy)."""
+    top_p: float = 0.9
+    top_k: int = 0
+    """0 is no limit. The nucleus is taken within the top k, as in most libraries."""
+    repetition_penalty: float = 1.2
+    penalize_prompt: bool = False
+    """Whether tokens of the prompt count as repeated too, as they do in most libraries."""
+
+
+PAPER = Decoding()
+
+
+@dataclass(frozen=True)
+class DecodingBatch:
+    """The `Decoding` of each row of a batch as tensors of shape (B,)."""
+
+    temperature: Tensor
+    top_p: Tensor
+    top_k: Tensor
+    repetition_penalty: Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[Decoding], device: torch.device | None = None) -> Self:
+        """Stack the settings of the rows."""
+        return cls(
+            temperature=torch.tensor([row.temperature for row in rows], device=device),
+            top_p=torch.tensor([row.top_p for row in rows], dtype=torch.float64, device=device),
+            top_k=torch.tensor([row.top_k for row in rows], device=device),
+            repetition_penalty=torch.tensor([row.repetition_penalty for row in rows], device=device),
+        )
+
+
+def next_tokens(logits_BV: Tensor, uniform_B: Tensor, rows: DecodingBatch) -> Tensor:
+    """The next token of each row, (B,): the likeliest where the temperature is 0, else a draw.
+
+    Args:
+        logits_BV: float32, already penalised.
+        uniform_B: float64 numbers in [0, 1), one a row (`uniforms`).
+        rows: the settings of each row.
+    """
+    greedy = rows.temperature == 0
+    if bool(greedy.all()):
+        return logits_BV.argmax(-1)
+    scaled = logits_BV / torch.where(greedy, 1.0, rows.temperature)[:, None]
+    drawn = draw(scaled, uniform_B, rows.top_p, rows.top_k)
+    return torch.where(greedy, logits_BV.argmax(-1), drawn) if bool(greedy.any()) else drawn
+
+
+def penalize(logits_BV: Tensor, seen_BV: Tensor, penalty_B: Tensor) -> Tensor:
+    """Make repeated tokens less likely: divide a positive logit by the penalty, multiply a negative one.
+
+    Args:
+        logits_BV: float32; changed in place and returned.
+        seen_BV: bool, the tokens that count as repeated, however often they occurred.
+        penalty_B: 1 changes nothing.
+
+    Source: Keskar et al., CTRL (arXiv 1909.05858), in the form that libraries gave it for negative logits.
+    """
+    row, token = seen_BV.nonzero(as_tuple=True)
+    logit, penalty = logits_BV[row, token], penalty_B[row]
+    logits_BV[row, token] = torch.where(logit > 0, logit / penalty, logit * penalty)
+    return logits_BV
+
+
+def draw(logits_BV: Tensor, uniform_B: Tensor, top_p_B: Tensor, top_k_B: Tensor) -> Tensor:
+    """Sample a token a row from its nucleus, by inversion of the cumulative distribution in falling order.
+
+    The nucleus is the smallest set of likeliest tokens that holds at least ``top_p`` of the probability
+    (Holtzman et al., arXiv 1904.09751), the token that crosses the line included. Exact, though only the
+    top `PREFIX` logits are sorted in most rows.
+    """
+    log_total_B = logits_BV.logsumexp(-1)
+    width = min(PREFIX, logits_BV.shape[-1])
+    token_B, settled_B = _draw_from_top(width, logits_BV, log_total_B, uniform_B, top_p_B, top_k_B)
+    open_rows = (~settled_B).nonzero().squeeze(1)
+    if len(open_rows):
+        arguments = (x[open_rows] for x in (logits_BV, log_total_B, uniform_B, top_p_B, top_k_B))
+        token_B[open_rows], _ = _draw_from_top(logits_BV.shape[-1], *arguments)
+    return token_B
+
+
+def _draw_from_top(
+    width: int, logits_BV: Tensor, log_total_B: Tensor, uniform_B: Tensor, top_p_B: Tensor, top_k_B: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Tokens from the ``width`` likeliest ones, and whether that was enough to know them."""
+    logit_BW, token_BW = logits_BV.topk(width)
+    mass_BW = (logit_BW.double() - log_total_B.double()[:, None]).exp()
+    rank_W = torch.arange(width, device=logits_BV.device)
+    limited_B = top_k_B > 0
+    mass_BW = mass_BW.masked_fill(limited_B[:, None] & (rank_W >= top_k_B[:, None]), 0.0)
+    whole_B = torch.where(limited_B, mass_BW.sum(-1), 1.0)
+    cumulative_BW = mass_BW.cumsum(-1)
+    inside_BW = (cumulative_BW - mass_BW < (top_p_B * whole_B)[:, None]) & (mass_BW > 0)
+    inside_BW[:, 0] = True  # top_p = 0 leaves the likeliest token
+
+    unlimited_B = ~limited_B & (top_p_B >= 1)
+    mass_inside_B = torch.where(unlimited_B, 1.0, (mass_BW * inside_BW).sum(-1))
+    target_B = uniform_B * mass_inside_B
+    index_B = (cumulative_BW <= target_B[:, None]).sum(-1).minimum(inside_BW.sum(-1) - 1)
+
+    ends_here_B = torch.where(limited_B, top_k_B <= width, cumulative_BW[:, -1] >= top_p_B)
+    settled_B = torch.where(unlimited_B, target_B < cumulative_BW[:, -1], ends_here_B)
+    return token_BW.gather(-1, index_B[:, None]).squeeze(-1), settled_B | ~log_total_B.isfinite()
+
+
+def noise_key(seed: int, prompt_id: str, sample: int) -> int:
+    """The 128-bit key of one answer's random numbers."""
+    return int(text_hash(str(seed), prompt_id, str(sample), length=32), 16)
+
+
+def uniforms(key: int, count: int) -> np.ndarray:
+    """``count`` numbers in [0, 1); the one at position t is used for the t-th generated token.
+
+    Philox is counter-based: number t depends on the key and t alone, whatever else is generated when.
+    """
+    return np.random.Generator(np.random.Philox(key=key)).random(count)
+
+
+def usable(logits_BV: Tensor) -> Tensor:
+    """Which rows a token can be chosen from, (B,) bool: no NaN, no +inf, not all -inf."""
+    return logits_BV.amax(-1).isfinite()
