@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from lima import chat
@@ -59,8 +60,15 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    model.save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
+    try:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise LimaError(
+            f"{folder}: the model cannot be written ({_first_line(error)}). Free some space and run the same "
+            "command again; it continues."
+        ) from None
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
 

@@ -6,7 +6,7 @@ every document and attention stays inside it (`lima.train.attention`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,8 +67,12 @@ def tokenize(
     max_length: int,
     keep_eot: bool = False,
     loss_on: LossOn = "assistant",
+    advance: Callable[[], object] = lambda: None,
 ) -> TrainingSet:
-    """Token sequences of the examples that have a supervised token; the others are rejected by name."""
+    """Token sequences of the examples that have a supervised token; the others are rejected by name.
+
+    ``advance`` is called after each example; the rest is as in `lima.chat.encode_example`.
+    """
     result = TrainingSet([], [])
     for example in examples:
         sequence = encode_example(
@@ -79,6 +83,7 @@ def tokenize(
         else:
             reason = f"no assistant token among the first {max_length} tokens"
             result.rejects.append(Reject(id=example.id, rule="no_supervised_token", reason=reason))
+        advance()
     return result
 
 

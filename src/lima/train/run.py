@@ -1,0 +1,174 @@
+"""``lima train``: a base model and examples become a run folder with one checkpoint an epoch (LIMA, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lima import model as models
+from lima.console import done, note, progress, table, warn
+from lima.errors import LimaError
+from lima.files import read_jsonl, write_jsonl
+from lima.records import Example
+from lima.runs import open_run
+from lima.train.batches import TrainingSet, tokenize
+from lima.train.checkpoints import remove_states
+from lima.train.dropout import sublayer_names
+from lima.train.loop import Plan, fit
+from lima.train.loss import mean_loss
+from lima.train.precision import resolve
+from lima.train.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def train(settings: TrainSettings) -> None:
+    """Tune the model on the examples; the same settings again resume, or find the run finished.
+
+    Raises:
+        LimaError: see `prepare` and `lima.train.loop.fit`; or the run folder was made with other settings.
+    """
+    inputs = prepare(settings)  # before the run is opened, so that a mistake in them leaves no record behind
+    plan = Plan.of(len(inputs.data.sequences), settings)
+    _summarise(inputs, plan, settings)
+    if settings.dry_run:
+        return
+    with open_run(settings.out / "run.json", "train", settings) as run:
+        if not run.finished:
+            write_jsonl(settings.out / "rejects.jsonl", inputs.data.rejects)
+            end_of_epoch = _EndOfEpoch(inputs, settings, last=plan.epoch(plan.steps))
+            fit(inputs.model, inputs.data.sequences, settings, settings.out, on_epoch=end_of_epoch)
+            run.finish(**_facts(inputs, plan, settings))
+        remove_states(settings.out / "state")
+    last = epoch_folder(settings.out, plan.epoch(plan.steps))
+    done(
+        wrote=[last, settings.out / "metrics.jsonl", settings.out / "rejects.jsonl"],
+        next_command=f"lima generate {last} PROMPTS.jsonl --out answers.jsonl",
+    )
+
+
+def epoch_folder(run: Path, epoch: int) -> Path:
+    """Where a run keeps the model of an epoch, such as ``epoch-07``."""
+    return run / f"epoch-{epoch:02d}"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A model that has its EOT, and the token sequences it trains on and is measured on."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    data: TrainingSet
+    measured: Mapping[str, TrainingSet]
+    """``heldout_nll`` and ``dev_nll``, as far as their files are given."""
+
+
+def prepare(settings: TrainSettings) -> Inputs:
+    """Load and check everything that a run needs; writes nothing.
+
+    Raises:
+        LimaError: an input is missing or broken, no example has a supervised token (or, with ``strict``, one
+            has none), the model has too short a context, or its residual form is unknown.
+    """
+    examples = list(read_jsonl(settings.data, Example))
+    files = {"heldout_nll": settings.heldout, "dev_nll": settings.dev}
+    held = {name: list(read_jsonl(path, Example)) for name, path in files.items() if path is not None}
+    model, tokenizer = models.load(settings.model, device=settings.device)
+    if settings.residual_dropout:
+        sublayer_names(model)
+    if not models.add_eot(model, tokenizer, settings.eot_token):
+        note(f"{settings.model} has the token {settings.eot_token} already; its row is kept.")
+    if tokenizer.bos_token_id is None:
+        note(f"{settings.model} has no BOS token; texts are rendered without one.")
+    data = _tokenize(examples, tokenizer, settings, "tokenize")
+    _check(data, settings, models.context_length(model))
+    measured = {name: _tokenize(rows, tokenizer, settings, f"tokenize {name}") for name, rows in held.items()}
+    return Inputs(model, tokenizer, data, measured)
+
+
+class _EndOfEpoch:
+    """Saves the model of an epoch and measures its loss on the held-out files."""
+
+    def __init__(self, inputs: Inputs, settings: TrainSettings, last: int) -> None:
+        self._inputs, self._settings, self._last = inputs, settings, last
+
+    def __call__(self, epoch: int) -> dict[str, float]:
+        kept = self._settings.keep_epochs
+        if not kept or epoch in kept or epoch == self._last:
+            models.save(self._inputs.model, self._inputs.tokenizer, epoch_folder(self._settings.out, epoch))
+        return {
+            name: mean_loss(
+                self._inputs.model,
+                held.sequences,
+                budget=self._settings.micro_batch_tokens,
+                precision=self._settings.precision,
+            )
+            for name, held in self._inputs.measured.items()
+        }
+
+
+def _tokenize(
+    examples: list[Example], tokenizer: PreTrainedTokenizerBase, settings: TrainSettings, description: str
+) -> TrainingSet:
+    with progress(description, len(examples), "examples") as bar:
+        return tokenize(
+            examples,
+            tokenizer,
+            max_length=settings.max_length,
+            keep_eot=settings.keep_eot,
+            loss_on=settings.loss_on,
+            advance=bar.advance,
+        )
+
+
+def _check(data: TrainingSet, settings: TrainSettings, context: int | None) -> None:
+    if not data.sequences:
+        raise LimaError(
+            f"{settings.data}: no example has a supervised token within --max-length {settings.max_length}."
+        )
+    if data.rejects and settings.strict:
+        first = data.rejects[0]
+        raise LimaError(
+            f"{settings.data}: {len(data.rejects)} examples have no supervised token, the first is "
+            f"{first.id!r} ({first.reason}). Without --strict they are named in rejects.jsonl."
+        )
+    longest = max(data.sequences, key=lambda sequence: len(sequence.ids))
+    if context is not None and len(longest.ids) > context:
+        raise LimaError(
+            f"{settings.data}: {longest.id!r} has {len(longest.ids)} tokens, but {settings.model} has only "
+            f"{context} positions. Use --max-length {context}."
+        )
+
+
+def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
+    data = inputs.data
+    rows = [
+        ("examples", f"{len(data.sequences):,}"),
+        ("trimmed to --max-length", f"{data.trimmed:,}"),
+        ("rejected, no supervised token", f"{len(data.rejects):,}"),
+        ("tokens an epoch", f"{data.tokens:,}"),
+        ("of them supervised", f"{data.supervised:,}"),
+        ("steps an epoch", f"{plan.steps_per_epoch:,}"),
+        ("steps in all", f"{plan.steps:,}"),
+        ("parameters", f"{sum(p.numel() for p in inputs.model.parameters()):,}"),
+        ("device, arithmetic", f"{inputs.model.device}, {resolve(inputs.model, settings.precision)}"),
+    ]
+    table("training", ("", ""), rows)
+    if data.rejects:
+        warn(f"{len(data.rejects)} examples have no supervised token; rejects.jsonl names them.")
+
+
+def _facts(inputs: Inputs, plan: Plan, settings: TrainSettings) -> dict[str, object]:
+    data = inputs.data
+    return {
+        "examples": len(data.sequences),
+        "trimmed": data.trimmed,
+        "rejected": len(data.rejects),
+        "tokens_per_epoch": data.tokens,
+        "supervised_per_epoch": data.supervised,
+        "steps": plan.steps,
+        "precision": resolve(inputs.model, settings.precision),
+    }
