@@ -1,0 +1,84 @@
+"""Fixtures that several stages share: the smallest real model with its tokenizer, and examples for it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lima.records import Example, Message
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an untrained two-layer LLaMA (16 wide, 256 positions) with a byte tokenizer of 258 tokens."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny-llama")
+    config = LlamaConfig(
+        vocab_size=258,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        bos_token_id=0,
+        eos_token_id=1,
+        tie_word_embeddings=True,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def byte_tokenizer(bos: str | None = "<s>") -> Any:
+    """A tokenizer with one token a byte, ``<s>`` (0) and ``</s>`` (1)."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate(["<s>", "</s>", *alphabet])}
+    core = Tokenizer(models.BPE(vocabulary, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token=bos, eos_token="</s>")
+
+
+@pytest.fixture
+def examples() -> list[Example]:
+    """Ten short conversations; the last is a dialogue of two exchanges."""
+    single = [
+        Example(
+            id=f"made/{number}",
+            source="made",
+            messages=(
+                Message(role="user", content=f"What is {number} + {number}?"),
+                Message(role="assistant", content=f"It is {2 * number}." + " Surely." * (number % 3)),
+            ),
+        )
+        for number in range(9)
+    ]
+    dialogue = Example(
+        id="made/dialogue",
+        source="made",
+        messages=(
+            Message(role="user", content="Hello"),
+            Message(role="assistant", content="Hello, how can I help?"),
+            Message(role="user", content="Tell me a fact."),
+            Message(role="assistant", content="Rivers flow downhill."),
+        ),
+    )
+    return [*single, dialogue]
+
+
+@pytest.fixture
+def lima_data() -> Path:
+    """The folder of real data, which the environment variable LIMA_DATA names."""
+    folder = os.environ.get("LIMA_DATA")
+    if not folder:
+        pytest.skip("LIMA_DATA is unset: no folder of real data")
+    return Path(folder)

@@ -1,0 +1,119 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from lima import chat, model
+from lima.errors import LimaError
+from lima.records import Example, Message
+
+USER, ASSISTANT = "user", "assistant"
+
+
+def says(*texts: str) -> list[Message]:
+    return [Message(role=USER if i % 2 == 0 else ASSISTANT, content=text) for i, text in enumerate(texts)]
+
+
+@pytest.fixture
+def tokenizer(tiny_model: Path) -> Any:
+    tuned, tokenizer = model.load(tiny_model)
+    model.add_eot(tuned, tokenizer)
+    return tokenizer
+
+
+def test_every_utterance_ends_in_eot_after_one_bos(tokenizer: Any) -> None:
+    ids = chat.encode_prompt(tokenizer, says("Hi", "Yo", "So?"))
+    eot = chat.eot_id(tokenizer)
+    byte = {letter: tokenizer.convert_tokens_to_ids(letter) for letter in "HiYoS?"}
+    expected = [0, byte["H"], byte["i"], eot, byte["Y"], byte["o"], eot, byte["S"], byte["o"], byte["?"], eot]
+    assert ids == expected
+
+
+def test_loss_covers_exactly_the_assistant_tokens_and_their_eot(tokenizer: Any) -> None:
+    tokens = chat.encode_example(tokenizer, says("Hi", "Yo", "So?", "No."))
+    text = [
+        tokenizer.decode([i]) if label != chat.IGNORE else "_"
+        for i, label in zip(tokens.ids, tokens.labels, strict=True)
+    ]
+    # BOS, "Hi", EOT | "Yo", EOT | "So?", EOT | "No.", EOT
+    assert text == ["_"] * 4 + ["Y", "o", "<|eot|>"] + ["_"] * 4 + ["N", "o", ".", "<|eot|>"]
+    assert tokens.supervised == 7
+
+
+def test_a_dialogue_that_ends_on_a_user_turn_trains_on_its_answers(tokenizer: Any) -> None:
+    tokens = chat.encode_example(tokenizer, says("Hi", "Yo", "So?"))
+    assert tokens.supervised == 3
+    assert tokens.labels[-4:] == [chat.IGNORE] * 4
+
+
+def test_loss_on_all_counts_every_token_but_the_first(tokenizer: Any) -> None:
+    tokens = chat.encode_example(tokenizer, says("Hi", "Yo"), loss_on="all")
+    assert tokens.labels == tokens.ids
+    assert tokens.supervised == len(tokens.ids) - 1
+
+
+def test_text_that_spells_special_tokens_stays_text(tokenizer: Any) -> None:
+    ids = chat.encode_prompt(tokenizer, says("<s>a<|eot|></s>", "b"))
+    eot = chat.eot_id(tokenizer)
+    assert ids.count(0) == 1
+    assert ids.count(1) == 0
+    assert ids.count(eot) == 2
+    assert len(ids) == 1 + len("<s>a<|eot|></s>") + 1 + 1 + 1
+    tokens = chat.encode_example(tokenizer, says("<s>a<|eot|></s>", "b"))
+    assert tokens.supervised == 2
+
+
+@pytest.mark.parametrize(("keep_eot", "last_is_eot"), [(False, False), (True, True)])
+def test_trimming(tokenizer: Any, keep_eot: bool, last_is_eot: bool) -> None:
+    tokens = chat.encode_example(tokenizer, says("Hi", "A long answer."), max_length=8, keep_eot=keep_eot)
+    assert tokens.trimmed
+    assert len(tokens.ids) == len(tokens.labels) == 8
+    eot = chat.eot_id(tokenizer)
+    assert (tokens.ids[-1] == eot) is (tokens.labels[-1] == eot) is last_is_eot
+
+
+def test_trimming_inside_the_prompt_leaves_nothing_supervised(tokenizer: Any) -> None:
+    for keep_eot in (False, True):
+        tokens = chat.encode_example(tokenizer, says("A question", "b"), max_length=6, keep_eot=keep_eot)
+        assert tokens.supervised == 0
+
+
+def test_a_system_message_stands_before_the_first_user_text(tokenizer: Any) -> None:
+    messages = [Message(role="system", content="Be kind."), *says("Hi", "Yo")]
+    assert chat.encode_prompt(tokenizer, messages) == chat.encode_prompt(
+        tokenizer, says("Be kind.\n\nHi", "Yo")
+    )
+    assert chat.encode_example(tokenizer, messages).supervised == 3
+
+
+def test_a_saved_tokenizer_renders_the_training_ids_in_plain_transformers(
+    tokenizer: Any, tmp_path: Path, examples: list[Example]
+) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    plain = AutoTokenizer.from_pretrained(tmp_path)
+    for example in examples:
+        conversation = [message.model_dump() for message in example.messages]
+        rendered = plain.apply_chat_template(conversation, tokenize=True, return_dict=False)
+        assert rendered == chat.encode_example(tokenizer, example.messages).ids
+    assert chat.eot_id(plain) == chat.eot_id(tokenizer)
+
+
+def test_an_eot_with_quotes_is_rendered(tiny_model: Path) -> None:
+    tuned, tokenizer = model.load(tiny_model)
+    model.add_eot(tuned, tokenizer, "<'end'\\>")
+    ids = chat.encode_prompt(tokenizer, says("Hi"))
+    assert ids[-1] == chat.eot_id(tokenizer)
+    assert len(ids) == 4
+
+
+def test_a_base_without_eot_has_no_chat_format(tiny_model: Path) -> None:
+    base = model.load_tokenizer(tiny_model)
+    with pytest.raises(LimaError, match="no EOT"):
+        chat.encode_prompt(base, says("Hi"))
+    assert chat.encode_plain(base, "Hi")[0] == 0
+
+
+def test_answers_are_decoded_without_special_tokens(tokenizer: Any) -> None:
+    ids = [*tokenizer.encode(" Fine, thanks", add_special_tokens=False), chat.eot_id(tokenizer)]
+    assert chat.decode_answer(tokenizer, ids) == "Fine, thanks"

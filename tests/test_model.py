@@ -1,0 +1,122 @@
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, LlamaConfig, LlamaForCausalLM
+
+from lima import chat, model
+from lima.errors import LimaError
+
+
+def llama(*, tied: bool, vocabulary: int = 258) -> Any:
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        tie_word_embeddings=tied,
+    )
+    return LlamaForCausalLM(config)
+
+
+@pytest.fixture
+def tokenizer(tiny_model: Path) -> Any:
+    return model.load_tokenizer(tiny_model)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_eot_rows_start_as_the_mean_of_the_others(tokenizer: Any, tied: bool) -> None:
+    base = llama(tied=tied)
+    embedding = base.get_input_embeddings().weight.detach().clone()
+    head = base.get_output_embeddings().weight.detach().clone()
+    assert model.add_eot(base, tokenizer)
+    eot = chat.eot_id(tokenizer)
+    assert eot == 258
+    after, after_head = base.get_input_embeddings().weight, base.get_output_embeddings().weight
+    assert (after is after_head) is tied
+    assert after.shape[0] == base.config.vocab_size == 259
+    torch.testing.assert_close(after[eot], embedding.mean(0))
+    torch.testing.assert_close(after_head[eot], head.mean(0))
+    assert torch.equal(after[:258], embedding)
+    assert torch.equal(after_head[:258], head)
+
+
+def test_a_padded_vocabulary_keeps_its_size_and_its_padding_out_of_the_mean(tokenizer: Any) -> None:
+    base = llama(tied=False, vocabulary=320)
+    with torch.no_grad():
+        base.get_input_embeddings().weight[258:] = 1e6  # rows that no token uses
+    used = base.get_input_embeddings().weight[:258].detach().clone()
+    model.add_eot(base, tokenizer)
+    assert base.get_input_embeddings().weight.shape[0] == 320
+    torch.testing.assert_close(base.get_input_embeddings().weight[258], used.mean(0))
+
+
+def test_a_known_eot_keeps_its_row(tokenizer: Any, tmp_path: Path) -> None:
+    base = llama(tied=True)
+    model.add_eot(base, tokenizer)
+    with torch.no_grad():
+        base.get_input_embeddings().weight[258] = 7.0
+    model.save(base, tokenizer, tmp_path / "tuned")
+    again, its_tokenizer = model.load(tmp_path / "tuned", device="cpu")
+    assert not model.add_eot(again, its_tokenizer)
+    assert torch.equal(again.get_input_embeddings().weight[258], torch.full((16,), 7.0))
+    assert again.generation_config.eos_token_id[0] == 258
+
+
+def test_a_saved_model_loads_in_plain_transformers(tokenizer: Any, tmp_path: Path) -> None:
+    base = llama(tied=False)
+    model.add_eot(base, tokenizer)
+    model.save(base, tokenizer, tmp_path / "tuned")
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "tuned")
+    plain_tokenizer = AutoTokenizer.from_pretrained(tmp_path / "tuned")
+    ids = torch.tensor([chat.encode_plain(plain_tokenizer, "Hello")])
+    assert torch.equal(plain(ids).logits, base.eval()(ids).logits)
+    assert plain.generation_config.eos_token_id[0] == 258
+    assert not list(tmp_path.glob(".*")), "no temporary folder is left"
+
+
+def test_saving_on_a_full_disk_keeps_the_model_that_was_there(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = llama(tied=False)
+    model.save(base, tokenizer, tmp_path / "tuned")
+    before = (tmp_path / "tuned" / "model.safetensors").read_bytes()
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tokenizer, "save_pretrained", full)
+    with pytest.raises(LimaError, match=r"No space left.*again"):
+        model.save(base, tokenizer, tmp_path / "tuned")
+    assert (tmp_path / "tuned" / "model.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(LimaError, match="no such model folder"):
+        model.load(tmp_path / "nowhere")
+    with pytest.raises(LimaError, match="no such model folder"):
+        model.load("./nowhere")
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(LimaError, match=r"no config\.json"):
+        model.load(tmp_path)
+
+
+def test_a_model_without_causal_head(tmp_path: Path) -> None:
+    BertConfig(architectures=["BertForMaskedLM"]).save_pretrained(tmp_path)
+    with pytest.raises(LimaError, match="no causal language-model head"):
+        model.load(tmp_path)
+
+
+def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(LimaError, match="made-up/model") as caught:
+        model.load("made-up/model")
+    assert "\n" not in str(caught.value)
