@@ -147,22 +147,6 @@ class Counters:
             parts.append("cost unknown" if self.cost is None else f"cost {self.cost:.2f}")
         return ", ".join(parts)
 
-    def facts(self) -> dict[str, object]:
-        """The counters for the record of a run."""
-        return {
-            "done": self.done,
-            "failed": self.failed,
-            "calls": self.calls,
-            "retried": self.retried,
-            "malformed": self.malformed,
-            "outcomes": dict(sorted(self.outcomes.items())),
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "cost": "unknown" if self.cost is None else round(self.cost, 6),
-            "most_in_flight": self.most_in_flight,
-            "stopped": self.stopped,
-        }
-
 
 class Gate:
     """Lets at most ``limit`` requests in; the limit doubles on clean rounds until the first 429, then grows by one.

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import JsonValue
 
-from lima.files import JsonlLog, text_hash, write_jsonl
+from lima.files import JsonlLog, read_jsonl, text_hash, write_jsonl
 from lima.records import Record
 
 Outcome = Literal["replied", "rate_limited", "server_error", "timeout", "dropped", "rejected"]
@@ -102,6 +102,12 @@ class CallLog:
         for attempt in self._log.existing:
             self._take(attempt)
 
+    @staticmethod
+    def ids(path: Path) -> set[str]:
+        """Ids of the requests with a logged reply, without opening the log for writing."""
+        rows = read_jsonl(path, Attempt) if path.exists() and path.stat().st_size else iter(())
+        return {row.id for row in rows if row.outcome == "replied"}
+
     def append(self, request: Request, outcome: Outcome, **facts: Any) -> Attempt:
         """Write one attempt; its number goes on from what the log holds."""
         attempt = Attempt(
@@ -136,12 +142,13 @@ class CallLog:
         """Close the log as it is."""
         self._log.close()
 
-    def sort(self) -> None:
-        """Close the log and order its rows by request and attempt, so that equal runs leave equal files."""
+    def sort(self) -> list[Attempt]:
+        """Close the log, order its rows by request and attempt (equal runs leave equal files), and return them."""
         self.close()
         with JsonlLog(self._log.path, Attempt) as log:
             rows = sorted(log.existing, key=lambda row: (row.id, row.attempt))
         write_jsonl(self._log.path, rows)
+        return rows
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,121 @@
+"""Who a judge is: everything that can change its verdicts, hashed into its rater id.
+
+Two judges that differ in model, prompt, words, parameters, parser or order policy are two raters, and never
+merge. Their calls are kept by a hash without the parser, because reading the same replies again by a
+newer parser needs no new call.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from string import Template
+from typing import Any
+
+import orjson
+
+from lima.errors import LimaError
+from lima.evaluate.parse import PARSER
+from lima.evaluate.protocol import Words
+from lima.evaluate.settings import JudgeSettings
+from lima.files import text_hash
+from lima.records import Rater, Scale
+from lima.remote.endpoint import Endpoint
+from lima.remote.sampling import Sampling, parameters
+
+FORBIDDEN_EXTRA = {
+    "n": "K samples are K requests: use --repeats",
+    "model": "the model stands in --judge URL#model",
+    "messages": "the text stands in --prompt FILE",
+    "stream": "replies are read whole",
+}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One judge at one task, ready to be asked."""
+
+    settings: JudgeSettings
+    endpoint: Endpoint
+    template: Template
+    words: Words
+    parameters: dict[str, Any]
+    """Request fields, with the base seed; each request has its own."""
+
+    @cached_property
+    def calls(self) -> str:
+        """Hash of what is asked and how: names the folder of the raw replies."""
+        return text_hash(_canonical(self.asked), length=8)
+
+    @cached_property
+    def rater_id(self) -> str:
+        """``judge:<model>@<hash>``, the hash over everything with the parser."""
+        digest = text_hash(_canonical(self.asked | {"parser": PARSER}), length=8)
+        return f"judge:{self.endpoint.model}@{digest}"
+
+    def rater(self, description: str) -> Rater:
+        """The row of ``raters.jsonl``; ``description`` is the server's own word on the model."""
+        settings = self.asked | {
+            "parser": PARSER,
+            "prompt": text_hash(self.template.template, length=8),
+            "words": text_hash(self.words.to_yaml(), length=8),
+            "url": self.endpoint.url,
+            "calls": self.calls,
+        }
+        return Rater(id=self.rater_id, kind="judge", description=description, settings=settings)
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of a rating task."""
+        assert self.settings.task != "pairwise"
+        return self.settings.task
+
+    @cached_property
+    def asked(self) -> dict[str, Any]:
+        """What is asked and how: all of the identity but the parser."""
+        return {
+            "task": self.settings.task,
+            "model": self.endpoint.model,
+            "label": self.settings.label,
+            "order": self.settings.order if self.settings.task == "pairwise" else "single",
+            "prompt": self.template.template,
+            "words": self.words.model_dump(),
+            "parameters": self.parameters,
+        }
+
+
+def make_judge(
+    settings: JudgeSettings, endpoint: Endpoint, template: Template, words: Words
+) -> tuple[Judge, list[str]]:
+    """The judge that the settings describe, and what its server will not do as asked."""
+    sampling = Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed)
+    body, warnings = parameters(sampling, settings.server)
+    for name, value in _extra_fields(settings.extra, list(body)).items():
+        if value is None:
+            body.pop(name, None)
+        else:
+            body[name] = value
+    return Judge(settings, endpoint, template, words, body), warnings
+
+
+def _extra_fields(pairs: Sequence[str], known: list[str]) -> dict[str, Any]:
+    fields = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        if name in FORBIDDEN_EXTRA:
+            raise LimaError(f"--extra {name}: {FORBIDDEN_EXTRA[name]}.")
+        try:
+            fields[name] = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise LimaError(f"--extra {pair!r}: write NAME=JSON, a text as NAME='\"text\"'.") from None
+        if fields[name] is None and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise LimaError(f"--extra {name}=null: no such field is sent.{hint}")
+    return fields
+
+
+def _canonical(value: dict[str, Any]) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

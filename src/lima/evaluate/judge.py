@@ -1,0 +1,227 @@
+"""A judge model rates a study: questions -> logged replies -> preferences or grades (LIMA, sections 4 and 5).
+
+The raw replies under ``judges/<hash>/`` are the truth. Rows are always written from them, so that a killed
+run repeats no finished request, and ``--reparse`` makes none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from lima import console
+from lima.errors import LimaError
+from lima.evaluate.identity import Judge, make_judge
+from lima.evaluate.questions import Question, plan, ratings, verdict_of
+from lima.evaluate.settings import JudgeSettings
+from lima.evaluate.study import Study, check_texts, open_study, replace_rater
+from lima.evaluate.wording import read_template
+from lima.files import read_json, read_jsonl, write_json, write_jsonl
+from lima.records import Grade, Preference, Rater
+from lima.remote.client import ModelCard, complete_all, describe_model
+from lima.remote.endpoint import parse_address, read_key
+from lima.remote.limits import Budget, Counters, Limits, Price, read_price
+from lima.remote.log import Attempt, CallLog, Request, read_answer
+from lima.runs import open_run
+
+CHARACTERS_PER_TOKEN = 4
+"""For the estimate of ``--dry-run`` alone."""
+
+
+def judge(settings: JudgeSettings) -> Rater:
+    """Rate the study, or what of it is not rated yet; returns the rater that stands in ``raters.jsonl``.
+
+    Raises:
+        LimaError: no study, a server that is not there or fails without end, a prompt file with a fault.
+    """
+    study = open_study(settings.study)
+    asked, price = _prepare(settings, study)
+    questions = plan(asked, study)
+    folder = study.folder / "judges" / asked.calls
+    if settings.dry_run:
+        _show_plan(asked, questions, folder, price)
+        return asked.rater("")
+    with open_run(folder / "run.json", "judge", settings) as run:
+        description = _introduce(asked, folder)
+        counters = Counters(price=price)
+        with CallLog(folder / "replies.jsonl") as log:
+            if not settings.reparse:
+                _ask(asked, questions, log, folder, counters)
+            rows = list(ratings(asked, study, log.outcomes))
+            attempts = log.sort()
+        rater = asked.rater(description)
+        gone = replace_rater(study, rater, rows, former=lambda row: row.settings.get("calls") == asked.calls)
+        run.finish(rater=rater.id, **_facts(rows, attempts, price))
+    for former in gone:
+        console.note(f"{former}: its rows were replaced; they came from the same replies by another parser")
+    _show(asked, questions, rows, counters)
+    target = study.preferences if settings.task == "pairwise" else study.grades
+    console.done([target, folder], f"lima report {study.folder}")
+    return rater
+
+
+def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None]:
+    """Everything that can be wrong before the first call."""
+    protocol = study.read_protocol()
+    check_texts(study, protocol)
+    key = "" if settings.reparse else read_key(settings.api_key_env, settings.api_key_file)
+    template = read_template(settings.task, settings.prompt)
+    words = getattr(protocol, settings.task)
+    asked, warnings = make_judge(settings, parse_address(settings.judge, key), template, words)
+    price = read_price(settings.prices, asked.endpoint.model) if settings.prices else None
+    if settings.max_cost is not None and price is None:
+        raise LimaError(f"--max-cost needs the price of {asked.endpoint.model!r}: --prices FILE.")
+    for warning in warnings:
+        console.warn(warning)
+    return asked, price
+
+
+def _introduce(judge: Judge, folder: Path) -> str:
+    """The server's own word on the model, kept in ``judge.json``; another server under the name is refused."""
+    place = folder / "judge.json"
+    before = read_json(place) if place.exists() else None
+    if judge.settings.reparse:
+        if before is None:
+            raise LimaError(f"{folder}: this judge has no logged replies to read again.")
+        return str(before["description"])
+    card = asyncio.run(describe_model(judge.endpoint))
+    _hint_dialect(judge, card)
+    seen = {"judge": judge.endpoint.address, "description": card.description}
+    if before is not None and not judge.settings.moved:
+        changes = [
+            f"{name} {before[name]!r}, now {seen[name]!r}" for name in seen if before[name] != seen[name]
+        ]
+        if changes:
+            raise LimaError(
+                f"{folder}: this judge began with {'; '.join(changes)}. If it is the same model all the same: "
+                "--moved. If not, tell the two apart: --label NAME."
+            )
+    write_json(place, seen | judge.asked)
+    return card.description
+
+
+def _hint_dialect(judge: Judge, card: ModelCard) -> None:
+    kinds = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama.cpp"}
+    kind = kinds.get(card.owner)
+    if kind and judge.settings.server == "generic":
+        console.warn(
+            f"the server says it is {kind}; with --server {kind} the fields that it fills by itself are sent too"
+        )
+
+
+def _ask(judge: Judge, questions: Sequence[Question], log: CallLog, folder: Path, counters: Counters) -> None:
+    """Write down what will be asked, then ask what has no valid verdict yet."""
+    open_ids: set[str] = set()
+    _write_requests(judge, questions, log, folder / "requests.jsonl", open_ids)
+    waiting = (question.request(judge) for question in questions if question.id in open_ids)
+    asyncio.run(_send(judge, waiting, log, counters, (len(questions), len(open_ids))))
+
+
+def _write_requests(
+    judge: Judge, questions: Sequence[Question], log: CallLog, path: Path, open_ids: set[str]
+) -> None:
+    """All requests, sorted by id, with those of earlier runs that this run does not ask for."""
+
+    def planned() -> Iterator[Request]:
+        for question in questions:
+            request = question.request(judge)
+            if verdict_of(judge, log.last(request))[0].status != "ok":
+                open_ids.add(question.id)
+            yield request
+
+    ids = {question.id for question in questions}
+    earlier = [row for row in read_jsonl(path, Request) if row.id not in ids] if path.exists() else []
+    merged: Iterator[Request] = heapq.merge(planned(), earlier, key=attrgetter("id"))
+    write_jsonl(path, merged)
+
+
+async def _send(
+    judge: Judge, requests: Iterator[Request], log: CallLog, counters: Counters, counts: tuple[int, int]
+) -> None:
+    settings = judge.settings
+    total, waiting = counts
+    limits = Limits(
+        start=settings.start_concurrency,
+        concurrency=settings.concurrency,
+        timeout=settings.timeout,
+        attempts=settings.attempts,
+        backoff=settings.backoff,
+    )
+    budget = Budget(settings.max_calls, settings.max_seconds, settings.max_cost)
+    with console.progress(f"judge {settings.task}", total, "verdicts") as tracker:
+        tracker.advance(total - waiting)
+        replies = complete_all(requests, judge.endpoint, log, limits=limits, budget=budget, counters=counters)
+        async for _ in replies:
+            tracker.advance(1, counters.note())
+
+
+def _facts(
+    rows: Sequence[Preference | Grade], attempts: Sequence[Attempt], price: Price | None
+) -> dict[str, Any]:
+    """Figures of all runs together, from the log, so that a resumed run tells the same as an undisturbed one."""
+    counters = Counters(price=price)
+    for attempt in attempts:
+        counters.ended(attempt.outcome)
+        answer = read_answer(attempt.raw) if attempt.outcome == "replied" else None
+        if answer is not None:
+            counters.answer(answer)
+    return {
+        "statuses": dict(sorted(Counter(row.status for row in rows).items())),
+        "calls": len(attempts),
+        "outcomes": dict(sorted(counters.outcomes.items())),
+        "prompt_tokens": counters.prompt_tokens,
+        "completion_tokens": counters.completion_tokens,
+        "cost": "unknown" if counters.cost is None else round(counters.cost, 6),
+    }
+
+
+def _show_plan(judge: Judge, questions: Sequence[Question], folder: Path, price: Price | None) -> None:
+    requests = [question.request(judge) for question in questions]
+    characters = sum(len(str(request.body["messages"])) for request in requests)
+    tokens = characters // CHARACTERS_PER_TOKEN
+    most = len(requests) * judge.settings.max_tokens
+    cost = "unknown (--prices)" if price is None else f"at most about {price.of(tokens, most):.2f}"
+    logged = len(CallLog.ids(folder / "replies.jsonl"))
+    console.table(
+        f"{judge.rater_id} would be asked",
+        ["", ""],
+        [
+            ["questions", len(requests)],
+            ["with a logged reply", logged],
+            ["tokens in, about", tokens],
+            ["tokens out, at most", most],
+            ["cost of all", cost],
+        ],
+    )
+
+
+def _show(
+    judge: Judge, questions: Sequence[Question], rows: Sequence[Preference | Grade], counters: Counters
+) -> None:
+    if counters.stopped:
+        missing = len({question.id for question in questions}) - len(rows)
+        console.warn(f"stopped by the {counters.stopped}; {max(missing, 0)} questions were not asked")
+    verdicts = Counter(_said(row) for row in rows if row.status == "ok")
+    statuses = Counter(row.status for row in rows if row.status != "ok")
+    total = max(len(rows), 1)
+    lines = [[name, count, f"{count / total:.1%}"] for name, count in sorted(verdicts.items())]
+    lines += [
+        [f"no verdict: {name}", count, f"{count / total:.1%}"] for name, count in sorted(statuses.items())
+    ]
+    console.table(f"{judge.rater_id}, {judge.settings.task}", ["verdict", "n", "share"], lines)
+    console.note(
+        f"{counters.calls} calls in this run, at most {counters.most_in_flight} at once: {counters.note()}"
+    )
+
+
+def _said(row: Preference | Grade) -> str:
+    if isinstance(row, Grade):
+        return str(row.value)
+    if row.label == "tie":
+        return "tie"
+    return "first shown better" if row.label == row.shown[0] else "second shown better"

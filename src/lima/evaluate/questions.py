@@ -1,0 +1,144 @@
+"""Study rows -> the questions to a judge, and logged replies -> the rows that raters write.
+
+A question's id is ``<row>/<order>/<repeat>``: every order and every repeat is a request of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from lima.evaluate.identity import Judge
+from lima.evaluate.parse import Verdict, read_verdict
+from lima.evaluate.protocol import TASKS
+from lima.evaluate.study import Study
+from lima.evaluate.wording import item_text, pairwise_text
+from lima.files import text_hash
+from lima.records import SCALE_VALUES, Comparison, Grade, Item, Label, Preference, Scale, Shown
+from lima.remote.log import Answer, Attempt, Request, read_answer
+
+LABELS: dict[tuple[Shown, str], Label] = {
+    ("ab", "a"): "a",
+    ("ab", "b"): "b",
+    ("ab", "tie"): "tie",
+    ("ba", "a"): "b",
+    ("ba", "b"): "a",
+    ("ba", "tie"): "tie",
+}
+"""What a judge said of Answer A and Answer B -> the label in the frame of ``comparisons.jsonl``."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question to the judge: which row, in which order (pairs only), for which time."""
+
+    row: Comparison | Item
+    shown: Shown | None
+    repeat: int
+
+    @property
+    def id(self) -> str:
+        """``<row>/<order>/<repeat>``."""
+        return f"{self.row.id}/{self.shown or 'one'}/{self.repeat:03d}"
+
+    def request(self, judge: Judge) -> Request:
+        """What is sent: every parameter, and a seed of its own."""
+        if isinstance(self.row, Comparison):
+            text = pairwise_text(judge.template, judge.words, self.row, self.shown or "ab")
+        else:
+            text = item_text(judge.template, judge.words, self.row)
+        messages = [{"role": "user", "content": text}]
+        body = {"model": judge.endpoint.model, "messages": messages, **judge.parameters}
+        if "seed" in body:
+            body["seed"] = int(text_hash(str(judge.settings.seed), self.id, length=8), 16) >> 1
+        return Request(id=self.id, body=body)
+
+
+def plan(judge: Judge, study: Study) -> list[Question]:
+    """The questions that the settings ask for, by id."""
+    rows: list[Comparison] | list[Item]
+    rows = study.read_comparisons() if judge.settings.task == "pairwise" else study.read_items()
+    questions = [
+        Question(row, shown, repeat)
+        for row in rows[: judge.settings.limit]
+        for repeat in range(judge.settings.repeats)
+        for shown in _orders(judge, row, repeat)
+    ]
+    return sorted(questions, key=lambda question: question.id)
+
+
+def _orders(judge: Judge, row: Comparison | Item, repeat: int) -> tuple[Shown | None, ...]:
+    if not isinstance(row, Comparison):
+        return (None,)
+    if judge.settings.order == "both":
+        return ("ab", "ba")
+    drawn = int(text_hash("order", row.id, row.a, row.b, str(repeat)), 16) % 2
+    return ("ab" if drawn == 0 else "ba",)
+
+
+def verdict_of(judge: Judge, attempt: Attempt | None) -> tuple[Verdict, Answer | None]:
+    """What a logged attempt says."""
+    replied = attempt is not None and attempt.outcome == "replied"
+    answer = read_answer(attempt.raw) if replied and attempt is not None else None
+    task = judge.settings.task
+    return read_verdict(answer, TASKS[task], digits=task == "helpfulness"), answer
+
+
+def ratings(judge: Judge, study: Study, outcomes: Mapping[str, Attempt]) -> Iterator[Preference | Grade]:
+    """The row of every logged question, whichever run asked it."""
+    rows: Iterable[Comparison | Item]
+    rows = study.read_comparisons() if judge.settings.task == "pairwise" else study.read_items()
+    known = {row.id: row for row in rows}
+    for identity, attempt in outcomes.items():
+        row_id, shown, repeat = identity.split("/")
+        row = known.get(row_id)
+        if isinstance(row, Comparison):
+            assert shown in get_args(Shown), identity
+            yield _preference(judge, Question(row, "ab" if shown == "ab" else "ba", int(repeat)), attempt)
+        elif row is not None:
+            yield _grade(judge, Question(row, None, int(repeat)), attempt)
+
+
+def _preference(judge: Judge, question: Question, attempt: Attempt) -> Preference:
+    verdict, answer = verdict_of(judge, attempt)
+    shown = question.shown or "ab"
+    return Preference(
+        id=f"{judge.rater_id}/{question.id}",
+        comparison_id=question.row.id,
+        rater=judge.rater_id,
+        shown=shown,
+        label=LABELS[shown, verdict.value] if verdict.value else None,
+        repeat=question.repeat,
+        status=verdict.status,
+        raw=_raw(attempt, answer),
+        seconds=attempt.seconds,
+        at=attempt.at,
+    )
+
+
+def _grade(judge: Judge, question: Question, attempt: Attempt) -> Grade:
+    verdict, answer = verdict_of(judge, attempt)
+    scale: Scale = judge.scale
+    values = {str(value): value for value in SCALE_VALUES[scale]}
+    return Grade(
+        id=f"{judge.rater_id}/{question.id}",
+        item_id=question.row.id,
+        turn=sum(message.role == "assistant" for message in question.row.messages),
+        rater=judge.rater_id,
+        scale=scale,
+        value=values[verdict.value] if verdict.value else None,
+        repeat=question.repeat,
+        status=verdict.status,
+        raw=_raw(attempt, answer),
+        seconds=attempt.seconds,
+        at=attempt.at,
+    )
+
+
+def _raw(attempt: Attempt, answer: Answer | None) -> str:
+    """The judge's own words; of a failed call, how it failed."""
+    if answer is not None:
+        return answer.refusal or answer.content
+    http = f" HTTP {attempt.http}" if attempt.http else ""
+    return f"[{attempt.outcome}{http}] {attempt.raw}".rstrip()

@@ -1,0 +1,147 @@
+"""Settings of ``lima compare`` and ``lima judge`` (LIMA, sections 4 and 5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+from pydantic import Field, field_validator
+
+from lima.remote.endpoint import check_variable_name, parse_address
+from lima.remote.sampling import Dialect
+from lima.settings import Settings
+
+Task = Literal["pairwise", "helpfulness", "quality", "safety"]
+
+
+class CompareSettings(Settings):
+    """Put the answers of several systems side by side, without their names: a study folder.
+
+    The first file is compared with each other one, pair by pair of prompt and sample.
+
+    Example:
+        lima compare runs/tuned.jsonl runs/base.jsonl --out studies/first
+    """
+
+    input_fields: ClassVar[frozenset[str]] = frozenset({"answers", "prompts", "protocol"})
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "dry_run", "strict"})
+
+    answers: tyro.conf.Positional[tuple[Path, ...]]
+    """Files of answers (`lima generate`), two or more: the system under test first, then its baselines."""
+    out: Path
+    """The study folder to make."""
+    prompts: Path | None = None
+    """The prompts that were answered. Not given: the file that `lima generate` noted beside the first file."""
+    names: tuple[str, ...] = ()
+    """Names of the systems, in the order of the files. Not given: as in the files."""
+    protocol: Path | None = None
+    """YAML with your own words for raters; what it leaves out stays as in the default protocol."""
+    seed: int = 0
+    """Draws the sides, once. It is kept with the key, not in the protocol."""
+    strict: bool = False
+    """Stop (exit 2) when an answer or a pair has to be left out, instead of listing it in rejects.jsonl."""
+    dry_run: bool = False
+    """Check the input, print what would be written, and stop."""
+
+
+class JudgeSettings(Settings):
+    """Let a model rate a study: any server that speaks the OpenAI chat API.
+
+    The same command again asks only for what is not answered yet. The API key is read from the environment
+    or a file.
+
+    Example:
+        lima judge studies/first --task pairwise --judge http://127.0.0.1:8000/v1#my-model
+    """
+
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "study",
+            "judge",
+            "prompt",
+            "repeats",
+            "limit",
+            "api_key_env",
+            "api_key_file",
+            "concurrency",
+            "start_concurrency",
+            "timeout",
+            "attempts",
+            "backoff",
+            "max_calls",
+            "max_seconds",
+            "max_cost",
+            "prices",
+            "moved",
+            "reparse",
+            "dry_run",
+        }
+    )
+
+    study: tyro.conf.Positional[Path]
+    """The study folder (`lima compare`)."""
+    judge: str
+    """The judge, URL#model. Only the model counts as its identity, not the URL."""
+    task: Task = "pairwise"
+    """What to rate: pairs, helpfulness 1-6, quality (fail, pass, excellent) or safety."""
+    order: Literal["both", "random"] = "both"
+    """Pairwise: show each pair in both orders, or in one drawn by a hash of its content (as in the paper)."""
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """Verdicts on each item and order. Each is a request of its own with its own seed."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Rate only the first so many comparisons or items: a trial."""
+    prompt: Path | None = None
+    """Your own prompt text instead of the built-in one (docs/formats.md names its placeholders)."""
+    label: str = ""
+    """Part of the judge's identity; tells apart two servers that offer different models under one name."""
+    server: Dialect = "generic"
+    """Kind of server: decides which sampling fields beyond the common ones are sent."""
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """Sampling temperature of the judge."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus of the judge."""
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    """Longest reply; one that reaches it counts as truncated, whatever it says."""
+    seed: int = 0
+    """Seeds the requests, each in its own way."""
+    extra: tuple[str, ...] = ()
+    """Further request fields as NAME=JSON, for example reasoning_effort='"low"'; NAME=null leaves a field out."""
+    api_key_env: str = "LIMA_API_KEY"
+    """Environment variable that holds the key. Unset: no key is sent."""
+    api_key_file: Path | None = None
+    """File that holds the key, instead of the environment."""
+    concurrency: Annotated[int, Field(ge=1)] = 64
+    """Most requests in flight. The run adapts below it."""
+    start_concurrency: Annotated[int, Field(ge=1)] = 8
+    """Requests in flight at first."""
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds to wait for one reply."""
+    attempts: Annotated[int, Field(ge=1)] = 6
+    """Attempts for one request (after 429, 5xx, timeout or a dropped connection)."""
+    backoff: Annotated[float, Field(ge=0)] = 1.0
+    """Seconds before the second attempt; doubles with each further one, up to a minute."""
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many calls, retries included."""
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Stop sending after so many seconds."""
+    max_cost: Annotated[float, Field(gt=0)] | None = None
+    """Stop before more than this is spent, in the currency of --prices."""
+    prices: Path | None = None
+    """YAML with 'model: {input: 0.15, output: 0.6}' per million tokens. Without it the cost is unknown."""
+    moved: bool = False
+    """The same judge now answers at another URL than in earlier runs."""
+    reparse: bool = False
+    """Make no calls: read the logged replies again and rewrite this judge's rows."""
+    dry_run: bool = False
+    """Print how many calls would be made, and stop."""
+
+    @field_validator("judge")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return parse_address(value).address
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable(cls, value: str) -> str:
+        return check_variable_name(value)
