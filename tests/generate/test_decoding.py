@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from lima.generate.decoding import (
+    Decoding,
+    DecodingBatch,
+    draw,
+    next_tokens,
+    noise_key,
+    penalize,
+    uniforms,
+    usable,
+)
+
+
+def exact_distribution(logits: np.ndarray, temperature: float, top_p: float, top_k: int) -> np.ndarray:
+    """The textbook definition, in float64 and one row: temperature, then top-k, then nucleus."""
+    p = np.exp(logits.astype(np.float64) / temperature)
+    p /= p.sum()
+    order = np.argsort(-p, kind="stable")
+    if top_k:
+        p[order[top_k:]] = 0
+        p /= p.sum()
+    kept: list[int] = []
+    mass = 0.0
+    for token in order:
+        if kept and mass >= top_p:
+            break
+        kept.append(token)
+        mass += p[token]
+    nucleus = np.zeros_like(p)
+    nucleus[kept] = p[kept]
+    total: np.ndarray = nucleus / nucleus.sum()
+    return total
+
+
+def one_row(logits: list[float], uniform: float, **decoding: float) -> int:
+    rows = DecodingBatch.of([Decoding(**{"temperature": 1.0, "top_p": 1.0, **decoding})])  # type: ignore[arg-type]
+    return int(next_tokens(torch.tensor([logits]), torch.tensor([uniform], dtype=torch.float64), rows)[0])
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "top_k", "spread"),
+    [
+        (0.7, 0.9, 0, 2.0),  # the paper's
+        (1.0, 1.0, 0, 2.0),  # no limit
+        (1.0, 0.9, 0, 0.1),  # flat: the nucleus holds about 350 of 400 tokens, more than are sorted first
+        (1.0, 1.0, 0, 0.1),
+        (1.0, 0.8, 10, 2.0),
+        (1.5, 1.0, 100, 1.0),  # top-k beyond what is sorted first
+    ],
+)
+def test_frequencies_agree_with_the_exact_distribution(
+    temperature: float, top_p: float, top_k: int, spread: float
+) -> None:
+    draws, vocabulary = 20_000, 400
+    logits = np.random.default_rng(7).normal(0, spread, vocabulary).astype(np.float32)
+    rows = DecodingBatch.of([Decoding(temperature=temperature, top_p=top_p, top_k=top_k)])
+    many = DecodingBatch(*(x.expand(draws) for x in vars(rows).values()))
+    uniform = torch.from_numpy(uniforms(noise_key(0, "chi", 0), draws))
+    tokens = next_tokens(torch.from_numpy(logits).expand(draws, -1), uniform, many).numpy()
+
+    expected = exact_distribution(logits, temperature, top_p, top_k) * draws
+    observed = np.bincount(tokens, minlength=vocabulary)
+    assert observed[expected == 0].sum() == 0
+    rare = expected < 5  # chi-square wants at least five; the rare ones together are one cell
+    cells = [(observed[~rare & (expected > 0)], expected[~rare & (expected > 0)])]
+    if expected[rare].sum() >= 5:
+        cells.append((observed[rare].sum(keepdims=True), expected[rare].sum(keepdims=True)))
+    seen = np.concatenate([np.atleast_1d(a) for a, _ in cells]).astype(float)
+    hoped = np.concatenate([np.atleast_1d(b) for _, b in cells])
+    assert chisquare(seen, hoped * seen.sum() / hoped.sum()).pvalue > 0.01
+
+
+def test_the_nucleus_holds_the_token_that_crosses_the_line() -> None:
+    half_quarter = [np.log(0.5), np.log(0.25), np.log(0.25 - 1e-3), np.log(1e-3)]
+    # 0.5 alone does not hold 0.6; 0.5 + 0.25 does: tokens 0 and 1, in the ratio 2 : 1.
+    assert one_row(half_quarter, 0.66, top_p=0.6) == 0
+    assert one_row(half_quarter, 0.67, top_p=0.6) == 1
+    assert one_row(half_quarter, 1 - 1e-12, top_p=0.6) == 1
+
+
+def test_a_line_at_the_end_of_a_token_needs_no_further_one() -> None:
+    # Powers of two are exact: softmax of [ln 2, 0, 0] is 1/2, 1/4, 1/4.
+    exact = [float(np.log(2)), 0.0, 0.0]
+    assert one_row(exact, 1 - 1e-12, top_p=0.4999) == 0
+    assert one_row(exact, 1 - 1e-12, top_p=0.5001) == 1
+    assert one_row(exact, 1 - 1e-12, top_p=1.0) == 2
+
+
+@pytest.mark.parametrize("limits", [{"top_p": 0.0}, {"top_k": 1}, {"temperature": 0.0}])
+def test_limits_that_leave_the_likeliest_token(limits: dict[str, float]) -> None:
+    for uniform in (0.0, 0.5, 1 - 1e-12):
+        assert one_row([0.1, 3.0, 0.2], uniform, **limits) == 1
+
+
+def test_minus_infinity_is_never_drawn() -> None:
+    for uniform in (0.0, 0.5, 1 - 1e-16):
+        assert one_row([-np.inf, 1.0, 1.0, -np.inf], uniform) in (1, 2)
+
+
+def test_a_row_draws_the_same_token_alone_and_in_any_batch() -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(40, 500, generator=generator) * torch.rand(40, 1, generator=generator) * 4
+    uniform = torch.rand(40, generator=generator, dtype=torch.float64)
+    top_p = torch.rand(40, generator=generator, dtype=torch.float64)
+    top_k = torch.randint(0, 200, (40,), generator=generator)
+    together = draw(logits, uniform, top_p, top_k)
+    alone = [draw(logits[i, None], uniform[i, None], top_p[i, None], top_k[i, None]) for i in range(40)]
+    assert together.tolist() == torch.cat(alone).tolist()
+
+
+def test_rows_of_one_batch_follow_their_own_settings() -> None:
+    rows = DecodingBatch.of([Decoding(temperature=0), Decoding(temperature=1, top_p=1)])
+    logits = torch.tensor([[1.0, 0.9], [1.0, 0.9]])
+    assert next_tokens(logits, torch.tensor([0.99, 0.99], dtype=torch.float64), rows).tolist() == [0, 1]
+
+
+def test_penalty_divides_positive_and_multiplies_negative_logits_once() -> None:
+    logits = torch.tensor([[2.0, -2.0, 0.0, 5.0], [2.0, -2.0, 0.0, 5.0]])
+    seen = torch.tensor([[True, True, True, False], [False, False, False, True]])
+    got = penalize(logits.clone(), seen, torch.tensor([2.0, 1.25]))
+    assert got.tolist() == [[1.0, -4.0, 0.0, 5.0], [2.0, -2.0, 0.0, 4.0]]
+
+
+def test_random_numbers_depend_on_key_and_position_alone() -> None:
+    key = noise_key(0, "p", 0)
+    assert uniforms(key, 5).tolist() == uniforms(key, 500)[:5].tolist()
+    keys = {noise_key(seed, prompt, sample) for seed in (0, 1) for prompt in ("p", "q") for sample in (0, 1)}
+    assert len(keys) == 8
+    assert len({uniforms(k, 1)[0] for k in keys}) == 8
+
+
+def test_unusable_rows_are_told() -> None:
+    inf, nan = torch.inf, torch.nan
+    logits = torch.tensor([[0.0, -inf], [nan, 0.0], [inf, 0.0], [-inf, -inf]])
+    assert usable(logits).tolist() == [True, False, False, False]
+    rows = DecodingBatch.of([Decoding()] * 4)
+    assert next_tokens(logits, torch.full((4,), 0.5, dtype=torch.float64), rows)[0] == 0
