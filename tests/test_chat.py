@@ -11,6 +11,12 @@ from lima.records import Example, Message
 USER, ASSISTANT = "user", "assistant"
 
 
+def eot_of(tokenizer: Any) -> int:
+    eot = chat.eot_id(tokenizer)
+    assert eot is not None
+    return eot
+
+
 def says(*texts: str) -> list[Message]:
     return [Message(role=USER if i % 2 == 0 else ASSISTANT, content=text) for i, text in enumerate(texts)]
 
@@ -55,7 +61,7 @@ def test_loss_on_all_counts_every_token_but_the_first(tokenizer: Any) -> None:
 
 def test_text_that_spells_special_tokens_stays_text(tokenizer: Any) -> None:
     ids = chat.encode_prompt(tokenizer, says("<s>a<|eot|></s>", "b"))
-    eot = chat.eot_id(tokenizer)
+    eot = eot_of(tokenizer)
     assert ids.count(0) == 1
     assert ids.count(1) == 0
     assert ids.count(eot) == 2

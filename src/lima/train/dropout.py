@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 SUBLAYERS = {
     **dict.fromkeys(
-        ("llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "olmo", "phi3", "starcoder2", "mixtral"),
+        ("llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "olmo", "phi3", "starcoder2"),
         ("self_attn", "mlp"),
     ),
-    # These normalise a sub-layer's output before they add it; what is added is the norm's output.
-    **dict.fromkeys(("olmo2", "olmo3"), ("post_attention_layernorm", "post_feedforward_layernorm")),
-    **dict.fromkeys(("gemma2", "gemma3_text"), ("post_attention_layernorm", "post_feedforward_layernorm")),
+    # These normalise a sub-layer's output before they add it: what is added is the norm's output.
+    **dict.fromkeys(
+        ("olmo2", "olmo3", "gemma3_text"), ("post_attention_layernorm", "post_feedforward_layernorm")
+    ),
 }
 """Model type -> the modules of a decoder layer whose outputs are added to the residual stream."""
 

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from lima.chat import Tokens
+from lima.errors import LimaError
+from lima.model import load
+from lima.train.attention import Documents, document_attention, inside_documents
+from lima.train.batches import collate
+
+CPU = torch.device("cpu")
+
+
+def test_perturbing_one_document_changes_no_logit_of_another(tiny_model: Path) -> None:
+    model, _ = load(tiny_model, device="cpu")
+    first, second, third = [5, 6, 7, 8], [9, 10, 11], [12, 13, 14, 15, 16]
+
+    def hidden(middle: list[int]) -> torch.Tensor:
+        batch = collate([Tokens(ids, ids) for ids in (first, middle, third)], CPU)
+        with inside_documents(model), torch.no_grad():
+            states = model.get_decoder()(
+                input_ids=batch.ids,
+                position_ids=batch.position_ids,
+                documents=batch.documents,
+                use_cache=False,
+            )
+        logits: torch.Tensor = model.get_output_embeddings()(states.last_hidden_state)[0]
+        return logits
+
+    before, after = hidden(second), hidden([20, 21, 22])
+    assert torch.equal(before[:4], after[:4])
+    assert torch.equal(before[7:], after[7:])
+    assert not torch.equal(before[4:7], after[4:7])
+
+
+def test_a_token_sees_no_later_token(tiny_model: Path) -> None:
+    model, _ = load(tiny_model, device="cpu")
+
+    def hidden(last: int) -> torch.Tensor:
+        batch = collate([Tokens([5, 6, last], [5, 6, last]), Tokens([7, 8], [7, 8])], CPU)
+        with inside_documents(model), torch.no_grad():
+            states = model.get_decoder()(
+                input_ids=batch.ids,
+                position_ids=batch.position_ids,
+                documents=batch.documents,
+                use_cache=False,
+            )
+        rows: torch.Tensor = states.last_hidden_state[0]
+        return rows
+
+    assert torch.equal(hidden(9)[:2], hidden(10)[:2])
+    assert not torch.equal(hidden(9)[2], hidden(10)[2])
+
+
+def test_the_model_gets_its_own_attention_back(tiny_model: Path) -> None:
+    model, _ = load(tiny_model, device="cpu")
+    before = model.config._attn_implementation
+    with pytest.raises(RuntimeError, match="stop"), inside_documents(model):
+        raise RuntimeError("stop")
+    assert model.config._attn_implementation == before
+    assert "lima" not in str(model.config.to_dict())
+
+
+def test_a_window_limits_what_is_seen() -> None:
+    """With equal keys attention is the mean of the values seen: a window of 2 sees this and the last token."""
+    values = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    value = values.view(1, 1, 4, 1)
+    query = key = torch.zeros(1, 1, 4, 1)
+    documents = Documents.of([4], CPU)
+    out, _ = document_attention(
+        torch.nn.Module(), query, key, value, None, documents=documents, sliding_window=2
+    )
+    assert out.flatten().tolist() == [1.0, 1.5, 2.5, 3.5]
+
+
+def test_an_attention_that_we_cannot_compute_is_refused() -> None:
+    x = torch.zeros(1, 1, 2, 1)
+    with pytest.raises(LimaError, match="softcap"):
+        document_attention(torch.nn.Module(), x, x, x, None, documents=Documents.of([2], CPU), softcap=30.0)
