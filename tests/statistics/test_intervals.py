@@ -68,6 +68,12 @@ def test_a_single_cluster_has_a_value_and_no_interval() -> None:
         assert (result.low, result.high, result.note) == (None, None, "no interval: a single cluster")
 
 
+def test_equal_cluster_means_give_no_interval() -> None:
+    result = clustered_mean([3, 3, 3], ["p", "q", "r"])
+    assert isinstance(result, Estimate)
+    assert (result.value, result.low, result.note) == (3, None, "no interval: all clusters are alike")
+
+
 def test_newcombe_published_example() -> None:
     """Newcombe 1998, table II: 56/70 against 48/80, method 10: 0.0524 to 0.3339."""
     result = newcombe((56, 70), (48, 80))

@@ -66,13 +66,25 @@ def test_several_verdicts_a_prompt_are_clustered() -> None:
     assert net_scores(outcomes(2, 1, 1), ["p", "q", "p", "q"]) == [1, 0]
 
 
+def test_the_gap_stays_on_its_scale() -> None:
+    """7 wins and a tie: Student's interval would end at 1.17."""
+    found = win_tie_loss(outcomes(7, 1, 0), range(8))
+    assert isinstance(found.gap, Estimate)
+    assert found.gap.high == 1.0
+    assert isinstance(found.score, Estimate)
+    assert found.score.high == 1.0
+
+
 def test_no_verdict_and_all_ties() -> None:
     empty = win_tie_loss([], [])
     assert all(isinstance(x, Undefined) for x in (empty.win, empty.gap, empty.score, empty.sign))
     ties = win_tie_loss(outcomes(0, 12, 0), range(12))
     assert isinstance(ties.gap, Estimate)
     assert ties.gap.value == 0
-    assert ties.gap.note == "all clusters have the same mean"
+    assert ties.gap.interval == pytest.approx((-0.2425, 0.2425), abs=1e-4)  # Wilson for 0 of 12, both ways
+    won = win_tie_loss(outcomes(12, 0, 0), range(12))
+    assert isinstance(won.gap, Estimate)
+    assert won.gap.interval == pytest.approx((1 - 2 * 0.2425, 1), abs=1e-4)
     assert isinstance(ties.sign_flip, Undefined)
 
 

@@ -90,8 +90,9 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable], *, lev
     if groups == 1:
         return Estimate(value, None, None, level, n, 1, method, "no interval: a single cluster")
     half = float(stats.t.ppf((1 + level) / 2, groups - 1)) * math.sqrt(_robust_variance(totals))
-    note = "all clusters have the same mean" if half == 0 else ""
-    return Estimate(value, value - half, value + half, level, n, groups, method, note)
+    if half == 0:
+        return Estimate(value, None, None, level, n, groups, method, "no interval: all clusters are alike")
+    return Estimate(value, value - half, value + half, level, n, groups, method)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -46,29 +46,43 @@ def win_tie_loss(
 ) -> WinTieLoss:
     """Summarise outcomes seen from the first system; ``clusters`` names the prompt of each.
 
-    The gap has a cluster-robust t interval. Two tests have the prompt as their unit: the paired sign-flip
+    The gap has a cluster-robust t interval, cut at -1 and 1; where all prompts are alike (all won, say) that has
+    no width, and the outer bounds of the two shares stand in, wider than need be. Two tests have the prompt as their unit: the paired sign-flip
     test on a prompt's net score, and the exact sign test on its sign.
     """
     assert len(outcomes) == len(clusters), (len(outcomes), len(clusters))
     counts = Counter(outcomes)
-    gap = clustered_mean([SCORES[outcome] for outcome in outcomes], clusters, level=level)
     nets = net_scores(outcomes, clusters)
 
     def share_of(kind: Outcome) -> Result:
         return share([outcome == kind for outcome in outcomes], clusters, level=level)
 
+    win, tie, loss = (share_of(kind) for kind in SCORES)
+    gap = _gap(clustered_mean([SCORES[o] for o in outcomes], clusters, level=level), win, loss)
     return WinTieLoss(
         n=len(outcomes),
         clusters=len(set(clusters)),
         counts={kind: counts[kind] for kind in SCORES},
-        win=share_of("win"),
-        tie=share_of("tie"),
-        loss=share_of("loss"),
+        win=win,
+        tie=tie,
+        loss=loss,
         gap=gap,
         score=gap if isinstance(gap, Undefined) else gap.rescaled(0.5, 0.5),
         sign_flip=sign_flip_test(nets),
         sign=sign_test(nets),
     )
+
+
+def _gap(mean: Result, win: Result, loss: Result) -> Result:
+    if isinstance(mean, Undefined) or isinstance(win, Undefined) or isinstance(loss, Undefined):
+        return mean
+    if mean.low is not None and mean.high is not None:
+        return replace(mean, low=max(-1.0, mean.low), high=min(1.0, mean.high))
+    if win.low is None:
+        return mean
+    (win_low, win_high), (loss_low, loss_high) = win.interval, loss.interval
+    low, high = max(-1.0, win_low - loss_high), min(1.0, win_high - loss_low)
+    return replace(mean, low=low, high=high, method="outer bounds of win and loss", note="")
 
 
 @dataclass(frozen=True)

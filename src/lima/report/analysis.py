@@ -1,0 +1,154 @@
+"""All numbers of a report in one record, from which both the page and ``report.json`` are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from lima.errors import LimaError
+from lima.report.preferences import Finding, PairResult, TagResult, findings, pair_results, tag_results
+from lima.report.raters import (
+    Coverage,
+    GroupBias,
+    RaterCard,
+    Reliability,
+    agreements,
+    biases,
+    coverages,
+    rater_cards,
+    reliabilities,
+)
+from lima.report.ratings import (
+    MeanGap,
+    MeanRating,
+    OutOfDistribution,
+    ShareRating,
+    TagRating,
+    collect_ratings,
+    mean_gaps,
+    mean_ratings,
+    out_of_distribution,
+    share_ratings,
+    tag_ratings,
+)
+from lima.report.settings import ReportSettings
+from lima.report.study import Source, Study
+from lima.report.votes import collect_votes
+from lima.statistics.agreement import Agreement
+from lima.statistics.bootstrap import Resampling
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Every figure of a report. Shares are in [0, 1]."""
+
+    study: str
+    systems: Sequence[str]
+    level: float
+    rounds: int
+    seed: int
+    comparisons: int
+    items: int
+    prompts: int
+    """Distinct prompts behind all texts."""
+    verdicts: int
+    """Rows of preferences and grades that count."""
+    warnings: Sequence[str]
+    findings: Sequence[Finding]
+    agreement: Sequence[Agreement]
+    reliability: Sequence[Reliability]
+    helpfulness: Sequence[MeanRating]
+    helpfulness_gaps: Sequence[MeanGap]
+    quality: Sequence[ShareRating]
+    safety: Sequence[ShareRating]
+    out_of_distribution: Sequence[OutOfDistribution]
+    preferences_by_tag: Sequence[TagResult]
+    ratings_by_tag: Sequence[TagRating]
+    bias: Sequence[GroupBias]
+    coverage: Sequence[Coverage]
+    raters: Sequence[RaterCard]
+    replaced_rows: int
+    inputs: Sequence[Source]
+
+    @property
+    def pairs(self) -> list[PairResult]:
+        """All pair results, in the order of the findings."""
+        return [result for finding in self.findings for result in finding.results]
+
+
+def analyse(study: Study, settings: ReportSettings) -> Numbers:
+    """Compute every number of the report of ``study``."""
+    level = settings.level
+    resampling = Resampling(level, settings.rounds, settings.seed)
+    systems = ordered_systems(study, settings.system)
+    votes = collect_votes(study, systems)
+    ratings = collect_ratings(study, systems)
+    coverage = coverages(study, votes)
+    return Numbers(
+        study=study.folder.resolve().name,
+        systems=systems,
+        level=level,
+        rounds=settings.rounds,
+        seed=settings.seed,
+        comparisons=len(study.comparisons),
+        items=len(study.items),
+        prompts=len({key.prompt_id for key in study.keys.values()}),
+        verdicts=len(study.preferences) + len(study.grades),
+        warnings=[*study.changes, *warnings(coverage, settings.coverage)],
+        findings=findings(pair_results(votes, level), systems),
+        agreement=agreements(votes, resampling),
+        reliability=reliabilities(votes, study.grades, resampling),
+        helpfulness=mean_ratings(ratings, level),
+        helpfulness_gaps=mean_gaps(ratings, level),
+        quality=share_ratings(ratings, "quality", level),
+        safety=share_ratings(ratings, "safety", level),
+        out_of_distribution=out_of_distribution(ratings, level),
+        preferences_by_tag=tag_results(votes, level),
+        ratings_by_tag=tag_ratings(ratings, level),
+        bias=biases(study, level),
+        coverage=coverage,
+        raters=rater_cards(study),
+        replaced_rows=study.replaced,
+        inputs=study.sources,
+    )
+
+
+def ordered_systems(study: Study, first: str | None) -> list[str]:
+    """The systems of a study, ``first`` moved to the front.
+
+    Raises:
+        LimaError: no such system.
+    """
+    systems = study.systems
+    if first is None:
+        return systems
+    if first not in systems:
+        raise LimaError(f"--system {first}: not in {study.folder}. There are: {', '.join(systems)}.")
+    return [first, *(system for system in systems if system != first)]
+
+
+def warnings(coverage: Sequence[Coverage], threshold: float) -> list[str]:
+    """What a reader must know before any number: no verdict at all, or too many missing."""
+    if not any(entry.statuses.get("ok") for entry in coverage):
+        return ["No usable verdict yet: the tables below fill as people and judges answer."]
+    found = []
+    for entry in coverage:
+        if entry.share < threshold:
+            found.append(
+                f"{entry.group}, {entry.task}: usable verdicts on {entry.covered} of {entry.texts} texts, "
+                f"{entry.statuses.get('ok', 0)} of {entry.rows} rows usable. "
+                f"Below the threshold of {100 * threshold:g} %: what is missing may not be missing by chance."
+            )
+    return found
+
+
+def as_json(value: Any) -> Any:
+    """Plain JSON of nested records; an `Undefined` keeps its reason, so that no number is silently absent."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): as_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(entry) for entry in value]
+    return value

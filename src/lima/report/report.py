@@ -1,0 +1,92 @@
+"""``lima report``: a study folder becomes report.html, report.json and figures (LIMA, sections 4 to 6)."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from lima import console
+from lima.files import write_json, write_text
+from lima.report.analysis import Numbers, analyse, as_json
+from lima.report.drawings import write_figures
+from lima.report.page import points, render
+from lima.report.samples import draw_samples
+from lima.report.settings import ReportSettings
+from lima.report.study import Study, read_study
+from lima.report.votes import short_names
+from lima.runs import git_commit, versions
+from lima.statistics.estimates import Estimate, Result
+
+
+def report(settings: ReportSettings) -> Numbers:
+    """Write the report of a study and return its numbers.
+
+    Equal inputs and settings give equal bytes, so there is no run record to resume: it is simply done again.
+
+    Raises:
+        LimaError: the folder is no study, or its files do not belong together.
+    """
+    study = read_study(settings.study)
+    if settings.dry_run:
+        _show_counts(study)
+        return analyse(study, settings.model_copy(update={"rounds": 100}))
+    numbers = analyse(study, settings)
+    facts = provenance(settings)
+    out = settings.out or settings.study
+    page, values = out / "report.html", out / "report.json"
+    write_json(values, {"made_by": facts, **as_json(numbers)})
+    figures = write_figures(numbers, out / "figures")
+    samples = draw_samples(study, settings.samples, settings.seed)
+    write_text(page, render(numbers, samples, facts))
+    _show(numbers)
+    console.done([page, values, *figures])
+    return numbers
+
+
+def provenance(settings: ReportSettings) -> dict[str, Any]:
+    """The command that makes the same report again, with the versions it was made by."""
+    words = ["lima", "report", str(settings.study)]
+    for name in ("system", "level", "seed", "rounds", "coverage", "samples"):
+        value = getattr(settings, name)
+        if value != type(settings).model_fields[name].default:
+            words += [f"--{name}", str(value)]
+    return {"command": shlex.join(words), "versions": versions(), "git_commit": git_commit()}
+
+
+def _show_counts(study: Study) -> None:
+    rows = [[source.name, "" if source.rows is None else source.rows] for source in study.sources]
+    console.table(f"{study.folder}: files of the study", ["file", "rows"], rows)
+
+
+def _show(numbers: Numbers) -> None:
+    for warning in numbers.warnings:
+        console.warn(warning)
+    if numbers.pairs:
+        names = short_names({pair.group for pair in numbers.pairs})
+        rows = [
+            [
+                f"{pair.system} v {pair.baseline}",
+                names[pair.group],
+                pair.result.n,
+                *(_value(x) for x in (pair.result.win, pair.result.tie, pair.result.loss)),
+                _gap(pair.result.gap),
+            ]
+            for pair in numbers.pairs
+        ]
+        columns = ["pair", "rater", "n", "win", "tie", "loss", "win − loss"]
+        title = f"Preferences in %; {100 * numbers.level:g} % interval of the gap, by prompt"
+        console.table(title, columns, rows)
+    for finding in numbers.findings:
+        console.note(finding.sentence)
+
+
+def _value(result: Result) -> str:
+    return f"{100 * result.value:.1f}" if isinstance(result, Estimate) else "undefined"
+
+
+def _gap(result: Result) -> str:
+    if not isinstance(result, Estimate):
+        return "undefined"
+    if result.low is None or result.high is None:
+        return points(result.value, 0)
+    return f"{points(result.value, 0)} [{points(result.low, 0)}, {points(result.high, 0)}]"

@@ -1,0 +1,187 @@
+"""Reads a study folder: blind texts, key, verdicts and grades, joined and checked.
+
+Corrected rows are replaced by the newest ones here, so that nothing after this module sees an old verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lima.errors import LimaError
+from lima.files import read_json, read_jsonl, sha256, text_hash
+from lima.records import Comparison, Grade, Item, Key, Preference, Rater, Record
+from lima.settings import read_yaml
+
+R = TypeVar("R", bound=Record)
+Row = TypeVar("Row", Preference, Grade)
+
+FILES = (
+    "protocol.yaml",
+    "systems.json",
+    "comparisons.jsonl",
+    "items.jsonl",
+    "key.jsonl",
+    "preferences.jsonl",
+    "grades.jsonl",
+    "raters.jsonl",
+    "rejects.jsonl",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file of the report: its name, number of rows (None: not rows) and SHA-256."""
+
+    name: str
+    rows: int | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study folder in memory. ``preferences`` and ``grades`` hold the rows that count."""
+
+    folder: Path
+    protocol: Mapping[str, Any]
+    comparisons: Mapping[str, Comparison]
+    items: Mapping[str, Item]
+    keys: Mapping[str, Key]
+    preferences: Sequence[Preference]
+    grades: Sequence[Grade]
+    raters: Mapping[str, Rater]
+    replaced: int
+    """Rows left out because a newer one took their place."""
+    sources: Sequence[Source]
+    named_systems: Sequence[str]
+    """Systems in the order of ``systems.json``, the one under test first; empty without that file."""
+    changes: Sequence[str]
+    """What was altered since the study was made, by the hashes in ``protocol.yaml``."""
+
+    @property
+    def systems(self) -> list[str]:
+        """Systems in the order of ``systems.json``, then others by the number of their texts (most first)."""
+        counts: dict[str, int] = {}
+        for key in self.keys.values():
+            for origin in (key.a, key.b, key.content):
+                if origin:
+                    counts[origin.system] = counts.get(origin.system, 0) + 1
+        others = sorted(set(counts) - set(self.named_systems), key=lambda system: (-counts[system], system))
+        return [system for system in self.named_systems if system in counts] + others
+
+
+def read_study(folder: Path) -> Study:
+    """Read and check a study folder.
+
+    Raises:
+        LimaError: the folder is no study, or rows name texts that are not in it.
+    """
+    comparisons = _rows(folder / "comparisons.jsonl", Comparison)
+    items = _rows(folder / "items.jsonl", Item)
+    if not comparisons and not items:
+        raise LimaError(f"{folder}: neither comparisons.jsonl nor items.jsonl. 'lima compare' makes a study.")
+    all_preferences = _rows(folder / "preferences.jsonl", Preference)
+    all_grades = _rows(folder / "grades.jsonl", Grade)
+    preferences = newest(all_preferences, _preference_place)
+    grades = newest(all_grades, _grade_place)
+    path = folder / "protocol.yaml"
+    protocol = read_yaml(path) if path.exists() else {}
+    study = Study(
+        folder=folder,
+        protocol=protocol,
+        comparisons={row.id: row for row in comparisons},
+        items={row.id: row for row in items},
+        keys={row.id: row for row in _rows(folder / "key.jsonl", Key)},
+        preferences=preferences,
+        grades=grades,
+        raters={row.id: row for row in _rows(folder / "raters.jsonl", Rater)},
+        replaced=len(all_preferences) + len(all_grades) - len(preferences) - len(grades),
+        sources=_sources(folder),
+        named_systems=_named_systems(folder / "systems.json"),
+        changes=_changes(folder, protocol),
+    )
+    _check(study)
+    return study
+
+
+def newest(rows: Sequence[Row], place: Any) -> list[Row]:
+    """The rows that count: no superseded one, and of several in one place the last.
+
+    ``place`` maps a row to what it is a verdict on (text, rater, order, repeat). Rows come back by id.
+    """
+    superseded = {row.supersedes for row in rows}
+    last: dict[Hashable, Row] = {place(row): row for row in rows if row.id not in superseded}
+    return sorted(last.values(), key=lambda row: row.id)
+
+
+def _preference_place(row: Preference) -> Hashable:
+    return row.comparison_id, row.rater, row.shown, row.repeat
+
+
+def _grade_place(row: Grade) -> Hashable:
+    return row.item_id, row.turn, row.rater, row.scale, row.repeat
+
+
+def _rows(path: Path, record: type[R]) -> list[R]:
+    """All rows of a file that may be absent or empty: raters come and go."""
+    if not path.exists() or path.stat().st_size == 0:
+        return []
+    return list(read_jsonl(path, record))
+
+
+def _check(study: Study) -> None:
+    texts = {"comparisons.jsonl": study.comparisons, "items.jsonl": study.items}
+    _known("preferences.jsonl", "comparisons.jsonl", (r.comparison_id for r in study.preferences), texts)
+    _known("grades.jsonl", "items.jsonl", (r.item_id for r in study.grades), texts)
+    for file, ids in texts.items():
+        for text_id in ids:
+            key = study.keys.get(text_id)
+            if key is None:
+                place = study.folder / "key.jsonl"
+                raise LimaError(f"{place}: no row for {text_id!r} of {file}. Run 'lima compare' again.")
+            complete = key.a and key.b if file == "comparisons.jsonl" else key.content
+            if not complete:
+                raise LimaError(f"{study.folder / 'key.jsonl'}: the row {text_id!r} names no system.")
+
+
+def _known(file: str, target: str, ids: Iterable[str], texts: Mapping[str, Mapping[str, object]]) -> None:
+    for text_id in ids:
+        if text_id not in texts[target]:
+            raise LimaError(
+                f"{file}: a row is about {text_id!r}, which {target} does not have. Another study's rows?"
+            )
+
+
+def _sources(folder: Path) -> list[Source]:
+    found = []
+    for name in FILES:
+        path = folder / name
+        if path.exists():
+            rows = sum(bool(line.strip()) for line in path.open("rb")) if name.endswith(".jsonl") else None
+            found.append(Source(name, rows, sha256(path)))
+    return found
+
+
+def _named_systems(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    try:
+        return [str(system["name"]) for system in read_json(path)["systems"]]
+    except (KeyError, TypeError):
+        raise LimaError(f"{path}: expected an object with 'systems', each with a 'name'.") from None
+
+
+def _changes(folder: Path, protocol: Mapping[str, Any]) -> list[str]:
+    """Files whose hashes are not those that ``lima compare`` noted in the protocol."""
+    noted = {"texts": ("comparisons.jsonl", "items.jsonl"), "key": ("key.jsonl", "systems.json")}
+    found = []
+    for field, names in noted.items():
+        paths = [folder / name for name in names]
+        if protocol.get(field) and (
+            not all(path.exists() for path in paths)
+            or text_hash(*(sha256(path) for path in paths)) != protocol[field]
+        ):
+            found.append(f"{' or '.join(names)} changed after the study was made.")
+    return found
