@@ -169,7 +169,7 @@ def _write(
                 "comparisons": len(draft.comparisons),
                 "items": len(draft.items),
                 "texts": hash_texts(study),
-                "key": text_hash(sha256(study.key), sha256(study.systems)),
+                "key": sha256(study.key)[:16],
             }
         )
         write_text(study.protocol, protocol.to_yaml())
