@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rich.console import Console
 
@@ -67,13 +67,23 @@ def done(wrote: Sequence[Path | str], next_command: str | None = None) -> None:
         notes.print(f"next   {next_command}", markup=False, soft_wrap=True, style="bold")
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table of results; columns after the first are right-aligned."""
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    align: Literal["left", "right"] = "right",
+) -> None:
+    """Print a table of results; columns after the first are right-aligned, or left where they hold prose.
+
+    A table of prose has a line between its rows.
+    """
     from rich.table import Table
 
     view = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    view.show_lines = align == "left"
     for position, column in enumerate(columns):
-        view.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+        view.add_column(column, justify="left" if position == 0 else align, overflow="fold")
     for row in rows:
         view.add_row(*(str(cell) for cell in row))
     results.print(view, markup=False)

@@ -1,0 +1,1 @@
+"""Named lists of settings over the stages, and the built-in world that they run in."""

@@ -1,0 +1,37 @@
+"""What ``lima demo`` can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from lima.settings import Settings
+
+
+class DemoSettings(Settings):
+    """Show the whole path on this machine: curate, train, generate, compare, report, with the real code.
+
+    A small language model first reads about a made-up world (once, 2-4 minutes; it is kept). Then about
+    1,000 examples are curated from the world's forum and tune it. Since the world is made up, every answer
+    can be checked. The same command again goes on where it was.
+
+    Example:
+        lima demo --out lima-demo
+    """
+
+    out: Path = Path("lima-demo")
+    """The folder for all files of the demo."""
+    seed: int = 0
+    """Seed of the world, of the models and of all sampling; a new seed reads about a new world first."""
+    examples: int = Field(default=1000, ge=1, le=1100)
+    """Curated examples to train on."""
+    questions: int = Field(default=300, ge=5, le=375)
+    """Test questions, about people and in words that no training example has."""
+    pretraining_steps: int = Field(default=1200, ge=1)
+    """Steps of pretraining; with fewer the model knows less of its world."""
+    dry_run: bool = False
+    """Show what would be done, and end."""
+
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "dry_run"})

@@ -1,0 +1,133 @@
+"""The world's corpus -> a pretrained base model, cached on this machine and never shipped.
+
+It is pretrained by the same loop that tunes models; equal settings and code give the same cached folder.
+A pretraining that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from lima import console, model
+from lima.chat import Tokens
+from lima.experiments.world import corpus, people, tokenizer, wordings
+from lima.experiments.world.corpus import WINDOW, documents, windows
+from lima.experiments.world.people import ATTRIBUTES, Person, make_world
+from lima.experiments.world.settings import BaseSettings
+from lima.experiments.world.tokenizer import make_tokenizer
+from lima.experiments.world.wordings import STATEMENTS, statement
+from lima.files import text_hash
+from lima.runs import open_run, versions
+from lima.train.loop import fit
+from lima.train.settings import FitSettings
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+MAX_POSITIONS = 256
+
+
+def make_base(settings: BaseSettings) -> Path:
+    """The folder of the pretrained base model; made when it is not in the cache yet.
+
+    Raises:
+        LimaError: another process is making the same base now.
+    """
+    folder = cache_folder() / f"base-{_key(settings)}"
+    if not (folder / "config.json").exists():
+        _pretrain(settings, folder)
+    return folder
+
+
+def make_scratch(settings: BaseSettings, folder: Path) -> Path:
+    """A model of the same shape and vocabulary that has read nothing: random weights."""
+    if not (folder / "config.json").exists():
+        model.save(_untrained(settings), make_tokenizer(), folder)
+    return folder
+
+
+def cache_folder() -> Path:
+    """Where bases are kept: ``LIMA_CACHE``, else ``~/.cache/lima``."""
+    return Path(os.environ.get("LIMA_CACHE") or Path.home() / ".cache" / "lima")
+
+
+@torch.no_grad()
+def cloze(network: PreTrainedModel, words: PreTrainedTokenizerBase, people: Sequence[Person]) -> list[bool]:
+    """For each fact of each person: whether the model's likeliest next word completes a statement rightly.
+
+    The six statement wordings of an attribute take turns over the people, and a wording's prefixes have
+    one length, so that they form one batch.
+    """
+    hits = []
+    for attribute in ATTRIBUTES:
+        for wording in range(STATEMENTS):
+            asked = people[wording::STATEMENTS]
+            if not asked:
+                continue
+            prefixes = [statement(p, attribute, wording, value="\0").partition(" \0")[0] for p in asked]
+            ids = [[words.bos_token_id, *words.encode(text, add_special_tokens=False)] for text in prefixes]
+            best = network(input_ids=torch.tensor(ids)).logits[:, -1].argmax(-1)
+            hits += [words.decode(i) == p.fact(attribute) for i, p in zip(best, asked, strict=True)]
+    return hits
+
+
+def _pretrain(settings: BaseSettings, folder: Path) -> None:
+    work = folder.with_name(f"{folder.name}.work")
+    with open_run(work / "run.json", "pretrain", settings):
+        console.note(f"pretraining a base model of the built-in world (cached in {folder})")
+        network, words = _untrained(settings), make_tokenizer()
+        stream = documents(make_world(settings.world), settings.corpus, settings.seed)
+        pieces = windows(stream, words, settings.steps * settings.batch)
+        sequences = [Tokens(ids, ids, id=f"window/{n}") for n, ids in enumerate(pieces)]
+        fit(network, sequences, _recipe(settings), work, description="pretrain")
+        model.save(network, words, folder)
+    shutil.rmtree(work)
+
+
+def _recipe(settings: BaseSettings) -> FitSettings:
+    return FitSettings(
+        steps=settings.steps,
+        batch_size=settings.batch,
+        learning_rate=settings.learning_rate,
+        final_learning_rate=settings.learning_rate / 20,
+        schedule="cosine",
+        warmup_steps=settings.steps // 30,
+        beta2=0.98,
+        residual_dropout=0.0,
+        micro_batch_tokens=settings.batch * WINDOW,
+        precision="float32",
+        seed=settings.seed,
+    )
+
+
+def _untrained(settings: BaseSettings) -> LlamaForCausalLM:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    words = make_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=settings.hidden,
+        intermediate_size=settings.hidden * 8 // 3 // 8 * 8,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        max_position_embeddings=MAX_POSITIONS,
+        tie_word_embeddings=True,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return LlamaForCausalLM(config)
+
+
+def _key(settings: BaseSettings) -> str:
+    """Hash of everything that decides the weights: settings, the code that writes the text, torch's version."""
+    sources = [Path(str(module.__file__)).read_text() for module in (people, wordings, corpus, tokenizer)]
+    return text_hash(settings.model_dump_json(), versions().get("torch", ""), *sources)
