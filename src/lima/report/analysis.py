@@ -98,7 +98,7 @@ def analyse(study: Study, settings: ReportSettings) -> Numbers:
         warnings=[*study.changes, *warnings(coverage, settings.coverage)],
         findings=findings(pair_results(votes, level), systems),
         agreement=agreements(votes, resampling),
-        reliability=reliabilities(votes, study.grades, resampling),
+        reliability=reliabilities(votes, study, resampling),
         helpfulness=mean_ratings(ratings, level),
         helpfulness_gaps=mean_gaps(ratings, level),
         quality=share_ratings(ratings, "quality", level),

@@ -80,19 +80,17 @@ def agreements(votes: Sequence[Vote], resampling: Resampling) -> list[Agreement]
     return [cell for cell in agreement_matrix(ordered, resampling=resampling) if cell.pairs]
 
 
-def reliabilities(
-    votes: Sequence[Vote], grades: Sequence[Grade], resampling: Resampling
-) -> list[Reliability]:
+def reliabilities(votes: Sequence[Vote], study: Study, resampling: Resampling) -> list[Reliability]:
     """Krippendorff's alpha and Gwet's coefficient of each task that has two raters or more."""
     preference = [(v.rater, v.comparison, v.label) for v in votes if v.repeat == 0]
-    found = [_reliability("preference", LABELS, preference, resampling)]
+    found = [_reliability("preference", LABELS, preference, study, resampling)]
     for scale, values in SCALE_VALUES.items():
         rows = [
-            (grade.rater, f"{grade.item_id}#{grade.turn}", grade.value)
-            for grade in grades
-            if grade.scale == scale and grade.repeat == 0
+            (grade.rater, grade.item_id, grade.value)
+            for grade in study.grades
+            if grade.scale == scale and grade.repeat == 0 and grade.turn == 0
         ]
-        found.append(_reliability(scale, values, rows, resampling))
+        found.append(_reliability(scale, values, rows, study, resampling))
     return [reliability for reliability in found if reliability.raters > 1]
 
 
@@ -145,6 +143,7 @@ def _reliability(
     task: str,
     categories: Sequence[Value],
     rows: Sequence[tuple[str, str, Value | None]],
+    study: Study,
     resampling: Resampling,
 ) -> Reliability:
     raters = sorted({rater for rater, _, _ in rows})
@@ -153,13 +152,24 @@ def _reliability(
     for rater, text, value in rows:
         table[raters.index(rater)][texts[text]] = value
     ordered = task in ("quality", "helpfulness")
+    prompts = [study.keys[text].prompt_id for text in texts]
     return Reliability(
         task=task,
         raters=len(raters),
         alpha=krippendorff_alpha(
-            table, categories, measurement="ordinal" if ordered else "nominal", resampling=resampling
+            table,
+            categories,
+            measurement="ordinal" if ordered else "nominal",
+            clusters=prompts,
+            resampling=resampling,
         ),
-        gwet=gwet(table, categories, weights="quadratic" if ordered else "identity", resampling=resampling),
+        gwet=gwet(
+            table,
+            categories,
+            weights="quadratic" if ordered else "identity",
+            clusters=prompts,
+            resampling=resampling,
+        ),
     )
 
 

@@ -6,7 +6,7 @@ statistic is computed from the column sums. So a round needs one matrix product 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,16 +40,20 @@ def bootstrap(
     statistic: Statistic,
     *,
     n: int,
+    clusters: Sequence[Hashable] | None = None,
     resampling: Resampling = STANDARD,
 ) -> Result:
     """The statistic of all clusters with its BCa interval (Efron 1987, JASA 82), clusters drawn with replacement.
 
     Args:
-        totals: one row of sums a cluster, shape (G, K).
+        totals: one row of sums a cluster, shape (G, K); or a row a unit, with ``clusters``.
         statistic: from column sums to the figure, see `Statistic`.
         n: number of units behind the figure, for the record.
+        clusters: the cluster of each row; rows of one cluster are added up. Not given: every row is one.
         resampling: level, rounds and seed; the same seed gives the same interval.
     """
+    if clusters is not None:
+        totals = added_up(totals, clusters)
     groups, level, rounds = len(totals), resampling.level, resampling.rounds
     method = f"BCa bootstrap by cluster, {rounds:,} rounds"
     if groups == 0:
@@ -70,6 +74,16 @@ def bootstrap(
     tails = bca_tails(draws, value, _jackknife(totals, statistic), level)
     low, high = np.quantile(draws, tails)
     return Estimate(value, float(low), float(high), level, n, groups, method)
+
+
+def added_up(rows: Floats, clusters: Sequence[Hashable]) -> Floats:
+    """Rows of one cluster added up, clusters in order of appearance."""
+    assert len(rows) == len(clusters), (len(rows), len(clusters))
+    position: dict[Hashable, int] = {}
+    index = [position.setdefault(cluster, len(position)) for cluster in clusters]
+    totals = np.zeros((len(position), rows.shape[1]))
+    np.add.at(totals, index, rows)
+    return totals
 
 
 def ratio(sums: Floats) -> Floats:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from lima.statistics.bootstrap import added_up
 from lima.statistics.estimates import Estimate, Result, Undefined
 
 Floats = NDArray[np.float64]
@@ -138,13 +139,8 @@ def variance_split(values: Sequence[float], clusters: Sequence[Hashable]) -> Var
 
 def cluster_totals(values: Sequence[float], clusters: Sequence[Hashable]) -> Floats:
     """Sum and count of the values of each cluster, clusters in order of appearance: shape (G, 2)."""
-    assert len(values) == len(clusters), (len(values), len(clusters))
-    position: dict[Hashable, int] = {}
-    index = [position.setdefault(cluster, len(position)) for cluster in clusters]
-    totals = np.zeros((len(position), 2))
-    np.add.at(totals[:, 0], index, values)
-    np.add.at(totals[:, 1], index, 1.0)
-    return totals
+    units = np.column_stack([np.asarray(values, dtype=float), np.ones(len(values))])
+    return added_up(units, clusters)
 
 
 def _robust_variance(totals: Floats) -> float:

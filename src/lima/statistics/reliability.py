@@ -1,12 +1,12 @@
 """Chance-corrected agreement: Krippendorff's alpha, Cohen's and Fleiss' kappa, Gwet's AC1 and AC2.
 
 All take a table ``ratings[rater][item]`` in which None is a missing rating, and are functions of sums over
-items, so that one bootstrap by item gives the interval of each.
+items, so that one bootstrap gives the interval of each: by item, or by ``clusters`` of items such as their prompts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -27,6 +27,7 @@ def krippendorff_alpha(
     categories: Sequence[Value],
     *,
     measurement: Measurement = "nominal",
+    clusters: Sequence[Hashable] | None = None,
     resampling: Resampling = STANDARD,
 ) -> Result:
     """Alpha = 1 - observed / expected disagreement; any number of raters, missing ratings allowed.
@@ -37,7 +38,8 @@ def krippendorff_alpha(
     name = f"Krippendorff's alpha, {measurement}"
     size = len(categories)
     counts = _category_counts(ratings, categories)
-    counts = counts[counts.sum(axis=1) >= 2]
+    kept = counts.sum(axis=1) >= 2
+    counts = counts[kept]
     problem = _degenerate(counts)
     if problem:
         return Undefined(problem, len(counts), name)
@@ -54,7 +56,8 @@ def krippendorff_alpha(
         expected = (margin[..., :, None] * margin[..., None, :] * distance).sum(axis=(-1, -2))
         return _one_minus_ratio(observed * (margin.sum(axis=-1) - 1), expected)
 
-    return bootstrap(totals, alpha, n=len(counts), resampling=resampling)
+    chosen = _chosen(clusters, kept)
+    return bootstrap(totals, alpha, n=len(counts), clusters=chosen, resampling=resampling)
 
 
 def cohen_kappa(
@@ -62,6 +65,7 @@ def cohen_kappa(
     second: Sequence[Value],
     categories: Sequence[Value],
     *,
+    clusters: Sequence[Hashable] | None = None,
     resampling: Resampling = STANDARD,
 ) -> Result:
     """Cohen's kappa of two raters, each with their own label shares (Cohen 1960)."""
@@ -82,13 +86,14 @@ def cohen_kappa(
         expected = (table.sum(axis=-1) * table.sum(axis=-2)).sum(axis=-1)
         return _one_minus_ratio(1 - observed, 1 - expected)
 
-    return bootstrap(totals, kappa, n=len(first), resampling=resampling)
+    return bootstrap(totals, kappa, n=len(first), clusters=clusters, resampling=resampling)
 
 
 def fleiss_kappa(
     ratings: Ratings,
     categories: Sequence[Value],
     *,
+    clusters: Sequence[Hashable] | None = None,
     resampling: Resampling = STANDARD,
 ) -> Result:
     """Fleiss' kappa for several raters (Fleiss 1971); missing ratings as in Gwet 2014, section 2.4."""
@@ -97,7 +102,9 @@ def fleiss_kappa(
         return np.asarray((shares**2).sum(axis=-1))
 
     weights = np.eye(len(categories))
-    return _several_raters(ratings, categories, weights, expected, "Fleiss' kappa", resampling=resampling)
+    return _several_raters(
+        ratings, categories, weights, expected, "Fleiss' kappa", clusters=clusters, resampling=resampling
+    )
 
 
 def gwet(
@@ -105,6 +112,7 @@ def gwet(
     categories: Sequence[Value],
     *,
     weights: Weights = "identity",
+    clusters: Sequence[Hashable] | None = None,
     resampling: Resampling = STANDARD,
 ) -> Result:
     """Gwet's AC1 (identity weights) or AC2 (ordered categories): steady where nearly all labels are equal.
@@ -120,7 +128,9 @@ def gwet(
         return np.asarray(scale * (shares * (1 - shares)).sum(axis=-1))
 
     name = "Gwet's AC1" if weights == "identity" else f"Gwet's AC2, {weights} weights"
-    return _several_raters(ratings, categories, matrix, expected, name, resampling=resampling)
+    return _several_raters(
+        ratings, categories, matrix, expected, name, clusters=clusters, resampling=resampling
+    )
 
 
 def agreement_weights(size: int, kind: Weights) -> Floats:
@@ -138,11 +148,13 @@ def _several_raters(
     expected: Callable[[Floats], Floats],
     name: str,
     *,
+    clusters: Sequence[Hashable] | None,
     resampling: Resampling,
 ) -> Result:
     """(observed - expected) / (1 - expected), from per-item sums: agreement, pairable, shares, rated."""
     counts = _category_counts(ratings, categories)
-    counts = counts[counts.sum(axis=1) >= 1]
+    kept = counts.sum(axis=1) >= 1
+    counts = counts[kept]
     problem = _degenerate(counts[counts.sum(axis=1) >= 2])
     if problem:
         return Undefined(problem, len(counts), name)
@@ -158,7 +170,13 @@ def _several_raters(
             chance = expected(sums[..., 2:-1] / sums[..., -1:])
         return _one_minus_ratio(1 - observed, 1 - chance)
 
-    return bootstrap(totals, coefficient, n=len(counts), resampling=resampling)
+    chosen = _chosen(clusters, kept)
+    return bootstrap(totals, coefficient, n=len(counts), clusters=chosen, resampling=resampling)
+
+
+def _chosen(clusters: Sequence[Hashable] | None, kept: NDArray[np.bool_]) -> list[Hashable] | None:
+    """The clusters of the items that are kept."""
+    return None if clusters is None else [c for c, keep in zip(clusters, kept, strict=True) if keep]
 
 
 def _category_counts(ratings: Ratings, categories: Sequence[Value]) -> Floats:
