@@ -74,12 +74,29 @@ COMMANDS: dict[str, Command] = {
         "lima.evaluate.judge:judge",
         "a judge model rates the study",
     ),
+    "annotate": Command(
+        "lima.web.settings:AnnotateSettings",
+        "lima.web.serve:annotate",
+        "people compare and rate, in a browser",
+    ),
     "report": Command(
         "lima.report.settings:ReportSettings",
         "lima.report.report:report",
         "study -> report.html and report.json",
     ),
+    "database": Command(
+        "lima.web.settings:DatabaseSettings",
+        "lima.web.migrate:database",
+        "bring the database of annotate to this version",
+    ),
 }
+
+EXTRAS = {
+    "train": {"torch", "transformers", "tokenizers", "safetensors"},
+    "web": {"fastapi", "starlette", "uvicorn", "sqlalchemy", "alembic", "multipart", "nh3"}
+    | {"markdown_it", "mdit_py_plugins", "latex2mathml", "pygments"},
+}
+"""Packages that a small installation lacks, by the extra that brings them."""
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -152,8 +169,8 @@ def parse(name: str, kind: Any, arguments: list[str]) -> Any:
     base: dict[str, Any] = {}
     if preset := _option(arguments, "--preset"):
         base |= preset_values(kind, preset)
-    if "recipe" in kind.model_fields and (recipe := _option(arguments, "--recipe")):
-        base |= typed(kind, read_recipe(Path(recipe)), recipe)
+    if "recipe" in kind.model_fields and (recipe := kind.find_recipe(arguments)):
+        base |= typed(kind, read_recipe(recipe), str(recipe))
     try:
         return tyro.cli(
             kind,
@@ -193,11 +210,12 @@ def _load(place: str, command: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in ("torch", "transformers", "tokenizers", "safetensors"):
-            raise LimaError(
-                f"'lima {command}' needs the package {missing!r}. Install it: pip install 'lima-align[train]'"
-            ) from None
-        raise
+        extra = next((name for name, packages in EXTRAS.items() if missing in packages), None)
+        if extra is None:
+            raise
+        raise LimaError(
+            f"'lima {command}' needs the package {missing!r}. Install it: pip install 'lima-align[{extra}]'"
+        ) from None
 
 
 def _stop(signum: int, frame: object) -> NoReturn:

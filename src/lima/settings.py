@@ -7,7 +7,7 @@ command line.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -30,6 +30,16 @@ class Settings(BaseModel):
     """Fields that may differ when a run is resumed, because they do not change its result."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Named sets of values for ``--preset``."""
+
+    @classmethod
+    def find_recipe(cls, arguments: Sequence[str]) -> Path | None:
+        """The recipe that a command line names: the value of ``--recipe``. A stage may know other ways."""
+        for position, argument in enumerate(arguments):
+            if argument == "--recipe" and position + 1 < len(arguments):
+                return Path(arguments[position + 1])
+            if argument.startswith("--recipe="):
+                return Path(argument.partition("=")[2])
+        return None
 
     def to_yaml(self) -> str:
         """The resolved settings as a recipe that gives the same settings again."""

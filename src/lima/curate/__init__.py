@@ -1,0 +1,1 @@
+"""Raw dumps -> about a thousand examples (paper, section 2)."""

@@ -1,0 +1,187 @@
+"""``lima curate``: recipe + raw files -> data sets, the rejected candidates, the funnel, the attribution.
+
+Paper, section 2. The order of rows and of files makes no difference, and the same seed gives the same
+bytes: strata are drawn by a seeded generator, and every other choice depends on ids alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lima import console
+from lima.curate.attribution import attribution
+from lima.curate.candidate import Candidate, Stratum
+from lima.curate.funnel import Count, Funnel
+from lima.curate.rules import first_problem
+from lima.curate.sampling import fill, generator
+from lima.curate.settings import CurateSettings
+from lima.curate.sources.base import SourceSettings, Work
+from lima.curate.splits import SPLITS, Split, as_prompt, split
+from lima.errors import LimaError
+from lima.files import write_json, write_jsonl, write_text
+from lima.records import Example, Reject
+from lima.runs import Run, open_run
+
+SCRATCH = "scratch"
+
+
+@dataclass
+class Result:
+    """What a curation found, before it is written."""
+
+    funnel: Funnel = field(default_factory=Funnel)
+    sets: dict[Split, list[Example]] = field(default_factory=lambda: {name: [] for name in SPLITS})
+    rejected: list[Reject] = field(default_factory=list)
+    short: dict[str, int] = field(default_factory=dict)
+    """By source, how many examples its quota lacks."""
+
+
+def curate(settings: CurateSettings) -> Result:
+    """Curate every source of the recipe and write the outcome to ``settings.out``.
+
+    Raises:
+        LimaError: nothing to read, nothing accepted, a source's own errors; with ``strict`` also a
+            source that runs dry and malformed rows.
+    """
+    if not settings.sources:
+        raise LimaError(
+            "the recipe names no sources. Begin with a shipped one: lima curate stackexchange ..."
+        )
+    if settings.dry_run:
+        return _show_plan(settings)
+    with open_run(settings.out / "run.json", "curate", settings) as run:
+        result = _select(settings, settings.out / SCRATCH)
+        _check(result, settings)
+        written = _write(result, settings, run)
+    result.funnel.show(settings.sources)
+    for name, missing in result.short.items():
+        wanted = settings.sources[name].quota
+        console.warn(
+            f"{name}: {wanted - missing} of {wanted} examples; its candidates ran dry. See funnel.json."
+        )
+    console.done(written, next_command=f"lima inspect {settings.out / 'train.jsonl'}")
+    return result
+
+
+def _select(settings: CurateSettings, scratch: Path | None) -> Result:
+    """Draw, judge and split the candidates of every source."""
+    result = Result()
+    for name, source in settings.sources.items():
+        work = _work(name, source, settings, result.funnel, scratch)
+        accepted = _accepted(source, work, source.strata(work), result)
+        if len(accepted) < source.quota:
+            result.short[name] = source.quota - len(accepted)
+        examples = source.complete([candidate.example for candidate in accepted], work)
+        named = [
+            Candidate(example, group=candidate.group)
+            for example, candidate in zip(examples, accepted, strict=True)
+        ]
+        quotas: dict[Split, int] = {part: getattr(source, part) for part in SPLITS}
+        for part, rows in split(named, quotas, generator(settings.seed, name, "split")).items():
+            result.sets[part] += rows
+    return result
+
+
+def _work(
+    name: str, source: SourceSettings, settings: CurateSettings, funnel: Funnel, scratch: Path | None
+) -> Work:
+    return Work(
+        name=name,
+        path=settings.input / source.path if source.path else settings.input,
+        seed=settings.seed,
+        style=settings.style,
+        quota=source.quota,
+        count=lambda stratum: funnel.at(name, stratum),
+        site=settings.site,
+        include_meta=settings.include_meta,
+        scratch=scratch,
+    )
+
+
+def _accepted(source: SourceSettings, work: Work, strata: list[Stratum], result: Result) -> list[Candidate]:
+    """Fill the source's quota; whatever is decoded is counted, and what is dropped keeps its reason."""
+    counts = {stratum.name: work.count(stratum.name) for stratum in strata}
+    with console.progress(f"{work.name}: examples", source.quota, "accepted") as bar:
+
+        def accept(item: Candidate | Reject, stratum: str) -> bool:
+            count = counts[stratum]
+            count.decoded += 1
+            reject = item if isinstance(item, Reject) else _judge(item, source)
+            if reject is not None:
+                count.rejected[reject.rule] += 1
+                result.rejected.append(reject)
+                return False
+            count.accepted += 1
+            bar.advance(1)
+            return True
+
+        random = generator(work.seed, work.name, "strata")
+        taken = fill(strata, source.quota, accept, tau=source.tau, random=random)
+    return [candidate for candidates in taken.values() for candidate in candidates]
+
+
+def _judge(candidate: Candidate, source: SourceSettings) -> Reject | None:
+    problem = first_problem(candidate, source.rules)
+    return Reject(id=candidate.id, rule=problem[0], reason=problem[1]) if problem else None
+
+
+def _check(result: Result, settings: CurateSettings) -> None:
+    if not any(result.sets.values()):
+        raise LimaError(
+            f"{settings.input}: no candidate passed the rules: {_rule_counts(result, settings)}. "
+            "Loosen a threshold of the recipe; 'lima curate RECIPE --help' lists them."
+        )
+    if not settings.strict:
+        return
+    if result.short:
+        name, missing = next(iter(result.short.items()))
+        raise LimaError(f"{name}: {missing} examples are missing from its quota, and --strict is set.")
+    malformed = [reject for reject in result.rejected if reject.rule == "malformed"]
+    if malformed:
+        raise LimaError(f"{malformed[0].id}: {malformed[0].reason}, and --strict is set.")
+
+
+def _rule_counts(result: Result, settings: CurateSettings) -> str:
+    total = Count()
+    for name in settings.sources:
+        total.add(result.funnel.total(name))
+    counts = (total.dropped_unread + total.rejected).most_common()
+    return f"{total.read} read; " + ", ".join(f"{rule} {number}" for rule, number in counts if number)
+
+
+def _write(result: Result, settings: CurateSettings, run: Run) -> list[Path]:
+    """Write every file whole, in the order of ids; sets that no source asks for are left out."""
+    out, written = settings.out, []
+    for name in _wanted(settings):
+        rows = sorted(result.sets[name], key=lambda example: example.id)
+        if name == "test":
+            rows = [as_prompt(example) for example in rows]
+        write_jsonl(out / f"{name}.jsonl", rows)
+        written.append(out / f"{name}.jsonl")
+    rejected = sorted(result.rejected, key=lambda reject: reject.id)
+    write_jsonl(out / "rejected.jsonl", rejected)
+    write_json(out / "funnel.json", {"sources": result.funnel.as_json(settings.sources)})
+    write_text(out / "ATTRIBUTION.md", attribution([row for rows in result.sets.values() for row in rows]))
+    run.finish(**{name: len(result.sets[name]) for name in _wanted(settings)}, rejected=len(result.rejected))
+    shutil.rmtree(out / SCRATCH, ignore_errors=True)
+    return [*written, out / "rejected.jsonl", out / "funnel.json", out / "ATTRIBUTION.md"]
+
+
+def _wanted(settings: CurateSettings) -> list[Split]:
+    return [name for name in SPLITS if any(getattr(source, name) for source in settings.sources.values())]
+
+
+def _show_plan(settings: CurateSettings) -> Result:
+    """Read the headers and say from what would be drawn."""
+    result = Result()
+    rows: list[list[object]] = []
+    for name, source in settings.sources.items():
+        strata = source.strata(_work(name, source, settings, result.funnel, None))
+        rows += [[name, stratum.name, stratum.size] for stratum in strata]
+        console.note(
+            f"{name}: would draw {source.quota} examples from {sum(s.size for s in strata)} candidates"
+        )
+    console.table("Strata", ["source", "stratum", "candidates"], rows)
+    return result

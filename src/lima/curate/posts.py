@@ -1,0 +1,351 @@
+"""``Posts.xml`` of a Stack Exchange dump -> the headers of its rows, and single rows decoded on demand.
+
+One pass over byte lines reads what stands before `` Body=`` with an anchored expression; bodies are
+decoded for the few rows that are wanted. Whatever the expression refuses goes to the XML parser, so any
+attribute order and any layout of lines gives the same rows.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
+
+from lima.errors import InputError, LimaError
+
+MAX_ROW_BYTES = 64 << 20
+"""A row of a real dump has at most some 100 KB; the limit bounds the memory that a bad file can take."""
+NO_SCORE = -(2**62)
+PROGRESS_BYTES = 16 << 20
+QUESTION, ANSWER = 1, 2
+
+HEADER = re.compile(
+    rb'\s*<row Id="(\d{1,18})" PostTypeId="(\d{1,3})"(?: AcceptedAnswerId="\d+")?(?: ParentId="(\d{1,18})")?'
+    rb'(?: AcceptedAnswerId="\d+")? CreationDate="[^"<]*"(?: DeletionDate="[^"<]*")?'
+    rb' Score="(-?\d{1,15})"(?: ViewCount="\d+")? Body="'
+)
+FRAME = re.compile(rb"<\?xml[^>]*\?>|<!--.*?-->|</?posts\s*/?>", re.DOTALL)
+OTHER_TABLE = re.compile(rb"<(users|comments|votes|badges|tags|posthistory|postlinks|[a-z]+)[\s>/]")
+
+
+@dataclass
+class Columns:
+    """Headers of the questions or of the answers, column by column (40 bytes a row)."""
+
+    id: array[int] = field(default_factory=lambda: array("q"))
+    parent: array[int] = field(default_factory=lambda: array("q"))
+    score: array[int] = field(default_factory=lambda: array("q"))
+    offset: array[int] = field(default_factory=lambda: array("q"))
+    length: array[int] = field(default_factory=lambda: array("q"))
+
+    def add(self, identifier: int, parent: int, score: int, place: tuple[int, int]) -> None:
+        """Add a row; ``place`` is its offset and length in the file."""
+        self.id.append(identifier)
+        self.parent.append(parent)
+        self.score.append(score)
+        self.offset.append(place[0])
+        self.length.append(place[1])
+
+    def arrays(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The columns for numpy, without a copy."""
+        return {
+            name: np.frombuffer(getattr(self, name), dtype=np.int64)
+            if len(self.id)
+            else np.empty(0, dtype=np.int64)
+            for name in ("id", "parent", "score", "offset", "length")
+        }
+
+
+@dataclass
+class Headers:
+    """What one pass over a ``Posts.xml`` finds."""
+
+    questions: Columns = field(default_factory=Columns)
+    """Questions that are open."""
+    answers: Columns = field(default_factory=Columns)
+    """Answers whose score reaches the floor."""
+    rows: int = 0
+    question_count: int = 0
+    answer_count: int = 0
+    closed: int = 0
+    low_answers: int = 0
+    malformed: list[int] = field(default_factory=list)
+    """Numbers of the lines that are no XML."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """How to read the headers: a floor for answers' scores, whether closed questions count."""
+
+    score_min: int | None = 10
+    drop_closed: bool = True
+
+
+def read_headers(
+    stream: IO[bytes], path: Path, scan: Scan, advance: Callable[[int], None] | None = None
+) -> Headers:
+    """Read the headers of a ``Posts.xml`` from an open stream.
+
+    Args:
+        stream: the XML, uncompressed.
+        path: its name for messages.
+        scan: what to keep.
+        advance: called with the number of bytes read since the last call.
+
+    Raises:
+        LimaError: empty file, another table, no answers.
+        InputError: truncated, a document type declaration, a row beyond `MAX_ROW_BYTES`.
+    """
+    reader = _HeaderReader(path, scan)
+    match, fast, seen = HEADER.match, reader.fast, 0
+    offset = 0
+    for line in iter(partial(stream.readline, MAX_ROW_BYTES), b""):
+        found = match(line)
+        if found is None or reader.pending or line.find(b"<", found.end()) >= 0 or b"/>" not in line[-8:]:
+            reader.slow(line, offset)
+        else:
+            fast(found, line, offset)
+        reader.line += 1
+        offset += len(line)
+        if advance and offset - seen >= PROGRESS_BYTES:
+            advance(offset - seen)
+            seen = offset
+    if advance:
+        advance(offset - seen)
+    reader.finish(offset)
+    return reader.headers
+
+
+def decode_row(raw: bytes, identifier: int) -> dict[str, str] | None:
+    """All attributes of the row with this id in its line; None when the line is no XML."""
+    try:
+        element = ElementTree.fromstring(raw)
+        if element.tag == "row":
+            return element.attrib
+    except ElementTree.ParseError:
+        pass  # the line may hold several rows, or the frame of the file too
+    rows = _parse_rows(_unframed(raw)) or []
+    return next((row for row in rows if row.get("Id") == str(identifier)), None)
+
+
+class _HeaderReader:
+    """Collects headers; keeps what needs to be remembered from line to line."""
+
+    def __init__(self, path: Path, scan: Scan) -> None:
+        self.path, self.scan = path, scan
+        self.headers = Headers()
+        self.line = 1
+        self.pending: list[bytes] = []  # lines of a row that goes on in the next line
+        self._began = (0, 1)  # offset and line where the row being read begins
+        self._closed_frame = False
+        self._floor = NO_SCORE if scan.score_min is None else scan.score_min
+
+    def fast(self, found: re.Match[bytes], line: bytes, offset: int) -> None:
+        """A row in the dump's own form; the hot path."""
+        identifier, kind, parent, score = found.groups()
+        headers = self.headers
+        headers.rows += 1
+        if kind == b"2" and parent is not None:
+            headers.answer_count += 1
+            if int(score) >= self._floor:
+                headers.answers.add(int(identifier), int(parent), int(score), (offset, len(line)))
+            else:
+                headers.low_answers += 1
+        elif kind == b"1":
+            self._question(int(identifier), int(score), _is_closed(line), (offset, len(line)))
+
+    def slow(self, line: bytes, offset: int) -> None:
+        """Any other line: the frame of the file, rows in another form, or something wrong."""
+        if len(line) >= MAX_ROW_BYTES or (
+            offset + len(line) - self._began[0] > MAX_ROW_BYTES and self.pending
+        ):
+            raise InputError(self.path, self.line, f"a row of over {MAX_ROW_BYTES >> 20} MB. Is this a dump?")
+        if self.pending and (line.lstrip().startswith(b"<row") or b"</posts>" in line):
+            self._malformed()  # the row before was never finished
+        if not self.pending:
+            self._began = (offset, self.line)
+            self._check_frame(line)
+        ended = line.rstrip().endswith((b"/>", b"</row>", b"</posts>", b"-->", b"?>", b"<posts>"))
+        if not ended and (self.pending or line.lstrip().startswith(b"<row")):
+            self.pending.append(line)
+        elif text := _unframed(b"".join((*self.pending, line))):
+            self._rows(text, (self._began[0], offset + len(line) - self._began[0]))
+
+    def finish(self, size: int) -> None:
+        """Checks at the end of the file."""
+        headers = self.headers
+        if not size:
+            raise LimaError(
+                f"{self.path}: the file is empty. Expected the Posts.xml of a Stack Exchange dump."
+            )
+        if not self._closed_frame:
+            raise InputError(
+                self.path, self.line - 1, "the file ends here, without </posts>. It is cut off: get it again."
+            )
+        if self.pending:
+            self._malformed()
+        if not headers.answer_count:
+            raise LimaError(
+                f'{self.path}: no answers (PostTypeId="2"). Is this the Posts table? '
+                f"Found: {headers.rows} rows, {headers.question_count} questions."
+            )
+
+    def _check_frame(self, line: bytes) -> None:
+        if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(self.path, self.line, "the file is in UTF-16, expected UTF-8. Convert it first.")
+        if b"<!DOCTYPE" in line or b"<!ENTITY" in line:
+            raise InputError(self.path, self.line, "a document type declaration, which no dump has.")
+        if b"</posts>" in line or b"<posts/>" in line or b"<posts />" in line:
+            self._closed_frame = True
+        table = OTHER_TABLE.search(line[:200])
+        if table and self.headers.rows == 0 and table.group(1) not in (b"posts", b"row"):
+            name = table.group(1).decode().capitalize()
+            raise LimaError(
+                f'{self.path}: no answers (PostTypeId="2"). Is this the Posts table? Found: {name} rows.'
+            )
+
+    def _rows(self, text: bytes, place: tuple[int, int]) -> None:
+        rows = _parse_rows(text)
+        if not rows:
+            self._malformed()
+        self.pending = []
+        for row in rows or []:
+            self._row(row, place)
+
+    def _row(self, row: dict[str, str], place: tuple[int, int]) -> None:
+        identifier, kind = _integer(row.get("Id")), _integer(row.get("PostTypeId"))
+        score, parent = _integer(row.get("Score")), _integer(row.get("ParentId"))
+        headers = self.headers
+        headers.rows += 1
+        if identifier is None or kind is None or (kind == ANSWER and parent is None):
+            self._malformed()
+        elif kind == ANSWER and parent is not None:
+            headers.answer_count += 1
+            known = NO_SCORE if score is None else score
+            if known >= self._floor:
+                headers.answers.add(identifier, parent, known, place)
+            else:
+                headers.low_answers += 1
+        elif kind == QUESTION:
+            self._question(identifier, NO_SCORE if score is None else score, "ClosedDate" in row, place)
+
+    def _question(self, identifier: int, score: int, closed: bool, place: tuple[int, int]) -> None:
+        self.headers.question_count += 1
+        if closed and self.scan.drop_closed:
+            self.headers.closed += 1
+        else:
+            self.headers.questions.add(identifier, 0, score, place)
+
+    def _malformed(self) -> None:
+        self.headers.malformed.append(self._began[1])
+        self.pending = []
+
+
+def _is_closed(line: bytes) -> bool:
+    """Whether a question's line has the attribute ClosedDate.
+
+    In the dump's own form a quote inside a value is escaped, so the plain text is proof; anything that
+    looks like it in another form is left to the XML parser.
+    """
+    if b"ClosedDate" not in line:
+        return False
+    if b"='" not in line and b' ClosedDate="' in line:
+        return True
+    rows = _parse_rows(line)
+    return bool(rows and "ClosedDate" in rows[0])
+
+
+def _unframed(text: bytes) -> bytes:
+    """The rows of a line without byte-order mark, declaration, comments and the ``posts`` element."""
+    return FRAME.sub(b"", text.removeprefix(b"\xef\xbb\xbf")).strip()
+
+
+def _parse_rows(text: bytes) -> list[dict[str, str]] | None:
+    """Attributes of the rows in a piece of XML, or None. A DTD cannot stand inside an element: no entities."""
+    try:
+        return [row.attrib for row in ElementTree.fromstring(b"<posts>" + text + b"</posts>").iter("row")]
+    except (ElementTree.ParseError, ValueError):
+        return None
+
+
+def _integer(text: str | None) -> int | None:
+    """An integer as the dump writes it; None when missing, strange or too big for 8 bytes."""
+    if text is None or not re.fullmatch(r"-?\d{1,18}", text.strip(), re.ASCII):
+        return None
+    return int(text)
+
+
+Arrays = dict[str, npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Questions with their best answer, best questions first: columns of ids, offsets and lengths."""
+
+    question: Arrays
+    answer: Arrays
+    unanswered: int
+    """Open questions without an answer that reaches the floor."""
+    orphans: int
+    """Answers that reach the floor to questions that are closed or not in the dump."""
+    duplicates: int
+    """Rows whose id was there before."""
+
+    def __len__(self) -> int:
+        return len(self.question["id"])
+
+
+def pair(headers: Headers) -> Pairs:
+    """Join every open question with its highest-scored answer (lowest id first among equals).
+
+    The order is by question score, then id, so it does not depend on the order of rows in the file.
+    """
+    questions, repeated_questions = _unique(headers.questions.arrays())
+    answers, repeated_answers = _unique(headers.answers.arrays())
+    best = _take(answers, np.lexsort((answers["id"], -answers["score"], answers["parent"])))
+    count = len(best["id"])
+    first = np.ones(count, dtype=bool)
+    first[1:] = best["parent"][1:] != best["parent"][:-1]
+    best = _take(best, np.flatnonzero(first))
+    place = np.searchsorted(best["parent"], questions["id"])
+    found = np.zeros(len(questions["id"]), dtype=bool)
+    inside = place < len(best["parent"])
+    found[inside] = best["parent"][place[inside]] == questions["id"][inside]
+    kept, kept_answers = _take(questions, np.flatnonzero(found)), _take(best, place[found])
+    order = np.lexsort((kept["id"], -kept["score"]))
+    return Pairs(
+        question=_take(kept, order),
+        answer=_take(kept_answers, order),
+        unanswered=int(len(found) - found.sum()),
+        orphans=int((~np.isin(answers["parent"], questions["id"])).sum()),
+        duplicates=repeated_questions + repeated_answers,
+    )
+
+
+def _unique(rows: Arrays) -> tuple[Arrays, int]:
+    """Rows sorted by id, one an id: the highest score, then the longest; and how many were dropped."""
+    order = np.lexsort((-rows["length"], -rows["score"], rows["id"]))
+    ordered = _take(rows, order)
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = ordered["id"][1:] != ordered["id"][:-1]
+    return _take(ordered, np.flatnonzero(first)), int(len(order) - first.sum())
+
+
+def _take(rows: Arrays, places: npt.NDArray[Any]) -> Arrays:
+    return {name: column[places] for name, column in rows.items()}
+
+
+def read_rows(path: Path, places: Iterator[tuple[int, int, int]]) -> Iterator[dict[str, str] | None]:
+    """Decode the rows at ``(id, offset, length)``, lazily, one at a time."""
+    with path.open("rb") as stream:
+        for identifier, offset, length in places:
+            stream.seek(offset)
+            yield decode_row(stream.read(length), identifier)

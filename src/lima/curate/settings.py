@@ -1,0 +1,132 @@
+"""Settings of ``lima curate`` and ``lima inspect``: a recipe and the flags fill the same classes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar
+
+import tyro
+from pydantic import Field, model_validator
+
+from lima.curate.clean import Style
+from lima.curate.rules import UNFILTERED
+from lima.curate.sources.stackexchange import StackExchange
+from lima.errors import LimaError
+from lima.settings import Settings, read_recipe, typed, validate
+
+Source = StackExchange
+"""Every source, told apart by its ``kind``. A new one is added here."""
+
+
+class CurateSettings(Settings):
+    """Turn raw dumps into about a thousand examples.
+
+    The recipe says which sources, how many examples of each, and by which rules; every value of it is
+    a flag too (``lima curate RECIPE --help`` lists them). Shipped recipes: see RECIPE.
+
+    Example: ``lima curate stackexchange --input dumps/ --out data/ --quota 2000``
+    """
+
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "strict", "dry_run"})
+
+    recipe: tyro.conf.Positional[str]
+    """A shipped recipe (``stackexchange``) or the path of your own YAML file."""
+    input: Path
+    """Where the raw files are: a folder of dumps, or one dump."""
+    out: Path
+    """The folder for train.jsonl, rejected.jsonl, funnel.json, ATTRIBUTION.md ..."""
+    seed: int = 0
+    """Everything random follows from it."""
+    style: Style = "markdown"
+    """How HTML becomes text: ``markdown``, or ``lima`` as in the released set."""
+    quota: int | None = Field(default=None, ge=1)
+    """Training examples over all sources; scales the recipe's numbers. [paper: 1000]"""
+    unfiltered: bool = False
+    """Switch every rule off and take questions at random: the paper's unfiltered set (section 5)."""
+    site: str | None = None
+    """The exchange of a single Posts.xml whose folder does not tell, such as ``cooking``."""
+    include_meta: bool = False
+    """Take meta sites too: they are about the sites themselves, and off by default."""
+    sources: tyro.conf.AvoidSubcommands[dict[str, Source]] = Field(default_factory=dict)
+    """The sources by name, each with its quotas and rules."""
+    strict: bool = False
+    """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
+    dry_run: bool = False
+    """Read headers, say what would be drawn from, write nothing."""
+
+    @model_validator(mode="after")
+    def _scale_and_unfilter(self) -> CurateSettings:
+        sources = self.sources
+        if self.quota is not None:
+            sources = _scaled(sources, self.quota)
+        if self.unfiltered:
+            sources = {name: _unfiltered(source) for name, source in sources.items()}
+        object.__setattr__(self, "sources", sources)  # before anyone sees the frozen settings
+        return self
+
+    @classmethod
+    def find_recipe(cls, arguments: Sequence[str]) -> Path | None:
+        """The first argument that is the name of a shipped recipe or a YAML file."""
+        shipped = shipped_recipes()
+        for argument in arguments:
+            if argument in shipped:
+                return shipped[argument]
+            if argument.endswith((".yaml", ".yml")) and not argument.startswith("-"):
+                return Path(argument)
+        if arguments and not arguments[0].startswith("-"):
+            near = difflib.get_close_matches(arguments[0], shipped, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise LimaError(
+                f"no recipe {arguments[0]!r}. {hint}Shipped: {', '.join(sorted(shipped))}; or a .yaml file."
+            )
+        return None
+
+    @classmethod
+    def from_recipe(cls, recipe: str, **values: Any) -> CurateSettings:
+        """Settings of a recipe with some values set anew, as a command line would set them."""
+        path = cls.find_recipe([recipe])
+        assert path is not None, recipe
+        return validate(cls, typed(cls, read_recipe(path), recipe) | {"recipe": recipe} | values, recipe)
+
+
+class InspectSettings(Settings):
+    """Show what is in a data file: counts, lengths, licences, duplicates and a few rows.
+
+    Example: ``lima inspect data/train.jsonl``
+    """
+
+    file: tyro.conf.Positional[Path]
+    """A JSON Lines file of Examples or of completions."""
+    samples: int = Field(default=2, ge=0)
+    """How many rows to show in full."""
+    seed: int = 0
+    """Chooses which rows are shown."""
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    folder = Path(str(resources.files("lima.curate"))) / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _scaled(sources: Mapping[str, Source], quota: int) -> dict[str, Source]:
+    """Training numbers in the recipe's proportions that sum to ``quota`` (largest remainders)."""
+    total = sum(source.train for source in sources.values())
+    if not total:
+        raise ValueError("quota: no source of the recipe has training examples to scale")
+    exact = {name: source.train * quota / total for name, source in sources.items()}
+    whole = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: whole[name] - exact[name])
+    for name in by_remainder[: quota - sum(whole.values())]:
+        whole[name] += 1
+    return {name: source.model_copy(update={"train": whole[name]}) for name, source in sources.items()}
+
+
+def _unfiltered(source: Source) -> Source:
+    rules = source.rules.model_copy(update=dict(UNFILTERED))
+    changes = {"rules": rules, "order": "random", "drop_closed": False}
+    known = {name: value for name, value in changes.items() if name in type(source).model_fields}
+    return source.model_copy(update=known)

@@ -1,0 +1,1 @@
+"""One file a source; docs/extending.md shows how to add one."""

@@ -1,0 +1,68 @@
+"""What every source has: its quotas, its rules, and the strata that it offers to the sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from lima.curate.candidate import Stratum
+from lima.curate.clean import Style
+from lima.curate.funnel import Count
+from lima.curate.rules import RuleSettings
+from lima.records import Example
+from lima.settings import Settings
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the pipeline hands to a source."""
+
+    name: str
+    """The source's name in the recipe."""
+    path: Path
+    """Its folder or file."""
+    seed: int
+    style: Style
+    quota: int
+    """How many examples are wanted of it, over all splits."""
+    count: Callable[[str], Count]
+    """The funnel's counts of a stratum, to be filled in."""
+    site: str | None = None
+    include_meta: bool = False
+    scratch: Path | None = None
+    """A folder for what a resumed run need not read again; None keeps nothing."""
+
+
+class SourceSettings(Settings):
+    """Settings that all sources share."""
+
+    path: Path | None = None
+    """Folder or file of this source, below --input; the input itself when unset."""
+    train: int = Field(default=0, ge=0)
+    """Examples for ``train.jsonl``."""
+    dev: int = Field(default=0, ge=0)
+    """Examples for ``dev.jsonl``, from which a checkpoint is chosen."""
+    test: int = Field(default=0, ge=0)
+    """Examples for ``test.jsonl``, whose answers are left out."""
+    heldout: int = Field(default=0, ge=0)
+    """Examples for ``heldout.jsonl``, to measure perplexity. [paper, appendix: 2000]"""
+    tau: float = Field(default=3.0, gt=0)
+    """Temperature of the draw over strata: p ~ size^(1/tau). [paper: 3]"""
+    rules: RuleSettings = RuleSettings()
+    """The filters and their thresholds."""
+
+    @property
+    def quota(self) -> int:
+        """Examples wanted over all splits."""
+        return self.train + self.dev + self.test + self.heldout
+
+    def strata(self, work: Work) -> list[Stratum]:
+        """Open the raw files and offer their candidates, best first, decoded when they are asked for."""
+        raise NotImplementedError
+
+    def complete(self, examples: Sequence[Example], work: Work) -> list[Example]:
+        """Add what is looked up for accepted examples only, such as authors' names."""
+        return list(examples)

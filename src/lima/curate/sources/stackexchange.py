@@ -1,0 +1,219 @@
+"""Stack Exchange dumps -> questions with their best answer (paper, section 2.1).
+
+The headers of all posts are read first; the bodies of few, best question first, when the sampler asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from lima import console
+from lima.curate.authors import author, display_names
+from lima.curate.candidate import Candidate, Stratum
+from lima.curate.clean import Cleaned, clean
+from lima.curate.dumps import Dump, Index, find_dumps, index
+from lima.curate.exchanges import ExchangeSet, ExchangeTable, licence
+from lima.curate.posts import Pairs, Scan, read_rows
+from lima.curate.rules import description_problem
+from lima.curate.sampling import chance, generator
+from lima.curate.sources.base import SourceSettings, Work
+from lima.records import Example, Message, Meta, Reject
+
+MAX_BODY_CHARACTERS = 1_000_000
+"""The sites allow 30,000 characters of Markdown; more is no post but an attack on the cleaner."""
+STYLE_NAMES = {"markdown": "HTML to Markdown", "lima": "HTML to plain text"}
+
+
+class StackExchange(SourceSettings):
+    """Questions whose title stands alone, with their top answer, over many exchanges."""
+
+    kind: Literal["stackexchange"] = "stackexchange"
+    """Which source this is."""
+    sets: tuple[ExchangeSet, ...] = ("stem", "other")
+    """Which sets of exchanges to draw from. [paper: 75 STEM, 99 other; the 5 niche ones dropped]"""
+    exchange_table: Path | None = None
+    """Your own table of exchanges (columns exchange, set, old_dump_name), instead of the shipped one."""
+    extra_exchanges: dict[str, ExchangeSet] = Field(default_factory=dict)
+    """Further exchanges and their set, such as your own forum: ``{forum: other}``."""
+    title_prompts: float = Field(default=0.5, ge=0, le=1)
+    """Share of prompts that are the title; the others are the description. [paper: at random; ours: 1/2]"""
+    order: Literal["score", "random", "longest"] = "score"
+    """Which questions of an exchange come first. [paper: the highest score]"""
+    drop_closed: bool = True
+    """Leave closed questions out."""
+    drop_community_wiki: bool = False
+    """Leave answers out that belong to the community instead of an author."""
+
+    def strata(self, work: Work) -> list[Stratum]:
+        """One stratum an exchange; its size is the number of eligible questions."""
+        wanted = [dump for dump in self._dumps(work) if dump.exchange.set in self.sets]
+        total = sum(dump.posts.stat().st_size for dump in wanted)
+        scan = Scan(self.rules.score_min, self.drop_closed)
+        strata = []
+        with console.progress(f"{work.name}: headers", total / 1e6, "MB") as bar:
+            for dump in wanted:
+                found = index(dump, scan, work.scratch, lambda read: bar.advance(read / 1e6))
+                _count(found, work, dump.exchange.name)
+                strata.append(self._stratum(dump, found, work))
+        return strata
+
+    def complete(self, examples: Sequence[Example], work: Work) -> list[Example]:
+        """Put display names in the place of user numbers, where the dump has its ``Users.xml``."""
+        by_site: dict[str, list[Example]] = {}
+        for example in examples:
+            by_site.setdefault(example.meta.category or "", []).append(example)
+        users = {dump.exchange.name: dump.users for dump in self._dumps(work)}
+        named = {
+            example.id: example
+            for site, group in by_site.items()
+            for example in display_names(group, users.get(site))
+        }
+        return [named[example.id] for example in examples]
+
+    def _dumps(self, work: Work) -> list[Dump]:
+        table = ExchangeTable.read(self.exchange_table, self.extra_exchanges)
+        return find_dumps(work.path, table, work.site, work.include_meta)
+
+    def _stratum(self, dump: Dump, found: Index, work: Work) -> Stratum:
+        order = self._order(found.pairs, generator(work.seed, work.name, "order", dump.exchange.name))
+        reader = _Reader(self, dump, work)
+        return Stratum(dump.exchange.name, len(found.pairs), reader.candidates(found.pairs, order))
+
+    def _order(self, pairs: Pairs, random: np.random.Generator) -> npt.NDArray[Any]:
+        if self.order == "random":
+            by_id = np.argsort(pairs.question["id"])
+            return by_id[random.permutation(len(pairs))]
+        if self.order == "longest":
+            return np.lexsort((pairs.question["id"], -pairs.answer["length"]))
+        return np.arange(len(pairs))
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Decodes the posts of one exchange into candidates."""
+
+    settings: StackExchange
+    dump: Dump
+    work: Work
+
+    def candidates(self, pairs: Pairs, order: npt.NDArray[Any]) -> Iterator[Candidate | Reject]:
+        """Candidates in the given order, each decoded when it is asked for."""
+        questions = read_rows(self.dump.posts, _places(pairs.question, order))
+        answers = read_rows(self.dump.posts, _places(pairs.answer, order))
+        for position, question, answer in zip(order, questions, answers, strict=True):
+            yield self._candidate(int(pairs.question["id"][position]), question, answer)
+
+    def _candidate(
+        self, number: int, question: Mapping[str, str] | None, answer: Mapping[str, str] | None
+    ) -> Candidate | Reject:
+        identifier = f"stackexchange/{self.dump.exchange.name}/{number}"
+        if question is None or answer is None:
+            return Reject(id=identifier, rule="malformed", reason="its row, or its answer's, is no XML")
+        if self.settings.drop_community_wiki and "CommunityOwnedDate" in answer:
+            return Reject(id=identifier, rule="community_wiki", reason="the answer is community wiki")
+        bodies = question.get("Body", ""), answer.get("Body", "")
+        if max(map(len, bodies)) > MAX_BODY_CHARACTERS:
+            return Reject(id=identifier, rule="oversized", reason=f"over {MAX_BODY_CHARACTERS} characters")
+        cleaned = clean(bodies[1], self.work.style)
+        title = " ".join(question.get("Title", "").split())
+        description = clean(bodies[0], self.work.style)
+        if not cleaned.text or not (title or description.text):
+            return Reject(id=identifier, rule="empty", reason="no text is left after cleaning")
+        as_title = self._prompt_is_title(identifier, title, description)
+        prompt = title if as_title else description.text
+        example = Example(
+            id=identifier,
+            source="stackexchange",
+            messages=(
+                Message(role="user", content=prompt),
+                Message(role="assistant", content=cleaned.text),
+            ),
+            meta=self._meta(question, answer, title, as_title),
+        )
+        return Candidate(
+            example,
+            answer=cleaned.text,
+            prose=cleaned.prose,
+            holes=cleaned.holes,
+            title=title,
+            group=_people(question, answer, identifier),
+        )
+
+    def _prompt_is_title(self, identifier: str, title: str, description: Cleaned) -> bool:
+        """The seeded choice; a description that cannot stand alone gives way to the title."""
+        if not title:
+            return False
+        if chance(self.work.seed, "prompt", identifier) < self.settings.title_prompts:
+            return True
+        return not description.text or bool(description_problem(description, self.settings.rules))
+
+    def _meta(
+        self, question: Mapping[str, str], answer: Mapping[str, str], title: str, as_title: bool
+    ) -> Meta:
+        exchange = self.dump.exchange
+        people = [author(post, exchange.host) for post in (question, answer)]
+        score = answer.get("Score")
+        return Meta.model_validate(
+            {
+                "url": f"https://{exchange.host}/questions/{question['Id']}",
+                "authors": [person.name for person in people],
+                "licence": " and ".join(dict.fromkeys(licence(post) for post in (question, answer))),
+                "score": int(score) if score else None,
+                "category": exchange.name,
+                "transforms": [
+                    STYLE_NAMES[self.work.style],
+                    "links and images removed",
+                    "title as prompt" if as_title else "description as prompt",
+                ],
+                "title": title,
+                "set": exchange.set,
+                "topics": _topics(question.get("Tags", "")),
+                "answer_url": f"https://{exchange.host}/a/{answer['Id']}",
+                "profiles": [person.profile for person in people],
+            }
+        )
+
+
+def _count(found: Index, work: Work, exchange: str) -> None:
+    count, pairs = work.count(exchange), found.pairs
+    count.read = found.questions
+    count.eligible = len(pairs)
+    count.dropped_unread.update(closed=found.closed, score=pairs.unanswered)
+    repeated = found.questions - found.closed - pairs.unanswered - len(pairs)
+    if repeated:
+        count.dropped_unread["duplicate_id"] = repeated
+    count.notes.update(
+        {
+            "rows": found.rows,
+            "answers": found.answers,
+            "answers_below_score": found.low_answers,
+            "answers_to_dropped_questions": pairs.orphans,
+            "malformed_lines": len(found.malformed),
+        }
+    )
+
+
+def _places(
+    columns: Mapping[str, npt.NDArray[np.int64]], order: npt.NDArray[Any]
+) -> Iterator[tuple[int, int, int]]:
+    for position in order:
+        yield tuple(int(columns[name][position]) for name in ("id", "offset", "length"))  # type: ignore[misc]
+
+
+def _people(question: Mapping[str, str], answer: Mapping[str, str], identifier: str) -> str:
+    """Questions of one asker answered by one person stay in one split."""
+    people = [post.get("OwnerUserId") for post in (question, answer)]
+    site = identifier.rpartition("/")[0]
+    return f"{site}:{people[0]}:{people[1]}" if all(people) else identifier
+
+
+def _topics(tags: str) -> list[str]:
+    """Old dumps write ``<a><b>``, those since 2024 ``|a|b|``."""
+    return [tag for tag in tags.replace("<", "|").replace(">", "|").split("|") if tag]
