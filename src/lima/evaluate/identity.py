@@ -11,7 +11,6 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from string import Template
 from typing import Any
 
 import orjson
@@ -20,6 +19,7 @@ from lima.errors import LimaError
 from lima.evaluate.parse import PARSER
 from lima.evaluate.protocol import Words
 from lima.evaluate.settings import JudgeSettings
+from lima.evaluate.wording import Prompt
 from lima.files import text_hash
 from lima.records import Rater, Scale
 from lima.remote.endpoint import Endpoint
@@ -39,7 +39,7 @@ class Judge:
 
     settings: JudgeSettings
     endpoint: Endpoint
-    template: Template
+    prompt: Prompt
     words: Words
     parameters: dict[str, Any]
     """Request fields, with the base seed; each request has its own."""
@@ -59,7 +59,7 @@ class Judge:
         """The row of ``raters.jsonl``; ``description`` is the server's own word on the model."""
         settings = self.asked | {
             "parser": PARSER,
-            "prompt": text_hash(self.template.template, length=8),
+            "prompt": text_hash(self.prompt.text, length=8),
             "words": text_hash(self.words.to_yaml(), length=8),
             "url": self.endpoint.url,
             "calls": self.calls,
@@ -80,14 +80,14 @@ class Judge:
             "model": self.endpoint.model,
             "label": self.settings.label,
             "order": self.settings.order if self.settings.task == "pairwise" else "single",
-            "prompt": self.template.template,
+            "prompt": self.prompt.text,
             "words": self.words.model_dump(),
             "parameters": self.parameters,
         }
 
 
 def make_judge(
-    settings: JudgeSettings, endpoint: Endpoint, template: Template, words: Words
+    settings: JudgeSettings, endpoint: Endpoint, prompt: Prompt, words: Words
 ) -> tuple[Judge, list[str]]:
     """The judge that the settings describe, and what its server will not do as asked."""
     sampling = Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed)
@@ -97,7 +97,7 @@ def make_judge(
             body.pop(name, None)
         else:
             body[name] = value
-    return Judge(settings, endpoint, template, words, body), warnings
+    return Judge(settings, endpoint, prompt, words, body), warnings
 
 
 def _extra_fields(pairs: Sequence[str], known: list[str]) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from typing import Any
 from lima import console
 from lima.errors import LimaError
 from lima.evaluate.identity import Judge, make_judge
-from lima.evaluate.questions import Question, plan, ratings, verdict_of
+from lima.evaluate.questions import Question, plan, ratings, rows_of, verdict_of
 from lima.evaluate.settings import JudgeSettings
 from lima.evaluate.study import Study, check_texts, open_study, replace_rater
-from lima.evaluate.wording import read_template
+from lima.evaluate.wording import read_prompt
 from lima.files import read_json, read_jsonl, write_json, write_jsonl
 from lima.records import Grade, Preference, Rater
 from lima.remote.client import ModelCard, complete_all, describe_model
@@ -41,7 +41,8 @@ def judge(settings: JudgeSettings) -> Rater:
     """
     study = open_study(settings.study)
     asked, price = _prepare(settings, study)
-    questions = plan(asked, study)
+    rated = rows_of(study, settings.task)
+    questions = plan(asked, rated)
     folder = study.folder / "judges" / asked.calls
     if settings.dry_run:
         _show_plan(asked, questions, folder, price)
@@ -52,7 +53,7 @@ def judge(settings: JudgeSettings) -> Rater:
         with CallLog(folder / "replies.jsonl") as log:
             if not settings.reparse:
                 _ask(asked, questions, log, folder, counters)
-            rows = list(ratings(asked, study, log.outcomes))
+            rows = list(ratings(asked, rated, log.outcomes))
             attempts = log.sort()
         rater = asked.rater(description)
         gone = replace_rater(study, rater, rows, former=lambda row: row.settings.get("calls") == asked.calls)
@@ -70,9 +71,9 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
     protocol = study.read_protocol()
     check_texts(study, protocol)
     key = "" if settings.reparse else read_key(settings.api_key_env, settings.api_key_file)
-    template = read_template(settings.task, settings.prompt)
     words = getattr(protocol, settings.task)
-    asked, warnings = make_judge(settings, parse_address(settings.judge, key), template, words)
+    prompt = read_prompt(settings.task, words, settings.prompt)
+    asked, warnings = make_judge(settings, parse_address(settings.judge, key), prompt, words)
     price = read_price(settings.prices, asked.endpoint.model) if settings.prices else None
     if settings.max_cost is not None and price is None:
         raise LimaError(f"--max-cost needs the price of {asked.endpoint.model!r}: --prices FILE.")

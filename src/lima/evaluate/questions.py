@@ -5,18 +5,21 @@ A question's id is ``<row>/<order>/<repeat>``: every order and every repeat is a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from lima.evaluate.identity import Judge
 from lima.evaluate.parse import Verdict, read_verdict
 from lima.evaluate.protocol import TASKS
+from lima.evaluate.settings import Task
 from lima.evaluate.study import Study
 from lima.evaluate.wording import item_text, pairwise_text
 from lima.files import text_hash
 from lima.records import SCALE_VALUES, Comparison, Grade, Item, Label, Preference, Scale, Shown
 from lima.remote.log import Answer, Attempt, Request, read_answer
+
+Rows = Sequence[Comparison] | Sequence[Item]
 
 LABELS: dict[tuple[Shown, str], Label] = {
     ("ab", "a"): "a",
@@ -45,20 +48,23 @@ class Question:
     def request(self, judge: Judge) -> Request:
         """What is sent: every parameter, and a seed of its own."""
         if isinstance(self.row, Comparison):
-            text = pairwise_text(judge.template, judge.words, self.row, self.shown or "ab")
+            text = pairwise_text(judge.prompt, self.row, self.shown or "ab")
         else:
-            text = item_text(judge.template, judge.words, self.row)
+            text = item_text(judge.prompt, self.row)
         messages = [{"role": "user", "content": text}]
         body = {"model": judge.endpoint.model, "messages": messages, **judge.parameters}
         if "seed" in body:
             body["seed"] = int(text_hash(str(judge.settings.seed), self.id, length=8), 16) >> 1
-        return Request(id=self.id, body=body)
+        return Request.model_construct(id=self.id, body=body)  # checked by its making; validation is slow
 
 
-def plan(judge: Judge, study: Study) -> list[Question]:
+def rows_of(study: Study, task: Task) -> Rows:
+    """What is rated at a task."""
+    return study.read_comparisons() if task == "pairwise" else study.read_items()
+
+
+def plan(judge: Judge, rows: Rows) -> list[Question]:
     """The questions that the settings ask for, by id."""
-    rows: list[Comparison] | list[Item]
-    rows = study.read_comparisons() if judge.settings.task == "pairwise" else study.read_items()
     questions = [
         Question(row, shown, repeat)
         for row in rows[: judge.settings.limit]
@@ -85,10 +91,9 @@ def verdict_of(judge: Judge, attempt: Attempt | None) -> tuple[Verdict, Answer |
     return read_verdict(answer, TASKS[task], digits=task == "helpfulness"), answer
 
 
-def ratings(judge: Judge, study: Study, outcomes: Mapping[str, Attempt]) -> Iterator[Preference | Grade]:
+def ratings(judge: Judge, rows: Rows, outcomes: Mapping[str, Attempt]) -> Iterator[Preference | Grade]:
     """The row of every logged question, whichever run asked it."""
-    rows: Iterable[Comparison | Item]
-    rows = study.read_comparisons() if judge.settings.task == "pairwise" else study.read_items()
+    known: dict[str, Comparison | Item]
     known = {row.id: row for row in rows}
     for identity, attempt in outcomes.items():
         row_id, shown, repeat = identity.split("/")

@@ -8,6 +8,7 @@ cannot foresee, so that it cannot fake the end of its own block.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
@@ -23,34 +24,66 @@ ITEM_FIELDS = frozenset({"conversation", "answer"})
 OPTIONAL_FIELDS = frozenset({"question", "choices", "mark"})
 
 
-def read_template(task: Task, path: Path | None = None) -> Template:
-    """The built-in prompt of a task, or the user's file.
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt file with a study's words in it, ready for texts."""
+
+    text: str
+    """The file as it stands."""
+    parts: tuple[str, ...]
+    """Literal text at even places, names of placeholders at odd ones."""
+
+    def fill(self, **values: str) -> str:
+        """Put texts in the places of their names; what looks like a placeholder inside a text stays as it is."""
+        filled = list(self.parts)
+        filled[1::2] = [values[name] for name in self.parts[1::2]]
+        return "".join(filled)
+
+
+def read_prompt(task: Task, words: Words, path: Path | None = None) -> Prompt:
+    """The built-in prompt of a task, or the user's file, with the protocol's words.
 
     Raises:
         LimaError: missing file, or a placeholder that is unknown or left out.
     """
     place = path or FOLDER / f"{task}.txt"
     try:
-        template = Template(place.read_text(encoding="utf-8"))
+        text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise LimaError(f"{place}: cannot read the prompt file.") from None
-    needed = PAIRWISE_FIELDS if task == "pairwise" else ITEM_FIELDS
+    template = Template(text)
     if not template.is_valid():
         raise LimaError(f"{place}: a '$' that begins no placeholder. Write '$$' for the character.")
+    needed = PAIRWISE_FIELDS if task == "pairwise" else ITEM_FIELDS
     found = set(template.get_identifiers())
     if missing := sorted(needed - found):
         raise LimaError(f"{place}: the placeholder ${missing[0]} is missing (task {task}).")
     if unknown := sorted(found - needed - OPTIONAL_FIELDS):
         known = ", ".join(f"${name}" for name in sorted(needed | OPTIONAL_FIELDS))
         raise LimaError(f"{place}: unknown placeholder ${unknown[0]}. There are: {known}.")
-    return template
+    return Prompt(text, _parts(template, words))
 
 
-def pairwise_text(template: Template, words: Words, row: Comparison, shown: Shown) -> str:
+def _parts(template: Template, words: Words) -> tuple[str, ...]:
+    choices = "\n".join(f"- {value}: {meaning}" for value, meaning in words.choices.items())
+    fixed = {"question": words.question, "choices": choices, "$": "$"}
+    parts, end = [""], 0
+    for match in template.pattern.finditer(template.template):
+        name = match["named"] or match["braced"] or "$"
+        parts[-1] += template.template[end : match.start()]
+        end = match.end()
+        if name in fixed:
+            parts[-1] += fixed[name]
+        else:
+            parts += [name, ""]
+    parts[-1] += template.template[end:]
+    return tuple(parts)
+
+
+def pairwise_text(prompt: Prompt, row: Comparison, shown: Shown) -> str:
     """The prompt for one pair; ``shown`` "ba" shows side b as Answer A."""
     first, second = (row.a, row.b) if shown == "ab" else (row.b, row.a)
-    return template.substitute(
-        _words(words),
+    return prompt.fill(
         conversation=conversation_text(row.messages),
         answer_a=first,
         answer_b=second,
@@ -58,10 +91,9 @@ def pairwise_text(template: Template, words: Words, row: Comparison, shown: Show
     )
 
 
-def item_text(template: Template, words: Words, row: Item) -> str:
+def item_text(prompt: Prompt, row: Item) -> str:
     """The prompt for one answer."""
-    return template.substitute(
-        _words(words),
+    return prompt.fill(
         conversation=conversation_text(row.messages),
         answer=row.content,
         mark=text_hash(row.id, row.content, length=8),
@@ -73,8 +105,3 @@ def conversation_text(messages: Sequence[Message]) -> str:
     if len(messages) == 1:
         return messages[0].content
     return "\n\n".join(f"{message.role.capitalize()}: {message.content}" for message in messages)
-
-
-def _words(words: Words) -> dict[str, str]:
-    choices = "\n".join(f"- {value}: {meaning}" for value, meaning in words.choices.items())
-    return {"question": words.question, "choices": choices}

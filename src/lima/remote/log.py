@@ -6,8 +6,10 @@ and a changed parser costs no call.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -15,7 +17,7 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import JsonValue
 
-from lima.files import JsonlLog, read_jsonl, text_hash, write_jsonl
+from lima.files import JsonlLog, read_jsonl, write_jsonl
 from lima.records import Record
 
 Outcome = Literal["replied", "rate_limited", "server_error", "timeout", "dropped", "rejected"]
@@ -27,12 +29,12 @@ class Request(Record):
     id: str
     body: dict[str, JsonValue]
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Hash of everything that is sent: a logged reply answers this request only if it agrees."""
-        return text_hash(self.encoded.decode())
+        return hashlib.sha256(self.encoded).hexdigest()[:16]
 
-    @property
+    @cached_property
     def encoded(self) -> bytes:
         """The bytes that are sent."""
         return orjson.dumps(self.body)
@@ -97,6 +99,7 @@ class CallLog:
 
     def __init__(self, path: Path) -> None:
         self._log = JsonlLog(path, Attempt)
+        self._rows = self._log.existing
         self._best: dict[str, Attempt] = {}
         self._counts: dict[str, int] = {}
         for attempt in self._log.existing:
@@ -118,6 +121,7 @@ class CallLog:
             **facts,
         )
         self._log.append(attempt)
+        self._rows.append(attempt)
         self._take(attempt)
         return attempt
 
@@ -145,10 +149,9 @@ class CallLog:
     def sort(self) -> list[Attempt]:
         """Close the log, order its rows by request and attempt (equal runs leave equal files), and return them."""
         self.close()
-        with JsonlLog(self._log.path, Attempt) as log:
-            rows = sorted(log.existing, key=lambda row: (row.id, row.attempt))
-        write_jsonl(self._log.path, rows)
-        return rows
+        self._rows.sort(key=lambda row: (row.id, row.attempt))
+        write_jsonl(self._log.path, self._rows)
+        return self._rows
 
     def __enter__(self) -> Self:
         return self
