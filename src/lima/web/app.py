@@ -1,0 +1,82 @@
+"""The web app of one study: pages for raters and for the lead over one database (LIMA, section 4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import resources
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from lima.web import lead_pages, rater_pages
+from lima.web.assignment import Assignment, Rules
+from lima.web.database import Database
+from lima.web.pages import Parts, page
+from lima.web.security import Guard, Refused
+from lima.web.settings import AnnotateSettings
+from lima.web.texts import Texts
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def create_app(
+    settings: AnnotateSettings,
+    texts: Texts,
+    base: Database,
+    *,
+    lead_secret: str,
+    clock: Callable[[], float] = time.time,
+) -> FastAPI:
+    """Put the app together. ``base`` holds the tables and the plan already."""
+    app = FastAPI(title="lima annotate", docs_url=None, redoc_url=None, openapi_url=None)
+    rules = Rules(60 * settings.lease_minutes, settings.per_rater, settings.attention_every, settings.seed)
+    work = Assignment(base, rules, clock)
+    app.state.parts = Parts(settings, texts, base, work, clock, lead_secret)
+    app.include_router(rater_pages.router)
+    app.include_router(lead_pages.router)
+    app.add_api_route("/health", _health)
+    app.mount("/static", StaticFiles(directory=str(resources.files("lima.web") / "static")))
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _no_page)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_middleware(Guard, hosts=_hosts(settings))
+    return app
+
+
+def _hosts(settings: AnnotateSettings) -> set[str]:
+    """Names under which the app answers; others could be a foreign site that points its name at this machine."""
+    hosts = {*LOOPBACK, settings.host}
+    if settings.public_url:
+        hosts.add(urlsplit(settings.public_url).hostname or "")
+    return hosts
+
+
+def _health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return _problem(request, error.status, error.text)
+
+
+def _no_page(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = "There is no such page." if error.status_code == 404 else str(error.detail)
+    return _problem(request, error.status_code, text)
+
+
+def _malformed(request: Request, error: Exception) -> Response:
+    return _problem(request, 422, "The form was incomplete. Open the page again and repeat.")
+
+
+def _problem(request: Request, status: int, text: str) -> Response:
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"problem": text}, status)
+    return page("message.html", request, status=status, title="That did not work", text=text, to=None)

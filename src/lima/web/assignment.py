@@ -1,0 +1,334 @@
+"""Which item a rater gets next, and what becomes of the answer (LIMA, section 4.1: blind, random order and side).
+
+A slot is a planned vote. Opening an item leases a slot; an answer fills it; a lease that has run out lets
+the slot go to another rater. Ownership of the slot decides, never the clock: a late answer still counts unless
+another rater has the slot by then, and no slot takes two answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import sqlalchemy as sa
+
+from lima.files import text_hash
+from lima.records import Shown
+from lima.web.database import Database
+from lima.web.people import Person, new_token, record
+from lima.web.tables import raters, showings, slots, units
+from lima.web.texts import UnitTask
+
+Answer = dict[str, str | int]
+"""By task or scale, in the frame of the study's files: ``{"pairwise": "a"}``, ``{"quality": "pass"}``."""
+
+SIDES_BLOCK = 4
+"""Of every so many comparisons of one rater, half are shown in either order."""
+LONGEST_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How items are given out."""
+
+    lease_seconds: float = 1800.0
+    per_rater: int | None = None
+    attention_every: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Showing:
+    """One item on one rater's screen."""
+
+    id: int
+    token: str
+    task: UnitTask
+    text_id: str
+    shown: Shown
+    state: Literal["open", "answered", "surplus", "lost"]
+    attempt: int
+    answer: Answer | None
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No item to show: all done, or (``again_at``) all that is left is in other raters' hands."""
+
+    again_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many items a rater has answered, and how many more there may be."""
+
+    answered: int
+    left: int
+
+
+class Assignment:
+    """Gives out the items of one study."""
+
+    def __init__(self, base: Database, rules: Rules, clock: Callable[[], float]) -> None:
+        self.base, self.rules, self.clock = base, rules, clock
+
+    def next(self, person: Person) -> Showing | Nothing:
+        """The item in the rater's hands, or a new one. Asking again gives the same until it is answered."""
+        now = self.clock()
+        with self.base.write() as connection:
+            _lock(connection, person)
+            if current := self._current(connection, person, now):
+                return current
+            if self.rules.per_rater is not None and _answered(connection, person) >= self.rules.per_rater:
+                return Nothing()
+            return self._check(connection, person, now) or self._new(connection, person, now)
+
+    def answer(
+        self, person: Person, token: str, answer: Answer, *, attempt: int, seconds: float | None
+    ) -> Showing | None:
+        """Store an answer and return the showing as it is stored; None: no such item of this rater.
+
+        A second answer to the same showing (a double click, a retry, another tab) changes nothing: the
+        first one comes back.
+        """
+        now = self.clock()
+        with self.base.write() as connection:
+            _lock(connection, person)
+            showing = _find(connection, showings.c.token == token, person)
+            if showing is None or showing.attempt != attempt or showing.state in ("answered", "surplus"):
+                return showing
+            state = "answered" if self._fill(connection, person, showing, now) else "surplus"
+            values = {"state": state, "answer": answer, "answered_at": now}
+            values["seconds"] = _seconds(connection, showing, seconds, now)
+            connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(values))
+            record(
+                connection,
+                "answer",
+                now,
+                key=f"answer:{token}:{attempt}",
+                rater_id=person.id,
+                showing_id=showing.id,
+                payload={"answer": answer, "state": state, "seconds": values["seconds"]},
+            )
+            return _find(connection, showings.c.id == showing.id, person)
+
+    def take_back(self, person: Person, token: str, *, attempt: int) -> Showing | None:
+        """Undo an answer while no later item was opened; None: too late, or no such item."""
+        now = self.clock()
+        with self.base.write() as connection:
+            _lock(connection, person)
+            showing = _latest(connection, person)
+            if showing is None or showing.token != token:
+                return None
+            if showing.attempt != attempt or showing.state not in ("answered", "surplus"):
+                return showing  # a retry of an undo that was done
+            values = {"state": "open", "attempt": attempt + 1, "answer": None, "answered_at": None}
+            connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(values))
+            held = slots.c.showing_id == showing.id
+            lease = {"done": False, "lease_until": now + self.rules.lease_seconds}
+            connection.execute(sa.update(slots).where(held).values(lease))
+            key = f"back:{token}:{attempt}"
+            record(connection, "take_back", now, key=key, rater_id=person.id, showing_id=showing.id)
+            return _find(connection, showings.c.id == showing.id, person)
+
+    def showing(self, person: Person, token: str) -> Showing | None:
+        """An item of this rater by the name that its browser knows."""
+        with self.base.read() as connection:
+            return _find(connection, showings.c.token == token, person)
+
+    def saved(self, person: Person) -> Showing | None:
+        """The rater's latest item if it is answered: what can still be taken back."""
+        with self.base.read() as connection:
+            showing = _latest(connection, person)
+        return showing if showing and showing.state in ("answered", "surplus") else None
+
+    def progress(self, person: Person) -> Progress:
+        """Counts for the rater's own screen."""
+        with self.base.read() as connection:
+            answered = _answered(connection, person)
+            open_ones = _unseen(person).where(~slots.c.done).with_only_columns(slots.c.unit_id).distinct()
+            left = connection.scalar(sa.select(sa.func.count()).select_from(open_ones.subquery())) or 0
+            mine = (
+                (showings.c.rater_id == person.id) & (showings.c.state == "open") & (showings.c.repeat == 0)
+            )
+            left += connection.scalar(sa.select(sa.func.count()).where(mine)) or 0
+        if self.rules.per_rater is not None:
+            left = min(left, max(0, self.rules.per_rater - answered))
+        return Progress(answered, left)
+
+    def _current(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
+        """The open item, its lease renewed; one whose slot has gone to another rater is closed."""
+        showing = _latest(connection, person)
+        if showing is None or showing.state != "open":
+            return None
+        if self._hold(connection, person, showing, now):
+            return showing
+        connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(state="lost"))
+        return None
+
+    def _fill(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
+        """Mark the showing's slot as done; False when no slot is left for it."""
+        if not self._hold(connection, person, showing, now):
+            return False
+        connection.execute(sa.update(slots).where(slots.c.showing_id == showing.id).values(done=True))
+        return True
+
+    def _hold(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
+        """Keep the showing's slot, or take another free one of the same unit. A check needs none."""
+        if _is_check(connection, showing):
+            return True
+        until = now + self.rules.lease_seconds
+        mine = (slots.c.showing_id == showing.id) & ~slots.c.done
+        if connection.execute(sa.update(slots).where(mine).values(lease_until=until)).rowcount:
+            return True
+        unit = sa.select(showings.c.unit_id).where(showings.c.id == showing.id).scalar_subquery()
+        free = _free(person, now).where(slots.c.unit_id == unit)
+        return _lease(connection, free, showing.id, until)
+
+    def _new(self, connection: sa.Connection, person: Person, now: float) -> Showing | Nothing:
+        query = _unseen(person).where(_is_free(now)).order_by(slots.c.rank).limit(1)
+        slot = connection.execute(query.with_for_update(skip_locked=True)).first()
+        if slot is None:
+            return _nothing(connection, person)
+        number = _count(connection, person, showings.c.repeat == 0)
+        shown = side_of(self.rules.seed, person.name, number)
+        showing_id = _open(connection, person, slot.unit_id, shown, now)
+        taken = {"showing_id": showing_id, "lease_until": now + self.rules.lease_seconds}
+        connection.execute(sa.update(slots).where(slots.c.id == slot.id).values(taken))
+        return _one(connection, showing_id, person)
+
+    def _check(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
+        """An attention check when one is due: an earlier comparison with its sides swapped."""
+        every = self.rules.attention_every
+        if not every:
+            return None
+        pairwise = (units.c.task == "pairwise") & (showings.c.state == "answered")
+        query = (
+            sa.select(showings.c.unit_id, showings.c.shown, showings.c.repeat)
+            .join(units, units.c.id == showings.c.unit_id)
+            .where(showings.c.rater_id == person.id, pairwise)
+            .order_by(showings.c.id)
+        )
+        rows = connection.execute(query).all()
+        checked = {row.unit_id for row in rows if row.repeat}
+        votes = [row for row in rows if not row.repeat]
+        if len(checked) >= len(votes) // every:
+            return None
+        again = next(row for row in votes if row.unit_id not in checked)
+        swapped: Shown = "ba" if again.shown == "ab" else "ab"
+        showing_id = _open(connection, person, again.unit_id, swapped, now, repeat=1)
+        return _one(connection, showing_id, person)
+
+
+def side_of(seed: int, rater: str, number: int) -> Shown:
+    """Which answer the rater's comparison ``number`` (from 0) shows first: balanced in blocks, by permutation."""
+    block, place = divmod(number, SIDES_BLOCK)
+    generator = np.random.default_rng(int(text_hash("side", str(seed), rater, str(block)), 16))
+    return "ab" if generator.permutation(SIDES_BLOCK)[place] % 2 == 0 else "ba"
+
+
+def _lock(connection: sa.Connection, person: Person) -> None:
+    """One request of a rater at a time, also from several tabs."""
+    connection.execute(sa.select(raters.c.id).where(raters.c.id == person.id).with_for_update())
+
+
+def _is_free(now: float) -> sa.ColumnElement[bool]:
+    return ~slots.c.done & (slots.c.showing_id.is_(None) | (slots.c.lease_until < now))
+
+
+def _free(person: Person, now: float) -> sa.Select[tuple[int, int]]:
+    return sa.select(slots.c.id, slots.c.unit_id).where(slots.c.grp == person.group, _is_free(now))
+
+
+def _unseen(person: Person) -> sa.Select[tuple[int, int]]:
+    """Slots of the group on units that the rater has never had on the screen."""
+    seen = sa.select(showings.c.unit_id).where(showings.c.rater_id == person.id)
+    return sa.select(slots.c.id, slots.c.unit_id).where(
+        slots.c.grp == person.group, slots.c.unit_id.not_in(seen)
+    )
+
+
+def _lease(
+    connection: sa.Connection, free: sa.Select[tuple[int, int]], showing_id: int, until: float
+) -> bool:
+    slot = connection.execute(free.order_by(slots.c.rank).limit(1).with_for_update(skip_locked=True)).first()
+    if slot is None:
+        return False
+    taken = {"showing_id": showing_id, "lease_until": until}
+    connection.execute(sa.update(slots).where(slots.c.id == slot.id).values(taken))
+    return True
+
+
+def _open(
+    connection: sa.Connection, person: Person, unit_id: int, shown: Shown, now: float, *, repeat: int = 0
+) -> int:
+    row = {
+        "token": new_token(),
+        "rater_id": person.id,
+        "unit_id": unit_id,
+        "repeat": repeat,
+        "shown": shown,
+        "state": "open",
+        "attempt": 0,
+        "opened_at": now,
+    }
+    made = connection.execute(sa.insert(showings).values(row)).inserted_primary_key
+    assert made is not None
+    record(connection, "open", now, rater_id=person.id, showing_id=made[0])
+    return int(made[0])
+
+
+def _find(
+    connection: sa.Connection, which: sa.ColumnElement[bool], person: Person, *, latest: bool = False
+) -> Showing | None:
+    query = (
+        sa.select(showings, units.c.task, units.c.text_id)
+        .join(units, units.c.id == showings.c.unit_id)
+        .where(which, showings.c.rater_id == person.id)
+    )
+    if latest:
+        query = query.order_by(showings.c.id.desc()).limit(1)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return Showing(row.id, row.token, row.task, row.text_id, row.shown, row.state, row.attempt, row.answer)
+
+
+def _one(connection: sa.Connection, showing_id: int, person: Person) -> Showing:
+    found = _find(connection, showings.c.id == showing_id, person)
+    assert found is not None, showing_id
+    return found
+
+
+def _latest(connection: sa.Connection, person: Person) -> Showing | None:
+    return _find(connection, sa.true(), person, latest=True)
+
+
+def _is_check(connection: sa.Connection, showing: Showing) -> bool:
+    return bool(connection.scalar(sa.select(showings.c.repeat).where(showings.c.id == showing.id)))
+
+
+def _count(connection: sa.Connection, person: Person, which: sa.ColumnElement[bool]) -> int:
+    query = sa.select(sa.func.count()).where(showings.c.rater_id == person.id, which)
+    return connection.scalar(query) or 0
+
+
+def _answered(connection: sa.Connection, person: Person) -> int:
+    return _count(
+        connection, person, showings.c.state.in_(("answered", "surplus")) & (showings.c.repeat == 0)
+    )
+
+
+def _nothing(connection: sa.Connection, person: Person) -> Nothing:
+    leased = _unseen(person).where(~slots.c.done).with_only_columns(sa.func.min(slots.c.lease_until))
+    return Nothing(again_at=connection.scalar(leased))
+
+
+def _seconds(connection: sa.Connection, showing: Showing, given: float | None, now: float) -> float:
+    """Time spent: what the browser measured while the page was visible, within what the server saw."""
+    opened = connection.scalar(sa.select(showings.c.opened_at).where(showings.c.id == showing.id))
+    assert opened is not None
+    passed = now - opened if now >= opened else LONGEST_SECONDS  # the clock was set back
+    return round(min(passed if given is None else max(0.0, given), passed, LONGEST_SECONDS), 1)

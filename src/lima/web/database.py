@@ -1,0 +1,101 @@
+"""A connection to the web app's database, SQLite or PostgreSQL, with one way to read and one to write.
+
+SQLite: write-ahead log, foreign keys checked, every commit on the disk before it is acknowledged, and
+``BEGIN IMMEDIATE`` for writes: a deferred transaction that upgrades fails at once whatever the timeout.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from lima.errors import LimaError
+
+BUSY_SECONDS = 30.0
+"""How long another process may hold SQLite's write lock before a write fails."""
+CONNECTIONS = 20
+
+
+class Database:
+    """Transactions on one database. `write` serialises writers on SQLite, which has one writer at a time."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # Threads of this process queue here, in order; SQLite's own busy handler sleeps in growing steps.
+        self._writing = threading.Lock() if self.is_sqlite else nullcontext()
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A consistent view; nothing may be changed in it."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that is on the disk when the block ends, or has not happened."""
+        with (
+            self._writing,
+            self.engine.connect().execution_options(write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """The address of an SQLite file."""
+    return f"sqlite:///{path.resolve()}"
+
+
+def open_engine(url: str) -> sa.Engine:
+    """The engine for ``sqlite:///...`` or ``postgresql://...``; raises `LimaError` for anything else."""
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise LimaError(f"{url}: no database address. Expected postgresql://user@host/name.") from None
+    kind = parsed.get_backend_name()
+    if kind == "postgresql":
+        return _postgresql(parsed)
+    if kind != "sqlite":
+        raise LimaError(f"{kind}: only sqlite and postgresql databases are known.")
+    engine = sa.create_engine(
+        parsed, pool_size=CONNECTIONS, max_overflow=CONNECTIONS, connect_args={"timeout": BUSY_SECONDS}
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    try:
+        engine = sa.create_engine(url, pool_size=CONNECTIONS, max_overflow=CONNECTIONS, pool_pre_ping=True)
+        with engine.connect():
+            return engine
+    except (NoSuchModuleError, ModuleNotFoundError):
+        raise LimaError("PostgreSQL needs its driver. Install it: pip install 'psycopg[binary]'") from None
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        raise LimaError(f"{url.render_as_string()}: cannot connect ({reason}).") from None
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own accord
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,187 @@
+"""The lead's console: raters, invitations, plan, progress, agreement so far, export. It needs its own secret.
+
+It works on the blind texts like the raters' pages: the key of the study is nowhere in this process.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lima.files import encode
+from lima.web import overview, people
+from lima.web.exchange import export_rows, export_to
+from lima.web.pages import (
+    LEAD_COOKIE,
+    address,
+    page,
+    parts,
+    redirect,
+    set_cookie,
+    signed_in_lead,
+)
+from lima.web.people import LEAD_SESSION_SECONDS, new_token
+from lima.web.security import Refused, check_csrf
+
+router = APIRouter(prefix="/lead")
+
+Csrf = Annotated[str, Form(max_length=64)]
+Text = Annotated[str, Form(max_length=200)]
+RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+EXPORTS = ("preferences.jsonl", "grades.jsonl", "raters.jsonl")
+
+
+@router.get("")
+def console(request: Request) -> Response:
+    """Everything on one page."""
+    token = request.cookies.get(LEAD_COOKIE, "")
+    app = parts(request)
+    if not token or not people.is_lead(app.base, token, app.clock()):
+        return redirect("/lead/sign-in")
+    return _console(request, token)
+
+
+@router.get("/sign-in")
+def sign_in_form(request: Request) -> Response:
+    """Ask for the secret."""
+    return _sign_in_form(request, "")
+
+
+@router.post("/sign-in")
+def sign_in(request: Request, secret: Text = "", csrf: Csrf = "") -> Response:
+    """Check the secret; attempts are limited."""
+    app = parts(request)
+    app.lead_attempts.check(address(request), app.clock())
+    check_csrf(request, request.cookies.get(LEAD_COOKIE, ""), csrf)
+    if not hmac.compare_digest(secret.strip().encode(), app.lead_secret.encode()):
+        return _sign_in_form(request, "That is not the secret.")
+    response = redirect("/lead")
+    token = people.sign_in_lead(app.base, app.clock())
+    set_cookie(response, request, LEAD_COOKIE, token, LEAD_SESSION_SECONDS)
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, csrf: Csrf = "") -> Response:
+    """End the lead's session."""
+    token = _checked(request, csrf)
+    people.close_session(parts(request).base, token)
+    response = redirect("/lead/sign-in")
+    response.delete_cookie(LEAD_COOKIE)
+    return response
+
+
+@router.post("/invitations")
+def invite(request: Request, group: Text = "", note: Text = "", csrf: Csrf = "") -> Response:
+    """Make a one-time link and show it, this once."""
+    token, app = _checked(request, csrf), parts(request)
+    if group not in app.settings.groups:
+        raise Refused(422, f"There is no group {group!r}.")
+    code = people.invite(app.base, group, note.strip(), app.clock())
+    return _console(
+        request, token, link=_link(request, code), link_for=note.strip() or f"a new {group} rater"
+    )
+
+
+@router.post("/raters/{rater_id}/invitations")
+def invite_again(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response:
+    """A way back in for a rater who lost the browser's session."""
+    token, app = _checked(request, csrf), parts(request)
+    found = [row for row in overview.rater_rows(app.base) if row.id == rater_id and row.state == "active"]
+    if not found:
+        raise Refused(404, "There is no such active rater.")
+    code = people.invite(app.base, found[0].group, found[0].note, app.clock(), rater_id=rater_id)
+    return _console(request, token, link=_link(request, code), link_for=found[0].name)
+
+
+@router.post("/invitations/{invitation_id}/revoke")
+def revoke_invitation(request: Request, invitation_id: RowId, csrf: Csrf = "") -> Response:
+    """An unused link stops working."""
+    _checked(request, csrf)
+    people.revoke_invitation(parts(request).base, invitation_id, parts(request).clock())
+    return redirect("/lead#invitations")
+
+
+@router.post("/raters/{rater_id}/revoke")
+def revoke_rater(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response:
+    """End a rater's access and keep the answers."""
+    return _remove(request, rater_id, csrf, keep_answers=True)
+
+
+@router.post("/raters/{rater_id}/exclude")
+def exclude_rater(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response:
+    """End a rater's access; the answers no longer count and the places go back to the pool."""
+    return _remove(request, rater_id, csrf, keep_answers=False)
+
+
+@router.post("/export")
+def export(request: Request, csrf: Csrf = "") -> Response:
+    """Write the answers into the study's files."""
+    token, app = _checked(request, csrf), parts(request)
+    rows = export_to(app.texts.study, app.base)
+    text = (
+        f"Wrote {len(rows.preferences)} verdicts and {len(rows.grades)} ratings into "
+        f"{app.texts.study.folder.name}. Next: lima report {app.texts.study.folder.name}"
+    )
+    return _console(request, token, notice=text)
+
+
+@router.get("/export/{name}")
+def download(request: Request, name: Annotated[str, Path(max_length=32)]) -> Response:
+    """The same rows as a file."""
+    signed_in_lead(request)
+    if name not in EXPORTS:
+        raise Refused(404, "There is no such file.")
+    rows = getattr(export_rows(parts(request).base), name.removesuffix(".jsonl"))
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(b"".join(map(encode, rows)), media_type="application/x-ndjson", headers=headers)
+
+
+def _console(
+    request: Request, token: str, *, notice: str = "", link: str = "", link_for: str = ""
+) -> Response:
+    app = parts(request)
+    return page(
+        "lead.html",
+        request,
+        csrf=token,
+        settings=app.settings,
+        study=app.texts.study.folder.name,
+        progress=overview.group_progress(app.base, app.clock()),
+        raters=overview.rater_rows(app.base),
+        invitations=people.invitations_made(app.base),
+        agreement=overview.agreement(app.base, app.texts) if app.texts.comparisons else [],
+        exports=EXPORTS,
+        notice=notice,
+        link=link,
+        link_for=link_for,
+    )
+
+
+def _sign_in_form(request: Request, problem: str) -> Response:
+    token = request.cookies.get(LEAD_COOKIE) or new_token()
+    response = page("lead_sign_in.html", request, status=401 if problem else 200, csrf=token, problem=problem)
+    set_cookie(response, request, LEAD_COOKIE, token, LEAD_SESSION_SECONDS)
+    return response
+
+
+def _checked(request: Request, csrf: str) -> str:
+    token = signed_in_lead(request)
+    check_csrf(request, token, csrf)
+    return token
+
+
+def _remove(request: Request, rater_id: int, csrf: str, *, keep_answers: bool) -> Response:
+    _checked(request, csrf)
+    app = parts(request)
+    people.remove_rater(app.base, rater_id, app.clock(), keep_answers=keep_answers)
+    return redirect("/lead#raters")
+
+
+def _link(request: Request, code: str) -> str:
+    base = parts(request).settings.public_url or str(request.base_url).rstrip("/")
+    return f"{base}/join/{code}"

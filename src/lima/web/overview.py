@@ -1,0 +1,180 @@
+"""The lead's figures: progress, raters with warnings, agreement so far. Nothing here knows a system's name."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from lima.web.database import Database
+from lima.web.tables import raters, showings, slots, units
+from lima.web.texts import Texts
+
+FEWEST_FOR_WARNING = 20
+"""Below so many answers nothing is said of a rater's side or speed."""
+FAST_SHARE = 1 / 3
+"""A rater whose median time is under this share of all raters' median is marked as fast."""
+BOOTSTRAP_ROUNDS = 2_000
+
+
+@dataclass(frozen=True)
+class GroupProgress:
+    """Planned votes of one group on one task."""
+
+    task: str
+    group: str
+    done: int
+    leased: int
+    planned: int
+
+
+@dataclass(frozen=True)
+class RaterRow:
+    """One rater as the lead sees it."""
+
+    id: int
+    name: str
+    group: str
+    state: str
+    note: str
+    answered: int
+    surplus: int
+    seconds: float | None
+    """Median time of an answer."""
+    first: str
+    """Share of decided comparisons that went to the answer shown first, with its interval."""
+    checks: str
+    """Attention checks answered as the first time, of those asked."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgreementRow:
+    """Tie-discounted accuracy between two groups, as text."""
+
+    groups: str
+    items: int
+    pairs: int
+    accuracy: str
+    chance: str
+
+
+def group_progress(base: Database, now: float) -> list[GroupProgress]:
+    """Done, open and planned votes by task and group."""
+    leased = ~slots.c.done & slots.c.showing_id.is_not(None) & (slots.c.lease_until >= now)
+    query = (
+        sa.select(
+            units.c.task,
+            slots.c.grp,
+            sa.func.sum(sa.case((slots.c.done, 1), else_=0)).label("done"),
+            sa.func.sum(sa.case((leased, 1), else_=0)).label("leased"),
+            sa.func.count().label("planned"),
+        )
+        .join(units, units.c.id == slots.c.unit_id)
+        .group_by(units.c.task, slots.c.grp)
+        .order_by(units.c.task, slots.c.grp)
+    )
+    with base.read() as connection:
+        return [GroupProgress(*row) for row in connection.execute(query)]
+
+
+def rater_rows(base: Database) -> list[RaterRow]:
+    """All raters, with what a lead should look at."""
+    with base.read() as connection:
+        people = connection.execute(sa.select(raters).order_by(raters.c.id)).all()
+        query = sa.select(showings, units.c.task).join(units, units.c.id == showings.c.unit_id)
+        answered = connection.execute(query.where(showings.c.state.in_(("answered", "surplus")))).all()
+    by_rater: dict[int, list[Any]] = defaultdict(list)
+    for row in answered:
+        by_rater[row.rater_id].append(row)
+    medians = [statistics.median(r.seconds for r in rows) for rows in by_rater.values()]
+    usual = statistics.median(medians) if medians else None
+    return [_rater_row(person, by_rater[person.id], usual) for person in people]
+
+
+def agreement(base: Database, texts: Texts) -> list[AgreementRow]:
+    """Agreement within and between groups on the comparisons that several raters answered."""
+    from lima.statistics.agreement import Rated, agreement_matrix
+    from lima.statistics.bootstrap import Resampling
+
+    query = (
+        sa.select(showings.c.answer, raters.c.name, raters.c.grp, units.c.text_id)
+        .join(slots, slots.c.showing_id == showings.c.id)
+        .join(units, units.c.id == showings.c.unit_id)
+        .join(raters, raters.c.id == showings.c.rater_id)
+        .where(slots.c.done, units.c.task == "pairwise", raters.c.state != "excluded")
+        .order_by(showings.c.id)
+    )
+    groups: dict[str, list[Rated]] = defaultdict(list)
+    with base.read() as connection:
+        for row in connection.execute(query):
+            prompt = texts.prompt_of(row.text_id)
+            groups[row.grp].append(Rated(row.text_id, prompt, row.name, row.answer["pairwise"]))
+    matrix = agreement_matrix(groups, resampling=Resampling(rounds=BOOTSTRAP_ROUNDS))
+    return [
+        AgreementRow(
+            f"{found.first} – {found.second}",
+            found.items,
+            found.pairs,
+            percent(found.accuracy),
+            "" if found.chance is None else f"{100 * found.chance:.0f} %",
+        )
+        for found in matrix
+    ]
+
+
+def percent(result: Any) -> str:
+    """A share as text, with its interval: ``82 % [74, 89]``; where there is none, why."""
+    from lima.statistics.estimates import Undefined
+
+    if isinstance(result, Undefined):
+        return str(result)
+    value = f"{100 * result.value:.0f} %"
+    return value if result.low is None else f"{value} [{100 * result.low:.0f}, {100 * result.high:.0f}]"
+
+
+def _rater_row(person: Any, rows: Sequence[Any], usual: float | None) -> RaterRow:
+    votes = [row for row in rows if not row.repeat]
+    seconds = statistics.median(row.seconds for row in votes) if votes else None
+    first, side_warning = _side(votes)
+    slow_enough = seconds is None or usual is None or seconds >= FAST_SHARE * usual
+    warnings = [side_warning] if side_warning else []
+    if not slow_enough and len(votes) >= FEWEST_FOR_WARNING:
+        warnings.append("much faster than the others")
+    return RaterRow(
+        id=person.id,
+        name=person.name,
+        group=person.grp,
+        state=person.state,
+        note=person.note,
+        answered=len(votes),
+        surplus=sum(row.state == "surplus" for row in votes),
+        seconds=seconds,
+        first=first,
+        checks=_checks(rows),
+        warnings=tuple(warnings),
+    )
+
+
+def _side(votes: Sequence[Any]) -> tuple[str, str]:
+    """Share of decided votes for the answer shown first, and a warning when its interval leaves out one half."""
+    from lima.statistics.intervals import wilson
+
+    decided = [row for row in votes if row.task == "pairwise" and row.answer["pairwise"] != "tie"]
+    if not decided:
+        return "", ""
+    found = wilson(sum(row.answer["pairwise"] == row.shown[0] for row in decided), len(decided), level=0.99)
+    low, high = getattr(found, "low", 0.0), getattr(found, "high", 1.0)
+    leaning = len(decided) >= FEWEST_FOR_WARNING and not low <= 0.5 <= high
+    return percent(found), "leans to one side" if leaning else ""
+
+
+def _checks(rows: Sequence[Any]) -> str:
+    before = {row.unit_id: row.answer for row in rows if not row.repeat}
+    again = [row for row in rows if row.repeat]
+    same = sum(row.answer == before.get(row.unit_id) for row in again)
+    return f"{same} of {len(again)}" if again else ""

@@ -1,0 +1,119 @@
+"""What the pages share: the app's parts, templates, cookies, and who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from lima.files import text_hash
+from lima.web import people
+from lima.web.assignment import Assignment
+from lima.web.database import Database
+from lima.web.people import Person
+from lima.web.render import to_html
+from lima.web.security import RateLimit, Refused, csrf_token
+from lima.web.settings import AnnotateSettings
+from lima.web.texts import Texts
+
+RATER_COOKIE = "lima_rater"
+LEAD_COOKIE = "lima_lead"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that the pages of one study work with."""
+
+    settings: AnnotateSettings
+    texts: Texts
+    base: Database
+    work: Assignment
+    clock: Callable[[], float]
+    lead_secret: str
+    entering: RateLimit = field(default_factory=lambda: RateLimit(per_second=1, burst=60))
+    """Join, panel and sign-in, by address."""
+    lead_attempts: RateLimit = field(default_factory=lambda: RateLimit(per_second=0.1, burst=10))
+    answering: RateLimit = field(default_factory=lambda: RateLimit(per_second=5, burst=60))
+    """Everything else that a rater does, by rater."""
+
+
+def parts(request: Request) -> Parts:
+    """The parts of the app that serves this request."""
+    found = request.app.state.parts
+    assert isinstance(found, Parts)
+    return found
+
+
+def page(name: str, request: Request, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Render a template."""
+    return HTMLResponse(templates().get_template(name).render(request=request, **values), status)
+
+
+def redirect(path: str) -> RedirectResponse:
+    """Send the browser on to a page, after a form too."""
+    return RedirectResponse(path, 303)
+
+
+def signed_in(request: Request) -> tuple[Person, str]:
+    """The rater and the session token; raises `Refused` (401)."""
+    app, token = parts(request), request.cookies.get(RATER_COOKIE, "")
+    person = people.rater_of(app.base, token, app.clock()) if token else None
+    if person is None:
+        raise Refused(
+            401, "You are not signed in. Open your invitation link, or ask the study's lead for one."
+        )
+    app.answering.check(person.name, app.clock())
+    return person, token
+
+
+def signed_in_lead(request: Request) -> str:
+    """The lead's session token; raises `Refused` (401)."""
+    app, token = parts(request), request.cookies.get(LEAD_COOKIE, "")
+    if not token or not people.is_lead(app.base, token, app.clock()):
+        raise Refused(401, "The lead's console needs its secret.")
+    return token
+
+
+def set_cookie(response: Response, request: Request, name: str, token: str, seconds: int) -> None:
+    """A cookie that no script reads and no other site sends with a form."""
+    public = parts(request).settings.public_url or ""
+    response.set_cookie(
+        name,
+        token,
+        max_age=seconds,
+        httponly=True,
+        samesite="lax" if name == RATER_COOKIE else "strict",
+        secure=request.url.scheme == "https" or public.startswith("https://"),
+    )
+
+
+def address(request: Request) -> str:
+    """The client's address, for rate limits."""
+    return request.client.host if request.client else "-"
+
+
+@lru_cache(maxsize=1)
+def templates() -> Environment:
+    """The templates, with everything escaped that is not marked as safe by `lima.web.render`."""
+    environment = Environment(
+        loader=PackageLoader("lima.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(to_html=to_html, static=static, csrf_token=csrf_token)
+    return environment
+
+
+@lru_cache
+def static(name: str) -> str:
+    """The address of a static file, which changes with its content."""
+    content = resources.files("lima.web").joinpath("static", name).read_text(encoding="utf-8")
+    return f"/static/{name}?{text_hash(content, length=8)}"

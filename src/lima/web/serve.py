@@ -1,0 +1,96 @@
+"""``lima annotate``: open the study and its database, then serve the pages until Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from lima import console
+from lima.errors import LimaError
+from lima.web import plan
+from lima.web.app import create_app
+from lima.web.database import Database, sqlite_url
+from lima.web.migrate import prepare
+from lima.web.security import log
+from lima.web.settings import AnnotateSettings
+from lima.web.texts import read_texts
+
+DATABASE_NAME = "annotations.sqlite"
+SECRET_NAME = ".lead-secret"
+SHORTEST_SECRET = 16
+
+
+def annotate(settings: AnnotateSettings) -> None:
+    """Serve a study.
+
+    Raises:
+        LimaError: no study, a database of another study or plan, a port in use, a bad secret file.
+    """
+    texts = read_texts(settings)
+    units = plan.make_plan(texts, settings)
+    console.table(f"plan of {settings.study}", ["task", "group", "pages", "votes"], plan.describe(units))
+    if settings.dry_run:
+        console.note("dry run: nothing was written, no page was served")
+        return
+    base = Database(settings.database or sqlite_url(settings.study / DATABASE_NAME))
+    prepare(base)
+    plan.install(base, texts, settings)
+    secret_file = settings.lead_secret_file or settings.study / SECRET_NAME
+    app = create_app(settings, texts, base, lead_secret=lead_secret(secret_file))
+    listening = listen(settings.host, settings.port)
+    _announce(settings, listening, secret_file)
+    if settings.log_requests:
+        logging.basicConfig(format="%(asctime)s %(message)s")
+        log.setLevel(logging.INFO)
+    try:
+        config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        base.close()
+
+
+def lead_secret(path: Path) -> str:
+    """The secret of the lead's console; made, for its owner's eyes only, where there is none."""
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_urlsafe(24) + "\n")
+    secret = path.read_text(encoding="utf-8").strip()
+    if len(secret) < SHORTEST_SECRET:
+        raise LimaError(
+            f"{path}: the secret has {len(secret)} characters; {SHORTEST_SECRET} or more are needed."
+        )
+    return secret
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, or a `LimaError` when the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+        found.listen(2048)
+    except OSError as error:
+        found.close()
+        reason = (error.strerror or str(error)).lower()
+        raise LimaError(f"{host}:{port}: cannot listen there ({reason}). Choose another --port.") from None
+    return found
+
+
+def _announce(settings: AnnotateSettings, listening: socket.socket, secret_file: Path) -> None:
+    port = listening.getsockname()[1]
+    place = settings.public_url or f"http://{settings.host}:{port}"
+    console.note(f"lead's console  {place}/lead   (its secret is in {secret_file})")
+    console.note("raters come in by the links that you make there; Ctrl-C stops, and nothing is lost")
+    if settings.host not in ("127.0.0.1", "localhost", "::1") and not (settings.public_url or "").startswith(
+        "https"
+    ):
+        console.warn(
+            f"{settings.host} can be reached from other machines without encryption. Put a proxy with TLS before it."
+        )

@@ -1,0 +1,141 @@
+"""Settings of ``lima annotate`` and ``lima database`` (LIMA, section 4: human evaluation)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+from pydantic import Field, field_validator, model_validator
+
+from lima.settings import Settings
+
+Task = Literal["pairwise", "quality", "helpfulness", "safety"]
+Group = Literal["crowd", "author"]
+
+
+class AnnotateSettings(Settings):
+    """Let people compare and rate the answers of a study, in a browser.
+
+    Starts one process with the raters' pages and the lead's console. Answers go to a database in the study
+    folder, and from there (console, "Export") to preferences.jsonl and grades.jsonl, which `lima report` reads.
+
+    Example:
+        lima annotate studies/first
+    """
+
+    input_fields: ClassVar[frozenset[str]] = frozenset({"study"})
+
+    study: tyro.conf.Positional[Path]
+    """The study folder (`lima compare`)."""
+    tasks: tuple[Task, ...] = ("pairwise",)
+    """What people do: compare pairs, rate quality (fail, pass, excellent), helpfulness 1-6, safety.
+    Ratings of one answer are asked on one page."""
+    database: str | None = None
+    """Where answers are kept, such as postgresql://user@host/name. Not given: an SQLite file in the study folder."""
+    host: str = "127.0.0.1"
+    """Address to listen on. The default can be reached from this machine alone."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8400
+    """Port to listen on; 0 takes a free one."""
+    public_url: str | None = None
+    """Address that raters use when it is another one, such as https://study.example.org behind a proxy."""
+    overlap: Annotated[int, Field(ge=0)] = 50
+    """Comparisons that every group sees, for agreement (the paper: 50)."""
+    overlap_votes: Annotated[int, Field(ge=1)] = 2
+    """Raters of each group for each of these."""
+    votes: Annotated[int, Field(ge=0)] = 1
+    """Raters for each other comparison, from the first group."""
+    rating_votes: Annotated[int, Field(ge=1)] = 1
+    """Raters for each single answer, from the last group (the paper: the authors)."""
+    rate_items: Annotated[int, Field(ge=1)] | None = None
+    """Rate so many single answers, drawn at random (the paper: 50). Not given: all."""
+    rate_tags: tuple[str, ...] = ()
+    """Rate only answers to prompts with one of these tags, for example: sensitive malicious."""
+    groups: tuple[Group, ...] = ("crowd", "author")
+    """Groups of raters. Agreement is reported within and between them."""
+    per_rater: Annotated[int, Field(ge=1)] | None = None
+    """Most items for one rater. Not given: as many as there are."""
+    attention_every: Annotated[int, Field(ge=0)] = 0
+    """After so many comparisons a rater sees an earlier one again with sides swapped; 0: never.
+    Such repeats are a check, not votes."""
+    lease_minutes: Annotated[float, Field(gt=0)] = 30.0
+    """An item that a rater has opened is kept for so long; then another rater may get it."""
+    panel: Literal["none", "prolific", "generic"] = "none"
+    """Take in raters of a panel under /panel, without invitations. Set --panel-return too."""
+    panel_id: str = "id"
+    """Generic panel: the name of the URL parameter that holds the person's id."""
+    panel_return: str | None = None
+    """URL to which a panel's rater goes after the last item, with the panel's completion code in it."""
+    panel_group: Group = "crowd"
+    """Group of the panel's raters."""
+    lead_secret_file: Path | None = None
+    """File with the secret of the lead's console, 16 characters or more. Not given: one is made and kept,
+    readable by you alone, beside the SQLite file or (PostgreSQL) in the study folder."""
+    log_requests: bool = False
+    """Print a line for each request: route, status and time. Never an address with a code in it."""
+    seed: int = 0
+    """Draws the overlap, the order of items and the sides."""
+    dry_run: bool = False
+    """Check the study, print the plan, and stop."""
+
+    @field_validator("groups")
+    @classmethod
+    def _each_group_once(cls, value: tuple[Group, ...]) -> tuple[Group, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("name each group once, at least one")
+        return value
+
+    @field_validator("tasks")
+    @classmethod
+    def _each_task_once(cls, value: tuple[Task, ...]) -> tuple[Task, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("name each task once, at least one")
+        return value
+
+    @field_validator("public_url", "panel_return")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// or http://")
+        return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _panel_is_complete(self) -> AnnotateSettings:
+        if self.panel != "none" and self.panel_return is None:
+            raise ValueError("--panel needs --panel-return, the address that ends a panel's session")
+        if self.panel_group not in self.groups and self.panel != "none":
+            raise ValueError(f"--panel-group {self.panel_group} is not among the groups")
+        return self
+
+    @property
+    def plan_fields(self) -> dict[str, object]:
+        """The settings that a study's plan depends on; they may not change once it is under way."""
+        return self.model_dump(
+            mode="json",
+            include={
+                "tasks",
+                "overlap",
+                "overlap_votes",
+                "votes",
+                "rating_votes",
+                "rate_items",
+                "rate_tags",
+                "groups",
+                "seed",
+            },
+        )
+
+
+class DatabaseSettings(Settings):
+    """Bring the web app's database to this version's tables.
+
+    An SQLite file is copied first, and `lima annotate` does this by itself; PostgreSQL waits for this command.
+
+    Example:
+        lima database upgrade postgresql://user@host/name
+    """
+
+    action: tyro.conf.Positional[Literal["upgrade", "status"]]
+    """Change the tables, or say which version they have."""
+    url: tyro.conf.Positional[str]
+    """Address of the database, as given to `lima annotate --database`."""

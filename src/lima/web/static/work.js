@@ -1,0 +1,107 @@
+// Saves an answer without leaving the page, tries again while the connection is gone, then goes on.
+// Without this script the same forms work by themselves.
+import { Clock } from "./clock.js";
+import { Keys } from "./keys.js";
+
+const ADVANCE_MILLISECONDS = 2000;
+const LONGEST_PAUSE = 15000;
+
+const form = document.querySelector("#answer");
+const saved = document.querySelector("#saved");
+const status = document.querySelector("#status");
+const next = document.querySelector("#next");
+const undo = document.querySelector("#undo button");
+const dialog = document.querySelector("#keys");
+const clock = new Clock(form.elements.item.value);
+let advance = null;
+let busy = false;
+
+const keys = new Keys(dialog, actions());
+const opener = document.querySelector("#open-keys");
+opener.hidden = false;
+opener.addEventListener("click", () => dialog.showModal());
+dialog.addEventListener("toggle", () => clearTimeout(advance));
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!busy) send(event.submitter);
+});
+addEventListener("beforeunload", (event) => {
+  if (busy) event.preventDefault();
+});
+
+function actions() {
+  const most = Math.max(...[...form.querySelectorAll("[data-choice]")].map((choice) => Number(choice.dataset.choice)));
+  const choices = Array.from({ length: most }, (_, index) => [`choice${index + 1}`, () => choose(index + 1)]);
+  return {
+    ...Object.fromEntries(choices),
+    undo: () => saved.hidden || undo.click(),
+    next: () => (saved.hidden ? form.querySelector("#save")?.click() : next.click()),
+    help: () => dialog.showModal(),
+  };
+}
+
+// A number goes to the scale in hand: the one with the focus, else the first without an answer.
+function choose(number) {
+  if (!saved.hidden || busy) return;
+  const scales = [...form.querySelectorAll("fieldset")];
+  const focused = document.activeElement.closest?.("fieldset");
+  const open = scales.find((scale) => !scale.querySelector(":checked")) ?? scales.at(-1);
+  const scale = focused && scales.includes(focused) && !focused.querySelector(":checked") ? focused : open;
+  scale.querySelector(`[data-choice="${number}"]`)?.click();
+}
+
+async function send(submitter) {
+  busy = true;
+  form.elements.seconds.value = clock.seconds().toFixed(1);
+  const body = new URLSearchParams(new FormData(form, submitter));
+  form.setAttribute("aria-busy", "true");
+  submitter?.setAttribute("aria-pressed", "true");
+  say("Saving …");
+  const reply = await untilAnswered(body);
+  busy = false;
+  form.removeAttribute("aria-busy");
+  submitter?.removeAttribute("aria-pressed");
+  if (reply.problem) say(reply.problem);
+  else if (!reply.saved) location.assign("/work");
+  else show(reply);
+}
+
+async function untilAnswered(body) {
+  for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+      if (response.status < 500) return await response.json();
+    } catch {
+      // No connection: the answer waits here, and the same request is safe to repeat.
+    }
+    say("Not saved yet: no connection. Trying again …");
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+function show(reply) {
+  document.querySelector("#said").textContent = Object.entries(reply.answer).map(([name, value]) => words(name, value)).join(" ");
+  document.querySelector("#progress").value = reply.answered;
+  document.querySelector("#progress").max = reply.answered + reply.left;
+  document.querySelector("#count").textContent = `${reply.answered} of ${reply.answered + reply.left}`;
+  document.querySelector("#undo").elements.attempt.value = reply.attempt;
+  form.hidden = true;
+  saved.hidden = false;
+  say("Saved.");
+  next.focus();
+  if (keys.settings.advance) {
+    next.classList.add("counting");
+    advance = setTimeout(() => location.assign(next.href), ADVANCE_MILLISECONDS);
+    undo.addEventListener("click", () => clearTimeout(advance));
+  }
+}
+
+function words(name, value) {
+  const choice = form.querySelector(`[name="${name}"][value="${value}"]`);
+  return (choice.closest(".choice") ?? choice).querySelector("span").textContent;
+}
+
+function say(text) {
+  status.textContent = text;
+}
