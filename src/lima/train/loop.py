@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -174,14 +174,20 @@ def _training(model: PreTrainedModel, settings: FitSettings) -> Iterator[None]:
     """Training mode with document attention and residual dropout; all of it is undone at the end."""
     with inside_documents(model), residual_dropout(model, settings.residual_dropout):
         if settings.activation_checkpointing:
-            model.gradient_checkpointing_enable()
+            _checkpoint_activations(model, "enable")
         model.train()
         try:
             yield
         finally:
             model.eval()
             if settings.activation_checkpointing:
-                model.gradient_checkpointing_disable()
+                _checkpoint_activations(model, "disable")
+
+
+def _checkpoint_activations(model: PreTrainedModel, action: Literal["enable", "disable"]) -> None:
+    # Late releases of transformers 5 deprecate the name that early ones know alone.
+    old, new = f"gradient_checkpointing_{action}", f"activation_checkpointing_{action}"
+    getattr(model, new if hasattr(model, new) else old)()
 
 
 def _end_epoch(

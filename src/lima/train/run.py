@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ def train(settings: TrainSettings) -> None:
     """
     inputs = prepare(settings)  # before the run is opened, so that a mistake in them leaves no record behind
     plan = Plan.of(len(inputs.data.sequences), settings)
+    _check_epochs(settings.keep_epochs, plan.epoch(plan.steps))
     _summarise(inputs, plan, settings)
     if settings.dry_run:
         return
@@ -141,6 +142,12 @@ def _check(data: TrainingSet, settings: TrainSettings, context: int | None) -> N
             f"{settings.data}: {longest.id!r} has {len(longest.ids)} tokens, but {settings.model} has only "
             f"{context} positions. Use --max-length {context}."
         )
+
+
+def _check_epochs(kept: Sequence[int], last: int) -> None:
+    wrong = [epoch for epoch in kept if not 1 <= epoch <= last]
+    if wrong:
+        raise LimaError(f"--keep-epochs {wrong[0]}: there is no such epoch, the last is {last}.")
 
 
 def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:

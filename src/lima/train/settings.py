@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import tyro
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from lima.settings import Settings
 
@@ -113,10 +113,3 @@ class TrainSettings(FitSettings):
     """Stop when an example has no supervised token, instead of naming it in rejects.jsonl."""
     dry_run: bool = False
     """Check the inputs, count tokens and steps, train nothing."""
-
-    @model_validator(mode="after")
-    def _keeps_existing_epochs(self) -> Self:
-        wrong = [epoch for epoch in self.keep_epochs if not 1 <= epoch <= self.epochs]
-        if wrong:
-            raise ValueError(f"keep_epochs: there is no epoch {wrong[0]} of {self.epochs}")
-        return self

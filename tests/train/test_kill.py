@@ -1,0 +1,136 @@
+"""kill -9 at any moment and the same command again: the files of an undisturbed run, and no finished step repeated.
+
+The command runs in a process of its own, which notes every step that it computes in a file.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lima.files import sha256, write_jsonl
+from lima.records import Example
+
+COUNTING_MAIN = """
+import os, sys
+from lima import cli
+from lima.train import loop
+
+computed = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+gradients = loop._gradients
+
+def noted(model, batch, settings, step):
+    result = gradients(model, batch, settings, step)
+    os.write(computed, f"{step}\\n".encode())
+    return result
+
+loop._gradients = noted
+cli.main(sys.argv[2:])
+"""
+STEPS = 12
+"""10 examples in batches of 3: 4 steps an epoch, 3 epochs."""
+
+
+class Command:
+    """`lima train` into one run folder; dropout is on and the training state is saved after every step."""
+
+    def __init__(self, folder: Path, model: Path, data: Path) -> None:
+        self.run = folder / "run"
+        self.computed = folder / "computed"
+        flags = "--epochs 3 --batch-size 3 --learning-rate 1e-3 --max-length 256 --micro-batch-tokens 64 --device cpu"
+        self._arguments = [sys.executable, "-c", COUNTING_MAIN, str(self.computed)]
+        self._arguments += ["train", str(model), str(data), "--out", str(self.run), "--save-every", "1"]
+        self._arguments += flags.split()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        return subprocess.Popen(
+            self._arguments, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+
+    def finish(self) -> None:
+        assert self.start().wait() == 0
+
+    def kill_after(self, steps: int, delay: float = 0.0) -> None:
+        """Start the command and kill it ``delay`` seconds after the ``steps``-th step of all was computed."""
+        process = self.start()
+        while len(self.steps()) < steps and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+
+    def steps(self) -> list[int]:
+        """The steps computed so far, by all processes together."""
+        return [int(line) for line in self.computed.read_text().split()] if self.computed.exists() else []
+
+    def files(self) -> dict[str, str]:
+        """Digest of every file of the run, times taken out of the two that hold them."""
+        digests = {}
+        for path in sorted(p for p in self.run.rglob("*") if p.is_file() and not p.name.startswith(".")):
+            name = path.relative_to(self.run).as_posix()
+            digests[name] = sha256(path) if name not in ("metrics.jsonl", "run.json") else ""
+        return digests | {"metrics.jsonl": json.dumps(self.rows())}
+
+    def rows(self) -> list[dict[str, object]]:
+        lines = (self.run / "metrics.jsonl").read_text().splitlines()
+        return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
+
+
+@pytest.fixture
+def data(tmp_path: Path, examples: list[Example]) -> Path:
+    write_jsonl(tmp_path / "train.jsonl", examples)
+    return tmp_path / "train.jsonl"
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path, tiny_model: Path, data: Path) -> Command:
+    command = Command(tmp_path / "undisturbed", tiny_model, data)
+    command.finish()
+    assert command.steps() == list(range(1, STEPS + 1))
+    return command
+
+
+def test_two_kills(tmp_path: Path, tiny_model: Path, data: Path, undisturbed: Command) -> None:
+    command = Command(tmp_path / "killed", tiny_model, data)
+    command.kill_after(4)  # around the end of the first epoch: state, model folder, row of the epoch
+    command.kill_after(7)
+    command.finish()
+    assert command.files() == undisturbed.files()
+    assert len(command.steps()) <= STEPS + 2, "each kill may cost the step in flight, and no other"
+
+
+@pytest.mark.slow
+def test_five_kills_at_random_moments(
+    tmp_path: Path, tiny_model: Path, data: Path, undisturbed: Command
+) -> None:
+    kill_at_random_moments(tmp_path, tiny_model, data, undisturbed, kills=5)
+
+
+@pytest.mark.acceptance
+def test_twenty_kills_at_random_moments(
+    tmp_path: Path, tiny_model: Path, data: Path, undisturbed: Command
+) -> None:
+    kill_at_random_moments(tmp_path, tiny_model, data, undisturbed, kills=20)
+
+
+def kill_at_random_moments(
+    folder: Path, model: Path, data: Path, undisturbed: Command, *, kills: int
+) -> None:
+    generator = random.Random(0)
+    run = 0
+    while kills:
+        command = Command(folder / f"killed-{run}", model, data)
+        for _ in range(min(kills, 5)):
+            reached = len(command.steps())
+            command.kill_after(reached + generator.randint(0, 2), generator.uniform(0, 0.05))
+        command.finish()
+        assert command.files() == undisturbed.files()
+        assert len(command.steps()) <= STEPS + min(kills, 5)
+        kills, run = kills - min(kills, 5), run + 1
