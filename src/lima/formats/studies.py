@@ -1,0 +1,100 @@
+"""Judgments that other projects published -> a study folder, so that ``lima report`` and the statistics read them.
+
+One module a source turns rows into records by a pure function; this one names the sources and writes the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from lima.errors import LimaError
+from lima.files import write_json, write_jsonl
+from lima.records import Comparison, Key, Message, Origin, Preference, Rater
+
+StudyFormat = Literal["alpaca-eval", "pandalm", "tulu", "cherry"]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ImportedStudy:
+    """Everything that a study folder of pairwise judgments holds."""
+
+    comparisons: Sequence[Comparison]
+    keys: Sequence[Key]
+    preferences: Sequence[Preference]
+    raters: Sequence[Rater]
+    systems: Sequence[str]
+    """The one whose wins count first."""
+
+
+def import_study(kind: StudyFormat, files: Sequence[Path], out: Path) -> ImportedStudy:
+    """Read the published files of one source and write them as the study folder ``out``.
+
+    Files by source: ``alpaca-eval`` annotations.json; ``pandalm`` the human test set, then result files of
+    judges; ``tulu`` the annotation table (.xlsx); ``cherry`` one file of reviews or several.
+
+    Raises:
+        LimaError: not such files, or ``out`` holds a study already.
+    """
+    if not files:
+        raise LimaError(f"lima import {kind}: no file given.")
+    if (out / "comparisons.jsonl").exists():
+        raise LimaError(f"{out}: holds a study already. Choose another --out.")
+    try:
+        study = _readers()[kind](files)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise LimaError(f"{files[0]}: not a file of {kind} ({reason}).") from None
+    write_study(study, out)
+    return study
+
+
+def write_study(study: ImportedStudy, out: Path) -> None:
+    """Write the files of a study folder, rows in the order of their ids; the comparisons come last."""
+    write_jsonl(out / "key.jsonl", sorted(study.keys, key=attrgetter("id")))
+    write_jsonl(out / "preferences.jsonl", sorted(study.preferences, key=attrgetter("id")))
+    write_jsonl(out / "raters.jsonl", sorted(study.raters, key=attrgetter("id")))
+    write_json(out / "systems.json", {"seed": 0, "systems": [{"name": name} for name in study.systems]})
+    write_jsonl(out / "comparisons.jsonl", sorted(study.comparisons, key=attrgetter("id")))
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The objects of a JSON array, or of its ``data`` field."""
+    try:
+        value = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise LimaError(f"{path}: no such file.") from None
+    except orjson.JSONDecodeError as error:
+        raise LimaError(f"{path}:{error.lineno}: not JSON ({error.msg}).") from None
+    rows = value.get("data") if isinstance(value, dict) else value
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise LimaError(f"{path}: expected a JSON array of objects, or an object with one under 'data'.")
+    return rows
+
+
+def asked(text: str) -> tuple[Message, ...]:
+    """A conversation of one user turn."""
+    return (Message(role="user", content=text),)
+
+
+def pair_key(identity: str, prompt_id: str, first: str, second: str) -> Key:
+    """The key of a comparison whose completions have no ids of their own."""
+    origins = [Origin(system=name, completion_id=f"{name}/{prompt_id}") for name in (first, second)]
+    return Key(id=identity, prompt_id=prompt_id, a=origins[0], b=origins[1])
+
+
+def _readers() -> dict[StudyFormat, Callable[[Sequence[Path]], ImportedStudy]]:
+    from lima.formats import alpaca_eval, cherry, pandalm, tulu
+
+    return {
+        "alpaca-eval": alpaca_eval.read_files,
+        "pandalm": pandalm.read_files,
+        "tulu": tulu.read_files,
+        "cherry": cherry.read_files,
+    }

@@ -1,0 +1,83 @@
+"""The human votes of Tülu 1: pairs of four systems, five-point preferences and acceptability, by 16 people.
+
+Source: Wang et al. 2023 (arXiv 2306.04751), github.com/allenai/open-instruct. "Slightly" and "clearly" better
+count alike. Where one person voted twice on an instance, the newer row supersedes the older.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lima.files import text_hash
+from lima.formats.studies import ImportedStudy, Row, asked, pair_key
+from lima.formats.xlsx import read_sheet
+from lima.records import Comparison, Key, Label, Preference, Rater, Shown
+
+SIDES: dict[str, Label] = {
+    "a-is-better": "a",
+    "a-is-slightly-better": "a",
+    "tie": "tie",
+    "b-is-slightly-better": "b",
+    "b-is-better": "b",
+}
+
+
+def read_files(files: Sequence[Path]) -> ImportedStudy:
+    """The study in the annotation table."""
+    return read(read_sheet(files[0]))
+
+
+def read(rows: Iterable[Row]) -> ImportedStudy:
+    """Comparisons and votes from the rows of the table; blank rows are left out.
+
+    ``a`` of a comparison is the system that comes first by name; ``shown`` tells the order on the screen.
+    """
+    comparisons: dict[str, Comparison] = {}
+    keys: dict[str, Key] = {}
+    preferences: list[Preference] = []
+    newest: dict[tuple[str, str], str] = {}
+    for row in sorted((row for row in rows if row.get("id")), key=voted_at):
+        shown: Shown = "ab" if row["model_a"] < row["model_b"] else "ba"
+        comparison = _comparison(row, shown)
+        comparisons[comparison.id] = comparison
+        first, second = sorted((row["model_a"], row["model_b"]))
+        keys[comparison.id] = pair_key(comparison.id, row["instance_id"], first, second)
+        place = (row["evaluator"], row["instance_index"])
+        preference = _preference(row, comparison.id, shown, newest.get(place))
+        newest[place] = preference.id
+        preferences.append(preference)
+    raters = [Rater(id=name, kind="crowd") for name in sorted({row.rater for row in preferences})]
+    systems = sorted({origin.system for key in keys.values() for origin in (key.a, key.b) if origin})
+    return ImportedStudy(list(comparisons.values()), list(keys.values()), preferences, raters, systems)
+
+
+def voted_at(row: Row) -> float:
+    """The time of a vote in days, as the table has it."""
+    return float(row["timestamp"])
+
+
+def _comparison(row: Row, shown: Shown) -> Comparison:
+    on_screen = {"a": row.get("completion_a", ""), "b": row.get("completion_b", "")}
+    first, second = (on_screen[side] for side in shown)
+    systems = sorted((row["model_a"], row["model_b"]))
+    digest = text_hash(row["instance_id"], *systems, first, second, length=8)
+    return Comparison(
+        id=f"tulu/{row['instance_id']}/{digest}", messages=asked(row["prompt"]), a=first, b=second
+    )
+
+
+def _preference(row: Row, comparison_id: str, shown: Shown, supersedes: str | None) -> Preference:
+    label = SIDES[row["preference"]]
+    if shown == "ba" and label != "tie":
+        label = "b" if label == "a" else "a"
+    rater = f"crowd:{row['evaluator']}"
+    return Preference(
+        id=f"{rater}/{int(float(row['id'])):05d}",
+        comparison_id=comparison_id,
+        rater=rater,
+        shown=shown,
+        label=label,
+        raw=row["preference"],
+        supersedes=supersedes,
+    )

@@ -1,0 +1,161 @@
+"""Published judgments as study folders: each source's smallest real rows, and what is wrong with bad ones."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lima.errors import LimaError
+from lima.files import read_jsonl
+from lima.formats import alpaca_eval, cherry, pandalm, tulu
+from lima.formats.studies import import_study
+from lima.formats.xlsx import read_sheet
+from lima.records import Comparison, Key, Preference, Rater
+
+
+def alpaca_row(preference: float | None, instruction: str = "Name a star.") -> dict[str, Any]:
+    return {
+        "instruction": instruction, "output_1": "Sirius.", "generator_1": "old", "dataset": "koala",
+        "output_2": "Vega, in Lyra.", "generator_2": "new", "annotator": "gpt", "preference": preference,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("preference", "label", "status"),
+    [(1, "a", "ok"), (2.0, "b", "ok"), (0, "tie", "ok"), (1.5, "tie", "ok"), (1.2, "a", "ok"),
+     (1.8, "b", "ok"), (None, None, "error")],
+)  # fmt: skip
+def test_alpaca_eval_verdicts(preference: float | None, label: str | None, status: str) -> None:
+    (row,) = alpaca_eval.read([alpaca_row(preference)]).preferences
+    assert (row.label, row.status, row.rater) == (label, status, "judge:gpt")
+
+
+def test_alpaca_eval_scores_leave_nulls_out() -> None:
+    assert alpaca_eval.scores([alpaca_row(p) for p in (1, 2, 0, None, 1.25)]) == [0, 1, 0.5, 0.25]
+
+
+def test_alpaca_eval_study() -> None:
+    study = alpaca_eval.read([alpaca_row(2)])
+    assert study.systems == ["new", "old"]
+    assert study.comparisons[0].tags == ("koala",)
+    assert study.keys[0].b is not None
+    assert study.keys[0].b.system == "new"
+
+
+PANDALM = {
+    "idx": 3, "motivation_app": "Gmail", "cmp_key": "bloom_llama", "instruction": "Shorten.", "input": "Long.",
+    "response1": "L.", "response2": "S.", "annotator1": 0, "annotator2": 1, "annotator3": 2,
+}  # fmt: skip
+
+
+def test_pandalm_people_and_judges() -> None:
+    judges = {
+        "gpt": [{"idx": 3, "gpt_result": "Tie", "gpt_reason": "Same."}],
+        "other": [{"idx": 3, "other_result": "garbage", "other_reason": "?"}],
+    }
+    study = pandalm.read([PANDALM], judges)
+    found = {row.rater: (row.label, row.status) for row in study.preferences}
+    assert found == {
+        "crowd:annotator1": ("tie", "ok"), "crowd:annotator2": ("a", "ok"), "crowd:annotator3": ("b", "ok"),
+        "judge:gpt": ("tie", "ok"), "judge:other": (None, "unparsable"),
+    }  # fmt: skip
+    assert study.comparisons[0].messages[0].content == "Shorten.\n\nLong."
+
+
+def cherry_row(scores: str, reverse: str) -> dict[str, Any]:
+    return {
+        "conversations": "Why?", "Answer1": "x", "Answer2": "y", "review": "r", "scores": scores,
+        "review_reverse": "rr", "scores_reverse": reverse,
+    }  # fmt: skip
+
+
+def test_cherry_reverse_scores_are_read_in_shown_order() -> None:
+    """[8, 7] then, with Answer2 first, [9, 6]: answer 1 wins, then answer 2: the judge follows the side."""
+    rows = [
+        cherry_row("[8.0, 7.0]", "[9.0, 6.0]"),
+        cherry_row("[5, 5]", "[3, 4]"),
+        cherry_row("none", "[-1, -1]"),
+    ]
+    study = cherry.read({"gpt4": rows})
+    assert [row.label for row in study.preferences] == ["a", "b", "tie", "a", None, None]
+    assert [row.shown for row in study.preferences] == ["ab", "ba"] * 3
+
+
+def test_cherry_judges_must_have_seen_the_same_answers() -> None:
+    other = cherry_row("[1, 2]", "[1, 2]") | {"Answer2": "z"}
+    with pytest.raises(ValueError, match="other answers"):
+        cherry.read({"gpt4": [cherry_row("[1, 2]", "[1, 2]")], "gpt3.5": [other]})
+
+
+def tulu_row(number: int, preference: str, swapped: bool, at: float) -> dict[str, str]:
+    names = ("zulu", "alpha") if swapped else ("alpha", "zulu")
+    texts = ("z", "a") if swapped else ("a", "z")
+    return {
+        "id": f"{number}.0", "instance_index": "7.0", "instance_id": "task", "prompt": "Do.",
+        "model_a": names[0], "model_b": names[1], "completion_a": texts[0], "completion_b": texts[1],
+        "preference": preference, "evaluator": "xy", "timestamp": str(at),
+    }  # fmt: skip
+
+
+def test_tulu_votes_are_in_the_frame_of_the_comparison_and_newer_rows_supersede() -> None:
+    rows: list[dict[str, str]] = [
+        tulu_row(2, "a-is-slightly-better", True, 5.0), tulu_row(1, "a-is-better", False, 4.0), {},
+    ]  # fmt: skip
+    study = tulu.read(rows)
+    (comparison,) = study.comparisons
+    assert (comparison.a, comparison.b) == ("a", "z")
+    older, newer = study.preferences
+    assert (older.label, older.shown, newer.label, newer.shown) == ("a", "ab", "b", "ba")
+    assert newer.supersedes == older.id
+
+
+SHEET = """<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
+<row><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row>
+<row><c r="A2"><v>3.5</v></c><c r="B2" t="inlineStr"><is><t>in </t><t>line</t></is></c></row>
+<row><c r="B3" t="s"><v>1</v></c></row></sheetData></worksheet>"""
+STRINGS = """<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
+<si><t>id</t></si><si><r><t>no</t></r><r><t>te</t></r></si></sst>"""
+
+
+def test_first_sheet_of_a_workbook(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as book:
+        book.writestr("xl/worksheets/sheet1.xml", SHEET)
+        book.writestr("xl/sharedStrings.xml", STRINGS)
+    assert read_sheet(tmp_path / "t.xlsx") == [{"id": "3.5", "note": "in line"}, {"note": "note"}]
+
+
+def test_import_writes_a_study_folder(tmp_path: Path) -> None:
+    source = tmp_path / "annotations.json"
+    source.write_text(json.dumps([alpaca_row(1), alpaca_row(None, "Name a planet.")]))
+    out = tmp_path / "study"
+    import_study("alpaca-eval", [source], out)
+    assert len(list(read_jsonl(out / "comparisons.jsonl", Comparison))) == 2
+    assert len(list(read_jsonl(out / "key.jsonl", Key))) == 2
+    assert [row.status for row in read_jsonl(out / "preferences.jsonl", Preference)].count("error") == 1
+    assert next(read_jsonl(out / "raters.jsonl", Rater)).id == "judge:gpt"
+    with pytest.raises(LimaError, match="holds a study already"):
+        import_study("alpaca-eval", [source], out)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[{}]", r"not a file of cherry \(no 'conversations'\)"), ("{", "not JSON"), ("3", "expected a JSON array"),
+     ("[]", "expected a JSON array")],
+)  # fmt: skip
+def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
+    source = tmp_path / "x_gpt.json"
+    source.write_text(text)
+    with pytest.raises(LimaError, match=message):
+        import_study("cherry", [source], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_and_wrong_workbooks(tmp_path: Path) -> None:
+    (tmp_path / "t.xlsx").write_text("no zip")
+    for name, message in (("none.xlsx", "no such file"), ("t.xlsx", "not an Excel workbook")):
+        with pytest.raises(LimaError, match=message):
+            import_study("tulu", [tmp_path / name], tmp_path / "out")
+    with pytest.raises(LimaError, match="no file given"):
+        import_study("tulu", [], tmp_path / "out")
