@@ -22,6 +22,8 @@ opener.hidden = false;
 opener.addEventListener("click", () => dialog.showModal());
 dialog.addEventListener("toggle", () => clearTimeout(advance));
 
+mark();
+form.addEventListener("change", mark);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!busy) send(event.submitter);
@@ -41,14 +43,18 @@ function actions() {
   };
 }
 
-// A number goes to the scale in hand: the one with the focus, else the first without an answer.
 function choose(number) {
-  if (!saved.hidden || busy) return;
+  if (saved.hidden && !busy) scaleInHand().querySelector(`[data-choice="${number}"]`)?.click();
+}
+
+// Numbers go to the first scale without an answer, or to the last one; only there their keys are shown.
+function scaleInHand() {
   const scales = [...form.querySelectorAll("fieldset")];
-  const focused = document.activeElement.closest?.("fieldset");
-  const open = scales.find((scale) => !scale.querySelector(":checked")) ?? scales.at(-1);
-  const scale = focused && scales.includes(focused) && !focused.querySelector(":checked") ? focused : open;
-  scale.querySelector(`[data-choice="${number}"]`)?.click();
+  return scales.find((scale) => !scale.querySelector(":checked")) ?? scales.at(-1);
+}
+
+function mark() {
+  for (const scale of form.querySelectorAll("fieldset")) scale.classList.toggle("current", scale === scaleInHand());
 }
 
 async function send(submitter) {
@@ -81,7 +87,7 @@ async function untilAnswered(body) {
 }
 
 function show(reply) {
-  document.querySelector("#said").textContent = Object.entries(reply.answer).map(([name, value]) => words(name, value)).join(" ");
+  document.querySelector("#said").textContent = Object.entries(reply.answer).map(([name, value]) => words(name, value)).join("\n");
   document.querySelector("#progress").value = reply.answered;
   document.querySelector("#progress").max = reply.answered + reply.left;
   document.querySelector("#count").textContent = `${reply.answered} of ${reply.answered + reply.left}`;
@@ -99,7 +105,7 @@ function show(reply) {
 
 function words(name, value) {
   const choice = form.querySelector(`[name="${name}"][value="${value}"]`);
-  return (choice.closest(".choice") ?? choice).querySelector("span").textContent;
+  return (choice.closest(".choice") ?? choice).querySelector("span").textContent.trim();
 }
 
 function say(text) {
