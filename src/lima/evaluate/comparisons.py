@@ -16,7 +16,7 @@ from lima.errors import LimaError
 from lima.evaluate.answers import Answers, read_prompts, read_systems, record_of
 from lima.evaluate.protocol import Protocol, with_own_words
 from lima.evaluate.settings import CompareSettings
-from lima.evaluate.study import Study, System, Systems, hash_texts
+from lima.evaluate.study import Study, System, Systems, hash_key, hash_texts
 from lima.files import read_json, sha256, text_hash, write_json, write_jsonl, write_text
 from lima.records import Comparison, Completion, Example, Item, Key, Origin, Reject
 from lima.runs import open_run
@@ -169,7 +169,7 @@ def _write(
                 "comparisons": len(draft.comparisons),
                 "items": len(draft.items),
                 "texts": hash_texts(study),
-                "key": sha256(study.key)[:16],
+                "key": hash_key(study),
             }
         )
         write_text(study.protocol, protocol.to_yaml())

@@ -46,7 +46,7 @@ class Protocol(Settings):
     texts: str = ""
     """Hash of both files: what was rated."""
     key: str = ""
-    """Hash of ``key.jsonl`` at the time of its making: a key that was changed later shows itself."""
+    """Hash of ``key.jsonl`` and ``systems.json`` when they were made: a later change shows itself."""
     pairwise: Words = Words(
         question="Put yourself in the place of the person who asked. Which answer would serve you better?",
         choices={

@@ -131,6 +131,11 @@ def hash_texts(study: Study) -> str:
     return text_hash(sha256(study.comparisons), sha256(study.items))
 
 
+def hash_key(study: Study) -> str:
+    """Hash of all that says which system wrote what."""
+    return text_hash(sha256(study.key), sha256(study.systems))
+
+
 def check_texts(study: Study, protocol: Protocol) -> None:
     """Refuse a study whose texts were changed after the pairing: ratings would belong to other texts."""
     if protocol.texts and hash_texts(study) != protocol.texts:

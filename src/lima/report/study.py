@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lima.errors import LimaError
-from lima.files import read_json, read_jsonl, sha256, text_hash
+from lima.evaluate import study as files
+from lima.files import read_json, read_jsonl, sha256
 from lima.records import Comparison, Grade, Item, Key, Preference, Rater, Record
 from lima.settings import read_yaml
 
@@ -175,13 +176,14 @@ def _named_systems(path: Path) -> list[str]:
 
 def _changes(folder: Path, protocol: Mapping[str, Any]) -> list[str]:
     """Files whose hashes are not those that ``lima compare`` noted in the protocol."""
-    noted = {"texts": ("comparisons.jsonl", "items.jsonl"), "key": ("key.jsonl", "systems.json")}
+    made = files.Study(folder)
+    noted = {
+        "texts": (files.hash_texts, (made.comparisons, made.items)),
+        "key": (files.hash_key, (made.key, made.systems)),
+    }
     found = []
-    for field, names in noted.items():
-        paths = [folder / name for name in names]
-        if protocol.get(field) and (
-            not all(path.exists() for path in paths)
-            or text_hash(*(sha256(path) for path in paths)) != protocol[field]
-        ):
-            found.append(f"{' or '.join(names)} changed after the study was made.")
+    for field, (digest, paths) in noted.items():
+        complete = all(path.exists() for path in paths)
+        if protocol.get(field) and not (complete and digest(made) == protocol[field]):
+            found.append(f"{' or '.join(path.name for path in paths)} changed after the study was made.")
     return found

@@ -1,0 +1,63 @@
+"""Tests hold the promises of the prose: commands, files and functions that the docs name exist."""
+
+import importlib
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from lima.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_configuration_page_is_what_the_settings_say() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        generate = importlib.import_module("generate")
+    finally:
+        sys.path.pop(0)
+    assert (ROOT / "docs" / "configuration.md").read_text() == generate.page(), "run `make fix`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_within_the_repository_resolve(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_source_files_that_the_prose_names_exist(page: Path) -> None:
+    for name in re.findall(r"`((?:src|tests|examples|benchmarks|docs)/[\w./-]+)`", page.read_text()):
+        assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_functions_that_the_prose_names_exist(page: Path) -> None:
+    for name in re.findall(r"`(lima(?:\.\w+)+)`", page.read_text()):
+        module, _, attribute = name.rpartition(".")
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            assert hasattr(importlib.import_module(module), attribute), f"{page.name} names {name}"
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The ``lima ...`` lines of a page's shell blocks, continued lines joined."""
+    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", page.read_text(), re.S)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines]
+    return [line[1:] for line in words if line[:1] == ["lima"]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_in_the_prose_have_only_flags_that_exist(page: Path) -> None:
+    for name, *arguments in commands(page):
+        assert name in COMMANDS, f"{page.name}: lima {name}"
+        module, _, attribute = COMMANDS[name].settings.partition(":")
+        fields = getattr(importlib.import_module(module), attribute).model_fields
+        for flag in (word for word in arguments if word.startswith("--")):
+            assert flag[2:].partition("=")[0].replace("-", "_") in fields, f"{page.name}: lima {name} {flag}"
