@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from lima import __version__
@@ -73,6 +72,11 @@ COMMANDS: dict[str, Command] = {
         "lima.evaluate.settings:JudgeSettings",
         "lima.evaluate.judge:judge",
         "a judge model rates the study",
+    ),
+    "probe": Command(
+        "lima.remote.settings:ProbeSettings",
+        "lima.remote.probe:probe",
+        "which request fields a server honours",
     ),
     "annotate": Command(
         "lima.web.settings:AnnotateSettings",

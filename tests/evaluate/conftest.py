@@ -46,7 +46,7 @@ def write_inputs(folder: Path, pairs: int, samples: int = 1) -> tuple[Path, Path
 @pytest.fixture
 def make_study(tmp_path: Path) -> MakeStudy:
     def make(pairs: int = 12, name: str = "study", samples: int = 1, seed: int = 0) -> Study:
-        prompts, first, second = write_inputs(tmp_path / f"{name}-inputs", pairs, samples)
+        prompts, first, second = write_inputs(tmp_path / f"inputs-{pairs}-{samples}", pairs, samples)
         return compare(
             CompareSettings(answers=(first, second), prompts=prompts, out=tmp_path / name, seed=seed)
         )

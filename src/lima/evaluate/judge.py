@@ -6,7 +6,6 @@ run repeats no finished request, and ``--reparse`` makes none.
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from lima.evaluate.study import Study, check_texts, open_study, replace_rater
 from lima.evaluate.wording import read_prompt
 from lima.files import read_json, read_jsonl, write_json, write_jsonl
 from lima.records import Grade, Preference, Rater
-from lima.remote.client import ModelCard, complete_all, describe_model
+from lima.remote.client import ModelCard, complete_all, describe_model, run_async
 from lima.remote.endpoint import parse_address, read_key
 from lima.remote.limits import Budget, Counters, Limits, Price, read_price
 from lima.remote.log import Attempt, CallLog, Request, read_answer
@@ -90,7 +89,7 @@ def _introduce(judge: Judge, folder: Path) -> str:
         if before is None:
             raise LimaError(f"{folder}: this judge has no logged replies to read again.")
         return str(before["description"])
-    card = asyncio.run(describe_model(judge.endpoint))
+    card = run_async(describe_model(judge.endpoint))
     _hint_dialect(judge, card)
     seen = {"judge": judge.endpoint.address, "description": card.description}
     if before is not None and not judge.settings.moved:
@@ -120,7 +119,7 @@ def _ask(judge: Judge, questions: Sequence[Question], log: CallLog, folder: Path
     open_ids: set[str] = set()
     _write_requests(judge, questions, log, folder / "requests.jsonl", open_ids)
     waiting = (question.request(judge) for question in questions if question.id in open_ids)
-    asyncio.run(_send(judge, waiting, log, counters, (len(questions), len(open_ids))))
+    run_async(_send(judge, waiting, log, counters, (len(questions), len(open_ids))))
 
 
 def _write_requests(

@@ -128,14 +128,14 @@ class Counters:
             return f"budget of {budget.calls} calls"
         if budget.seconds is not None and time.monotonic() - self.began >= budget.seconds:
             return f"budget of {budget.seconds:g} seconds"
+        if budget.cost is not None and self.unmetered:
+            return f"budget of {budget.cost:g} in money: the server gives no token counts"
         if budget.cost is not None and self._cost_after(self.in_flight + 1) > budget.cost:
             return f"budget of {budget.cost:g} in money"
         return ""
 
     def _cost_after(self, calls: int) -> float:
         """Expected cost once ``calls`` more are answered at the mean price of those before."""
-        if self.unmetered:
-            return float("inf")  # a budget in money cannot be kept without token counts
         return (self.cost or 0.0) * (1 + calls / self.done) if self.done else 0.0
 
     def note(self) -> str:
