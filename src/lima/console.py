@@ -140,7 +140,11 @@ class _PlainTracker:
 
     def _print(self) -> None:
         self._printed = time.monotonic()
-        of = f"/{self._total:g}" if self._total is not None else ""
+        of = f"/{_number(self._total)}" if self._total is not None else ""
         seconds = self._printed - self._start
-        text = f"{self._description}: {self._count:g}{of} {self._unit}, {seconds:.0f} s {self._note}"
+        text = f"{self._description}: {_number(self._count)}{of} {self._unit}, {seconds:.0f} s {self._note}"
         notes.print(text.rstrip(), markup=False, soft_wrap=True)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"

@@ -41,6 +41,13 @@ class Settings(BaseModel):
                 return Path(argument.partition("=")[2])
         return None
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Help texts are read in a terminal: double backticks of a docstring become single ones there."""
+        for info in cls.model_fields.values():
+            info.description = (info.description or "").replace("``", "`") or None
+        cls.__doc__ = (cls.__doc__ or "").replace("``", "`")
+
     def to_yaml(self) -> str:
         """The resolved settings as a recipe that gives the same settings again."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
