@@ -23,6 +23,7 @@ from transformers import (
 
 from lima import model as models_io
 from lima.errors import LimaError
+from lima.generate import attention
 from lima.generate.decoding import Decoding, noise_key
 from lima.generate.engine import Answer, Engine, Request
 
@@ -140,6 +141,42 @@ def test_greedy_equals_the_library(name: str, slots: int) -> None:
     expected = [library_greedy(MAKERS[name](), prompt) for prompt in PROMPTS]
     found = answers(MAKERS[name](), requests(GREEDY), slots)
     assert [list(found[f"{i}/0"].ids) for i in range(len(PROMPTS))] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llama-gqa", "mistral-window"])
+def test_greedy_by_compiled_attention_equals_the_library(name: str) -> None:
+    expected = [library_greedy(MAKERS[name](), prompt) for prompt in PROMPTS]
+    engine = Engine(MAKERS[name](), byte_tokenizer(), slots=8, compiled=True)
+    found = {a.request.id: list(a.ids) for a in engine.run(requests(GREEDY))}
+    assert [found[f"{i}/0"] for i in range(len(PROMPTS))] == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("window", [None, 5])
+def test_every_way_of_attending_agrees(dtype: torch.dtype, window: int | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, keys, values = (
+        torch.randn(*shape, generator=generator).to(dtype)
+        for shape in ((6, 4, 8), (6, 2, 32, 8), (6, 2, 32, 8))
+    )
+    lengths = torch.tensor([1, 2, 7, 20, 31, 32])
+    limits = attention.Limits(window)
+    by_sums = attention._sums(query, keys, values, lengths) if window is None else None
+    expected = torch.zeros(6, 4, 8)
+    for row, length in enumerate(lengths.tolist()):
+        for head in range(4):  # two query heads share each key head
+            seen = slice(max(0, length - (window or length)), length)
+            weight = (keys[row, head // 2, seen].float() @ query[row, head].float()).softmax(0)
+            expected[row, head] = weight @ values[row, head // 2, seen].float()
+    found = [
+        attend(query, keys, values, lengths, limits) for attend in (attention.by_sdpa, attention.by_products)
+    ]
+    for out in [*found, by_sums]:
+        if out is not None:
+            torch.testing.assert_close(
+                out.float(), expected, atol=2e-2 if dtype == torch.bfloat16 else 1e-5, rtol=0
+            )
 
 
 @pytest.mark.parametrize("penalize_prompt", [False, True])

@@ -7,7 +7,9 @@ writes keys and values into the slots and attends span by span. Stock model clas
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,6 +22,8 @@ from lima.errors import LimaError
 NAME = "lima_slots"
 ROUND = 32
 """The live context is rounded up to a multiple of this, so that few shapes occur."""
+FEWEST_COMPILED = 4
+"""Fewer rows than this are not worth a compiled version of their own."""
 
 
 @dataclass
@@ -65,6 +69,17 @@ class SlotCache:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What some architectures add: a sliding window, a soft cap on the scores."""
+
+    window: int | None = None
+    softcap: float | None = None
+
+
+OneQuery = Callable[[Tensor, Tensor, Tensor, Tensor, Limits], Tensor]
+
+
+@dataclass(frozen=True)
 class Span:
     """New tokens ``start .. start + length`` of the sequence in one slot; they stand at ``offset`` in the batch."""
 
@@ -88,9 +103,17 @@ class Plan:
     """Number of positions of each sequence once this step is in the cache."""
     context: int
     """Positions that any row can see, rounded up."""
+    one_query: OneQuery
+    """How rows with one new token attend: `by_sdpa` or `by_sums`."""
 
     @classmethod
-    def of(cls, cache: SlotCache, spans: tuple[Span, ...], device: torch.device) -> Plan:
+    def of(
+        cls,
+        cache: SlotCache,
+        spans: tuple[Span, ...],
+        device: torch.device,
+        one_query: OneQuery,
+    ) -> Plan:
         """Lay out one forward pass; makes room in the cache."""
         longest = max(span.start + span.length for span in spans)
         cache.reserve(longest)
@@ -104,6 +127,7 @@ class Plan:
             last_n=torch.tensor([span.offset + span.length - 1 for span in spans], device=device),
             length_n=torch.tensor([span.start + span.length for span in spans], device=device),
             context=min(longest + -longest % ROUND, cache.capacity),
+            one_query=one_query,
         )
 
 
@@ -128,68 +152,106 @@ def slot_attention(
     keys[plan.slot_T, :, plan.position_T] = key_1hTd[0].transpose(0, 1)
     values[plan.slot_T, :, plan.position_T] = value_1hTd[0].transpose(0, 1)
     scale = scaling if scaling is not None else query_1HTd.shape[-1] ** -0.5
+    limits = Limits(sliding_window, softcap)
     out_THd = query_1HTd.new_empty(query_1HTd.shape[2], query_1HTd.shape[1], values.shape[-1])
     if any(span.length == 1 for span in plan.spans):
-        rows = len(plan.spans)
-        visible_nL = _visible(plan.length_n, plan.context, sliding_window)
-        out_THd[plan.last_n] = one_query(
-            query_1HTd[0, :, plan.last_n].transpose(0, 1) * scale,
-            keys[:rows, :, : plan.context],
-            values[:rows, :, : plan.context],
-            visible_nL,
-            softcap,
-        )
+        rows = slice(len(plan.spans))
+        query_nHd = query_1HTd[0, :, plan.last_n].transpose(0, 1) * scale
+        live = keys[rows, :, : plan.context], values[rows, :, : plan.context]
+        out_THd[plan.last_n] = plan.one_query(query_nHd, *live, plan.length_n, limits)
     for span in plan.spans:
         if span.length > 1:
             here = slice(span.offset, span.offset + span.length)
-            out_THd[here] = _prefill(
-                query_1HTd[:, :, here], keys, values, span, scale, sliding_window, softcap
-            )
+            out_THd[here] = _prefill(query_1HTd[:, :, here], keys, values, span, scale, limits)
     return out_THd[None], None
 
 
-def one_query(
-    query_nHd: Tensor, keys_nhLd: Tensor, values_nhLd: Tensor, visible_nL: Tensor, softcap: float | None
+def choose(device: torch.device, dtype: torch.dtype, *, compiled: bool) -> OneQuery:
+    """The fastest way for rows with one new token (benchmarks/generate.py).
+
+    On a CPU in bfloat16 torch's masked kernel takes 1.6 times as long as matrix products, and those 3.5
+    times as long as compiled sums; in float32 all are alike.
+    """
+    if compiled:
+        return by_sums
+    return by_products if device.type == "cpu" and dtype != torch.float32 else by_sdpa
+
+
+def by_sdpa(
+    query_nHd: Tensor, keys_nhLd: Tensor, values_nhLd: Tensor, length_n: Tensor, limits: Limits
 ) -> Tensor:
-    """Attention of one (scaled) query a row over its slot, (n, H, d)."""
-    rows, heads, size = query_nHd.shape
-    kv_heads = keys_nhLd.shape[1]
-    grouped = query_nHd.view(rows, kv_heads, heads // kv_heads, size)
-    score = (grouped @ keys_nhLd.transpose(-1, -2)).float()
-    if softcap is not None:
-        score = softcap * (score / softcap).tanh()
-    score = score.masked_fill(~visible_nL[:, None, None], -torch.inf)
-    weight = score.softmax(-1).to(values_nhLd.dtype)
-    return (weight @ values_nhLd).view(rows, heads, -1)
+    """Attention of one (scaled) query a row over its slot, (n, H, d), by torch's own kernel."""
+    if limits.softcap is not None:
+        return by_products(query_nHd, keys_nhLd, values_nhLd, length_n, limits)
+    visible_n11L = _visible(length_n, keys_nhLd.shape[2], limits.window)[:, None, None]
+    # The query heads that share a key head are passed as its queries: no key is repeated.
+    query_nhgd = query_nHd.unflatten(1, (keys_nhLd.shape[1], -1))
+    out_nhgd: Tensor = scaled_dot_product_attention(
+        query_nhgd, keys_nhLd, values_nhLd, attn_mask=visible_n11L, scale=1.0
+    )
+    return out_nhgd.flatten(1, 2)
+
+
+def by_products(
+    query_nHd: Tensor, keys_nhLd: Tensor, values_nhLd: Tensor, length_n: Tensor, limits: Limits
+) -> Tensor:
+    """The same by matrix products, which leaves the scores open to a soft cap (Gemma 2)."""
+    query_nhgd = query_nHd.unflatten(1, (keys_nhLd.shape[1], -1))
+    score = (query_nhgd @ keys_nhLd.transpose(-1, -2)).float()
+    if limits.softcap is not None:
+        score = limits.softcap * (score / limits.softcap).tanh()
+    visible = _visible(length_n, keys_nhLd.shape[2], limits.window)
+    weight = score.masked_fill(~visible[:, None, None], -torch.inf).softmax(-1)
+    out_nhgd: Tensor = weight.to(values_nhLd.dtype) @ values_nhLd
+    return out_nhgd.flatten(1, 2)
+
+
+def by_sums(
+    query_nHd: Tensor, keys_nhLd: Tensor, values_nhLd: Tensor, length_n: Tensor, limits: Limits
+) -> Tensor:
+    """The same by multiplying and summing, compiled."""
+    if limits != Limits() or len(query_nHd) < FEWEST_COMPILED:
+        return by_sdpa(query_nHd, keys_nhLd, values_nhLd, length_n, limits)
+    return _compiled_sums()(query_nHd, keys_nhLd, values_nhLd, length_n)
+
+
+@cache
+def _compiled_sums() -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    return torch.compile(_sums, dynamic=True)
+
+
+def _sums(query_nHd: Tensor, keys_nhLd: Tensor, values_nhLd: Tensor, length_n: Tensor) -> Tensor:
+    query_nhg1d = query_nHd.unflatten(1, (keys_nhLd.shape[1], -1))[:, :, :, None].float()
+    score_nhgL = (query_nhg1d * keys_nhLd[:, :, None].float()).sum(-1)
+    visible_nL = torch.arange(keys_nhLd.shape[2], device=keys_nhLd.device) < length_n[:, None]
+    weight_nhgL = score_nhgL.masked_fill(~visible_nL[:, None, None], -torch.inf).softmax(-1)
+    out_nhgd: Tensor = (weight_nhgL[..., None] * values_nhLd[:, :, None].float()).sum(-2)
+    return out_nhgd.flatten(1, 2).to(values_nhLd.dtype)
 
 
 def _prefill(
-    query_1Htd: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    span: Span,
-    scale: float,
-    window: int | None,
-    softcap: float | None,
+    query_1Htd: Tensor, keys: Tensor, values: Tensor, span: Span, scale: float, limits: Limits
 ) -> Tensor:
     """Attention of a prompt's tokens over the slot that they were just written to, (t, H, d)."""
     end = span.start + span.length
-    key, value = keys[None, span.slot, :, :end], values[None, span.slot, :, :end]
-    plain = span.start == 0 and (window is None or end <= window)
-    if softcap is not None:
-        lengths = torch.arange(span.start + 1, end + 1, device=keys.device)
-        visible = _visible(lengths, end, window)
-        query = query_1Htd[0].transpose(0, 1) * scale
-        t = span.length
-        return one_query(query, key.expand(t, -1, -1, -1), value.expand(t, -1, -1, -1), visible, softcap)
-    mask = None
-    if not plain:
-        lengths = torch.arange(span.start + 1, end + 1, device=keys.device)
-        mask = _visible(lengths, end, window)
-    out = scaled_dot_product_attention(
-        query_1Htd, key, value, attn_mask=mask, is_causal=plain, scale=scale, enable_gqa=True
+    key_1hed, value_1hed = keys[None, span.slot, :, :end], values[None, span.slot, :, :end]
+    length_t = torch.arange(span.start + 1, end + 1, device=keys.device)
+    if limits.softcap is not None:
+        # Each token as a row of its own: slow, but prompts of such models are rare here.
+        query_tHd = query_1Htd[0].transpose(0, 1) * scale
+        key_thed, value_thed = (x.expand(span.length, -1, -1, -1) for x in (key_1hed, value_1hed))
+        return by_products(query_tHd, key_thed, value_thed, length_t, limits)
+    plain = span.start == 0 and (limits.window is None or end <= limits.window)
+    out_1Htd: Tensor = scaled_dot_product_attention(
+        query_1Htd,
+        key_1hed,
+        value_1hed,
+        attn_mask=None if plain else _visible(length_t, end, limits.window),
+        is_causal=plain,
+        scale=scale,
+        enable_gqa=query_1Htd.shape[1] != key_1hed.shape[1],
     )
-    return out[0].transpose(0, 1)
+    return out_1Htd[0].transpose(0, 1)
 
 
 def _visible(length_n: Tensor, context: int, window: int | None) -> Tensor:

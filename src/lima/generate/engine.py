@@ -100,13 +100,20 @@ class Engine:
         model: a causal language model of transformers' kind, on its device.
         tokenizer: for the text of answers.
         slots: how many answers grow at once.
+        compiled: compile the attention of decoding rows (half a minute at first, kept on disk by torch);
+            pays in bfloat16 on a CPU, and needs a C++ compiler.
 
     Raises:
         LimaError: the architecture does not use transformers' attention interface.
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, slots: int = 32
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        slots: int = 32,
+        compiled: bool = False,
     ) -> None:
         if not model._can_set_attn_implementation():
             raise LimaError(
@@ -119,6 +126,7 @@ class Engine:
         """Prompt tokens that the model has run, reused ones not counted."""
         self._device = next(model.parameters()).device
         self._cache = SlotCache(slots)
+        self._one_query = attention.choose(self._device, model.dtype, compiled=compiled)
         self._slots: list[_Row | None] = [None] * slots
         self._held: list[np.ndarray] = [np.empty(0, dtype=np.int64) for _ in range(slots)]
         self._seen: Tensor | None = None
@@ -242,7 +250,7 @@ class Engine:
             new = row.pending
             spans.append(Span(slot, row.cached, len(new), len(ids)))
             ids += new
-        plan = Plan.of(self._cache, tuple(spans), self._device)
+        plan = Plan.of(self._cache, tuple(spans), self._device, self._one_query)
         logits_1nV = self.model(
             input_ids=torch.tensor([ids], device=self._device),
             position_ids=plan.position_T[None],

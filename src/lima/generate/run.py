@@ -95,7 +95,8 @@ def _generate_one(settings: GenerateSettings, name: str, prompts: Sequence[Examp
     _refuse_foreign(settings.out)
     with open_run(_beside(settings.out, "run.json"), "generate", settings) as run:
         started = time.monotonic()
-        completions = _answer_all(Engine(loaded, tokenizer, slots=settings.slots), work, settings, name)
+        engine = Engine(loaded, tokenizer, slots=settings.slots, compiled=settings.compile)
+        completions = _answer_all(engine, work, settings, name)
         write_jsonl(settings.out, completions)
         if work.rejects:
             write_jsonl(_beside(settings.out, "rejects.jsonl"), work.rejects)

@@ -60,6 +60,9 @@ class GenerateSettings(Settings):
     """Answers that grow at once."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type of the weights; answers are reproducible to the byte in float32 on a CPU."""
+    compile: bool = False
+    """Compile the attention of growing answers: half a minute once, then up to twice the speed in bfloat16
+    on a CPU; needs a C++ compiler."""
     strict: bool = False
     """Stop with exit code 2 where a prompt is too long, in place of rejecting it by name."""
     dry_run: bool = False

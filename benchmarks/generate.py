@@ -1,0 +1,162 @@
+"""Tokens a second of `lima generate`'s engine against transformers' own ways, in the same process and run.
+
+    python benchmarks/generate.py --prompts 300 --threads 2 --dtype bfloat16
+
+Work: a random LLaMA (384 wide, 6 layers, 6 heads, vocabulary 16,000), prompts of about 91 tokens, answers with
+a long tail (mean about 128, at most 256), nucleus 0.9, temperature 0.7, repetition penalty 1.2. A random
+model never says EOT, so that each answer ends at a length drawn beforehand, which neither side knows in
+advance: the library is told by a stopping criterion, the engine by `Engine.cancel`. Every way makes the
+same number of useful tokens; what the library computes for rows that have ended is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from transformers import LlamaConfig, LlamaForCausalLM, StoppingCriteria, StoppingCriteriaList
+
+from lima.generate.decoding import Decoding, noise_key
+from lima.generate.engine import Engine, Request
+
+LONGEST = 256
+VOCABULARY = 16_000
+
+
+@dataclass(frozen=True)
+class Work:
+    prompts: list[list[int]]
+    lengths: list[int]
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
+
+
+def make_work(count: int, seed: int = 0) -> Work:
+    random = np.random.default_rng(seed)
+    prompt_lengths = np.clip(random.lognormal(4.2, 0.75, count), 8, 400).astype(int)
+    lengths = np.clip(random.lognormal(4.6, 0.8, count), 4, LONGEST).astype(int)
+    prompts = [random.integers(10, VOCABULARY, n).tolist() for n in prompt_lengths]
+    return Work(prompts, lengths.tolist())
+
+
+def make_model(dtype: torch.dtype) -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        hidden_size=384,
+        intermediate_size=1024,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        vocab_size=VOCABULARY,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        initializer_range=0.05,
+        eos_token_id=None,
+    )
+    model = LlamaForCausalLM(config).eval()
+    model.model.norm.weight.data.fill_(
+        3.5
+    )  # logits as peaked as a trained model's: nuclei of some dozen tokens
+    return model.to(dtype)
+
+
+class _EndsAtItsLength(StoppingCriteria):  # type: ignore[misc]
+    def __init__(self, width: int, lengths: list[int]) -> None:
+        self.ends = torch.tensor(lengths) + width
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        return input_ids.shape[1] >= self.ends
+
+
+def library(model: LlamaForCausalLM, work: Work, batch: int) -> None:
+    """``model.generate`` on left-padded batches of prompts sorted by length."""
+    order = sorted(range(len(work.prompts)), key=lambda i: -len(work.prompts[i]))
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        width = max(len(work.prompts[i]) for i in chosen)
+        ids = torch.zeros(len(chosen), width, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, i in enumerate(chosen):
+            ids[row, width - len(work.prompts[i]) :] = torch.tensor(work.prompts[i])
+            mask[row, width - len(work.prompts[i]) :] = 1
+        lengths = [work.lengths[i] for i in chosen]
+        model.generate(
+            ids,
+            attention_mask=mask,
+            do_sample=True,
+            top_p=0.9,
+            top_k=0,
+            temperature=0.7,
+            repetition_penalty=1.2,
+            max_new_tokens=LONGEST,
+            pad_token_id=0,
+            stopping_criteria=StoppingCriteriaList([_EndsAtItsLength(width, lengths)]),
+        )
+
+
+def ours(model: LlamaForCausalLM, work: Work, slots: int, *, compiled: bool) -> None:
+    engine = Engine(model, transformers.PreTrainedTokenizerBase(), slots=slots, compiled=compiled)
+    order = sorted(range(len(work.prompts)), key=lambda i: -len(work.prompts[i]))
+    made = dict.fromkeys(map(str, order), 0)
+    for i in order:
+        noise = noise_key(0, str(i), 0)
+        engine.submit(Request(str(i), tuple(work.prompts[i]), LONGEST + 1, Decoding(), noise))
+    while engine.busy:
+        for step in engine.step():
+            made[step.request.id] += 1
+            if made[step.request.id] == work.lengths[int(step.request.id)]:
+                engine.cancel(step.request.id)
+    assert [made[str(i)] for i in range(len(work.prompts))] == work.lengths
+
+
+def timed(run: Callable[[], None], tokens: int) -> float:
+    start = time.perf_counter()
+    run()
+    return tokens / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--prompts", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
+    parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32, 64])
+    parser.add_argument("--slots", type=int, nargs="+", default=[32])
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    dtype, work = getattr(torch, arguments.dtype), make_work(arguments.prompts)
+    print(
+        f"{arguments.prompts} prompts, {work.tokens} new tokens (mean {work.tokens / len(work.lengths):.0f}), "
+        f"{arguments.dtype}, {arguments.threads} threads, torch {torch.__version__}, "
+        f"transformers {transformers.__version__}"
+    )
+    warm_up = make_work(40, seed=1)
+    best_library = 0.0
+    for batch in arguments.batches:
+        rate = timed(partial(library, make_model(dtype), work, batch), work.tokens)
+        best_library = max(best_library, rate)
+        print(f"transformers generate, sorted, batch {batch:3d}   {rate:8.0f} tokens/s", flush=True)
+    for slots in arguments.slots:
+        for compiled in (False, True):
+            model = make_model(dtype)
+            ours(model, warm_up, slots, compiled=compiled)
+            run = partial(ours, model, work, slots, compiled=compiled)
+            rate = timed(run, work.tokens)
+            kind = "compiled" if compiled else "        "
+            print(
+                f"lima engine, {slots:3d} slots, {kind}            {rate:8.0f} tokens/s   "
+                f"{rate / best_library:.2f} x transformers at its best",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
