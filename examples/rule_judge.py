@@ -61,6 +61,8 @@ class Rule:
     """Attempts of one request that fail before it succeeds."""
     retry_after: float = 0.0
     """Seconds in the Retry-After header of a 429."""
+    capacity: int = 0
+    """Requests at once beyond which a further one is answered 429; 0 is no bound."""
     latency: float = 0.0
     """Seconds before a reply."""
     key: str = ""
@@ -123,6 +125,9 @@ def make_app(rule: Rule) -> web.Application:
         stats.in_flight += 1
         stats.most_in_flight = max(stats.most_in_flight, stats.in_flight)
         try:
+            if rule.capacity and stats.in_flight > rule.capacity:
+                stats.outcomes["over_capacity"] += 1
+                return _error(429, "too many requests at once")
             await asyncio.sleep(rule.latency)
             return await respond(request, raw)
         finally:

@@ -146,6 +146,16 @@ def test_concurrency_grows_on_clean_rounds_and_shrinks_on_429(tmp_path: Path) ->
     assert gate.limit == 17  # after a 429 it grows by one
 
 
+def test_it_finds_the_capacity_of_a_server_and_loses_nothing(tmp_path: Path) -> None:
+    with serving(Rule(latency=0.01, capacity=5)) as url:
+        replies, counters = send(url, tmp_path / "a.jsonl", requests(600))
+        seen = stats(url)["outcomes"]
+    assert all(reply.answer is not None for reply in replies)
+    assert counters.outcomes["rate_limited"] == seen["over_capacity"]
+    # Once it has found the bound, a 429 comes once in a few rounds of 5: far fewer than the answers.
+    assert 0 < seen["over_capacity"] < 600 * 0.2
+
+
 def test_budgets_stop_the_run_and_leave_the_rest_unasked(tmp_path: Path) -> None:
     with serving(Rule(latency=0.01)) as url:
         replies, counters = send(url, tmp_path / "a.jsonl", requests(100), budget=Budget(calls=30))

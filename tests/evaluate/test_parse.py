@@ -25,6 +25,7 @@ def level(text: str) -> Verdict:
         ("The answer says [[A]] and Verdict: A.\nVerdict: B\n\n", "b"),
         ("Reasons.\n**Verdict: A**", "a"),
         ("Reasons.\nVERDICT: [[b]].", "b"),
+        ("Reasons.\n__Verdict: A__", "a"),
         ("Reasons.\n### Verdict: `Tie`", "tie"),
     ],
 )

@@ -19,7 +19,7 @@ PARSER = "1"
 _DECORATION = r"[\s*_`#.\[\]()]*"
 """Markdown and brackets around a verdict that change nothing."""
 
-_VERDICT = re.compile(rf"{_DECORATION}verdict{_DECORATION}:{_DECORATION}(\w+){_DECORATION}", re.IGNORECASE)
+_VERDICT = re.compile(rf"{_DECORATION}verdict{_DECORATION}:{_DECORATION}([a-z]+){_DECORATION}", re.IGNORECASE)
 _DIGITS = re.compile(rf"{_DECORATION}(\d+){_DECORATION}")
 _REFUSAL = re.compile(
     r"\W*(i['’]?m sorry|i am sorry|sorry|i can(no|['’])?t|i cannot|i won['’]?t|i will not|i am unable|i['’]m unable|"

@@ -20,8 +20,7 @@ class CompareSettings(Settings):
 
     The first file is compared with each other one, pair by pair of prompt and sample.
 
-    Example:
-        lima compare runs/tuned.jsonl runs/base.jsonl --out studies/first
+    Example: lima compare runs/tuned.jsonl runs/base.jsonl --out studies/first
     """
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"answers", "prompts", "protocol"})
@@ -51,8 +50,7 @@ class JudgeSettings(Settings):
     The same command again asks only for what is not answered yet. The API key is read from the environment
     or a file.
 
-    Example:
-        lima judge studies/first --task pairwise --judge http://127.0.0.1:8000/v1#my-model
+    Example: lima judge studies/first --task pairwise --judge http://127.0.0.1:8000/v1#my-model
     """
 
     free_fields: ClassVar[frozenset[str]] = frozenset(

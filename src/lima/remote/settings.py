@@ -18,8 +18,7 @@ class ProbeSettings(Settings):
 
     About 40 short requests, and one round at each number of requests at once.
 
-    Example:
-        lima probe http://127.0.0.1:8000/v1#my-model
+    Example: lima probe http://127.0.0.1:8000/v1#my-model
     """
 
     address: tyro.conf.Positional[str]
