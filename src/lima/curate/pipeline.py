@@ -69,7 +69,7 @@ def _select(settings: CurateSettings, scratch: Path | None) -> Result:
     """Draw, judge and split the candidates of every source."""
     result = Result()
     for name, source in settings.sources.items():
-        work = _work(name, source, settings, result.funnel, scratch)
+        work = _work(name, source, settings, result, scratch)
         accepted = _accepted(source, work, source.strata(work), result)
         if len(accepted) < source.quota:
             result.short[name] = source.quota - len(accepted)
@@ -85,7 +85,7 @@ def _select(settings: CurateSettings, scratch: Path | None) -> Result:
 
 
 def _work(
-    name: str, source: SourceSettings, settings: CurateSettings, funnel: Funnel, scratch: Path | None
+    name: str, source: SourceSettings, settings: CurateSettings, result: Result, scratch: Path | None
 ) -> Work:
     return Work(
         name=name,
@@ -93,7 +93,8 @@ def _work(
         seed=settings.seed,
         style=settings.style,
         quota=source.quota,
-        count=lambda stratum: funnel.at(name, stratum),
+        count=lambda stratum: result.funnel.at(name, stratum),
+        reject=result.rejected.append,
         site=settings.site,
         include_meta=settings.include_meta,
         scratch=scratch,
@@ -135,12 +136,11 @@ def _check(result: Result, settings: CurateSettings) -> None:
         )
     if not settings.strict:
         return
-    if result.short:
-        name, missing = next(iter(result.short.items()))
-        raise LimaError(f"{name}: {missing} examples are missing from its quota, and --strict is set.")
     malformed = [reject for reject in result.rejected if reject.rule == "malformed"]
     if malformed:
         raise LimaError(f"{malformed[0].id}: {malformed[0].reason}, and --strict is set.")
+    for name, missing in result.short.items():
+        raise LimaError(f"{name}: {missing} examples are missing from its quota, and --strict is set.")
 
 
 def _rule_counts(result: Result, settings: CurateSettings) -> str:
@@ -178,7 +178,7 @@ def _show_plan(settings: CurateSettings) -> Result:
     result = Result()
     rows: list[list[object]] = []
     for name, source in settings.sources.items():
-        strata = source.strata(_work(name, source, settings, result.funnel, None))
+        strata = source.strata(_work(name, source, settings, result, None))
         rows += [[name, stratum.name, stratum.size] for stratum in strata]
         console.note(
             f"{name}: would draw {source.quota} examples from {sum(s.size for s in strata)} candidates"

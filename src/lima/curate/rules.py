@@ -11,6 +11,18 @@ from collections.abc import Callable, Mapping
 
 from lima.curate.candidate import Candidate
 from lima.curate.clean import Cleaned
+from lima.curate.phrases import (
+    FIRST_PERSON,
+    HOLLOW,
+    NUMERAL_AFTER,
+    NUMERAL_BEFORE,
+    OTHERS,
+    PRONOUN,
+    QUESTION_START,
+    SITE,
+    TITLE_POINTER,
+    VERB_AFTER,
+)
 from lima.settings import Settings
 
 
@@ -163,69 +175,6 @@ UNFILTERED: Mapping[str, bool | None] = {
     if name != "title_words_min"
 }
 """Every rule switched off: the paper's unfiltered set (section 5)."""
-
-QUESTION_START = re.compile(
-    r"(?:how|what|why|when|where|which|who|whom|whose|is|are|was|were|do|does|did|can|could|should|shall|would"
-    r"|will|has|have|had|am|may|must|isn't|aren't|don't|doesn't|didn't|can't|couldn't|shouldn't|wouldn't|won't"
-    r"|what's|how's|who's|why's|where's)\b(?! I\b.*\.$)",
-    re.IGNORECASE,
-)
-TITLE_POINTER = re.compile(
-    r"\b(?:this(?! (?:world|year|century)\b)|these|those|the following|as follows|mentioned|attached|(?:see|shown|the|code|example|question"
-    r"|image|picture) (?:above|below)|here)\b|\b(?:above|below)\s*\??$|\bmy (?:code|program|script|quer(?:y|ies)"
-    r"|function|class|app|application|proof|solution|answer|approach|attempt|example|argument|implementation"
-    r"|understanding|reasoning|derivation|calculation|situation|case|problem|question)\b"
-    r"|[\[(](?:closed|duplicate|solved|on hold|migrated)[\])]|\b(?:stack ?(?:exchange|overflow)|this site)\b"
-    r"|\.\.\.\s*$|…\s*$",
-    re.IGNORECASE,
-)
-PRONOUN = re.compile(r"\b(?:it|they|them|he|him|she|her)\b", re.IGNORECASE)
-FIRST_PERSON = re.compile(
-    r"(?<![$%{^_\\])\b(?:I(?![\^_}$=:]|\.[eE]\b)|[Mm]e|[Mm]y|MY|[Mm]ine|[Mm]yself|IMH?O|IIRC|AFAIK|AFAICT|IANAL|i(?=['’](?:m|ve|d|ll)\b))\b"
-)
-NUMERAL_BEFORE = re.compile(
-    r"(?:[-+]|\b(?:type|part|war|phase|chapter|class|section|volume|vol|category|level|stage|book|act|article|table"
-    r"|figure|group|grade|step|theorem|schedule|appendix|elizabeth|james|henry|charles|george|richard"
-    r"|edward|william|francis|frederick|napoleon|nicholas|alexander|paul|wilhelm|leopold|photosystem"
-    r"|calculus|algebra|analysis|physics))\s+$",
-    re.IGNORECASE,
-)
-NUMERAL_AFTER = re.compile(r"\s*[/&)\]]|\s*[-–]\s*(?:[IVX]+|\d+)\b|\s*(?:,|and|or|to)\s+I{2,}\b|\.\s*$")
-VERB_AFTER = re.compile(r"\s+(?:am|was|have|had|will|would|do|did|can|could|think|see|know|use|find)\b")
-OTHERS = re.compile(
-    r"\bas (?:\S+ )?(?:have |has |was |were |is |are )?(?:been )?(?:also |already |previously |correctly |rightly )?"
-    r"(?:mentioned|said|noted|stated|pointed out|suggested|indicated)\b"
-    r"|\b(?:other|another|previous|existing|accepted|earlier|above|preceding|top|same|current|@?\w+['’]s?)"
-    r" (?:\w+ )?(?:answers?|answerers?|posters?|responders?|repl(?:y|ies))\b"
-    r"|\b(?:answers?|repl(?:y|ies)|responses?) (?:above|below|here|given by|provided by|posted|from @?[A-Z])"
-    r"|\b(?:these|those|both|all(?: the| of the)?|most(?: of the)?|some(?: of the)?|several|many|two|three) answers\b"
-    r"|\b(?:already|previously|earlier|else) (?:been )?(?:answered|mentioned|pointed out|said|noted|suggested|posted)\b"
-    r"|\b(?:others|everyone else|someone else|somebody else|everybody) (?:here )?(?:(?:have|has|had) )?(?:already |also )?(?:said|mentioned|noted|pointed|suggested|explained)\b"
-    r"|\b(?:add(?:ing)?|addition|addendum|complement(?:ing)?|supplement) to (?:\S+ ){0,3}answers?\b"
-    r"|(?:^|[\s(])@[A-Za-z]\w{2,}",
-    re.IGNORECASE,
-)
-SITE = re.compile(
-    r"\bstack ?-?(?:exchange|overflow|apps)\b|\b(?:math|server) ?(?:overflow|fault)\b|\bsuper ?user\.com|\bask ?ubuntu\b"
-    r"|\b(?:this|our|the) (?:site|forum|community wiki|sub-?reddit)(?! (?:of|map|plan))\b|\bcommunity wiki\b"
-    r"|\b(?:up|down)[- ]?vot(?:e|es|ed|ing)\b|\bsee (?:the |my |your )?comments?\b"
-    r"|\b(?:in|from|per|see) (?:the|a|your|his|her|their|my|some|other) comments?\b(?! (?:line|field|block|tag))"
-    r"|\bcomments? (?:above|below|section|thread)\b|\bthe (?:OP|asker|question asker)\b|\bOP\b(?! ?amp)"
-    r"|(?:^|\n)\s*\W{0,3}(?:EDIT|UPDATE|Edit(?:ed)?|Update[d]?|ETA|TL;?DR|PS|P\.S\.)\b ?\d*(?:\s*\([^)]{0,40}\))?\s*\W{0,2}[:\-–—]"
-    r"|\((?:edit|update)[:\s]|\bduplicate (?:of|question)\b|\b(?:moderators?|mods) (?:of|on) (?:this|the)\b"
-    r"|\b(?:this|that|another|related|similar|linked|following) (?:question|post|thread)(?:s)? (?:on|at|from|about|here)\b"
-    r"|\bclosed as\b|\bclose vote|\bhope (?:this|that|it) helps\b",
-)
-HOLLOW = re.compile(
-    r"\b(?:(?:the|this|these|following|attached|next) )?(?:image|picture|photo|screen ?shot|diagram|figure|graph|plot|chart"
-    r"|video|link|animation|gif|map|schematic)s? (?:is |are |shown |given |posted )?(?:above|below|here|to the (?:left|right))\b"
-    r"|\b(?:see|look at|check(?: out)?|in|from|by) (?:this|these|the following|the attached|the above|the linked)"
-    r" (?:image|picture|photo|screen ?shot|diagram|figure|graph|plot|chart|video|link|page|article|post|question|answer)s?\b"
-    r"|\b(?:following|attached) (?:image|picture|photo|screen ?shot|diagram|figure|graph|plot|chart|video|link|animation|map)s?\b"
-    r"|\b(?:click|see|look|read|found|available|shown|explained|described|documented|more|details?|examples?|info(?:rmation)?)"
-    r" (?:more )?here\b|\bhere(?:['’]s| is| are) (?:a|an|the|some|one|another) (?:\w+ ){0,3}(?:link|image|picture|photo|screen ?shot|diagram"
-    r"|figure|graph|plot|chart|video|animation|map|article|page|site|source|reference)s?\b"
-)
 
 
 def _is_numeral(text: str, start: int) -> bool:

@@ -12,7 +12,7 @@ from lima.curate.candidate import Stratum
 from lima.curate.clean import Style
 from lima.curate.funnel import Count
 from lima.curate.rules import RuleSettings
-from lima.records import Example
+from lima.records import Example, Reject
 from lima.settings import Settings
 
 
@@ -30,6 +30,8 @@ class Work:
     """How many examples are wanted of it, over all splits."""
     count: Callable[[str], Count]
     """The funnel's counts of a stratum, to be filled in."""
+    reject: Callable[[Reject], None]
+    """Takes what cannot even become a candidate, such as a torn line."""
     site: str | None = None
     include_meta: bool = False
     scratch: Path | None = None

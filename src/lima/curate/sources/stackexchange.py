@@ -186,6 +186,10 @@ def _count(found: Index, work: Work, exchange: str) -> None:
     count.read = found.questions
     count.eligible = len(pairs)
     count.dropped_unread.update(closed=found.closed, score=pairs.unanswered)
+    for line in found.malformed:
+        work.reject(
+            Reject(id=f"stackexchange/{exchange}/line-{line}", rule="malformed", reason="the line is no XML")
+        )
     repeated = found.questions - found.closed - pairs.unanswered - len(pairs)
     if repeated:
         count.dropped_unread["duplicate_id"] = repeated

@@ -1,0 +1,136 @@
+"""The words that the rules look for, as expressions in English. Verbose form: spaces in them do not count.
+
+Measured on the 400 released Stack Exchange answers (which the authors filtered before us): the first
+person is found in 44 (11 %), other answers in 19, the site in 8, holes in 4; read one by one, nearly all are rightly found.
+"""
+
+from __future__ import annotations
+
+import re
+
+WORDS = re.VERBOSE | re.IGNORECASE
+PICTURE = (
+    r"(?: image | picture | photo | screen\s?shot | diagram | figure | graph | plot | chart | video | link"
+    r" | animation | gif | map | schematic )s?"
+)
+CODE_WORDS = (
+    r"(?: code | program | script | quer(?:y|ies) | function | class | app | application | proof | solution"
+    r" | answer | approach | attempt | example | argument | implementation | understanding | reasoning"
+    r" | derivation | calculation | situation | case | problem | question )"
+)
+SAID = r"(?: mentioned | said | noted | stated | pointed\ out | suggested | indicated )"
+
+FIRST_PERSON = re.compile(
+    r"""
+    (?<! [$%{^_\\] ) \b (?:
+        I (?! [\^_}$=:] | \.[eE]\b )            # not $I$, I^2, "I.e."
+      | [Mm]e | [Mm]y | MY | [Mm]ine | [Mm]yself
+      | IMH?O | IIRC | AFAIK | AFAICT | IANAL
+      | i (?= ['’] (?: m | ve | d | ll ) \b )
+    ) \b
+    """,
+    re.VERBOSE,
+)
+"""With case: "I" is a word, "i" a letter."""
+
+NUMERAL_BEFORE = re.compile(
+    r"""
+    (?: [-+]                                     # Ctrl + I
+      | \b (?: type | part | war | phase | chapter | class | section | volume | vol | category | level | stage
+          | book | act | article | table | figure | group | grade | step | theorem | schedule | appendix
+          | elizabeth | james | henry | charles | george | richard | edward | william | francis | frederick
+          | napoleon | nicholas | alexander | paul | wilhelm | leopold | photosystem
+          | calculus | algebra | analysis | physics )
+    ) \s+ $
+    """,
+    WORDS,
+)
+"""What makes a following "I" a numeral or a key."""
+NUMERAL_AFTER = re.compile(
+    r"\s* [/&)\]] | \s*[-–]\s* (?: [IVX]+ | \d+ ) \b | \s* (?: , | and | or | to ) \s+ I{2,} \b | \. \s* $",
+    re.VERBOSE,
+)
+VERB_AFTER = re.compile(
+    r"\s+ (?: am | was | have | had | will | would | do | did | can | could | think | see | know | use | find ) \b",
+    re.VERBOSE,
+)
+
+OTHERS = re.compile(
+    rf"""
+    \b as \ (?: \S+ \s )? (?: (?: have | has | was | were | is | are ) \s )? (?: been \s )?
+        (?: (?: also | already | previously | correctly | rightly ) \s )? {SAID} \b
+    | \b (?: other | another | previous | existing | accepted | earlier | above | preceding | top | same | current
+        | \w+ ['’] s? ) \s (?: \w+ \s )? (?: answers? | answerers? | posters? | responders? | repl(?:y|ies) ) \b
+    | \b (?: answers? | repl(?:y|ies) | responses? ) \s
+        (?: above | below | here | given\ by | provided\ by | posted | from\ (?-i: @?[A-Z] ) )
+    | \b (?: these | those | both | all | all\ the | all\ of\ the | all\ of\ these | most | some | several | many
+        | two | three ) \s (?: of \s (?: the | these ) \s )? answers \b
+    | \b (?: already | previously | earlier | else ) \s (?: been \s )?
+        (?: answered | mentioned | pointed\ out | said | noted | suggested | posted ) \b
+    | \b (?: others | everyone\ else | someone\ else | somebody\ else | everybody ) \s (?: here \s )?
+        (?: (?: have | has | had ) \s )? (?: (?: already | also ) \s )? (?: {SAID} | explained ) \b
+    | \b (?: add | adding | addition | addendum | complement | complementing | supplement ) \s to \s
+        (?: \S+ \s ){{0,3}} answers? \b
+    | (?: ^ | [\s(] ) @ [A-Za-z]\w{{2,}}
+    """,
+    WORDS,
+)
+
+SITE = re.compile(
+    r"""
+    \b stack \s? -? (?: exchange | overflow | apps ) \b
+    | \b (?: math \s? overflow | server \s? fault | super\s?user\.com | ask\s?ubuntu ) \b
+    | \b (?: this | our ) \s (?: site | forum | sub-?reddit ) \b | \b community\ wiki \b
+    | \b (?: up | down ) [-\s]? vot (?: e | es | ed | ing ) \b
+    | \b see \s (?: (?: the | my | your ) \s )? comments? \b
+    | \b (?: in | from | per ) \s (?: the | a | your | his | her | their | my | some | other ) \s comments? \b
+        (?! \s (?: line | field | block | tag ) )
+    | \b comments? \s (?: above | below | section | thread ) \b
+    | \b the \s (?: asker | question\ asker ) \b | \b (?-i: OP ) \b (?! \s? amp )
+    | (?: ^ | \n ) \s* \W{0,3} (?: edit (?:ed)? | updated? | ETA | TL;?DR | PS | P\.S\. ) \b
+        \s? \d* \s* (?: \( [^)]{0,40} \) )? \s* \W{0,2} [:\-–—]
+    | \( (?: edit | update ) [:\s]
+    | \b duplicate \s (?: of | question ) \b | \b (?: moderators? | mods ) \s (?: of | on ) \s (?: this | the ) \b
+    | \b (?: that | another | related | similar | linked | following ) \s (?: question | post ) s? \s
+        (?: on | at | from | about | here ) \b
+    | \b closed \s as \b | \b close \s vote | \b hope \s (?: this | that | it ) \s helps \b
+    """,
+    WORDS,
+)
+
+HOLLOW = re.compile(
+    rf"""
+    \b {PICTURE} \s (?: (?: is | are | shown | given | posted ) \s )? (?: above | below | here | to\ the\ (?: left | right ) ) \b
+    | \b (?: see | look\ at | check | check\ out | in | from | by ) \s
+        (?: this | these | the\ following | the\ attached | the\ above | the\ linked ) \s
+        (?: {PICTURE} | (?: page | article | post | question | answer ) s? ) \b
+    | \b (?: following | attached ) \s {PICTURE} \b
+    | \b (?: click | see | look | read | found | available | shown | explained | described | documented | more
+        | details? | examples? | info (?: rmation )? ) \s (?: more \s )? here \b
+    | \b here (?: ['’]s | \ is | \ are ) \s (?: a | an | the | some | one | another ) \s (?: \w+ \s ){{0,3}}
+        (?: {PICTURE} | (?: article | page | site | source | reference ) s? ) \b
+    """,
+    WORDS,
+)
+
+QUESTION_START = re.compile(
+    r"""
+    (?: how | what | why | when | where | which | who | whom | whose | is | are | am | was | were | do | does | did
+      | can | could | should | shall | would | will | has | have | had | may | must
+      | (?: is | are | do | does | did | could | should | would | wo | ca ) n['’]t
+      | (?: what | how | who | why | where ) ['’]s ) \b
+    """,
+    WORDS,
+)
+TITLE_POINTER = re.compile(
+    rf"""
+    \b (?: this (?! \s (?: world | year | century ) \b ) | these | those | the\ following | as\ follows | mentioned
+      | attached | (?: see | shown | the | code | example | question | image | picture ) \s (?: above | below ) | here ) \b
+    | \b (?: above | below ) \s* \?? $ | \b my \s {CODE_WORDS} \b
+    | [\[(] (?: closed | duplicate | solved | on\ hold | migrated ) [\])]
+    | \b (?: stack \s? (?: exchange | overflow ) | this\ site ) \b
+    | (?: \.\.\. | … ) \s* $
+    """,
+    WORDS,
+)
+PRONOUN = re.compile(r"\b (?: it | they | them | he | him | she | her ) \b", WORDS)

@@ -1,0 +1,370 @@
+"""Whole curations of small dumps: outputs, determinism, resumption, bad input; and a naive reference."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+from tests.curate.dump import HEAD, LONG, ORDER, TAIL, answer, posts, question, row, write
+
+import lima.curate.dumps as dumps_module
+import lima.curate.posts as posts_module
+from lima import cli
+from lima.curate.candidate import Candidate
+from lima.curate.clean import clean
+from lima.curate.pipeline import curate
+from lima.curate.rules import RuleSettings, first_problem
+from lima.curate.settings import CurateSettings
+from lima.curate.sources.stackexchange import StackExchange
+from lima.errors import LimaError, SettingsConflict
+from lima.files import read_jsonl
+from lima.records import Example, Message, Meta, Reject
+
+TITLES = [f"Why does water boil sooner on mountain number {n}?" for n in range(40)]
+
+
+def forum(first: int = 1, count: int = 12) -> list[dict[str, Any]]:
+    """Good questions with distinct scores, each with a good answer, and some bad ones."""
+    rows: list[dict[str, Any]] = []
+    for n in range(first, first + count):
+        rows += [question(n, TITLES[n % 40], Score=n), answer(1000 + n, n)]
+    return [
+        *rows,
+        question(500, "Border around formatted text in Inkscape", Score=90),
+        answer(1500, 500),
+        question(501, TITLES[0], Score=91),
+        answer(1501, 501, body=LONG + "<p>I think so.</p>"),
+        question(502, TITLES[1], Score=92, ClosedDate="2013-01-01T00:00:00.000"),
+        answer(1502, 502),
+        question(503, TITLES[2], Score=93),
+        answer(1503, 503, score=9),
+    ]
+
+
+def settings_for(folder: Path, out: Path, **values: Any) -> CurateSettings:
+    return CurateSettings.from_recipe("stackexchange", input=folder, out=out, **values)
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.name[0] not in ".r"}
+
+
+def ids(out: Path, name: str = "train") -> list[str]:
+    return [example.id for example in read_jsonl(out / f"{name}.jsonl", Example)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path / "dumps", posts(*forum()), "cooking.stackexchange.com")
+    return write(tmp_path / "dumps", posts(*forum(13, 8)), "physics_2020")
+
+
+def test_outputs(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    result = curate(settings_for(folder, out, quota=20))
+    assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == [
+        "ATTRIBUTION.md", "funnel.json", "rejected.jsonl", "run.json", "train.jsonl",
+    ]  # fmt: skip
+    assert len(ids(out)) == 18, "cooking gives its 10 of 12, physics all its 8"
+    assert ids(out) == sorted(ids(out))
+    assert result.short == {"stem": 2}
+    rejected = {reject.id: reject.rule for reject in read_jsonl(out / "rejected.jsonl", Reject)}
+    assert rejected["stackexchange/cooking/500"] == "self_contained_title"
+    assert rejected["stackexchange/cooking/501"] == "first_person"
+    funnel = json.loads((out / "funnel.json").read_text())["sources"]["other"]["strata"]["cooking"]
+    assert funnel["read"] == 16
+    assert funnel["dropped_unread"] == {"closed": 1, "score": 1}
+    assert (funnel["eligible"], funnel["decoded"], funnel["accepted"]) == (14, 12, 10)
+    assert funnel["rejected"] == {"first_person": 1, "self_contained_title": 1}
+    assert funnel["not_needed"] == 2
+
+
+def test_an_example_carries_its_origin(tmp_path: Path) -> None:
+    rows = [
+        question(1, CreationDate="2019-01-01"),
+        answer(2, 1, OwnerUserId=None, OwnerDisplayName="An [old] name"),
+    ]
+    folder = write(tmp_path / "dumps", posts(*rows), "beer_2017")
+    (folder / "beer_2017" / "Users.xml").write_text(
+        '<users>\n  <row Id="101" DisplayName="A &amp; B" />\n</users>'
+    )
+    out = tmp_path / "data"
+    curate(settings_for(folder, out))
+    (example,) = read_jsonl(out / "train.jsonl", Example)
+    meta = example.meta
+    assert example.id == "stackexchange/alcohol/1"
+    assert meta.url == "https://alcohol.stackexchange.com/questions/1"
+    assert meta.authors == ("A & B", "An [old] name")
+    assert meta.licence == "CC BY-SA 4.0 and CC BY-SA 3.0"
+    assert (meta.score, meta.category) == (15, "alcohol")
+    assert meta.transforms[0] == "HTML to Markdown"
+    extra = meta.model_extra or {}
+    assert extra["topics"] == ["physics", "cooking"]
+    assert extra["profiles"] == ["https://alcohol.stackexchange.com/users/101", None]
+    text = (out / "ATTRIBUTION.md").read_text()
+    assert "[A & B](https://alcohol.stackexchange.com/users/101) and An \\[old\\] name" in text
+    assert "CC BY-SA 4.0 and CC BY-SA 3.0; changes: HTML to Markdown" in text
+
+
+def test_the_highest_questions_come_first(tmp_path: Path) -> None:
+    folder = write(tmp_path / "dumps", posts(*forum()))
+    curate(settings_for(folder, tmp_path / "data", quota=6))
+    assert sorted(int(i.rpartition("/")[2]) for i in ids(tmp_path / "data")) == [10, 11, 12]
+
+
+def test_titles_and_descriptions_are_drawn_by_halves(tmp_path: Path) -> None:
+    """60 fair draws: 30 +- 3.9; the share can be set; a body with a picture gives way to its title."""
+    rows = [r for n in range(1, 61) for r in (question(n, TITLES[n % 40]), answer(1000 + n, n))]
+    folder = write(tmp_path / "dumps", posts(*rows))
+    curate(settings_for(folder, tmp_path / "half", quota=120))
+    prompts = [e.messages[0].content for e in read_jsonl(tmp_path / "half/train.jsonl", Example)]
+    assert 15 < sum(prompt in TITLES for prompt in prompts) < 45
+    none = {"other": StackExchange(sets=("other",), train=60, title_prompts=0)}
+    curate(settings_for(folder, tmp_path / "none", sources=none))
+    prompts = [e.messages[0].content for e in read_jsonl(tmp_path / "none/train.jsonl", Example)]
+    assert not any(prompt in TITLES for prompt in prompts)
+
+
+def layouts() -> dict[str, str]:
+    rows = forum()
+    shuffled = rows.copy()
+    random.Random(1).shuffle(shuffled)
+    names = list(ORDER)
+    random.Random(2).shuffle(names)
+    plain = posts(*rows)
+    return {
+        "shuffled": posts(*shuffled),
+        "CRLF": plain.replace("\n", "\r\n"),
+        "attribute order": HEAD + "".join(row(r, names) for r in rows) + TAIL,
+        "2024": plain.replace("<posts>", "<!-- 2024 -->\n<posts>").replace(
+            "&lt;physics&gt;&lt;cooking&gt;", "|physics|cooking|"
+        ),
+    }
+
+
+@pytest.mark.parametrize("layout", layouts())
+def test_the_layout_of_the_file_makes_no_difference(layout: str, tmp_path: Path) -> None:
+    curate(settings_for(write(tmp_path / "a", posts(*forum())), tmp_path / "plain", quota=16))
+    curate(settings_for(write(tmp_path / "b", layouts()[layout]), tmp_path / "other", quota=16))
+    assert contents(tmp_path / "plain") == contents(tmp_path / "other")
+
+
+def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        curate(settings_for(folder, tmp_path / name, quota=10, seed=seed))
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert contents(tmp_path / "a") != contents(tmp_path / "c")
+
+
+def test_a_killed_run_goes_on_without_reading_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the first site: the second run reads only the other, and the bytes are the same."""
+    out, real = tmp_path / "killed", posts_module.read_headers
+    read: list[str] = []
+
+    def counting(stream: Any, path: Path, *rest: Any) -> Any:
+        if read and kill:
+            raise KeyboardInterrupt
+        read.append(path.parent.name)
+        return real(stream, path, *rest)
+
+    monkeypatch.setattr(dumps_module, "read_headers", counting)
+    kill = True
+    with pytest.raises(KeyboardInterrupt):
+        curate(settings_for(folder, out, quota=10))
+    assert not (out / "train.jsonl").exists()
+    kill = False
+    curate(settings_for(folder, out, quota=10))
+    assert sorted(read) == ["cooking.stackexchange.com", "physics_2020"]
+    curate(settings_for(folder, tmp_path / "whole", quota=10))
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_other_settings_in_the_same_folder_are_refused(folder: Path, tmp_path: Path) -> None:
+    curate(settings_for(folder, tmp_path / "data", quota=10))
+    with pytest.raises(SettingsConflict, match="seed: 0 there, 1 here"):
+        curate(settings_for(folder, tmp_path / "data", quota=10, seed=1))
+
+
+def test_dev_test_and_heldout(folder: Path, tmp_path: Path) -> None:
+    source = StackExchange(train=8, dev=4, test=3, heldout=2)
+    curate(settings_for(folder, tmp_path / "data", sources={"forum": source}))
+    found = {name: ids(tmp_path / "data", name) for name in ("train", "dev", "test", "heldout")}
+    assert [len(rows) for rows in found.values()] == [8, 4, 3, 2]
+    assert len({i for rows in found.values() for i in rows}) == 17
+    assert all(example.is_prompt for example in read_jsonl(tmp_path / "data/test.jsonl", Example))
+
+
+def test_unfiltered_takes_what_the_rules_drop(folder: Path, tmp_path: Path) -> None:
+    curate(settings_for(folder, tmp_path / "data", quota=100, unfiltered=True))
+    numbers = {int(i.rpartition("/")[2]) for i in ids(tmp_path / "data")}
+    assert {500, 501, 502, 503} <= numbers
+    assert not (tmp_path / "data/rejected.jsonl").read_bytes()
+
+
+def test_meta_sites_only_when_asked_for(folder: Path, tmp_path: Path) -> None:
+    write(folder, posts(*forum(30, 3)), "cooking.meta.stackexchange.com")
+    curate(settings_for(folder, tmp_path / "without", quota=60))
+    curate(settings_for(folder, tmp_path / "with", quota=60, include_meta=True))
+    assert not any("meta" in i for i in ids(tmp_path / "without"))
+    assert any(i.startswith("stackexchange/cooking.meta/") for i in ids(tmp_path / "with"))
+
+
+def test_the_site_of_a_bare_file(tmp_path: Path) -> None:
+    folder = write(tmp_path, posts(*forum()), "dump")
+    with pytest.raises(LimaError, match=r"no exchange is called 'dump'"):
+        curate(settings_for(folder, tmp_path / "a"))
+    curate(settings_for(folder / "dump" / "Posts.xml", tmp_path / "b", site="cooking"))
+    assert ids(tmp_path / "b")[0].startswith("stackexchange/cooking/")
+    source = StackExchange(train=5, extra_exchanges={"dump": "other"})
+    curate(settings_for(folder, tmp_path / "c", sources={"x": source}))
+    assert ids(tmp_path / "c")[0].startswith("stackexchange/dump/")
+
+
+def test_a_row_that_is_no_xml_is_rejected_by_name(tmp_path: Path) -> None:
+    broken = posts(*forum()).replace("On a mountain", "On a \x01 mountain", 1)
+    curate(settings_for(write(tmp_path, broken), tmp_path / "data", quota=60))
+    rejected = [r.id for r in read_jsonl(tmp_path / "data/rejected.jsonl", Reject) if r.rule == "malformed"]
+    assert rejected == ["stackexchange/cooking/1"]
+    with pytest.raises(LimaError, match=r"stackexchange/cooking/1.*--strict"):
+        curate(settings_for(tmp_path / "cooking", tmp_path / "strict", quota=24, strict=True))
+    assert not (tmp_path / "strict/train.jsonl").exists()
+
+
+def test_a_line_that_is_no_row_is_named_too(tmp_path: Path) -> None:
+    torn = posts(*forum()).replace('  <row Id="500"', '  <row Id="1499" PostTypeId="2" Par\n  <row Id="500"')
+    curate(settings_for(write(tmp_path, torn), tmp_path / "data", quota=60))
+    rejected = [r.id for r in read_jsonl(tmp_path / "data/rejected.jsonl", Reject) if r.rule == "malformed"]
+    assert rejected == ["stackexchange/cooking/line-27"], "2 lines of frame and 24 rows stand before"
+
+
+def test_a_huge_body_is_not_cleaned(tmp_path: Path) -> None:
+    rows = [*forum(), question(700, TITLES[5], Score=99), answer(1700, 700, body="<ul>" * 300_000)]
+    curate(settings_for(write(tmp_path, posts(*rows)), tmp_path / "data", quota=60))
+    rules = {r.id: r.rule for r in read_jsonl(tmp_path / "data/rejected.jsonl", Reject)}
+    assert rules["stackexchange/cooking/700"] == "oversized"
+
+
+@pytest.mark.parametrize(
+    ("arrange", "problem"),
+    [
+        (lambda p: None, "no such file or folder"),
+        (lambda p: p.mkdir(), "no Posts.xml here"),
+        (lambda p: write(p, ""), "the file is empty"),
+        (lambda p: write(p, posts(*forum())[:-300]), "without </posts>"),
+        (lambda p: write(p, posts(question(1))), "no answers"),
+        (
+            lambda p: write(write(p, posts(*forum())), posts(*forum()), "cooking_2020"),
+            "a second dump of 'cooking'",
+        ),
+        (lambda p: write(p, posts(*forum()), "cooking_meta"), "only meta sites here"),
+        (
+            lambda p: write(p, posts(question(1), answer(2, 1, body="<p>No.</p>"))),
+            "no candidate passed the rules",
+        ),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_writes_nothing(arrange: Any, problem: str, tmp_path: Path) -> None:
+    arrange(tmp_path / "dumps")
+    with pytest.raises(LimaError, match=problem) as error:
+        curate(settings_for(tmp_path / "dumps", tmp_path / "data"))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "data" / "train.jsonl").exists()
+
+
+def test_dry_run_writes_nothing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    curate(settings_for(folder, tmp_path / "data", dry_run=True))
+    assert not (tmp_path / "data").exists()
+    assert "would draw 200 examples from 14 candidates" in capsys.readouterr().err
+
+
+def test_every_threshold_is_a_flag_of_the_command(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    flags = f"--input {folder} --out {out} --sources.other.train 3 --sources.stem.rules.length-min 9999"
+    cli.run(["curate", "stackexchange", *flags.split()])
+    assert {i.split("/")[1] for i in ids(out)} == {"cooking"}
+    assert len(ids(out)) == 3
+
+
+def test_recipes(tmp_path: Path, folder: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("sources:\n  forum: {kind: stackexchange, train: 4, rules: {length_min: 100}}\n")
+    cli.run(["curate", str(own), "--input", str(folder), "--out", str(tmp_path / "data")])
+    assert len(ids(tmp_path / "data")) == 4
+    with pytest.raises(LimaError, match=r"no recipe 'stackexchang'. Did you mean 'stackexchange'"):
+        cli.run(["curate", "stackexchang", "--input", str(folder), "--out", "x"])
+    own.write_text("sources:\n  forum: {kind: stackexchange, trian: 4}\n")
+    with pytest.raises(LimaError, match=r"own.yaml: sources"):
+        cli.run(["curate", str(own), "--input", str(folder), "--out", "x"])
+
+
+def test_quota_keeps_the_recipe_s_proportions() -> None:
+    settings = settings_for(Path("x"), Path("y"), quota=2001)
+    assert [source.train for source in settings.sources.values()] == [1001, 1000]
+    assert CurateSettings.model_validate(settings.model_dump()) == settings, "scaling again changes nothing"
+
+
+needs_data = pytest.mark.skipif("LIMA_DATA" not in os.environ, reason="LIMA_DATA is not set")
+
+
+@needs_data
+@pytest.mark.parametrize(
+    "site", ["beer_2017", "matheducators_2014", "bicycles_meta_2023", "datascience_meta_2024"]
+)
+def test_a_naive_reference_agrees_on_real_dumps(site: str, tmp_path: Path) -> None:
+    """Lxml over the whole file, every body decoded: same header counts, same selection, same rule counts."""
+    dump = Path(os.environ["LIMA_DATA"]) / "stackexchange" / site
+    loose = RuleSettings(
+        score_min=5, length_min=400, first_person=False
+    )  # so that the quota is not the limit
+    source = StackExchange(train=10_000, rules=loose)
+    out = tmp_path / "data"
+    curate(settings_for(dump, out, sources={"all": source}, include_meta=True))
+    found = json.loads((out / "funnel.json").read_text())["sources"]["all"]
+
+    rows = [dict(element.attrib) for element in etree.parse(str(dump / "Posts.xml")).getroot()]
+    questions = {r["Id"]: r for r in rows if r["PostTypeId"] == "1"}
+    answers = [r for r in rows if r["PostTypeId"] == "2"]
+    best: dict[str, dict[str, str]] = {}
+    for r in sorted(answers, key=lambda r: (-int(r["Score"]), int(r["Id"]))):
+        if int(r["Score"]) >= 5:
+            best.setdefault(r["ParentId"], r)
+    open_questions = {i: r for i, r in questions.items() if "ClosedDate" not in r}
+    eligible = {i for i in open_questions if i in best}
+    assert found["read"] == len(questions)
+    assert found["dropped_unread"] == {
+        "closed": len(questions) - len(open_questions),
+        "score": len(open_questions) - len(eligible),
+    }
+    assert found["eligible"] == found["decoded"] == len(eligible)
+    assert found["notes"]["answers"] == len(answers)
+
+    expected: Counter[str] = Counter()
+    accepted = set()
+    for number in eligible:
+        problem = naive_problem(questions[number], best[number], loose)
+        expected[problem or "accepted"] += 1
+        if problem is None:
+            accepted.add(number)
+    assert expected.pop("accepted") == found["accepted"] >= 5
+    assert found["rejected"] == dict(expected)
+    assert {e.id.rpartition("/")[2] for e in read_jsonl(out / "train.jsonl", Example)} == accepted
+
+
+def naive_problem(question: dict[str, str], answer: dict[str, str], rules: RuleSettings) -> str | None:
+    """The first rule that drops a pair of fully decoded rows."""
+    cleaned = clean(answer["Body"])
+    if not cleaned.text:
+        return "empty"
+    title = " ".join(question["Title"].split())
+    messages = (Message(role="user", content=title), Message(role="assistant", content=cleaned.text))
+    example = Example(id="x", source="x", messages=messages, meta=Meta(score=int(answer["Score"])))
+    problem = first_problem(Candidate(example, cleaned.text, cleaned.prose, cleaned.holes, title), rules)
+    return problem[0] if problem else None

@@ -1,0 +1,213 @@
+"""Every rule has an example that trips it and no other, and neighbours that it lets through."""
+
+from __future__ import annotations
+
+import pytest
+
+from lima.curate.candidate import Candidate
+from lima.curate.clean import Cleaned
+from lima.curate.rules import RULES, UNFILTERED, RuleSettings, description_problem, first_problem
+from lima.records import Example, Message, Meta
+
+SENTENCE = "Water boils at a lower temperature on a mountain, because the air presses less on its surface. "
+GOOD = SENTENCE * 14
+TITLE = "Why does water boil sooner on a mountain?"
+SETTINGS = RuleSettings()
+
+
+def candidate(
+    answer: str = GOOD,
+    *,
+    prose: str | None = None,
+    score: int | None = 15,
+    title: str | None = TITLE,
+    holes: int = 0,
+) -> Candidate:
+    messages = (Message(role="user", content=title or "Hi"), Message(role="assistant", content=answer))
+    example = Example(id="x/1", source="x", messages=messages, meta=Meta(score=score))
+    return Candidate(example, answer, answer if prose is None else prose, holes, title)
+
+
+def tripped(found: Candidate, settings: RuleSettings = SETTINGS) -> list[str]:
+    return [name for name, rule in RULES.items() if rule(found, settings) is not None]
+
+
+def says(phrase: str) -> Candidate:
+    return candidate(f"{GOOD}{phrase} {SENTENCE}")
+
+
+def test_a_good_candidate_passes() -> None:
+    assert tripped(candidate()) == []
+    assert first_problem(candidate(), SETTINGS) is None
+
+
+ONE_OF_EACH = {
+    "score": candidate(score=9),
+    "self_contained_title": candidate(title="What is wrong with this code?"),
+    "length_min": candidate("x" * 1199),
+    "length_max": candidate("x" * 4097),
+    "first_person": says("In my kitchen it takes longer."),
+    "refers_to_others": says("As mentioned, salt does little."),
+    "refers_to_site": says("Stack Exchange has a chart of it."),
+    "hollow": says("See the picture below."),
+    "prompt_length_max": Candidate(
+        Example(
+            id="x/2",
+            source="x",
+            messages=(Message(role="user", content="x" * 2001), Message(role="assistant", content=GOOD)),
+            meta=Meta(score=15),
+        ),
+        GOOD,
+        GOOD,
+    ),
+}
+
+
+def test_every_rule_has_its_case() -> None:
+    assert list(ONE_OF_EACH) == list(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_case_trips_exactly_its_rule(rule: str) -> None:
+    assert tripped(ONE_OF_EACH[rule]) == [rule]
+    problem = first_problem(ONE_OF_EACH[rule], SETTINGS)
+    assert problem is not None
+    assert problem[0] == rule
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_can_be_switched_off(rule: str) -> None:
+    off = SETTINGS.model_copy(update=dict(UNFILTERED))
+    assert tripped(ONE_OF_EACH[rule], off) == []
+
+
+@pytest.mark.parametrize("length", [1200, 4096])
+def test_the_limits_belong_to_the_range(length: int) -> None:
+    assert tripped(candidate("x" * length)) == []
+
+
+def test_a_missing_score_is_no_score() -> None:
+    assert tripped(candidate(score=None)) == ["score"]
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
+        "IMHO it is.", "AFAIK it is.", "A friend and I measured it.", "i'm sure.", "By myself.",
+    ],
+)  # fmt: skip
+def test_first_person(phrase: str) -> None:
+    assert tripped(says(phrase)) == ["first_person"]
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "World War I ended.", "A type I error.", "The I/O is slow.", "Parts I and II.", "Elizabeth I ruled.",
+        "Meiosis I-II differ.", "Here $I^2 R$ is the power.", "It is mined.", "The mystery of meat.", "I.e. warm.",
+        "Myanmar is wet.", "İstanbul is dry.", "Économie is a word.",
+    ],
+)  # fmt: skip
+def test_no_first_person(phrase: str) -> None:
+    assert tripped(says(phrase)) == []
+
+
+def test_first_person_in_code_is_no_first_person() -> None:
+    assert tripped(candidate(f"{GOOD}\n\n```\nprint('I am')\n```", prose=GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "As others have said, it is.", "As Thomas noted, it is.", "The accepted answer is wrong.",
+        "In John's answer there is more.", "The answer above is fine.", "All of these answers are right.",
+        "Other answers cover it.", "It was already mentioned.", "To add to the answer of Bob, salt helps.",
+        "@Thomas is right.", "See another answer.",
+    ],
+)  # fmt: skip
+def test_refers_to_others(phrase: str) -> None:
+    assert tripped(says(phrase)) == ["refers_to_others"]
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "The answer is no.", "Others have tried it in vain.", "Write to a@example.org for it.", "One can answer it.",
+        "There are two answers to an equation.",
+    ],
+)  # fmt: skip
+def test_refers_to_no_others(phrase: str) -> None:
+    expected = ["refers_to_others"] if "two answers" in phrase else []
+    assert tripped(says(phrase)) == expected
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "Ask on Stack Overflow.", "Please upvote it.", "The OP wants salt.", "As of the comments below, no.",
+        "It was said in the comments, too.", "\nEDIT: salt helps.", "\n**Update 2**: salt helps.", "This site has more.",
+        "Hope this helps!", "It is a duplicate of another.",
+    ],
+)  # fmt: skip
+def test_refers_to_site(phrase: str) -> None:
+    assert tripped(says(phrase)) == ["refers_to_site"]
+
+
+@pytest.mark.parametrize(
+    "phrase", ["The construction site is big.", "Edit the file.", "Add comments to code."]
+)
+def test_refers_to_no_site(phrase: str) -> None:
+    assert tripped(says(phrase)) == []
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["As the diagram above shows, no.", "Look at this picture.", "More details here.", "Here is a link."],
+)
+def test_hollow(phrase: str) -> None:
+    assert tripped(says(phrase)) == ["hollow"]
+
+
+def test_a_hole_makes_an_answer_hollow() -> None:
+    assert tripped(candidate(holes=1)) == ["hollow"]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        TITLE, "How do GPS receivers communicate with satellites", "Is it worth patenting an algorithm?",
+        "In FTL, what triggers crew experience increases?", "What does `=~` do in Bash?",
+        "What does it mean for an album to be remastered?", "Does \"elite\" rhyme with \"beet\"?",
+        "What can users achieve in this world?",
+    ],
+)  # fmt: skip
+def test_titles_that_stand_alone(title: str) -> None:
+    assert tripped(candidate(title=title)) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "reason"),
+    [
+        ("Border around formatted text in Inkscape", "no question"),
+        ("Why so?", "2 words"),
+        ("Which of the following is right?", "'the following'"),
+        ("Why does my code not compile?", "'my code'"),
+        ("How can they do it?", "'they'"),
+        ("How do vines climb up walls? [duplicate]", "[duplicate]"),
+        ("Why is the example above wrong?", "above"),
+        ("What should new users of this site know?", "this"),
+    ],
+)
+def test_titles_that_do_not(title: str, reason: str) -> None:
+    found = first_problem(candidate(title=title), SETTINGS)
+    assert found is not None
+    assert found[0] == "self_contained_title"
+    assert reason in found[1]
+
+
+def test_a_description_with_an_image_or_too_long_is_no_prompt() -> None:
+    assert description_problem(Cleaned("Fine?", "Fine?"), SETTINGS) is None
+    assert description_problem(Cleaned("Fine?", "Fine?", images=1), SETTINGS) == "it shows an image"
+    assert "over 2000" in str(description_problem(Cleaned("x" * 2001, ""), SETTINGS))
+    assert "EDIT" in str(description_problem(Cleaned("EDIT: no", "EDIT: no"), SETTINGS))
