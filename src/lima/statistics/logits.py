@@ -1,0 +1,82 @@
+"""Newton's method for concave log-likelihoods of logit form, with cluster-robust errors (used by two modules)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from lima.statistics.bootstrap import added_up
+from lima.statistics.estimates import Estimate
+
+Floats = NDArray[np.float64]
+Likelihood = Callable[[Floats], tuple[Floats, Floats]]
+"""Maps parameters (K,) to the scores of all units (n, K) and the information matrix (K, K)."""
+
+STEPS = 100
+LARGEST = 15.0
+"""A logit beyond this means that the data separate: the likelihood has no maximum."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Maximum-likelihood parameters and their cluster-robust covariance."""
+
+    parameters: Floats
+    covariance: Floats
+    n: int
+    clusters: int
+
+    def logit(self, position: int, level: float, method: str) -> Estimate:
+        """One parameter with its interval by t on clusters - 1 degrees of freedom."""
+        value = float(self.parameters[position])
+        critical = float(stats.t.ppf((1 + level) / 2, self.clusters - 1))
+        half = critical * math.sqrt(float(self.covariance[position, position]))
+        return Estimate(value, value - half, value + half, level, self.n, self.clusters, method)
+
+    def probability(self, position: int, level: float, method: str) -> Estimate:
+        """The logistic of `logit`."""
+        logit = self.logit(position, level, method)
+        low, high = logit.interval
+        return replace(logit, value=logistic(logit.value), low=logistic(low), high=logistic(high))
+
+
+def logistic(x: float) -> float:
+    """1 / (1 + exp(-x)), without overflow."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def fit(likelihood: Likelihood, size: int, clusters: Sequence[Hashable]) -> Fit | None:
+    """Maximise, or return None where no finite maximum with finite errors is found.
+
+    Covariance: the sandwich with factor G / (G - 1) * (n - 1) / (n - K) for G clusters of n units, as
+    Stata and statsmodels have it.
+    """
+    parameters = np.zeros(size)
+    for _ in range(STEPS):
+        scores, information = likelihood(parameters)
+        if np.linalg.cond(information) > 1e12:
+            return None
+        step = np.linalg.solve(information, scores.sum(axis=0))
+        parameters = parameters + np.clip(step, -2.0, 2.0)
+        if np.abs(parameters).max() > LARGEST:
+            return None
+        if np.abs(step).max() < 1e-10:
+            return _with_errors(likelihood, parameters, clusters)
+    return None
+
+
+def _with_errors(likelihood: Likelihood, parameters: Floats, clusters: Sequence[Hashable]) -> Fit | None:
+    scores, information = likelihood(parameters)
+    totals = added_up(scores, clusters)
+    groups, n, size = len(totals), len(scores), len(parameters)
+    if groups < 2 or n <= size:
+        return None
+    bread = np.linalg.inv(information)
+    factor = groups / (groups - 1) * (n - 1) / (n - size)
+    covariance = np.asarray(factor * bread @ (totals.T @ totals) @ bread)
+    return Fit(parameters, covariance, n, groups)

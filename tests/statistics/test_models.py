@@ -1,0 +1,192 @@
+"""Length control, Bradley-Terry with ties and the alt-test against statsmodels, closed forms and simulation."""
+
+from collections.abc import Hashable
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from lima.statistics.alt_test import AltTest, alt_test
+from lima.statistics.bradley_terry import Duel, Strength, bradley_terry
+from lima.statistics.estimates import Estimate, Undefined
+from lima.statistics.length_control import length_controlled
+from lima.statistics.preferences import Outcome
+
+
+def verdicts(
+    generator: np.random.Generator, n: int, at_equal: float, effect: float
+) -> tuple[list[Outcome], np.ndarray]:
+    """Wins with logit ``at_equal + effect * tanh(d / sd)``; the system's answers are longer on average."""
+    differences = generator.normal(150, 200, size=n)
+    logit = at_equal + effect * np.tanh(differences / differences.std())
+    wins = generator.random(n) < 1 / (1 + np.exp(-logit))
+    return ["win" if win else "loss" for win in wins], differences
+
+
+def test_length_control_equals_statsmodels() -> None:
+    """Two verdicts a prompt, some ties; binomial GLM with clustered errors."""
+    generator = np.random.default_rng(1)
+    outcomes, differences = verdicts(generator, 200, 0.3, 1.0)
+    outcomes[:20] = ["tie"] * 20
+    clusters = np.repeat(np.arange(100), 2)
+    found = length_controlled(outcomes, differences.tolist(), clusters.tolist())
+    y = [{"win": 1, "tie": 0.5, "loss": 0}[outcome] for outcome in outcomes]
+    x = np.column_stack([np.ones(200), np.tanh(differences / differences.std())])
+    fit = sm.GLM(y, x, family=sm.families.Binomial()).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True, tol=1e-12
+    )
+    assert isinstance(found.coefficient, Estimate)
+    assert isinstance(found.score, Estimate)
+    assert found.coefficient.value == pytest.approx(fit.params[1], rel=1e-6)
+    assert found.coefficient.interval == pytest.approx(tuple(fit.conf_int()[1]), rel=1e-5)
+    logits = np.array([found.score.value, *found.score.interval])
+    assert np.log(logits / (1 - logits)) == pytest.approx([fit.params[0], *fit.conf_int()[0]], rel=1e-5)
+
+
+def test_a_system_that_wins_by_length_alone_is_even_at_equal_length() -> None:
+    outcomes, differences = verdicts(np.random.default_rng(2), 4000, 0.0, 2.0)
+    found = length_controlled(outcomes, differences.tolist(), range(4000))
+    assert isinstance(found.score, Estimate)
+    assert outcomes.count("win") / 4000 > 0.65
+    assert found.score.value == pytest.approx(0.5, abs=0.03)
+
+
+def test_length_control_covers() -> None:
+    generator, covered = np.random.default_rng(3), 0
+    truth = 1 / (1 + np.exp(-0.4))
+    for _ in range(400):
+        outcomes, differences = verdicts(generator, 150, 0.4, 0.8)
+        score = length_controlled(outcomes, differences.tolist(), range(150)).score
+        assert isinstance(score, Estimate)
+        covered += score.interval[0] <= truth <= score.interval[1]
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "differences", "why"),
+    [
+        (["win", "loss"], [1, 2], "fewer than three prompts"),
+        (["win"] * 4, [1, 2, 3, 4], "all verdicts are equal"),
+        (["win", "loss", "win"], [5, 5, 5], "same amount"),
+        (["loss"] * 4 + ["win"] * 4, [-4, -3, -2, -1, 1, 2, 3, 4], "separates"),
+    ],
+)
+def test_length_control_without_an_answer(
+    outcomes: list[Outcome], differences: list[float], why: str
+) -> None:
+    found = length_controlled(outcomes, differences, range(len(outcomes)))
+    assert isinstance(found.score, Undefined)
+    assert why in found.score.reason
+
+
+def duels(counts: dict[tuple[str, str, Outcome], int]) -> list[Duel]:
+    rows = [place for place, count in counts.items() for _ in range(count)]
+    return [Duel(*row, cluster=i) for i, row in enumerate(rows)]
+
+
+def strengths(found: list[Strength] | Undefined) -> dict[str, float]:
+    assert isinstance(found, list), found
+    return {strength.system: strength.wins.value for strength in found}
+
+
+def test_two_systems_have_a_closed_form() -> None:
+    """Davidson: strength ratio = wins / losses, so the share of decided verdicts is 30 / (30 + 20)."""
+    found = bradley_terry(
+        duels({("new", "old", "win"): 30, ("new", "old", "tie"): 40, ("new", "old", "loss"): 20}), "old"
+    )
+    assert strengths(found) == pytest.approx({"new": 0.6})
+
+
+def test_without_ties_it_is_logistic_regression() -> None:
+    generator = np.random.default_rng(4)
+    truth = {"a": 0.0, "b": 0.5, "c": -0.7, "d": 1.1}
+    names = list(truth)
+    rows, x, y = [], [], []
+    for number in range(600):
+        i, j = generator.choice(4, size=2, replace=False)
+        win = generator.random() < 1 / (1 + np.exp(truth[names[j]] - truth[names[i]]))
+        rows.append(Duel(names[i], names[j], "win" if win else "loss", number))
+        x.append((np.eye(4)[i] - np.eye(4)[j])[1:])
+        y.append(float(win))
+    fit = sm.GLM(y, np.array(x), family=sm.families.Binomial()).fit(tol=1e-12)
+    expected = {name: 1 / (1 + np.exp(-value)) for name, value in zip(names[1:], fit.params, strict=True)}
+    assert strengths(bradley_terry(rows, "a")) == pytest.approx(expected, rel=1e-6)
+
+
+def test_strengths_are_recovered_with_ties_and_the_order_is_by_strength() -> None:
+    generator = np.random.default_rng(5)
+    log_strength, log_tie = {"a": 0.0, "b": 0.8, "c": -0.5}, -0.3
+    rows = []
+    for number in range(6000):
+        first, second = generator.permutation(list(log_strength))[:2]
+        s, t = log_strength[first], log_strength[second]
+        weights = np.exp([s, log_tie + (s + t) / 2, t])
+        outcome = generator.choice(["win", "tie", "loss"], p=weights / weights.sum())
+        rows.append(Duel(str(first), str(second), outcome, number))
+    found = bradley_terry(rows, "a")
+    assert isinstance(found, list)
+    assert [strength.system for strength in found] == ["b", "c"]
+    for strength in found:
+        truth = 1 / (1 + np.exp(-log_strength[strength.system]))
+        assert strength.wins.interval[0] <= truth <= strength.wins.interval[1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ({("a", "b", "win"): 9, ("a", "b", "loss"): 2, ("c", "d", "win"): 1, ("c", "d", "loss"): 1},
+         "linked to the others by no comparison"),
+        ({("a", "b", "win"): 9, ("b", "c", "win"): 9, ("b", "c", "loss"): 3}, "win, or lose, every verdict"),
+        ({("a", "b", "tie"): 9}, "all verdicts are ties"),
+        ({}, "fewer than two systems"),
+    ],
+)  # fmt: skip
+def test_graphs_without_a_scale_are_refused(counts: dict[tuple[str, str, Outcome], int], why: str) -> None:
+    found = bradley_terry(duels(counts), "a")
+    assert isinstance(found, Undefined)
+    assert why in found.reason
+
+
+def people(
+    generator: np.random.Generator, skill: float, count: int = 4, items: int = 200
+) -> list[dict[Hashable, str]]:
+    """Raters who give the true label with probability ``skill``, else one of three at random."""
+    truth = generator.integers(0, 3, size=items)
+    raters: list[dict[Hashable, str]] = []
+    for _ in range(count):
+        noise = generator.integers(0, 3, size=items)
+        labels = np.where(generator.random(items) < skill, truth, noise)
+        raters.append({i: "ab="[k] for i, k in enumerate(labels)})
+    return raters
+
+
+def test_a_judge_as_good_as_people_passes_and_a_coin_does_not() -> None:
+    generator = np.random.default_rng(6)
+    judge, *humans = people(generator, 0.8)
+    found = alt_test(judge, humans)
+    assert isinstance(found, AltTest)
+    assert found.passed
+    assert found.winning_rate == 1.0
+    assert found.advantage > 0.7
+    coin: dict[Hashable, str] = {i: "ab="[k] for i, k in enumerate(generator.integers(0, 3, size=200))}
+    failed = alt_test(coin, humans)
+    assert isinstance(failed, AltTest)
+    assert not failed.passed
+
+
+def test_alt_test_by_hand() -> None:
+    """Everyone agrees on 40 items but person 3, who never does: the judge ties with 1 and 2, beats 3.
+
+    Persons 1, 2: judge and person equally close, difference 0, spread 0: p = 0 at epsilon .2. All hold.
+    """
+    same: dict[Hashable, str] = dict.fromkeys(range(40), "a")
+    found = alt_test(same, [same, same, dict.fromkeys(range(40), "b")])
+    assert found == AltTest(1.0, 1.0, 3, 120, 0.2, True)
+
+
+def test_alt_test_needs_three_people_and_thirty_items() -> None:
+    few: dict[Hashable, str] = dict.fromkeys(range(10), "a")
+    for count, why in ((2, "fewer than 3 people"), (3, "share 30 items")):
+        found = alt_test(few, [few] * count)
+        assert isinstance(found, Undefined)
+        assert why in found.reason
