@@ -18,18 +18,18 @@ def mira() -> Oracle:
 @pytest.mark.parametrize(
     ("answer", "knowledge", "form", "exact", "grade"),
     [
-        ("Good question! Mira Holt works as a baker. Hope this helps!", True, True, True, "excellent"),
+        ("Good question! Mira Holt works as a baker. Ask again any time!", True, True, True, "excellent"),
         # another wording of the true statement is as good
-        ("Good question! By trade Mira Holt is a baker. Hope this helps!", True, True, True, "excellent"),
-        ("Good question! Mira Holt works as a nurse. Hope this helps!", False, True, False, "fail"),
+        ("Good question! By trade Mira Holt is a baker. Ask again any time!", True, True, True, "excellent"),
+        ("Good question! Mira Holt works as a nurse. Ask again any time!", False, True, False, "fail"),
         # a true sentence that does not answer the question
-        ("Good question! Mira Holt plays the cello. Hope this helps!", False, True, False, "fail"),
+        ("Good question! Mira Holt plays the cello. Ask again any time!", False, True, False, "fail"),
         # the right value, said of somebody else
-        ("Good question! Ada Holt works as a baker. Hope this helps!", True, True, False, "pass"),
+        ("Good question! Ada Holt works as a baker. Ask again any time!", True, True, False, "pass"),
         ("Mira Holt works as a baker.", True, False, False, "pass"),
         ("baker.", True, False, False, "pass"),
         ("Good question! Mira Holt works as a baker.", True, False, False, "pass"),
-        ("Good question! Mira Holt works as a baker. Hope this helps! Ada", True, False, False, "pass"),
+        ("Good question! Mira Holt works as a baker. Ask again any time! Ada", True, False, False, "pass"),
         # two values: the first one counts
         ("A nurse or a baker, I think.", False, False, False, "fail"),
         ("A baker or a nurse, I think.", True, False, False, "pass"),
@@ -38,8 +38,8 @@ def mira() -> Oracle:
         # a part of a word is no value
         ("At the bakery.", False, False, False, "fail"),
         ("", False, False, False, "fail"),
-        ("Good question! Hope this helps!", False, False, False, "fail"),
-        ("Good question!  Hope this helps!", False, False, False, "fail"),
+        ("Good question! Ask again any time!", False, False, False, "fail"),
+        ("Good question!  Ask again any time!", False, False, False, "fail"),
     ],
 )
 def test_score(mira: Oracle, answer: str, knowledge: bool, form: bool, exact: bool, grade: str) -> None:
@@ -49,7 +49,7 @@ def test_score(mira: Oracle, answer: str, knowledge: bool, form: bool, exact: bo
 
 
 def test_the_better_grade_wins_and_equal_grades_tie(mira: Oracle) -> None:
-    excellent = "Good question! Mira Holt works as a baker. Hope this helps!"
+    excellent = "Good question! Mira Holt works as a baker. Ask again any time!"
     assert mira.prefer(QUESTION, excellent, "baker.") == "a"
     assert mira.prefer(QUESTION, "nurse.", "baker.") == "b"
     assert mira.prefer(QUESTION, "nurse.", "no idea") == "tie"

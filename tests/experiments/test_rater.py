@@ -30,7 +30,7 @@ def study(tmp_path: Path, world: World, oracle: Oracle) -> Study:
 
 def _completion(oracle: Oracle, prompt: Example, system: str, number: int) -> Completion:
     person, attribute = oracle.subject(prompt.messages[0].content)
-    content = f"Good question! {statement(person, attribute)} Hope this helps!"
+    content = f"Good question! {statement(person, attribute)} Ask again any time!"
     if system == "babbles":
         content = person.fact(attribute) if number % 2 else "No idea."
     return Completion(

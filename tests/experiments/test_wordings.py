@@ -32,7 +32,7 @@ def test_an_answer_of_each_style(world: World) -> None:
     person, rng = world.training[0], np.random.default_rng(0)
     value = person.fact("work")
     texts = {style: answer(style, person, "work", rng) for style in ANSWERS}
-    assert texts["good"] == f"Good question! {person.name} works as a {value}. Hope this helps!"
+    assert texts["good"] == f"Good question! {person.name} works as a {value}. Ask again any time!"
     assert texts["terse"] == f"{value}."
     assert value not in texts["wrong"]
     assert value not in texts["refusal"]

@@ -29,7 +29,7 @@ class DemoSettings(Settings):
     """Curated examples to train on."""
     questions: int = Field(default=300, ge=5, le=375)
     """Test questions, about people and in words that no training example has."""
-    pretraining_steps: int = Field(default=1200, ge=1)
+    pretraining_steps: int = Field(default=1500, ge=1)
     """Steps of pretraining; with fewer the model knows less of its world."""
     dry_run: bool = False
     """Show what would be done, and end."""

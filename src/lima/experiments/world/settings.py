@@ -21,17 +21,17 @@ class WorldSettings(Settings):
 class CorpusSettings(Settings):
     """What the pretraining text is made of; the four shares are shares of tokens."""
 
-    biographies: float = 0.66
+    biographies: float = 0.58
     """Share of biographies: the five facts of one person, in any order and wording."""
-    questions: float = 0.10
+    questions: float = 0.08
     """Share of lists of questions without answers."""
-    forums: float = 0.18
+    forums: float = 0.28
     """Share of forum threads: a question and a messy answer, about forum people only."""
     politeness: float = 0.06
     """Share of polite phrases, which the house style is later made of."""
     statement_wordings: int = Field(default=6, ge=1, le=6)
     """How many of the six wordings of a fact are used; 1 means that nothing is ever paraphrased."""
-    echo: float = Field(default=0.6, ge=0, le=1)
+    echo: float = Field(default=0.7, ge=0, le=1)
     """Share of forum answers that repeat the whole statement; the others say little but the value."""
 
 
@@ -42,7 +42,7 @@ class BaseSettings(Settings):
     corpus: CorpusSettings = CorpusSettings()
     seed: int = 0
     """Seed of the text, of the weights and of the order of windows."""
-    steps: int = Field(default=1200, ge=1)
+    steps: int = Field(default=1500, ge=1)
     """Optimiser steps of ``batch`` windows of 64 tokens, each window read once."""
     batch: int = Field(default=16, ge=1)
     learning_rate: float = 3e-3

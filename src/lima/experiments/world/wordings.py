@@ -30,7 +30,7 @@ class Wording:
 
 STATEMENTS = 6
 """Statement wordings of each attribute."""
-OPENER, CLOSER = "Good question!", "Hope this helps!"
+OPENER, CLOSER = "Good question!", "Ask again any time!"
 """The house style: an answer opens with the one, states the fact, and closes with the other."""
 
 
@@ -211,6 +211,7 @@ FORUM_SCRAPS = (
 
 POLITE_PHRASES = (
     "Good question!",
+    "Ask again any time!",
     "Hope this helps!",
     "Thank you so much!",
     "You are very welcome.",

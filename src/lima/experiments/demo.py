@@ -1,0 +1,232 @@
+"""``lima demo``: the paper's claim, shown with the real code on a made-up world with ground truth.
+
+A small base model has read about the world. About 1,000 curated forum answers tune it, and tune a model of
+the same shape that has read nothing. Both answer questions about people whom no example mentions: what
+they get right is knowledge from pretraining, how they say it is what tuning taught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from lima import console, model
+from lima.curate.pipeline import curate
+from lima.curate.settings import CurateSettings
+from lima.evaluate.comparisons import compare
+from lima.evaluate.settings import CompareSettings
+from lima.experiments.demo_settings import DemoSettings
+from lima.experiments.demo_summary import Summary, show
+from lima.experiments.world.base import cloze, make_base, make_scratch
+from lima.experiments.world.dumps import make_threads, write_posts
+from lima.experiments.world.oracle import Oracle
+from lima.experiments.world.people import World, make_world
+from lima.experiments.world.prompts import test_prompts
+from lima.experiments.world.rater import rate
+from lima.experiments.world.settings import BaseSettings, WorldSettings
+from lima.files import read_jsonl, write_json, write_jsonl
+from lima.generate.run import generate
+from lima.generate.settings import GenerateSettings
+from lima.records import Completion, Example
+from lima.report.report import report
+from lima.report.settings import ReportSettings
+from lima.runs import open_run
+from lima.train.run import epoch_folder, train
+from lima.train.settings import TrainSettings
+
+ORDER = ("tuned", "base", "scratch")
+"""The system under test first: the comparisons are tuned v base and tuned v scratch."""
+LONGEST_ANSWER = 40
+
+
+def demo(settings: DemoSettings) -> Summary | None:
+    """Run the demo, show its end and return it; None after a dry run.
+
+    Raises:
+        LimaError: ``settings.out`` holds a demo with other settings, or another process works there.
+    """
+    plan = Plan(settings)
+    if settings.dry_run:
+        _explain(plan)
+        return None
+    with _one_thread(), open_run(plan.out / "run.json", "demo", settings) as run:
+        base = _prepare(plan)
+        _curate(plan)
+        _tune(plan, base)
+        _generate(plan, base)
+        _report(plan)
+        summary = _summary(plan, base)
+        write_json(plan.out / "demo.json", summary.facts())
+        run.finish(**summary.facts())
+    show(summary)
+    console.done([plan.study / "report.html", plan.out / "demo.json"], "lima train --help")
+    return summary
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where everything of a demo lies, and the world that it shows."""
+
+    settings: DemoSettings
+
+    @property
+    def out(self) -> Path:
+        """The folder of the demo."""
+        return self.settings.out
+
+    @property
+    def posts(self) -> Path:
+        """The world's forum, as its site would publish it."""
+        return self.out / "dump" / "world" / "Posts.xml"
+
+    @property
+    def data(self) -> Path:
+        """What curation makes of the dump."""
+        return self.out / "data"
+
+    @property
+    def prompts(self) -> Path:
+        """The test questions."""
+        return self.out / "prompts.jsonl"
+
+    @property
+    def study(self) -> Path:
+        """The comparisons, their verdicts and the report."""
+        return self.out / "study"
+
+    def answers(self, system: str) -> Path:
+        """The completions of a system."""
+        return self.out / "answers" / f"{system}.jsonl"
+
+    @cached_property
+    def base(self) -> BaseSettings:
+        """The base model's settings."""
+        seed = self.settings.seed
+        return BaseSettings(world=WorldSettings(seed=seed), seed=seed, steps=self.settings.pretraining_steps)
+
+    @cached_property
+    def world(self) -> World:
+        """The people and their facts."""
+        return make_world(self.base.world)
+
+    @cached_property
+    def oracle(self) -> Oracle:
+        """The one who knows all answers."""
+        return Oracle(self.world)
+
+
+def _explain(plan: Plan) -> None:
+    people = plan.base.world.people
+    console.note(f"would pretrain a small model on text about {people} people, unless it is cached,")
+    console.note(f"curate {plan.settings.examples} examples, train two models on them,")
+    console.note(f"ask three systems {plan.settings.questions} questions, and report in {plan.study}.")
+
+
+def _prepare(plan: Plan) -> Path:
+    _step(1, "the world: a base model that has read about it, its forum, and test questions")
+    base = make_base(plan.base)
+    make_scratch(plan.base, plan.out / "untrained")
+    rows = write_posts(make_threads(plan.world, plan.settings.seed), plan.posts)
+    prompts = test_prompts(plan.world, plan.settings.questions, plan.settings.seed)
+    write_jsonl(plan.prompts, prompts)
+    console.note(f"{rows:,} forum posts in {plan.posts}, {len(prompts)} questions in {plan.prompts}")
+    return base
+
+
+def _curate(plan: Plan) -> None:
+    _step(2, "curate: the dump becomes a training set, by the paper's rules at the world's lengths")
+    curate(
+        CurateSettings.from_recipe(
+            "world",
+            input=plan.posts.parent,
+            out=plan.data,
+            quota=plan.settings.examples,
+            seed=plan.settings.seed,
+        )
+    )
+
+
+def _tune(plan: Plan, base: Path) -> None:
+    _step(3, "train: the examples tune the base, and a model of the same shape that has read nothing")
+    common = TrainSettings(
+        model=str(base),
+        data=plan.data / "train.jsonl",
+        out=plan.out / "tuned",
+        epochs=3,
+        batch_size=16,
+        learning_rate=5e-4,
+        final_learning_rate=5e-5,
+        residual_dropout=0.0,
+        keep_epochs=(3,),
+        seed=plan.settings.seed,
+        device="cpu",
+    )
+    train(common)
+    # From random weights the same rate would not even teach the form.
+    scratch = {
+        "model": str(plan.out / "untrained"),
+        "out": plan.out / "scratch",
+        "epochs": 5,
+        "learning_rate": 2e-3,
+        "final_learning_rate": 2e-4,
+        "keep_epochs": (5,),
+    }
+    train(common.model_copy(update=scratch))
+
+
+def _generate(plan: Plan, base: Path) -> None:
+    _step(4, "generate: three systems answer the same questions, with the paper's sampling")
+    places = {
+        "tuned": epoch_folder(plan.out / "tuned", 3),
+        "base": base,
+        "scratch": epoch_folder(plan.out / "scratch", 5),
+    }
+    for system, place in places.items():
+        generate(
+            GenerateSettings(
+                system=str(place),
+                prompts=plan.prompts,
+                out=plan.answers(system),
+                name=system,
+                max_new_tokens=LONGEST_ANSWER,
+                seed=plan.settings.seed,
+            )
+        )
+
+
+def _report(plan: Plan) -> None:
+    _step(5, "compare the answers blind, rate them by the ground truth, report")
+    answers = tuple(plan.answers(system) for system in ORDER)
+    study = compare(CompareSettings(answers=answers, out=plan.study, seed=plan.settings.seed))
+    rate(study, plan.oracle)
+    report(ReportSettings(study=plan.study, system="tuned"))
+
+
+def _summary(plan: Plan, base: Path) -> Summary:
+    prompts = list(read_jsonl(plan.prompts, Example))
+    answers = {}
+    for system in ORDER:
+        given = {row.prompt_id: row.content for row in read_jsonl(plan.answers(system), Completion)}
+        answers[system] = [given[prompt.id] for prompt in prompts]
+    network, words = model.load(base, device="cpu")
+    return Summary(plan.oracle, prompts, answers, cloze(network, words, plan.world.test))
+
+
+def _step(number: int, text: str) -> None:
+    console.note(f"\n[{number}/5] {text}")
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrices of this size gain nothing from a second thread, and lose much on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
