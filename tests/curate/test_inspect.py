@@ -54,7 +54,14 @@ def test_completions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     path = tmp_path / "answers.jsonl"
     rows = [
         Completion(
-            id=f"{n}", prompt_id="p", system="tiny", content="x" * n, finish_reason="eot", tokens=n, seed=0
+            id=f"{n}",
+            prompt_id="p",
+            system="tiny",
+            sample=n,
+            content="x" * n,
+            finish_reason="eot",
+            tokens=n,
+            seed=0,
         )
         for n in range(3)
     ]
