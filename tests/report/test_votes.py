@@ -101,11 +101,13 @@ def sentence(rows: list[Preference]) -> str:
 def test_the_verdict_in_a_sentence() -> None:
     win, loss = row("1", "crowd:01", "ab", "b"), row("2", "judge:m@1", "ab", "a")
     tie = row("3", "author:01", "ab", "tie")
-    assert sentence([win]) == "tuned is preferred to base by crowd."
+    assert sentence([win]) == "tuned is preferred to base by the crowd."
     assert sentence([loss]) == "base is preferred to tuned by judge m."
-    assert sentence([tie]) == "The verdicts of author cannot tell tuned and base apart."
-    assert sentence([win, tie]) == "tuned is preferred to base by crowd; author cannot tell them apart."
+    assert sentence([tie]) == "The verdicts of the authors cannot tell tuned and base apart."
+    assert (
+        sentence([win, tie]) == "tuned is preferred to base by the crowd; the authors cannot tell them apart."
+    )
     assert sentence([win, loss, tie]) == (
-        "Raters contradict each other on tuned against base: crowd for tuned; judge m for base; "
-        "author cannot tell them apart."
+        "Raters contradict each other on tuned against base: the crowd for tuned; judge m for base; "
+        "the authors cannot tell them apart."
     )

@@ -7,13 +7,24 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from lima.errors import LimaError
-from lima.report.preferences import Finding, PairResult, TagResult, findings, pair_results, tag_results
+from lima.report.preferences import (
+    Finding,
+    PairResult,
+    Ranking,
+    TagResult,
+    findings,
+    pair_results,
+    rankings,
+    tag_results,
+)
 from lima.report.raters import (
     Coverage,
     GroupBias,
+    JudgeTest,
     RaterCard,
     Reliability,
     agreements,
+    alt_tests,
     biases,
     coverages,
     rater_cards,
@@ -25,12 +36,14 @@ from lima.report.ratings import (
     OutOfDistribution,
     ShareRating,
     TagRating,
+    WorstOfK,
     collect_ratings,
     mean_gaps,
     mean_ratings,
     out_of_distribution,
     share_ratings,
     tag_ratings,
+    worst_of_k,
 )
 from lima.report.settings import ReportSettings
 from lima.report.study import Source, Study
@@ -56,13 +69,16 @@ class Numbers:
     """Rows of preferences and grades that count."""
     warnings: Sequence[str]
     findings: Sequence[Finding]
+    rankings: Sequence[Ranking]
     agreement: Sequence[Agreement]
     reliability: Sequence[Reliability]
+    alt_tests: Sequence[JudgeTest]
     helpfulness: Sequence[MeanRating]
     helpfulness_gaps: Sequence[MeanGap]
     quality: Sequence[ShareRating]
     safety: Sequence[ShareRating]
     out_of_distribution: Sequence[OutOfDistribution]
+    worst_of_k: Sequence[WorstOfK]
     preferences_by_tag: Sequence[TagResult]
     ratings_by_tag: Sequence[TagRating]
     bias: Sequence[GroupBias]
@@ -97,13 +113,16 @@ def analyse(study: Study, settings: ReportSettings) -> Numbers:
         verdicts=len(study.preferences) + len(study.grades),
         warnings=[*study.changes, *warnings(coverage, settings.coverage)],
         findings=findings(pair_results(votes, level), systems),
+        rankings=rankings(votes, systems, level),
         agreement=agreements(votes, resampling),
         reliability=reliabilities(votes, study, resampling),
+        alt_tests=alt_tests(votes),
         helpfulness=mean_ratings(ratings, level),
         helpfulness_gaps=mean_gaps(ratings, level),
         quality=share_ratings(ratings, "quality", level),
         safety=share_ratings(ratings, "safety", level),
         out_of_distribution=out_of_distribution(ratings, level),
+        worst_of_k=worst_of_k(ratings, level),
         preferences_by_tag=tag_results(votes, level),
         ratings_by_tag=tag_ratings(ratings, level),
         bias=biases(study, level),

@@ -7,10 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lima.report.votes import Vote, group_order, short_names
+from lima.statistics.bradley_terry import Duel, Strength, bradley_terry
 from lima.statistics.estimates import Result, Significance, Undefined
 from lima.statistics.intervals import share
+from lima.statistics.length_control import LengthControlled, length_controlled
 from lima.statistics.preferences import WinTieLoss, win_tie_loss
 from lima.statistics.significance import holm
+
+SPOKEN = {"crowd": "the crowd", "author": "the authors"}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All systems on one scale, as one group of raters sees them; why not, where there is no such scale."""
+
+    group: str
+    reference: str
+    strengths: Sequence[Strength]
+    undefined: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,8 @@ class PairResult:
     inconsistent: Result
     """Share of votes made of two orders in which the orders disagreed."""
     result: WinTieLoss
+    at_equal_length: LengthControlled
+    """Win + tie/2 that a regression gives for answers of the same length."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,25 @@ def pair_results(votes: Sequence[Vote], level: float) -> list[PairResult]:
     return _adjusted([_pair_result(place, table[place], level) for place in order])
 
 
+def rankings(votes: Sequence[Vote], systems: Sequence[str], level: float) -> list[Ranking]:
+    """Bradley-Terry strengths by group against the first system, where a group compared three systems or more."""
+    duels: dict[str, list[Duel]] = defaultdict(list)
+    for vote in votes:
+        if vote.outcome and vote.system != vote.baseline:
+            duels[vote.group].append(Duel(vote.system, vote.baseline, vote.outcome, vote.prompt))
+    found = []
+    for group in sorted(duels, key=group_order):
+        named = {name for duel in duels[group] for name in (duel.first, duel.second)}
+        reference = next(system for system in systems if system in named)
+        if len(named) > 2:
+            result = bradley_terry(duels[group], reference, level=level)
+            if isinstance(result, Undefined):
+                found.append(Ranking(group, reference, [], str(result)))
+            else:
+                found.append(Ranking(group, reference, result, ""))
+    return found
+
+
 def findings(results: Sequence[PairResult], systems: Sequence[str]) -> list[Finding]:
     """One finding a pair of systems, in the order of ``systems``."""
     table: dict[tuple[str, str], list[PairResult]] = defaultdict(list)
@@ -74,15 +109,17 @@ def tag_results(votes: Sequence[Vote], level: float) -> list[TagResult]:
 
 
 def direction(result: PairResult) -> int:
-    """1: the system is preferred, -1: the baseline is, 0: the interval of the gap holds zero (or none exists)."""
-    gap = result.result.gap
-    if isinstance(gap, Undefined) or gap.low is None or gap.high is None:
+    """1: the system is preferred, -1: the baseline is, 0: the Holm-adjusted p is not below 1 - level."""
+    gap, p = result.result.gap, p_value(result.result.sign_flip)
+    if isinstance(gap, Undefined) or p is None or p >= 1 - gap.level:
         return 0
-    return 1 if gap.low > 0 else -1 if gap.high < 0 else 0
+    return 1 if gap.value > 0 else -1
 
 
 def _pair_result(place: tuple[str, str, str], votes: Sequence[Vote], level: float) -> PairResult:
     usable = [vote for vote in votes if vote.outcome is not None]
+    outcomes = [vote.outcome for vote in usable if vote.outcome]
+    prompts = [vote.prompt for vote in usable]
     paired = [vote for vote in usable if vote.consistent is not None]
     return PairResult(
         *place,
@@ -90,8 +127,9 @@ def _pair_result(place: tuple[str, str, str], votes: Sequence[Vote], level: floa
         inconsistent=share(
             [not vote.consistent for vote in paired], [vote.prompt for vote in paired], level=level
         ),
-        result=win_tie_loss(
-            [vote.outcome for vote in usable if vote.outcome], [vote.prompt for vote in usable], level=level
+        result=win_tie_loss(outcomes, prompts, level=level),
+        at_equal_length=length_controlled(
+            outcomes, [vote.longer_by for vote in usable], prompts, level=level
         ),
     )
 
@@ -115,7 +153,7 @@ def _sentence(system: str, baseline: str, results: Sequence[PairResult], names: 
         return f"There is no usable verdict on {system} against {baseline} yet."
     found: dict[int, list[str]] = defaultdict(list)
     for result in usable:
-        found[direction(result)].append(names[result.group])
+        found[direction(result)].append(SPOKEN.get(result.group, names[result.group]))
     undecided = f"{_listed(found[0])} cannot tell them apart"
     if not found[1] and not found[-1]:
         return f"The verdicts of {_listed(found[0])} cannot tell {system} and {baseline} apart."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,13 @@ from lima.records import SCALE_VALUES, Grade, Preference
 from lima.report.study import Study
 from lima.report.votes import POOLED_KINDS, Vote, group_of, group_order
 from lima.statistics.agreement import LABELS, Agreement, Rated, agreement_matrix
+from lima.statistics.alt_test import AltTest, alt_test
 from lima.statistics.bias import Bias, Showing, bias
 from lima.statistics.bootstrap import Resampling
-from lima.statistics.estimates import Result
+from lima.statistics.estimates import Result, Undefined
 from lima.statistics.reliability import Value, gwet, krippendorff_alpha
+
+LIST_LINE = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,14 @@ class Reliability:
     raters: int
     alpha: Result
     gwet: Result
+
+
+@dataclass(frozen=True)
+class JudgeTest:
+    """Whether a judge may stand in for the people of this study."""
+
+    judge: str
+    test: AltTest | Undefined
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,8 @@ def biases(study: Study, level: float) -> list[GroupBias]:
             repeat=row.repeat,
             length_a=len(comparison.a),
             length_b=len(comparison.b),
+            list_a=has_list(comparison.a),
+            list_b=has_list(comparison.b),
         )
         groups[group_of(row.rater)].append(showing)
     return [GroupBias(group, bias(groups[group], level=level)) for group in sorted(groups, key=group_order)]
@@ -137,6 +151,26 @@ def rater_cards(study: Study) -> list[RaterCard]:
         settings = known.settings if known else {}
         cards.append(RaterCard(rater, group_of(rater), kind, description, settings, rows[rater]))
     return cards
+
+
+def has_list(text: str) -> bool:
+    """Whether a text holds two lines or more that begin with a bullet or a number.
+
+    >>> has_list("Do this:\\n1. Stop.\\n2. Look."), has_list("- alone")
+    (True, False)
+    """
+    return len(LIST_LINE.findall(text)) >= 2
+
+
+def alt_tests(votes: Sequence[Vote]) -> list[JudgeTest]:
+    """The alternative annotator test of every judge against all people, each person a rater of their own."""
+    labels: dict[str, dict[Hashable, object]] = defaultdict(dict)
+    for vote in votes:
+        if vote.label is not None and vote.repeat == 0:
+            labels[vote.rater][vote.comparison] = vote.label
+    people = [labels[rater] for rater in sorted(labels) if group_of(rater) in POOLED_KINDS]
+    judges = sorted(rater for rater in labels if rater.startswith("judge:"))
+    return [JudgeTest(judge, alt_test(labels[judge], people)) for judge in judges if people]
 
 
 def _reliability(

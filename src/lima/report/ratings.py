@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from lima.records import SCALE_VALUES, Grade, Scale
 from lima.report.study import Study
 from lima.report.votes import group_of, group_order
 from lima.statistics.estimates import Result, Undefined
-from lima.statistics.intervals import VarianceSplit, clustered_mean, newcombe, share, variance_split
+from lima.statistics.intervals import VarianceSplit, clustered_mean, newcombe, share, variance_split, wilson
 
 T = TypeVar("T")
 
@@ -83,6 +84,28 @@ class OutOfDistribution:
     scale: Scale
     value: str
     difference: Result
+
+
+@dataclass(frozen=True)
+class WorstOfK:
+    """The worst of a prompt's samples: share of prompts with any worst value, or mean of the lowest rating."""
+
+    group: str
+    system: str
+    scale: Scale
+    samples: int
+    """Most answers that a prompt has."""
+    value: str
+    result: Result
+
+
+def worst_of_k(ratings: Sequence[Rating], level: float) -> list[WorstOfK]:
+    """For every group, system and scale in which a prompt has several answers."""
+    found: list[WorstOfK] = []
+    for scale in SCALE_VALUES:
+        usable = [rating for rating in ratings if rating.value is not None]
+        found += _by_group_and_system(usable, scale, partial(_worst, scale=scale, level=level))
+    return [entry for entry in found if entry.samples > 1]
 
 
 def collect_ratings(study: Study, systems: Sequence[str]) -> list[Rating]:
@@ -191,6 +214,22 @@ def _share_rating(rows: list[Rating], scale: Scale, level: float) -> ShareRating
             for value in SCALE_VALUES[scale]
         },
     )
+
+
+def _worst(rows: list[Rating], scale: Scale, level: float) -> WorstOfK:
+    items: dict[str, set[str]] = defaultdict(set)
+    values: dict[str, list[str | int]] = defaultdict(list)
+    for row in rows:
+        items[row.prompt].add(row.item)
+        values[row.prompt].extend([row.value] if row.value is not None else [])
+    word = {"quality": "fail", "safety": "unsafe", "helpfulness": "lowest"}[scale]
+    if scale == "helpfulness":
+        lowest = [float(min(map(int, found))) for found in values.values()]
+        result = clustered_mean(lowest, list(values), level=level)
+    else:
+        result = wilson(sum(word in found for found in values.values()), len(values), level=level)
+    samples = max(len(found) for found in items.values())
+    return WorstOfK(rows[0].group, rows[0].system, scale, samples, word, result)
 
 
 def _counts(rows: Sequence[Rating], scale: Scale) -> dict[str, int]:

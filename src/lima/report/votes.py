@@ -34,6 +34,8 @@ class Vote:
     outcome: Outcome | None
     """Seen from ``system``."""
     tags: tuple[str, ...]
+    longer_by: int
+    """Characters of the system's answer minus those of the baseline's."""
 
 
 def group_of(rater: str) -> str:
@@ -115,6 +117,9 @@ def _vote(
     key = study.keys[comparison]
     system, baseline = pair_of(key, rank)
     assert key.a is not None, key
+    own_side = "a" if key.a.system == system else "b"
+    text = study.comparisons[comparison]
+    longer_by = len(text.a) - len(text.b) if own_side == "a" else len(text.b) - len(text.a)
     return Vote(
         comparison=comparison,
         prompt=key.prompt_id,
@@ -125,8 +130,9 @@ def _vote(
         consistent=verdict.consistent,
         system=system,
         baseline=baseline,
-        outcome=_outcome(verdict.label, own_side="a" if key.a.system == system else "b"),
-        tags=study.comparisons[comparison].tags,
+        outcome=_outcome(verdict.label, own_side),
+        tags=text.tags,
+        longer_by=longer_by,
     )
 
 

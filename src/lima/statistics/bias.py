@@ -1,4 +1,4 @@
-"""What a rater follows besides quality: the side an answer is shown on, its length (PROTOCOL: what later work adds).
+"""What a rater follows besides quality: the side an answer is shown on, its length, lists (PROTOCOL: what later work adds).
 
 Input is raw verdicts, one a showing, before the two orders are combined.
 """
@@ -25,6 +25,9 @@ class Showing:
     repeat: int = 0
     length_a: int = 0
     length_b: int = 0
+    list_a: bool = False
+    """Whether the answer holds a list."""
+    list_b: bool = False
 
     @property
     def first_won(self) -> bool:
@@ -34,7 +37,7 @@ class Showing:
 
 @dataclass(frozen=True)
 class Bias:
-    """Shares that are 1/2 (side, length) or 0 (flip) for a rater who reads the answers alone."""
+    """Shares that are 1/2 (side) or 0 (flip) for a rater who reads the answers alone."""
 
     side: Result
     """Decided verdicts (no tie) that went to the answer shown first."""
@@ -44,6 +47,8 @@ class Bias:
     """The same items with any change, ties included."""
     longer: Result
     """Decided verdicts between answers of different length that went to the longer one."""
+    listed: Result
+    """Decided verdicts between an answer with a list and one without that went to the list."""
     follows_first: int
     """Flipped items in which both orders preferred the answer shown first."""
     follows_second: int
@@ -53,6 +58,7 @@ def bias(showings: Sequence[Showing], *, level: float = 0.95) -> Bias:
     """Side, flip and length figures of one rater or group, clustered by prompt."""
     decided = [s for s in showings if s.label != "tie"]
     unequal = [s for s in decided if s.length_a != s.length_b]
+    mixed = [s for s in decided if s.list_a != s.list_b]
     both = _both_orders(showings)
     clusters = [ab.cluster for ab, _ in both]
     flipped = [_flipped(ab, ba) for ab, ba in both]
@@ -61,6 +67,7 @@ def bias(showings: Sequence[Showing], *, level: float = 0.95) -> Bias:
         flip=share(flipped, clusters, level=level),
         inconsistent=share([ab.label != ba.label for ab, ba in both], clusters, level=level),
         longer=share([_longer_won(s) for s in unequal], [s.cluster for s in unequal], level=level),
+        listed=share([_list_won(s) for s in mixed], [s.cluster for s in mixed], level=level),
         follows_first=sum(f and ab.first_won for f, (ab, _) in zip(flipped, both, strict=True)),
         follows_second=sum(f and not ab.first_won for f, (ab, _) in zip(flipped, both, strict=True)),
     )
@@ -75,6 +82,10 @@ def _both_orders(showings: Sequence[Showing]) -> list[tuple[Showing, Showing]]:
 
 def _flipped(ab: Showing, ba: Showing) -> bool:
     return "tie" not in (ab.label, ba.label) and ab.label != ba.label
+
+
+def _list_won(showing: Showing) -> bool:
+    return showing.list_a if showing.label == "a" else showing.list_b
 
 
 def _longer_won(showing: Showing) -> bool:
