@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from lima import console
 from lima.errors import LimaError
 from lima.evaluate.identity import Judge, make_judge
-from lima.evaluate.questions import Question, plan, ratings, rows_of, verdict_of
+from lima.evaluate.questions import Question, Rows, plan, ratings, rows_of, verdict_of
 from lima.evaluate.settings import JudgeSettings
 from lima.evaluate.study import Study, check_texts, open_study, replace_rater
 from lima.evaluate.wording import read_prompt
@@ -46,23 +47,48 @@ def judge(settings: JudgeSettings) -> Rater:
     if settings.dry_run:
         _show_plan(asked, questions, folder, price)
         return asked.rater("")
+    counters = Counters(price=price)
     with open_run(folder / "run.json", "judge", settings) as run:
         description = _introduce(asked, folder)
-        counters = Counters(price=price)
-        with CallLog(folder / "replies.jsonl") as log:
-            if not settings.reparse:
-                _ask(asked, questions, log, folder, counters)
-            rows = list(ratings(asked, rated, log.outcomes))
-            attempts = log.sort()
+        outcome = _rate(asked, questions, rated, folder, counters)
         rater = asked.rater(description)
-        gone = replace_rater(study, rater, rows, former=lambda row: row.settings.get("calls") == asked.calls)
-        run.finish(rater=rater.id, **_facts(rows, attempts, price))
-    for former in gone:
-        console.note(f"{former}: its rows were replaced; they came from the same replies by another parser")
-    _show(asked, questions, rows, counters)
+        gone = replace_rater(
+            study, rater, outcome.rows, former=lambda row: row.settings.get("calls") == asked.calls
+        )
+        run.finish(rater=rater.id, **outcome.facts(price))
+    _show(asked, outcome, counters, gone)
     target = study.preferences if settings.task == "pairwise" else study.grades
-    console.done([target, folder], f"lima report {study.folder}")
+    again = f"lima judge {study.folder} ... (the same command)"
+    console.done([target, folder], again if outcome.unasked else f"lima report {study.folder}")
     return rater
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What all runs of one judge have brought so far."""
+
+    rows: Sequence[Preference | Grade]
+    attempts: Sequence[Attempt]
+    unasked: int
+    """Questions of this run without any logged attempt."""
+
+    def facts(self, price: Price | None) -> dict[str, Any]:
+        """Figures for the run's record: from the log, so that a resumed run tells what an undisturbed one tells."""
+        counters = Counters(price=price)
+        for attempt in self.attempts:
+            counters.ended(attempt.outcome)
+            answer = read_answer(attempt.raw) if attempt.outcome == "replied" else None
+            if answer is not None:
+                counters.answer(answer)
+        return {
+            "statuses": dict(sorted(Counter(row.status for row in self.rows).items())),
+            "unasked": self.unasked,
+            "calls": len(self.attempts),
+            "outcomes": dict(sorted(counters.outcomes.items())),
+            "prompt_tokens": counters.prompt_tokens,
+            "completion_tokens": counters.completion_tokens,
+            "cost": "unknown" if counters.cost is None else round(counters.cost, 6),
+        }
 
 
 def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None]:
@@ -114,6 +140,18 @@ def _hint_dialect(judge: Judge, card: ModelCard) -> None:
         )
 
 
+def _rate(
+    judge: Judge, questions: Sequence[Question], rated: Rows, folder: Path, counters: Counters
+) -> Outcome:
+    """Ask what has no valid verdict yet (nothing with ``--reparse``), then read all of the log."""
+    with CallLog(folder / "replies.jsonl") as log:
+        if not judge.settings.reparse:
+            _ask(judge, questions, log, folder, counters)
+        rows = list(ratings(judge, rated, log.outcomes))
+        unasked = sum(question.id not in log.outcomes for question in questions)
+        return Outcome(rows, log.sort(), unasked)
+
+
 def _ask(judge: Judge, questions: Sequence[Question], log: CallLog, folder: Path, counters: Counters) -> None:
     """Write down what will be asked, then ask what has no valid verdict yet."""
     open_ids: set[str] = set()
@@ -160,26 +198,6 @@ async def _send(
             tracker.advance(1, counters.note())
 
 
-def _facts(
-    rows: Sequence[Preference | Grade], attempts: Sequence[Attempt], price: Price | None
-) -> dict[str, Any]:
-    """Figures of all runs together, from the log, so that a resumed run tells the same as an undisturbed one."""
-    counters = Counters(price=price)
-    for attempt in attempts:
-        counters.ended(attempt.outcome)
-        answer = read_answer(attempt.raw) if attempt.outcome == "replied" else None
-        if answer is not None:
-            counters.answer(answer)
-    return {
-        "statuses": dict(sorted(Counter(row.status for row in rows).items())),
-        "calls": len(attempts),
-        "outcomes": dict(sorted(counters.outcomes.items())),
-        "prompt_tokens": counters.prompt_tokens,
-        "completion_tokens": counters.completion_tokens,
-        "cost": "unknown" if counters.cost is None else round(counters.cost, 6),
-    }
-
-
 def _show_plan(judge: Judge, questions: Sequence[Question], folder: Path, price: Price | None) -> None:
     requests = [question.request(judge) for question in questions]
     characters = sum(len(str(request.body["messages"])) for request in requests)
@@ -200,12 +218,13 @@ def _show_plan(judge: Judge, questions: Sequence[Question], folder: Path, price:
     )
 
 
-def _show(
-    judge: Judge, questions: Sequence[Question], rows: Sequence[Preference | Grade], counters: Counters
-) -> None:
-    if counters.stopped:
-        missing = len({question.id for question in questions}) - len(rows)
-        console.warn(f"stopped by the {counters.stopped}; {max(missing, 0)} questions were not asked")
+def _show(judge: Judge, outcome: Outcome, counters: Counters, gone: Sequence[str]) -> None:
+    for former in gone:
+        console.note(f"{former}: its rows were replaced; they came from the same replies by another parser")
+    if outcome.unasked:
+        reason = f" ({counters.stopped})" if counters.stopped else ""
+        console.warn(f"{outcome.unasked} questions were not asked{reason}")
+    rows = outcome.rows
     verdicts = Counter(_said(row) for row in rows if row.status == "ok")
     statuses = Counter(row.status for row in rows if row.status != "ok")
     total = max(len(rows), 1)

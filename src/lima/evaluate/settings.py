@@ -53,30 +53,6 @@ class JudgeSettings(Settings):
     Example: lima judge studies/first --task pairwise --judge http://127.0.0.1:8000/v1#my-model
     """
 
-    free_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            "study",
-            "judge",
-            "prompt",
-            "repeats",
-            "limit",
-            "api_key_env",
-            "api_key_file",
-            "concurrency",
-            "start_concurrency",
-            "timeout",
-            "attempts",
-            "backoff",
-            "max_calls",
-            "max_seconds",
-            "max_cost",
-            "prices",
-            "moved",
-            "reparse",
-            "dry_run",
-        }
-    )
-
     study: tyro.conf.Positional[Path]
     """The study folder (`lima compare`)."""
     judge: str
@@ -143,3 +119,7 @@ class JudgeSettings(Settings):
     @classmethod
     def _variable(cls, value: str) -> str:
         return check_variable_name(value)
+
+
+# The folder of a judge's calls is named by a hash of all that counts: what else differs is free to differ.
+JudgeSettings.free_fields = frozenset(JudgeSettings.model_fields)
