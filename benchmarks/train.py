@@ -1,0 +1,241 @@
+"""``lima.train.loop.fit`` against a plain padded transformers loop and, where it is installed, TRL's SFTTrainer.
+
+Every way trains the same random LLaMA on the same batch of documents with long-tailed lengths, each in a
+process of its own, in turns. The first loss must agree between all ways, or nothing is reported. Printed: the
+median over rounds of supervised tokens a second, the ratio to lima, and the peak memory of the process.
+
+    python benchmarks/train.py                                    # 384 wide, 6 layers, vocabulary 16,000
+    python benchmarks/train.py --size small --trl-python /tmp/trl/bin/python
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lima.chat import IGNORE, Tokens
+
+SIZES = {
+    "full": {"width": 384, "layers": 6, "heads": 6, "vocabulary": 16_000, "examples": 32, "longest": 2048},
+    "small": {"width": 128, "layers": 2, "heads": 4, "vocabulary": 2_000, "examples": 16, "longest": 512},
+}
+TRL_WAYS = {
+    "TRL default": {},
+    "TRL micro-batch 1": {"per_device_train_batch_size": 1, "gradient_checkpointing": False},
+    "TRL padding-free 8": {
+        "per_device_train_batch_size": 8,
+        "gradient_checkpointing": False,
+        "padding_free": True,
+    },
+}
+LEARNING_RATE = 1e-4
+
+
+def main() -> None:
+    arguments = _arguments()
+    if arguments.way:
+        print(json.dumps(run_way(arguments.way, Path(arguments.work), arguments.steps)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        tokens, supervised = prepare(work, SIZES[arguments.size])
+        print(f"{arguments.size}: {tokens:,} tokens a step, {supervised:,} of them supervised")
+        ways = [*WAYS, *(TRL_WAYS if arguments.trl_python else ())]
+        results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+        for _ in range(arguments.rounds):
+            for way in ways:
+                results[way].append(_in_a_process(way, work, arguments))
+        report(results, supervised)
+
+
+def prepare(work: Path, size: dict[str, int]) -> tuple[int, int]:
+    """Write a model folder and a batch of documents; return all and supervised tokens."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=size["vocabulary"],
+        hidden_size=size["width"],
+        intermediate_size=8 * size["width"] // 3,
+        num_hidden_layers=size["layers"],
+        num_attention_heads=size["heads"],
+        max_position_embeddings=size["longest"],
+        pad_token_id=0,
+    )
+    LlamaForCausalLM(config).save_pretrained(work / "model")
+    _tokenizer(size["vocabulary"]).save_pretrained(work / "model")
+    generator = np.random.default_rng(0)
+    # median 350 of 2,048, as the released LIMA set is distributed
+    lengths = np.exp(generator.normal(math.log(0.17 * size["longest"]), 1.0, size["examples"]))
+    rows = []
+    for length in lengths.clip(16, size["longest"]).astype(int).tolist():
+        ids = generator.integers(3, size["vocabulary"], length).tolist()
+        prompt = length // 5
+        rows.append({"input_ids": ids, "labels": [IGNORE] * prompt + ids[prompt:]})
+    (work / "batch.json").write_text(json.dumps(rows))
+    return sum(len(row["input_ids"]) for row in rows), sum(sum(x >= 0 for x in row["labels"]) for row in rows)
+
+
+def report(results: dict[str, list[dict[str, Any]]], supervised: int) -> None:
+    """Print the table, after checking that all ways did equal work."""
+    losses = {way: runs[0]["loss"] for way, runs in results.items()}
+    reference = losses["lima"]
+    unequal = {way: loss for way, loss in losses.items() if abs(loss - reference) > 0.01}
+    assert not unequal, f"first losses differ from lima's {reference:.4f}: {unequal}"
+    print(f"first loss of all ways: {reference:.3f} +- 0.01\n")
+    rates = {
+        way: supervised / statistics.median(run["seconds"] for run in runs) for way, runs in results.items()
+    }
+    print(f"{'way':<44}{'supervised tokens/s':>20}{'lima is':>10}{'peak GiB':>10}")
+    for way, rate in rates.items():
+        memory = max(run["peak"] for run in results[way]) / 2**30
+        print(f"{way:<44}{rate:>20,.0f}{rates['lima'] / rate:>9.2f}x{memory:>10.2f}")
+
+
+def run_way(way: str, work: Path, steps: int) -> dict[str, float]:
+    """Run one way in this process: seconds of a step (median without the first), first loss, peak memory."""
+    from lima import model as models
+
+    model, _ = models.load(work / "model")
+    rows = json.loads((work / "batch.json").read_text())
+    seconds, loss = WAYS[way](model, rows, steps)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": seconds, "loss": loss, "peak": peak}
+
+
+def lima_fit(model: Any, rows: list[dict[str, list[int]]], steps: int, **changes: Any) -> tuple[float, float]:
+    from lima.train.loop import fit
+    from lima.train.settings import FitSettings
+
+    settings = FitSettings(
+        steps=steps,
+        batch_size=len(rows),
+        learning_rate=LEARNING_RATE,
+        **{"residual_dropout": 0.0, "save_every": 1000, **changes},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        fit(model, [Tokens(row["input_ids"], row["labels"]) for row in rows], settings, Path(folder))
+        metrics = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    found = [row for row in metrics if "loss" in row]
+    return statistics.median(row["seconds"] for row in found[1:]), found[0]["loss"]
+
+
+def padded_loop(
+    model: Any, rows: list[dict[str, list[int]]], steps: int, *, micro_batch: int, half: bool
+) -> tuple[float, float]:
+    """What people write by hand: pad to the longest of the micro-batch, all logits, stock cross-entropy."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1)
+    supervised = sum(sum(label >= 0 for label in row["labels"][1:]) for row in rows)
+    model.train()
+    times, losses = [], []
+    for _ in range(steps):
+        began, total = time.monotonic(), 0.0
+        for start in range(0, len(rows), micro_batch):
+            part = rows[start : start + micro_batch]
+            longest = max(len(row["input_ids"]) for row in part)
+            ids = torch.tensor([row["input_ids"] + [0] * (longest - len(row["input_ids"])) for row in part])
+            mask = torch.tensor(
+                [[1] * len(r["input_ids"]) + [0] * (longest - len(r["input_ids"])) for r in part]
+            )
+            labels = torch.tensor([row["labels"] + [IGNORE] * (longest - len(row["labels"])) for row in part])
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+                output = model(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    labels=labels,
+                    num_items_in_batch=supervised,
+                    use_cache=False,
+                )
+            output.loss.backward()
+            total += float(output.loss.detach())
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        times.append(time.monotonic() - began)
+        losses.append(total)
+    return statistics.median(times[1:]), losses[0]
+
+
+WAYS: dict[str, Callable[..., tuple[float, float]]] = {
+    "lima": lima_fit,
+    "lima, float32": lambda *a: lima_fit(*a, precision="float32"),
+    "lima, residual dropout .3": lambda *a: lima_fit(*a, residual_dropout=0.3),
+    "lima, activation checkpointing": lambda *a: lima_fit(*a, activation_checkpointing=True),
+    "transformers, padded, micro-batch 8, bfloat16": lambda *a: padded_loop(*a, micro_batch=8, half=True),
+    "transformers, padded, micro-batch 1, bfloat16": lambda *a: padded_loop(*a, micro_batch=1, half=True),
+}
+
+
+def _in_a_process(way: str, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    if way in TRL_WAYS:
+        script = Path(__file__).with_name("train_trl.py")
+        command = [
+            arguments.trl_python,
+            str(script),
+            str(work),
+            str(arguments.steps),
+            json.dumps(TRL_WAYS[way]),
+        ]
+    else:
+        command = [
+            sys.executable,
+            __file__,
+            "--way",
+            way,
+            "--work",
+            str(work),
+            "--steps",
+            str(arguments.steps),
+        ]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(arguments.threads)}
+    process = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if process.returncode:
+        sys.exit(f"{way}: {process.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return found
+
+
+def _tokenizer(vocabulary: int) -> Any:
+    """A word-level tokenizer of the right size; TRL asks for one although the data are token ids."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"<pad>": 0, "<s>": 1, "</s>": 2, **{f"w{number}": number for number in range(3, vocabulary)}}
+    core = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<pad>"
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument(
+        "--steps", type=int, default=3, help="optimiser steps a run; the first is not counted"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each way, in turns")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--trl-python", help="the Python of an environment that has TRL")
+    parser.add_argument("--way", help=argparse.SUPPRESS)
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""One run of TRL's SFTTrainer for ``benchmarks/train.py``, in TRL's own environment.
+
+python benchmarks/train_trl.py WORK STEPS '{"per_device_train_batch_size": 1}'
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+
+class Clock(TrainerCallback):  # type: ignore[misc]
+    """Seconds from the beginning to the end of each optimiser step."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._began = 0.0
+
+    def on_step_begin(self, *arguments: Any, **options: Any) -> None:
+        self._began = time.monotonic()
+
+    def on_step_end(self, *arguments: Any, **options: Any) -> None:
+        self.seconds.append(time.monotonic() - self._began)
+
+
+def main() -> None:
+    work, steps, changes = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    rows = json.loads((work / "batch.json").read_text())
+    micro_batch = changes.get("per_device_train_batch_size", SFTConfig.per_device_train_batch_size)
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = SFTConfig(
+            output_dir=folder,
+            max_steps=steps,
+            gradient_accumulation_steps=len(rows) // micro_batch,
+            learning_rate=1e-4,
+            max_length=None,
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            use_cpu=True,
+            **changes,
+        )
+        trainer = SFTTrainer(
+            model=AutoModelForCausalLM.from_pretrained(work / "model"),
+            args=settings,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=AutoTokenizer.from_pretrained(work / "model"),
+            callbacks=[clock],
+        )
+        trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": statistics.median(clock.seconds[1:]), "loss": losses[0], "peak": peak}))
+
+
+if __name__ == "__main__":
+    main()
