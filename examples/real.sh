@@ -21,9 +21,8 @@ echo "== curate the dumps =="
 for site in beer_2017 matheducators_2014; do
   lima curate stackexchange --input "$DATA/stackexchange/$site" --out "$OUT/curated/$site"
 done
-for site in bicycles_meta_2023 datascience_meta_2024; do
-  lima curate stackexchange --input "$DATA/stackexchange/$site" --include-meta --out "$OUT/curated/$site"
-done
+# Meta sites speak of the site itself, so the paper's rules drop nearly all of them: they are read with the others.
+lima curate stackexchange --input "$DATA/stackexchange" --include-meta --out "$OUT/curated/with_meta"
 
 echo "== import the released set =="
 lima import lima "$DATA/lima/train.jsonl" --out "$OUT/train.jsonl"

@@ -37,7 +37,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def test_the_main_sites_give_examples_and_every_dropped_candidate_has_a_rule(out: Path) -> None:
-    for site in ("beer_2017", "matheducators_2014", "bicycles_meta_2023", "datascience_meta_2024"):
+    for site in ("beer_2017", "matheducators_2014", "with_meta"):
         folder = out / "curated" / site
         accepted, rejected = rows(folder / "train.jsonl"), rows(folder / "rejected.jsonl")
         assert accepted, site
@@ -47,6 +47,13 @@ def test_the_main_sites_give_examples_and_every_dropped_candidate_has_a_rule(out
             assert 1200 <= len(answer) <= 4096
             assert not re.search(r"</?(p|a|code|img|li)\b", answer), row["id"]
             assert row["meta"]["licence"].startswith("CC BY-SA")
+
+
+def test_the_meta_dumps_are_read_when_asked_for(out: Path) -> None:
+    """Their questions (453 and 257) are in the funnel, counted with the main sites'."""
+    sources = json.loads((out / "curated" / "with_meta" / "funnel.json").read_text())["sources"]
+    read = {name: counts["read"] for source in sources.values() for name, counts in source["strata"].items()}
+    assert read == {"alcohol": 663, "bicycles.meta": 453, "datascience.meta": 257, "matheducators": 397}
 
 
 def test_the_rows_that_cannot_be_trained_on_are_named(out: Path) -> None:
