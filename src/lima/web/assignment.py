@@ -192,12 +192,19 @@ class Assignment:
         slot = connection.execute(query.with_for_update(skip_locked=True)).first()
         if slot is None:
             return _nothing(connection, person)
-        number = _count(connection, person, showings.c.repeat == 0)
-        shown = side_of(self.rules.seed, person.name, number)
+        shown = self._side(connection, person, slot.unit_id)
         showing_id = _open(connection, person, slot.unit_id, shown, now)
         taken = {"showing_id": showing_id, "lease_until": now + self.rules.lease_seconds}
         connection.execute(sa.update(slots).where(slots.c.id == slot.id).values(taken))
         return _one(connection, showing_id, person)
+
+    def _side(self, connection: sa.Connection, person: Person, unit_id: int) -> Shown:
+        """The order of the answers on the screen; a single answer has none."""
+        pairs = sa.select(units.c.id).where(units.c.task == "pairwise")
+        if connection.scalar(pairs.where(units.c.id == unit_id)) is None:
+            return "ab"
+        before = (showings.c.repeat == 0) & showings.c.unit_id.in_(pairs)
+        return side_of(self.rules.seed, person.name, _count(connection, person, before))
 
     def _check(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
         """An attention check when one is due: an earlier comparison with its sides swapped."""

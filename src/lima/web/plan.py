@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
+from lima import console
 from lima.errors import LimaError
 from lima.files import text_hash
 from lima.web import tables
 from lima.web.database import Database
+from lima.web.exchange import import_rows, read_rows
 from lima.web.settings import AnnotateSettings
 from lima.web.texts import Texts, UnitTask
 
@@ -60,8 +62,10 @@ def slots_of(units: Sequence[Unit]) -> Iterator[tuple[int, str]]:
                     yield from ((position, group) for group, votes in unit.votes.items() if votes > number)
 
 
-def install(base: Database, texts: Texts, settings: AnnotateSettings) -> None:
+def install(base: Database, texts: Texts, settings: AnnotateSettings, now: float) -> None:
     """Store the plan in an empty database, or check that the database is of this study and this plan.
+
+    Answers of people that the study's files hold already, from a former database, are taken over.
 
     Raises:
         LimaError: it belongs to other texts, or the plan's settings have changed.
@@ -77,6 +81,9 @@ def install(base: Database, texts: Texts, settings: AnnotateSettings) -> None:
         ]
         connection.execute(sa.insert(tables.facts), rows)
         _store(connection, make_plan(texts, settings))
+        taken_over = import_rows(connection, read_rows(texts.study), now)
+    if taken_over:
+        console.note(f"took over {taken_over} answers of people that the study's files hold")
 
 
 def describe(units: Sequence[Unit]) -> list[list[object]]:

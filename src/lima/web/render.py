@@ -20,6 +20,7 @@ from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
+from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 from lima.web.formulas import add_formulas
@@ -52,7 +53,7 @@ ATTRIBUTES = {
     "mspace": {"width"},
     "mfrac": {"linethickness"},
 }
-PYGMENTS_CLASS = re.compile(r"[a-z][a-z0-9]{0,3}")
+CODE_CLASSES = set(STANDARD_TYPES.values())
 OUR_CLASSES = {"code", "plain", "formula", "control", "right", "center"}
 
 
@@ -86,11 +87,7 @@ _CLASSED = ("pre", "code", "span", "div", "td", "th")
 def _attribute(tag: str, name: str, value: str) -> str | None:
     if name != "class":
         return value
-    kept = [
-        one
-        for one in value.split()
-        if one in OUR_CLASSES or (tag == "span" and PYGMENTS_CLASS.fullmatch(one))
-    ]
+    kept = [one for one in value.split() if one in OUR_CLASSES or (tag == "span" and one in CODE_CLASSES)]
     return " ".join(kept) or None
 
 

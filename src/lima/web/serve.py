@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from pathlib import Path
 
 import uvicorn
@@ -39,7 +40,7 @@ def annotate(settings: AnnotateSettings) -> None:
         return
     base = Database(settings.database or sqlite_url(settings.study / DATABASE_NAME))
     prepare(base)
-    plan.install(base, texts, settings)
+    plan.install(base, texts, settings, time.time())
     secret_file = settings.lead_secret_file or settings.study / SECRET_NAME
     app = create_app(settings, texts, base, lead_secret=lead_secret(secret_file))
     listening = listen(settings.host, settings.port)
