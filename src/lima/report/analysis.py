@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from lima.errors import LimaError
+from lima.report.against import Difference, Side, differences
 from lima.report.preferences import (
     Finding,
     PairResult,
@@ -82,6 +83,9 @@ class Numbers:
     preferences_by_tag: Sequence[TagResult]
     ratings_by_tag: Sequence[TagRating]
     bias: Sequence[GroupBias]
+    against: str | None
+    """The other study and its system under test."""
+    differences: Sequence[Difference]
     coverage: Sequence[Coverage]
     raters: Sequence[RaterCard]
     replaced_rows: int
@@ -93,13 +97,14 @@ class Numbers:
         return [result for finding in self.findings for result in finding.results]
 
 
-def analyse(study: Study, settings: ReportSettings) -> Numbers:
-    """Compute every number of the report of ``study``."""
+def analyse(study: Study, settings: ReportSettings, other: Study | None = None) -> Numbers:
+    """Compute every number of the report of ``study``; ``other`` is the study it is compared with."""
     level = settings.level
     resampling = Resampling(level, settings.rounds, settings.seed)
     systems = ordered_systems(study, settings.system)
-    votes = collect_votes(study, systems)
-    ratings = collect_ratings(study, systems)
+    here = _side(study, systems)
+    votes, ratings = here.votes, here.ratings
+    there = _side(other, ordered_systems(other, None)) if other else None
     coverage = coverages(study, votes)
     return Numbers(
         study=study.folder.resolve().name,
@@ -126,10 +131,21 @@ def analyse(study: Study, settings: ReportSettings) -> Numbers:
         preferences_by_tag=tag_results(votes, level),
         ratings_by_tag=tag_ratings(ratings, level),
         bias=biases(study, level),
+        against=f"{there.name}: {there.system}" if there else None,
+        differences=differences(here, there, level) if there else [],
         coverage=coverage,
         raters=rater_cards(study),
         replaced_rows=study.replaced,
         inputs=study.sources,
+    )
+
+
+def _side(study: Study, systems: Sequence[str]) -> Side:
+    return Side(
+        name=study.folder.resolve().name,
+        system=systems[0],
+        votes=collect_votes(study, systems),
+        ratings=collect_ratings(study, systems),
     )
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lima.report import drawings
 from lima.report.analysis import Numbers
-from lima.report.preferences import direction, p_value
+from lima.report.preferences import direction
 from lima.report.samples import Samples
-from lima.statistics.estimates import Estimate, Result, Significance, Undefined
+from lima.report.wording import (
+    describe,
+    excerpt,
+    interval_text,
+    is_undefined,
+    judge_name,
+    last_user_turn,
+    p_text,
+    percent,
+    plain,
+    value_text,
+)
 
 HERE = Path(__file__).parent
 
@@ -35,108 +46,6 @@ def render(numbers: Numbers, samples: Samples, facts: dict[str, Any]) -> str:
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         level=percent(numbers.level, 0),
     )
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """A share in per cent with a narrow space before the sign.
-
-    >>> percent(0.534)
-    '53.4\\u202f%'
-    """
-    return f"{100 * value:.{digits}f}\u202f%"
-
-
-def points(value: float, digits: int = 1) -> str:
-    """A difference of shares in points, with its sign.
-
-    >>> points(-0.041)
-    '\\u22124.1'
-    """
-    text = f"{100 * value:+.{digits}f}".replace("-", "\u2212")
-    return text.replace("+", "") if float(f"{100 * value:.{digits}f}") == 0 else text
-
-
-def plain(value: float, digits: int = 2) -> str:
-    """A number on its own scale."""
-    return f"{value:.{digits}f}".replace("-", "\u2212")
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """A difference on its own scale, with its sign."""
-    return f"{value:+.{digits}f}".replace("-", "\u2212")
-
-
-def interval(result: Estimate, form: Callable[[float], str]) -> str:
-    """``[low, high]`` in the form of the value, without repeating its per cent sign; empty without interval."""
-    if result.low is None or result.high is None:
-        return ""
-    low, high = (form(bound).removesuffix("\u202f%") for bound in (result.low, result.high))
-    return f"[{low}, {high}]"
-
-
-def p_text(test: Significance | Undefined) -> str:
-    """A p value to three places.
-
-    >>> p_text(Significance(0.00002, 9, 9, "exact sign test"))
-    '< .001'
-    """
-    p = p_value(test)
-    if p is None:
-        return "–"
-    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
-
-
-def describe(result: Result) -> str:
-    """How a figure was made, for the reader who points at it."""
-    if isinstance(result, Undefined):
-        return result.reason
-    note = f"; {result.note}" if result.note else ""
-    return f"{result.method}, n = {result.n}, {result.clusters} prompts{note}"
-
-
-def excerpt(text: str, length: int = 110) -> str:
-    """The beginning of a text on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
-
-
-def is_undefined(result: Result) -> bool:
-    """Whether there is no such figure."""
-    return isinstance(result, Undefined)
-
-
-def judge_name(rater: str) -> tuple[str, str]:
-    """A rater id as a name and the hash of a judge's settings, which may be empty.
-
-    >>> judge_name("judge:m@1f2e"), judge_name("crowd")
-    (('judge m', '1f2e'), ('crowd', ''))
-    """
-    kind, _, rest = rater.partition(":")
-    name, _, digest = rest.partition("@")
-    return (f"{kind} {name}".strip(), digest)
-
-
-FORMS: dict[str, Callable[[float], str]] = {
-    "percent": percent,
-    "points": points,
-    "plain": plain,
-    "signed": signed,
-}
-
-
-def value_text(result: Estimate, form: str) -> str:
-    """The value of an estimate in one of `FORMS`."""
-    return FORMS[form](result.value)
-
-
-def interval_text(result: Estimate, form: str) -> str:
-    """The interval of an estimate in one of `FORMS`."""
-    return interval(result, FORMS[form])
-
-
-def last_user_turn(messages: Sequence[Any]) -> str:
-    """The text that was answered."""
-    return next((m.content for m in reversed(messages) if m.role == "user"), "")
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

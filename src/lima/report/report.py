@@ -9,11 +9,13 @@ from lima import console
 from lima.files import write_json, write_text
 from lima.report.analysis import Numbers, analyse, as_json
 from lima.report.drawings import write_figures
-from lima.report.page import points, render
+from lima.report.page import render
 from lima.report.samples import draw_samples
 from lima.report.settings import ReportSettings
 from lima.report.study import Study, read_study
+from lima.report.tables import latex, markdown, tables
 from lima.report.votes import short_names
+from lima.report.wording import points
 from lima.runs import git_commit, versions
 from lima.statistics.estimates import Estimate, Result
 
@@ -30,7 +32,7 @@ def report(settings: ReportSettings) -> Numbers:
     if settings.dry_run:
         _show_counts(study)
         return analyse(study, settings.model_copy(update={"rounds": 100}))
-    numbers = analyse(study, settings)
+    numbers = analyse(study, settings, read_study(settings.against) if settings.against else None)
     facts = provenance(settings)
     out = settings.out or settings.study
     page, values = out / "report.html", out / "report.json"
@@ -39,14 +41,17 @@ def report(settings: ReportSettings) -> Numbers:
     samples = draw_samples(study, settings.samples, settings.seed)
     write_text(page, render(numbers, samples, facts))
     _show(numbers)
-    console.done([page, values, *figures])
+    in_words = tables(numbers)
+    write_text(out / "tables.md", markdown(in_words))
+    write_text(out / "tables.tex", latex(in_words))
+    console.done([page, values, out / "tables.md", out / "tables.tex", *figures])
     return numbers
 
 
 def provenance(settings: ReportSettings) -> dict[str, Any]:
     """The command that makes the same report again, with the versions it was made by."""
     words = ["lima", "report", str(settings.study)]
-    for name in ("system", "level", "seed", "rounds", "coverage", "samples"):
+    for name in ("system", "against", "level", "seed", "rounds", "coverage", "samples"):
         value = getattr(settings, name)
         if value != type(settings).model_fields[name].default:
             words += [f"--{name}", str(value)]

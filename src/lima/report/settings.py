@@ -14,7 +14,7 @@ from lima.settings import Settings
 class ReportSettings(Settings):
     """Turn the verdicts of a study into one self-contained page, and the same numbers as JSON.
 
-    Writes report.html, report.json and figures/*.svg. It can run at any time, also before all raters are done.
+    Writes report.html, report.json, tables.md, tables.tex and figures/*.svg. It can run at any time, also before all raters are done.
 
     Example: lima report studies/tuned-vs-base
     """
@@ -25,6 +25,8 @@ class ReportSettings(Settings):
     """Folder for the report; by default the study folder itself."""
     system: str | None = None
     """The system whose wins are counted. Default: the first one of the protocol, else the one in most pairs."""
+    against: Path | None = None
+    """Another study with the same prompts: its system under test is compared with this one's, item by item."""
     level: float = Field(default=0.95, gt=0, lt=1)
     """Confidence level of every interval."""
     seed: int = 0
@@ -38,5 +40,5 @@ class ReportSettings(Settings):
     dry_run: bool = False
     """Read and check the study, print its counts, write nothing."""
 
-    input_fields: ClassVar[frozenset[str]] = frozenset({"study"})
+    input_fields: ClassVar[frozenset[str]] = frozenset({"study", "against"})
     free_fields: ClassVar[frozenset[str]] = frozenset({"dry_run"})
