@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from lima.errors import LimaError
 from lima.records import Message
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from transformers import PreTrainedTokenizerBase
 
 EOT = "<|eot|>"
@@ -103,6 +105,18 @@ def decode_answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str
     """The text of generated ids, without special tokens and outer white space."""
     text: str = tokenizer.decode(list(ids), skip_special_tokens=True)
     return text.strip()
+
+
+def highlight(tokenizer: PreTrainedTokenizerBase, tokens: Tokens) -> Text:
+    """A sequence as text for the terminal: green where a token carries loss, dim where it does not."""
+    from rich.text import Text
+
+    view = Text()
+    for supervised, group in groupby(
+        zip(tokens.ids, tokens.labels, strict=True), key=lambda pair: pair[1] != IGNORE
+    ):
+        view.append(tokenizer.decode([token for token, _ in group]), style="green" if supervised else "dim")
+    return view
 
 
 def chat_template(eot_token: str) -> str:

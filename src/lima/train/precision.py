@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NARROW = 256
-"""Width under which bfloat16 gains nothing on a CPU, as converting costs what the products save."""
+"""Width under which ``auto`` stays with float32 on a CPU. Measured on one core with avx512_bf16: bfloat16 is 2.2
+times as fast at width 384, but 1.04 times at 128 and 1.4 times at 64, which is not worth results that differ
+between processors with and without these instructions."""
 
 
 def resolve(model: PreTrainedModel, precision: Precision) -> Literal["float32", "bfloat16"]:

@@ -16,6 +16,7 @@ from lima.runs import open_run
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
+from lima.train.invariants import check_model
 from lima.train.loop import Plan, fit
 from lima.train.loss import mean_loss
 from lima.train.precision import resolve
@@ -80,13 +81,16 @@ def prepare(settings: TrainSettings) -> Inputs:
     model, tokenizer = models.load(settings.model, device=settings.device)
     if settings.residual_dropout:
         sublayer_names(model)
+    check_model(model)
     if not models.add_eot(model, tokenizer, settings.eot_token):
         note(f"{settings.model} has the token {settings.eot_token} already; its row is kept.")
     if tokenizer.bos_token_id is None:
         note(f"{settings.model} has no BOS token; texts are rendered without one.")
     data = _tokenize(examples, tokenizer, settings, "tokenize")
-    _check(data, settings, models.context_length(model))
     measured = {name: _tokenize(rows, tokenizer, settings, f"tokenize {name}") for name, rows in held.items()}
+    _check_supervision(data, settings)
+    for path, part in [(settings.data, data), *((files[name], part) for name, part in measured.items())]:
+        _check_lengths(part, path, settings.model, models.context_length(model))
     return Inputs(model, tokenizer, data, measured)
 
 
@@ -125,7 +129,7 @@ def _tokenize(
         )
 
 
-def _check(data: TrainingSet, settings: TrainSettings, context: int | None) -> None:
+def _check_supervision(data: TrainingSet, settings: TrainSettings) -> None:
     if not data.sequences:
         raise LimaError(
             f"{settings.data}: no example has a supervised token within --max-length {settings.max_length}."
@@ -136,12 +140,15 @@ def _check(data: TrainingSet, settings: TrainSettings, context: int | None) -> N
             f"{settings.data}: {len(data.rejects)} examples have no supervised token, the first is "
             f"{first.id!r} ({first.reason}). Without --strict they are named in rejects.jsonl."
         )
-    longest = max(data.sequences, key=lambda sequence: len(sequence.ids))
-    if context is not None and len(longest.ids) > context:
-        raise LimaError(
-            f"{settings.data}: {longest.id!r} has {len(longest.ids)} tokens, but {settings.model} has only "
-            f"{context} positions. Use --max-length {context}."
-        )
+
+
+def _check_lengths(data: TrainingSet, path: Path | None, model: str, context: int | None) -> None:
+    for sequence in data.sequences:
+        if context is not None and len(sequence.ids) > context:
+            raise LimaError(
+                f"{path}: {sequence.id!r} has {len(sequence.ids)} tokens, but {model} has only {context} "
+                f"positions. Use --max-length {context}."
+            )
 
 
 def _check_epochs(kept: Sequence[int], last: int) -> None:

@@ -1,0 +1,144 @@
+"""What must hold for a model, a tokenizer and the data before training is worth its time.
+
+Each check is a trap that people fall into (masks that lose the stop token, attention across packed documents,
+a template that renders other ids at generation) and raises a `LimaError` that names the example at fault.
+`lima train` runs `check_model` before it begins, `lima doctor` all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from lima.chat import IGNORE, Tokens, encode_prompt, eot_id
+from lima.errors import LimaError
+from lima.records import Example
+from lima.train.attention import inside_documents
+from lima.train.batches import collate
+from lima.train.loss import summed_loss
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PROBE_LENGTHS = (7, 5)
+TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
+"""Relative difference of two losses that is rounding; 2 % in half precision."""
+
+
+@torch.no_grad()
+def check_model(model: PreTrainedModel) -> None:
+    """The padding-free path computes the same loss as the stock model, one document at a time.
+
+    It fails for a model that scales its logits, attends over documents in a way of its own (recurrent layers)
+    or counts positions otherwise.
+    """
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    documents = [_probe(length, vocabulary) for length in PROBE_LENGTHS]
+    expected = sum(_plain_loss(model, document) for document in documents)
+    with inside_documents(model):
+        found = float(summed_loss(model, collate(documents, model.device)))
+    if not abs(found - expected) <= TOLERANCE.get(model.dtype, 0.02) * expected:
+        raise LimaError(
+            f"model type {model.config.model_type!r} computes a loss of {expected:.6g} where the training path has "
+            f"{found:.6g}: its head or attention has a form that training does not support."
+        )
+
+
+@torch.no_grad()
+def check_isolation(model: PreTrainedModel) -> None:
+    """No attention across documents: another second document changes no hidden state of the first."""
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    first, second = (_probe(length, vocabulary) for length in PROBE_LENGTHS)
+    other = Tokens(second.ids[::-1], second.labels)
+    with inside_documents(model):
+        states = [_hidden(model, [neighbour, first])[len(second.ids) :] for neighbour in (second, other)]
+    if not torch.equal(*states):
+        raise LimaError(
+            f"model type {model.config.model_type!r}: a document in a row changes the next one; attention leaks."
+        )
+
+
+def check_template(tokenizer: PreTrainedTokenizerBase, example: Example) -> None:
+    """The saved chat template renders the prompt's ids that training used.
+
+    Where a text spells a special token ("</s>" of HTML), training keeps it as text, which no template can;
+    such an example is passed over.
+    """
+    conversation = [message.model_dump() for message in example.messages]
+    rendered = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False)
+    spelled = any(token in m.content for m in example.messages for token in tokenizer.all_special_tokens)
+    if rendered != encode_prompt(tokenizer, example.messages) and not spelled:
+        raise LimaError(f"{example.id}: the chat template renders other ids than training used.")
+
+
+def check_mask(tokenizer: PreTrainedTokenizerBase, example: Example, tokens: Tokens) -> None:
+    """Loss covers exactly the assistant's texts with the EOT of each, and the history of a dialogue is kept.
+
+    The supervised ids are turned back into text, so that the check shares nothing with what made the mask.
+    """
+    eot = eot_id(tokenizer)
+    turns = example.turns
+    kept = tokens.ids.count(eot) if eot is not None else 0
+    if not tokens.trimmed and kept != len(turns):
+        raise LimaError(f"{example.id}: {len(turns)} utterances, but {kept} EOT tokens in its ids.")
+    answers = [turn.content for turn in turns if turn.role == "assistant"]
+    runs = _supervised_runs(tokens)
+    if len(runs) != len(answers) and not tokens.trimmed:
+        raise LimaError(f"{example.id}: {len(answers)} answers, but {len(runs)} supervised stretches.")
+    for number, (run, answer) in enumerate(zip(runs, answers, strict=False), start=1):
+        cut = tokens.trimmed and number == len(runs)
+        _check_run(tokenizer, run, answer, cut=cut, place=f"{example.id}, answer {number}")
+
+
+def check_supervision(tokens: Tokens, name: str) -> None:
+    """The example has a token that carries loss."""
+    if not tokens.supervised:
+        raise LimaError(f"{name}: no supervised token is left within the longest length.")
+
+
+def _check_run(
+    tokenizer: PreTrainedTokenizerBase, run: list[int], answer: str, *, cut: bool, place: str
+) -> None:
+    eot = eot_id(tokenizer)
+    ended = run[-1] == eot
+    if not ended and not cut:
+        raise LimaError(f"{place}: its EOT carries no loss, so the model would never learn to stop.")
+    text = _comparable(tokenizer.decode(run[:-1] if ended else run))
+    whole = _comparable(answer)
+    if not (whole.startswith(text) if cut else whole == text):
+        raise LimaError(f"{place}: the supervised tokens read {text[:60]!r}, the answer is {whole[:60]!r}.")
+
+
+def _comparable(text: str) -> str:
+    """Without white space, which decoding does not always give back, nor a character cut in half at the end."""
+    return "".join(text.split()).rstrip("\ufffd")
+
+
+def _supervised_runs(tokens: Tokens) -> list[list[int]]:
+    pairs = zip(tokens.ids, tokens.labels, strict=True)
+    groups = groupby(pairs, key=lambda pair: pair[1] != IGNORE)
+    return [[token for token, _ in group] for supervised, group in groups if supervised]
+
+
+def _probe(length: int, vocabulary: int) -> Tokens:
+    ids = [(3 + 7 * position + length) % vocabulary for position in range(length)]
+    return Tokens(ids, ids)
+
+
+def _plain_loss(model: PreTrainedModel, document: Tokens) -> float:
+    ids = torch.tensor([document.ids], device=model.device)
+    logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
+    return float(cross_entropy(logits.double(), ids[0, 1:], reduction="sum"))
+
+
+def _hidden(model: PreTrainedModel, documents: Sequence[Tokens]) -> torch.Tensor:
+    batch = collate(documents, model.device)
+    output = model.get_decoder()(
+        input_ids=batch.ids, position_ids=batch.position_ids, use_cache=False, documents=batch.documents
+    )
+    states: torch.Tensor = output.last_hidden_state[0]
+    return states
