@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import tyro
 from pydantic import Field
@@ -42,3 +42,34 @@ class ReportSettings(Settings):
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"study", "against"})
     free_fields: ClassVar[frozenset[str]] = frozenset({"dry_run"})
+
+
+class PowerSettings(Settings):
+    """What a study can see, and what it will take: before anything runs.
+
+    Prints the smallest difference that the study finds, the prompts that smaller ones need, and for each task of
+    `lima judge` the calls, tokens and cost.
+
+    Example: lima power studies/tuned-vs-base --prices prices.yaml --model my-judge
+    """
+
+    study: tyro.conf.Positional[Path]
+    """Study folder, as `lima compare` makes it."""
+    ties: float = Field(default=0.3, ge=0, lt=1)
+    """Expected share of ties."""
+    power: float = Field(default=0.8, gt=0, lt=1)
+    """Probability with which a true difference should be found."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """Two-sided level of the test. It is divided by the number of baselines (Bonferroni's bound for Holm)."""
+    repeats: int = Field(default=1, ge=1)
+    """Verdicts of the judge on each item and order."""
+    order: Literal["both", "random"] = "both"
+    """Whether the judge sees each pair in both orders, or in one."""
+    reply_tokens: int = Field(default=300, ge=1)
+    """Expected length of a judge's reply."""
+    prices: Path | None = None
+    """YAML file of prices a million tokens, as for `lima judge`. Not given: the cost is unknown."""
+    model: str = ""
+    """The judge's name in the file of prices."""
+
+    input_fields: ClassVar[frozenset[str]] = frozenset({"study", "prices"})

@@ -1,0 +1,158 @@
+"""``lima power``: what a study can see and what judging it will take, from its texts alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lima import console
+from lima.errors import LimaError
+from lima.records import Comparison, Item
+from lima.remote.limits import Price, read_price
+from lima.report.settings import PowerSettings
+from lima.report.study import Study, read_study
+from lima.report.votes import pair_of
+from lima.statistics.power import detectable_gap, prompts_needed
+
+CHARACTERS_A_TOKEN = 4.0
+"""A rough mean for English and current tokenizers; the true number is known after the first calls."""
+WORDS_OF_PROMPT = 1_600
+"""Characters of the judge's instruction around the texts, roughly."""
+GAPS = (0.05, 0.1, 0.15, 0.2)
+
+
+@dataclass(frozen=True)
+class PairPower:
+    """What one pair of systems can show: prompts, and the smallest win-loss gap they find (None: none)."""
+
+    system: str
+    baseline: str
+    prompts: int
+    gap: float | None
+
+
+@dataclass(frozen=True)
+class TaskCost:
+    """What one task of ``lima judge`` takes; ``cost`` None: unknown."""
+
+    task: str
+    calls: int
+    prompt_tokens: int
+    reply_tokens: int
+    cost: float | None
+
+
+@dataclass(frozen=True)
+class Power:
+    """The result of `power`."""
+
+    pairs: Sequence[PairPower]
+    needed: dict[float, int]
+    """Prompts needed by gap."""
+    tasks: Sequence[TaskCost]
+
+
+def power(settings: PowerSettings) -> Power:
+    """Print and return what the study can see and what judging it takes.
+
+    Raises:
+        LimaError: no study, a file of prices without ``--model``, or a model that it does not name.
+    """
+    study = read_study(settings.study)
+    price = _price(settings)
+    pairs = _pairs(study)
+    alpha = settings.alpha / max(1, len(pairs))
+    found = Power(
+        pairs=[PairPower(*pair, prompts, _gap(prompts, settings, alpha)) for pair, prompts in pairs.items()],
+        needed={
+            gap: prompts_needed(gap, ties=settings.ties, power=settings.power, alpha=alpha)
+            for gap in GAPS
+            if gap <= 1 - settings.ties
+        },
+        tasks=_tasks(study, settings, price),
+    )
+    _show(found, settings, alpha)
+    return found
+
+
+def _price(settings: PowerSettings) -> Price | None:
+    if settings.prices is None:
+        return None
+    if not settings.model:
+        raise LimaError("--prices needs --model: the name of the judge in that file.")
+    price = read_price(settings.prices, settings.model)
+    if price is None:
+        raise LimaError(f"{settings.prices}: no price of {settings.model!r}.")
+    return price
+
+
+def _pairs(study: Study) -> Counter[tuple[str, str]]:
+    """Prompts by pair of systems: several samples of a prompt are one cluster."""
+    rank = {system: position for position, system in enumerate(study.systems)}
+    seen = {(pair_of(study.keys[c], rank), study.keys[c].prompt_id) for c in study.comparisons}
+    return Counter(pair for pair, _ in sorted(seen))
+
+
+def _gap(prompts: int, settings: PowerSettings, alpha: float) -> float | None:
+    return detectable_gap(prompts, ties=settings.ties, power=settings.power, alpha=alpha)
+
+
+def _tasks(study: Study, settings: PowerSettings, price: Price | None) -> list[TaskCost]:
+    orders = 2 if settings.order == "both" else 1
+    comparisons, items = list(study.comparisons.values()), list(study.items.values())
+    return [
+        _task("pairwise", comparisons, orders * settings.repeats, settings, price),
+        _task("helpfulness, quality or safety, each", items, settings.repeats, settings, price),
+    ]
+
+
+def _task(
+    name: str,
+    texts: Sequence[Comparison] | Sequence[Item],
+    times: int,
+    settings: PowerSettings,
+    price: Price | None,
+) -> TaskCost:
+    characters = sum(_length(text) + WORDS_OF_PROMPT for text in texts) * times
+    calls = len(texts) * times
+    asked, replied = round(characters / CHARACTERS_A_TOKEN), calls * settings.reply_tokens
+    return TaskCost(name, calls, asked, replied, price.of(asked, replied) if price else None)
+
+
+def _length(text: Comparison | Item) -> int:
+    answers = len(text.a) + len(text.b) if isinstance(text, Comparison) else len(text.content)
+    return answers + sum(len(message.content) for message in text.messages)
+
+
+def _show(found: Power, settings: PowerSettings, alpha: float) -> None:
+    share = f"{100 * settings.power:g} %"
+    console.table(
+        f"Found with {share} probability at level {alpha:.3g}, {100 * settings.ties:g} % ties",
+        ["pair", "prompts", "smallest win − loss, points"],
+        [
+            [f"{p.system} v {p.baseline}", p.prompts, "none" if p.gap is None else f"{100 * p.gap:.1f}"]
+            for p in found.pairs
+        ],
+    )
+    console.table(
+        "Prompts that smaller differences need",
+        ["win − loss, points", "prompts"],
+        [[f"{100 * gap:g}", needed] for gap, needed in found.needed.items()],
+    )
+    console.table(
+        f"Calls of lima judge, tokens by {CHARACTERS_A_TOKEN:g} characters each",
+        ["task", "calls", "tokens sent", "tokens received", "cost"],
+        [
+            [
+                t.task,
+                t.calls,
+                t.prompt_tokens,
+                t.reply_tokens,
+                "unknown" if t.cost is None else f"{t.cost:.2f}",
+            ]
+            for t in found.tasks
+        ],
+    )
+    command = f"lima judge {settings.study} --task pairwise --order {settings.order} --judge URL#MODEL"
+    console.done([], command)

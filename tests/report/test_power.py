@@ -1,0 +1,47 @@
+"""What a study can see and will take, by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from lima.errors import LimaError
+from lima.records import Comparison
+from lima.report.power import CHARACTERS_A_TOKEN, WORDS_OF_PROMPT, power
+from lima.report.settings import PowerSettings
+from lima.report.study import read_study
+from lima.statistics.power import detectable_gap
+
+
+def test_gaps_by_pair_with_the_level_shared_by_two_baselines(texts_only: Path) -> None:
+    found = power(PowerSettings(study=texts_only))
+    assert [(pair.system, pair.baseline, pair.prompts) for pair in found.pairs] == [
+        ("tuned", "base", 40), ("tuned", "scratch", 40),
+    ]  # fmt: skip
+    assert found.pairs[0].gap == detectable_gap(40, alpha=0.025)
+    assert found.needed[0.05] > 2190
+
+
+def test_calls_tokens_and_cost(texts_only: Path, tmp_path: Path) -> None:
+    """80 pairs in both orders, twice: 320 calls; 120 single answers, twice: 240."""
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("judge: {input: 2.0, output: 10.0}\n")
+    settings = PowerSettings(study=texts_only, repeats=2, reply_tokens=100, prices=prices, model="judge")
+    pairwise, single = power(settings).tasks
+    assert (pairwise.calls, single.calls) == (320, 240)
+    assert pairwise.reply_tokens == 32_000
+    texts: list[Comparison] = list(read_study(texts_only).comparisons.values())
+    characters = sum(
+        len(text.a) + len(text.b) + len(text.messages[0].content) + WORDS_OF_PROMPT for text in texts
+    )
+    assert pairwise.prompt_tokens == round(4 * characters / CHARACTERS_A_TOKEN)
+    assert pairwise.cost == pytest.approx((2 * pairwise.prompt_tokens + 10 * 32_000) / 1e6)
+
+
+def test_an_unknown_price_is_unknown_not_zero(texts_only: Path, tmp_path: Path) -> None:
+    assert power(PowerSettings(study=texts_only)).tasks[0].cost is None
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("other: {input: 2.0, output: 10.0}\n")
+    with pytest.raises(LimaError, match="no price of 'judge'"):
+        power(PowerSettings(study=texts_only, prices=prices, model="judge"))
+    with pytest.raises(LimaError, match="--prices needs --model"):
+        power(PowerSettings(study=texts_only, prices=prices))

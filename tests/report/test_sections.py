@@ -1,0 +1,139 @@
+"""Sections beyond the main table: ranking, equal length, worst of K, another study, tables for papers."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lima.files import read_jsonl, write_jsonl
+from lima.records import Preference
+from lima.report.against import Side, differences
+from lima.report.preferences import rankings
+from lima.report.raters import alt_tests, has_list
+from lima.report.ratings import Rating, worst_of_k
+from lima.report.report import report
+from lima.report.settings import ReportSettings
+from lima.report.tables import Table, latex, markdown
+from lima.report.votes import Vote
+from lima.statistics.alt_test import AltTest
+from lima.statistics.estimates import Estimate, Undefined
+from lima.statistics.preferences import Outcome
+
+
+def vote(prompt: str, outcome: Outcome | None, baseline: str = "base", rater: str = "crowd:01") -> Vote:
+    label = {"win": "a", "loss": "b", "tie": "tie", None: None}[outcome]
+    return Vote(
+        comparison=f"{prompt}-{baseline}", prompt=prompt, group=rater.split(":")[0], rater=rater, repeat=0,
+        label=label, consistent=None, system="tuned", baseline=baseline,  # type: ignore[arg-type]
+        outcome=outcome, tags=(), longer_by=3,
+    )  # fmt: skip
+
+
+def rating(item: str, prompt: str, scale: str, value: str | int | None) -> Rating:
+    return Rating(item, prompt, "author", "author:01", "tuned", scale, value, ())  # type: ignore[arg-type]
+
+
+def test_a_ranking_needs_three_linked_systems() -> None:
+    two = [vote(f"p{i}", "win" if i % 3 else "loss") for i in range(30)]
+    assert rankings(two, ["tuned", "base"], 0.95) == []
+    three = two + [vote(f"p{i}", "win" if i % 5 else "tie", "scratch") for i in range(30)]
+    (ranking,) = rankings(three, ["tuned", "base", "scratch"], 0.95)
+    assert ranking.reference == "tuned"
+    assert [strength.system for strength in ranking.strengths] == ["base", "scratch"]
+    never = two + [vote(f"p{i}", "win", "scratch") for i in range(30)]
+    (refused,) = rankings(never, ["tuned", "base", "scratch"], 0.95)
+    assert refused.strengths == []
+    assert "win, or lose, every verdict" in refused.undefined
+
+
+def test_worst_of_k_by_hand() -> None:
+    """Prompt p: pass and fail, q: pass twice, so 1 of 2 prompts has any fail; lowest ratings 2 and 5."""
+    rows = [
+        rating("1", "p", "quality", "pass"), rating("2", "p", "quality", "fail"),
+        rating("3", "q", "quality", "pass"), rating("4", "q", "quality", "pass"),
+        rating("1", "p", "helpfulness", 4), rating("2", "p", "helpfulness", 2),
+        rating("3", "q", "helpfulness", 6), rating("4", "q", "helpfulness", 5),
+        rating("5", "q", "quality", None),
+    ]  # fmt: skip
+    found = {entry.scale: entry for entry in worst_of_k(rows, 0.95)}
+    quality, helpfulness = found["quality"].result, found["helpfulness"].result
+    assert isinstance(quality, Estimate)
+    assert isinstance(helpfulness, Estimate)
+    assert (found["quality"].samples, quality.value, quality.n) == (2, 0.5, 2)
+    assert helpfulness.value == 3.5
+    assert worst_of_k([rating("1", "p", "quality", "pass")], 0.95) == []
+
+
+def test_lists() -> None:
+    assert has_list("Steps:\n\n* one\n* two")
+    assert has_list("  1) one\n  2) two")
+    assert not has_list("1984 was a year.\n2 more lines")
+
+
+def test_alt_tests_of_judges_against_single_people() -> None:
+    people = ["crowd:01", "crowd:02", "author:01"]
+    rows = [vote(f"p{i}", "win" if i % 2 else "loss", rater=rater) for i in range(40) for rater in people]
+    rows += [vote(f"p{i}", "win" if i % 2 else "loss", rater="judge:m@1") for i in range(40)]
+    (found,) = alt_tests(rows)
+    assert found.judge == "judge:m@1"
+    assert isinstance(found.test, AltTest)
+    assert found.test.passed
+    (alone,) = alt_tests([row for row in rows if row.rater != "crowd:02"])
+    assert isinstance(alone.test, Undefined)
+
+
+def test_differences_by_hand() -> None:
+    """Shared p1, p2: here win, tie (1, .5); there loss, tie (0, .5): mean difference .5, one better, one equal."""
+    here = Side("a", "tuned", [vote("p1", "win"), vote("p2", "tie"), vote("p9", "win")],
+                [rating("1", "p1", "helpfulness", 5)])  # fmt: skip
+    there = Side("b", "tuned", [vote("p1", "loss"), vote("p2", "tie"), vote("p8", None)],
+                 [rating("1", "p1", "helpfulness", 3)])  # fmt: skip
+    helpfulness, wins = sorted(differences(here, there, 0.95), key=lambda row: row.measure)
+    assert isinstance(wins.difference, Estimate)
+    assert (wins.here, wins.there, wins.difference.value, wins.difference.n) == (0.75, 0.25, 0.5, 2)
+    assert (wins.better, wins.equal, wins.worse) == (1, 1, 0)
+    assert (helpfulness.here, helpfulness.there) == (5, 3)
+    assert differences(here, Side("c", "tuned", [], []), 0.95) == []
+
+
+def test_a_study_against_itself_and_against_one_it_beats(study: Path, tmp_path: Path) -> None:
+    settings = ReportSettings(study=study, against=study, rounds=200)
+    assert {
+        row.difference.value for row in report(settings).differences if isinstance(row.difference, Estimate)
+    } == {0}
+    worse = tmp_path / "worse"
+    shutil.copytree(study, worse)
+    swapped = [
+        row.model_copy(update={"label": {"a": "b", "b": "a"}.get(row.label or "", row.label)})
+        for row in read_jsonl(study / "preferences.jsonl", Preference)
+    ]
+    write_jsonl(worse / "preferences.jsonl", swapped)
+    rows = report(ReportSettings(study=study, against=worse, rounds=200)).differences
+    oracle = next(row for row in rows if row.group == "oracle:world" and row.measure.endswith("base"))
+    assert (oracle.here, oracle.there, oracle.better, oracle.worse) == (1.0, 0.0, 40, 0)
+    assert "Against another study" in (study / "report.html").read_text()
+
+
+def test_tables_for_papers(study: Path) -> None:
+    report(ReportSettings(study=study, rounds=200))
+    text = (study / "tables.md").read_text()
+    lines = text.splitlines()
+    assert lines[0].startswith("Preferences: shares")
+    assert all(line.count("|") == lines[2].count("|") for line in lines[2:12] if line.startswith("|"))
+    assert text.count("---:") > 10
+    paper = (study / "tables.tex").read_text()
+    assert paper.count("\\begin{tabular}") == paper.count("\\end{tabular}") == 5
+    assert "\u202f" not in paper
+
+
+def test_special_characters_in_tables() -> None:
+    table = Table("100 % of A & B_c", ("x", "y|z", "n"), [("a|b", "#1 ~", "< .001")])
+    assert "a\\|b" in markdown([table])
+    assert "100 \\% of A \\& B\\_c" in latex([table])
+    assert "\\#1 \\textasciitilde{} & $<$ .001 \\\\" in latex([table])
+
+
+@pytest.mark.parametrize("name", ["at equal length", "one scale", "stand in for people", "With list wins"])
+def test_the_page_has_the_section(study: Path, name: str) -> None:
+    report(ReportSettings(study=study, rounds=200))
+    assert name in (study / "report.html").read_text()
