@@ -244,7 +244,7 @@ def test_fuzz_against_the_xml_parser(rows: list[tuple[dict[str, str], random.Ran
     assert (headers.question_count, headers.answer_count) == (len(questions), len(answers))
     assert headers.closed == sum("ClosedDate" in r for r in questions)
     good = [r for r in answers if _integer(r.get("Score")) and int(r["Score"]) >= 10]
-    assert sorted(headers.answers.id) == sorted(int(r["Id"]) for r in good)
+    assert sorted(headers.answers.arrays()["id"].tolist()) == sorted(int(r["Id"]) for r in good)
 
 
 def _integer(text: str | None) -> bool:

@@ -16,14 +16,13 @@ from typing import IO
 import numpy as np
 
 from lima.curate.exchanges import Exchange, ExchangeTable
-from lima.curate.posts import Pairs, Scan, pair, read_headers
+from lima.curate.posts import COLUMNS, Pairs, Scan, pair, read_headers
 from lima.errors import LimaError
 from lima.files import replacing, text_hash
 
 POSTS = re.compile(r"(?:^|[-_.])posts\.xml$", re.IGNORECASE)
-BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 18
 EDGE_BYTES = 1 << 16
-COLUMNS = ("id", "score", "offset", "length")
 
 
 @dataclass(frozen=True)

@@ -25,43 +25,31 @@ MAX_ROW_BYTES = 64 << 20
 """A row of a real dump has at most some 100 KB; the limit bounds the memory that a bad file can take."""
 NO_SCORE = -(2**62)
 PROGRESS_BYTES = 16 << 20
+ROW_END, ROW_END_CRLF = b"/>\n", b"/>\r\n"
 QUESTION, ANSWER = 1, 2
 
 HEADER = re.compile(
-    rb'\s*<row Id="(\d{1,18})" PostTypeId="(\d{1,3})"(?: AcceptedAnswerId="\d+")?(?: ParentId="(\d{1,18})")?'
-    rb'(?: AcceptedAnswerId="\d+")? CreationDate="[^"<]*"(?: DeletionDate="[^"<]*")?'
-    rb' Score="(-?\d{1,15})"(?: ViewCount="\d+")? Body="'
+    rb' *+<row Id="(\d{1,18}+)" PostTypeId="(?:2" ParentId="(\d{1,18}+)|([13-9]\d?+)(?:" AcceptedAnswerId="\d++)?+)"'
+    rb' CreationDate="[-0-9T:.]{23}" Score="(-?+\d{1,15}+)"(?: ViewCount="\d++")?+ Body="'
 )
+"""The beginning of a row as the dumps write it: id, parent (of an answer) or kind, score."""
 FRAME = re.compile(rb"<\?xml[^>]*\?>|<!--.*?-->|</?posts\s*/?>", re.DOTALL)
 OTHER_TABLE = re.compile(rb"<(users|comments|votes|badges|tags|posthistory|postlinks|[a-z]+)[\s>/]")
 
 
+COLUMNS = ("id", "parent", "score", "offset", "length")
+
+
 @dataclass
 class Columns:
-    """Headers of the questions or of the answers, column by column (40 bytes a row)."""
+    """Headers of the questions or of the answers: the five `COLUMNS` of each row, one after the other."""
 
-    id: array[int] = field(default_factory=lambda: array("q"))
-    parent: array[int] = field(default_factory=lambda: array("q"))
-    score: array[int] = field(default_factory=lambda: array("q"))
-    offset: array[int] = field(default_factory=lambda: array("q"))
-    length: array[int] = field(default_factory=lambda: array("q"))
-
-    def add(self, identifier: int, parent: int, score: int, place: tuple[int, int]) -> None:
-        """Add a row; ``place`` is its offset and length in the file."""
-        self.id.append(identifier)
-        self.parent.append(parent)
-        self.score.append(score)
-        self.offset.append(place[0])
-        self.length.append(place[1])
+    values: array[int] = field(default_factory=lambda: array("q"))
 
     def arrays(self) -> dict[str, npt.NDArray[np.int64]]:
-        """The columns for numpy, without a copy."""
-        return {
-            name: np.frombuffer(getattr(self, name), dtype=np.int64)
-            if len(self.id)
-            else np.empty(0, dtype=np.int64)
-            for name in ("id", "parent", "score", "offset", "length")
-        }
+        """The columns for numpy, by name."""
+        table = np.array(self.values, dtype=np.int64).reshape(-1, len(COLUMNS))
+        return {name: table[:, position] for position, name in enumerate(COLUMNS)}
 
 
 @dataclass
@@ -72,13 +60,23 @@ class Headers:
     """Questions that are open."""
     answers: Columns = field(default_factory=Columns)
     """Answers whose score reaches the floor."""
-    rows: int = 0
     question_count: int = 0
-    answer_count: int = 0
     closed: int = 0
     low_answers: int = 0
+    other_rows: int = 0
+    """Rows of other kinds, such as tag wikis, and rows without a usable id."""
     malformed: list[int] = field(default_factory=list)
     """Numbers of the lines that are no XML."""
+
+    @property
+    def answer_count(self) -> int:
+        """All answers, whatever their score."""
+        return self.low_answers + len(self.answers.values) // len(COLUMNS)
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return self.question_count + self.answer_count + self.other_rows
 
 
 @dataclass(frozen=True)
@@ -105,22 +103,8 @@ def read_headers(
         InputError: truncated, a document type declaration, a row beyond `MAX_ROW_BYTES`.
     """
     reader = _HeaderReader(path, scan)
-    match, fast, seen = HEADER.match, reader.fast, 0
-    offset = 0
-    for line in iter(partial(stream.readline, MAX_ROW_BYTES), b""):
-        found = match(line)
-        if found is None or reader.pending or line.find(b"<", found.end()) >= 0 or b"/>" not in line[-8:]:
-            reader.slow(line, offset)
-        else:
-            fast(found, line, offset)
-        reader.line += 1
-        offset += len(line)
-        if advance and offset - seen >= PROGRESS_BYTES:
-            advance(offset - seen)
-            seen = offset
-    if advance:
-        advance(offset - seen)
-    reader.finish(offset)
+    size, number = reader.lines(iter(partial(stream.readline, MAX_ROW_BYTES), b""), advance)
+    reader.finish(size, number)
     return reader.headers
 
 
@@ -142,45 +126,72 @@ class _HeaderReader:
     def __init__(self, path: Path, scan: Scan) -> None:
         self.path, self.scan = path, scan
         self.headers = Headers()
-        self.line = 1
         self.pending: list[bytes] = []  # lines of a row that goes on in the next line
         self._began = (0, 1)  # offset and line where the row being read begins
         self._closed_frame = False
         self._floor = NO_SCORE if scan.score_min is None else scan.score_min
 
-    def fast(self, found: re.Match[bytes], line: bytes, offset: int) -> None:
-        """A row in the dump's own form; the hot path."""
-        identifier, kind, parent, score = found.groups()
-        headers = self.headers
-        headers.rows += 1
-        if kind == b"2" and parent is not None:
-            headers.answer_count += 1
-            if int(score) >= self._floor:
-                headers.answers.add(int(identifier), int(parent), int(score), (offset, len(line)))
-            else:
-                headers.low_answers += 1
-        elif kind == b"1":
-            self._question(int(identifier), int(score), _is_closed(line), (offset, len(line)))
+    def lines(self, lines: Iterator[bytes], advance: Callable[[int], None] | None) -> tuple[int, int]:
+        """Read every line; return the size of the file and the number of its lines.
 
-    def slow(self, line: bytes, offset: int) -> None:
+        The hot path, about a microsecond a row: answers in the dump's own form stay in this loop.
+        """
+        headers, floor, match = self.headers, self._floor, HEADER.match
+        keep, ask = headers.answers.values.extend, headers.questions.values.extend
+        low = asked = offset = number = seen = 0
+        end = ROW_END
+        for number, line in enumerate(lines, start=1):
+            found = match(line)
+            if found is None or self.pending or line.find(b"<", 8) >= 0 or not line.endswith(end):
+                self.slow(line, offset, number)
+                end = ROW_END_CRLF if line.endswith(ROW_END_CRLF) else ROW_END
+            else:
+                identifier, parent, kind, score = found.groups()
+                if parent is not None:
+                    if int(score) < floor:
+                        low += 1
+                    else:
+                        keep((int(identifier), int(parent), int(score), offset, len(line)))
+                elif kind == b"1" and b"ClosedDate" not in line:
+                    asked += 1
+                    ask((int(identifier), 0, int(score), offset, len(line)))
+                else:
+                    self._other(int(identifier), kind, int(score), line, offset)
+            offset += len(line)
+            if offset - seen >= PROGRESS_BYTES and advance:
+                advance(offset - seen)
+                seen = offset
+        if advance:
+            advance(offset - seen)
+        headers.low_answers += low
+        headers.question_count += asked
+        return offset, number
+
+    def _other(self, identifier: int, kind: bytes, score: int, line: bytes, offset: int) -> None:
+        """A row in the dump's own form that is no answer and no open question."""
+        if kind == b"1":
+            self._question(identifier, score, _is_closed(line), (offset, len(line)))
+        else:
+            self.headers.other_rows += 1
+
+    def slow(self, line: bytes, offset: int, number: int) -> None:
         """Any other line: the frame of the file, rows in another form, or something wrong."""
-        if len(line) >= MAX_ROW_BYTES or (
-            offset + len(line) - self._began[0] > MAX_ROW_BYTES and self.pending
-        ):
-            raise InputError(self.path, self.line, f"a row of over {MAX_ROW_BYTES >> 20} MB. Is this a dump?")
+        begun = self._began[0] if self.pending else offset
+        if offset + len(line) - begun >= MAX_ROW_BYTES:
+            raise InputError(self.path, number, f"a row of over {MAX_ROW_BYTES >> 20} MB. Is this a dump?")
         if self.pending and (line.lstrip().startswith(b"<row") or b"</posts>" in line):
             self._malformed()  # the row before was never finished
         if not self.pending:
-            self._began = (offset, self.line)
-            self._check_frame(line)
+            self._began = (offset, number)
+            self._check_frame(line, number)
         ended = line.rstrip().endswith((b"/>", b"</row>", b"</posts>", b"-->", b"?>", b"<posts>"))
         if not ended and (self.pending or line.lstrip().startswith(b"<row")):
             self.pending.append(line)
         elif text := _unframed(b"".join((*self.pending, line))):
             self._rows(text, (self._began[0], offset + len(line) - self._began[0]))
 
-    def finish(self, size: int) -> None:
-        """Checks at the end of the file."""
+    def finish(self, size: int, number: int) -> None:
+        """Checks at the end of the file, whose last line is ``number``."""
         headers = self.headers
         if not size:
             raise LimaError(
@@ -188,7 +199,7 @@ class _HeaderReader:
             )
         if not self._closed_frame:
             raise InputError(
-                self.path, self.line - 1, "the file ends here, without </posts>. It is cut off: get it again."
+                self.path, number, "the file ends here, without </posts>. It is cut off: get it again."
             )
         if self.pending:
             self._malformed()
@@ -198,11 +209,11 @@ class _HeaderReader:
                 f"Found: {headers.rows} rows, {headers.question_count} questions."
             )
 
-    def _check_frame(self, line: bytes) -> None:
+    def _check_frame(self, line: bytes, number: int) -> None:
         if line.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise InputError(self.path, self.line, "the file is in UTF-16, expected UTF-8. Convert it first.")
+            raise InputError(self.path, number, "the file is in UTF-16, expected UTF-8. Convert it first.")
         if b"<!DOCTYPE" in line or b"<!ENTITY" in line:
-            raise InputError(self.path, self.line, "a document type declaration, which no dump has.")
+            raise InputError(self.path, number, "a document type declaration, which no dump has.")
         if b"</posts>" in line or b"<posts/>" in line or b"<posts />" in line:
             self._closed_frame = True
         table = OTHER_TABLE.search(line[:200])
@@ -223,26 +234,25 @@ class _HeaderReader:
     def _row(self, row: dict[str, str], place: tuple[int, int]) -> None:
         identifier, kind = _integer(row.get("Id")), _integer(row.get("PostTypeId"))
         score, parent = _integer(row.get("Score")), _integer(row.get("ParentId"))
-        headers = self.headers
-        headers.rows += 1
+        headers, known = self.headers, NO_SCORE if score is None else score
         if identifier is None or kind is None or (kind == ANSWER and parent is None):
+            headers.other_rows += 1
             self._malformed()
-        elif kind == ANSWER and parent is not None:
-            headers.answer_count += 1
-            known = NO_SCORE if score is None else score
-            if known >= self._floor:
-                headers.answers.add(identifier, parent, known, place)
-            else:
-                headers.low_answers += 1
         elif kind == QUESTION:
-            self._question(identifier, NO_SCORE if score is None else score, "ClosedDate" in row, place)
+            self._question(identifier, known, "ClosedDate" in row, place)
+        elif kind != ANSWER:
+            headers.other_rows += 1
+        elif known < self._floor:
+            headers.low_answers += 1
+        else:
+            headers.answers.values.extend((identifier, parent or 0, known, *place))
 
     def _question(self, identifier: int, score: int, closed: bool, place: tuple[int, int]) -> None:
         self.headers.question_count += 1
         if closed and self.scan.drop_closed:
             self.headers.closed += 1
         else:
-            self.headers.questions.add(identifier, 0, score, place)
+            self.headers.questions.values.extend((identifier, 0, score, *place))
 
     def _malformed(self) -> None:
         self.headers.malformed.append(self._began[1])
