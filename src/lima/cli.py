@@ -53,6 +53,11 @@ COMMANDS: dict[str, Command] = {
         "lima.curate.inspect:inspect_file",
         "what is in a data file",
     ),
+    "doctor": Command(
+        "lima.experiments.doctor_settings:DoctorSettings",
+        "lima.experiments.doctor:doctor",
+        "what would go wrong in training, before it does",
+    ),
     "train": Command(
         "lima.train.settings:TrainSettings",
         "lima.train.run:train",

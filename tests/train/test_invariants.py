@@ -116,8 +116,8 @@ def test_another_template_at_generation_is_caught(loaded: Any, examples: list[Ex
 
 def test_a_row_without_supervised_tokens_is_caught(loaded: Any, examples: list[Example]) -> None:
     tokens = encoded(loaded[1], examples[0], max_length=5)
-    with pytest.raises(LimaError, match=r"made/0: no supervised token"):
-        check_supervision(tokens, "made/0")
+    with pytest.raises(LimaError, match=r"made/0: no assistant token is left within 5 tokens"):
+        check_supervision(replace(tokens, id="made/0"))
 
 
 def test_text_that_spells_a_special_token_is_no_fault(loaded: Any) -> None:

@@ -99,7 +99,7 @@ def test_a_context_shorter_than_the_data(
     message = examples[0].messages[1].model_copy(update={"content": "a" * 400})
     long = examples[0].model_copy(update={"id": "long", "messages": (examples[0].messages[0], message)})
     write_jsonl(data, [*examples, long])
-    with pytest.raises(LimaError, match=r"'long' has 417 tokens.* only 256 positions. Use --max-length 256"):
+    with pytest.raises(LimaError, match=r"long: 417 tokens, but .* only 256 positions. Use --max-length 256"):
         train(choose(max_length=2048))  # BOS, 14, EOT, 400, EOT
     train(choose(max_length=256, epochs=1))
 

@@ -94,10 +94,19 @@ def check_mask(tokenizer: PreTrainedTokenizerBase, example: Example, tokens: Tok
         _check_run(tokenizer, run, answer, cut=cut, place=f"{example.id}, answer {number}")
 
 
-def check_supervision(tokens: Tokens, name: str) -> None:
+def check_supervision(tokens: Tokens) -> None:
     """The example has a token that carries loss."""
     if not tokens.supervised:
-        raise LimaError(f"{name}: no supervised token is left within the longest length.")
+        raise LimaError(f"{tokens.id}: no assistant token is left within {len(tokens.ids)} tokens.")
+
+
+def check_context(tokens: Tokens, context: int | None) -> None:
+    """The example fits the positions that the model has (None: unknown)."""
+    if context is not None and len(tokens.ids) > context:
+        raise LimaError(
+            f"{tokens.id}: {len(tokens.ids)} tokens, but the model has only {context} positions. "
+            f"Use --max-length {context}."
+        )
 
 
 def _check_run(

@@ -16,7 +16,7 @@ from lima.runs import open_run
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
-from lima.train.invariants import check_model
+from lima.train.invariants import check_context, check_model
 from lima.train.loop import Plan, fit
 from lima.train.loss import mean_loss
 from lima.train.precision import resolve
@@ -89,8 +89,9 @@ def prepare(settings: TrainSettings) -> Inputs:
     data = _tokenize(examples, tokenizer, settings, "tokenize")
     measured = {name: _tokenize(rows, tokenizer, settings, f"tokenize {name}") for name, rows in held.items()}
     _check_supervision(data, settings)
-    for path, part in [(settings.data, data), *((files[name], part) for name, part in measured.items())]:
-        _check_lengths(part, path, settings.model, models.context_length(model))
+    for part in (data, *measured.values()):
+        for sequence in part.sequences:
+            check_context(sequence, models.context_length(model))
     return Inputs(model, tokenizer, data, measured)
 
 
@@ -140,15 +141,6 @@ def _check_supervision(data: TrainingSet, settings: TrainSettings) -> None:
             f"{settings.data}: {len(data.rejects)} examples have no supervised token, the first is "
             f"{first.id!r} ({first.reason}). Without --strict they are named in rejects.jsonl."
         )
-
-
-def _check_lengths(data: TrainingSet, path: Path | None, model: str, context: int | None) -> None:
-    for sequence in data.sequences:
-        if context is not None and len(sequence.ids) > context:
-            raise LimaError(
-                f"{path}: {sequence.id!r} has {len(sequence.ids)} tokens, but {model} has only {context} "
-                f"positions. Use --max-length {context}."
-            )
 
 
 def _check_epochs(kept: Sequence[int], last: int) -> None:

@@ -63,8 +63,7 @@ class TrainSettings(FitSettings):
     Writes one Hugging Face folder an epoch, `metrics.jsonl` and `rejects.jsonl` into the run folder. The same
     command again resumes a run that was stopped at any moment.
 
-    Example:
-        lima train huggyllama/llama-7b train.jsonl --out runs/lima-7b --preset lima-7b --heldout heldout.jsonl
+    Example: lima train huggyllama/llama-7b train.jsonl --out runs/lima-7b --preset lima-7b --heldout heldout.jsonl
     """
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "heldout", "dev"})
