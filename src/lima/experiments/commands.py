@@ -9,8 +9,12 @@ from typing import Any
 from lima.settings import Settings
 
 
-def as_command(name: str, settings: Settings, positional: Sequence[str] = ()) -> str:
-    """The command line that gives these settings: ``positional`` fields first, then those that were set.
+def as_command(
+    name: str, settings: Settings, positional: Sequence[str], *, without: Sequence[str] = ()
+) -> str:
+    """The command line that gives these settings: positional fields first, then those with a value of their own.
+
+    ``without`` names fields that come from elsewhere, such as from a recipe.
 
     >>> from lima.report.settings import ReportSettings
     >>> as_command("report", ReportSettings(study="lima-demo/study", system="tuned"), ["study"])
@@ -21,7 +25,7 @@ def as_command(name: str, settings: Settings, positional: Sequence[str] = ()) ->
         words += _texts(getattr(settings, field))
     for field in type(settings).model_fields:
         value = getattr(settings, field)
-        if field in positional or value == type(settings).model_fields[field].get_default():
+        if field in (*positional, *without) or value == type(settings).model_fields[field].get_default():
             continue
         words += [f"--{field.replace('_', '-')}", *_texts(value)]
     return shlex.join(words)

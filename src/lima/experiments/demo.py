@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -20,15 +18,14 @@ from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
 from lima.evaluate.comparisons import compare
 from lima.evaluate.settings import CompareSettings
+from lima.experiments.commands import as_command
+from lima.experiments.demo_plan import RECIPES, Plan
 from lima.experiments.demo_settings import DemoSettings
 from lima.experiments.demo_summary import Summary, show
 from lima.experiments.world.base import cloze, make_base, make_scratch
 from lima.experiments.world.dumps import make_threads, write_posts
-from lima.experiments.world.oracle import Oracle
-from lima.experiments.world.people import World, make_world
 from lima.experiments.world.prompts import test_prompts
 from lima.experiments.world.rater import rate
-from lima.experiments.world.settings import BaseSettings, WorldSettings
 from lima.files import read_jsonl, write_json, write_jsonl
 from lima.generate.run import generate
 from lima.generate.settings import GenerateSettings
@@ -41,7 +38,9 @@ from lima.train.settings import TrainSettings
 
 ORDER = ("tuned", "base", "scratch")
 """The system under test first: the comparisons are tuned v base and tuned v scratch."""
+YOUR_TURN = "lima curate stackexchange --input YOUR-DUMPS --out data"
 LONGEST_ANSWER = 40
+"""Tokens; an answer in house style has about 14."""
 
 
 def demo(settings: DemoSettings) -> Summary | None:
@@ -64,60 +63,8 @@ def demo(settings: DemoSettings) -> Summary | None:
         write_json(plan.out / "demo.json", summary.facts())
         run.finish(**summary.facts())
     show(summary)
-    console.done([plan.study / "report.html", plan.out / "demo.json"], "lima train --help")
+    console.done([plan.study / "report.html", plan.out / "demo.json"], YOUR_TURN)
     return summary
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Where everything of a demo lies, and the world that it shows."""
-
-    settings: DemoSettings
-
-    @property
-    def out(self) -> Path:
-        """The folder of the demo."""
-        return self.settings.out
-
-    @property
-    def posts(self) -> Path:
-        """The world's forum, as its site would publish it."""
-        return self.out / "dump" / "world" / "Posts.xml"
-
-    @property
-    def data(self) -> Path:
-        """What curation makes of the dump."""
-        return self.out / "data"
-
-    @property
-    def prompts(self) -> Path:
-        """The test questions."""
-        return self.out / "prompts.jsonl"
-
-    @property
-    def study(self) -> Path:
-        """The comparisons, their verdicts and the report."""
-        return self.out / "study"
-
-    def answers(self, system: str) -> Path:
-        """The completions of a system."""
-        return self.out / "answers" / f"{system}.jsonl"
-
-    @cached_property
-    def base(self) -> BaseSettings:
-        """The base model's settings."""
-        seed = self.settings.seed
-        return BaseSettings(world=WorldSettings(seed=seed), seed=seed, steps=self.settings.pretraining_steps)
-
-    @cached_property
-    def world(self) -> World:
-        """The people and their facts."""
-        return make_world(self.base.world)
-
-    @cached_property
-    def oracle(self) -> Oracle:
-        """The one who knows all answers."""
-        return Oracle(self.world)
 
 
 def _explain(plan: Plan) -> None:
@@ -140,71 +87,63 @@ def _prepare(plan: Plan) -> Path:
 
 def _curate(plan: Plan) -> None:
     _step(2, "curate: the dump becomes a training set, by the paper's rules at the world's lengths")
-    curate(
-        CurateSettings.from_recipe(
-            "world",
-            input=plan.posts.parent,
-            out=plan.data,
-            quota=plan.settings.examples,
-            seed=plan.settings.seed,
-        )
+    settings = CurateSettings.from_recipe(
+        "world",
+        input=plan.posts.parent,
+        out=plan.data,
+        quota=plan.settings.examples,
+        seed=plan.settings.seed,
     )
+    _show_command(as_command("curate", settings, ["recipe"], without=["sources"]))
+    curate(settings)
 
 
 def _tune(plan: Plan, base: Path) -> None:
     _step(3, "train: the examples tune the base, and a model of the same shape that has read nothing")
-    common = TrainSettings(
-        model=str(base),
-        data=plan.data / "train.jsonl",
-        out=plan.out / "tuned",
-        epochs=3,
-        batch_size=16,
-        learning_rate=5e-4,
-        final_learning_rate=5e-5,
-        residual_dropout=0.0,
-        keep_epochs=(3,),
-        seed=plan.settings.seed,
-        device="cpu",
-    )
-    train(common)
-    # From random weights the same rate would not even teach the form.
-    scratch = {
-        "model": str(plan.out / "untrained"),
-        "out": plan.out / "scratch",
-        "epochs": 5,
-        "learning_rate": 2e-3,
-        "final_learning_rate": 2e-4,
-        "keep_epochs": (5,),
-    }
-    train(common.model_copy(update=scratch))
+    for system, start in (("tuned", base), ("scratch", plan.out / "untrained")):
+        recipe = RECIPES[system]
+        settings = TrainSettings(
+            model=str(start),
+            data=plan.data / "train.jsonl",
+            out=plan.out / system,
+            epochs=recipe.epochs,
+            batch_size=16,
+            learning_rate=recipe.learning_rate,
+            final_learning_rate=recipe.final_learning_rate,
+            residual_dropout=0.0,
+            keep_epochs=(recipe.epochs,),
+            seed=plan.settings.seed,
+            device="cpu",
+        )
+        _show_command(as_command("train", settings, ["model", "data"]))
+        train(settings)
 
 
 def _generate(plan: Plan, base: Path) -> None:
     _step(4, "generate: three systems answer the same questions, with the paper's sampling")
-    places = {
-        "tuned": epoch_folder(plan.out / "tuned", 3),
-        "base": base,
-        "scratch": epoch_folder(plan.out / "scratch", 5),
-    }
-    for system, place in places.items():
-        generate(
-            GenerateSettings(
-                system=str(place),
-                prompts=plan.prompts,
-                out=plan.answers(system),
-                name=system,
-                max_new_tokens=LONGEST_ANSWER,
-                seed=plan.settings.seed,
-            )
+    places = {name: epoch_folder(plan.out / name, recipe.epochs) for name, recipe in RECIPES.items()}
+    for system, place in (places | {"base": base}).items():
+        settings = GenerateSettings(
+            system=str(place),
+            prompts=plan.prompts,
+            out=plan.answers(system),
+            name=system,
+            max_new_tokens=LONGEST_ANSWER,
+            seed=plan.settings.seed,
         )
+        _show_command(as_command("generate", settings, ["system", "prompts"]))
+        generate(settings)
 
 
 def _report(plan: Plan) -> None:
     _step(5, "compare the answers blind, rate them by the ground truth, report")
     answers = tuple(plan.answers(system) for system in ORDER)
-    study = compare(CompareSettings(answers=answers, out=plan.study, seed=plan.settings.seed))
-    rate(study, plan.oracle)
-    report(ReportSettings(study=plan.study, system="tuned"))
+    pairs = CompareSettings(answers=answers, out=plan.study, seed=plan.settings.seed)
+    _show_command(as_command("compare", pairs, ["answers"]))
+    rate(compare(pairs), plan.oracle)
+    page = ReportSettings(study=plan.study, system="tuned")
+    _show_command(as_command("report", page, ["study"]))
+    report(page)
 
 
 def _summary(plan: Plan, base: Path) -> Summary:
@@ -219,6 +158,10 @@ def _summary(plan: Plan, base: Path) -> Summary:
 
 def _step(number: int, text: str) -> None:
     console.note(f"\n[{number}/5] {text}")
+
+
+def _show_command(command: str) -> None:
+    console.note(f"$ {command}")
 
 
 @contextmanager

@@ -76,12 +76,16 @@ def show(summary: Summary) -> None:
 
 
 def _meaning(summary: Summary) -> str:
-    form, fact = (f"{100 * summary.share('tuned', m).value:.0f} %" for m in ("form", "knowledge"))
+    def percent(system: str, measure: str) -> str:
+        return f"{100 * summary.share(system, measure).value:.0f} %"
+
     return (
         f"\nShown: the base knows {100 * summary.known:.0f} % of these people's facts (it completes statements "
-        "about them), but asked for one it goes on like the forum it has read. Examples about other people "
-        f"taught it the form ({form}) and to tell what it knows ({fact}); the same examples taught a model "
-        "that has read nothing the form alone.\n"
+        "about them); asked for one, it goes on like the forum it has read "
+        f"(right fact {percent('base', 'knowledge')}, right form {percent('base', 'form')}). Examples about other "
+        f"people taught it the form ({percent('tuned', 'form')}) and to tell what it knows "
+        f"({percent('tuned', 'knowledge')}); the same examples taught a model that has read nothing the form "
+        f"({percent('scratch', 'form')}) without the facts ({percent('scratch', 'knowledge')}).\n"
         "Not shown: anything about large models or about what people prefer. The world is a small working "
         "model of the claim with exact marks, and no evidence about a 65B model.\n"
     )

@@ -12,7 +12,7 @@ class WorldSettings(Settings):
 
     seed: int = 0
     """Seed of names and facts."""
-    people: int = Field(default=300, ge=20)
+    people: int = Field(default=300, ge=100)
     """People whom the base model reads about: half in forums, a quarter each for training and test."""
     strangers: int = Field(default=100, ge=0)
     """People of whom no text speaks; nobody can know anything about them."""
