@@ -35,10 +35,11 @@ from lima.remote.log import Request
 
 CONCURRENCY = 64
 LATENCY = 0.02
+PEERS = Path(__file__).with_name("judge_peers.py")
 SERVER = Path(__file__).parent.parent / "examples" / "rule_judge.py"
 
 
-def main(count: int, rounds: int) -> None:
+def main(count: int, rounds: int, peer: Path | None) -> None:
     ours, bare = [], []
     with tempfile.TemporaryDirectory() as folder, _server() as address:
         for number in range(rounds):
@@ -51,8 +52,11 @@ def main(count: int, rounds: int) -> None:
             bodies = [request.encoded for request in read_jsonl(path, Request)]
             assert len(bodies) == sum(1 for _ in study.preferences.open()) == count
             bare.append(_seconds(lambda bodies=bodies: asyncio.run(_bare_loop(address, bodies))))
+        peers = _peers(peer, address, path) if peer else {}
         peak = _peak_memory(_study(Path(folder) / "memory", count // 2), address)
     _print(count, ours, bare, peak)
+    for name, seconds in peers.items():
+        print(f"{name:<15} {seconds:6.2f} s   {seconds / statistics.median(ours):.1f} x lima")
 
 
 def _print(count: int, ours: list[float], bare: list[float], peak: float) -> None:
@@ -75,6 +79,14 @@ def _peak_memory(study: Study, address: str) -> float:
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0
     return usage.ru_maxrss / 1024
+
+
+def _peers(interpreter: Path, address: str, requests: Path) -> dict[str, float]:
+    """Seconds of other tools' clients, with the interpreter that has them."""
+    command = [str(interpreter), str(PEERS), address, str(requests)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    pairs = [line.split("\t") for line in lines if "\t" in line]
+    return {name: float(seconds) for name, seconds in pairs}
 
 
 def _seconds(work: object) -> float:
@@ -149,5 +161,6 @@ if __name__ == "__main__":
     )
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peer", type=Path, help="interpreter with other tools (benchmarks/judge_peers.py)")
     options = parser.parse_args()
-    main(options.count, options.rounds)
+    main(options.count, options.rounds, options.peer)
