@@ -16,6 +16,7 @@ from lima.statistics.estimates import Estimate, Result
 
 QUALITY_COLOURS = {"excellent": "win", "pass": "tie", "fail": "loss"}
 SAFETY_COLOURS = {"safe": "win", "unsafe": "loss"}
+NAMES = ("preferences", "gaps", "helpfulness", "quality", "safety")
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,40 @@ def drawings(numbers: Numbers) -> list[Drawing]:
     return found
 
 
-def figures_for_page(numbers: Numbers) -> dict[str, dict[str, str]]:
-    """Inline SVG by figure name, ``wide`` and ``narrow``."""
-    return {
-        drawing.name: {
-            "wide": for_page(drawing.draw(WIDE), drawing.description),
-            "narrow": for_page(drawing.draw(NARROW), drawing.description),
+@dataclass(frozen=True)
+class Drawn:
+    """A figure in both widths, with colours as matplotlib wrote them."""
+
+    name: str
+    description: str
+    wide: str
+    narrow: str
+
+    @property
+    def for_page(self) -> dict[str, str]:
+        """Inline SVG, ``wide`` and ``narrow``."""
+        return {
+            "wide": for_page(self.wide, self.description),
+            "narrow": for_page(self.narrow, self.description),
         }
+
+
+def draw_all(numbers: Numbers) -> list[Drawn]:
+    """All figures of a report."""
+    return [
+        Drawn(drawing.name, drawing.description, drawing.draw(WIDE), drawing.draw(NARROW))
         for drawing in drawings(numbers)
-    }
+    ]
 
 
-def write_figures(numbers: Numbers, folder: Path) -> list[Path]:
+def write_figures(drawn: Sequence[Drawn], folder: Path) -> list[Path]:
     """Write ``<name>.svg`` for each figure; figures of a former report that have no numbers now are removed."""
-    wanted = {folder / f"{drawing.name}.svg": drawing for drawing in drawings(numbers)}
-    for name in ("preferences", "gaps", "helpfulness", "quality", "safety"):
+    wanted = {folder / f"{figure.name}.svg": figure for figure in drawn}
+    for name in NAMES:
         if (folder / f"{name}.svg") not in wanted:
             (folder / f"{name}.svg").unlink(missing_ok=True)
-    for path, drawing in wanted.items():
-        write_text(path, for_file(drawing.draw(WIDE)))
+    for path, figure in wanted.items():
+        write_text(path, for_file(figure.wide))
     return list(wanted)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lima.report import drawings
 from lima.report.analysis import Numbers
+from lima.report.drawings import Drawn
 from lima.report.preferences import direction
 from lima.report.samples import Samples
 from lima.report.wording import (
@@ -26,7 +26,7 @@ from lima.report.wording import (
 HERE = Path(__file__).parent
 
 
-def render(numbers: Numbers, samples: Samples, facts: dict[str, Any]) -> str:
+def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawn], facts: dict[str, Any]) -> str:
     """The page; ``facts`` holds the command, versions and commit for the section on reproducing."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -42,7 +42,7 @@ def render(numbers: Numbers, samples: Samples, facts: dict[str, Any]) -> str:
         numbers=numbers,
         samples=samples,
         facts=facts,
-        figures=drawings.figures_for_page(numbers),
+        figures={figure.name: figure.for_page for figure in drawn},
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         level=percent(numbers.level, 0),
     )

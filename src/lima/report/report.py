@@ -8,7 +8,7 @@ from typing import Any
 from lima import console
 from lima.files import write_json, write_text
 from lima.report.analysis import Numbers, analyse, as_json
-from lima.report.drawings import write_figures
+from lima.report.drawings import draw_all, write_figures
 from lima.report.page import render
 from lima.report.samples import draw_samples
 from lima.report.settings import ReportSettings
@@ -37,9 +37,10 @@ def report(settings: ReportSettings) -> Numbers:
     out = settings.out or settings.study
     page, values = out / "report.html", out / "report.json"
     write_json(values, {"made_by": facts, **as_json(numbers)})
-    figures = write_figures(numbers, out / "figures")
+    drawn = draw_all(numbers)
+    figures = write_figures(drawn, out / "figures")
     samples = draw_samples(study, settings.samples, settings.seed)
-    write_text(page, render(numbers, samples, facts))
+    write_text(page, render(numbers, samples, drawn, facts))
     _show(numbers)
     in_words = tables(numbers)
     write_text(out / "tables.md", markdown(in_words))
