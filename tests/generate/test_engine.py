@@ -234,8 +234,7 @@ def test_stop_strings_end_an_answer_and_are_not_part_of_it(tokenizer: PreTrained
             streamed, last = streamed + step.text, step.answer
     assert last is not None
     assert last.finish_reason == "stop"
-    assert streamed == whole[: whole.index(stop)]
-    assert last.text == streamed.strip()
+    assert streamed == last.text == whole[: whole.index(stop)].strip()
     assert 1 < len(last.ids) < NEW
 
 
@@ -265,7 +264,7 @@ def test_streamed_text_is_the_text_of_the_answer(tokenizer: PreTrainedTokenizerF
                 texts[step.request.id] = step.answer.text
     complete = {key: text for key, text in texts.items() if not text.endswith("�")}
     assert complete
-    assert {key: streamed[key].strip() for key in complete} == complete
+    assert {key: streamed[key] for key in complete} == complete
 
 
 def test_a_row_of_nan_is_an_error_and_the_others_finish() -> None:

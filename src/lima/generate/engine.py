@@ -48,6 +48,10 @@ class Request:
     stop: tuple[str, ...] = ()
     stream: bool = False
     """Whether `Step.text` is wanted while the answer grows."""
+    raw: bool = False
+    """Keep white space around the text (plain continuation)."""
+    logprobs: int | None = None
+    """How many likeliest tokens to tell beside each chosen one, with log-probabilities; None tells nothing."""
 
     def __post_init__(self) -> None:
         assert self.prompt, self.id
@@ -65,6 +69,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class LogProbs:
+    """Log-probabilities of one step under the model itself, before penalty, temperature and nucleus."""
+
+    chosen: float
+    top: tuple[tuple[int, float], ...]
+    """The likeliest tokens, likeliest first."""
+
+
+@dataclass(frozen=True)
 class Step:
     """What one engine step did for one request."""
 
@@ -74,6 +87,7 @@ class Step:
     """New text, for requests with ``stream``."""
     answer: Answer | None
     """Set when the request is finished."""
+    logprobs: LogProbs | None = None
 
 
 @dataclass
@@ -157,9 +171,19 @@ class Engine:
                 self._release(slot)
 
     @property
+    def running(self) -> int:
+        """Requests that have a slot."""
+        return sum(row is not None for row in self._slots)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have none yet."""
+        return len(self._waiting)
+
+    @property
     def busy(self) -> bool:
         """Whether anything is running or waiting."""
-        return bool(self._waiting) or any(self._slots)
+        return bool(self.waiting or self.running)
 
     @torch.inference_mode()
     def step(self) -> list[Step]:
@@ -170,9 +194,12 @@ class Engine:
         if not rows:
             return []
         logits_nV = self._forward(rows)
+        asked = [slot for slot, row in enumerate(rows) if row.request.logprobs is not None]
+        plain = logits_nV[asked].log_softmax(-1) if asked else None
         token_n, usable_n = self._choose(rows, logits_nV)
+        told = {} if plain is None else _tell_logprobs(plain, asked, rows, token_n)
         return [
-            self._take(slot, row, token if fine else None)
+            self._take(slot, row, token if fine else None, told.get(slot))
             for slot, (row, token, fine) in enumerate(zip(rows, token_n, usable_n, strict=True))
         ]
 
@@ -204,7 +231,7 @@ class Engine:
             request=request,
             cached=shared,
             noise=uniforms(request.noise, request.max_new_tokens),
-            text=TextStream(self.tokenizer, request.stop) if needs_text else None,
+            text=TextStream(self.tokenizer, request.stop, raw=request.raw) if needs_text else None,
         )
         self._settings = None
         if self._seen is not None:
@@ -229,9 +256,8 @@ class Engine:
 
     def _close_gaps(self) -> None:
         """Move rows from the end into free slots, so that running rows are slots 0 .. n - 1."""
-        running = sum(row is not None for row in self._slots)
-        gaps = [slot for slot in range(running) if self._slots[slot] is None]
-        movers = [slot for slot in range(running, len(self._slots)) if self._slots[slot] is not None]
+        gaps = [slot for slot in range(self.running) if self._slots[slot] is None]
+        movers = [slot for slot in range(self.running, len(self._slots)) if self._slots[slot] is not None]
         for gap, mover in zip(gaps, movers, strict=True):
             row = self._slots[mover]
             assert row is not None
@@ -290,7 +316,7 @@ class Engine:
         if request.decoding.penalize_prompt:
             self._seen[slot, torch.tensor(request.prompt, device=self._device)] = True
 
-    def _take(self, slot: int, row: _Row, token: int | None) -> Step:
+    def _take(self, slot: int, row: _Row, token: int | None, logprobs: LogProbs | None) -> Step:
         """Give a row its new token (None: its logits held none) and end it where it is finished."""
         request = row.request
         if token is None:
@@ -302,16 +328,18 @@ class Engine:
         text = row.text.add(token) if row.text is not None else ""
         reason = _finish_reason(row, token)
         if reason is None:
-            return Step(request, token, text, None)
+            return Step(request, token, text, None, logprobs)
         self._release(slot)
         if row.text is not None and reason != "stop":
             text += row.text.finish()
-        return Step(request, token, text, self._answer(row, reason))
+        return Step(request, token, text, self._answer(row, reason), logprobs)
 
     def _answer(self, row: _Row, reason: FinishReason) -> Answer:
         if reason == "stop":
             assert row.text is not None
-            text = row.text.text.strip()
+            text = row.text.text
+        elif row.request.raw:
+            text = self.tokenizer.decode(row.ids, skip_special_tokens=True)
         else:
             text = chat.decode_answer(self.tokenizer, row.ids)
         return Answer(row.request, tuple(row.ids), text, reason)
@@ -319,6 +347,17 @@ class Engine:
     def _release(self, slot: int) -> None:
         self._slots[slot] = None
         self._settings = None
+
+
+def _tell_logprobs(
+    plain_mV: Tensor, asked: list[int], rows: list[_Row], token_n: list[int]
+) -> dict[int, LogProbs]:
+    told = {}
+    for slot, logprob_V in zip(asked, plain_mV, strict=True):
+        values, ids = logprob_V.topk(rows[slot].request.logprobs or 0)
+        top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
+        told[slot] = LogProbs(float(logprob_V[token_n[slot]]), top)
+    return told
 
 
 def _finish_reason(row: _Row, token: int) -> FinishReason | None:

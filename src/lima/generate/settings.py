@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import tyro
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from lima.remote.endpoint import check_variable_name, parse_address
+from lima.remote.sampling import Dialect
 from lima.settings import Settings
 
 
@@ -54,6 +55,8 @@ class GenerateSettings(Settings):
     """Answers a prompt (5 in the paper's ablations)."""
     seed: int = 0
     """Random numbers depend on the seed, the prompt's id, the sample and the position, on nothing else."""
+    in_context: Path | None = None
+    """Answered Examples that are put before every prompt as plain text: the baseline without tuning."""
     limit: int | None = Field(None, gt=0)
     """Answer only the first prompts of the file."""
     slots: int = Field(32, gt=0)
@@ -63,11 +66,81 @@ class GenerateSettings(Settings):
     compile: bool = False
     """Compile the attention of growing answers: half a minute once, then up to twice the speed in bfloat16
     on a CPU; needs a C++ compiler."""
+    server: Dialect = "generic"
+    """URL#model: kind of server; decides which sampling fields beyond the common ones are sent."""
+    api_key_env: str = "LIMA_API_KEY"
+    """URL#model: environment variable that holds the key. Unset: no key is sent."""
+    api_key_file: Path | None = None
+    """URL#model: file that holds the key, instead of the environment."""
+    concurrency: int = Field(64, gt=0)
+    """URL#model: most requests in flight. The run adapts below it."""
+    timeout: float = Field(600.0, gt=0)
+    """URL#model: seconds to wait for one reply."""
+    attempts: int = Field(6, gt=0)
+    """URL#model: attempts for one request (after 429, 5xx, timeout or a dropped connection)."""
+    max_calls: int | None = Field(None, gt=0)
+    """URL#model: stop after so many calls, retries included."""
     strict: bool = False
     """Stop with exit code 2 where a prompt is too long, in place of rejecting it by name."""
     dry_run: bool = False
     """Show what would be done, and end."""
 
-    input_fields: ClassVar[frozenset[str]] = frozenset({"system", "prompts"})
-    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "also", "slots", "strict", "dry_run"})
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    input_fields: ClassVar[frozenset[str]] = frozenset({"system", "prompts", "in_context"})
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "out",
+            "also",
+            "slots",
+            "api_key_env",
+            "api_key_file",
+            "concurrency",
+            "timeout",
+            "attempts",
+            "max_calls",
+            "strict",
+            "dry_run",
+        }
+    )
+
+    @field_validator("system")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return parse_address(value).address if "://" in value else value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable(cls, value: str) -> str:
+        return check_variable_name(value)
+
+
+class ServeSettings(Settings):
+    """Serve a model to any OpenAI client: chat and plain completions, streaming, many requests at once.
+
+    What a request leaves out is the paper's decoding. The address is printed as URL#model, as `lima generate`
+    and `lima judge` take it.
+
+    Example: lima serve runs/lima/epoch-10 --port 8000
+    """
+
+    model: tyro.conf.Positional[str]
+    """A checkpoint folder or hub id."""
+    name: str | None = None
+    """The model's name for clients. Default: the folder's name (run and epoch)."""
+    host: str = "127.0.0.1"
+    """Address to listen on; only this machine by default."""
+    port: int = Field(8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one and prints it."""
+    max_length: int = Field(2048, gt=1)
+    """Prompt and answer together, in tokens; the model's own context is the limit where it is shorter."""
+    slots: int = Field(32, gt=0)
+    """Answers that grow at once."""
+    queue: int = Field(256, gt=0)
+    """Answers that wait or grow at once; more requests get 429."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type of the weights."""
+    compile: bool = False
+    """Compile the attention of growing answers (see lima generate)."""
+    api_key_env: str = "LIMA_SERVE_KEY"
+    """Environment variable with the key that clients must send. Unset: none is asked for."""
+    dry_run: bool = False
+    """Load the model, show how prompts are put to it, and end."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Dialect = Literal["generic", "openai", "vllm", "sglang", "llama.cpp"]
+Dialect = Literal["generic", "openai", "vllm", "sglang", "llama.cpp", "lima"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class DialectFacts:
 
     length: str = "max_tokens"
     penalty: str | None = None
+    penalizes_prompt: bool = True
+    """Whether the penalty counts the prompt's tokens too."""
     fixed: tuple[tuple[str, Any], ...] = ()
     """Fields that switch off what the server would otherwise fill in by itself."""
 
@@ -42,6 +44,11 @@ DIALECTS: dict[Dialect, DialectFacts] = {
     "llama.cpp": DialectFacts(
         penalty="repeat_penalty",
         fixed=(("top_k", 0), ("min_p", 0.0), ("typical_p", 1.0), ("repeat_last_n", -1)),
+    ),
+    "lima": DialectFacts(
+        penalty="repetition_penalty",
+        penalizes_prompt=False,
+        fixed=(("top_k", 0), ("penalize_prompt", False)),
     ),
 }
 
@@ -70,7 +77,7 @@ def parameters(sampling: Sampling, dialect: Dialect = "generic") -> tuple[dict[s
     warnings = []
     if facts.penalty:
         body[facts.penalty] = sampling.repetition_penalty
-    if sampling.repetition_penalty != 1.0:
+    if sampling.repetition_penalty != 1.0 and facts.penalizes_prompt:
         value = f"repetition_penalty {sampling.repetition_penalty}"
         warnings.append(
             f"{value} counts the prompt's tokens too on {dialect}"

@@ -1,0 +1,87 @@
+"""What there is to answer, and what answers it: the seam between ``lima generate`` and its kinds of systems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lima.generate.settings import GenerateSettings
+from lima.records import Completion, Example, FinishReason, Message, Reject, Status
+
+
+@dataclass(frozen=True)
+class Job:
+    """One answer to make."""
+
+    prompt_id: str
+    sample: int
+    messages: tuple[Message, ...]
+    """A conversation that ends in a user turn."""
+    system: str
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The id of the completion."""
+        return f"{self.system}/{self.prompt_id}/{self.sample}"
+
+    def completion(
+        self, content: str, reason: FinishReason, tokens: int, status: Status = "ok"
+    ) -> Completion:
+        """The record of the finished job."""
+        return Completion(
+            id=self.id,
+            prompt_id=self.prompt_id,
+            system=self.system,
+            sample=self.sample,
+            content=content,
+            finish_reason=reason,
+            status=status,
+            tokens=tokens,
+            seed=self.seed,
+        )
+
+
+class System(Protocol):
+    """A model that answers: in this process (`local.LocalSystem`) or on a server (`served.ServedSystem`)."""
+
+    def describe(self) -> str:
+        """How prompts are put to it, for the user."""
+        ...
+
+    def reject(self, prompts: Sequence[Example]) -> list[Reject]:
+        """The prompts that it cannot take, each with the reason."""
+        ...
+
+    def answer(self, jobs: Sequence[Job], take: Callable[[Completion], None]) -> None:
+        """Answer all jobs, in any order, and hand over each completion as it is finished."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What the record of the run should keep of it."""
+        ...
+
+
+def plan(prompts: Sequence[Example], settings: GenerateSettings, system: str) -> list[Job]:
+    """A job for each prompt and sample."""
+    return [
+        Job(prompt.id, sample, prompt.prompt, system, settings.seed)
+        for prompt in prompts
+        for sample in range(settings.samples)
+    ]
+
+
+def beside(out: Path, ending: str) -> Path:
+    """``answers.jsonl`` -> ``answers.jsonl.run.json`` and so on."""
+    return out.with_name(f"{out.name}.{ending}")
+
+
+def default_name(system: str) -> str:
+    """What a system is called: its folder (run and epoch), or the model's name."""
+    if "://" in system:
+        return system.rpartition("#")[2].rpartition("/")[2]
+    path = Path(system).resolve() if Path(system).exists() else Path(system)
+    is_epoch = path.name.startswith("epoch") and path.parent.name
+    return f"{path.parent.name}-{path.name}" if is_epoch else path.name

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from lima import model as models_io
+from lima.files import read_jsonl, write_jsonl
+from lima.generate.run import generate
+from lima.generate.server import Server
+from lima.generate.settings import GenerateSettings, ServeSettings
+from lima.records import Completion, Example, Message
+
+openai = pytest.importorskip("openai")
+
+Start = Callable[..., "Running"]
+
+
+class Running:
+    """A server in a thread of its own, on a free port of this machine."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.server = Server(settings)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._runner = web.AppRunner(self.server.app(), handler_cancellation=True)
+        self._do(self._runner.setup())
+        self._do(web.TCPSite(self._runner, "127.0.0.1", 0).start())
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    def client(self, **options: Any) -> Any:
+        options = {"api_key": "none", "max_retries": 0, "timeout": 60, **options}
+        return openai.OpenAI(base_url=f"{self.url}/v1", **options)
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path, timeout=30) as response:
+            text: str = response.read().decode()
+            return text
+
+    def metric(self, name: str) -> int:
+        lines = dict(line.rsplit(" ", 1) for line in self.get("/metrics").splitlines())
+        return int(lines[name])
+
+    def stop(self) -> None:
+        self._do(self._runner.cleanup())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _do(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    running: list[Running] = []
+
+    def begin(folder: Path, **changes: Any) -> Running:
+        running.append(Running(ServeSettings(model=str(folder), **changes)))
+        return running[-1]
+
+    yield begin
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def tuned(start: Start, tuned_folder: Path) -> Running:
+    return start(tuned_folder)
+
+
+HELLO = [{"role": "user", "content": "Hello there"}]
+
+
+def ask(running: Running, **changes: Any) -> Any:
+    body = {"model": "tuned-epoch-02", "messages": HELLO, "max_tokens": 12, "seed": 1, **changes}
+    return running.client().chat.completions.create(**body)
+
+
+def test_chat_greedy_equals_the_library(tuned: Running, tuned_folder: Path) -> None:
+    reply = ask(tuned, temperature=0, extra_body={"repetition_penalty": 1.0})
+    model, tokenizer = models_io.load(tuned_folder)
+    ids = tokenizer.apply_chat_template(HELLO, return_tensors="pt", return_dict=False)
+    expected = model.generate(ids, do_sample=False, max_new_tokens=12)[0, ids.shape[1] :]
+    choice = reply.choices[0]
+    assert choice.message.role == "assistant"
+    assert choice.message.content == tokenizer.decode(expected, skip_special_tokens=True).strip()
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (ids.shape[1], len(expected))
+    assert choice.finish_reason == ("length" if len(expected) == 12 else "stop")
+
+
+def test_penalty_as_in_vllm_counts_the_prompt_unless_told_otherwise(
+    tuned: Running, tuned_folder: Path
+) -> None:
+    every_letter = [{"role": "user", "content": "".join(map(chr, range(32, 127)))}]
+    model, tokenizer = models_io.load(tuned_folder)
+    ids = tokenizer.apply_chat_template(every_letter, return_tensors="pt", return_dict=False)
+    expected = model.generate(ids, do_sample=False, max_new_tokens=60, repetition_penalty=2.0)[
+        0, ids.shape[1] :
+    ]
+    like_vllm = ask(
+        tuned, temperature=0, max_tokens=60, messages=every_letter, extra_body={"repetition_penalty": 2.0}
+    )
+    assert (
+        like_vllm.choices[0].message.content == tokenizer.decode(expected, skip_special_tokens=True).strip()
+    )
+    ours = ask(
+        tuned,
+        temperature=0,
+        max_tokens=60,
+        messages=every_letter,
+        extra_body={"repetition_penalty": 2.0, "penalize_prompt": False},
+    )
+    assert ours.choices[0].message.content != like_vllm.choices[0].message.content
+
+
+def test_a_seed_repeats_and_n_differs(tuned: Running) -> None:
+    first, again, other = (ask(tuned, n=3, temperature=1.0, seed=seed) for seed in (5, 5, 6))
+    texts = [[choice.message.content for choice in reply.choices] for reply in (first, again, other)]
+    assert texts[0] == texts[1] != texts[2]
+    assert len(set(texts[0])) == 3
+    assert [choice.index for choice in first.choices] == [0, 1, 2]
+
+
+def test_streaming_gives_the_same_text(tuned: Running) -> None:
+    whole = ask(tuned, n=2)
+    texts, reasons, usage = ["", ""], [None, None], None
+    for chunk in ask(tuned, n=2, stream=True, stream_options={"include_usage": True}):
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+            reasons[choice.index] = choice.finish_reason or reasons[choice.index]
+    assert [t.rstrip("�") for t in texts] == [c.message.content.rstrip("�") for c in whole.choices]
+    assert reasons == [choice.finish_reason for choice in whole.choices]
+    assert usage == whole.usage
+
+
+def test_stop_strings(tuned: Running) -> None:
+    whole = ask(tuned, temperature=0).choices[0].message.content
+    stop = next(c for c in whole[2:] if c.isascii() and c.isalnum())
+    cut = ask(tuned, temperature=0, stop=[stop])
+    assert cut.choices[0].message.content == whole[: whole.index(stop)].strip()
+    assert cut.choices[0].finish_reason == "stop"
+
+
+def test_logprobs_are_the_models_own(tuned: Running, tuned_folder: Path) -> None:
+    reply = ask(tuned, temperature=0, logprobs=True, top_logprobs=3, max_tokens=1)
+    model, tokenizer = models_io.load(tuned_folder)
+    ids = tokenizer.apply_chat_template(HELLO, return_tensors="pt", return_dict=False)
+    top = model(ids).logits[0, -1].log_softmax(-1).topk(3)
+    (token,) = reply.choices[0].logprobs.content
+    assert [entry.logprob for entry in token.top_logprobs] == pytest.approx(top.values.tolist(), abs=1e-4)
+    assert [entry.token for entry in token.top_logprobs] == [
+        tokenizer.decode([i]) for i in top.indices.tolist()
+    ]
+    assert token.logprob == pytest.approx(top.values[0].item(), abs=1e-4)
+
+
+def test_plain_completions_take_text_and_ids(tuned: Running, tuned_folder: Path) -> None:
+    model, tokenizer = models_io.load(tuned_folder)
+    client = tuned.client()
+    body: dict[str, Any] = {"model": "tuned-epoch-02", "max_tokens": 6, "temperature": 0}
+    plain = {"extra_body": {"repetition_penalty": 1.0}}
+    ids = [256, *tokenizer.encode("Once upon")]
+    reply = client.completions.create(**body, prompt=["Once upon", "Then"], logprobs=2, **plain)
+    same = client.completions.create(**body, prompt=ids, **plain)
+    assert reply.choices[0].text == same.choices[0].text
+    import torch
+
+    expected = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=6)[0, len(ids) :]
+    assert same.choices[0].text == tokenizer.decode(expected, skip_special_tokens=True)
+    assert len(reply.choices) == 2
+    assert len(reply.choices[0].logprobs.token_logprobs) == len(expected)
+
+
+def test_models_health_metrics(tuned: Running) -> None:
+    assert [card.id for card in tuned.client().models.list()] == ["tuned-epoch-02"]
+    assert tuned.client().models.retrieve("tuned-epoch-02").owned_by == "lima"
+    assert json.loads(tuned.get("/health")) == {"status": "ok"}
+    before = tuned.metric("lima_generated_tokens_total")
+    reply = ask(tuned)
+    assert tuned.metric("lima_generated_tokens_total") == before + reply.usage.completion_tokens
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "text"),
+    [
+        ({"model": "gpt-5"}, 404, "no model 'gpt-5' here"),
+        ({"messages": []}, 400, "messages"),
+        (
+            {"messages": [{"role": "user", "content": "x" * 300}]},
+            400,
+            "leave no room for an answer within 256",
+        ),
+        (
+            {"messages": [*HELLO, {"role": "assistant", "content": "Hi"}]},
+            400,
+            "the last message must be the user's",
+        ),
+        ({"temperature": -1}, 400, "temperature"),
+        ({"frequency_penalty": 0.5}, 400, "frequency_penalty"),
+        ({"extra_body": {"min_tokens": 4}}, 400, "min_tokens: not offered here"),
+    ],
+)
+def test_errors_have_openais_shape(tuned: Running, changes: dict[str, Any], status: int, text: str) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        ask(tuned, **changes)
+    assert caught.value.status_code == status
+    assert text in caught.value.body["message"]
+    assert caught.value.body["type"] == "invalid_request_error"
+
+
+def test_what_is_no_json_is_refused(tuned: Running) -> None:
+    for path, data in (
+        ("/v1/chat/completions", b"{"),
+        ("/v1/completions", b"[1]"),
+        ("/v1/chat/completions", b"\xff"),
+    ):
+        request = urllib.request.Request(tuned.url + path, data=data, method="POST")
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=30)
+        assert caught.value.code == 400
+        assert "error" in json.loads(caught.value.read())
+
+
+def test_a_client_that_goes_away_frees_its_slot(tuned: Running) -> None:
+    cancelled = tuned.metric("lima_requests_cancelled_total")
+    stream = ask(tuned, stream=True, max_tokens=230, n=4)
+    next(iter(stream))
+    stream.close()
+    for _ in range(200):
+        if tuned.metric("lima_requests_open") == 0:
+            break
+    assert tuned.metric("lima_requests_open") == 0
+    assert tuned.metric("lima_requests_cancelled_total") > cancelled
+    assert ask(tuned).choices
+
+
+def test_a_full_queue_is_429_and_a_key_is_asked_for(
+    start: Start, tuned_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMA_SERVE_KEY", "secret")
+    running = start(tuned_folder, queue=2, name="small")
+    with pytest.raises(openai.AuthenticationError):
+        running.client(api_key="wrong").models.list()
+    client = running.client(api_key="secret")
+    with pytest.raises(openai.RateLimitError, match="queue is full"):
+        client.chat.completions.create(model="small", messages=HELLO, n=3)
+    assert client.chat.completions.create(model="small", messages=HELLO, n=2, max_tokens=2).choices
+    assert running.metric("lima_requests_refused_total") == 1
+
+
+def test_concurrent_clients_get_the_answers_they_would_get_alone(tuned: Running) -> None:
+    def text(number: int) -> str:
+        messages = [{"role": "user", "content": f"Question {number}"}]
+        answer: str = ask(tuned, messages=messages, seed=number).choices[0].message.content
+        return answer
+
+    alone = [text(number) for number in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(text, range(12))) == alone
+
+
+def test_generate_asks_a_server_and_resumes_without_asking_twice(
+    tuned: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    user = (Message(role="user", content="Why?"),)
+    write_jsonl(prompts, [Example(id=f"p/{i}", source="test", messages=user) for i in range(4)])
+    out = tmp_path / "served.jsonl"
+    settings = GenerateSettings(
+        system=f"{tuned.url}#tuned-epoch-02",
+        prompts=prompts,
+        out=out,
+        samples=2,
+        max_new_tokens=6,
+        temperature=1.0,
+        max_calls=5,
+    )
+    before = tuned.metric("lima_requests_total")
+    with pytest.raises(Exception, match="budget of 5 calls is used up"):
+        generate(settings)
+    assert "repetition_penalty 1.2 is no field of a generic server" in capsys.readouterr().err
+    generate(settings.model_copy(update={"max_calls": None}))
+    assert tuned.metric("lima_requests_total") == before + 8
+    rows = list(read_jsonl(out, Completion))
+    assert [row.id for row in rows] == [f"tuned-epoch-02/p/{i}/{k}" for i in range(4) for k in range(2)]
+    assert {row.status for row in rows} == {"ok"}
+    assert all(0 < row.tokens <= 6 for row in rows)
+    assert len({row.content for row in rows}) > 4  # every prompt and sample has a seed of its own
+    facts = json.loads(Path(f"{out}.run.json").read_text())["facts"]
+    assert facts["completions"] == 8
+    assert any("repetition_penalty" in warning for warning in facts["warnings"])
+
+
+def test_a_server_of_our_own_samples_as_the_engine_does(
+    tuned: Running, tuned_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Greedy with the penalty on generated tokens: the same answers from the folder and over HTTP."""
+    prompts = tmp_path / "prompts.jsonl"
+    text = "".join(map(chr, range(32, 127)))
+    write_jsonl(prompts, [Example(id="p", source="t", messages=(Message(role="user", content=text),))])
+    contents = []
+    for place in (str(tuned_folder), f"{tuned.url}#tuned-epoch-02"):
+        out = tmp_path / f"{len(contents)}.jsonl"
+        generate(
+            GenerateSettings(
+                system=place, prompts=prompts, out=out, max_new_tokens=40, greedy=True, server="lima"
+            )
+        )
+        contents.append([row.content for row in read_jsonl(out, Completion)])
+    assert contents[0] == contents[1]
+    assert "repetition_penalty" not in capsys.readouterr().err
+
+
+def test_failed_requests_are_errors_and_are_asked_again(tuned: Running, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    texts = ["Why?", "x" * 300]  # the second is too long for the server
+    write_jsonl(
+        prompts,
+        [
+            Example(id=f"p/{i}", source="t", messages=(Message(role="user", content=t),))
+            for i, t in enumerate(texts)
+        ],
+    )
+    out = tmp_path / "served.jsonl"
+    settings = GenerateSettings(
+        system=f"{tuned.url}#tuned-epoch-02", prompts=prompts, out=out, max_new_tokens=6
+    )
+    generate(settings)
+    assert [row.status for row in read_jsonl(out, Completion)] == ["ok", "error"]
+    before = tuned.metric("lima_requests_total")
+    generate(settings)
+    assert [row.status for row in read_jsonl(out, Completion)] == ["ok", "error"]
+    assert tuned.metric("lima_requests_total") == before
