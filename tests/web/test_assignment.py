@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tests.web.conftest import MakeSite, Site, on_both_databases
 
 from lima.web import people, plan
-from lima.web.assignment import SIDES_BLOCK, Nothing, Showing, side_of
+from lima.web.assignment import SIDES_BLOCK, Answer, Nothing, Showing, side_of
 from lima.web.people import Person
 from lima.web.tables import events, metadata, raters, showings, slots, units
 
@@ -31,11 +32,13 @@ def opened(site: Site, rater: Person) -> Showing:
 
 def vote(site: Site, rater: Person, label: str = "a") -> Showing:
     showing = opened(site, rater)
-    stored = site.work.answer(
-        rater, showing.token, {"pairwise": label}, attempt=showing.attempt, seconds=None
-    )
+    stored = site.work.answer(rater, showing.token, choose(label), attempt=showing.attempt, seconds=None)
     assert stored is not None
     return stored
+
+
+def choose(label: str) -> Callable[[Showing], Answer]:
+    return lambda showing: {"pairwise": label}
 
 
 def state(showing: Showing | None) -> str:
@@ -90,7 +93,7 @@ def test_a_second_answer_changes_nothing(site: MakeSite) -> None:
     rater, work = person(here), here.work
     stored = vote(here, rater, "a")
     for label in ("a", "b"):
-        again = work.answer(rater, stored.token, {"pairwise": label}, attempt=0, seconds=None)
+        again = work.answer(rater, stored.token, choose(label), attempt=0, seconds=None)
         assert again == stored
     with here.base.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).where(events.c.kind == "answer")) == 1
@@ -103,7 +106,7 @@ def test_an_answer_can_be_taken_back_until_the_next_item_is_open(site: MakeSite)
     assert state(work.take_back(rater, stored.token, attempt=0)) == "open"
     assert state(work.take_back(rater, stored.token, attempt=0)) == "open", "a retry of the undo"
     assert not votes_by_unit(here)
-    stale = work.answer(rater, stored.token, {"pairwise": "a"}, attempt=0, seconds=None)
+    stale = work.answer(rater, stored.token, choose("a"), attempt=0, seconds=None)
     assert state(stale) == "open", "a late retry of the answer that was taken back does not bring it back"
     stored = vote(here, rater, "b")
     assert stored.answer == {"pairwise": "b"}
@@ -123,7 +126,7 @@ def test_a_lease_that_ran_out_lets_another_rater_have_the_place(site: MakeSite) 
     assert waiting.again_at == here.clock() + 1800
     here.clock.now += 1801
     vote(here, quick)
-    late = work.answer(slow, kept.token, {"pairwise": "a"}, attempt=0, seconds=None)
+    late = work.answer(slow, kept.token, choose("a"), attempt=0, seconds=None)
     assert state(late) == "surplus", "kept, but one vote was planned and it is there"
     assert votes_by_unit(here).total() == 1
 
@@ -134,7 +137,7 @@ def test_a_late_answer_counts_while_nobody_else_has_the_place(site: MakeSite) ->
     rater = person(here)
     kept = opened(here, rater)
     here.clock.now += DAY
-    stored = here.work.answer(rater, kept.token, {"pairwise": "a"}, attempt=0, seconds=None)
+    stored = here.work.answer(rater, kept.token, choose("a"), attempt=0, seconds=None)
     assert state(stored) == "answered"
 
 
@@ -212,7 +215,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES)
 def test_any_arrivals_drop_outs_and_expiries(site_of_two_votes: Site, moves: list[tuple[str, int]]) -> None:
     """Whatever happens first: no slot takes two votes, nobody answers twice, and fresh raters complete the plan."""

@@ -8,8 +8,8 @@ another rater has the slot by then, and no slot takes two answers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
@@ -45,12 +45,20 @@ class Showing:
 
     id: int
     token: str
+    unit_id: int
     task: UnitTask
     text_id: str
     shown: Shown
-    state: Literal["open", "answered", "surplus", "lost"]
-    attempt: int
-    answer: Answer | None
+    repeat: int
+    opened_at: float
+    state: Literal["open", "answered", "surplus", "lost"] = "open"
+    attempt: int = 0
+    answer: Answer | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer is stored, counted or not."""
+        return self.state in ("answered", "surplus")
 
 
 @dataclass(frozen=True)
@@ -86,22 +94,31 @@ class Assignment:
             return self._check(connection, person, now) or self._new(connection, person, now)
 
     def answer(
-        self, person: Person, token: str, answer: Answer, *, attempt: int, seconds: float | None
+        self,
+        person: Person,
+        token: str,
+        read: Callable[[Showing], Answer],
+        *,
+        attempt: int,
+        seconds: float | None,
     ) -> Showing | None:
         """Store an answer and return the showing as it is stored; None: no such item of this rater.
 
-        A second answer to the same showing (a double click, a retry, another tab) changes nothing: the
-        first one comes back.
+        ``read`` makes the answer from the item, or raises. A second answer to the same showing (a double
+        click, a retry, another tab) changes nothing: the first one comes back.
         """
         now = self.clock()
         with self.base.write() as connection:
             _lock(connection, person)
             showing = _find(connection, showings.c.token == token, person)
-            if showing is None or showing.attempt != attempt or showing.state in ("answered", "surplus"):
+            if showing is None or showing.attempt != attempt or showing.is_answered:
                 return showing
-            state = "answered" if self._fill(connection, person, showing, now) else "surplus"
-            values = {"state": state, "answer": answer, "answered_at": now}
-            values["seconds"] = _seconds(connection, showing, seconds, now)
+            state: Literal["answered", "surplus"] = (
+                "answered" if self._fill(connection, person, showing, now) else "surplus"
+            )
+            stored = replace(showing, state=state, answer=read(showing))
+            spent = _seconds(showing, seconds, now)
+            values = {"state": state, "answer": stored.answer, "answered_at": now, "seconds": spent}
             connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(values))
             record(
                 connection,
@@ -110,9 +127,9 @@ class Assignment:
                 key=f"answer:{token}:{attempt}",
                 rater_id=person.id,
                 showing_id=showing.id,
-                payload={"answer": answer, "state": state, "seconds": values["seconds"]},
+                payload={"answer": stored.answer, "state": state, "seconds": spent},
             )
-            return _find(connection, showings.c.id == showing.id, person)
+        return stored
 
     def take_back(self, person: Person, token: str, *, attempt: int) -> Showing | None:
         """Undo an answer while no later item was opened; None: too late, or no such item."""
@@ -122,27 +139,22 @@ class Assignment:
             showing = _latest(connection, person)
             if showing is None or showing.token != token:
                 return None
-            if showing.attempt != attempt or showing.state not in ("answered", "surplus"):
+            if showing.attempt != attempt or not showing.is_answered:
                 return showing  # a retry of an undo that was done
-            values = {"state": "open", "attempt": attempt + 1, "answer": None, "answered_at": None}
+            values: dict[str, Any] = {"state": "open", "attempt": attempt + 1, "answer": None}
             connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(values))
             held = slots.c.showing_id == showing.id
             lease = {"done": False, "lease_until": now + self.rules.lease_seconds}
             connection.execute(sa.update(slots).where(held).values(lease))
             key = f"back:{token}:{attempt}"
             record(connection, "take_back", now, key=key, rater_id=person.id, showing_id=showing.id)
-            return _find(connection, showings.c.id == showing.id, person)
-
-    def showing(self, person: Person, token: str) -> Showing | None:
-        """An item of this rater by the name that its browser knows."""
-        with self.base.read() as connection:
-            return _find(connection, showings.c.token == token, person)
+        return replace(showing, **values)
 
     def saved(self, person: Person) -> Showing | None:
         """The rater's latest item if it is answered: what can still be taken back."""
         with self.base.read() as connection:
             showing = _latest(connection, person)
-        return showing if showing and showing.state in ("answered", "surplus") else None
+        return showing if showing and showing.is_answered else None
 
     def progress(self, person: Person) -> Progress:
         """Counts for the rater's own screen."""
@@ -170,52 +182,58 @@ class Assignment:
 
     def _fill(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
         """Mark the showing's slot as done; False when no slot is left for it."""
-        if not self._hold(connection, person, showing, now):
-            return False
-        connection.execute(sa.update(slots).where(slots.c.showing_id == showing.id).values(done=True))
-        return True
+        held = sa.update(slots).where(slots.c.showing_id == showing.id).values(done=True)
+        if showing.repeat or connection.execute(held).rowcount:
+            return True
+        return self._hold(connection, person, showing, now) and bool(connection.execute(held).rowcount)
 
     def _hold(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
         """Keep the showing's slot, or take another free one of the same unit. A check needs none."""
-        if _is_check(connection, showing):
-            return True
-        until = now + self.rules.lease_seconds
+        lease = {"showing_id": showing.id, "lease_until": now + self.rules.lease_seconds}
         mine = (slots.c.showing_id == showing.id) & ~slots.c.done
-        if connection.execute(sa.update(slots).where(mine).values(lease_until=until)).rowcount:
+        if showing.repeat or connection.execute(sa.update(slots).where(mine).values(lease)).rowcount:
             return True
-        unit = sa.select(showings.c.unit_id).where(showings.c.id == showing.id).scalar_subquery()
-        free = _free(person, now).where(slots.c.unit_id == unit)
-        return _lease(connection, free, showing.id, until)
+        free = sa.select(slots.c.id).where(slots.c.grp == person.group, slots.c.unit_id == showing.unit_id)
+        free = free.where(_is_free(now)).order_by(slots.c.rank).limit(1).with_for_update(skip_locked=True)
+        slot_id = connection.scalar(free)
+        connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(lease))
+        return slot_id is not None
 
     def _new(self, connection: sa.Connection, person: Person, now: float) -> Showing | Nothing:
-        query = _unseen(person).where(_is_free(now)).order_by(slots.c.rank).limit(1)
-        slot = connection.execute(query.with_for_update(skip_locked=True)).first()
+        query = (
+            _unseen(person)
+            .add_columns(units.c.task, units.c.text_id)
+            .join(units, units.c.id == slots.c.unit_id)
+            .where(_is_free(now))
+            .order_by(slots.c.rank)
+            .limit(1)
+            .with_for_update(of=slots, skip_locked=True)
+        )
+        slot = connection.execute(query).first()
         if slot is None:
             return _nothing(connection, person)
-        shown = self._side(connection, person, slot.unit_id)
-        showing_id = _open(connection, person, slot.unit_id, shown, now)
-        taken = {"showing_id": showing_id, "lease_until": now + self.rules.lease_seconds}
-        connection.execute(sa.update(slots).where(slots.c.id == slot.id).values(taken))
-        return _one(connection, showing_id, person)
+        shown = self._side(connection, person) if slot.task == "pairwise" else "ab"
+        showing = _open(connection, person, slot, shown=shown, now=now)
+        lease = {"showing_id": showing.id, "lease_until": now + self.rules.lease_seconds}
+        connection.execute(sa.update(slots).where(slots.c.id == slot.id).values(lease))
+        return showing
 
-    def _side(self, connection: sa.Connection, person: Person, unit_id: int) -> Shown:
-        """The order of the answers on the screen; a single answer has none."""
-        pairs = sa.select(units.c.id).where(units.c.task == "pairwise")
-        if connection.scalar(pairs.where(units.c.id == unit_id)) is None:
-            return "ab"
-        before = (showings.c.repeat == 0) & showings.c.unit_id.in_(pairs)
-        return side_of(self.rules.seed, person.name, _count(connection, person, before))
+    def _side(self, connection: sa.Connection, person: Person) -> Shown:
+        compared = (units.c.task == "pairwise") & (showings.c.repeat == 0)
+        query = sa.select(sa.func.count()).select_from(showings).join(units, units.c.id == showings.c.unit_id)
+        before = connection.scalar(query.where(showings.c.rater_id == person.id, compared))
+        return side_of(self.rules.seed, person.name, before or 0)
 
     def _check(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
         """An attention check when one is due: an earlier comparison with its sides swapped."""
         every = self.rules.attention_every
         if not every:
             return None
-        pairwise = (units.c.task == "pairwise") & (showings.c.state == "answered")
+        compared = (units.c.task == "pairwise") & (showings.c.state == "answered")
         query = (
-            sa.select(showings.c.unit_id, showings.c.shown, showings.c.repeat)
+            sa.select(showings.c.unit_id, showings.c.shown, showings.c.repeat, units.c.task, units.c.text_id)
             .join(units, units.c.id == showings.c.unit_id)
-            .where(showings.c.rater_id == person.id, pairwise)
+            .where(showings.c.rater_id == person.id, compared)
             .order_by(showings.c.id)
         )
         rows = connection.execute(query).all()
@@ -225,8 +243,7 @@ class Assignment:
             return None
         again = next(row for row in votes if row.unit_id not in checked)
         swapped: Shown = "ba" if again.shown == "ab" else "ab"
-        showing_id = _open(connection, person, again.unit_id, swapped, now, repeat=1)
-        return _one(connection, showing_id, person)
+        return _open(connection, person, again, shown=swapped, now=now, repeat=1)
 
 
 def side_of(seed: int, rater: str, number: int) -> Shown:
@@ -237,16 +254,13 @@ def side_of(seed: int, rater: str, number: int) -> Shown:
 
 
 def _lock(connection: sa.Connection, person: Person) -> None:
-    """One request of a rater at a time, also from several tabs."""
-    connection.execute(sa.select(raters.c.id).where(raters.c.id == person.id).with_for_update())
+    """One request of a rater at a time, also from several tabs. SQLite has one writer anyway."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.select(raters.c.id).where(raters.c.id == person.id).with_for_update())
 
 
 def _is_free(now: float) -> sa.ColumnElement[bool]:
     return ~slots.c.done & (slots.c.showing_id.is_(None) | (slots.c.lease_until < now))
-
-
-def _free(person: Person, now: float) -> sa.Select[tuple[int, int]]:
-    return sa.select(slots.c.id, slots.c.unit_id).where(slots.c.grp == person.group, _is_free(now))
 
 
 def _unseen(person: Person) -> sa.Select[tuple[int, int]]:
@@ -257,34 +271,15 @@ def _unseen(person: Person) -> sa.Select[tuple[int, int]]:
     )
 
 
-def _lease(
-    connection: sa.Connection, free: sa.Select[tuple[int, int]], showing_id: int, until: float
-) -> bool:
-    slot = connection.execute(free.order_by(slots.c.rank).limit(1).with_for_update(skip_locked=True)).first()
-    if slot is None:
-        return False
-    taken = {"showing_id": showing_id, "lease_until": until}
-    connection.execute(sa.update(slots).where(slots.c.id == slot.id).values(taken))
-    return True
-
-
 def _open(
-    connection: sa.Connection, person: Person, unit_id: int, shown: Shown, now: float, *, repeat: int = 0
-) -> int:
-    row = {
-        "token": new_token(),
-        "rater_id": person.id,
-        "unit_id": unit_id,
-        "repeat": repeat,
-        "shown": shown,
-        "state": "open",
-        "attempt": 0,
-        "opened_at": now,
-    }
-    made = connection.execute(sa.insert(showings).values(row)).inserted_primary_key
+    connection: sa.Connection, person: Person, unit: Any, *, shown: Shown, now: float, repeat: int = 0
+) -> Showing:
+    token = new_token()
+    row = {"token": token, "rater_id": person.id, "unit_id": unit.unit_id, "repeat": repeat, "shown": shown}
+    state = {"state": "open", "attempt": 0, "opened_at": now}
+    made = connection.execute(sa.insert(showings).values(row | state)).inserted_primary_key
     assert made is not None
-    record(connection, "open", now, rater_id=person.id, showing_id=made[0])
-    return int(made[0])
+    return Showing(made[0], token, unit.unit_id, unit.task, unit.text_id, shown, repeat, now)
 
 
 def _find(
@@ -300,21 +295,23 @@ def _find(
     row = connection.execute(query).first()
     if row is None:
         return None
-    return Showing(row.id, row.token, row.task, row.text_id, row.shown, row.state, row.attempt, row.answer)
-
-
-def _one(connection: sa.Connection, showing_id: int, person: Person) -> Showing:
-    found = _find(connection, showings.c.id == showing_id, person)
-    assert found is not None, showing_id
-    return found
+    return Showing(
+        id=row.id,
+        token=row.token,
+        unit_id=row.unit_id,
+        task=row.task,
+        text_id=row.text_id,
+        shown=row.shown,
+        repeat=row.repeat,
+        opened_at=row.opened_at,
+        state=row.state,
+        attempt=row.attempt,
+        answer=row.answer,
+    )
 
 
 def _latest(connection: sa.Connection, person: Person) -> Showing | None:
     return _find(connection, sa.true(), person, latest=True)
-
-
-def _is_check(connection: sa.Connection, showing: Showing) -> bool:
-    return bool(connection.scalar(sa.select(showings.c.repeat).where(showings.c.id == showing.id)))
 
 
 def _count(connection: sa.Connection, person: Person, which: sa.ColumnElement[bool]) -> int:
@@ -333,9 +330,9 @@ def _nothing(connection: sa.Connection, person: Person) -> Nothing:
     return Nothing(again_at=connection.scalar(leased))
 
 
-def _seconds(connection: sa.Connection, showing: Showing, given: float | None, now: float) -> float:
+def _seconds(showing: Showing, given: float | None, now: float) -> float:
     """Time spent: what the browser measured while the page was visible, within what the server saw."""
-    opened = connection.scalar(sa.select(showings.c.opened_at).where(showings.c.id == showing.id))
-    assert opened is not None
-    passed = now - opened if now >= opened else LONGEST_SECONDS  # the clock was set back
+    passed = (
+        now - showing.opened_at if now >= showing.opened_at else LONGEST_SECONDS
+    )  # the clock was set back
     return round(min(passed if given is None else max(0.0, given), passed, LONGEST_SECONDS), 1)

@@ -36,8 +36,8 @@ class Parts:
     work: Assignment
     clock: Callable[[], float]
     lead_secret: str
-    entering: RateLimit = field(default_factory=lambda: RateLimit(per_second=1, burst=60))
-    """Join, panel and sign-in, by address."""
+    entering: RateLimit = field(default_factory=lambda: RateLimit(per_second=20, burst=600))
+    """Join and panel, by address: a classroom behind one address comes in together."""
     lead_attempts: RateLimit = field(default_factory=lambda: RateLimit(per_second=0.1, burst=10))
     answering: RateLimit = field(default_factory=lambda: RateLimit(per_second=5, burst=60))
     """Everything else that a rater does, by rater."""

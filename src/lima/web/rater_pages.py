@@ -143,24 +143,20 @@ def answer(
     person, token = signed_in(request)
     check_csrf(request, token, csrf)
     given = {"pairwise": pairwise, "quality": quality, "helpfulness": helpfulness, "safety": safety}
-    showing = app.work.showing(person, item)
-    if showing is None:
+    chosen = {name: text for name, text in given.items() if text}
+    stored = app.work.answer(
+        person,
+        item,
+        lambda showing: _to_study(app, showing, chosen),
+        attempt=attempt,
+        seconds=_number(seconds),
+    )
+    if stored is None:
         raise Refused(404, "There is no such item.")
-    value = _to_study(app, showing, {name: text for name, text in given.items() if text})
-    stored = app.work.answer(person, item, value, attempt=attempt, seconds=_number(seconds))
-    assert stored is not None, item
     if "application/json" not in request.headers.get("accept", ""):
         return redirect("/saved")
-    progress = app.work.progress(person)
-    return JSONResponse(
-        {
-            "saved": stored.state != "open",
-            "answer": _on_screen(stored),
-            "attempt": stored.attempt,
-            "answered": progress.answered,
-            "left": progress.left,
-        }
-    )
+    reply = {"saved": stored.is_answered, "answer": _on_screen(stored), "attempt": stored.attempt}
+    return JSONResponse(reply)
 
 
 @router.post("/undo")
@@ -193,7 +189,7 @@ def _item(request: Request, person: Person, showing: Showing, token: str) -> Res
         "progress": app.work.progress(person),
         "messages": app.texts.messages(showing.task, showing.text_id),
         "chosen": _on_screen(showing),
-        "saved": showing.state != "open",
+        "saved": showing.is_answered,
         "csrf": token,
     }
     if showing.task == "pairwise":

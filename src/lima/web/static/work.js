@@ -88,9 +88,9 @@ async function untilAnswered(body) {
 
 function show(reply) {
   document.querySelector("#said").textContent = Object.entries(reply.answer).map(([name, value]) => words(name, value)).join("\n");
-  document.querySelector("#progress").value = reply.answered;
-  document.querySelector("#progress").max = reply.answered + reply.left;
-  document.querySelector("#count").textContent = `${reply.answered} of ${reply.answered + reply.left}`;
+  const bar = document.querySelector("#progress");
+  bar.value += 1;
+  document.querySelector("#count").textContent = `${bar.value} of ${bar.max}`;
   document.querySelector("#undo").elements.attempt.value = reply.attempt;
   form.hidden = true;
   saved.hidden = false;
