@@ -12,7 +12,7 @@ from examples.rule_judge import MODEL, Rule, serving
 
 from lima.errors import LimaError
 from lima.files import read_jsonl
-from lima.remote.client import _retry_after, complete_all, describe_model
+from lima.remote.client import _retry_after, complete_all, describe_model, run_async
 from lima.remote.endpoint import Endpoint, check_variable_name, parse_address, read_key
 from lima.remote.limits import Budget, Counters, Gate, Limits, Price, read_price
 from lima.remote.log import Attempt, CallLog, Reply, Request
@@ -254,6 +254,14 @@ def test_the_server_describes_its_model() -> None:
         assert "bias 0.25" in card.description
         with pytest.raises(LimaError, match=f"no model 'other' there. It offers: {MODEL}"):
             asyncio.run(describe_model(parse_address(f"{url}#other")))
+
+
+def test_it_runs_within_a_running_loop() -> None:
+    async def notebook_cell(url: str) -> str:
+        return run_async(describe_model(parse_address(f"{url}#{MODEL}"))).owner
+
+    with serving(Rule()) as url:
+        assert asyncio.run(notebook_cell(url)) == "lima-example"
 
 
 def test_a_logged_reply_answers_only_the_very_request(tmp_path: Path) -> None:

@@ -42,6 +42,14 @@ def test_the_key_leads_back_to_every_text(make_study: MakeStudy) -> None:
     assert len(key) == 9 + 18
 
 
+def test_samples_pair_with_their_like(make_study: MakeStudy) -> None:
+    study = make_study(4, samples=3)
+    pairs = [row for row in study.read_key().values() if row.a and row.b]
+    assert len(pairs) == 4 * 3
+    assert all(row.a and row.b and row.a.sample == row.b.sample for row in pairs)
+    assert len({(row.prompt_id, row.a.sample) for row in pairs if row.a}) == 12
+
+
 def test_sides_are_balanced_and_neither_id_nor_place_tells_them(make_study: MakeStudy) -> None:
     study = make_study(2_000)
     key, rows = study.read_key(), study.read_comparisons()

@@ -1,6 +1,8 @@
 """Only the last line speaks, and only offered values count."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lima.evaluate.parse import Verdict, read_verdict
 from lima.remote.log import Answer, read_answer
@@ -49,6 +51,18 @@ def test_verdicts(text: str, value: str) -> None:
 )
 def test_what_is_no_verdict_is_unparsable_never_a_tie(text: str) -> None:
     assert pair(text) == Verdict("unparsable")
+
+
+@given(st.text())
+def test_any_text_gives_an_offered_value_or_a_reason(text: str) -> None:
+    for verdict in (pair(text), level(text)):
+        assert (verdict.value is None) == (verdict.status != "ok")
+        assert verdict.value is None or verdict.value in PAIR + LEVELS
+
+
+@given(st.text(), st.sampled_from(["A", "B", "tie"]))
+def test_whatever_the_reasoning_holds_the_last_line_decides(reasoning: str, choice: str) -> None:
+    assert pair(f"{reasoning}\nVerdict: {choice}") == Verdict("ok", choice.lower())
 
 
 def test_the_digit_stands_alone_on_the_last_line_twice() -> None:

@@ -91,7 +91,7 @@ class JudgeSettings(Settings):
     """Requests in flight at first."""
     timeout: Annotated[float, Field(gt=0)] = 120.0
     """Seconds to wait for one reply."""
-    attempts: Annotated[int, Field(ge=1)] = 6
+    attempts: Annotated[int, Field(ge=1)] = 8
     """Attempts for one request (after 429, 5xx, timeout or a dropped connection)."""
     backoff: Annotated[float, Field(ge=0)] = 1.0
     """Seconds before the second attempt; doubles with each further one, up to a minute."""

@@ -157,20 +157,18 @@ class _Response:
     wait: float | None = None
 
 
+@dataclass
 class _Client:
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        endpoint: Endpoint,
-        log: CallLog,
-        limits: Limits,
-        budget: Budget,
-        counters: Counters,
-    ) -> None:
-        self.session, self.endpoint, self.log = session, endpoint, log
-        self.limits, self.budget, self.counters = limits, budget, counters
-        self.gate = Gate(limits.start, limits.concurrency)
-        self.url = f"{endpoint.url}/chat/completions"
+    session: aiohttp.ClientSession
+    endpoint: Endpoint
+    log: CallLog
+    limits: Limits
+    budget: Budget
+    counters: Counters
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(self.limits.start, self.limits.concurrency)
+        self.url = f"{self.endpoint.url}/chat/completions"
 
     async def complete(self, request: Request) -> Reply | None:
         """Retry until an answer comes or patience ends; None when a budget forbids the call."""

@@ -26,8 +26,8 @@ class Limits:
     """Requests in flight at most."""
     timeout: float = 120.0
     """Seconds for one attempt."""
-    attempts: int = 6
-    """Attempts for one request in one run."""
+    attempts: int = 8
+    """Attempts for one request in one run; with the backoff they span a limit by the minute."""
     backoff: float = 1.0
     """Seconds before the second attempt; doubles with each further one, up to a minute."""
     longest_pause: float = 600.0
