@@ -7,6 +7,7 @@ load it without this package.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,13 +56,21 @@ def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(place)
 
 
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a Hugging Face folder, atomically: it appears under its name only when it is complete."""
+def save(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write a Hugging Face folder, atomically: it appears under its name only when it is complete.
+
+    ``weights`` stand in for the model's own where they are given (merged adapters, averages).
+    """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        model.save_pretrained(temporary)
+        model.save_pretrained(temporary, state_dict=None if weights is None else dict(weights))
         tokenizer.save_pretrained(temporary)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)

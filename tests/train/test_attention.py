@@ -78,3 +78,22 @@ def test_an_attention_that_we_cannot_compute_is_refused() -> None:
     x = torch.zeros(1, 1, 2, 1)
     with pytest.raises(LimaError, match="softcap"):
         document_attention(torch.nn.Module(), x, x, x, None, documents=Documents.of([2], CPU), softcap=30.0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("window", [None, 3])
+def test_the_kernel_on_cuda_equals_one_document_at_a_time(window: int | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((1, 4, 12, 16), (1, 2, 12, 16), (1, 2, 12, 16))  # heads 4, key heads 2, 12 tokens
+    exact = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    documents = Documents.of([5, 1, 6], CPU)
+    expected, _ = document_attention(
+        torch.nn.Module(), *exact, None, documents=documents, sliding_window=window
+    )
+    on_card = [x.to("cuda", torch.bfloat16) for x in exact]
+    documents = Documents.of([5, 1, 6], torch.device("cuda"))
+    found, _ = document_attention(
+        torch.nn.Module(), *on_card, None, documents=documents, sliding_window=window
+    )
+    torch.testing.assert_close(found.double().cpu(), expected, rtol=0.03, atol=0.03)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -65,7 +67,8 @@ def document_attention(
     """Causal attention of each document to itself; the signature is transformers'. Returns (1, N, heads, size)."""
     _refuse(attention_mask, options)
     windowed = sliding_window is not None and max(documents.lengths) > sliding_window
-    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and not dropout:
+    half = query.dtype in (torch.bfloat16, torch.float16)
+    if query.is_cuda and half and not dropout and _has_variable_length_kernel():
         window = (sliding_window - 1, 0) if sliding_window is not None and windowed else (-1, 0)
         return _variable_length(query, key, value, documents, scale=scaling, window=window), None
     outputs = [
@@ -98,6 +101,16 @@ def _each_document(
         return
     pieces = (x.split(lengths, dim=2) for x in (query, key, value))
     yield from zip(*pieces, strict=True)
+
+
+@cache
+def _has_variable_length_kernel() -> bool:
+    """Whether this torch has the kernel with windows and grouped heads; older ones go document by document."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return False
+    return {"window_size", "enable_gqa"} <= set(signature(varlen_attn).parameters)
 
 
 def _variable_length(

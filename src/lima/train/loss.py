@@ -76,7 +76,8 @@ def _recomputing_loss(
         logits = head(rows)
         return cross_entropy(logits.to(_wide(logits.dtype)), wanted, reduction="sum")
 
-    size = max(1, chunk_elements // int(targets.max() + 1))
+    with torch.no_grad():
+        size = max(1, chunk_elements // head(hidden[:1]).shape[-1])
     losses = [
         checkpoint(chunk_loss, rows, wanted, use_reentrant=False)
         for rows, wanted in zip(hidden.split(size), targets.split(size), strict=True)

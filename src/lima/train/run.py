@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lima import model as models
+from lima.chat import eot_id
 from lima.console import done, note, progress, table, warn
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example
 from lima.runs import open_run
+from lima.train.adapters import add_adapters, merged_weights
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
@@ -86,6 +88,8 @@ def prepare(settings: TrainSettings) -> Inputs:
         note(f"{settings.model} has the token {settings.eot_token} already; its row is kept.")
     if tokenizer.bos_token_id is None:
         note(f"{settings.model} has no BOS token; texts are rendered without one.")
+    if settings.lora_rank:
+        _add_adapters(model, tokenizer, settings)
     data = _tokenize(examples, tokenizer, settings, "tokenize")
     measured = {name: _tokenize(rows, tokenizer, settings, f"tokenize {name}") for name, rows in held.items()}
     _check_supervision(data, settings)
@@ -104,7 +108,7 @@ class _EndOfEpoch:
     def __call__(self, epoch: int) -> dict[str, float]:
         kept = self._settings.keep_epochs
         if not kept or epoch in kept or epoch == self._last:
-            models.save(self._inputs.model, self._inputs.tokenizer, epoch_folder(self._settings.out, epoch))
+            self._save(epoch_folder(self._settings.out, epoch))
         return {
             name: mean_loss(
                 self._inputs.model,
@@ -114,6 +118,26 @@ class _EndOfEpoch:
             )
             for name, held in self._inputs.measured.items()
         }
+
+    def _save(self, folder: Path) -> None:
+        model = self._inputs.model
+        weights = merged_weights(model) if self._settings.lora_rank else None
+        models.save(model, self._inputs.tokenizer, folder, weights)
+
+
+def _add_adapters(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: TrainSettings
+) -> None:
+    eot = eot_id(tokenizer)
+    assert eot is not None, "add_eot came first"
+    add_adapters(
+        model,
+        eot,
+        rank=settings.lora_rank,
+        alpha=settings.lora_alpha,
+        dropout=settings.lora_dropout,
+        seed=settings.seed,
+    )
 
 
 def _tokenize(
@@ -159,12 +183,17 @@ def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
         ("of them supervised", f"{data.supervised:,}"),
         ("steps an epoch", f"{plan.steps_per_epoch:,}"),
         ("steps in all", f"{plan.steps:,}"),
-        ("parameters", f"{sum(p.numel() for p in inputs.model.parameters()):,}"),
+        ("trainable of all weights", _weights(inputs.model)),
         ("device, arithmetic", f"{inputs.model.device}, {resolve(inputs.model, settings.precision)}"),
     ]
     table("training", ("", ""), rows)
     if data.rejects:
         warn(f"{len(data.rejects)} examples have no supervised token; rejects.jsonl names them.")
+
+
+def _weights(model: PreTrainedModel) -> str:
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return f"{sum(n for n, trained in sizes if trained):,} of {sum(n for n, _ in sizes):,}"
 
 
 def _facts(inputs: Inputs, plan: Plan, settings: TrainSettings) -> dict[str, object]:

@@ -72,6 +72,13 @@ class TrainSettings(FitSettings):
         "lima-65b": {"batch_size": 32, "residual_dropout": 0.3},
         "lima-30b": {"batch_size": 64, "residual_dropout": 0.2},
         "lima-7b": {"batch_size": 64, "residual_dropout": 0.2},
+        "lora": {
+            "lora_rank": 16,
+            "learning_rate": 1e-4,
+            "final_learning_rate": 1e-5,
+            "residual_dropout": 0.0,
+            "lora_dropout": 0.05,
+        },
         "tiny": {
             "epochs": 3,
             "batch_size": 16,
@@ -90,8 +97,8 @@ class TrainSettings(FitSettings):
     out: Path
     """The run folder."""
     preset: str | None = None
-    """Named values to start from: lima-65b, lima-30b, lima-7b (the paper's), tiny (a model of a few million
-    parameters on a laptop)."""
+    """Named values to start from: lima-65b, lima-30b, lima-7b (the paper's), lora (adapters), tiny (a model of a few
+    million parameters on a laptop)."""
     max_length: int = Field(2048, gt=1)
     """Longest text in tokens; longer ones lose their end."""
     keep_eot: bool = False
@@ -100,6 +107,13 @@ class TrainSettings(FitSettings):
     """Tokens that carry loss: the assistant's with their EOT, or all."""
     eot_token: str = "<|eot|>"
     """The special token that ends every utterance; added to the vocabulary where it is missing."""
+    lora_rank: int = Field(0, ge=0)
+    """Train low-rank adapters of this rank on all linear layers, and the EOT row, in place of all weights; the saved
+    model holds them merged. It wants a learning rate about ten times higher. 0: train all weights."""
+    lora_alpha: float = Field(32.0, gt=0)
+    """Adapters: their product is scaled by this over the rank."""
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    """Adapters: dropout of their input."""
     keep_epochs: tuple[int, ...] = ()
     """Epochs whose folder is written, such as `5 6 7 8 9 10`; none given: all. The last is always written."""
     heldout: Path | None = None

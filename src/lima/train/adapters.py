@@ -1,0 +1,89 @@
+"""Low-rank adapters (LoRA, arXiv 2106.09685) on all linear layers, with a trainable EOT row.
+
+The model is changed in place, so that the training loop sees an ordinary model with few trainable weights; what
+is saved is an ordinary model again, with the adapters merged into its weights.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from lima.errors import LimaError
+from lima.files import text_hash
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+ADAPTER = "default"
+
+
+def add_adapters(
+    model: PreTrainedModel, eot: int, *, rank: int, alpha: float, dropout: float, seed: int
+) -> None:
+    """Freeze the model, add adapters to all linear layers of its decoder, and let the EOT row be trained.
+
+    Without its row the model would never learn to stop: a new token has no meaning yet.
+
+    Raises:
+        LimaError: the package peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ModuleNotFoundError:
+        raise LimaError(
+            "adapters need the package 'peft'. Install it: pip install 'lima-align[lora]'"
+        ) from None
+    names = {_name_of(model, model.get_input_embeddings()): [eot]}
+    if not model.config.tie_word_embeddings:
+        names[_name_of(model, model.get_output_embeddings())] = [eot]
+    settings = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        trainable_token_indices=names,
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(int(text_hash("lora", str(seed), length=15), 16))
+        get_peft_model(model, settings, adapter_name=ADAPTER)
+
+
+@torch.no_grad()
+def merged_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The weights of the plain model with the adapters added in; the model itself is not touched."""
+    from peft.tuners.lora import LoraLayer
+    from peft.tuners.trainable_tokens import TrainableTokensLayer
+
+    weights = {}
+    for name, module in model.named_modules():
+        plain = name.replace(".token_adapter", "")
+        if isinstance(module, TrainableTokensLayer):
+            weights[f"{plain}.weight"] = module.get_merged_weights([ADAPTER])
+        elif isinstance(module, LoraLayer):
+            base = module.get_base_layer()
+            weights[f"{plain}.weight"] = base.weight + module.get_delta_weight(ADAPTER)
+            if base.bias is not None:
+                weights[f"{plain}.bias"] = base.bias
+        elif not _inside_adapter(name):
+            weights |= {f"{name}.{key}": value for key, value in module.named_parameters(recurse=False)}
+    return {name: weight.detach().contiguous() for name, weight in _untied(model, weights).items()}
+
+
+def _inside_adapter(name: str) -> bool:
+    return any(part in name for part in (".base_layer", ".lora_", ".token_adapter", ".original_module"))
+
+
+def _untied(model: PreTrainedModel, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Without the head's weight where it is the embedding's."""
+    if not model.config.tie_word_embeddings:
+        return weights
+    head = _name_of(model, model.get_output_embeddings())
+    return {name: weight for name, weight in weights.items() if name != f"{head}.weight"}
+
+
+def _name_of(model: PreTrainedModel, wanted: torch.nn.Module) -> str:
+    names: dict[torch.nn.Module, str] = {module: name for name, module in model.named_modules()}
+    return names[wanted]
