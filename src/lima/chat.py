@@ -37,6 +37,8 @@ class Tokens:
     ids: list[int]
     labels: list[int]
     trimmed: bool = False
+    prompt_weight: float = 0.0
+    """Weight in the loss of the tokens whose label is `IGNORE`; supervised ones have 1."""
     id: str = ""
     """The example it came from, for messages to the user."""
 
@@ -44,6 +46,11 @@ class Tokens:
     def supervised(self) -> int:
         """Number of tokens that the loss sees (the first token has no prediction)."""
         return sum(label != IGNORE for label in self.labels[1:])
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of all tokens in the loss."""
+        return self.supervised + self.prompt_weight * (len(self.ids) - 1 - self.supervised)
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:

@@ -87,13 +87,14 @@ def test_the_kernel_on_cuda_equals_one_document_at_a_time(window: int | None) ->
     generator = torch.Generator().manual_seed(0)
     shapes = ((1, 4, 12, 16), (1, 2, 12, 16), (1, 2, 12, 16))  # heads 4, key heads 2, 12 tokens
     exact = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
-    documents = Documents.of([5, 1, 6], CPU)
-    expected, _ = document_attention(
-        torch.nn.Module(), *exact, None, documents=documents, sliding_window=window
-    )
-    on_card = [x.to("cuda", torch.bfloat16) for x in exact]
-    documents = Documents.of([5, 1, 6], torch.device("cuda"))
-    found, _ = document_attention(
-        torch.nn.Module(), *on_card, None, documents=documents, sliding_window=window
-    )
-    torch.testing.assert_close(found.double().cpu(), expected, rtol=0.03, atol=0.03)
+
+    def attend(tensors: list[torch.Tensor], device: str) -> torch.Tensor:
+        documents = Documents.of([5, 1, 6], torch.device(device))
+        query, key, value = (x.to(device) for x in tensors)
+        output, _ = document_attention(
+            torch.nn.Module(), query, key, value, None, documents=documents, sliding_window=window
+        )
+        return output.double().cpu()
+
+    on_card = attend([x.bfloat16() for x in exact], "cuda")
+    torch.testing.assert_close(on_card, attend(exact, "cpu"), rtol=0.03, atol=0.03)

@@ -174,3 +174,38 @@ def test_mean_loss_is_the_plain_mean_over_supervised_tokens() -> None:
     found = mean_loss(model, documents, budget=12, precision="float32")
     assert found == pytest.approx(plain_loss(model, documents).item() / count, rel=1e-12)
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_weights_multiply_the_terms_of_the_sum(wrapped: bool) -> None:
+    inner = torch.nn.Linear(8, 20, dtype=torch.float64)
+    head = torch.nn.Sequential(inner) if wrapped else inner
+    hidden = torch.randn(10, 8, dtype=torch.float64, requires_grad=True)
+    targets, weights = torch.randint(20, (10,)), torch.rand(10, dtype=torch.float64)
+    expected = (cross_entropy(inner(hidden), targets, reduction="none") * weights).sum()
+    found = chunked_cross_entropy(hidden, head, targets, weights=weights, chunk_elements=60)
+    torch.testing.assert_close(found, expected)
+    leaves = [hidden, inner.weight, inner.bias]
+    for mine, reference in zip(
+        torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves), strict=True
+    ):
+        torch.testing.assert_close(mine, reference)
+
+
+def test_noise_on_embeddings_is_uniform_within_its_bound_and_off_in_evaluation() -> None:
+    """Two documents of 4 and 16 tokens, width 32, alpha 5: bounds 5 / sqrt(4 x 32) and 5 / sqrt(16 x 32)."""
+    model = build("llama").float()
+    batch = collate(sequences((4, 16)), CPU)
+    seen: list[torch.Tensor] = []
+    model.model.register_forward_pre_hook(
+        lambda module, inputs, options: seen.append(options["inputs_embeds"].detach()), with_kwargs=True
+    )
+    with inside_documents(model):
+        for training in (True, False):
+            model.train(training)
+            summed_loss(model, batch, noise=5.0)
+    noise = (seen[0] - model.get_input_embeddings()(batch.ids).detach())[0]
+    for part, length in ((noise[:4], 4), (noise[4:], 16)):
+        bound = 5 / (length * 32) ** 0.5
+        assert 0.9 * bound < float(part.abs().max()) <= bound
+    assert torch.equal(seen[1], model.get_input_embeddings()(batch.ids))

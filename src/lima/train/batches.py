@@ -48,7 +48,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Documents laid end to end: N tokens, of which S are supervised.
+    """Documents laid end to end: N tokens, of which S have a weight in the loss.
 
     The hidden state at ``predictors[i]`` predicts ``targets[i]``. A document's first token has no predictor.
     """
@@ -57,6 +57,7 @@ class MicroBatch:
     position_ids: torch.Tensor  # (1, N)
     predictors: torch.Tensor  # (S,)
     targets: torch.Tensor  # (S,)
+    weights: torch.Tensor  # (S,)
     documents: Documents
 
 
@@ -67,11 +68,13 @@ def tokenize(
     max_length: int,
     keep_eot: bool = False,
     loss_on: LossOn = "assistant",
+    prompt_weight: float = 0.0,
     advance: Callable[[], object] = lambda: None,
 ) -> TrainingSet:
     """Token sequences of the examples that have a supervised token; the others are rejected by name.
 
-    ``advance`` is called after each example; the rest is as in `lima.chat.encode_example`.
+    ``prompt_weight`` is the weight of the tokens without label; ``advance`` is called after each example; the
+    rest is as in `lima.chat.encode_example`.
     """
     result = TrainingSet([], [])
     for example in examples:
@@ -79,7 +82,7 @@ def tokenize(
             tokenizer, example.messages, max_length=max_length, keep_eot=keep_eot, loss_on=loss_on
         )
         if sequence.supervised:
-            result.sequences.append(replace(sequence, id=example.id))
+            result.sequences.append(replace(sequence, id=example.id, prompt_weight=prompt_weight))
         else:
             reason = f"no assistant token among the first {max_length} tokens"
             result.rejects.append(Reject(id=example.id, rule="no_supervised_token", reason=reason))
@@ -109,16 +112,22 @@ def collate(group: Sequence[Tokens], device: torch.device) -> MicroBatch:
     """Lay documents end to end as tensors on ``device``."""
     lengths = [len(sequence.ids) for sequence in group]
     ids = torch.tensor([token for sequence in group for token in sequence.ids])
-    # The label of a document's first token is dropped: its predictor would lie in the document before.
-    labels = torch.tensor([label for s in group for label in (IGNORE, *s.labels[1:])])
-    supervised = (labels != IGNORE).nonzero().squeeze(1)
+    weights = torch.tensor([weight for sequence in group for weight in _weights(sequence)])
+    targets = weights.nonzero().squeeze(1)
     return MicroBatch(
         ids=ids[None].to(device),
         position_ids=torch.cat([torch.arange(length) for length in lengths])[None].to(device),
-        predictors=(supervised - 1).to(device),
-        targets=labels[supervised].to(device),
+        predictors=(targets - 1).to(device),
+        targets=ids[targets].to(device),
+        weights=weights[targets].to(device),
         documents=Documents.of(lengths, device),
     )
+
+
+def _weights(sequence: Tokens) -> list[float]:
+    """The weight of each token in the loss; a document's first has none, as nothing in it comes before."""
+    labels = sequence.labels[1:]
+    return [0.0, *(sequence.prompt_weight if label == IGNORE else 1.0 for label in labels)]
 
 
 def _split(items: list[T], size: int) -> Iterator[list[T]]:

@@ -141,16 +141,16 @@ class Plan:
 def _gradients(model: PreTrainedModel, batch: Sequence[Tokens], settings: FitSettings, step: int) -> float:
     """Add up the gradient of the batch's mean loss per supervised token; return that loss.
 
-    Each micro-batch's sum is divided by the supervised tokens of the whole batch, so that the split does
+    Each micro-batch's sum is divided by the supervised tokens (the sum of weights) of the whole batch, so that the split does
     not matter. Its dropout noise depends on seed, step and its place alone.
     """
-    supervised = sum(sequence.supervised for sequence in batch)
+    weight = sum(sequence.weight for sequence in batch)
     losses = []
     for place, group in enumerate(micro_batches(batch, settings.micro_batch_tokens)):
         micro_batch = collate(group, model.device)
         with _noise(settings.seed, step, place, model.device):
             with autocast(model, settings.precision):
-                loss = summed_loss(model, micro_batch) / supervised
+                loss = summed_loss(model, micro_batch, settings.neftune_alpha) / weight
             loss.backward()
         losses.append(loss.detach())
     return float(torch.stack(losses).sum())

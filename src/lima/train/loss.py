@@ -26,15 +26,18 @@ CHUNK_ELEMENTS = 2**24
 """Logits of one chunk: 64 MiB in float32."""
 
 
-def summed_loss(model: PreTrainedModel, batch: MicroBatch) -> torch.Tensor:
-    """Sum over the supervised tokens of their negative log-likelihood in nats; differentiable.
+def summed_loss(model: PreTrainedModel, batch: MicroBatch, noise: float = 0.0) -> torch.Tensor:
+    """Weighted sum over the supervised tokens of their negative log-likelihood in nats; differentiable.
 
-    The model must be inside `lima.train.attention.inside_documents`.
+    The model must be inside `lima.train.attention.inside_documents`. ``noise`` is the alpha of `_add_noise`.
     """
+    embeddings = model.get_input_embeddings()(batch.ids)
+    if noise and model.training:
+        embeddings = _add_noise(embeddings, batch, noise)
     hidden = model.get_decoder()(
-        input_ids=batch.ids, position_ids=batch.position_ids, use_cache=False, documents=batch.documents
-    ).last_hidden_state
-    return chunked_cross_entropy(hidden[0, batch.predictors], model.get_output_embeddings(), batch.targets)
+        inputs_embeds=embeddings, position_ids=batch.position_ids, use_cache=False, documents=batch.documents
+    ).last_hidden_state[0, batch.predictors]
+    return chunked_cross_entropy(hidden, model.get_output_embeddings(), batch.targets, weights=batch.weights)
 
 
 @torch.no_grad()
@@ -43,11 +46,11 @@ def mean_loss(
 ) -> float:
     """Negative log-likelihood a supervised token, in nats, over all sequences; dropout must be off."""
     assert not model.training, "a loss in training mode is not a measurement"
-    total, count = 0.0, 0
+    total, count = 0.0, 0.0
     with inside_documents(model), autocast(model, precision):
         for group in micro_batches(sequences, budget):
             total += float(summed_loss(model, collate(group, model.device)))
-            count += sum(sequence.supervised for sequence in group)
+            count += sum(sequence.weight for sequence in group)
     return total / count
 
 
@@ -55,33 +58,50 @@ def chunked_cross_entropy(
     hidden: torch.Tensor,  # (S, width)
     head: torch.nn.Module,
     targets: torch.Tensor,  # (S,)
+    *,
+    weights: torch.Tensor | None = None,  # (S,)
     chunk_elements: int = CHUNK_ELEMENTS,
 ) -> torch.Tensor:
-    """Summed cross-entropy of ``head(hidden)`` against ``targets``, a chunk of rows at a time."""
+    """Summed cross-entropy of ``head(hidden)`` against ``targets``, a chunk of rows at a time.
+
+    ``weights`` multiply the terms of the sum; None means 1 for all.
+    """
+    weights = torch.ones_like(targets, dtype=_wide(hidden.dtype)) if weights is None else weights
     if type(head) is torch.nn.Linear:
         rows = max(1, chunk_elements // head.out_features)
         with_gradient = torch.is_grad_enabled()
-        arguments = (hidden, head.weight, head.bias, targets, rows, with_gradient)
+        arguments = (hidden, head.weight, head.bias, targets, weights, rows, with_gradient)
         loss: torch.Tensor = _HeadLoss.apply(*arguments)  # type: ignore[no-untyped-call]
         return loss
-    return _recomputing_loss(hidden, head, targets, chunk_elements)
+    return _recomputing_loss(hidden, head, targets, weights, chunk_elements)
+
+
+def _add_noise(embeddings: torch.Tensor, batch: MicroBatch, alpha: float) -> torch.Tensor:
+    """NEFTune (arXiv 2310.05914): uniform noise in +-alpha / sqrt(length of the document x width)."""
+    lengths = torch.tensor(batch.documents.lengths, device=embeddings.device)
+    bound = alpha / (lengths.repeat_interleave(lengths) * embeddings.shape[-1]).sqrt()
+    return embeddings + torch.empty_like(embeddings).uniform_(-1, 1) * bound[None, :, None].to(
+        embeddings.dtype
+    )
 
 
 def _recomputing_loss(
-    hidden: torch.Tensor, head: torch.nn.Module, targets: torch.Tensor, chunk_elements: int
+    hidden: torch.Tensor,
+    head: torch.nn.Module,
+    targets: torch.Tensor,
+    weights: torch.Tensor,
+    chunk_elements: int,
 ) -> torch.Tensor:
     """The same for a wrapped head (an adapter, a quantised layer): its logits are computed twice."""
 
-    def chunk_loss(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    def chunk_loss(rows: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         logits = head(rows)
-        return cross_entropy(logits.to(_wide(logits.dtype)), wanted, reduction="sum")
+        return (cross_entropy(logits.to(_wide(logits.dtype)), wanted, reduction="none") * weight).sum()
 
     with torch.no_grad():
         size = max(1, chunk_elements // head(hidden[:1]).shape[-1])
-    losses = [
-        checkpoint(chunk_loss, rows, wanted, use_reentrant=False)
-        for rows, wanted in zip(hidden.split(size), targets.split(size), strict=True)
-    ]
+    chunks = zip(hidden.split(size), targets.split(size), weights.split(size), strict=True)
+    losses = [checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks]
     return torch.stack(losses).sum()
 
 
@@ -95,6 +115,7 @@ class _HeadLoss(torch.autograd.Function):
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         targets: torch.Tensor,
+        weights: torch.Tensor,
         rows: int,
         with_gradient: bool,
     ) -> torch.Tensor:
@@ -110,7 +131,10 @@ class _HeadLoss(torch.autograd.Function):
         for start in range(0, len(targets), rows):
             part = slice(start, start + rows)
             logits = linear(used_hidden[part], used_weight, used_bias)
-            total += _chunk(logits, used_hidden[part], used_weight, targets[part], part=part, grads=grads)
+            loss, slope = _loss_and_slope(logits, targets[part], weights[part])
+            total += loss
+            if with_gradient:
+                _add_gradients(grads, part, slope, used_hidden[part], used_weight)
         ctx.save_for_backward(*grads)
         return total
 
@@ -118,34 +142,37 @@ class _HeadLoss(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (scale,) = grad_outputs
         scaled = (None if grad is None else grad * scale.to(grad.dtype) for grad in ctx.saved_tensors)
-        return *scaled, None, None, None
+        return *scaled, None, None, None, None
 
 
-def _chunk(
-    logits: torch.Tensor,
-    hidden: torch.Tensor,
-    weight: torch.Tensor,
-    targets: torch.Tensor,
-    *,
-    part: slice,
-    grads: list[torch.Tensor | None],
-) -> torch.Tensor:
-    """Loss of one chunk; adds its gradients to ``grads`` (of hidden states, weight and bias)."""
+def _loss_and_slope(
+    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The weighted loss of one chunk and its derivative by the logits, softmax - one-hot; logits are used up."""
     wide = logits.to(_wide(logits.dtype))
     log_sum = wide.logsumexp(1, keepdim=True)
-    loss = log_sum.sum() - wide.gather(1, targets[:, None]).sum()
-    # d loss / d logits = softmax - one-hot
+    losses = log_sum - wide.gather(1, targets[:, None])
     slope = wide.sub_(log_sum).exp_()
     slope[torch.arange(len(targets), device=targets.device), targets] -= 1
-    narrow = slope.to(logits.dtype)
+    slope *= weights[:, None]
+    return (losses[:, 0] * weights).sum(), slope.to(logits.dtype)
+
+
+def _add_gradients(
+    grads: list[torch.Tensor | None],
+    part: slice,
+    slope: torch.Tensor,
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+) -> None:
+    """Add one chunk's gradients of hidden states, weight and bias to ``grads``, where they are wanted."""
     hidden_grad, weight_grad, bias_grad = grads
     if hidden_grad is not None:
-        hidden_grad[part] = (narrow @ weight).to(hidden_grad.dtype)
+        hidden_grad[part] = (slope @ weight).to(hidden_grad.dtype)
     if weight_grad is not None:
-        weight_grad += narrow.T @ hidden
+        weight_grad += slope.T @ hidden
     if bias_grad is not None:
         bias_grad += slope.sum(0).to(bias_grad.dtype)
-    return loss
 
 
 def _compute_dtype(hidden: torch.Tensor) -> torch.dtype:

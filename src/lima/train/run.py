@@ -90,8 +90,8 @@ def prepare(settings: TrainSettings) -> Inputs:
         note(f"{settings.model} has no BOS token; texts are rendered without one.")
     if settings.lora_rank:
         _add_adapters(model, tokenizer, settings)
-    data = _tokenize(examples, tokenizer, settings, "tokenize")
-    measured = {name: _tokenize(rows, tokenizer, settings, f"tokenize {name}") for name, rows in held.items()}
+    data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
+    measured = {name: _tokenize(rows, tokenizer, settings) for name, rows in held.items()}
     _check_supervision(data, settings)
     for part in (data, *measured.values()):
         for sequence in part.sequences:
@@ -141,15 +141,20 @@ def _add_adapters(
 
 
 def _tokenize(
-    examples: list[Example], tokenizer: PreTrainedTokenizerBase, settings: TrainSettings, description: str
+    examples: list[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
+    *,
+    prompt_weight: float = 0.0,
 ) -> TrainingSet:
-    with progress(description, len(examples), "examples") as bar:
+    with progress("tokenize", len(examples), "examples") as bar:
         return tokenize(
             examples,
             tokenizer,
             max_length=settings.max_length,
             keep_eot=settings.keep_eot,
             loss_on=settings.loss_on,
+            prompt_weight=prompt_weight,
             advance=bar.advance,
         )
 

@@ -43,6 +43,8 @@ class FitSettings(Settings):
     """Gradients of a step are scaled down to this norm."""
     residual_dropout: float = Field(0.3, ge=0, lt=1)
     """Dropout on the sub-layer outputs of the last layer; the rate rises linearly from 0 at the first."""
+    neftune_alpha: float = Field(0.0, ge=0)
+    """NEFTune: uniform noise on the embeddings in training, in +-alpha / sqrt(length x width); 5 is usual."""
     micro_batch_tokens: int = Field(4096, gt=0)
     """Tokens that go through the model at once; less needs less memory, the step stays the same."""
     precision: Precision = "auto"
@@ -105,6 +107,8 @@ class TrainSettings(FitSettings):
     """End a trimmed text with EOT in place of its last token, so that its answer still ends."""
     loss_on: Literal["assistant", "all"] = "assistant"
     """Tokens that carry loss: the assistant's with their EOT, or all."""
+    prompt_loss_weight: float = Field(0.0, ge=0, le=1)
+    """Weight in the loss of the tokens that otherwise carry none, the user's."""
     eot_token: str = "<|eot|>"
     """The special token that ends every utterance; added to the vocabulary where it is missing."""
     lora_rank: int = Field(0, ge=0)
