@@ -37,6 +37,7 @@ from lima.web.database import Database, sqlite_url
 from lima.web.serve import DATABASE_NAME
 
 TARGET_SECONDS = 0.150
+COMPARISONS = 1_500
 STARTING_SECONDS = 60.0
 
 
@@ -196,9 +197,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8490)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lima-web-") as folder:
-        needed = int(1.5 * options.raters * options.seconds / options.think) + options.raters
-        study = make_study(Path(folder) / "study", needed)
-        flags = ["--overlap", "0", *(["--database", options.database] if options.database else [])]
+        # The size of the paper's study: 300 prompts, five baselines; as many votes each as the time may take.
+        study = make_study(Path(folder) / "study", COMPARISONS)
+        votes = 2 + int(2 * options.raters * options.seconds / options.think / COMPARISONS)
+        flags = [
+            "--overlap",
+            "0",
+            "--votes",
+            str(votes),
+            *(["--database", options.database] if options.database else []),
+        ]
         with server(study, options.port, *flags):
             base = Database(options.database or sqlite_url(study / DATABASE_NAME))
             codes = [people.invite(base, "crowd", "", time.time()) for _ in range(options.raters)]

@@ -27,6 +27,8 @@ Answer = dict[str, str | int]
 SIDES_BLOCK = 4
 """Of every so many comparisons of one rater, half are shown in either order."""
 LONGEST_SECONDS = 86_400.0
+TOTALS_SECONDS = 60.0
+"""How long the length of a rater's list is remembered: counting it costs more than an answer."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Assignment:
 
     def __init__(self, base: Database, rules: Rules, clock: Callable[[], float]) -> None:
         self.base, self.rules, self.clock = base, rules, clock
+        self._totals: dict[int, tuple[float, int]] = {}
 
     def next(self, person: Person) -> Showing | Nothing:
         """The item in the rater's hands, or a new one. Asking again gives the same until it is answered."""
@@ -157,18 +160,21 @@ class Assignment:
         return showing if showing and showing.is_answered else None
 
     def progress(self, person: Person) -> Progress:
-        """Counts for the rater's own screen."""
+        """Counts for the rater's own screen; what is left is looked up again after a minute."""
+        now = self.clock()
         with self.base.read() as connection:
             answered = _answered(connection, person)
-            open_ones = _unseen(person).where(~slots.c.done).with_only_columns(slots.c.unit_id).distinct()
-            left = connection.scalar(sa.select(sa.func.count()).select_from(open_ones.subquery())) or 0
-            mine = (
-                (showings.c.rater_id == person.id) & (showings.c.state == "open") & (showings.c.repeat == 0)
-            )
-            left += connection.scalar(sa.select(sa.func.count()).where(mine)) or 0
-        if self.rules.per_rater is not None:
-            left = min(left, max(0, self.rules.per_rater - answered))
-        return Progress(answered, left)
+            until, total = self._totals.get(person.id, (0.0, 0))
+            if not now < until <= now + TOTALS_SECONDS:
+                total = answered + self._left(connection, person, answered)
+                self._totals[person.id] = now + TOTALS_SECONDS, total
+        return Progress(answered, max(0, total - answered))
+
+    def _left(self, connection: sa.Connection, person: Person, answered: int) -> int:
+        open_ones = _unseen(person).where(~slots.c.done).with_only_columns(slots.c.unit_id).distinct()
+        left = connection.scalar(sa.select(sa.func.count()).select_from(open_ones.subquery())) or 0
+        left += _count(connection, person, (showings.c.state == "open") & (showings.c.repeat == 0))
+        return left if self.rules.per_rater is None else min(left, max(0, self.rules.per_rater - answered))
 
     def _current(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
         """The open item, its lease renewed; one whose slot has gone to another rater is closed."""
@@ -246,6 +252,10 @@ class Assignment:
         return _open(connection, person, again, shown=swapped, now=now, repeat=1)
 
 
+SHOWN = sa.select(showings, units.c.task, units.c.text_id).join(units, units.c.id == showings.c.unit_id)
+"""Built once: `_find` runs several times for each request."""
+
+
 def side_of(seed: int, rater: str, number: int) -> Shown:
     """Which answer the rater's comparison ``number`` (from 0) shows first: balanced in blocks, by permutation."""
     block, place = divmod(number, SIDES_BLOCK)
@@ -285,11 +295,7 @@ def _open(
 def _find(
     connection: sa.Connection, which: sa.ColumnElement[bool], person: Person, *, latest: bool = False
 ) -> Showing | None:
-    query = (
-        sa.select(showings, units.c.task, units.c.text_id)
-        .join(units, units.c.id == showings.c.unit_id)
-        .where(which, showings.c.rater_id == person.id)
-    )
+    query = SHOWN.where(which, showings.c.rater_id == person.id)
     if latest:
         query = query.order_by(showings.c.id.desc()).limit(1)
     row = connection.execute(query).first()
