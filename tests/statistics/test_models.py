@@ -54,12 +54,12 @@ def test_a_system_that_wins_by_length_alone_is_even_at_equal_length() -> None:
 def test_length_control_covers() -> None:
     generator, covered = np.random.default_rng(3), 0
     truth = 1 / (1 + np.exp(-0.4))
-    for _ in range(400):
+    for _ in range(2_000):
         outcomes, differences = verdicts(generator, 150, 0.4, 0.8)
         score = length_controlled(outcomes, differences.tolist(), range(150)).score
         assert isinstance(score, Estimate)
         covered += score.interval[0] <= truth <= score.interval[1]
-    assert 0.92 <= covered / 400 <= 0.98
+    assert 0.935 <= covered / 2_000 <= 0.965
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from scipy import stats
 
 from lima.records import Label
 from lima.statistics.estimates import Estimate, Significance, Undefined
+from lima.statistics.intervals import clustered_mean
 from lima.statistics.preferences import (
     Outcome,
     Verdict,
@@ -156,3 +157,21 @@ def test_dirichlet_posterior() -> None:
     draws = np.random.default_rng(1).dirichlet([12.5, 7.5, 10.5], size=200_000)
     near = dirichlet_posterior({"win": 12, "tie": 7, "loss": 10})
     assert near.better == pytest.approx((draws[:, 0] > draws[:, 2]).mean(), abs=0.005)
+
+
+def test_coverage_of_the_gap() -> None:
+    """2,000 studies of 80 prompts with three correlated verdicts each: a prompt's lead is shared by its raters.
+
+    Truth by the normal distribution: lead ~ N(0.3, 1) + N(0, 1), win above 0.6, loss below -0.6.
+    """
+    spread = 2**0.5
+    truth = float(stats.norm.sf((0.6 - 0.3) / spread) - stats.norm.cdf((-0.6 - 0.3) / spread))
+    generator, covered = np.random.default_rng(7), 0
+    clusters = [prompt for prompt in range(80) for _ in range(3)]
+    for _ in range(2_000):
+        leads = 0.3 + generator.normal(size=(80, 1)) + generator.normal(size=(80, 3))
+        scores = ((leads > 0.6).astype(int) - (leads < -0.6)).ravel()
+        gap = clustered_mean(scores.tolist(), clusters)
+        assert isinstance(gap, Estimate)
+        covered += gap.interval[0] <= truth <= gap.interval[1]
+    assert 0.935 <= covered / 2_000 <= 0.965

@@ -8,6 +8,7 @@ from typing import Any
 
 from lima.errors import LimaError
 from lima.report.against import Difference, Side, differences
+from lima.report.costs import JudgeCost, judge_costs
 from lima.report.preferences import (
     Finding,
     PairResult,
@@ -87,6 +88,7 @@ class Numbers:
     """The other study and its system under test."""
     differences: Sequence[Difference]
     coverage: Sequence[Coverage]
+    costs: Sequence[JudgeCost]
     raters: Sequence[RaterCard]
     replaced_rows: int
     inputs: Sequence[Source]
@@ -134,6 +136,7 @@ def analyse(study: Study, settings: ReportSettings, other: Study | None = None) 
         against=f"{there.name}: {there.system}" if there else None,
         differences=differences(here, there, level) if there else [],
         coverage=coverage,
+        costs=judge_costs(study.folder),
         raters=rater_cards(study),
         replaced_rows=study.replaced,
         inputs=study.sources,

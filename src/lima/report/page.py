@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lima.report.analysis import Numbers
 from lima.report.drawings import Drawn
 from lima.report.preferences import direction
 from lima.report.samples import Samples
 from lima.report.wording import (
+    count,
     describe,
     excerpt,
     interval_text,
@@ -20,14 +22,34 @@ from lima.report.wording import (
     p_text,
     percent,
     plain,
+    title,
     value_text,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE = Path(__file__).parent
 
 
 def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawn], facts: dict[str, Any]) -> str:
     """The page; ``facts`` holds the command, versions and commit for the section on reproducing."""
+    return (
+        template_environment()
+        .get_template("page.html")
+        .render(
+            numbers=numbers,
+            samples=samples,
+            facts=facts,
+            figures={figure.name: figure.for_page for figure in drawn},
+            level=percent(numbers.level, 0),
+        )
+    )
+
+
+@cache
+def template_environment() -> Environment:
+    """Templates beside this module, which escape every text and know the style sheet."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -38,14 +60,8 @@ def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawn], facts: di
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    return environment.get_template("page.html").render(
-        numbers=numbers,
-        samples=samples,
-        facts=facts,
-        figures={figure.name: figure.for_page for figure in drawn},
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        level=percent(numbers.level, 0),
-    )
+    environment.globals["style"] = (HERE / "page.css").read_text(encoding="utf-8")
+    return environment
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -53,6 +69,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "plain": plain,
     "value": value_text,
     "interval": interval_text,
+    "count": count,
+    "title": title,
     "p": p_text,
     "describe": describe,
     "excerpt": excerpt,

@@ -14,8 +14,6 @@ from lima.statistics.length_control import LengthControlled, length_controlled
 from lima.statistics.preferences import WinTieLoss, win_tie_loss
 from lima.statistics.significance import holm
 
-SPOKEN = {"crowd": "the crowd", "author": "the authors"}
-
 
 @dataclass(frozen=True)
 class Ranking:
@@ -153,7 +151,7 @@ def _sentence(system: str, baseline: str, results: Sequence[PairResult], names: 
         return f"There is no usable verdict on {system} against {baseline} yet."
     found: dict[int, list[str]] = defaultdict(list)
     for result in usable:
-        found[direction(result)].append(SPOKEN.get(result.group, names[result.group]))
+        found[direction(result)].append(_spoken(result.group, names))
     undecided = f"{_listed(found[0])} cannot tell them apart"
     if not found[1] and not found[-1]:
         return f"The verdicts of {_listed(found[0])} cannot tell {system} and {baseline} apart."
@@ -164,6 +162,13 @@ def _sentence(system: str, baseline: str, results: Sequence[PairResult], names: 
     better, worse = (system, baseline) if found[1] else (baseline, system)
     sentence = f"{better} is preferred to {worse} by {_listed(found[1] or found[-1])}"
     return f"{sentence}; {undecided}." if found[0] else f"{sentence}."
+
+
+def _spoken(group: str, names: Mapping[str, str]) -> str:
+    oracles = [name for name in names if name.startswith("oracle:")]
+    if group in oracles and len(oracles) == 1:
+        return "the oracle"
+    return {"crowd": "the crowd", "author": "the authors"}.get(group, names[group])
 
 
 def _listed(names: Sequence[str]) -> str:

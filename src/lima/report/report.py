@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 from lima import console
@@ -10,7 +11,9 @@ from lima.files import write_json, write_text
 from lima.report.analysis import Numbers, analyse, as_json
 from lima.report.drawings import draw_all, write_figures
 from lima.report.page import render
-from lima.report.samples import draw_samples
+from lima.report.pages import write_item_pages
+from lima.report.samples import all_samples, draw_samples
+from lima.report.serve import serve
 from lima.report.settings import ReportSettings
 from lima.report.study import Study, read_study
 from lima.report.tables import latex, markdown, tables
@@ -39,6 +42,7 @@ def report(settings: ReportSettings) -> Numbers:
     write_json(values, {"made_by": facts, **as_json(numbers)})
     drawn = draw_all(numbers)
     figures = write_figures(drawn, out / "figures")
+    facts["all_items"] = _write_all_items(study, numbers, out) if settings.all_items else None
     samples = draw_samples(study, settings.samples, settings.seed)
     write_text(page, render(numbers, samples, drawn, facts))
     _show(numbers)
@@ -46,6 +50,8 @@ def report(settings: ReportSettings) -> Numbers:
     write_text(out / "tables.md", markdown(in_words))
     write_text(out / "tables.tex", latex(in_words))
     console.done([page, values, out / "tables.md", out / "tables.tex", *figures])
+    if settings.serve:
+        serve(out, settings.port)
     return numbers
 
 
@@ -56,7 +62,15 @@ def provenance(settings: ReportSettings) -> dict[str, Any]:
         value = getattr(settings, name)
         if value != type(settings).model_fields[name].default:
             words += [f"--{name}", str(value)]
+    words += ["--all-items"] if settings.all_items else []
     return {"command": shlex.join(words), "versions": versions(), "git_commit": git_commit()}
+
+
+def _write_all_items(study: Study, numbers: Numbers, out: Path) -> str | None:
+    """Write the numbered pages; the name of the first, None where there is no item."""
+    everything = all_samples(study)
+    pages = write_item_pages(numbers.study, everything.comparisons, everything.items, out / "report_items")
+    return pages[0].name if pages else None
 
 
 def _show_counts(study: Study) -> None:

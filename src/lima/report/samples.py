@@ -61,20 +61,30 @@ def draw_samples(study: Study, size: int, seed: int) -> Samples:
     The draw depends on the seed and the ids alone, so a text stays in the sample when verdicts arrive.
     """
     for_items = min(len(study.items), max(size // 2, size - len(study.comparisons)))
+    preferences, grades = _by_text(study)
     comparisons = _draw(list(study.comparisons), size - for_items, seed)
     items = _draw(list(study.items), for_items, seed)
-    preferences: dict[str, list[Preference]] = defaultdict(list)
-    for row in study.preferences:
-        preferences[row.comparison_id].append(row)
-    grades: dict[str, list[Grade]] = defaultdict(list)
-    for grade in study.grades:
-        grades[grade.item_id].append(grade)
     return Samples(
         comparisons=[_comparison(study, text_id, preferences[text_id]) for text_id in comparisons],
         items=[_item(study, text_id, grades[text_id]) for text_id in items],
         all_comparisons=len(study.comparisons),
         all_items=len(study.items),
     )
+
+
+def all_samples(study: Study) -> Samples:
+    """Every item of the study."""
+    return draw_samples(study, len(study.comparisons) + len(study.items), seed=0)
+
+
+def _by_text(study: Study) -> tuple[dict[str, list[Preference]], dict[str, list[Grade]]]:
+    preferences: dict[str, list[Preference]] = defaultdict(list)
+    for row in study.preferences:
+        preferences[row.comparison_id].append(row)
+    grades: dict[str, list[Grade]] = defaultdict(list)
+    for grade in study.grades:
+        grades[grade.item_id].append(grade)
+    return preferences, grades
 
 
 def _draw(ids: list[str], size: int, seed: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lima.report.analysis import Numbers
 from lima.report.preferences import p_value
 from lima.statistics.estimates import Estimate, Result, Significance, Undefined
 
@@ -86,6 +87,33 @@ def judge_name(rater: str) -> tuple[str, str]:
     kind, _, rest = rater.partition(":")
     name, _, digest = rest.partition("@")
     return (f"{kind} {name}".strip(), digest)
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "prompt"), count(1200, "prompt")
+    ('1 prompt', '1,200 prompts')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def title(numbers: Numbers) -> str:
+    """The report's headline: who is compared with whom."""
+    system, *others = numbers.systems or ["No system"]
+    star = all(finding.system == system for finding in numbers.findings)
+    if others and star and len(others) <= 3:
+        return f"{system} against {listed(others)}"
+    return f"{listed([system, *others[:2]])}{f' and {len(others) - 2} more' if len(others) > 2 else ''}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in a row.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
 FORMS: dict[str, Callable[[float], str]] = {

@@ -1,0 +1,95 @@
+"""All items page by page, the local server, the costs of judges, and the headline."""
+
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lima.errors import LimaError
+from lima.files import write_json
+from lima.report.costs import judge_costs
+from lima.report.pages import ITEMS_A_PAGE, item_pages
+from lima.report.report import report
+from lima.report.samples import Sample
+from lima.report.serve import make_server
+from lima.report.settings import ReportSettings
+
+
+def test_every_item_is_on_a_page(study: Path) -> None:
+    (study / "report_items").mkdir()
+    (study / "report_items" / "answers-009.html").write_text("from a former report")
+    report(ReportSettings(study=study, rounds=200, all_items=True))
+    pages = sorted((study / "report_items").iterdir())
+    assert [page.name for page in pages] == ["answers-001.html", "answers-002.html", "comparisons-001.html"]
+    texts = [page.read_text() for page in pages]
+    assert sum(text.count('class="item"') for text in texts) == 80 + 120
+    assert "<script" not in "".join(texts)
+    assert 'href="report_items/comparisons-001.html"' in (study / "report.html").read_text()
+
+
+def test_page_names_and_sizes() -> None:
+    items = [Sample(str(i), "p", [], [], [], []) for i in range(2 * ITEMS_A_PAGE + 1)]
+    pages = list(item_pages("answers", items))
+    assert [(page.name, len(page.items)) for page in pages] == [
+        ("answers-001.html", ITEMS_A_PAGE), ("answers-002.html", ITEMS_A_PAGE), ("answers-003.html", 1),
+    ]  # fmt: skip
+
+
+def fetch(address: str) -> int:
+    try:
+        with urllib.request.urlopen(address, timeout=10) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_server_shows_the_report_and_hides_the_key(study: Path) -> None:
+    report(ReportSettings(study=study, rounds=200, all_items=True))
+    with make_server(study, 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            root = f"http://127.0.0.1:{server.server_port}"
+            found = {
+                path: fetch(root + path)
+                for path in ("/", "/report.json", "/figures/gaps.svg", "/report_items/answers-001.html",
+                             "/key.jsonl", "/systems.json", "/figures/", "/report_items/../key.jsonl",
+                             "/%2e%2e/other", "/judges/x")
+            }  # fmt: skip
+        finally:
+            server.shutdown()
+            thread.join()
+    assert list(found.values()) == [200] * 4 + [404] * 6
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    with make_server(tmp_path, 0) as server, pytest.raises(LimaError, match="is not free"):
+        make_server(tmp_path, server.server_port)
+
+
+def record(rater: str, cost: object, finished: bool = True) -> dict[str, object]:
+    facts = {"rater": rater, "calls": 5, "outcomes": {"replied": 4, "busy": 1}, "prompt_tokens": 900,
+             "completion_tokens": 80, "cost": cost}  # fmt: skip
+    return {"finished": finished, "facts": facts if finished else None}
+
+
+def test_costs_by_judge_and_an_unknown_cost_is_not_zero(study: Path) -> None:
+    write_json(study / "judges" / "aa" / "run.json", record("judge:n@2", "unknown"))
+    write_json(study / "judges" / "bb" / "run.json", record("judge:m@1", 0.25))
+    write_json(study / "judges" / "cc" / "run.json", record("judge:o@3", 1, finished=False))
+    assert [(cost.rater, cost.cost) for cost in judge_costs(study)] == [
+        ("judge:m@1", 0.25),
+        ("judge:n@2", None),
+    ]
+    report(ReportSettings(study=study, rounds=200))
+    page = (study / "report.html").read_text()
+    assert "replied 4, busy 1" in page
+    assert '<span class="none">unknown</span>' in page
+    assert "0.25" in page
+
+
+def test_the_headline(study: Path) -> None:
+    report(ReportSettings(study=study, rounds=200))
+    assert "<h1>tuned against base and scratch</h1>" in (study / "report.html").read_text()
