@@ -17,6 +17,7 @@ from tests.generate.conftest import byte_tokenizer, tiny_llama
 from lima import model as models_io
 from lima.errors import LimaError, SettingsConflict
 from lima.files import read_jsonl, write_jsonl
+from lima.generate.prompts import PREAMBLE, PromptFormat
 from lima.generate.run import generate, system_names
 from lima.generate.settings import GenerateSettings
 from lima.records import Completion, Example, Message, Reject
@@ -100,6 +101,7 @@ def slowly(self, record):
     print("made", record.id, flush=True)
     time.sleep(float(sys.argv[4]))
 JsonlLog.append = slowly
+from lima.generate.prompts import PREAMBLE, PromptFormat
 from lima.generate.run import generate
 from lima.generate.settings import GenerateSettings
 generate(GenerateSettings(
@@ -289,3 +291,30 @@ def test_real_prompts_on_a_real_model(real_data: Path, tmp_path: Path) -> None:
     assert [reject.id for reject in rejects] == too_long
     assert 0 < len(too_long) < 20
     assert len(rows(out)) == 300 - len(too_long)
+
+
+def test_in_context_examples_stand_before_the_prompt_and_the_next_heading_ends_the_answer(
+    base_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown, asked = tmp_path / "shown.jsonl", tmp_path / "asked.jsonl"
+    write_jsonl(shown, [example(0, "1+1?", "2")])
+    write_jsonl(asked, [example(1, "2+2?")])
+    out = tmp_path / "out.jsonl"
+    changes = {"greedy": True, "repetition_penalty": 1.0, "max_length": 1024}
+    with pytest.raises(LimaError, match="'test/1' has no answer"):
+        generate(settings(base_folder, asked, out, in_context=asked, **changes))
+
+    llama, tokenizer = tiny_llama(seed=1, max_position_embeddings=512), byte_tokenizer()
+    models_io.save(llama, tokenizer, tmp_path / "long")
+    generate(settings(tmp_path / "long", asked, out, in_context=shown, **changes))
+    assert "1 answered examples before the prompt" in capsys.readouterr().err
+    text = f"{PREAMBLE}### Question\n1+1?\n\n### Answer\n2\n\n### Question\n2+2?\n\n### Answer\n"
+    ids = torch.tensor([[256, *tokenizer.encode(text)]])
+    expected = tiny_llama(seed=1, max_position_embeddings=512).generate(
+        ids, do_sample=False, max_new_tokens=12
+    )
+    assert (
+        rows(out)[0].content
+        == tokenizer.decode(expected[0, ids.shape[1] :], skip_special_tokens=True).strip()
+    )
+    assert PromptFormat("in-context", tokenizer, frozenset()).stop == ("### Question",)

@@ -308,7 +308,7 @@ def test_a_server_of_our_own_samples_as_the_engine_does(
     prompts = tmp_path / "prompts.jsonl"
     text = "".join(map(chr, range(32, 127)))
     write_jsonl(prompts, [Example(id="p", source="t", messages=(Message(role="user", content=text),))])
-    contents = []
+    contents: list[list[str]] = []
     for place in (str(tuned_folder), f"{tuned.url}#tuned-epoch-02"):
         out = tmp_path / f"{len(contents)}.jsonl"
         generate(

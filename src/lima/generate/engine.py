@@ -330,6 +330,8 @@ class Engine:
         if reason is None:
             return Step(request, token, text, None, logprobs)
         self._release(slot)
+        # The next turn of a conversation begins with this prompt and answer: they can be reused.
+        self._held[slot] = np.array((*request.prompt, *row.ids)[: row.cached])
         if row.text is not None and reason != "stop":
             text += row.text.finish()
         return Step(request, token, text, self._answer(row, reason), logprobs)

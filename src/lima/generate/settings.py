@@ -144,3 +144,40 @@ class ServeSettings(Settings):
     """Environment variable with the key that clients must send. Unset: none is asked for."""
     dry_run: bool = False
     """Load the model, show how prompts are put to it, and end."""
+
+
+class ChatSettings(Settings):
+    """Talk with a model in the terminal, or with two side by side.
+
+    Type a message, or /help. The history is shortened by whole turns where it outgrows the context. /save keeps
+    the conversation as an Example, for training or as a dialogue.
+
+    Example: lima chat runs/lima/epoch-10 --against runs/lima/epoch-05
+    """
+
+    system: tyro.conf.Positional[str]
+    """A checkpoint folder, a hub id, or URL#model."""
+    against: str | None = None
+    """A second system that answers the same messages."""
+    save: Path = Path("chats.jsonl")
+    """The file that /save appends to."""
+    temperature: float = Field(0.7, ge=0)
+    """Flatness of the distribution; 0 always takes the likeliest token."""
+    top_p: float = Field(0.9, ge=0, le=1)
+    """Sample from the smallest set of likeliest tokens that holds this share of the probability."""
+    repetition_penalty: float = Field(1.2, gt=0)
+    """Divides the (positive) logits of tokens that were generated before; 1 is none."""
+    max_length: int = Field(2048, gt=1)
+    """History and answer together, in tokens."""
+    max_new_tokens: int = Field(512, gt=0)
+    """Longest answer in tokens."""
+    seed: int = 0
+    """Draws the answers; /retry draws another one."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type of the weights."""
+    server: Dialect = "generic"
+    """URL#model: kind of server."""
+    api_key_env: str = "LIMA_API_KEY"
+    """URL#model: environment variable that holds the key."""
+    dry_run: bool = False
+    """Load the systems and end."""

@@ -1,0 +1,182 @@
+"""``lima chat``: a conversation in the terminal, with one system or with two side by side."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from lima import console
+from lima.errors import LimaError
+from lima.files import JsonlLog, text_hash
+from lima.generate.settings import ChatSettings
+from lima.generate.speakers import Speaker, open_speaker
+from lima.records import Example, Message, Meta
+
+
+def chat(settings: ChatSettings) -> None:
+    """Talk until the end of the input or /quit.
+
+    Raises:
+        LimaError: no such system.
+    """
+    systems = [settings.system, *([settings.against] if settings.against else [])]
+    sides = [Side(open_speaker(system, settings)) for system in systems]
+    if settings.dry_run:
+        console.note(f"ready to talk with {' and '.join(side.speaker.name for side in sides)}")
+        return
+    console.note("Type a message, or /help. A line that ends in \\ goes on in the next one.")
+    terminal = Terminal(sides, settings)
+    for text in _inputs():
+        if not terminal.take(text):
+            return
+
+
+@dataclass
+class Side:
+    """One system and its own view of the conversation."""
+
+    speaker: Speaker
+    messages: list[Message] = field(default_factory=list)
+    """A system message or none, then turns of user and assistant by turns."""
+    attempt: int = 0
+
+    def answer(self) -> Generator[str, None, None]:
+        """Stream the reply to the last user turn, and keep what came of it, also when it is broken off."""
+        pieces: list[str] = []
+        shown = list(self.messages)
+        while not self.speaker.fits(shown) and self._drop_oldest(shown):
+            pass
+        if len(shown) < len(self.messages):
+            console.note(f"({len(self.messages) - len(shown)} old messages do not fit and are not read)")
+        try:
+            with closing(self.speaker.say(shown, self.attempt)) as stream:
+                for piece in stream:
+                    pieces.append(piece)
+                    yield piece
+        finally:
+            self.messages.append(Message(role="assistant", content="".join(pieces)))
+
+    @staticmethod
+    def _drop_oldest(messages: list[Message]) -> bool:
+        """Take out the oldest exchange, a user turn and its answer; False when only the last turn is left."""
+        first = 1 if messages[0].role == "system" else 0
+        if len(messages) - first < 3:
+            return False
+        del messages[first : first + 2]
+        return True
+
+    def undo(self) -> Message | None:
+        """Take back the last exchange; the user's turn of it."""
+        if len(self.messages) < 2:
+            return None
+        del self.messages[-1]
+        return self.messages.pop()
+
+
+class Terminal:
+    """Reads what the user types and does it."""
+
+    def __init__(self, sides: list[Side], settings: ChatSettings) -> None:
+        self._sides, self._settings = sides, settings
+        self._commands: dict[str, tuple[Callable[[str], None], str]] = {
+            "/retry": (self._retry, "another answer to the last message"),
+            "/undo": (self._undo, "take back the last message and its answer"),
+            "/system": (self._system, "TEXT: a system message, put before the first turn; starts anew"),
+            "/new": (self._new, "forget the conversation"),
+            "/save": (self._save, f"append the conversation to {settings.save} as an Example"),
+            "/help": (self._help, "this list"),
+            "/quit": (lambda rest: None, "end; so does the end of the input"),
+        }
+
+    def take(self, text: str) -> bool:
+        """Do one input; False at the end of the chat."""
+        name, _, rest = text.partition(" ")
+        if name == "/quit":
+            return False
+        try:
+            if name in self._commands:
+                self._commands[name][0](rest.strip())
+            elif name.startswith("/"):
+                raise LimaError(f"no command {name!r}. /help lists them.")
+            elif text.strip():
+                self._say(text)
+        except LimaError as error:
+            console.note(f"error: {error}")
+        return True
+
+    def _say(self, text: str, attempt: int = 0) -> None:
+        for side in self._sides:
+            side.messages.append(Message(role="user", content=text))
+            side.attempt = attempt
+            if len(self._sides) > 1:
+                console.note(f"[{side.speaker.name}]")
+            self._show(side)
+
+    def _show(self, side: Side) -> None:
+        try:
+            with closing(side.answer()) as pieces:
+                for piece in pieces:
+                    sys.stdout.write(piece)
+                    sys.stdout.flush()
+        except KeyboardInterrupt:
+            console.note(" (stopped)")
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+
+    def _retry(self, rest: str) -> None:
+        attempt = self._sides[0].attempt + 1
+        if text := self._take_back():
+            self._say(text, attempt)
+
+    def _undo(self, rest: str) -> None:
+        if text := self._take_back():
+            console.note(f"taken back: {text}")
+
+    def _take_back(self) -> str:
+        taken = [side.undo() for side in self._sides]
+        if taken[0] is None:
+            raise LimaError("nothing was said yet.")
+        return taken[0].content
+
+    def _system(self, rest: str) -> None:
+        for side in self._sides:
+            side.messages = [Message(role="system", content=rest)] if rest else []
+        console.note("a new conversation" + (" with this system message" if rest else ""))
+
+    def _new(self, rest: str) -> None:
+        self._system("")
+
+    def _save(self, rest: str) -> None:
+        with JsonlLog(self._settings.save, Example) as log:
+            for side in self._sides:
+                log.append(_example(side))
+        console.note(f"saved in {self._settings.save}")
+
+    def _help(self, rest: str) -> None:
+        for name, (_, text) in self._commands.items():
+            console.note(f"{name:8} {text}")
+
+
+def _example(side: Side) -> Example:
+    if len(side.messages) < 2:
+        raise LimaError("nothing was said yet.")
+    texts = [side.speaker.name, *(message.content for message in side.messages)]
+    meta = Meta.model_validate({"system": side.speaker.name})
+    return Example(id=f"chat/{text_hash(*texts)}", source="chat", messages=tuple(side.messages), meta=meta)
+
+
+def _inputs() -> Iterator[str]:
+    """Lines of the user, continued ones joined; a prompt is shown in a terminal alone."""
+    shown = sys.stdin.isatty()
+    lines: list[str] = []
+    while True:
+        try:
+            line = input("> " if shown and not lines else "")
+        except EOFError:
+            return
+        lines.append(line.removesuffix("\\"))
+        if not line.endswith("\\"):
+            yield "\n".join(lines)
+            lines = []

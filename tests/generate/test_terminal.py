@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lima.files import read_jsonl
+from lima.generate.settings import ChatSettings
+from lima.generate.speakers import LocalSpeaker
+from lima.generate.terminal import Side, chat
+from lima.records import Example, Message
+
+
+@pytest.fixture
+def talk(
+    tuned_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Any:
+    def run(*lines: str, **changes: Any) -> tuple[str, str, list[Example]]:
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
+        save = tmp_path / "chats.jsonl"
+        chat(ChatSettings(system=str(tuned_folder), save=save, **{"max_new_tokens": 12, **changes}))
+        out, err = capsys.readouterr()
+        saved = list(read_jsonl(save, Example)) if save.exists() else []
+        save.unlink(missing_ok=True)
+        return out, err, saved
+
+    return run
+
+
+def contents(example: Example) -> list[str]:
+    return [message.content for message in example.messages]
+
+
+def test_a_conversation_is_saved_as_a_dialogue(talk: Any) -> None:
+    out, err, (saved,) = talk("Hello", "And \\", "you?", "/save")
+    assert [message.role for message in saved.messages] == ["user", "assistant"] * 2
+    assert contents(saved)[::2] == ["Hello", "And \nyou?"]
+    for answer in contents(saved)[1::2]:
+        assert answer in out
+    assert "saved in" in err
+    assert saved.meta.model_extra == {"system": "tuned-epoch-02"}
+
+
+def test_retry_draws_another_answer_and_undo_takes_back(talk: Any) -> None:
+    _, _, (first,) = talk("Hello", "/save", temperature=1.0)
+    _, _, (second,) = talk("Hello", "/retry", "/save", temperature=1.0)
+    _, _, (back,) = talk("Something else", "/undo", "Hello", "/save", temperature=1.0)
+    assert contents(first)[0] == contents(second)[0] == "Hello"
+    assert contents(first)[1] != contents(second)[1]
+    assert contents(back) == contents(first)
+
+
+def test_a_system_message_stands_before_the_first_turn(talk: Any) -> None:
+    _, _, (saved,) = talk("Hello", "/system Be kind.", "Hi", "/save")
+    assert [message.role for message in saved.messages] == ["system", "user", "assistant"]
+    assert contents(saved)[:2] == ["Be kind.", "Hi"]
+
+
+def test_two_systems_answer_side_by_side(talk: Any, base_folder: Path) -> None:
+    _, err, saved = talk("Hello", "/save", against=str(base_folder))
+    assert [example.meta.model_extra for example in saved] == [
+        {"system": "tuned-epoch-02"},
+        {"system": "base"},
+    ]
+    assert "[tuned-epoch-02]" in err
+    assert "[base]" in err
+
+
+def test_mistakes_do_not_end_the_chat(talk: Any) -> None:
+    _, err, saved = talk("/undo", "/nothing", "/save", "Hello", "/save", "/quit", "not read")
+    assert err.count("error: nothing was said yet") == 2
+    assert "no command '/nothing'" in err
+    assert len(saved) == 1
+
+
+def test_history_is_shortened_by_whole_turns(tuned_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ChatSettings(system="x", max_new_tokens=20)
+    side = Side(LocalSpeaker(str(tuned_folder), settings))
+    side.messages = [Message(role="system", content="Be kind.")]
+    for turn in range(4):
+        side.messages.append(Message(role="user", content=f"{turn} " + "x" * 60))
+        "".join(side.answer())
+    # 256 positions: a turn is about 63 + 21 tokens, so that three turns and the system message do not fit.
+    assert "2 old messages do not fit" in capsys.readouterr().err
+    assert len(side.messages) == 9
+    shown = list(side.messages[:-1])
+    assert Side._drop_oldest(shown)
+    assert [message.role for message in shown[:2]] == ["system", "user"]
+    assert shown[1].content.startswith("1 ")
+
+
+def test_a_new_turn_runs_its_own_tokens_alone(tuned_folder: Path) -> None:
+    settings = ChatSettings(system="x", max_new_tokens=20, temperature=0)
+    side = Side(LocalSpeaker(str(tuned_folder), settings))
+    speaker = side.speaker
+    assert isinstance(speaker, LocalSpeaker)
+    side.messages.append(Message(role="user", content="Hello there, how are you?"))
+    first = len(speaker.format.encode(side.messages))
+    "".join(side.answer())
+    assert speaker.engine.prefilled == first
+    side.messages.append(Message(role="user", content="Good"))
+    second = len(speaker.format.encode(side.messages))
+    "".join(side.answer())
+    # All of the first prompt is reused (of its answer, what gives the same tokens when it is read again).
+    assert speaker.engine.prefilled - first <= second - first
