@@ -6,7 +6,7 @@ import pytest
 
 from lima.experiments.world.oracle import Oracle
 from lima.experiments.world.people import ATTRIBUTES, World
-from lima.experiments.world.prompts import test_prompts as make_prompts
+from lima.experiments.world.prompts import make_prompts
 from lima.experiments.world.wordings import WORDINGS
 
 

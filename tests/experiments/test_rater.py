@@ -9,7 +9,7 @@ from lima.evaluate.settings import CompareSettings
 from lima.evaluate.study import Study
 from lima.experiments.world.oracle import Oracle
 from lima.experiments.world.people import World
-from lima.experiments.world.prompts import test_prompts as make_prompts
+from lima.experiments.world.prompts import make_prompts
 from lima.experiments.world.rater import RATER, rate
 from lima.experiments.world.wordings import statement
 from lima.files import read_jsonl, write_jsonl

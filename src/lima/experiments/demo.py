@@ -24,7 +24,7 @@ from lima.experiments.demo_settings import DemoSettings
 from lima.experiments.demo_summary import Summary, show
 from lima.experiments.world.base import cloze, make_base, make_scratch
 from lima.experiments.world.dumps import make_threads, write_posts
-from lima.experiments.world.prompts import test_prompts
+from lima.experiments.world.prompts import make_prompts
 from lima.experiments.world.rater import rate
 from lima.files import read_jsonl, write_json, write_jsonl
 from lima.generate.run import generate
@@ -79,7 +79,7 @@ def _prepare(plan: Plan) -> Path:
     base = make_base(plan.base)
     make_scratch(plan.base, plan.out / "untrained")
     rows = write_posts(make_threads(plan.world, plan.settings.seed), plan.posts)
-    prompts = test_prompts(plan.world, plan.settings.questions, plan.settings.seed)
+    prompts = make_prompts(plan.world, plan.settings.questions, plan.settings.seed)
     write_jsonl(plan.prompts, prompts)
     console.note(f"{rows:,} forum posts in {plan.posts}, {len(prompts)} questions in {plan.prompts}")
     return base

@@ -76,5 +76,5 @@ class Recipe:
 RECIPES = {
     "tuned": Recipe(epochs=3, learning_rate=3e-4, final_learning_rate=3e-5),
     # From random weights the same rate would not even teach the form.
-    "scratch": Recipe(epochs=5, learning_rate=2e-3, final_learning_rate=2e-4),
+    "scratch": Recipe(epochs=6, learning_rate=3e-3, final_learning_rate=3e-4),
 }

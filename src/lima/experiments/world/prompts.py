@@ -11,7 +11,7 @@ from lima.experiments.world.wordings import WORDINGS, question
 from lima.records import Example, Message, Meta
 
 
-def test_prompts(world: World, count: int, seed: int) -> list[Example]:
+def make_prompts(world: World, count: int, seed: int) -> list[Example]:
     """``count`` questions about facts of the test people, each fact asked at most once, sorted by id.
 
     The attribute is the prompt's tag, so that a report can group by it. Where there are fewer facts, all
