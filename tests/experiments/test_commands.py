@@ -37,6 +37,6 @@ def test_compare() -> None:
 
 def test_curate() -> None:
     settings = CurateSettings.from_recipe("world", input=Path("dump"), out=Path("data"), quota=7)
-    command = as_command("curate", settings, ["recipe"], without=["sources"])
+    command = as_command("curate", settings, ["recipe"])
     assert command == "lima curate world --input dump --out data --quota 7"
     assert _typed(command, CurateSettings) == settings

@@ -9,12 +9,10 @@ from typing import Any
 from lima.settings import Settings
 
 
-def as_command(
-    name: str, settings: Settings, positional: Sequence[str], *, without: Sequence[str] = ()
-) -> str:
+def as_command(name: str, settings: Settings, positional: Sequence[str]) -> str:
     """The command line that gives these settings: positional fields first, then those with a value of their own.
 
-    ``without`` names fields that come from elsewhere, such as from a recipe.
+    Nested settings are left out: they come from the recipe, which is one of the positional fields.
 
     >>> from lima.report.settings import ReportSettings
     >>> as_command("report", ReportSettings(study="lima-demo/study", system="tuned"), ["study"])
@@ -25,7 +23,8 @@ def as_command(
         words += _texts(getattr(settings, field))
     for field in type(settings).model_fields:
         value = getattr(settings, field)
-        if field in (*positional, *without) or value == type(settings).model_fields[field].get_default():
+        default = type(settings).model_fields[field].get_default()
+        if field in positional or value == default or isinstance(value, dict | Settings):
             continue
         words += [f"--{field.replace('_', '-')}", *_texts(value)]
     return shlex.join(words)

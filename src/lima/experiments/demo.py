@@ -94,7 +94,7 @@ def _curate(plan: Plan) -> None:
         quota=plan.settings.examples,
         seed=plan.settings.seed,
     )
-    _show_command(as_command("curate", settings, ["recipe"], without=["sources"]))
+    _show_command(as_command("curate", settings, ["recipe"]))
     curate(settings)
 
 
