@@ -73,6 +73,28 @@ def test_an_epoch_to_keep_that_there_will_not_be(choose: Any) -> None:
         train(choose(keep_epochs=(2, 9)))
 
 
+def test_the_mean_of_the_last_epochs(choose: Any, tmp_path: Path) -> None:
+    train(choose(epochs=3, average_last=2))
+    run = tmp_path / "run"
+    second, third, mean = (
+        AutoModelForCausalLM.from_pretrained(run / name).state_dict()
+        for name in ("epoch-02", "epoch-03", "average")
+    )
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (second[name] + third[name]) / 2)
+    with pytest.raises(LimaError, match=r"there are only 3 epochs"):
+        train(choose(epochs=3, average_last=4))
+    with pytest.raises(LimaError, match=r"--average-last 2 needs epoch 2 in --keep-epochs"):
+        train(choose(epochs=3, average_last=2, keep_epochs=(1,)))
+
+
+def test_a_held_out_file_without_answers(choose: Any, tmp_path: Path, examples: list[Example]) -> None:
+    prompts = [example.model_copy(update={"messages": example.messages[:1]}) for example in examples]
+    write_jsonl(tmp_path / "prompts.jsonl", prompts)
+    with pytest.raises(LimaError, match=r"prompts.jsonl: no example has a supervised token"):
+        train(choose(heldout=tmp_path / "prompts.jsonl"))
+
+
 def test_examples_without_supervised_tokens_are_named_and_strict_refuses_them(
     choose: Any, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from lima.files import read_jsonl, write_jsonl
 from lima.records import Example
 from lima.runs import open_run
 from lima.train.adapters import add_adapters, merged_weights
+from lima.train.average import average_weights
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
@@ -36,18 +37,20 @@ def train(settings: TrainSettings) -> None:
     """
     inputs = prepare(settings)  # before the run is opened, so that a mistake in them leaves no record behind
     plan = Plan.of(len(inputs.data.sequences), settings)
-    _check_epochs(settings.keep_epochs, plan.epoch(plan.steps))
+    last_epoch = plan.epoch(plan.steps)
+    _check_epochs(settings, last_epoch)
     _summarise(inputs, plan, settings)
     if settings.dry_run:
         return
     with open_run(settings.out / "run.json", "train", settings) as run:
         if not run.finished:
             write_jsonl(settings.out / "rejects.jsonl", inputs.data.rejects)
-            end_of_epoch = _EndOfEpoch(inputs, settings, last=plan.epoch(plan.steps))
+            end_of_epoch = _EndOfEpoch(inputs, settings, last_epoch)
             fit(inputs.model, inputs.data.sequences, settings, settings.out, on_epoch=end_of_epoch)
+            _average(inputs, settings, last_epoch)
             run.finish(**_facts(inputs, plan, settings))
         remove_states(settings.out / "state")
-    last = epoch_folder(settings.out, plan.epoch(plan.steps))
+    last = epoch_folder(settings.out, last_epoch)
     done(
         wrote=[last, settings.out / "metrics.jsonl", settings.out / "rejects.jsonl"],
         next_command=f"lima generate {last} PROMPTS.jsonl --out answers.jsonl",
@@ -93,6 +96,9 @@ def prepare(settings: TrainSettings) -> Inputs:
     data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
     measured = {name: _tokenize(rows, tokenizer, settings) for name, rows in held.items()}
     _check_supervision(data, settings)
+    for name, part in measured.items():
+        if not part.sequences:
+            raise LimaError(f"{files[name]}: no example has a supervised token, so it has no loss.")
     for part in (data, *measured.values()):
         for sequence in part.sequences:
             check_context(sequence, models.context_length(model))
@@ -172,10 +178,26 @@ def _check_supervision(data: TrainingSet, settings: TrainSettings) -> None:
         )
 
 
-def _check_epochs(kept: Sequence[int], last: int) -> None:
+def _check_epochs(settings: TrainSettings, last: int) -> None:
+    kept = settings.keep_epochs
     wrong = [epoch for epoch in kept if not 1 <= epoch <= last]
     if wrong:
         raise LimaError(f"--keep-epochs {wrong[0]}: there is no such epoch, the last is {last}.")
+    if settings.average_last > last:
+        raise LimaError(f"--average-last {settings.average_last}: there are only {last} epochs.")
+    missing = [epoch for epoch in _averaged_epochs(settings, last) if kept and epoch not in (*kept, last)]
+    if missing:
+        raise LimaError(f"--average-last {settings.average_last} needs epoch {missing[0]} in --keep-epochs.")
+
+
+def _averaged_epochs(settings: TrainSettings, last: int) -> range:
+    return range(last - settings.average_last + 1, last + 1)
+
+
+def _average(inputs: Inputs, settings: TrainSettings, last: int) -> None:
+    if settings.average_last:
+        folders = [epoch_folder(settings.out, epoch) for epoch in _averaged_epochs(settings, last)]
+        models.save(inputs.model, inputs.tokenizer, settings.out / "average", average_weights(folders))
 
 
 def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:

@@ -120,6 +120,8 @@ class TrainSettings(FitSettings):
     """Adapters: dropout of their input."""
     keep_epochs: tuple[int, ...] = ()
     """Epochs whose folder is written, such as `5 6 7 8 9 10`; none given: all. The last is always written."""
+    average_last: int = Field(0, ge=0)
+    """Write the mean of the weights of this many last epochs too, into the folder `average`; 0: do not."""
     heldout: Path | None = None
     """Held-out conversations whose loss per token is logged every epoch (it misleads: LIMA, appendix)."""
     dev: Path | None = None
