@@ -18,12 +18,13 @@ import lima.curate.posts as posts_module
 from lima import cli
 from lima.curate.candidate import Candidate
 from lima.curate.clean import clean
+from lima.curate.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.pipeline import curate
 from lima.curate.rules import RuleSettings, first_problem
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.stackexchange import StackExchange
 from lima.errors import LimaError, SettingsConflict
-from lima.files import read_jsonl
+from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Meta, Reject
 
 TITLES = [f"Why does water boil sooner on mountain number {n}?" for n in range(40)]
@@ -47,7 +48,12 @@ def forum(first: int = 1, count: int = 12) -> list[dict[str, Any]]:
     ]
 
 
+OFF = DuplicateSettings(same_prompt=False, jaccard=None)
+
+
 def settings_for(folder: Path, out: Path, **values: Any) -> CurateSettings:
+    """The small forums repeat one answer, so the search for duplicates is off unless a test wants it."""
+    values.setdefault("duplicates", OFF)
     return CurateSettings.from_recipe("stackexchange", input=folder, out=out, **values)
 
 
@@ -200,6 +206,30 @@ def test_dev_test_and_heldout(folder: Path, tmp_path: Path) -> None:
     assert [len(rows) for rows in found.values()] == [8, 4, 3, 2]
     assert len({i for rows in found.values() for i in rows}) == 17
     assert all(example.is_prompt for example in read_jsonl(tmp_path / "data/test.jsonl", Example))
+
+
+def test_duplicates_and_leaks_have_their_rules(tmp_path: Path) -> None:
+    """Every answer is the same: one stays. Of two, one asks what a test prompt asks: the other stays."""
+    folder = write(tmp_path / "dumps", posts(*forum()))
+    source = {"forum": StackExchange(train=60, title_prompts=0)}
+    curate(settings_for(folder, tmp_path / "a", sources=source, duplicates=DuplicateSettings()))
+    assert len(ids(tmp_path / "a")) == 1
+    rules = Counter(r.rule for r in read_jsonl(tmp_path / "a/rejected.jsonl", Reject))
+    assert rules["same_prompt"] == 11
+    again = DuplicateSettings(same_prompt=False)
+    curate(settings_for(folder, tmp_path / "c", sources=source, duplicates=again))
+    assert len(ids(tmp_path / "c")) == 1
+    pair = write(tmp_path / "two", posts(question(1), answer(2, 1), question(3, TITLES[3]), answer(4, 3)))
+    prompt = Example(
+        id="t",
+        source="x",
+        messages=(Message(role="user", content="why DOES water boil sooner on mountain number 3"),),
+    )
+    write_jsonl(tmp_path / "test.jsonl", [prompt])
+    leaks = LeakSettings(against=(tmp_path / "test.jsonl",), jaccard=None)
+    curate(settings_for(pair, tmp_path / "b", leaks=leaks))
+    assert ids(tmp_path / "b") == ["stackexchange/cooking/1"]
+    assert [r.rule for r in read_jsonl(tmp_path / "b/rejected.jsonl", Reject)] == ["leak_equal"]
 
 
 def test_unfiltered_takes_what_the_rules_drop(folder: Path, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ POINTERS = {"here", "this", "that", "link", "this link", "this page", "this one"
 BARE_URL = re.compile(r"(?:https?://|www\.)[^\s<>()]*[^\s<>().,;:!?'\"]")
 EMPTY_BRACKETS = re.compile(r"[ \t]*(?:\(\s*[,;:]?\s*\)|\[\s*\]|<\s*>)")
 SPACE_BEFORE_STOP = re.compile(r"[ \t]+([,.;!?])(?=\s|$)")
+FENCED_CODE = re.compile(r"^(`{3,})[^\n]*\n.*?(?:^\1[ \t]*$|\Z)|```.*?```", re.DOTALL | re.MULTILINE)
+INLINE_CODE = re.compile(r"(`+)[^`\n]+\1")
 STRAY_BRACKET = re.compile(r"<(?!/?[a-zA-Z][^<>]*>)")
 """A ``<`` that opens no whole tag. The standard parser takes quadratic time over many of them."""
 ORDINALS = {"st", "nd", "rd", "th"}
@@ -60,6 +62,15 @@ def clean(html: str, style: Style = "markdown") -> Cleaned:
         images=sink.images,
         holes=sink.holes,
     )
+
+
+def prose_of(markdown: str) -> str:
+    """The text without its fenced and inline code, for sources that are no HTML.
+
+    >>> prose_of("Run `I` now.")
+    'Run   now.'
+    """
+    return INLINE_CODE.sub(" ", FENCED_CODE.sub(" ", markdown))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lima import console
 from lima.curate.attribution import attribution
-from lima.curate.candidate import Candidate, Stratum
+from lima.curate.candidate import Candidate
+from lima.curate.duplicates import Duplicates, Leaks
 from lima.curate.funnel import Count, Funnel
 from lima.curate.rules import first_problem
 from lima.curate.sampling import fill, generator
@@ -68,9 +69,10 @@ def curate(settings: CurateSettings) -> Result:
 def _select(settings: CurateSettings, scratch: Path | None) -> Result:
     """Draw, judge and split the candidates of every source."""
     result = Result()
+    judge = _Judge(settings)
     for name, source in settings.sources.items():
         work = _work(name, source, settings, result, scratch)
-        accepted = _accepted(source, work, source.strata(work), result)
+        accepted = _accepted(source, work, judge, result)
         if len(accepted) < source.quota:
             result.short[name] = source.quota - len(accepted)
         examples = source.complete([candidate.example for candidate in accepted], work)
@@ -101,15 +103,36 @@ def _work(
     )
 
 
-def _accepted(source: SourceSettings, work: Work, strata: list[Stratum], result: Result) -> list[Candidate]:
+class _Judge:
+    """The rules, then the comparison with what was accepted before and with the test prompts."""
+
+    def __init__(self, settings: CurateSettings) -> None:
+        self._duplicates = Duplicates(settings.duplicates)
+        self._leaks = Leaks(settings.leaks)
+
+    def problem(self, candidate: Candidate, source: SourceSettings) -> Reject | None:
+        """Why the candidate is dropped; None accepts it."""
+        problem = (
+            first_problem(candidate, source.rules)
+            or self._duplicates.find(candidate.example)
+            or self._leaks.find(candidate.example, candidate.title)
+        )
+        if problem is None:
+            self._duplicates.add(candidate.example)
+            return None
+        return Reject(id=candidate.id, rule=problem[0], reason=problem[1])
+
+
+def _accepted(source: SourceSettings, work: Work, judge: _Judge, result: Result) -> list[Candidate]:
     """Fill the source's quota; whatever is decoded is counted, and what is dropped keeps its reason."""
+    strata = source.strata(work)
     counts = {stratum.name: work.count(stratum.name) for stratum in strata}
     with console.progress(f"{work.name}: examples", source.quota, "accepted") as bar:
 
         def accept(item: Candidate | Reject, stratum: str) -> bool:
             count = counts[stratum]
             count.decoded += 1
-            reject = item if isinstance(item, Reject) else _judge(item, source)
+            reject = item if isinstance(item, Reject) else judge.problem(item, source)
             if reject is not None:
                 count.rejected[reject.rule] += 1
                 result.rejected.append(reject)
@@ -121,11 +144,6 @@ def _accepted(source: SourceSettings, work: Work, strata: list[Stratum], result:
         random = generator(work.seed, work.name, "strata")
         taken = fill(strata, source.quota, accept, tau=source.tau, random=random)
     return [candidate for candidates in taken.values() for candidate in candidates]
-
-
-def _judge(candidate: Candidate, source: SourceSettings) -> Reject | None:
-    problem = first_problem(candidate, source.rules)
-    return Reject(id=candidate.id, rule=problem[0], reason=problem[1]) if problem else None
 
 
 def _check(result: Result, settings: CurateSettings) -> None:

@@ -88,7 +88,11 @@ def score(candidate: Candidate, settings: RuleSettings) -> str | None:
 
 def length_min(candidate: Candidate, settings: RuleSettings) -> str | None:
     """Short answers teach short answers."""
-    if settings.length_min is None or len(candidate.answer) >= settings.length_min:
+    if (
+        settings.length_min is None
+        or candidate.example.is_prompt
+        or len(candidate.answer) >= settings.length_min
+    ):
         return None
     return f"{len(candidate.answer)} characters, under {settings.length_min}"
 

@@ -6,18 +6,27 @@ import difflib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import tyro
 from pydantic import Field, model_validator
 
 from lima.curate.clean import Style
+from lima.curate.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.rules import UNFILTERED
+from lima.curate.sources.authored import Authored
+from lima.curate.sources.reddit import Reddit
 from lima.curate.sources.stackexchange import StackExchange
+from lima.curate.sources.super_ni import SuperNaturalInstructions
+from lima.curate.sources.table import Table
+from lima.curate.sources.wikihow import WikiHow
 from lima.errors import LimaError
 from lima.settings import Settings, read_recipe, typed, validate
 
-Source = StackExchange
+Source = Annotated[
+    StackExchange | WikiHow | Reddit | SuperNaturalInstructions | Authored | Table,
+    Field(discriminator="kind"),
+]
 """Every source, told apart by its ``kind``. A new one is added here."""
 
 
@@ -52,6 +61,10 @@ class CurateSettings(Settings):
     """Take meta sites too: they are about the sites themselves, and off by default."""
     sources: tyro.conf.AvoidSubcommands[dict[str, Source]] = Field(default_factory=dict)
     """The sources by name, each with its quotas and rules."""
+    duplicates: DuplicateSettings = DuplicateSettings()
+    """What counts as the same example twice."""
+    leaks: LeakSettings = LeakSettings()
+    """Which prompts training must not give away."""
     strict: bool = False
     """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
     dry_run: bool = False

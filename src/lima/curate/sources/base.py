@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from lima.curate.candidate import Stratum
+from lima.curate.candidate import Candidate, Stratum
 from lima.curate.clean import Style
 from lima.curate.funnel import Count
 from lima.curate.rules import RuleSettings
+from lima.errors import LimaError
 from lima.records import Example, Reject
 from lima.settings import Settings
 
@@ -68,3 +70,47 @@ class SourceSettings(Settings):
     def complete(self, examples: Sequence[Example], work: Work) -> list[Example]:
         """Add what is looked up for accepted examples only, such as authors' names."""
         return list(examples)
+
+
+def candidate_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The file itself, or the files of a folder with one of the suffixes, by name.
+
+    Raises:
+        LimaError: nothing there.
+    """
+    if path.is_file():
+        return [path]
+    if not path.exists():
+        raise LimaError(f"{path}: no such file or folder.")
+    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(tuple(suffixes)))
+    if not files:
+        raise LimaError(f"{path}: no file with one of: {' '.join(suffixes)}.")
+    return files
+
+
+def in_strata(
+    found: Sequence[Candidate | Reject],
+    work: Work,
+    place: Callable[[Candidate], tuple[Any, ...]],
+    limit: int | None = None,
+) -> list[Stratum]:
+    """Candidates in strata by their category, in the order of ``place``; rejects are named and counted.
+
+    For sources that are small enough to be decoded whole.
+    """
+    groups: dict[str, list[Candidate]] = {}
+    for item in found:
+        if isinstance(item, Reject):
+            work.reject(item)
+            count = work.count(work.name)
+            count.read += 1
+            count.dropped_unread[item.rule] += 1
+        else:
+            groups.setdefault(item.example.meta.category or work.name, []).append(item)
+    strata = []
+    for name, group in sorted(groups.items()):
+        count, ordered = work.count(name), sorted(group, key=place)
+        count.read += len(group)
+        count.eligible += len(group)
+        strata.append(Stratum(name, len(group), iter(ordered), limit))
+    return strata

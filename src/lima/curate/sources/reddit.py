@@ -1,0 +1,159 @@
+"""Reddit archives and top-post tables -> prompts of r/AskReddit, prompts and stories of r/WritingPrompts.
+
+The paper picked these by hand among the most upvoted posts (section 2.1); here they come best first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lima.curate.candidate import Candidate, Stratum
+from lima.curate.clean import prose_of
+from lima.curate.rules import RuleSettings
+from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
+from lima.curate.tables import read_table
+from lima.records import Example, Message, Meta
+
+SUFFIXES = (".zst", ".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz")
+GONE = {"[removed]", "[deleted]", ""}
+LABEL = re.compile(r"^\s*\[[A-Z]{2,3}\]\s*")
+"""``[WP]``, ``[EU]`` ...: the site's own label of a prompt."""
+
+
+class Reddit(SourceSettings):
+    """Posts of one subreddit: with ``stories`` the best top-level comment is the answer."""
+
+    kind: Literal["reddit"] = "reddit"
+    """Which source this is."""
+    subreddit: str = "WritingPrompts"
+    """Only posts of this one."""
+    stories: bool = True
+    """Take the best top-level comment as the answer; without, the posts are bare prompts (for ``test``)."""
+    labels: tuple[str, ...] = Field(default=("WP", "EU", "SP"))
+    """Labels like ``[WP]`` that a story prompt may have; it is taken off. Without a label is fine too."""
+    post_score_min: int = Field(default=10)
+    """Posts with a lower score are dropped unread."""
+    rules: RuleSettings = RuleSettings(
+        score_min=10, length_min=500, length_max=8000, first_person=False, refers_to_others=False, title_words_min=5,
+        self_contained_title=False,
+    )  # fmt: skip
+    """The filters; stories may well be in the first person."""
+
+    def strata(self, work: Work) -> list[Stratum]:
+        """One stratum, posts by score."""
+        posts: dict[str, Mapping[str, Any]] = {}
+        stories: dict[str, Mapping[str, Any]] = {}
+        for path in candidate_files(work.path, SUFFIXES):
+            for post in self._rows(path, work):
+                if "body" in post:
+                    _keep_best(stories, post)
+                else:
+                    posts[str(post.get("id"))] = post
+        found = [self._candidate(post, stories.get(f"t3_{number}")) for number, post in posts.items()]
+        wanted = [candidate for candidate in found if candidate is not None]
+        work.count(self.subreddit).dropped_unread["no_story"] += len(found) - len(wanted)
+        work.count(self.subreddit).read += len(found) - len(wanted)
+        return in_strata(wanted, work, lambda c: (-int(c.example.meta.model_extra["post_score"]), c.id))  # type: ignore[index]
+
+    def _rows(self, path: Path, work: Work) -> Iterator[Mapping[str, Any]]:
+        """Live posts and comments of the subreddit. A raw line without its name is never decoded."""
+        name = self.subreddit.lower()
+        marker = b'"' + self.subreddit.encode() + b'"'
+        is_table = path.name.lower().endswith(".csv")
+        if is_table and name not in path.name.lower():
+            return  # a table of top posts is of the subreddit that its name tells
+        for _, row in read_table(path, None if is_table else lambda line: marker in line):
+            if not is_table and str(row.get("subreddit", "")).lower() != name:
+                continue
+            reason = _gone(row) or self._low(row)
+            if reason is None:
+                yield row
+            elif "body" not in row:
+                work.count(self.subreddit).read += 1
+                work.count(self.subreddit).dropped_unread[reason] += 1
+
+    def _low(self, row: Mapping[str, Any]) -> str | None:
+        return "post_score" if "body" not in row and _score(row) < self.post_score_min else None
+
+    def _candidate(self, post: Mapping[str, Any], story: Mapping[str, Any] | None) -> Candidate | None:
+        title = " ".join(str(post.get("title") or "").split())
+        label = LABEL.match(title)
+        if self.stories and (story is None or (label and label.group().strip(" []") not in self.labels)):
+            return None
+        prompt = LABEL.sub("", title)
+        text = str(post.get("selftext") or "").strip()
+        if self.stories and text not in GONE:
+            prompt = f"{prompt}\n\n{text}"
+        messages = [Message(role="user", content=prompt or "?")]
+        if self.stories and story is not None:
+            messages.append(Message(role="assistant", content=str(story["body"]).strip()))
+        answer = messages[1].content if len(messages) > 1 else ""
+        example = Example(
+            id=f"reddit/{self.subreddit}/{post['id']}",
+            source="reddit",
+            messages=tuple(messages),
+            meta=self._meta(post, story),
+        )
+        return Candidate(example, answer, prose_of(answer), title=LABEL.sub("", title))
+
+    def _meta(self, post: Mapping[str, Any], story: Mapping[str, Any] | None) -> Meta:
+        authors = [str(row["author"]) for row in (post, story) if row and row.get("author")]
+        return Meta.model_validate(
+            {
+                "url": f"https://www.reddit.com/comments/{post['id']}",
+                "authors": authors,
+                "score": _score(story) if self.stories and story else _score(post),
+                "category": self.subreddit,
+                "transforms": ["label removed"],
+                "post_score": _score(post),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _Rank:
+    """Comments compared: higher score first, then the lower id."""
+
+    score: int
+    identifier: str
+
+    def better_than(self, other: _Rank) -> bool:
+        return (-self.score, self.identifier) < (-other.score, other.identifier)
+
+
+def _keep_best(stories: dict[str, Mapping[str, Any]], comment: Mapping[str, Any]) -> None:
+    """Top-level comments only: their parent is the post."""
+    link = str(comment.get("link_id"))
+    if comment.get("parent_id") != comment.get("link_id"):
+        return
+    best = stories.get(link)
+    if best is None or _rank(comment).better_than(_rank(best)):
+        stories[link] = comment
+
+
+def _rank(comment: Mapping[str, Any]) -> _Rank:
+    return _Rank(_score(comment), str(comment.get("id")))
+
+
+def _score(row: Mapping[str, Any]) -> int:
+    """Scores come as numbers, texts or null."""
+    try:
+        return int(float(row.get("score") or 0))
+    except (TypeError, ValueError):
+        return 0
+
+
+def _gone(row: Mapping[str, Any]) -> str | None:
+    """Why a post or comment is not to be used: removed, by a bot, pinned or for adults only."""
+    text = row.get("body") if "body" in row else row.get("title")
+    if str(text or "").strip() in GONE:
+        return "removed"
+    if row.get("author") == "AutoModerator" or row.get("stickied") in (True, "True"):
+        return "bot_or_pinned"
+    return "adults_only" if row.get("over_18") in (True, "True") else None

@@ -1,0 +1,157 @@
+"""wikiHow articles -> "How to ...?" with the article's body (paper, section 2.1): category first, then article.
+
+Layouts: ``wikihowAll.csv`` (headline, title, text), ``wikihowSep.csv`` (overview, headline, text,
+sectionLabel, title) and JSON Lines with ``url`` and ``step_texts``. A column ``category`` is used where it is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from lima import console
+from lima.curate.candidate import Candidate, Stratum
+from lima.curate.rules import RuleSettings
+from lima.curate.sampling import chance
+from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
+from lima.curate.tables import read_table
+from lima.errors import LimaError
+from lima.records import Example, Message, Meta, Reject
+
+SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+PRUNED = (
+    "references",
+    "tips",
+    "warnings",
+    "related wikihows",
+    "related articles",
+    "community q&a",
+    "sources",
+    "video",
+)
+OPENING = re.compile(r"^This (?:article|wikiHow(?: article)?)\b")
+TOKENISED = re.compile(r"(?<=\w) (['’]) (?=(?:s|t|re|ve|ll|d|m)\b)")
+COPY_NUMBER = re.compile(r"(?<=[a-z])\d{1,2}$")
+"""``wikihowAll.csv`` numbers the parts of an article: "How to Be Organized1"."""
+FALLBACK_CATEGORY = "all"
+
+
+@dataclass
+class _Article:
+    title: str
+    category: str = FALLBACK_CATEGORY
+    overview: str = ""
+    sections: dict[str, list[str]] = field(default_factory=dict)
+    url: str | None = None
+
+
+class WikiHow(SourceSettings):
+    """How-to articles, drawn by category."""
+
+    kind: Literal["wikihow"] = "wikihow"
+    """Which source this is."""
+    tau: float = 1e9
+    """Temperature of the draw over categories; a great one draws them evenly. [paper: category first]"""
+    pruned_sections: tuple[str, ...] = PRUNED
+    """Sections that are left out. [ours; the paper says "some sections"]"""
+    rules: RuleSettings = RuleSettings(
+        score_min=None, length_min=1000, length_max=20_000, first_person=False, refers_to_others=False, title_words_min=3,
+    )  # fmt: skip
+    """The filters and their thresholds."""
+
+    def strata(self, work: Work) -> list[Stratum]:
+        """One stratum a category, articles in random order."""
+        articles: dict[str, _Article] = {}
+        for path in candidate_files(work.path, SUFFIXES):
+            for number, row in read_table(path):
+                if not self._add(articles, row):
+                    columns = ", ".join(map(str, row))
+                    raise LimaError(
+                        f"{path}:{number}: no article in the columns {columns}. Is this wikiHow's table?"
+                    )
+        found = [self._candidate(article) for _, article in sorted(articles.items())]
+        if {article.category for article in articles.values()} == {FALLBACK_CATEGORY}:
+            console.warn(
+                f"{work.name}: no column 'category', so articles are drawn from one pool, not by category."
+            )
+        return in_strata(found, work, lambda c: (chance(work.seed, work.name, "order", c.id),))
+
+    def _add(self, articles: dict[str, _Article], row: Mapping[str, Any]) -> bool:
+        """Put a row into its article: a whole one, a paragraph or a section. False: no known layout."""
+        title = _title(row)
+        if title is None:
+            return False
+        article = articles.setdefault(title.lower(), _Article(title, url=_text(row, "url") or None))
+        article.category = _text(row, "category") or article.category
+        article.overview = article.overview or _text(row, "overview")
+        if isinstance(row.get("step_texts"), list):
+            steps = [str(step.get("text", "")) for step in row["step_texts"] if isinstance(step, dict)]
+            label = f"Part {len(article.sections) + 1}"
+        elif "sectionLabel" in row:
+            label = _text(row, "sectionLabel") or "Steps"
+            steps = [" ".join(part for part in (_text(row, "headline"), _text(row, "text")) if part)]
+        elif "text" in row:
+            label, steps = "", [_text(row, "text")]
+        else:
+            return False
+        if label.lower() not in self.pruned_sections:
+            article.sections.setdefault(label, []).extend(step for step in map(_tidy, steps) if step)
+        return True
+
+    def _candidate(self, article: _Article) -> Candidate | Reject:
+        name = re.sub(r"\W+", "-", article.title.removeprefix("How to ")).strip("-")
+        identifier, body = f"wikihow/{name}", _body(article)
+        if not body or not name:
+            return Reject(id=identifier, rule="empty", reason="no steps are left")
+        prompt = article.title.rstrip("?") + "?"
+        example = Example(
+            id=identifier,
+            source="wikihow",
+            messages=(Message(role="user", content=prompt), Message(role="assistant", content=body)),
+            meta=Meta(
+                url=article.url or f"https://www.wikihow.com/{name}",
+                authors=("wikiHow",),
+                licence="CC BY-NC-SA 3.0",
+                category=article.category,
+                transforms=("title as question", "sections pruned", "opening changed"),
+            ),
+        )
+        return Candidate(example, answer=body, prose=body, title=prompt)
+
+
+def _title(row: Mapping[str, Any]) -> str | None:
+    """The title as "How to ..."; from the address where there is no other."""
+    title = _text(row, "title")
+    if not title and (url := _text(row, "url")):
+        title = unquote(url.rstrip("/").rpartition("/")[2]).replace("-", " ")
+    if not title:
+        return None
+    title = COPY_NUMBER.sub("", " ".join(title.split()))
+    return title if title.lower().startswith("how ") else f"How to {title}"
+
+
+def _body(article: _Article) -> str:
+    """Introduction, then sections: a heading each and numbered steps; whole texts stay as they are."""
+    parts = [OPENING.sub("The following answer", _tidy(article.overview))] if article.overview else []
+    for label, steps in article.sections.items():
+        if not label:
+            parts += [OPENING.sub("The following answer", step) for step in steps]
+            continue
+        parts.append(f"## {label}")
+        parts.append("\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _tidy(text: str) -> str:
+    """White space of a table's cell, tokenised apostrophes, and commas that wikihowAll puts after stops."""
+    text = "\n".join(" ".join(line.split()) for line in text.replace(";\n", "\n").split("\n"))
+    text = TOKENISED.sub(r"\1", re.sub(r"\.,(?=\n|$)", ".", text))
+    return re.sub(r"\n{2,}", "\n\n", text).strip(" ,\n")

@@ -1,0 +1,160 @@
+"""Rows of any common file as dictionaries: CSV, TSV, JSON Lines, a JSON array, Parquet; plain, .gz or .zst."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from lima.errors import InputError, LimaError
+
+MAX_LINE_BYTES = 64 << 20
+ZSTD_WINDOW = 2**31
+"""Reddit's archives are written with a window of 2 GiB."""
+COMPRESSED = {".gz", ".zst"}
+
+
+def read_table(
+    path: Path, wanted: Callable[[bytes], bool] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(row number from 1, row)`` of a file, by its suffix.
+
+    Args:
+        path: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` or ``.parquet``; a ``.gz`` or ``.zst``
+            may follow. A ``.zst`` without another suffix is JSON Lines, as Reddit's archives are.
+        wanted: looks at a raw JSON line before it is decoded; False skips it.
+
+    Raises:
+        LimaError: no such file, an unknown suffix, an empty table.
+        InputError: a line that cannot be read, by its number.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = next((suffix for suffix in reversed(suffixes) if suffix not in COMPRESSED), "")
+    found = False
+    for row in _reader(kind or ".jsonl", path)(path, wanted):
+        found = True
+        yield row
+    if not found and wanted is None:
+        raise LimaError(f"{path}: no rows in it.")
+
+
+def _reader(kind: str, path: Path) -> Any:
+    if not path.exists():
+        raise LimaError(f"{path}: no such file.")
+    if kind in (".csv", ".tsv"):
+        return lambda path, wanted: _delimited(path, "\t" if kind == ".tsv" else ",")
+    if kind == ".parquet":
+        return lambda path, wanted: _parquet(path)
+    if kind == ".json":
+        return lambda path, wanted: _array(path)
+    if kind in (".jsonl", ".ndjson") or path.suffix == ".zst":
+        return _json_lines
+    raise LimaError(
+        f"{path}: cannot read {kind!r}. Known: .csv .tsv .jsonl .ndjson .json .parquet (.gz, .zst)."
+    )
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """A plain, gzip or Zstandard file as a buffered stream of bytes."""
+    with path.open("rb") as raw:
+        if path.suffix.lower() == ".gz":
+            yield io.BufferedReader(gzip.GzipFile(fileobj=raw))
+        elif path.suffix.lower() == ".zst":
+            import zstandard
+
+            decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
+            yield io.BufferedReader(decoder.stream_reader(raw, read_across_frames=True), 1 << 20)
+        else:
+            yield raw
+
+
+def _delimited(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(MAX_LINE_BYTES)
+    with open_bytes(path) as stream:
+        reader = csv.DictReader(
+            io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), delimiter=delimiter
+        )
+        try:
+            for number, row in enumerate(reader, start=1):
+                yield number, {key: value for key, value in row.items() if key is not None}
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(path, reader.line_num, f"not readable as a table in UTF-8 ({error}).") from None
+
+
+def _json_lines(path: Path, wanted: Callable[[bytes], bool] | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_bytes(path) as stream:
+        for number, line in enumerate(_bounded_lines(stream, path), start=1):
+            if line.strip() and (wanted is None or wanted(line)):
+                row = loads(line)
+                if not isinstance(row, dict):
+                    raise InputError(path, number, "not a JSON object.")
+                yield number, row
+
+
+def _bounded_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    number = 0
+    try:
+        while line := stream.readline(MAX_LINE_BYTES):
+            number += 1
+            if len(line) >= MAX_LINE_BYTES:
+                raise InputError(path, number, f"a line of over {MAX_LINE_BYTES >> 20} MB.")
+            yield line
+    except (EOFError, OSError) as error:
+        raise InputError(path, number + 1, f"the archive is damaged or cut off ({error}).") from None
+    except Exception as error:  # zstandard raises a type of its own, which is imported only when needed
+        if type(error).__name__ != "ZstdError":
+            raise
+        raise InputError(path, number + 1, f"the archive is damaged or cut off ({error}).") from None
+
+
+def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_bytes(path) as stream:
+        content = stream.read()
+    if not content.lstrip().startswith(b"["):
+        yield from _json_lines(path, None)
+        return
+    rows = loads(content)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise LimaError(f"{path}: expected a JSON array of objects.")
+    yield from enumerate(rows, start=1)
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        import pyarrow.parquet as parquet  # type: ignore[import-not-found,unused-ignore]
+    except ModuleNotFoundError:
+        raise LimaError(f"{path}: Parquet needs a package: pip install pyarrow") from None
+    number = 0
+    for batch in parquet.ParquetFile(path).iter_batches():
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row
+
+
+def loads(line: bytes) -> Any:
+    """JSON that may hold a bare NaN, as pandas writes it: read as null. None when it is no JSON at all."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return _without_nan(json.loads(line))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
