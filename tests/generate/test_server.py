@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import numpy as np
 import pytest
 from aiohttp import web
 
@@ -341,3 +344,71 @@ def test_failed_requests_are_errors_and_are_asked_again(tuned: Running, tmp_path
     generate(settings)
     assert [row.status for row in read_jsonl(out, Completion)] == ["ok", "error"]
     assert tuned.metric("lima_requests_total") == before
+
+
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param(200, marks=pytest.mark.slow), pytest.param(2000, marks=pytest.mark.acceptance)],
+)
+def test_many_clients_of_whom_some_leave_and_some_err(start: Start, tuned_folder: Path, count: int) -> None:
+    """64 at once; 5 % go away, 2 % send nonsense; every other answer is the one it would get alone."""
+    running = start(tuned_folder, name="busy")
+    random = np.random.default_rng(0)
+    kinds = random.choice(["ask", "leave", "err"], count, p=[0.93, 0.05, 0.02])
+    resident: list[int] = []
+
+    async def one(session: aiohttp.ClientSession, number: int) -> tuple[int, str]:
+        body = {
+            "model": "busy" if kinds[number] != "err" else "other",
+            "messages": [{"role": "user", "content": f"Question {number % 20}"}],
+            "max_tokens": 200 if kinds[number] == "leave" else 4 + number % 20,
+            "seed": number % 20,
+            "stream": bool(number % 2) or kinds[number] == "leave",
+        }
+        url = f"{running.url}/v1/chat/completions"
+        async with session.post(url, json=body) as response:
+            if kinds[number] == "leave":
+                await response.content.readany()
+                return 0, ""
+            return response.status, _text((await response.read()).decode(), stream=bool(body["stream"]))
+
+    async def all_of_them() -> list[tuple[int, str]]:
+        gate = asyncio.Semaphore(64)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+            async def gated(number: int) -> tuple[int, str]:
+                async with gate:
+                    resident.append(_resident_bytes())
+                    return await one(session, number)
+
+            return await asyncio.gather(*(gated(number) for number in range(count)))
+
+    replies = asyncio.run(all_of_them())
+    alone: dict[int, str] = {}
+    for number, (status, text) in enumerate(replies):
+        if kinds[number] == "err":
+            assert status == 404
+        elif kinds[number] == "ask":
+            assert status == 200
+            assert alone.setdefault(number % 20, text) == text
+    for number, text in list(alone.items())[:5]:
+        messages = [{"role": "user", "content": f"Question {number}"}]
+        reply = ask(running, model="busy", messages=messages, seed=number, max_tokens=4 + number)
+        assert reply.choices[0].message.content.rstrip("�") == text
+    assert running.metric("lima_requests_open") == running.metric("lima_requests_running") == 0
+    if count >= 2000:
+        assert max(resident[count // 2 :]) < 1.05 * max(resident[: count // 2])
+
+
+def _text(body: str, *, stream: bool) -> str:
+    if not stream:
+        reply = json.loads(body)
+        return reply["choices"][0]["message"]["content"].rstrip("�") if "choices" in reply else ""
+    pieces = [json.loads(line[6:]) for line in body.splitlines() if line.startswith("data: {")]
+    return "".join(piece["choices"][0]["delta"]["content"] for piece in pieces if "choices" in piece).rstrip(
+        "�"
+    )
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
