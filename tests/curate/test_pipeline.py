@@ -199,6 +199,19 @@ def test_other_settings_in_the_same_folder_are_refused(folder: Path, tmp_path: P
         curate(settings_for(folder, tmp_path / "data", quota=10, seed=1))
 
 
+def test_a_finished_folder_is_made_again_from_the_same_files_only(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    curate(settings_for(folder, out, quota=10))
+    before = contents(out)
+    (out / "train.jsonl").unlink()
+    curate(settings_for(folder, out, quota=10))
+    assert contents(out) == before
+    write(folder, posts(*forum(13, 7)), "physics_2020")
+    with pytest.raises(SettingsConflict, match="made from other raw files"):
+        curate(settings_for(folder, out, quota=10))
+    assert contents(out) == before
+
+
 def test_dev_test_and_heldout(folder: Path, tmp_path: Path) -> None:
     source = StackExchange(train=8, dev=4, test=3, heldout=2)
     curate(settings_for(folder, tmp_path / "data", sources={"forum": source}))

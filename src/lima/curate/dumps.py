@@ -88,6 +88,14 @@ def fingerprint(path: Path) -> str:
         return text_hash(str(size), head.hex(), stream.read().hex())
 
 
+def input_fingerprint(path: Path, out: Path) -> str:
+    """As `fingerprint`, over all files of a folder but those of the output."""
+    if path.is_file():
+        return fingerprint(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file() and out not in file.parents)
+    return text_hash(*(f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in files))
+
+
 def index(
     dump: Dump, scan: Scan, scratch: Path | None = None, advance: Callable[[int], None] | None = None
 ) -> Index:

@@ -13,6 +13,7 @@ from pathlib import Path
 from lima import console
 from lima.curate.attribution import attribution
 from lima.curate.candidate import Candidate
+from lima.curate.dumps import input_fingerprint
 from lima.curate.duplicates import Duplicates, Leaks
 from lima.curate.funnel import Count, Funnel
 from lima.curate.rules import first_problem
@@ -20,8 +21,8 @@ from lima.curate.sampling import fill, generator
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.base import SourceSettings, Work
 from lima.curate.splits import SPLITS, Split, as_prompt, split
-from lima.errors import LimaError
-from lima.files import write_json, write_jsonl, write_text
+from lima.errors import LimaError, SettingsConflict
+from lima.files import read_json, write_json, write_jsonl, write_text
 from lima.records import Example, Reject
 from lima.runs import Run, open_run
 
@@ -53,6 +54,7 @@ def curate(settings: CurateSettings) -> Result:
     if settings.dry_run:
         return _show_plan(settings)
     with open_run(settings.out / "run.json", "curate", settings) as run:
+        _refuse_changed_input(run, settings)
         result = _select(settings, settings.out / SCRATCH)
         _check(result, settings)
         written = _write(result, settings, run)
@@ -64,6 +66,18 @@ def curate(settings: CurateSettings) -> Result:
         )
     console.done(written, next_command=f"lima inspect {settings.out / 'train.jsonl'}")
     return result
+
+
+def _refuse_changed_input(run: Run, settings: CurateSettings) -> None:
+    """A finished folder is made anew from the same raw files only."""
+    if not run.finished:
+        return
+    before, now = read_json(run.path)["facts"]["input"], input_fingerprint(settings.input, settings.out)
+    if before != now:
+        raise SettingsConflict(
+            f"{settings.out}: made from other raw files ({settings.input} has changed since). "
+            "Choose another --out, or remove this folder."
+        )
 
 
 def _select(settings: CurateSettings, scratch: Path | None) -> Result:
@@ -182,7 +196,9 @@ def _write(result: Result, settings: CurateSettings, run: Run) -> list[Path]:
     write_jsonl(out / "rejected.jsonl", rejected)
     write_json(out / "funnel.json", {"sources": result.funnel.as_json(settings.sources)})
     write_text(out / "ATTRIBUTION.md", attribution([row for rows in result.sets.values() for row in rows]))
-    run.finish(**{name: len(result.sets[name]) for name in _wanted(settings)}, rejected=len(result.rejected))
+    counts = {name: len(result.sets[name]) for name in _wanted(settings)}
+    fingerprint = input_fingerprint(settings.input, settings.out)
+    run.finish(input=fingerprint, **counts, rejected=len(result.rejected))
     shutil.rmtree(out / SCRATCH, ignore_errors=True)
     return [*written, out / "rejected.jsonl", out / "funnel.json", out / "ATTRIBUTION.md"]
 

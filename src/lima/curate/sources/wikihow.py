@@ -34,6 +34,9 @@ PRUNED = (
 )
 OPENING = re.compile(r"^This (?:article|wikiHow(?: article)?)\b")
 TOKENISED = re.compile(r"(?<=\w) (['’]) (?=(?:s|t|re|ve|ll|d|m)\b)")
+NEGATION = re.compile(
+    r"\b(are|ca|could|did|do|does|had|has|have|is|should|was|were|wo|would) n(['’])t\b", re.IGNORECASE
+)
 COPY_NUMBER = re.compile(r"(?<=[a-z])\d{1,2}$")
 """``wikihowAll.csv`` numbers the parts of an article: "How to Be Organized1"."""
 FALLBACK_CATEGORY = "all"
@@ -153,5 +156,6 @@ def _text(row: Mapping[str, Any], key: str) -> str:
 def _tidy(text: str) -> str:
     """White space of a table's cell, tokenised apostrophes, and commas that wikihowAll puts after stops."""
     text = "\n".join(" ".join(line.split()) for line in text.replace(";\n", "\n").split("\n"))
+    text = NEGATION.sub(r"\1n\2t", text)
     text = TOKENISED.sub(r"\1", re.sub(r"\.,(?=\n|$)", ".", text))
     return re.sub(r"\n{2,}", "\n\n", text).strip(" ,\n")
