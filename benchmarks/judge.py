@@ -42,6 +42,8 @@ SERVER = Path(__file__).parent.parent / "examples" / "rule_judge.py"
 def main(count: int, rounds: int, peer: Path | None) -> None:
     ours, bare = [], []
     with tempfile.TemporaryDirectory() as folder, _server() as address:
+        # First, while this process is small: Linux counts what a child shared with it before it began.
+        peak = _peak_memory(_study(Path(folder) / "memory", count // 2), address)
         for number in range(rounds):
             study = _study(Path(folder) / str(number), count // 2)  # each pair is judged in both orders
             settings = JudgeSettings(
@@ -53,7 +55,6 @@ def main(count: int, rounds: int, peer: Path | None) -> None:
             assert len(bodies) == sum(1 for _ in study.preferences.open()) == count
             bare.append(_seconds(lambda bodies=bodies: asyncio.run(_bare_loop(address, bodies))))
         peers = _peers(peer, address, path) if peer else {}
-        peak = _peak_memory(_study(Path(folder) / "memory", count // 2), address)
     _print(count, ours, bare, peak)
     for name, seconds in peers.items():
         print(f"{name:<15} {seconds:6.2f} s   {seconds / statistics.median(ours):.1f} x lima")

@@ -7,6 +7,7 @@ run repeats no finished request, and ``--reparse`` makes none.
 from __future__ import annotations
 
 import heapq
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from lima.remote.endpoint import parse_address, read_key
 from lima.remote.limits import Budget, Counters, Limits, Price, read_price
 from lima.remote.log import Attempt, CallLog, Request, read_answer
 from lima.runs import open_run
+
+SHOW_EVERY = 0.1
+"""Seconds between two movements of the progress bar."""
 
 CHARACTERS_PER_TOKEN = 4
 """For the estimate of ``--dry-run`` alone."""
@@ -182,7 +186,7 @@ async def _send(
     judge: Judge, requests: Iterator[Request], log: CallLog, counters: Counters, counts: tuple[int, int]
 ) -> None:
     settings = judge.settings
-    total, waiting = counts
+    total, open_ones = counts
     limits = Limits(
         start=settings.start_concurrency,
         concurrency=settings.concurrency,
@@ -192,10 +196,15 @@ async def _send(
     )
     budget = Budget(settings.max_calls, settings.max_seconds, settings.max_cost)
     with console.progress(f"judge {settings.task}", total, "verdicts") as tracker:
-        tracker.advance(total - waiting)
+        tracker.advance(total - open_ones)
         replies = complete_all(requests, judge.endpoint, log, limits=limits, budget=budget, counters=counters)
+        shown, waiting = time.monotonic(), 0
         async for _ in replies:
-            tracker.advance(1, counters.note())
+            waiting += 1
+            if time.monotonic() - shown >= SHOW_EVERY:  # a bar costs more than a reply
+                tracker.advance(waiting, counters.note())
+                shown, waiting = time.monotonic(), 0
+        tracker.advance(waiting, counters.note())
 
 
 def _show_plan(judge: Judge, questions: Sequence[Question], folder: Path, price: Price | None) -> None:
