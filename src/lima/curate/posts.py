@@ -152,7 +152,9 @@ class _HeaderReader:
                         low += 1
                     else:
                         keep((int(identifier), int(parent), int(score), offset, len(line)))
-                elif kind == b"1" and b"ClosedDate" not in line:
+                elif (
+                    kind == b"1" and b"ClosedDate" not in line[line.find(b'"', found.end()) :]
+                ):  # behind the body
                     asked += 1
                     ask((int(identifier), 0, int(score), offset, len(line)))
                 else:

@@ -1,0 +1,172 @@
+"""Curation against a peer in the same run: header pass, and the whole path to accepted examples.
+
+    python benchmarks/curate.py [MEGABYTES]
+
+The peer is lxml: iterparse with clearing for headers; for the whole path every answer from score 10 decoded and cleaned.
+The whole path checks that both select the same questions. CPU seconds of one process; the dump is synthetic, with the
+attributes of real ones, Zipf scores and HTML bodies.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+from lxml import etree
+
+from lima.curate.candidate import Candidate
+from lima.curate.clean import clean
+from lima.curate.dumps import BUFFER_BYTES
+from lima.curate.posts import Scan, pair, read_headers, read_rows
+from lima.curate.rules import RuleSettings, first_problem
+from lima.records import Example, Message, Meta
+
+QUOTA = 100
+WORDS = re.findall(
+    r"\w+",
+    "water heat pot stove salt steam lid minute time slow boil cool pour stir whisk simmer drain rest cut",
+)
+RULES = RuleSettings()
+
+
+def write_dump(path: Path, megabytes: int) -> None:
+    """A Posts.xml of about that size: one question to two answers."""
+    random = np.random.default_rng(0)
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write('\ufeff<?xml version="1.0" encoding="utf-8"?>\n<posts>\n')
+        number = 0
+        while stream.tell() < megabytes * 1_000_000:
+            number += 3
+            stream.write(row(random, number, None))
+            stream.write(row(random, number + 1, number))
+            stream.write(row(random, number + 2, number))
+        stream.write("</posts>\n")
+
+
+def row(random: np.random.Generator, number: int, parent: int | None) -> str:
+    size = int(random.integers(40, 500))
+    words = " ".join(WORDS[i] for i in random.integers(0, len(WORDS), size))
+    own = "I think that " if random.random() < 0.7 else ""
+    body = escape(
+        f"<p>{own}{words}.</p>\n<ul>\n<li><code>{words[:40]}</code></li>\n</ul>",
+        {'"': "&quot;", "\n": "&#xA;"},
+    )
+    kind = f'PostTypeId="2" ParentId="{parent}"' if parent else 'PostTypeId="1"'
+    tail = (
+        ""
+        if parent
+        else f' Title="Why does the {words[:30]} number {number}?" Tags="&lt;a&gt;" AnswerCount="2"'
+    )
+    score = min(int(random.zipf(1.6)), 10**6)
+    return (
+        f'  <row Id="{number}" {kind} CreationDate="2015-03-01T10:00:00.000" Score="{score}" Body="{body}"'
+        f' OwnerUserId="{number % 977}" LastActivityDate="2015-03-02T10:00:00.000"{tail} CommentCount="0" />\n'
+    )
+
+
+def candidate(question: dict[str, str], answer: dict[str, str]) -> Candidate:
+    cleaned = clean(answer["Body"])
+    messages = (
+        Message(role="user", content=question["Title"]),
+        Message(role="assistant", content=cleaned.text),
+    )
+    example = Example(id=question["Id"], source="x", messages=messages, meta=Meta(score=int(answer["Score"])))
+    return Candidate(example, cleaned.text, cleaned.prose, cleaned.holes, question["Title"])
+
+
+def our_headers(path: Path) -> Any:
+    with path.open("rb", buffering=BUFFER_BYTES) as stream:
+        return read_headers(stream, path, Scan())
+
+
+def our_path(path: Path) -> list[str]:
+    pairs = pair(our_headers(path))
+    places = [
+        zip(*(columns[name].tolist() for name in ("id", "offset", "length")), strict=True)
+        for columns in (pairs.question, pairs.answer)
+    ]
+    accepted: list[str] = []
+    for question, answer in zip(*(read_rows(path, iter(place)) for place in places), strict=True):
+        assert question
+        assert answer
+        if first_problem(candidate(question, answer), RULES) is None:
+            accepted.append(question["Id"])
+        if len(accepted) == QUOTA:
+            break
+    return accepted
+
+
+def lxml_headers(path: Path) -> int:
+    count = 0
+    for _, element in etree.iterparse(str(path), tag="row"):
+        count += bool(element.get("Id") and element.get("PostTypeId") and element.get("Score"))
+        element.get("ParentId")
+        element.clear()
+        while element.getprevious() is not None:
+            del element.getparent()[0]
+    return count
+
+
+def lxml_path(path: Path) -> list[str]:
+    questions: dict[str, dict[str, str]] = {}
+    best: dict[str, dict[str, str]] = {}
+    for _, element in etree.iterparse(str(path), tag="row"):
+        attributes = dict(element.attrib)
+        if attributes["PostTypeId"] == "1" and "ClosedDate" not in attributes:
+            questions[attributes["Id"]] = attributes
+        elif attributes["PostTypeId"] == "2" and int(attributes["Score"]) >= 10:
+            before = best.get(attributes["ParentId"])
+            if before is None or int(attributes["Score"]) > int(before["Score"]):
+                best[attributes["ParentId"]] = attributes
+        element.clear()
+        while element.getprevious() is not None:
+            del element.getparent()[0]
+    found = [candidate(questions[key], answer) for key, answer in best.items() if key in questions]
+    scores = {key: int(question["Score"]) for key, question in questions.items()}
+    good = [c for c in found if first_problem(c, RULES) is None]
+    return [c.id for c in sorted(good, key=lambda c: (-scores[c.id], int(c.id)))[:QUOTA]]
+
+
+def seconds(function: Callable[[Path], Any], path: Path) -> tuple[float, Any]:
+    """The best of three, in CPU seconds."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        result = function(path)
+        times.append(time.process_time() - start)
+    return min(times), result
+
+
+def main(megabytes: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "Posts.xml"
+        write_dump(path, megabytes)
+        size = path.stat().st_size / 1e6
+        ours, headers = seconds(our_headers, path)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        theirs, rows = seconds(lxml_headers, path)
+        assert headers.rows == rows
+        print(
+            f"{size:.0f} MB, {rows} rows; lxml {'.'.join(map(str, etree.LXML_VERSION))}; peak memory before it {memory:.0f} MB"
+        )
+        print(
+            f"header pass   ours {size / ours:7.0f} MB/s   lxml {size / theirs:7.0f} MB/s   ratio {theirs / ours:.1f}"
+        )
+        ours, selected = seconds(our_path, path)
+        theirs, reference = seconds(lxml_path, path)
+        assert selected == reference, "the two paths select different questions"
+        print(
+            f"whole path    ours {ours:7.2f} s      lxml {theirs:7.2f} s      ratio {theirs / ours:.1f}   ({len(selected)} accepted)"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
