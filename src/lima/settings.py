@@ -7,6 +7,7 @@ command line.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -43,10 +44,11 @@ class Settings(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
-        """Help texts are read in a terminal: double backticks of a docstring become single ones there."""
+        """Help texts are read in a terminal: single backticks, and an example on its own line."""
         for info in cls.model_fields.values():
             info.description = (info.description or "").replace("``", "`") or None
-        cls.__doc__ = (cls.__doc__ or "").replace("``", "`")
+        doc = (cls.__doc__ or "").replace("``", "`")
+        cls.__doc__ = re.sub(r"Example:\s*\n\s+", "Example: ", doc)  # tyro drops an indented block
 
     def to_yaml(self) -> str:
         """The resolved settings as a recipe that gives the same settings again."""
