@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from lxml import etree
 from tests.curate.dump import HEAD, LONG, ORDER, TAIL, answer, posts, question, row, write
 
@@ -21,7 +22,7 @@ from lima.curate.clean import clean
 from lima.curate.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.pipeline import curate
 from lima.curate.rules import RuleSettings, first_problem
-from lima.curate.settings import CurateSettings
+from lima.curate.settings import CurateSettings, shipped_recipes
 from lima.curate.sources.stackexchange import StackExchange
 from lima.errors import LimaError, SettingsConflict
 from lima.files import read_jsonl, write_jsonl
@@ -346,6 +347,21 @@ def test_recipes(tmp_path: Path, folder: Path) -> None:
     own.write_text("sources:\n  forum: {kind: stackexchange, trian: 4}\n")
     with pytest.raises(LimaError, match=r"own.yaml: sources"):
         cli.run(["curate", str(own), "--input", str(folder), "--out", "x"])
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_is_valid_and_gives_itself_again(name: str) -> None:
+    settings = CurateSettings.from_recipe(name, input=Path("x"), out=Path("y"))
+    assert sum(source.train for source in settings.sources.values()) > 0
+    assert CurateSettings.model_validate(yaml.safe_load(settings.to_yaml())) == settings
+
+
+def test_the_paper_s_recipe_has_the_paper_s_numbers() -> None:
+    sources = CurateSettings.from_recipe("lima", input=Path("x"), out=Path("y")).sources
+    assert {name: source.train for name, source in sources.items() if source.train} == {
+        "stem": 200, "other": 200, "wikihow": 200, "writingprompts": 150, "super-ni": 50, "authored": 200,
+    }  # fmt: skip
+    assert (sources["authored"].dev, sum(source.test for source in sources.values())) == (50, 300)
 
 
 def test_quota_keeps_the_recipe_s_proportions() -> None:

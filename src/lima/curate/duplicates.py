@@ -115,6 +115,8 @@ class Leaks:
         same words; ``leak_run`` a shared run of `LeakSettings.ngram` words; ``leak_contained`` a short prompt
         inside the example's; ``leak_similar`` a prompt or title of mostly the same words.
         """
+        if not self._ids:
+            return None
         if example.id in self._ids:
             return "leak_question", "the same question is a test prompt"
         asked = [_prompt_words(example), *([_words(title)] if title else [])]
