@@ -53,6 +53,8 @@ class Visitor:
     async def join(self, code: str) -> None:
         """Accept an invitation."""
         welcome = await self._request("join", "GET", f"/join/{code}")
+        if 'name="csrf"' not in welcome:  # the answer to an earlier attempt got lost
+            return
         await self._request("join", "POST", f"/join/{code}", {"csrf": hidden(welcome, "csrf")})
 
     async def next(self) -> str | None:
@@ -104,17 +106,23 @@ def make_study(folder: Path, size: int) -> Path:
 
 @contextmanager
 def server(study: Path, port: int, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`lima annotate` as a process of its own, ready to answer."""
-    command = [sys.executable, "-m", "lima", "annotate", str(study), "--port", str(port), *flags]
-    with (study / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+    """`lima annotate` as a process of its own, ended with the block."""
+    process = start_server(study, port, *flags)
     try:
-        wait_until_ready(port, process)
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             process.wait(30)
+
+
+def start_server(study: Path, port: int, *flags: str) -> subprocess.Popen[bytes]:
+    """`lima annotate` as a process of its own, ready to answer."""
+    command = [sys.executable, "-m", "lima", "annotate", str(study), "--port", str(port), *flags]
+    with (study / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    wait_until_ready(port, process)
+    return process
 
 
 def wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:

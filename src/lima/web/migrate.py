@@ -57,7 +57,7 @@ def upgrade(base: Database) -> None:
     if found == newest():
         return
     if base.is_sqlite and found is not None:
-        console.note(f"copied the database to {_copy(base, found)}")
+        console.note(f"copied the database to {copy_sqlite(base, found)}")
     with base.write() as connection:
         config = Config()
         config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
@@ -82,7 +82,8 @@ def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(FOLDER))
 
 
-def _copy(base: Database, found: str) -> Path:
+def copy_sqlite(base: Database, found: str) -> Path:
+    """A copy of an SQLite file beside it, named by the version of its tables."""
     name = base.engine.url.database
     assert name, "an SQLite file has a path"
     target = Path(f"{name}.{found}.backup")

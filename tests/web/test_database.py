@@ -1,0 +1,139 @@
+"""The tables: made by migrations, checked against the code, kept apart from other studies, copied before a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from tests.web.conftest import MakeSite, MakeStudy, on_both_databases
+
+from lima.errors import LimaError
+from lima.web import migrate, plan
+from lima.web.database import Database, open_engine, sqlite_url
+from lima.web.settings import AnnotateSettings, DatabaseSettings
+from lima.web.tables import metadata
+from lima.web.texts import read_texts
+
+
+@on_both_databases
+def test_the_migrations_make_the_tables_that_the_code_uses(database_url: Callable[[], str]) -> None:
+    base = Database(database_url())
+    migrate.prepare(base)
+    migrate.prepare(base)
+    with base.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    assert migrate.version(base) == migrate.newest()
+    base.close()
+
+
+def test_sqlite_writes_ahead_and_to_the_disk_and_checks_references(tmp_path: Path) -> None:
+    with open_engine(sqlite_url(tmp_path / "x.sqlite")).connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_an_older_sqlite_file_is_copied_before_it_is_changed(tmp_path: Path) -> None:
+    base = Database(sqlite_url(tmp_path / "x.sqlite"))
+    migrate.prepare(base)
+    with base.write() as connection:
+        connection.execute(sa.text("DROP TABLE slots"))
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.text(f"DROP TABLE IF EXISTS {table.name}"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
+    copy = migrate.copy_sqlite(base, "0000")
+    assert copy.name == "x.sqlite.0000.backup"
+    assert Database(sqlite_url(copy)).engine.connect().exec_driver_sql(
+        "SELECT * FROM alembic_version"
+    ).one() == ("0000",)
+
+
+def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+    base = Database(sqlite_url(tmp_path / "x.sqlite"))
+    migrate.prepare(base)
+    with base.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LimaError, match="tables of a newer lima"):
+        migrate.prepare(base)
+
+
+@on_both_databases
+def test_the_command_upgrades_and_tells_the_version(
+    database_url: Callable[[], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = database_url()
+    migrate.database(DatabaseSettings(action="status", url=url))
+    assert "version none" in capsys.readouterr().err
+    migrate.database(DatabaseSettings(action="upgrade", url=url))
+    assert f"version {migrate.newest()}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("nonsense", "no database address"),
+        ("mysql://x/y", "only sqlite and postgresql"),
+        ("postgresql://lima@127.0.0.1:1/x", "cannot connect"),
+    ],
+)
+def test_a_bad_address_is_named(url: str, problem: str) -> None:
+    with pytest.raises(LimaError, match=problem):
+        open_engine(url)
+
+
+def test_a_password_is_not_shown_in_an_error() -> None:
+    with pytest.raises(LimaError) as caught:
+        open_engine("postgresql://lima:geheim@127.0.0.1:1/x")
+    assert "geheim" not in str(caught.value)
+
+
+def test_other_texts_are_refused(site: MakeSite) -> None:
+    here = site(3)
+    path = here.settings.study / "comparisons.jsonl"
+    path.write_text(path.read_text().replace("left-0", "other"))
+    with pytest.raises(LimaError, match="answers to other texts"):
+        plan.install(here.base, read_texts(here.settings), here.settings, 0.0)
+
+
+def test_another_plan_is_refused_with_the_difference(site: MakeSite) -> None:
+    here = site(3)
+    other = here.settings.model_copy(update={"votes": 3, "host": "0.0.0.0"})
+    with pytest.raises(LimaError, match=r"\(votes: 1 there, 3 here\)"):
+        plan.install(here.base, here.texts, other, 0.0)
+
+
+def test_the_plan_of_the_paper(study: MakeStudy) -> None:
+    """LIMA, section 4.1: 50 shared comparisons, each seen by two of the crowd and two authors; the rest by one."""
+    settings = AnnotateSettings(study=study(60), tasks=("pairwise", "quality"), rate_items=50)
+    units = plan.make_plan(read_texts(settings), settings)
+    assert plan.describe(units) == [
+        ["pairwise", "author", 50, 100],
+        ["pairwise", "crowd", 60, 110],
+        ["rate", "author", 50, 50],
+    ]
+
+
+def test_every_item_gets_its_first_vote_before_any_gets_its_second(study: MakeStudy) -> None:
+    settings = AnnotateSettings(study=study(6), overlap=3, groups=("crowd",))
+    units = plan.make_plan(read_texts(settings), settings)
+    order = [position for position, _ in plan.slots_of(units)]
+    assert sorted(order[:6]) == list(range(6))
+    assert len(order) == 6 + 3
+
+
+def test_only_items_with_a_wanted_tag_are_rated(study: MakeStudy) -> None:
+    settings = AnnotateSettings(study=study(8), tasks=("safety",), rate_tags=("sensitive",))
+    units = plan.make_plan(read_texts(settings), settings)
+    assert sorted(unit.text_id for unit in units) == ["item-000", "item-004"]
+
+
+def test_a_plan_that_asks_nothing_is_refused(study: MakeStudy) -> None:
+    settings = AnnotateSettings(study=study(2), votes=0, overlap=0)
+    with pytest.raises(LimaError, match="the plan is empty"):
+        plan.make_plan(read_texts(settings), settings)
