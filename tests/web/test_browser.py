@@ -1,0 +1,198 @@
+"""The pages in real Chromium: by keyboard, without a connection, on a phone, and looked at by axe."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from tests.web.conftest import SECRET, MakeSite, Site, free_port
+from tests.web.test_pages import vote
+
+from lima.web.exchange import export_rows
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
+]
+Page = sync_api.Page
+Visit = Callable[..., Page]
+
+
+@contextmanager
+def served(site: Site) -> Iterator[str]:
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(site.app, port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: sync_api.Browser, site: MakeSite) -> Iterator[Visit]:
+    """Opens a path of a site as one of its people; what the browser complains of fails the test."""
+    complaints: list[str] = []
+    open_ones = []
+
+    def go(here: Site, path: str, *, token: str = "", lead: str = "", width: int = 1280) -> Page:
+        serving = served(here)
+        base = serving.__enter__()
+        context = chromium.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce")
+        open_ones.append((context, serving))
+        cookies = {"lima_rater": token, "lima_lead": lead}
+        context.add_cookies([{"name": n, "value": v, "url": base} for n, v in cookies.items() if v])
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if "Content Security" in message.text else None,
+        )
+        page.goto(base + path)
+        return page
+
+    yield go
+    for context, serving in open_ones:
+        context.close()
+        serving.__exit__(None, None, None)
+    assert complaints == []
+
+
+def token_of(here: Site, group: str = "crowd") -> str:
+    return here.rater(group).cookies["lima_rater"]
+
+
+def saved(page: Page) -> str:
+    page.wait_for_selector("#saved:not([hidden])")
+    text: str = page.inner_text("#said")
+    return text
+
+
+def test_a_rater_compares_by_keyboard_alone(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    first = page.inner_text(".answers")
+    page.keyboard.press("2")
+    assert saved(page) == "Answer B is significantly better."
+    assert page.inner_text("#count") == "1 of 4"
+    page.keyboard.press("u")
+    page.wait_for_selector("#answer:not([hidden])")
+    assert page.inner_text(".answers") == first
+    page.keyboard.press("3")
+    assert saved(page).startswith("Neither")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answer:not([hidden])")
+    assert page.inner_text(".answers") != first
+    assert [row.label for row in export_rows(here.base).preferences] == ["tie"]
+
+
+def test_the_next_item_comes_by_itself(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    page.click("text=Answer A is significantly better.")
+    saved(page)
+    sync_api.expect(page.locator("#answer")).to_be_visible(timeout=6_000)
+    assert page.inner_text("#count") == "1 of 4"
+
+
+def test_keys_can_be_changed_and_are_kept(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    page.keyboard.press("?")
+    page.click("[data-rebind=choice1]")
+    page.keyboard.press("q")
+    page.click("#close-keys")
+    page.reload()
+    assert page.inner_text("[data-choice='1'] kbd") == "Q"
+    page.keyboard.press("1")
+    page.keyboard.press("q")
+    assert saved(page) == "Answer A is significantly better."
+
+
+def test_an_answer_waits_for_the_connection(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    page.wait_for_selector("text=Not saved yet")
+    assert export_rows(here.base).preferences == ()
+    page.context.set_offline(False)
+    saved(page)
+    assert len(export_rows(here.base).preferences) == 1
+
+
+def test_ratings_take_numbers_scale_by_scale(site: MakeSite, visit: Visit) -> None:
+    here = site(2, tasks=("quality", "helpfulness", "safety"))
+    page = visit(here, "/work", token=token_of(here, "author"))
+    for key in ("3", "5", "1", "Enter"):
+        page.keyboard.press(key)
+    saved(page)
+    assert [row.value for row in export_rows(here.base).grades] == [5, "excellent", "safe"]
+
+
+def test_the_lead_invites_and_a_rater_starts(site: MakeSite, visit: Visit) -> None:
+    here = site(4)
+    page = visit(here, "/lead")
+    page.fill("#secret", SECRET)
+    page.keyboard.press("Enter")
+    page.fill("[name=note]", "first of the crowd")
+    page.click("text=Make a one-time link")
+    link = page.input_value("#link")
+    page.goto(link)
+    page.click("text=Start")
+    page.wait_for_selector(".answers-2")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("path", ["/work", "/saved", "/pause", "/nowhere", "/lead", "/lead/sign-in"])
+def test_axe_finds_nothing_and_nothing_overflows(site: MakeSite, visit: Visit, path: str, width: int) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    here = site(4, overlap=4, attention_every=2)
+    rater = here.rater()
+    if path == "/saved":
+        vote(rater)
+    lead = "" if path.endswith("sign-in") else here.lead().cookies["lima_lead"]
+    for scheme in ("light", "dark"):
+        page = visit(here, path, token=rater.cookies["lima_rater"], lead=lead, width=width)
+        page.emulate_media(color_scheme=scheme)
+        found = axe.Axe().run(page).response["violations"]
+        assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_at_twice_the_size_everything_is_there(site: MakeSite, visit: Visit) -> None:
+    """A window of 1280 pixels at 200 % zoom lays out as one of 640."""
+    here = site(4)
+    page = visit(here, "/work", token=token_of(here), width=640)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 640
+    page.locator("button.choice").last.scroll_into_view_if_needed()
+    assert page.locator("button.choice").last.is_visible()

@@ -1,0 +1,41 @@
+"""Whatever is sent to any route, the server does not fail (schemathesis over the OpenAPI schema)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from tests.web.conftest import MakeSite, field
+
+schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["nobody", "rater", "lead"])
+def test_no_request_makes_the_server_fail(site: MakeSite, who: str) -> None:
+    here = site(30)
+    here.app.state.parts.lead_attempts.burst = here.app.state.parts.answering.burst = 1e9
+    browser = {"nobody": here.browser, "rater": here.rater, "lead": here.lead}[who]()
+    page = browser.get({"nobody": "/lead/sign-in", "rater": "/work", "lead": "/lead"}[who]).text
+    csrf = field(page, "csrf")
+    schema = schemathesis.openapi.from_dict(here.app.openapi())
+    seen = set()
+    for operation in schema.get_all_operations():
+
+        @given(case=operation.ok().as_strategy())
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        def send(case: object) -> None:
+            arguments = case.as_transport_kwargs(base_url="http://127.0.0.1")  # type: ignore[attr-defined]
+            body = arguments.get("data")
+            if isinstance(body, dict) and len(body) % 2:
+                arguments["data"] = body | {"csrf": csrf}
+            keep = {
+                name: arguments[name]
+                for name in ("method", "url", "params", "data", "json")
+                if arguments.get(name)
+            }
+            reply = browser.request(**keep, follow_redirects=False)
+            seen.add(reply.status_code)
+            assert reply.status_code < 500, (keep, reply.text)
+
+        send()
+    assert 200 in seen
