@@ -35,9 +35,10 @@ types: setup
 
 check: lint types test ## what every change must pass
 
-fix: setup ## format, and mend what the linter can
+fix: setup ## format, mend what the linter can, regenerate docs
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python docs/generate.py
 
 slow: setup ## whole stages on real input; LIMA_DATA names the folder of real data
 	$(TEST) -m slow

@@ -4,7 +4,9 @@ import importlib
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,13 +16,19 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_the_configuration_page_is_what_the_settings_say() -> None:
+@pytest.fixture
+def generate() -> Iterator[ModuleType]:
     sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        generate = importlib.import_module("generate")
-    finally:
-        sys.path.pop(0)
+    yield importlib.import_module("generate")
+    sys.path.pop(0)
+
+
+def test_the_configuration_page_is_what_the_settings_say(generate: ModuleType) -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == generate.page(), "run `make fix`"
+
+
+def test_the_map_of_the_code_is_what_the_modules_say(generate: ModuleType) -> None:
+    assert (ROOT / "README.md").read_text() == generate.readme(), "run `make fix`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

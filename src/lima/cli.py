@@ -88,6 +88,11 @@ COMMANDS: dict[str, Command] = {
         "lima.web.serve:annotate",
         "people compare and rate, in a browser",
     ),
+    "power": Command(
+        "lima.report.settings:PowerSettings",
+        "lima.report.power:power",
+        "what a study can show and cost, before it runs",
+    ),
     "report": Command(
         "lima.report.settings:ReportSettings",
         "lima.report.report:report",

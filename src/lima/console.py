@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -59,11 +60,24 @@ def warn(text: str) -> None:
     notes.print(Text("warning: ", style="bold yellow") + Text(text), soft_wrap=True)
 
 
+_steps_shown = ContextVar("_steps_shown", default=True)
+
+
+@contextmanager
+def part_of_a_whole() -> Iterator[None]:
+    """Within the block a command is a step of a larger one, so that its hint at the next command is left out."""
+    token = _steps_shown.set(False)
+    try:
+        yield
+    finally:
+        _steps_shown.reset(token)
+
+
 def done(wrote: Sequence[Path | str], next_command: str | None = None) -> None:
     """The last lines of a command: what it wrote, and what to run next."""
     for path in wrote:
         notes.print(f"wrote  {path}", markup=False, soft_wrap=True)
-    if next_command:
+    if next_command and _steps_shown.get():
         notes.print(f"next   {next_command}", markup=False, soft_wrap=True, style="bold")
 
 

@@ -53,7 +53,11 @@ def demo(settings: DemoSettings) -> Summary | None:
     if settings.dry_run:
         _explain(plan)
         return None
-    with _one_thread(), open_run(plan.out / "run.json", "demo", settings) as run:
+    with (
+        _one_thread(),
+        console.part_of_a_whole(),
+        open_run(plan.out / "run.json", "demo", settings) as run,
+    ):
         base = _prepare(plan)
         _curate(plan)
         _tune(plan, base)
