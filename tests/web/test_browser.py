@@ -10,12 +10,13 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright import sync_api
+from playwright.sync_api import Page
 from tests.web.conftest import SECRET, MakeSite, Site, free_port
 from tests.web.test_pages import vote
 
 from lima.web.exchange import export_rows
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -33,7 +34,6 @@ pytestmark = [
         CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
     ),
 ]
-Page = sync_api.Page
 Visit = Callable[..., Page]
 
 
@@ -175,7 +175,6 @@ def test_the_lead_invites_and_a_rater_starts(site: MakeSite, visit: Visit) -> No
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("path", ["/work", "/saved", "/pause", "/nowhere", "/lead", "/lead/sign-in"])
 def test_axe_finds_nothing_and_nothing_overflows(site: MakeSite, visit: Visit, path: str, width: int) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     here = site(4, overlap=4, attention_every=2)
     rater = here.rater()
     if path == "/saved":
@@ -184,7 +183,7 @@ def test_axe_finds_nothing_and_nothing_overflows(site: MakeSite, visit: Visit, p
     for scheme in ("light", "dark"):
         page = visit(here, path, token=rater.cookies["lima_rater"], lead=lead, width=width)
         page.emulate_media(color_scheme=scheme)
-        found = axe.Axe().run(page).response["violations"]
+        found = Axe().run(page).response["violations"]
         assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
