@@ -24,7 +24,8 @@ import transformers
 from transformers import LlamaConfig, LlamaForCausalLM, StoppingCriteria, StoppingCriteriaList
 
 from lima.generate.decoding import Decoding, noise_key
-from lima.generate.engine import Engine, Request
+from lima.generate.engine import Engine
+from lima.generate.requests import Request
 
 LONGEST = 256
 VOCABULARY = 16_000

@@ -25,7 +25,8 @@ from lima import model as models_io
 from lima.errors import LimaError
 from lima.generate import attention
 from lima.generate.decoding import Decoding, noise_key
-from lima.generate.engine import Answer, Engine, Request
+from lima.generate.engine import Engine
+from lima.generate.requests import Answer, Request
 
 PROMPTS = [
     [256, *b"When does the market open?"],

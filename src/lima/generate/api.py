@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lima.generate.decoding import PAPER, Decoding
-from lima.generate.engine import Answer, LogProbs
+from lima.generate.requests import Answer, LogProbs
 from lima.records import Message
 
 NOT_NEGATIVE_TOKENS = Annotated[int, Field(ge=1)]

@@ -21,7 +21,8 @@ from lima import chat
 from lima.errors import LimaError
 from lima.generate import attention
 from lima.generate.attention import Plan, SlotCache, Span
-from lima.generate.decoding import PAPER, Decoding, DecodingBatch, next_tokens, penalize, uniforms, usable
+from lima.generate.decoding import DecodingBatch, next_tokens, penalize, uniforms, usable
+from lima.generate.requests import Answer, LogProbs, Request, Step
 from lima.generate.text import TextStream
 from lima.records import FinishReason
 
@@ -32,62 +33,6 @@ PREFILL_TOKENS = 4096
 """Prompt tokens that one step takes in at most (a single longer prompt goes alone)."""
 SHARED_PREFIX = 16
 """Prompts that agree in fewer first tokens are not worth a copy."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One answer to make."""
-
-    id: str
-    prompt: tuple[int, ...]
-    max_new_tokens: int
-    decoding: Decoding = PAPER
-    noise: int = 0
-    """The key of its random numbers (`decoding.noise_key`)."""
-    stop_ids: frozenset[int] = frozenset()
-    stop: tuple[str, ...] = ()
-    stream: bool = False
-    """Whether `Step.text` is wanted while the answer grows."""
-    raw: bool = False
-    """Keep white space around the text (plain continuation)."""
-    logprobs: int | None = None
-    """How many likeliest tokens to tell beside each chosen one, with log-probabilities; None tells nothing."""
-
-    def __post_init__(self) -> None:
-        assert self.prompt, self.id
-        assert self.max_new_tokens > 0, (self.id, self.max_new_tokens)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A finished answer; ``ids`` hold the stop token where there is one."""
-
-    request: Request
-    ids: tuple[int, ...]
-    text: str
-    finish_reason: FinishReason
-
-
-@dataclass(frozen=True)
-class LogProbs:
-    """Log-probabilities of one step under the model itself, before penalty, temperature and nucleus."""
-
-    chosen: float
-    top: tuple[tuple[int, float], ...]
-    """The likeliest tokens, likeliest first."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one engine step did for one request."""
-
-    request: Request
-    token: int | None
-    text: str
-    """New text, for requests with ``stream``."""
-    answer: Answer | None
-    """Set when the request is finished."""
-    logprobs: LogProbs | None = None
 
 
 @dataclass

@@ -8,9 +8,10 @@ from typing import Any
 
 from lima import console, model
 from lima.generate.decoding import Decoding, noise_key
-from lima.generate.engine import Engine, Request
+from lima.generate.engine import Engine
 from lima.generate.jobs import Job
 from lima.generate.prompts import PromptFormat, read_demonstrations
+from lima.generate.requests import Request
 from lima.generate.settings import GenerateSettings
 from lima.records import Completion, Example, Message, Reject
 

@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import itertools
-import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
 from lima import chat, console, model
 from lima.errors import LimaError
-from lima.files import text_hash
-from lima.generate.api import ApiError, Body, ChatRequest, CompletionRequest, Shape, usage
-from lima.generate.decoding import noise_key
-from lima.generate.engine import Answer, Engine, LogProbs, Request, Step
+from lima.generate.api import ApiError, ChatRequest, CompletionRequest
+from lima.generate.engine import Engine
 from lima.generate.jobs import default_name
 from lima.generate.prompts import PromptFormat
+from lima.generate.replies import Replies, json_response
 from lima.generate.settings import ServeSettings
 from lima.generate.worker import Broken, Busy, Worker
 from lima.remote.endpoint import read_key
@@ -65,14 +59,6 @@ async def _run(server: Server, settings: ServeSettings) -> None:
         await runner.cleanup()
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One choice of one request: its place in the reply and its engine request."""
-
-    index: int
-    request: Request
-
-
 class Server:
     """The application around one loaded model."""
 
@@ -86,7 +72,7 @@ class Server:
         self._key = read_key(settings.api_key_env)
         engine = Engine(loaded, tokenizer, slots=settings.slots, compiled=settings.compile)
         self.worker = Worker(engine, most_open=settings.queue)
-        self._numbers = itertools.count()
+        self._replies = Replies(self.worker, self.format, self.context)
         self._started = int(time.time())
 
     def app(self) -> web.Application:
@@ -119,16 +105,16 @@ class Server:
                     raise ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
             return await handler(request)
         except ApiError as error:
-            return _json(error.body, error.status)
+            return json_response(error.body, error.status)
         except Busy:
             full = ApiError(
                 429, f"{self.worker.open} requests are open: the queue is full", code="queue_full"
             )
-            return _json(full.body, full.status, {"Retry-After": "1"})
+            return json_response(full.body, full.status, {"Retry-After": "1"})
         except Broken as error:
-            return _json(ApiError(503, f"the engine has failed: {error}").body, 503)
+            return json_response(ApiError(503, f"the engine has failed: {error}").body, 503)
         except web.HTTPException as error:
-            return _json(ApiError(error.status, error.reason).body, error.status)
+            return json_response(ApiError(error.status, error.reason).body, error.status)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await _read(request, ChatRequest)
@@ -140,7 +126,7 @@ class Server:
             ids = self.format.encode(messages)
         except LimaError as error:
             raise ApiError(400, str(error), param="messages") from None
-        return await self._reply(request, body, [ids])
+        return await self._replies.reply(request, body, [ids])
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await _read(request, CompletionRequest)
@@ -148,7 +134,7 @@ class Server:
         prompts = [self._raw_ids(prompt) for prompt in body.prompts]
         if not prompts or not all(prompts):
             raise ApiError(400, "the prompt is empty", param="prompt")
-        return await self._reply(request, body, prompts)
+        return await self._replies.reply(request, body, prompts)
 
     def _raw_ids(self, prompt: str | list[int]) -> list[int]:
         if isinstance(prompt, str):
@@ -157,100 +143,6 @@ class Server:
             raise ApiError(400, f"token ids must be from 0 to {self._vocabulary - 1}", param="prompt")
         return prompt
 
-    async def _reply(self, request: web.Request, body: Body, prompts: list[list[int]]) -> web.StreamResponse:
-        reply_id = f"{'chatcmpl' if isinstance(body, ChatRequest) else 'cmpl'}-{next(self._numbers)}"
-        parts = self._parts(reply_id, body, prompts)
-        self.worker.check_room(len(parts))
-        shape = Shape(reply_id, body)
-        prompt_tokens = sum(map(len, prompts))
-        if body.stream:
-            return await self._stream(request, body, shape, parts, prompt_tokens)
-        finished = await _gather([self._whole(shape, part) for part in parts])
-        choices = [choice for choice, _ in finished]
-        return _json(shape.whole(choices, usage(prompt_tokens, sum(tokens for _, tokens in finished))))
-
-    def _parts(self, reply_id: str, body: Body, prompts: list[list[int]]) -> list[_Part]:
-        stop_ids = self.format.stop_ids
-        parts: list[_Part] = []
-        for prompt in prompts:
-            room = self.context - len(prompt)
-            if room < 1:
-                raise ApiError(
-                    400,
-                    f"the prompt's {len(prompt)} tokens leave no room for an answer within {self.context}",
-                    param="messages" if isinstance(body, ChatRequest) else "prompt",
-                    code="context_length_exceeded",
-                )
-            for sample in range(body.n or 1):
-                index = len(parts)
-                asked = Request(
-                    id=f"{reply_id}/{index}",
-                    prompt=tuple(prompt),
-                    max_new_tokens=min(room, body.longest or room),
-                    decoding=body.decoding(),
-                    noise=_noise(body.seed, prompt, sample),
-                    stop_ids=stop_ids,
-                    stop=body.stops(),
-                    stream=bool(body.stream),
-                    raw=isinstance(body, CompletionRequest),
-                    logprobs=body.told_logprobs,
-                )
-                parts.append(_Part(index, asked))
-        return parts
-
-    async def _whole(self, shape: Shape, part: _Part) -> tuple[dict[str, Any], int]:
-        told: list[tuple[str, LogProbs, list[str]]] = []
-        answer = None
-        async with aclosing(self.worker.stream(part.request)) as steps:
-            async for step in steps:
-                told += self._told(step)
-                answer = step.answer
-        assert answer is not None
-        _check(answer)
-        return shape.choice(part.index, answer, shape.logprobs(told)), len(answer.ids)
-
-    async def _stream(
-        self, request: web.Request, body: Body, shape: Shape, parts: list[_Part], prompt_tokens: int
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-        )
-        await response.prepare(request)
-        counts = [0] * len(parts)
-
-        async def one(part: _Part) -> None:
-            first = True
-            async with aclosing(self.worker.stream(part.request)) as steps:
-                async for step in steps:
-                    counts[part.index] += step.token is not None
-                    if step.answer is not None:
-                        _check(step.answer)
-                    logprobs = shape.logprobs(self._told(step))
-                    if first or step.text or step.answer is not None or logprobs:
-                        await _send(
-                            response, shape.chunk(part.index, step.text, step.answer, logprobs, first=first)
-                        )
-                    first = False
-
-        try:
-            await _gather([one(part) for part in parts])
-            if body.stream_options is not None and body.stream_options.include_usage:
-                await _send(response, shape.usage_chunk(usage(prompt_tokens, sum(counts))))
-        except ApiError as error:
-            await _send(response, error.body)
-        except Broken as error:
-            await _send(response, ApiError(503, f"the engine has failed: {error}").body)
-        await response.write(b"data: [DONE]\n\n")
-        await response.write_eof()
-        return response
-
-    def _told(self, step: Step) -> list[tuple[str, LogProbs, list[str]]]:
-        if step.logprobs is None or step.token is None:
-            return []
-        decode = self.format.tokenizer.decode
-        names = [decode([token]) for token, _ in step.logprobs.top]
-        return [(decode([step.token]), step.logprobs, names)]
-
     def _check_model(self, name: str) -> None:
         if name != self.name:
             raise ApiError(
@@ -258,11 +150,11 @@ class Server:
             )
 
     async def _models(self, request: web.Request) -> web.Response:
-        return _json({"object": "list", "data": [self._card()]})
+        return json_response({"object": "list", "data": [self._card()]})
 
     async def _model(self, request: web.Request) -> web.Response:
         self._check_model(request.match_info["model"])
-        return _json(self._card())
+        return json_response(self._card())
 
     def _card(self) -> dict[str, Any]:
         return {
@@ -277,7 +169,7 @@ class Server:
     async def _health(self, request: web.Request) -> web.Response:
         if self.worker.failure is not None:
             raise Broken(str(self.worker.failure))
-        return _json({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def _metrics(self, request: web.Request) -> web.Response:
         counts = self.worker.counts
@@ -307,35 +199,3 @@ async def _read(request: web.Request, kind: type[Any]) -> Any:
         raise ApiError(
             400, text, param=place or None, code="unknown_parameter" if unknown else None
         ) from None
-
-
-async def _gather(work: list[Any]) -> list[Any]:
-    """All results; when one fails the others are stopped before the error goes on."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _check(answer: Answer) -> None:
-    if answer.finish_reason == "error":
-        raise ApiError(500, "the model's logits are not numbers for this prompt")
-
-
-def _noise(seed: int | None, prompt: list[int], sample: int) -> int:
-    if seed is None:
-        return secrets.randbits(128)
-    return noise_key(seed, text_hash(*map(str, prompt)), sample)
-
-
-async def _send(response: web.StreamResponse, value: Any) -> None:
-    await response.write(b"data: " + orjson.dumps(value) + b"\n\n")
-
-
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(value), status=status, headers=headers, content_type="application/json"
-    )

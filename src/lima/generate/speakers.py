@@ -10,9 +10,10 @@ from typing import Protocol
 from lima import model
 from lima.errors import LimaError
 from lima.generate.decoding import Decoding, noise_key
-from lima.generate.engine import Engine, Request
+from lima.generate.engine import Engine
 from lima.generate.jobs import default_name
 from lima.generate.prompts import PromptFormat
+from lima.generate.requests import Request
 from lima.generate.settings import ChatSettings
 from lima.records import Message
 from lima.remote.client import complete_all, describe_model, run_async

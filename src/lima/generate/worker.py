@@ -8,7 +8,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from lima.generate.engine import Engine, Request, Step
+from lima.generate.engine import Engine
+from lima.generate.requests import Request, Step
 
 
 class Busy(Exception):
