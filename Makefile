@@ -17,7 +17,7 @@ setup: .venv/.ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,web]' --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,lora,web]" --group dev
 	touch $@
 
 demo: setup ## the whole path in the built-in world
