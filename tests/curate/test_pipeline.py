@@ -315,12 +315,32 @@ def test_a_huge_body_is_not_cleaned(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_bad_input_ends_in_one_line_and_writes_nothing(arrange: Any, problem: str, tmp_path: Path) -> None:
+def test_bad_input_ends_in_one_line_and_writes_no_set(arrange: Any, problem: str, tmp_path: Path) -> None:
     arrange(tmp_path / "dumps")
     with pytest.raises(LimaError, match=problem) as error:
         curate(settings_for(tmp_path / "dumps", tmp_path / "data"))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "data" / "train.jsonl").exists()
+
+
+def test_a_run_that_accepts_nothing_tells_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two answers are too short, one is below the score: the funnel and the reasons are there, no set is."""
+    rows = [
+        r
+        for n in (1, 2, 3)
+        for r in (question(n, TITLES[n]), answer(10 + n, n, 9 if n == 3 else 15, "<p>No.</p>"))
+    ]
+    out = tmp_path / "data"
+    with pytest.raises(
+        LimaError, match=r"'length_min' dropped most \(2; then score 1\).*rejected.jsonl"
+    ) as error:
+        curate(settings_for(write(tmp_path / "dumps", posts(*rows)), out))
+    assert "\n" not in str(error.value)
+    assert [r.rule for r in read_jsonl(out / "rejected.jsonl", Reject)] == ["length_min"] * 2
+    assert json.loads((out / "funnel.json").read_text())["sources"]["other"]["dropped_unread"]["score"] == 1
+    assert "by rule: length_min" in capsys.readouterr().out
+    assert not (out / "train.jsonl").exists()
+    assert "finished" not in json.loads((out / "run.json").read_text())
 
 
 def test_dry_run_writes_nothing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

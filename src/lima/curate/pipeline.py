@@ -44,8 +44,8 @@ def curate(settings: CurateSettings) -> Result:
     """Curate every source of the recipe and write the outcome to ``settings.out``.
 
     Raises:
-        LimaError: nothing to read, nothing accepted, a source's own errors; with ``strict`` also a
-            source that runs dry and malformed rows.
+        LimaError: nothing to read, a source's own errors; nothing accepted and, with ``strict``, a source
+            that runs dry or malformed rows: then ``rejected.jsonl`` and ``funnel.json`` are there to tell why.
     """
     if not settings.sources:
         raise LimaError(
@@ -56,9 +56,10 @@ def curate(settings: CurateSettings) -> Result:
     with open_run(settings.out / "run.json", "curate", settings) as run:
         _refuse_changed_input(run, settings)
         result = _select(settings, settings.out / SCRATCH)
+        written = _write_reasons(result, settings)
+        result.funnel.show(settings.sources)
         _check(result, settings)
-        written = _write(result, settings, run)
-    result.funnel.show(settings.sources)
+        written = [*_write_sets(result, settings, run), *written]
     for name, missing in result.short.items():
         wanted = settings.sources[name].quota
         console.warn(
@@ -162,10 +163,7 @@ def _accepted(source: SourceSettings, work: Work, judge: _Judge, result: Result)
 
 def _check(result: Result, settings: CurateSettings) -> None:
     if not any(result.sets.values()):
-        raise LimaError(
-            f"{settings.input}: no candidate passed the rules: {_rule_counts(result, settings)}. "
-            "Loosen a threshold of the recipe; 'lima curate RECIPE --help' lists them."
-        )
+        raise LimaError(_nothing_accepted(result, settings))
     if not settings.strict:
         return
     malformed = [reject for reject in result.rejected if reject.rule == "malformed"]
@@ -175,16 +173,33 @@ def _check(result: Result, settings: CurateSettings) -> None:
         raise LimaError(f"{name}: {missing} examples are missing from its quota, and --strict is set.")
 
 
-def _rule_counts(result: Result, settings: CurateSettings) -> str:
+def _nothing_accepted(result: Result, settings: CurateSettings) -> str:
+    """Which rule dropped most, which came next, and where every reason is."""
     total = Count()
     for name in settings.sources:
         total.add(result.funnel.total(name))
-    counts = (total.dropped_unread + total.rejected).most_common()
-    return f"{total.read} read; " + ", ".join(f"{rule} {number}" for rule, number in counts if number)
+    dropped = +(total.dropped_unread + total.rejected)
+    if not dropped:
+        return f"{settings.input}: no candidate in it. See {settings.out / 'funnel.json'}."
+    (most, number), *others = dropped.most_common(4)
+    rest = "; then " + ", ".join(f"{rule} {count}" for rule, count in others) if others else ""
+    return (
+        f"{settings.input}: no candidate passed the rules. Of {total.read} read, {most!r} dropped most ({number}{rest}). "
+        f"The reasons are in {settings.out / 'rejected.jsonl'}, the counts in {settings.out / 'funnel.json'}; "
+        "'lima curate RECIPE --help' lists the thresholds."
+    )
 
 
-def _write(result: Result, settings: CurateSettings, run: Run) -> list[Path]:
-    """Write every file whole, in the order of ids; sets that no source asks for are left out."""
+def _write_reasons(result: Result, settings: CurateSettings) -> list[Path]:
+    """What was dropped and why, in the order of ids: also of a run that accepts nothing."""
+    rejected, funnel = settings.out / "rejected.jsonl", settings.out / "funnel.json"
+    write_jsonl(rejected, sorted(result.rejected, key=lambda reject: reject.id))
+    write_json(funnel, {"sources": result.funnel.as_json(settings.sources)})
+    return [rejected, funnel]
+
+
+def _write_sets(result: Result, settings: CurateSettings, run: Run) -> list[Path]:
+    """Write every set whole, in the order of ids; sets that no source asks for are left out."""
     out, written = settings.out, []
     for name in _wanted(settings):
         rows = sorted(result.sets[name], key=lambda example: example.id)
@@ -192,15 +207,12 @@ def _write(result: Result, settings: CurateSettings, run: Run) -> list[Path]:
             rows = [as_prompt(example) for example in rows]
         write_jsonl(out / f"{name}.jsonl", rows)
         written.append(out / f"{name}.jsonl")
-    rejected = sorted(result.rejected, key=lambda reject: reject.id)
-    write_jsonl(out / "rejected.jsonl", rejected)
-    write_json(out / "funnel.json", {"sources": result.funnel.as_json(settings.sources)})
     write_text(out / "ATTRIBUTION.md", attribution([row for rows in result.sets.values() for row in rows]))
     counts = {name: len(result.sets[name]) for name in _wanted(settings)}
     fingerprint = input_fingerprint(settings.input, settings.out)
     run.finish(input=fingerprint, **counts, rejected=len(result.rejected))
     shutil.rmtree(out / SCRATCH, ignore_errors=True)
-    return [*written, out / "rejected.jsonl", out / "funnel.json", out / "ATTRIBUTION.md"]
+    return [*written, out / "ATTRIBUTION.md"]
 
 
 def _wanted(settings: CurateSettings) -> list[Split]:
