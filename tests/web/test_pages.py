@@ -206,6 +206,29 @@ def test_a_lost_open_item_is_closed_and_another_comes(site: MakeSite) -> None:
     assert len(export_rows(here.base).preferences) == 2
 
 
+def test_the_lead_reads_what_raters_disagree_on(site: MakeSite) -> None:
+    here = site(3, overlap=3, groups=("crowd",))
+    one, other = here.rater(), here.rater()
+    for number in range(3):
+        left_first = order(vote(one, "first"))[0].startswith("left")
+        # The other rater gets the items in the same order; it agrees on the first and takes the other side after.
+        page = other.get("/work").text
+        same_side = order(page)[0].startswith("left") == left_first
+        choice = "first" if same_side == (number == 0) else "second"
+        other.post("/answer", data=form(page, pairwise=choice))
+    page = here.lead().get("/lead/disagreements").text
+    assert "2 comparisons have votes for both sides" in page
+    assert page.count("crowd:01: ") == page.count("crowd:02: ") == 2
+
+
+def test_progress_moves_on_an_attention_check_too(site: MakeSite) -> None:
+    """A bar that stands still would tell a check from an item."""
+    here = site(4, overlap=0, attention_every=2)
+    rater = here.rater()
+    counts = [re.findall(r"(\d+) of \d+", vote(rater))[0] for _ in range(6)]
+    assert counts == ["0", "1", "2", "3", "4", "5"]
+
+
 def test_a_panels_rater_comes_in_by_address_and_returns_with_the_code(site: MakeSite) -> None:
     back = "https://app.prolific.com/submissions/complete?cc=ABC123"
     here = site(3, overlap=0, panel="prolific", panel_return=back, per_rater=1)

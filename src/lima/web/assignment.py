@@ -24,6 +24,8 @@ from lima.web.texts import UnitTask
 Answer = dict[str, str | int]
 """By task or scale, in the frame of the study's files: ``{"pairwise": "a"}``, ``{"quality": "pass"}``."""
 
+ANSWERED = ("answered", "surplus")
+"""States of a showing with an answer that counts, or that came after its place was given away."""
 SIDES_BLOCK = 4
 """Of every so many comparisons of one rater, half are shown in either order."""
 LONGEST_SECONDS = 86_400.0
@@ -60,7 +62,7 @@ class Showing:
     @property
     def is_answered(self) -> bool:
         """Whether an answer is stored, counted or not."""
-        return self.state in ("answered", "surplus")
+        return self.state in ANSWERED
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Progress:
-    """How many items a rater has answered, and how many more there may be."""
+    """How many items a rater has answered, attention checks among them, and how many more there may be."""
 
     answered: int
     left: int
@@ -92,7 +94,7 @@ class Assignment:
             _lock(connection, person)
             if current := self._current(connection, person, now):
                 return current
-            if self.rules.per_rater is not None and _answered(connection, person) >= self.rules.per_rater:
+            if self.rules.per_rater is not None and _votes(connection, person) >= self.rules.per_rater:
                 return Nothing()
             return self._check(connection, person, now) or self._new(connection, person, now)
 
@@ -163,18 +165,20 @@ class Assignment:
         """Counts for the rater's own screen; what is left is looked up again after a minute."""
         now = self.clock()
         with self.base.read() as connection:
-            answered = _answered(connection, person)
+            answered = _count(connection, person, showings.c.state.in_(ANSWERED))
             until, total = self._totals.get(person.id, (0.0, 0))
             if not now < until <= now + TOTALS_SECONDS:
-                total = answered + self._left(connection, person, answered)
+                total = answered + self._left(connection, person)
                 self._totals[person.id] = now + TOTALS_SECONDS, total
         return Progress(answered, max(0, total - answered))
 
-    def _left(self, connection: sa.Connection, person: Person, answered: int) -> int:
+    def _left(self, connection: sa.Connection, person: Person) -> int:
         open_ones = _unseen(person).where(~slots.c.done).with_only_columns(slots.c.unit_id).distinct()
         left = connection.scalar(sa.select(sa.func.count()).select_from(open_ones.subquery())) or 0
         left += _count(connection, person, (showings.c.state == "open") & (showings.c.repeat == 0))
-        return left if self.rules.per_rater is None else min(left, max(0, self.rules.per_rater - answered))
+        if self.rules.per_rater is None:
+            return left
+        return min(left, max(0, self.rules.per_rater - _votes(connection, person)))
 
     def _current(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
         """The open item, its lease renewed; one whose slot has gone to another rater is closed."""
@@ -325,10 +329,9 @@ def _count(connection: sa.Connection, person: Person, which: sa.ColumnElement[bo
     return connection.scalar(query) or 0
 
 
-def _answered(connection: sa.Connection, person: Person) -> int:
-    return _count(
-        connection, person, showings.c.state.in_(("answered", "surplus")) & (showings.c.repeat == 0)
-    )
+def _votes(connection: sa.Connection, person: Person) -> int:
+    """Answers of the rater that are no attention checks."""
+    return _count(connection, person, showings.c.state.in_(ANSWERED) & (showings.c.repeat == 0))
 
 
 def _nothing(connection: sa.Connection, person: Person) -> Nothing:

@@ -84,7 +84,9 @@ def _postgresql(url: sa.URL) -> sa.Engine:
         with engine.connect():
             return engine
     except (NoSuchModuleError, ModuleNotFoundError):
-        raise LimaError("PostgreSQL needs its driver. Install it: pip install 'lima-align[postgresql]'") from None
+        raise LimaError(
+            "PostgreSQL needs its driver. Install it: pip install 'lima-align[postgresql]'"
+        ) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise LimaError(f"{url.render_as_string()}: cannot connect ({reason}).") from None

@@ -32,6 +32,7 @@ router = APIRouter(prefix="/lead")
 Csrf = Annotated[str, Form(max_length=64)]
 Text = Annotated[str, Form(max_length=200)]
 RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+MOST_DISAGREEMENTS = 50
 EXPORTS = ("preferences.jsonl", "grades.jsonl", "raters.jsonl")
 
 
@@ -128,6 +129,15 @@ def export(request: Request, csrf: Csrf = "") -> Response:
         f"{app.texts.study.folder.name}. Next: lima report {app.texts.study.folder.name}"
     )
     return _console(request, token, notice=text)
+
+
+@router.get("/disagreements")
+def disagreements(request: Request) -> Response:
+    """Comparisons on which raters chose opposite sides, to read."""
+    signed_in_lead(request)
+    app = parts(request)
+    found = overview.disagreements(app.base, app.texts)
+    return page("disagreements.html", request, found=found[:MOST_DISAGREEMENTS], total=len(found))
 
 
 @router.get("/export/{name}")

@@ -10,6 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lima.records import Comparison
+from lima.web.assignment import ANSWERED
 from lima.web.database import Database
 from lima.web.tables import raters, showings, slots, units
 from lima.web.texts import Texts
@@ -87,7 +89,7 @@ def rater_rows(base: Database) -> list[RaterRow]:
     with base.read() as connection:
         people = connection.execute(sa.select(raters).order_by(raters.c.id)).all()
         query = sa.select(showings, units.c.task).join(units, units.c.id == showings.c.unit_id)
-        answered = connection.execute(query.where(showings.c.state.in_(("answered", "surplus")))).all()
+        answered = connection.execute(query.where(showings.c.state.in_(ANSWERED))).all()
     by_rater: dict[int, list[Any]] = defaultdict(list)
     for row in answered:
         by_rater[row.rater_id].append(row)
@@ -101,17 +103,9 @@ def agreement(base: Database, texts: Texts) -> list[AgreementRow]:
     from lima.statistics.agreement import Rated, agreement_matrix
     from lima.statistics.bootstrap import Resampling
 
-    query = (
-        sa.select(showings.c.answer, raters.c.name, raters.c.grp, units.c.text_id)
-        .join(slots, slots.c.showing_id == showings.c.id)
-        .join(units, units.c.id == showings.c.unit_id)
-        .join(raters, raters.c.id == showings.c.rater_id)
-        .where(slots.c.done, units.c.task == "pairwise", raters.c.state != "excluded")
-        .order_by(showings.c.id)
-    )
     groups: dict[str, list[Rated]] = defaultdict(list)
     with base.read() as connection:
-        for row in connection.execute(query):
+        for row in connection.execute(_counted_votes()):
             prompt = texts.prompt_of(row.text_id)
             groups[row.grp].append(Rated(row.text_id, prompt, row.name, row.answer["pairwise"]))
     matrix = agreement_matrix(groups, resampling=Resampling(rounds=BOOTSTRAP_ROUNDS))
@@ -125,6 +119,39 @@ def agreement(base: Database, texts: Texts) -> list[AgreementRow]:
         )
         for found in matrix
     ]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A comparison on which raters chose opposite sides."""
+
+    comparison: Comparison
+    votes: tuple[tuple[str, str], ...]
+    """Rater and label, in the frame of comparisons.jsonl."""
+
+
+def disagreements(base: Database, texts: Texts) -> list[Disagreement]:
+    """Comparisons with votes for both sides, those with most votes first: what a lead should read."""
+    votes: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    with base.read() as connection:
+        for row in connection.execute(_counted_votes()):
+            votes[row.text_id].append((row.name, row.answer["pairwise"]))
+    opposed = {
+        text_id: found for text_id, found in votes.items() if {"a", "b"} <= {label for _, label in found}
+    }
+    order = sorted(opposed, key=lambda text_id: (-len(opposed[text_id]), text_id))
+    return [Disagreement(texts.comparisons[text_id], tuple(sorted(opposed[text_id]))) for text_id in order]
+
+
+def _counted_votes() -> sa.Select[Any]:
+    return (
+        sa.select(showings.c.answer, raters.c.name, raters.c.grp, units.c.text_id)
+        .join(slots, slots.c.showing_id == showings.c.id)
+        .join(units, units.c.id == showings.c.unit_id)
+        .join(raters, raters.c.id == showings.c.rater_id)
+        .where(slots.c.done, units.c.task == "pairwise", raters.c.state != "excluded")
+        .order_by(showings.c.id)
+    )
 
 
 def percent(result: Any) -> str:
