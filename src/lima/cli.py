@@ -68,6 +68,16 @@ COMMANDS: dict[str, Command] = {
         "lima.generate.run:generate",
         "model + prompts -> answers",
     ),
+    "chat": Command(
+        "lima.generate.settings:ChatSettings",
+        "lima.generate.terminal:chat",
+        "talk with a model in the terminal",
+    ),
+    "serve": Command(
+        "lima.generate.settings:ServeSettings",
+        "lima.generate.server:serve",
+        "a model behind an OpenAI-compatible URL",
+    ),
     "compare": Command(
         "lima.evaluate.settings:CompareSettings",
         "lima.evaluate.comparisons:compare",
