@@ -10,11 +10,12 @@ from typing import Any, get_args
 
 import pytest
 
+from lima import cli
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.formats.convert import FORMATS, export_file, import_file
 from lima.formats.settings import ExportSettings, FormatName, ImportSettings
-from lima.records import Example, Message, Meta, Reject
+from lima.records import Example, Message, Meta, Preference, Reject
 
 SINGLE = Example(
     id="a/1",
@@ -37,7 +38,7 @@ OPEN_END = DIALOGUE.model_copy(update={"id": "a/4", "messages": DIALOGUE.message
 def import_rows(folder: Path, kind: FormatName, rows: list[Any], **options: Any) -> list[Example]:
     file, out = folder / "rows.jsonl", folder / "out.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    import_file(ImportSettings(format=kind, file=file, out=out, **options))
+    import_file(ImportSettings(format=kind, files=(file,), out=out, **options))
     return list(read_jsonl(out, Example))
 
 
@@ -56,7 +57,7 @@ def test_round_trip_keeps_messages_ids_and_meta(kind: FormatName, suffix: str, t
     ours, theirs, back = tmp_path / "ours.jsonl", tmp_path / f"theirs{suffix}", tmp_path / "back.jsonl"
     write_jsonl(ours, examples)
     export_file(ExportSettings(format=kind, file=ours, out=theirs, provenance=True))
-    import_file(ImportSettings(format=kind, file=theirs, out=back))
+    import_file(ImportSettings(format=kind, files=(theirs,), out=back))
     assert list(read_jsonl(back, Example)) == examples
     assert isinstance(json.loads(theirs.read_text()), list) if suffix == ".json" else True
 
@@ -66,7 +67,7 @@ def test_round_trip_without_provenance_keeps_the_messages(kind: FormatName, tmp_
     ours, theirs, back = (tmp_path / name for name in ("ours.jsonl", "theirs.jsonl", "back.jsonl"))
     write_jsonl(ours, [SINGLE, DIALOGUE])
     export_file(ExportSettings(format=kind, file=ours, out=theirs))
-    import_file(ImportSettings(format=kind, file=theirs, out=back))
+    import_file(ImportSettings(format=kind, files=(theirs,), out=back))
     assert [e.messages for e in read_jsonl(back, Example)] == [SINGLE.messages, DIALOGUE.messages]
 
 
@@ -149,7 +150,7 @@ def test_strict_writes_nothing(tmp_path: Path) -> None:
 def test_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text(json.dumps(GOOD))
-    import_file(ImportSettings(format="openai", file=file, out=tmp_path / "out.jsonl", dry_run=True))
+    import_file(ImportSettings(format="openai", files=(file,), out=tmp_path / "out.jsonl", dry_run=True))
     assert "would write 1 rows" in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rows.jsonl"]
 
@@ -172,7 +173,7 @@ def test_bad_files_end_in_one_line(content: str | None, problem: str, tmp_path: 
     if content is not None:
         file.write_text(content)
     with pytest.raises(LimaError, match=problem):
-        import_file(ImportSettings(format="openai", file=file, out=tmp_path / "out.jsonl"))
+        import_file(ImportSettings(format="openai", files=(file,), out=tmp_path / "out.jsonl"))
     assert not (tmp_path / "out.jsonl").exists()
 
 
@@ -185,7 +186,7 @@ def test_the_released_set(tmp_path: Path) -> None:
     found = {}
     for name in ("train", "test"):
         out = tmp_path / f"{name}.jsonl"
-        import_file(ImportSettings(format="lima", file=folder / f"{name}.jsonl", out=out, strict=True))
+        import_file(ImportSettings(format="lima", files=(folder / f"{name}.jsonl",), out=out, strict=True))
         found[name] = list(read_jsonl(out, Example))
         back = tmp_path / f"{name}.back.jsonl"
         export_file(ExportSettings(format="lima", file=out, out=back))
@@ -196,3 +197,46 @@ def test_the_released_set(tmp_path: Path) -> None:
     assert len(found["test"]) == 300
     assert found["test"][83].messages[0].content == found["train"][547].messages[0].content
     assert found["train"][547].id == "lima/train/547"
+
+
+PAIRS = [
+    {"idx": 3, "motivation_app": "Gmail", "cmp_key": "bloom_llama", "instruction": "Shorten.", "input": "",
+     "response1": "L.", "response2": "S.", "annotator1": 0, "annotator2": 1, "annotator3": 2},
+]  # fmt: skip
+
+
+def test_published_judgments_become_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One pair, three people and one judge whose verdict is unreadable: 4 verdicts, 1 missing."""
+    people, judge, out = tmp_path / "testset-v1.json", tmp_path / "gpt-testset-v1.json", tmp_path / "study"
+    people.write_text(json.dumps(PAIRS))
+    judge.write_text(json.dumps([{"idx": 3, "gpt_result": "?", "gpt_reason": ""}]))
+    cli.run(["import", "pandalm", str(people), str(judge), "--out", str(out), "--dry-run"])
+    assert not out.exists()
+    with pytest.raises(LimaError, match="1 verdicts are missing, and --strict"):
+        cli.run(["import", "pandalm", str(people), str(judge), "--out", str(out), "--strict"])
+    assert not out.exists()
+    cli.run(["import", "pandalm", str(people), str(judge), "--out", str(out)])
+    text = capsys.readouterr().err
+    assert "1 comparisons of bloom and llama; 4 verdicts of 4 raters, 1 of them missing" in text
+    assert f"lima report {out}" in text
+    rows = list(read_jsonl(out / "preferences.jsonl", Preference))
+    assert [row.label for row in rows] == ["tie", "a", "b", None]
+    with pytest.raises(LimaError, match="holds a study already"):
+        cli.run(["import", "pandalm", str(people), "--out", str(out)])
+
+
+def test_conversations_come_from_one_file(tmp_path: Path) -> None:
+    with pytest.raises(LimaError, match="2 files given, expected one"):
+        cli.run(["import", "openai", "a.jsonl", "b.jsonl", "--out", str(tmp_path / "out.jsonl")])
+
+
+@pytest.mark.skipif("LIMA_DATA" not in os.environ, reason="LIMA_DATA is not set")
+def test_the_published_pandalm_set_becomes_a_study(tmp_path: Path) -> None:
+    """999 pairs, three people: 105 / 422 / 472 are the published counts of the majority's labels."""
+    folder = Path(os.environ["LIMA_DATA"]) / "preferences" / "pandalm"
+    cli.run(["import", "pandalm", str(folder / "testset-v1.json"), "--out", str(tmp_path / "study")])
+    votes: dict[str, Counter[str | None]] = {}
+    for row in read_jsonl(tmp_path / "study" / "preferences.jsonl", Preference):
+        votes.setdefault(row.comparison_id, Counter())[row.label] += 1
+    majority = Counter(max(labels, key=lambda label: labels[label]) for labels in votes.values())
+    assert (majority["tie"], majority["a"], majority["b"]) == (105, 422, 472)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from lima import console
@@ -193,7 +194,7 @@ def _nothing_accepted(result: Result, settings: CurateSettings) -> str:
 def _write_reasons(result: Result, settings: CurateSettings) -> list[Path]:
     """What was dropped and why, in the order of ids: also of a run that accepts nothing."""
     rejected, funnel = settings.out / "rejected.jsonl", settings.out / "funnel.json"
-    write_jsonl(rejected, sorted(result.rejected, key=lambda reject: reject.id))
+    write_jsonl(rejected, sorted(result.rejected, key=attrgetter("id")))
     write_json(funnel, {"sources": result.funnel.as_json(settings.sources)})
     return [rejected, funnel]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, get_args
 
 import orjson
 from pydantic import ValidationError
@@ -15,7 +15,8 @@ from lima.errors import InputError, LimaError
 from lima.files import encode, read_jsonl, read_objects, replacing, write_jsonl
 from lima.formats import alpaca, gair, openai, sharegpt
 from lima.formats.rows import Conversation, Row, UnusableRow, to_example
-from lima.formats.settings import ExportSettings, FormatName, ImportSettings
+from lima.formats.settings import ExportSettings, FormatName, ImportSettings, StudyFormat
+from lima.formats.studies import ImportedStudy, read_study, write_study
 from lima.records import Example, Meta, Reject
 
 
@@ -54,12 +55,14 @@ class _Settings(Protocol):
     def dry_run(self) -> bool: ...
 
 
-def import_file(settings: ImportSettings) -> Outcome:
-    """Write the Examples of another tool's file to ``settings.out``.
+def import_file(settings: ImportSettings) -> Outcome | ImportedStudy:
+    """Write the Examples of another tool's file, or the study of published judgments, to ``settings.out``.
 
-    Ids are the row's own where it has one (a text, not used before), else ``format/name/row`` with rows
-    counted from 0, so that the same file gives the same ids.
+    Ids of Examples are the row's own where it has one (a text, not used before), else ``format/name/row`` with
+    rows counted from 0, so that the same file gives the same ids.
     """
+    if settings.format in get_args(StudyFormat):
+        return _import_study(settings)
     outcome = Outcome()
     lines = (encode(example) for example in read_examples(settings, outcome))
     _write(settings, lines, outcome)
@@ -81,12 +84,13 @@ def export_file(settings: ExportSettings) -> Outcome:
 
 def read_examples(settings: ImportSettings, outcome: Outcome) -> Iterator[Example]:
     """Yield the Examples of a file; rows that cannot be used are added to ``outcome.rejects``."""
-    name = settings.name or settings.file.stem
+    file, format = _one_file(settings), cast(FormatName, settings.format)
+    name = settings.name or file.stem
     used: set[str] = set()
-    for position, row in enumerate(_rows(settings.file)):
-        identifier = f"{settings.format}/{name}/{position}"
+    for position, row in enumerate(_rows(file)):
+        identifier = f"{format}/{name}/{position}"
         try:
-            conversation = FORMATS[settings.format].read(row)
+            conversation = FORMATS[format].read(row)
             own = _own_id(row, used)
             example = _with_provenance(to_example(conversation, own or identifier), row)
         except UnusableRow as error:
@@ -95,6 +99,28 @@ def read_examples(settings: ImportSettings, outcome: Outcome) -> Iterator[Exampl
         used.add(example.id)
         outcome.kept += 1
         yield example
+
+
+def _import_study(settings: ImportSettings) -> ImportedStudy:
+    kind = cast(StudyFormat, settings.format)
+    study = read_study(kind, settings.files)
+    missing = sum(row.label is None for row in study.preferences)
+    console.note(
+        f"{len(study.comparisons)} comparisons of {' and '.join(study.systems)}; {len(study.preferences)} verdicts "
+        f"of {len(study.raters)} raters, {missing} of them missing"
+    )
+    if settings.strict and missing:
+        raise LimaError(f"{settings.files[0]}: {missing} verdicts are missing, and --strict is set.")
+    if not settings.dry_run:
+        write_study(study, settings.out)
+        console.done([settings.out], next_command=f"lima report {settings.out}")
+    return study
+
+
+def _one_file(settings: ImportSettings) -> Path:
+    if len(settings.files) != 1:
+        raise LimaError(f"lima import {settings.format}: {len(settings.files)} files given, expected one.")
+    return settings.files[0]
 
 
 def _own_id(row: Row, used: set[str]) -> str | None:

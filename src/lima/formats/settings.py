@@ -10,10 +10,13 @@ import tyro
 from lima.settings import Settings
 
 FormatName = Literal["lima", "openai", "sharegpt", "alpaca"]
+"""Conversations of other tools."""
+StudyFormat = Literal["alpaca-eval", "pandalm", "tulu", "cherry"]
+"""Judgments that other projects published."""
 
 
 class ImportSettings(Settings):
-    """Turn a file of another tool into our records.
+    """Turn files of another tool into our records: conversations into Examples, published judgments into a study.
 
     Rows that cannot be used are named in ``<out>.rejects.jsonl`` and counted; the rest goes on.
 
@@ -22,14 +25,16 @@ class ImportSettings(Settings):
 
     free_fields: ClassVar[frozenset[str]] = frozenset({"out", "dry_run"})
 
-    format: tyro.conf.Positional[FormatName]
-    """``lima`` (the released set), ``openai`` (messages), ``sharegpt`` or ``alpaca``."""
-    file: tyro.conf.Positional[Path]
-    """A JSON Lines file, or one JSON array of rows."""
+    format: tyro.conf.Positional[Literal[FormatName, StudyFormat]]
+    """Conversations: ``lima`` (the released set), ``openai`` (messages), ``sharegpt``, ``alpaca``. Judgments:
+    ``alpaca-eval``, ``pandalm``, ``tulu``, ``cherry``."""
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """Conversations: one JSON Lines file, or one JSON array. Judgments: ``annotations.json`` (alpaca-eval), the test
+    set and then results of judges (pandalm), the table of votes in .xlsx (tulu), reviews (cherry)."""
     out: Path
-    """The JSON Lines file of Examples to write."""
+    """The JSON Lines file of Examples to write; for judgments the study folder, which ``lima report`` reads."""
     name: str | None = None
-    """The middle part of new ids, as in ``alpaca/NAME/17``; the file's stem when unset."""
+    """Conversations: the middle part of new ids, as in ``alpaca/NAME/17``; the file's stem when unset."""
     strict: bool = False
     """Stop with exit code 2 and write nothing when any row cannot be used."""
     dry_run: bool = False

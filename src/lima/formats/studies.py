@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from lima.errors import LimaError
 from lima.files import write_json, write_jsonl
+from lima.formats.settings import StudyFormat
 from lima.records import Comparison, Key, Message, Origin, Preference, Rater
 
-StudyFormat = Literal["alpaca-eval", "pandalm", "tulu", "cherry"]
 Row = dict[str, Any]
 
 
@@ -34,29 +34,44 @@ class ImportedStudy:
 
 
 def import_study(kind: StudyFormat, files: Sequence[Path], out: Path) -> ImportedStudy:
-    """Read the published files of one source and write them as the study folder ``out``.
+    """Read the published files of one source (`read_study`) and write them as the study folder ``out``.
+
+    Raises:
+        LimaError: as `read_study` and `write_study`.
+    """
+    study = read_study(kind, files)
+    write_study(study, out)
+    return study
+
+
+def read_study(kind: StudyFormat, files: Sequence[Path]) -> ImportedStudy:
+    """The records in the published files of one source.
 
     Files by source: ``alpaca-eval`` annotations.json; ``pandalm`` the human test set, then result files of
     judges; ``tulu`` the annotation table (.xlsx); ``cherry`` one file of reviews or several.
 
     Raises:
-        LimaError: not such files, or ``out`` holds a study already.
+        LimaError: no file, or not such files.
     """
     if not files:
         raise LimaError(f"lima import {kind}: no file given.")
-    if (out / "comparisons.jsonl").exists():
-        raise LimaError(f"{out}: holds a study already. Choose another --out.")
     try:
-        study = _readers()[kind](files)
+        return _readers()[kind](files)
     except (KeyError, TypeError, ValueError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise LimaError(f"{files[0]}: not a file of {kind} ({reason}).") from None
-    write_study(study, out)
-    return study
 
 
 def write_study(study: ImportedStudy, out: Path) -> None:
-    """Write the files of a study folder, rows in the order of their ids; the comparisons come last."""
+    """Write the files of a study folder, rows in the order of their ids; the comparisons come last.
+
+    Raises:
+        LimaError: ``out`` holds a study already, or is a file.
+    """
+    if (out / "comparisons.jsonl").exists():
+        raise LimaError(f"{out}: holds a study already. Choose another --out.")
+    if out.is_file():
+        raise LimaError(f"{out}: a file, expected the name of a folder for the study.")
     write_jsonl(out / "key.jsonl", sorted(study.keys, key=attrgetter("id")))
     write_jsonl(out / "preferences.jsonl", sorted(study.preferences, key=attrgetter("id")))
     write_jsonl(out / "raters.jsonl", sorted(study.raters, key=attrgetter("id")))
