@@ -55,6 +55,7 @@ def main() -> None:
         tokens, supervised = prepare(work, SIZES[arguments.size])
         print(f"{arguments.size}: {tokens:,} tokens a step, {supervised:,} of them supervised")
         ways = [*WAYS, *(TRL_WAYS if arguments.trl_python else ())]
+        ways = ["lima", *(way for way in ways if way != "lima" and arguments.only in way)]
         results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
         for _ in range(arguments.rounds):
             for way in ways:
@@ -231,6 +232,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way, in turns")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="", help="only ways whose name holds this text, against lima")
     parser.add_argument("--trl-python", help="the Python of an environment that has TRL")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--work", help=argparse.SUPPRESS)

@@ -53,7 +53,13 @@ def load(
 
 def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint folder or hub id."""
-    return AutoTokenizer.from_pretrained(place)
+    tokenizer = AutoTokenizer.from_pretrained(place)
+    for fact in (
+        "is_local",
+        "local_files_only",
+    ):  # of this loading, not of the tokenizer; they would be saved
+        tokenizer.init_kwargs.pop(fact, None)
+    return tokenizer
 
 
 def save(

@@ -76,7 +76,7 @@ def test_documents_lie_end_to_end_and_the_first_token_has_no_predictor() -> None
     assert batch.position_ids.tolist() == [[0, 1, 2, 0, 1]]
     assert batch.targets.tolist() == [6, 7, 9]
     assert batch.predictors.tolist() == [0, 1, 3]
-    assert batch.weights.tolist() == [1, 1, 1]
+    assert batch.weights is None
     assert batch.documents.lengths == (3, 2)
     assert batch.documents.boundaries.tolist() == [0, 3, 5]
 
@@ -85,5 +85,6 @@ def test_prompts_can_carry_a_part_of_the_loss() -> None:
     sequence = Tokens([5, 6, 7, 8], [IGNORE, IGNORE, 7, 8], prompt_weight=0.25)
     batch = collate([sequence, sequence], CPU)
     assert batch.targets.tolist() == [6, 7, 8] * 2
+    assert batch.weights is not None
     assert batch.weights.tolist() == [0.25, 1, 1] * 2
     assert sequence.weight == 2.25

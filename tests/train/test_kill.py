@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from lima import cli
 from lima.files import sha256, write_jsonl
 from lima.records import Example
 
@@ -43,15 +45,15 @@ class Command:
         self.run = folder / "run"
         self.computed = folder / "computed"
         flags = "--epochs 3 --batch-size 3 --learning-rate 1e-3 --max-length 256 --micro-batch-tokens 64 --device cpu"
-        self._arguments = [sys.executable, "-c", COUNTING_MAIN, str(self.computed)]
-        self._arguments += ["train", str(model), str(data), "--out", str(self.run), "--save-every", "1"]
-        self._arguments += flags.split()
+        self.arguments = ["train", str(model), str(data), "--out", str(self.run), "--save-every", "1"]
+        self.arguments += flags.split()
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, "-c", COUNTING_MAIN, str(self.computed), *self.arguments]
         return subprocess.Popen(
-            self._arguments, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
 
     def finish(self) -> None:
@@ -91,9 +93,11 @@ def data(tmp_path: Path, examples: list[Example]) -> Path:
 
 @pytest.fixture
 def undisturbed(tmp_path: Path, tiny_model: Path, data: Path) -> Command:
+    """The run to compare with, in this process."""
     command = Command(tmp_path / "undisturbed", tiny_model, data)
-    command.finish()
-    assert command.steps() == list(range(1, STEPS + 1))
+    with pytest.raises(SystemExit) as end:
+        cli.main(command.arguments)
+    assert end.value.code == 0
     return command
 
 

@@ -57,7 +57,7 @@ class MicroBatch:
     position_ids: torch.Tensor  # (1, N)
     predictors: torch.Tensor  # (S,)
     targets: torch.Tensor  # (S,)
-    weights: torch.Tensor  # (S,)
+    weights: torch.Tensor | None  # (S,); None: 1 for all
     documents: Documents
 
 
@@ -119,7 +119,7 @@ def collate(group: Sequence[Tokens], device: torch.device) -> MicroBatch:
         position_ids=torch.cat([torch.arange(length) for length in lengths])[None].to(device),
         predictors=(targets - 1).to(device),
         targets=ids[targets].to(device),
-        weights=weights[targets].to(device),
+        weights=weights[targets].to(device) if any(s.prompt_weight for s in group) else None,
         documents=Documents.of(lengths, device),
     )
 
