@@ -24,8 +24,9 @@ from lxml import etree
 
 from lima.curate.candidate import Candidate
 from lima.curate.clean import clean
-from lima.curate.dumps import BUFFER_BYTES
-from lima.curate.posts import Scan, pair, read_headers, read_rows
+from lima.curate.compressed import BUFFER_BYTES
+from lima.curate.pairs import pair
+from lima.curate.posts import Scan, read_headers, read_rows
 from lima.curate.rules import RuleSettings, first_problem
 from lima.records import Example, Message, Meta
 

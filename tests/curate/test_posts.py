@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.curate.dump import HEAD, ORDER, TAIL, answer, posts, question, row
 
 import lima.curate.posts as posts_module
-from lima.curate.posts import Headers, Pairs, Scan, decode_row, pair, read_headers
+from lima.curate.pairs import Pairs, pair
+from lima.curate.posts import Headers, Scan, decode_row, read_headers
 from lima.errors import LimaError
 
 PATH = Path("cooking/Posts.xml")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from lima.curate.compressed import open_bytes
 from lima.curate.posts import MAX_ROW_BYTES, decode_row
 from lima.records import Example
 
@@ -43,7 +44,7 @@ def display_names(examples: Sequence[Example], users: Path | None) -> list[Examp
 
 def _names(users: Path, numbers: set[str]) -> dict[str, str]:
     names: dict[str, str] = {}
-    with users.open("rb", buffering=1 << 20) as stream:
+    with open_bytes(users) as stream:
         for line in iter(partial(stream.readline, MAX_ROW_BYTES), b""):
             found = USER.match(line)
             if found and (number := found.group(1).decode()) in numbers:

@@ -1,7 +1,7 @@
 """A folder of Stack Exchange dumps -> one `Dump` a site, and the headers of its posts.
 
 The header pass of a finished site is kept in the run's scratch folder, so that a resumed run does not
-read it again.
+read it again. Of a compressed dump the rows that may be wanted are kept there too: it is decoded once.
 """
 
 from __future__ import annotations
@@ -15,23 +15,44 @@ from typing import IO
 
 import numpy as np
 
+from lima.curate.archives import ARCHIVE, open_table, table_bytes
+from lima.curate.compressed import open_bytes
 from lima.curate.exchanges import Exchange, ExchangeTable
-from lima.curate.posts import COLUMNS, Pairs, Scan, pair, read_headers
+from lima.curate.pairs import Pairs, pair
+from lima.curate.posts import COLUMNS, Headers, Scan, read_headers
 from lima.errors import LimaError
 from lima.files import replacing, text_hash
 
-POSTS = re.compile(r"(?:^|[-_.])posts\.xml$", re.IGNORECASE)
-BUFFER_BYTES = 1 << 18
+POSTS = re.compile(r"(?:^|[-_.])posts(?:\.xml(?:\.gz|\.zst)?|\.7z(?:\.001)?)$", re.IGNORECASE)
+OTHER_TABLE = re.compile(
+    r"[-_.](?:badges|comments|posthistory|postlinks|tags|users|votes)\.7z(?:\.001)?$", re.IGNORECASE
+)
+COMPRESSED = (".gz", ".zst", ".7z", ".001")
 EDGE_BYTES = 1 << 16
+GUESSED_RATIO = 4
 
 
 @dataclass(frozen=True)
 class Dump:
-    """The files of one site."""
+    """The files of one site; tables inside one archive have the archive's path."""
 
     exchange: Exchange
     posts: Path
     users: Path | None = None
+    comments: Path | None = None
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the posts have to be decoded before they can be read."""
+        return self.posts.suffix.lower() in COMPRESSED
+
+    def table(self, name: str, scratch: Path | None) -> Path | None:
+        """Where a further table (``users``, ``comments``) can be read: as it is, or spooled from the archive."""
+        path: Path | None = getattr(self, name)
+        if path is None or not ARCHIVE.search(path.name):
+            return path
+        spooled = None if scratch is None else scratch / f"{self.exchange.name}-{name}.xml.zst"
+        return spooled if spooled and spooled.exists() else None
 
 
 @dataclass(frozen=True)
@@ -45,6 +66,8 @@ class Index:
     closed: int
     low_answers: int
     malformed: tuple[int, ...]
+    rows_file: Path
+    """Where the offsets of ``pairs`` point to."""
 
 
 def find_dumps(folder: Path, table: ExchangeTable, site: str | None, include_meta: bool) -> list[Dump]:
@@ -73,7 +96,7 @@ def find_dumps(folder: Path, table: ExchangeTable, site: str | None, include_met
             raise LimaError(
                 f"{posts}: a second dump of {exchange.name!r}, besides {before.posts}. Remove one of them."
             )
-        dumps[exchange.name] = Dump(exchange, posts, _beside(posts, "users.xml"))
+        dumps[exchange.name] = Dump(exchange, posts, _beside(posts, "users"), _beside(posts, "comments"))
     if not dumps:
         raise LimaError(f"{folder}: only meta sites here ({len(files)}). Take them with --include-meta.")
     return [dumps[name] for name in sorted(dumps)]
@@ -99,18 +122,56 @@ def input_fingerprint(path: Path, out: Path) -> str:
 def index(
     dump: Dump, scan: Scan, scratch: Path | None = None, advance: Callable[[int], None] | None = None
 ) -> Index:
-    """Read the headers of a dump, or take them from the scratch folder when they were read before."""
-    kept = None
-    if scratch is not None:
-        key = text_hash(fingerprint(dump.posts), repr(scan))
-        kept = scratch / f"{dump.exchange.name}-{key}.npz"
-        if kept.exists():
-            if advance:
-                advance(dump.posts.stat().st_size)
-            return _load(kept)
-    with open_posts(dump.posts) as stream:
-        headers = read_headers(stream, dump.posts, scan, advance)
-    found = Index(
+    """Read the headers of a dump, or take them from the scratch folder when they were read before.
+
+    Without a scratch folder the rows of a compressed dump cannot be looked up afterwards.
+    """
+    if scratch is None:
+        with _open_posts(dump, None) as stream:
+            return _index(read_headers(stream, dump.posts, scan, advance), dump.posts)
+    name = f"{dump.exchange.name}-{text_hash(fingerprint(dump.posts), repr(scan))}"
+    kept, rows_file = scratch / f"{name}.npz", scratch / f"{name}.rows" if dump.compressed else dump.posts
+    if kept.exists():
+        if advance:
+            advance(posts_bytes(dump))
+        return _load(kept, rows_file)
+    with _open_posts(dump, scratch) as stream:
+        if dump.compressed:
+            with replacing(rows_file) as rows:
+                headers = read_headers(stream, dump.posts, scan, advance, rows)
+        else:
+            headers = read_headers(stream, dump.posts, scan, advance)
+    found = _index(headers, rows_file)
+    _save(kept, found)
+    return found
+
+
+def posts_bytes(dump: Dump) -> int:
+    """The size of the posts as XML, exact or, for .gz and .zst, a guess for the progress bar."""
+    if ARCHIVE.search(dump.posts.name):
+        return table_bytes(dump.posts, "Posts.xml")
+    return dump.posts.stat().st_size * (GUESSED_RATIO if dump.compressed else 1)
+
+
+@contextmanager
+def _open_posts(dump: Dump, scratch: Path | None) -> Iterator[IO[bytes]]:
+    """The XML of a dump as a stream of bytes; other tables of its archive go to the scratch folder meanwhile."""
+    if not ARCHIVE.search(dump.posts.name):
+        with open_bytes(dump.posts) as stream:
+            yield stream
+        return
+    name = dump.exchange.name
+    spool = (
+        {}
+        if scratch is None
+        else {f"{t}.xml": scratch / f"{name}-{t}.xml.zst" for t in ("comments", "users")}
+    )
+    with open_table(dump.posts, "Posts.xml", spool) as stream:
+        yield stream
+
+
+def _index(headers: Headers, rows_file: Path) -> Index:
+    return Index(
         pairs=pair(headers),
         rows=headers.rows,
         questions=headers.question_count,
@@ -118,17 +179,8 @@ def index(
         closed=headers.closed,
         low_answers=headers.low_answers,
         malformed=tuple(headers.malformed),
+        rows_file=rows_file,
     )
-    if kept is not None:
-        _save(kept, found)
-    return found
-
-
-@contextmanager
-def open_posts(path: Path) -> Iterator[IO[bytes]]:
-    """The XML of a dump as a stream of bytes."""
-    with path.open("rb", buffering=BUFFER_BYTES) as stream:
-        yield stream
 
 
 def _post_files(folder: Path) -> list[Path]:
@@ -136,19 +188,27 @@ def _post_files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.exists():
         raise LimaError(f"{folder}: no such file or folder. --input is where the dumps are.")
-    return sorted(path for path in folder.rglob("*") if POSTS.search(path.name) and path.is_file())
+    return sorted(path for path in folder.rglob("*") if path.is_file() and _has_posts(path))
+
+
+def _has_posts(path: Path) -> bool:
+    """By the name alone: a table of posts, or an archive that is not said to hold another table."""
+    return bool(POSTS.search(path.name) or (ARCHIVE.search(path.name) and not OTHER_TABLE.search(path.name)))
 
 
 def _site_text(posts: Path) -> str:
-    """What names the site: ``cooking.stackexchange.com-Posts.xml``, or else the folder."""
-    prefix = POSTS.sub("", posts.name)
+    """What names the site: ``cooking.stackexchange.com-Posts.xml``, ``cooking.stackexchange.com.7z``, or else the folder."""
+    prefix = ARCHIVE.sub("", POSTS.sub("", posts.name))
     return prefix if prefix and prefix != posts.name else posts.resolve().parent.name
 
 
-def _beside(posts: Path, name: str) -> Path | None:
-    """Another table of the same dump, in any case."""
-    wanted = POSTS.sub("", posts.name)
-    names = {name, f"{wanted.lower()}-{name}"} if wanted and wanted != posts.name else {name}
+def _beside(posts: Path, table: str) -> Path | None:
+    """Another table of the same dump, in any case and compression; the archive itself when it has them all."""
+    if ARCHIVE.search(posts.name) and not POSTS.search(posts.name):
+        return posts
+    site = POSTS.sub("", posts.name).lower()
+    stems = {f"{table}.xml", f"{site}-{table}.xml"} if site else {f"{table}.xml"}
+    names = {f"{stem}{suffix}" for stem in stems for suffix in ("", ".gz", ".zst")}
     return next((path for path in sorted(posts.parent.iterdir()) if path.name.lower() in names), None)
 
 
@@ -163,7 +223,7 @@ def _save(path: Path, found: Index) -> None:
         np.savez(stream, allow_pickle=False, **columns)
 
 
-def _load(path: Path) -> Index:
+def _load(path: Path, rows_file: Path) -> Index:
     with np.load(path, allow_pickle=False) as data:
         rows, questions, answers, closed, low, unanswered, orphans, duplicates = data["counts"].tolist()
         pairs = Pairs(
@@ -173,4 +233,5 @@ def _load(path: Path) -> Index:
             orphans=orphans,
             duplicates=duplicates,
         )
-        return Index(pairs, rows, questions, answers, closed, low, tuple(data["malformed"].tolist()))
+        malformed = tuple(data["malformed"].tolist())
+        return Index(pairs, rows, questions, answers, closed, low, malformed, rows_file)

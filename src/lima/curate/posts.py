@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -37,6 +37,7 @@ FRAME = re.compile(rb"<\?xml[^>]*\?>|<!--.*?-->|</?posts\s*/?>", re.DOTALL)
 OTHER_TABLE = re.compile(rb"<(users|comments|votes|badges|tags|posthistory|postlinks|[a-z]+)[\s>/]")
 
 
+Arrays = dict[str, npt.NDArray[np.int64]]
 COLUMNS = ("id", "parent", "score", "offset", "length")
 
 
@@ -46,7 +47,7 @@ class Columns:
 
     values: array[int] = field(default_factory=lambda: array("q"))
 
-    def arrays(self) -> dict[str, npt.NDArray[np.int64]]:
+    def arrays(self) -> Arrays:
         """The columns for numpy, by name."""
         table = np.array(self.values, dtype=np.int64).reshape(-1, len(COLUMNS))
         return {name: table[:, position] for position, name in enumerate(COLUMNS)}
@@ -88,7 +89,11 @@ class Scan:
 
 
 def read_headers(
-    stream: IO[bytes], path: Path, scan: Scan, advance: Callable[[int], None] | None = None
+    stream: IO[bytes],
+    path: Path,
+    scan: Scan,
+    advance: Callable[[int], None] | None = None,
+    rows: IO[bytes] | None = None,
 ) -> Headers:
     """Read the headers of a ``Posts.xml`` from an open stream.
 
@@ -97,13 +102,16 @@ def read_headers(
         path: its name for messages.
         scan: what to keep.
         advance: called with the number of bytes read since the last call.
+        rows: takes a copy of every row that is kept, for a stream that cannot be read again; the offsets of
+            the headers are then places in it.
 
     Raises:
         LimaError: empty file, another table, no answers.
         InputError: truncated, a document type declaration, a row beyond `MAX_ROW_BYTES`.
     """
     reader = _HeaderReader(path, scan)
-    size, number = reader.lines(iter(partial(stream.readline, MAX_ROW_BYTES), b""), advance)
+    lines = iter(partial(stream.readline, MAX_ROW_BYTES), b"")
+    size, number = reader.lines(lines if rows is None else _copied(lines, reader, rows), advance)
     reader.finish(size, number)
     return reader.headers
 
@@ -261,6 +269,25 @@ class _HeaderReader:
         self.pending = []
 
 
+def _copied(lines: Iterator[bytes], reader: _HeaderReader, rows: IO[bytes]) -> Iterator[bytes]:
+    """Pass lines to the reader and, when it asks for the next one, copy the rows that it has kept of them."""
+    columns = (reader.headers.questions.values, reader.headers.answers.values)
+    width, offset = len(COLUMNS), COLUMNS.index("offset")
+    begin = end = copied = 0  # the bytes of `seen` in the stream, and those in `rows`
+    seen = b""
+    for line in lines:
+        kept = [len(column) for column in columns]
+        yield line
+        seen, end = (seen + line if seen else line), end + len(line)
+        for column, before in zip(columns, kept, strict=True):
+            for place in range(before, len(column), width):
+                start, length = column[place + offset] - begin, column[place + offset + 1]
+                column[place + offset] = copied
+                copied += rows.write(seen[start : start + length])
+        if not reader.pending:
+            seen, begin = b"", end
+
+
 def _is_closed(line: bytes) -> bool:
     """Whether a question's line has the attribute ClosedDate.
 
@@ -293,66 +320,6 @@ def _integer(text: str | None) -> int | None:
     if text is None or not re.fullmatch(r"-?\d{1,18}", text.strip(), re.ASCII):
         return None
     return int(text)
-
-
-Arrays = dict[str, npt.NDArray[np.int64]]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Questions with their best answer, best questions first: columns of ids, offsets and lengths."""
-
-    question: Arrays
-    answer: Arrays
-    unanswered: int
-    """Open questions without an answer that reaches the floor."""
-    orphans: int
-    """Answers that reach the floor to questions that are closed or not in the dump."""
-    duplicates: int
-    """Rows whose id was there before."""
-
-    def __len__(self) -> int:
-        return len(self.question["id"])
-
-
-def pair(headers: Headers) -> Pairs:
-    """Join every open question with its highest-scored answer (lowest id first among equals).
-
-    The order is by question score, then id, so it does not depend on the order of rows in the file.
-    """
-    questions, repeated_questions = _unique(headers.questions.arrays())
-    answers, repeated_answers = _unique(headers.answers.arrays())
-    best = _take(answers, np.lexsort((answers["id"], -answers["score"], answers["parent"])))
-    count = len(best["id"])
-    first = np.ones(count, dtype=bool)
-    first[1:] = best["parent"][1:] != best["parent"][:-1]
-    best = _take(best, np.flatnonzero(first))
-    place = np.searchsorted(best["parent"], questions["id"])
-    found = np.zeros(len(questions["id"]), dtype=bool)
-    inside = place < len(best["parent"])
-    found[inside] = best["parent"][place[inside]] == questions["id"][inside]
-    kept, kept_answers = _take(questions, np.flatnonzero(found)), _take(best, place[found])
-    order = np.lexsort((kept["id"], -kept["score"]))
-    return Pairs(
-        question=_take(kept, order),
-        answer=_take(kept_answers, order),
-        unanswered=int(len(found) - found.sum()),
-        orphans=int((~np.isin(answers["parent"], questions["id"])).sum()),
-        duplicates=repeated_questions + repeated_answers,
-    )
-
-
-def _unique(rows: Arrays) -> tuple[Arrays, int]:
-    """Rows sorted by id, one an id: the highest score, then the longest; and how many were dropped."""
-    order = np.lexsort((-rows["length"], -rows["score"], rows["id"]))
-    ordered = _take(rows, order)
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = ordered["id"][1:] != ordered["id"][:-1]
-    return _take(ordered, np.flatnonzero(first)), int(len(order) - first.sum())
-
-
-def _take(rows: Arrays, places: npt.NDArray[Any]) -> Arrays:
-    return {name: column[places] for name, column in rows.items()}
 
 
 def read_rows(path: Path, places: Iterator[tuple[int, int, int]]) -> Iterator[dict[str, str] | None]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
+from lima.curate.compressed import open_bytes
 from lima.errors import InputError, LimaError
 
 MAX_LINE_BYTES = 64 << 20
-ZSTD_WINDOW = 2**31
-"""Reddit's archives are written with a window of 2 GiB."""
 COMPRESSED = {".gz", ".zst"}
 
 
@@ -62,21 +60,6 @@ def _reader(kind: str, path: Path) -> Any:
     )
 
 
-@contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """A plain, gzip or Zstandard file as a buffered stream of bytes."""
-    with path.open("rb") as raw:
-        if path.suffix.lower() == ".gz":
-            yield io.BufferedReader(gzip.GzipFile(fileobj=raw))
-        elif path.suffix.lower() == ".zst":
-            import zstandard
-
-            decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
-            yield io.BufferedReader(decoder.stream_reader(raw, read_across_frames=True), 1 << 20)
-        else:
-            yield raw
-
-
 def _delimited(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(MAX_LINE_BYTES)
     with open_bytes(path) as stream:
@@ -101,19 +84,10 @@ def _json_lines(path: Path, wanted: Callable[[bytes], bool] | None) -> Iterator[
 
 
 def _bounded_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
-    number = 0
-    try:
-        while line := stream.readline(MAX_LINE_BYTES):
-            number += 1
-            if len(line) >= MAX_LINE_BYTES:
-                raise InputError(path, number, f"a line of over {MAX_LINE_BYTES >> 20} MB.")
-            yield line
-    except (EOFError, OSError) as error:
-        raise InputError(path, number + 1, f"the archive is damaged or cut off ({error}).") from None
-    except Exception as error:  # zstandard raises a type of its own, which is imported only when needed
-        if type(error).__name__ != "ZstdError":
-            raise
-        raise InputError(path, number + 1, f"the archive is damaged or cut off ({error}).") from None
+    for number, line in enumerate(iter(partial(stream.readline, MAX_LINE_BYTES), b""), start=1):
+        if len(line) >= MAX_LINE_BYTES:
+            raise InputError(path, number, f"a line of over {MAX_LINE_BYTES >> 20} MB.")
+        yield line
 
 
 def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -130,7 +104,7 @@ def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        import pyarrow.parquet as parquet  # type: ignore[import-not-found,unused-ignore]
+        import pyarrow.parquet as parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ModuleNotFoundError:
         raise LimaError(f"{path}: Parquet needs a package: pip install pyarrow") from None
     number = 0

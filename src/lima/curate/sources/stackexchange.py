@@ -18,9 +18,10 @@ from lima import console
 from lima.curate.authors import author, display_names
 from lima.curate.candidate import Candidate, Stratum
 from lima.curate.clean import Cleaned, clean
-from lima.curate.dumps import Dump, Index, find_dumps, index
+from lima.curate.dumps import Dump, Index, find_dumps, index, posts_bytes
 from lima.curate.exchanges import ExchangeSet, ExchangeTable, licence
-from lima.curate.posts import Pairs, Scan, read_rows
+from lima.curate.pairs import Pairs
+from lima.curate.posts import Scan, read_rows
 from lima.curate.rules import description_problem
 from lima.curate.sampling import chance, generator
 from lima.curate.sources.base import SourceSettings, Work
@@ -54,7 +55,7 @@ class StackExchange(SourceSettings):
     def strata(self, work: Work) -> list[Stratum]:
         """One stratum an exchange; its size is the number of eligible questions."""
         wanted = [dump for dump in self._dumps(work) if dump.exchange.set in self.sets]
-        total = sum(dump.posts.stat().st_size for dump in wanted)
+        total = sum(map(posts_bytes, wanted))
         scan = Scan(self.rules.score_min, self.drop_closed)
         strata = []
         with console.progress(f"{work.name}: headers", total / 1e6, "MB") as bar:
@@ -69,7 +70,7 @@ class StackExchange(SourceSettings):
         by_site: dict[str, list[Example]] = {}
         for example in examples:
             by_site.setdefault(example.meta.category or "", []).append(example)
-        users = {dump.exchange.name: dump.users for dump in self._dumps(work)}
+        users = {dump.exchange.name: dump.table("users", work.scratch) for dump in self._dumps(work)}
         named = {
             example.id: example
             for site, group in by_site.items()
@@ -84,7 +85,7 @@ class StackExchange(SourceSettings):
     def _stratum(self, dump: Dump, found: Index, work: Work) -> Stratum:
         order = self._order(found.pairs, generator(work.seed, work.name, "order", dump.exchange.name))
         reader = _Reader(self, dump, work)
-        return Stratum(dump.exchange.name, len(found.pairs), reader.candidates(found.pairs, order))
+        return Stratum(dump.exchange.name, len(found.pairs), reader.candidates(found, order))
 
     def _order(self, pairs: Pairs, random: np.random.Generator) -> npt.NDArray[Any]:
         if self.order == "random":
@@ -103,10 +104,11 @@ class _Reader:
     dump: Dump
     work: Work
 
-    def candidates(self, pairs: Pairs, order: npt.NDArray[Any]) -> Iterator[Candidate | Reject]:
+    def candidates(self, found: Index, order: npt.NDArray[Any]) -> Iterator[Candidate | Reject]:
         """Candidates in the given order, each decoded when it is asked for."""
-        questions = read_rows(self.dump.posts, _places(pairs.question, order))
-        answers = read_rows(self.dump.posts, _places(pairs.answer, order))
+        pairs = found.pairs
+        questions = read_rows(found.rows_file, _places(pairs.question, order))
+        answers = read_rows(found.rows_file, _places(pairs.answer, order))
         for position, question, answer in zip(order, questions, answers, strict=True):
             yield self._candidate(int(pairs.question["id"][position]), question, answer)
 
