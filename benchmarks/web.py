@@ -1,8 +1,8 @@
 """`lima annotate` under load: many raters with exponential think time, on the machine that the load comes from.
 
 Prints the time of "next item" and "vote" (median, p99, longest) against the target of 150 ms at p99, on SQLite or,
-with ``--database postgresql://...``, on PostgreSQL. The peer is the floor of this stack: the same number of requests
-to a page of the same server that touches no database.
+with ``--database postgresql://...``, on PostgreSQL. The peer is the floor of this stack: requests to the same server,
+in the same run, for a page that touches no database.
 
     python benchmarks/web.py --raters 200 --seconds 300
 """
@@ -144,7 +144,13 @@ async def one_rater(visitor: Visitor, code: str, end: float, think: float, gener
     while time.monotonic() < end and await visitor.next():
         await asyncio.sleep(generator.expovariate(1 / think))
         await visitor.vote(generator.choice(["first", "second", "tie"]))
+
+
+async def probe_floor(visitor: Visitor, end: float) -> None:
+    """Ten requests a second that need no database, for comparison."""
+    while time.monotonic() < end:
         await visitor.floor()
+        await asyncio.sleep(0.1)
 
 
 async def load(base: str, codes: list[str], seconds: float, think: float) -> dict[str, list[float]]:
@@ -163,7 +169,7 @@ async def load(base: str, codes: list[str], seconds: float, think: float) -> dic
             for number, (visitor, code) in enumerate(zip(visitors, codes, strict=True))
         ]
         try:
-            await asyncio.gather(*raters)
+            await asyncio.gather(*raters, probe_floor(visitors[0], end))
         finally:
             for session in sessions:
                 await session.close()

@@ -176,10 +176,11 @@ def new_postgresql(postgresql: str) -> Callable[[], str]:
     numbers = count()
 
     def make() -> str:
+        """A schema of its own is as good as a database of its own, and quicker."""
         name = f"test_{next(numbers)}"
         with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return f"{postgresql}/{name}"
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        return f"{postgresql}/postgres?options=-csearch_path%3D{name}"
 
     return make
 

@@ -167,6 +167,17 @@ def test_an_excluded_raters_places_are_given_out_again(site: MakeSite) -> None:
     assert votes_by_unit(here).total() == 3
 
 
+def test_a_revoked_raters_answers_stay_and_the_open_place_is_free_again(site: MakeSite) -> None:
+    here = site(2, overlap=0)
+    gone, stays = person(here), person(here)
+    vote(here, gone)
+    opened(here, gone)
+    people.remove_rater(here.base, gone.id, here.clock(), keep_answers=True)
+    vote(here, stays)
+    assert votes_by_unit(here).total() == 2
+    assert isinstance(here.work.next(stays), Nothing)
+
+
 def test_nobody_gets_more_than_their_share(site: MakeSite) -> None:
     here = site(6, overlap=0, per_rater=2)
     rater = person(here)

@@ -210,16 +210,8 @@ class Assignment:
         return slot_id is not None
 
     def _new(self, connection: sa.Connection, person: Person, now: float) -> Showing | Nothing:
-        query = (
-            _unseen(person)
-            .add_columns(units.c.task, units.c.text_id)
-            .join(units, units.c.id == slots.c.unit_id)
-            .where(_is_free(now))
-            .order_by(slots.c.rank)
-            .limit(1)
-            .with_for_update(of=slots, skip_locked=True)
-        )
-        slot = connection.execute(query).first()
+        who = {"rater": person.id, "group": person.group, "now": now}
+        slot = connection.execute(FREE_SLOT, who).first()
         if slot is None:
             return _nothing(connection, person)
         shown = self._side(connection, person) if slot.task == "pairwise" else "ab"
@@ -258,6 +250,24 @@ class Assignment:
 
 SHOWN = sa.select(showings, units.c.task, units.c.text_id).join(units, units.c.id == showings.c.unit_id)
 """Built once: `_find` runs several times for each request."""
+
+
+FREE_SLOT = (
+    sa.select(slots.c.id, slots.c.unit_id, units.c.task, units.c.text_id)
+    .join(units, units.c.id == slots.c.unit_id)
+    .where(
+        slots.c.grp == sa.bindparam("group"),
+        ~slots.c.done,
+        slots.c.showing_id.is_(None) | (slots.c.lease_until < sa.bindparam("now")),
+        slots.c.unit_id.not_in(
+            sa.select(showings.c.unit_id).where(showings.c.rater_id == sa.bindparam("rater"))
+        ),
+    )
+    .order_by(slots.c.rank)
+    .limit(1)
+    .with_for_update(of=slots, skip_locked=True)
+)
+"""The next planned vote that nobody holds, on a unit that the rater has not seen."""
 
 
 def side_of(seed: int, rater: str, number: int) -> Shown:

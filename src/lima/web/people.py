@@ -57,17 +57,22 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+SIGNED_IN = (
+    sa.select(raters.c.id, raters.c.name, raters.c.grp)
+    .join(sessions, sessions.c.rater_id == raters.c.id)
+    .where(
+        sessions.c.token_hash == sa.bindparam("hash"),
+        sessions.c.expires_at > sa.bindparam("now"),
+        raters.c.state == "active",
+    )
+)
+"""Built once: it runs for every request."""
+
+
 def rater_of(base: Database, token: str, now: float) -> Person | None:
     """The active rater to whom a session token belongs."""
-    query = (
-        sa.select(raters.c.id, raters.c.name, raters.c.grp)
-        .join(sessions, sessions.c.rater_id == raters.c.id)
-        .where(
-            sessions.c.token_hash == digest(token), sessions.c.expires_at > now, raters.c.state == "active"
-        )
-    )
     with base.read() as connection:
-        row = connection.execute(query).first()
+        row = connection.execute(SIGNED_IN, {"hash": digest(token), "now": now}).first()
     return Person(row.id, row.name, row.grp) if row else None
 
 

@@ -28,7 +28,7 @@ from lima.web.formulas import add_formulas
 LONGEST_MARKDOWN = 50_000
 """Longer texts are shown as they are: some Markdown takes time that grows with the square of its length."""
 DEEPEST_NESTING = 20
-CACHED_TEXTS = 4_096
+CACHED_TEXTS = 16_384
 
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")

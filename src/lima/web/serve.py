@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import secrets
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -17,9 +19,10 @@ from lima.web import plan
 from lima.web.app import create_app
 from lima.web.database import Database, sqlite_url
 from lima.web.migrate import prepare
+from lima.web.render import CACHED_TEXTS, to_html
 from lima.web.security import log
 from lima.web.settings import AnnotateSettings
-from lima.web.texts import read_texts
+from lima.web.texts import Texts, read_texts
 
 DATABASE_NAME = "annotations.sqlite"
 SECRET_NAME = ".lead-secret"
@@ -44,6 +47,7 @@ def annotate(settings: AnnotateSettings) -> None:
     secret_file = settings.lead_secret_file or settings.study / SECRET_NAME
     app = create_app(settings, texts, base, lead_secret=lead_secret(secret_file))
     listening = listen(settings.host, settings.port)
+    threading.Thread(target=render_ahead, args=(texts,), daemon=True).start()
     _announce(settings, listening, secret_file)
     if settings.log_requests:
         logging.basicConfig(format="%(asctime)s %(message)s")
@@ -53,6 +57,13 @@ def annotate(settings: AnnotateSettings) -> None:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         base.close()
+
+
+def render_ahead(texts: Texts) -> None:
+    """Render texts before they are asked for: it is half of the work of showing an item."""
+    for text in itertools.islice(texts.shown(), CACHED_TEXTS):
+        to_html(text)
+        time.sleep(0)  # requests go first
 
 
 def lead_secret(path: Path) -> str:

@@ -5,6 +5,7 @@ The files of the study that name systems (`lima.evaluate.study.KEY_FILES`) are n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,6 +42,15 @@ class Texts:
     def messages(self, task: UnitTask, text_id: str) -> tuple[Message, ...]:
         """The conversation that was answered."""
         return (self.comparisons if task == "pairwise" else self.items)[text_id].messages
+
+    def shown(self) -> Iterator[str]:
+        """Every text that a page may show."""
+        for comparison in self.comparisons.values():
+            yield from (message.content for message in comparison.messages)
+            yield from (comparison.a, comparison.b)
+        for item in self.items.values():
+            yield from (message.content for message in item.messages)
+            yield item.content
 
     def prompt_of(self, comparison_id: str) -> str:
         """A name for the comparison's prompt: the cluster of the statistics. Its true id is in the key."""
