@@ -84,6 +84,14 @@ class Duplicates:
         for gram in self._prefix(grams):
             self._index[gram].append(place)
 
+    def forget(self, examples: Iterable[Example]) -> None:
+        """Take back what was added but is not in the data after all."""
+        gone = {example.id for example in examples}
+        self._prompts = {words: name for words, name in self._prompts.items() if name not in gone}
+        for place, name in enumerate(self._ids):
+            if name in gone:
+                self._grams[place] = frozenset()
+
     def _prefix(self, grams: frozenset[int]) -> list[int]:
         """The first n-grams in a fixed order, of which two similar texts share at least one.
 

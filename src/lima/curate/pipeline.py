@@ -7,6 +7,7 @@ bytes: strata are drawn by a seeded generator, and every other choice depends on
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -17,6 +18,7 @@ from lima.curate.candidate import Candidate
 from lima.curate.dumps import input_fingerprint
 from lima.curate.duplicates import Duplicates, Leaks
 from lima.curate.funnel import Count, Funnel
+from lima.curate.review import Reviews
 from lima.curate.rules import first_problem
 from lima.curate.sampling import fill, generator
 from lima.curate.settings import CurateSettings
@@ -56,9 +58,18 @@ def curate(settings: CurateSettings) -> Result:
         return _show_plan(settings)
     with open_run(settings.out / "run.json", "curate", settings) as run:
         _refuse_changed_input(run, settings)
-        result = _select(settings, settings.out / SCRATCH)
+        reviews = _reviews(settings)
+        result = _select(settings, settings.out / SCRATCH, reviews)
         written = _write_reasons(result, settings)
         result.funnel.show(settings.sources)
+        if reviews is not None:
+            reviews.write()
+            console.note(f"{reviews.path}: {reviews.waiting} candidates wait for a decision")
+            if reviews.waiting and not any(result.sets.values()):
+                console.done(
+                    [reviews.path, *written], next_command=f"edit {reviews.path}, then the same again"
+                )
+                return result
         _check(result, settings)
         written = [*_write_sets(result, settings, run), *written]
     for name, missing in result.short.items():
@@ -82,13 +93,27 @@ def _refuse_changed_input(run: Run, settings: CurateSettings) -> None:
         )
 
 
-def _select(settings: CurateSettings, scratch: Path | None) -> Result:
+def _reviews(settings: CurateSettings) -> Reviews | None:
+    if settings.review is None:
+        return None
+    if not any(source.review for source in settings.sources.values()):
+        names = ", ".join(settings.sources)
+        raise LimaError(
+            f"--review: no source of the recipe is picked by hand ({names}). Say which: --sources.NAME.review True"
+        )
+    return Reviews(settings.review)
+
+
+def _select(settings: CurateSettings, scratch: Path | None, reviews: Reviews | None) -> Result:
     """Draw, judge and split the candidates of every source."""
     result = Result()
     judge = _Judge(settings)
     for name, source in settings.sources.items():
         work = _work(name, source, settings, result, scratch)
-        accepted = _accepted(source, work, judge, result)
+        if reviews is not None and source.review:
+            accepted = _picked(source, work, judge, result, reviews)
+        else:
+            accepted = [candidate for _, candidate in _accepted(source, work, judge, result, source.quota)]
         if len(accepted) < source.quota:
             result.short[name] = source.quota - len(accepted)
         examples = source.complete([candidate.example for candidate in accepted], work)
@@ -138,12 +163,44 @@ class _Judge:
             return None
         return Reject(id=candidate.id, rule=problem[0], reason=problem[1])
 
+    def forget(self, examples: Sequence[Example]) -> None:
+        """These were accepted by the rules, but not by the person who picks."""
+        self._duplicates.forget(examples)
 
-def _accepted(source: SourceSettings, work: Work, judge: _Judge, result: Result) -> list[Candidate]:
-    """Fill the source's quota; whatever is decoded is counted, and what is dropped keeps its reason."""
+
+def _picked(
+    source: SourceSettings, work: Work, judge: _Judge, result: Result, reviews: Reviews
+) -> list[Candidate]:
+    """Offer a multiple of the quota to a person and take what was accepted.
+
+    What is offered depends on no decision but on the number of rejections: more only adds to the end.
+    """
+    size = source.quota * source.review_factor + reviews.rejections
+    pool = _accepted(source, work, judge, result, size)
+    picked, left = reviews.pick([candidate for _, candidate in pool], source.quota)
+    rules = {reject.id: reject.rule for reject in left}
+    for stratum, candidate in pool:
+        if rule := rules.get(candidate.id):
+            count = work.count(stratum)
+            count.accepted -= 1
+            count.rejected[rule] += 1
+    judge.forget([candidate.example for _, candidate in pool if candidate.id in rules])
+    result.rejected += left
+    return picked
+
+
+def _accepted(
+    source: SourceSettings, work: Work, judge: _Judge, result: Result, quota: int
+) -> list[tuple[str, Candidate]]:
+    """Draw until the quota is full; whatever is decoded is counted, and what is dropped keeps its reason.
+
+    Returns:
+        Strata and candidates in the order of the draw.
+    """
     strata = source.strata(work)
     counts = {stratum.name: work.count(stratum.name) for stratum in strata}
-    with console.progress(f"{work.name}: examples", source.quota, "accepted") as bar:
+    drawn: list[tuple[str, Candidate]] = []
+    with console.progress(f"{work.name}: examples", quota, "accepted") as bar:
 
         def accept(item: Candidate | Reject, stratum: str) -> bool:
             count = counts[stratum]
@@ -153,13 +210,15 @@ def _accepted(source: SourceSettings, work: Work, judge: _Judge, result: Result)
                 count.rejected[reject.rule] += 1
                 result.rejected.append(reject)
                 return False
+            assert isinstance(item, Candidate), item
             count.accepted += 1
+            drawn.append((stratum, item))
             bar.advance(1)
             return True
 
         random = generator(work.seed, work.name, "strata")
-        taken = fill(strata, source.quota, accept, tau=source.tau, random=random)
-    return [candidate for candidates in taken.values() for candidate in candidates]
+        fill(strata, quota, accept, tau=source.tau, random=random)
+    return drawn
 
 
 def _check(result: Result, settings: CurateSettings) -> None:

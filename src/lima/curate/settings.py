@@ -15,6 +15,7 @@ from lima.curate.clean import Style
 from lima.curate.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.rules import UNFILTERED
 from lima.curate.sources.authored import Authored
+from lima.curate.sources.dialogues import Dialogues
 from lima.curate.sources.reddit import Reddit
 from lima.curate.sources.stackexchange import StackExchange
 from lima.curate.sources.super_ni import SuperNaturalInstructions
@@ -24,7 +25,7 @@ from lima.errors import LimaError
 from lima.settings import Settings, read_recipe, typed, validate
 
 Source = Annotated[
-    StackExchange | WikiHow | Reddit | SuperNaturalInstructions | Authored | Table,
+    StackExchange | Dialogues | WikiHow | Reddit | SuperNaturalInstructions | Authored | Table,
     Field(discriminator="kind"),
 ]
 """Every source, told apart by its ``kind``. A new one is added here."""
@@ -39,7 +40,7 @@ class CurateSettings(Settings):
     Example: ``lima curate stackexchange --input dumps/ --out data/ --quota 2000``
     """
 
-    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "strict", "dry_run"})
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "review", "strict", "dry_run"})
 
     recipe: tyro.conf.Positional[str]
     """A shipped recipe (``stackexchange``) or the path of your own YAML file."""
@@ -65,6 +66,9 @@ class CurateSettings(Settings):
     """What counts as the same example twice."""
     leaks: LeakSettings = LeakSettings()
     """Which prompts training must not give away."""
+    review: Path | None = None
+    """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
+    file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""
     strict: bool = False
     """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
     dry_run: bool = False

@@ -55,6 +55,10 @@ class SourceSettings(Settings):
     """Examples for ``heldout.jsonl``, to measure perplexity. [paper, appendix: 2000]"""
     tau: float = Field(default=3.0, gt=0)
     """Temperature of the draw over strata: p ~ size^(1/tau). [paper: 3]"""
+    review: bool = False
+    """With ``--review FILE``: only candidates that a person accepts in that file."""
+    review_factor: int = Field(default=3, ge=1)
+    """Candidates that are offered for review for each example that is wanted. [ours]"""
     rules: RuleSettings = RuleSettings()
     """The filters and their thresholds."""
 

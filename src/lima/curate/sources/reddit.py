@@ -39,6 +39,8 @@ class Reddit(SourceSettings):
     """Labels like ``[WP]`` that a story prompt may have; it is taken off. Without a label is fine too."""
     post_score_min: int = Field(default=10)
     """Posts with a lower score are dropped unread."""
+    review: bool = True
+    """With ``--review FILE``: only posts that a person accepts in that file. [paper: picked by hand]"""
     rules: RuleSettings = RuleSettings(
         score_min=10, length_min=500, length_max=8000, first_person=False, refers_to_others=False, title_words_min=5,
         self_contained_title=False,

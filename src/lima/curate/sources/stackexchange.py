@@ -84,7 +84,7 @@ class StackExchange(SourceSettings):
 
     def _stratum(self, dump: Dump, found: Index, work: Work) -> Stratum:
         order = self._order(found.pairs, generator(work.seed, work.name, "order", dump.exchange.name))
-        reader = _Reader(self, dump, work)
+        reader = Reader(self, dump, work)
         return Stratum(dump.exchange.name, len(found.pairs), reader.candidates(found, order))
 
     def _order(self, pairs: Pairs, random: np.random.Generator) -> npt.NDArray[Any]:
@@ -97,7 +97,7 @@ class StackExchange(SourceSettings):
 
 
 @dataclass(frozen=True)
-class _Reader:
+class Reader:
     """Decodes the posts of one exchange into candidates."""
 
     settings: StackExchange

@@ -1,0 +1,95 @@
+"""Picking by hand, as the paper picked its Reddit examples: candidates go to ``review.jsonl``, decisions come back.
+
+The file is the record: the same raw files, seed and decisions give the same data sets again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lima import console
+from lima.curate.candidate import Candidate
+from lima.errors import LimaError
+from lima.files import read_jsonl, write_jsonl
+from lima.records import Example, Reject, Review
+
+EDITED = "edited by hand"
+
+
+class Reviews:
+    """The decisions of a review file, and what is offered for the next ones, best first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, Review] = {}
+        self._offered: list[Review] = []
+        self.waiting = 0
+        """Offered candidates without a decision."""
+        if path.exists() and path.stat().st_size:
+            for review in read_jsonl(path, Review):
+                self._add(review)
+
+    @property
+    def rejections(self) -> int:
+        """How many candidates were turned down, so that as many more can be offered."""
+        return sum(review.decision == "reject" for review in self._known.values())
+
+    def pick(self, pool: Sequence[Candidate], quota: int) -> tuple[list[Candidate], list[Reject]]:
+        """Offer the candidates; return those that were accepted, up to the quota, and why the others are not."""
+        picked: list[Candidate] = []
+        left: list[Reject] = []
+        for candidate in pool:
+            review = self._review(candidate.example)
+            self._offered.append(review)
+            if review.decision is None:
+                self.waiting += 1
+                left.append(_left(candidate, "undecided", f"it waits for a decision in {self.path.name}"))
+            elif review.decision == "reject":
+                left.append(_left(candidate, "rejected_by_hand", review.reason or "no reason given"))
+            elif len(picked) >= quota:
+                left.append(_left(candidate, "over_quota", f"{quota} better ones were accepted"))
+            else:
+                picked.append(_decided(candidate, review))
+        return picked, left
+
+    def write(self) -> None:
+        """Write all rows: what is offered now by rank, then former rows that are no longer offered."""
+        offered = {review.candidate.id for review in self._offered}
+        former = [review for identifier, review in self._known.items() if identifier not in offered]
+        write_jsonl(self.path, [*self._offered, *former])
+
+    def _add(self, review: Review) -> None:
+        identifier = review.candidate.id
+        if identifier in self._known:
+            raise LimaError(f"{self.path}: two rows of {identifier}. Keep one.")
+        if review.decision == "edit" and review.edited is None:
+            raise LimaError(f"{self.path}: {identifier}: the decision is 'edit', but 'edited' is empty.")
+        if review.edited is not None and review.edited.id != identifier:
+            raise LimaError(f"{self.path}: {identifier}: 'edited' has another id ({review.edited.id}).")
+        self._known[identifier] = review
+
+    def _review(self, example: Example) -> Review:
+        """The row of a candidate. A decision about another text is none."""
+        known = self._known.get(example.id)
+        if known is None:
+            return Review(candidate=example)
+        if known.candidate.messages != example.messages:
+            console.warn(f"{example.id}: its text has changed since it was decided; it is offered again.")
+            return Review(candidate=example)
+        return known
+
+
+def _decided(candidate: Candidate, review: Review) -> Candidate:
+    if review.decision != "edit":
+        return candidate
+    assert review.edited is not None, review
+    meta = review.edited.meta
+    if EDITED not in meta.transforms:
+        meta = meta.model_copy(update={"transforms": (*meta.transforms, EDITED)})
+    return replace(candidate, example=review.edited.model_copy(update={"meta": meta}))
+
+
+def _left(candidate: Candidate, rule: str, reason: str) -> Reject:
+    return Reject(id=candidate.id, rule=rule, reason=reason)
