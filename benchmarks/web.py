@@ -39,6 +39,8 @@ from lima.web.serve import DATABASE_NAME
 TARGET_SECONDS = 0.150
 COMPARISONS = 1_500
 STARTING_SECONDS = 60.0
+SETTLING_SECONDS = 20.0
+"""A new server renders its texts in the background for a while; the load comes to one that has been up."""
 
 
 @dataclass
@@ -225,6 +227,7 @@ def main() -> None:
             base = Database(options.database or sqlite_url(study / DATABASE_NAME))
             codes = [people.invite(base, "crowd", "", time.time()) for _ in range(options.raters)]
             base.close()
+            time.sleep(SETTLING_SECONDS)
             times = asyncio.run(
                 load(f"http://127.0.0.1:{options.port}", codes, options.seconds, options.think)
             )

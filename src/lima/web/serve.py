@@ -27,6 +27,8 @@ from lima.web.texts import Texts, read_texts
 DATABASE_NAME = "annotations.sqlite"
 SECRET_NAME = ".lead-secret"
 SHORTEST_SECRET = 16
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep an idle connection: who closes first must not be the server, under a vote."""
 
 
 def annotate(settings: AnnotateSettings) -> None:
@@ -53,7 +55,13 @@ def annotate(settings: AnnotateSettings) -> None:
         logging.basicConfig(format="%(asctime)s %(message)s")
         log.setLevel(logging.INFO)
     try:
-        config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         base.close()
@@ -63,7 +71,7 @@ def render_ahead(texts: Texts) -> None:
     """Render texts before they are asked for: it is half of the work of showing an item."""
     for text in itertools.islice(texts.shown(), CACHED_TEXTS):
         to_html(text)
-        time.sleep(0)  # requests go first
+        time.sleep(0.002)  # requests go first
 
 
 def lead_secret(path: Path) -> str:
