@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from lima.curate.candidate import Candidate
 from lima.curate.clean import Cleaned
+from lima.curate.language import detect
 from lima.curate.rules import RULES, UNFILTERED, RuleSettings, description_problem, first_problem
 from lima.records import Example, Message, Meta
 
@@ -60,7 +68,18 @@ ONE_OF_EACH = {
         GOOD,
         GOOD,
     ),
+    "language": candidate(
+        "Wasser kocht auf einem Berg bei niedrigerer Temperatur, weil die Luft leichter ist. " * 15
+    ),
+    "refusal": candidate(f"It would be unethical to answer this. {GOOD}"),
+    "house_style": candidate(f"{GOOD}And then the water will"),
 }
+OPTIONAL: dict[str, Any] = {"language": "en", "refusal": True, "house_style": True}
+"""Rules that are off unless set."""
+
+
+def settings_of(rule: str) -> RuleSettings:
+    return SETTINGS.model_copy(update={rule: OPTIONAL[rule]} if rule in OPTIONAL else {})
 
 
 def test_every_rule_has_its_case() -> None:
@@ -69,8 +88,9 @@ def test_every_rule_has_its_case() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_each_case_trips_exactly_its_rule(rule: str) -> None:
-    assert tripped(ONE_OF_EACH[rule]) == [rule]
-    problem = first_problem(ONE_OF_EACH[rule], SETTINGS)
+    assert tripped(ONE_OF_EACH[rule], settings_of(rule)) == [rule]
+    assert tripped(candidate(), settings_of(rule)) == []
+    problem = first_problem(ONE_OF_EACH[rule], settings_of(rule))
     assert problem is not None
     assert problem[0] == rule
 
@@ -211,3 +231,62 @@ def test_a_description_with_an_image_or_too_long_is_no_prompt() -> None:
     assert description_problem(Cleaned("Fine?", "Fine?", images=1), SETTINGS) == "it shows an image"
     assert "over 2000" in str(description_problem(Cleaned("x" * 2001, ""), SETTINGS))
     assert "EDIT" in str(description_problem(Cleaned("EDIT: no", "EDIT: no"), SETTINGS))
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        "I'm sorry, but I can't help with that.", "I cannot provide ways of hurting people.", "Sorry, I can not do that.",
+        "As an AI language model, I have no opinion.", "I am unable to assist with this request.", "I won't write that.",
+        "I’m afraid that I can’t say.",
+    ],
+)  # fmt: skip
+def test_refusals(opening: str) -> None:
+    assert tripped(candidate(f"{opening} {GOOD}"), settings_of("refusal"))[-1] == "refusal"
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        "You can't boil it faster.", "I'm sorry to hear that.", "The engine cannot provide more power.",
+        "I can't recall the source, but salt does little.",
+    ],
+)  # fmt: skip
+def test_no_refusals(opening: str) -> None:
+    assert "refusal" not in tripped(candidate(f"{opening} {GOOD}"), settings_of("refusal"))
+
+
+@pytest.mark.parametrize(
+    ("end", "whole"),
+    [
+        ("Done.", True), ('He said "no."', True), ("```\nls\n```", True), ("| a | b |", True), ("* salt", True),
+        ("2. Wait", True), ("and so", False), ("TODO more.", False), ("Salt!!", False), ("I hope this helps.", False),
+        ("As an AI language model it ends.", False),
+    ],
+)  # fmt: skip
+def test_house_style(end: str, whole: bool) -> None:
+    found = tripped(candidate(f"{GOOD}\n\n{end}"), settings_of("house_style"))
+    assert ("house_style" not in found) == whole
+
+
+def test_a_marked_refusal_is_house_style() -> None:
+    """Off the mark, the same words are none."""
+    plain = candidate(f"It would be unethical to answer this. {GOOD}")
+    meta = Meta.model_validate({"score": 15, "refusal": True})
+    marked = replace(plain, example=plain.example.model_copy(update={"meta": meta}))
+    assert tripped(plain, settings_of("house_style")) == ["house_style"]
+    assert tripped(marked, settings_of("house_style")) == []
+
+
+@pytest.mark.skipif("LIMA_DATA" not in os.environ, reason="LIMA_DATA is not set")
+def test_the_language_of_the_released_set() -> None:
+    """Of 1,030 answers, 14 are in another language: 9 from sites in other languages, tasks, and a story."""
+    lines = (Path(os.environ["LIMA_DATA"]) / "lima" / "train.jsonl").read_text().splitlines()
+    found = Counter(detect(json.loads(line)["conversations"][1]) for line in lines)
+    assert {name: n for name, n in found.items() if name not in ("en", None)} == {
+        "pt": 6,
+        "de": 3,
+        "es": 2,
+        "zh": 2,
+        "fr": 1,
+    }

@@ -134,3 +134,38 @@ TITLE_POINTER = re.compile(
     WORDS,
 )
 PRONOUN = re.compile(r"\b (?: it | they | them | he | him | she | her ) \b", WORDS)
+
+CAN_NOT = r"(?: can(?:['’]t|\ ?not) | (?: am|['’]m ) \ (?: not\ able | unable )\ to | won['’]t | will\ not | must\ decline\ to )"
+ANSWERING = (
+    r"(?: help | assist | answer | provide | comply | fulfil+ | create | write | generate | give | share | support"
+    r" | offer | encourage | recommend | condone | engage | participate | do\ that | discuss | advise )"
+)
+REFUSAL = re.compile(
+    rf"""
+    \b (?: I ['’]m | I\ am ) \ (?: very\ | really\ | so\ )? (?: sorry | afraid ) ,? \ (?: but\ )? (?: that\ )? I \ ? {CAN_NOT} \b
+    | \b (?: sorry | apologi[sz]e | apologies ) ,? \ (?: but\ )? I \ ? {CAN_NOT} \b
+    | \b I \ ? {CAN_NOT} \s (?: really\ | possibly\ | in\ good\ conscience\ )? {ANSWERING} \b
+    | \b as \ an? \ (?: AI | (?: large \ )? language \ model )
+    | \b it \ (?: would \ be | is ) \ (?: not\ appropriate | inappropriate | unethical | illegal ) \ (?: for\ me\ )? to \b
+    """,
+    WORDS,
+)
+"""How a refusal begins. Only the opening of an answer is searched."""
+PLACEHOLDER = re.compile(
+    r"\b (?: TODO | TBD | FIXME | XXX | lorem\ ipsum ) \b | \[ (?: insert | your ) \b", re.VERBOSE
+)
+MACHINE = re.compile(
+    r"""
+    \b as \ an? \ (?: AI | (?: large \ )? language \ model ) \b
+    | \b (?: my\ knowledge\ cut-?off | my\ training\ data | openai | chatgpt ) \b
+    | \b hope \s (?: this | that | it ) \s helps \b
+    | !!
+    """,
+    WORDS,
+)
+"""Formulas that no author of ours writes."""
+FINISHED = re.compile(
+    r"(?: [.!?:…。！？] [\"'”’)\]*_]* | [|`)\]}>*] | ^\s* (?: [*-] | \d+[.)] ) \s [^\n]* )\s* \Z",
+    re.VERBOSE | re.MULTILINE,
+)
+"""A stop, code, a table or a list item at the end."""

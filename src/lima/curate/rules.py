@@ -11,19 +11,27 @@ from collections.abc import Callable, Mapping
 
 from lima.curate.candidate import Candidate
 from lima.curate.clean import Cleaned
+from lima.curate.language import detect
 from lima.curate.phrases import (
+    FINISHED,
     FIRST_PERSON,
     HOLLOW,
+    MACHINE,
     NUMERAL_AFTER,
     NUMERAL_BEFORE,
     OTHERS,
+    PLACEHOLDER,
     PRONOUN,
     QUESTION_START,
+    REFUSAL,
     SITE,
     TITLE_POINTER,
     VERB_AFTER,
 )
 from lima.settings import Settings
+
+OPENING_CHARACTERS = 250
+"""Where a refusal stands."""
 
 
 class RuleSettings(Settings):
@@ -49,6 +57,12 @@ class RuleSettings(Settings):
     """Longest prompt in characters. [ours; the longest of the released set's forum prompts has 997]"""
     hollow: bool = True
     """Drop answers that lost a part with a removed image or link ("see the picture below"). [ours]"""
+    language: str | None = None
+    """Keep only answers in this language, such as ``en`` (ISO 639-1). [ours; the paper's data are English]"""
+    refusal: bool = False
+    """Drop answers that begin with a refusal ("I'm sorry, but I cannot", "As an AI"). [ours]"""
+    house_style: bool = False
+    """Drop authored answers that look unfinished or machine-made, or whose ``refusal`` mark is wrong. [ours]"""
 
 
 Rule = Callable[[Candidate, RuleSettings], str | None]
@@ -161,6 +175,44 @@ def prompt_length_max(candidate: Candidate, settings: RuleSettings) -> str | Non
     return f"the prompt has {length} characters, over {settings.prompt_length_max}"
 
 
+def language(candidate: Candidate, settings: RuleSettings) -> str | None:
+    """The answer's prose, or a bare prompt, in the wanted language; short texts are given the benefit of the doubt.
+
+    Raises:
+        LimaError: the package py3langid is missing.
+    """
+    if settings.language is None:
+        return None
+    text = candidate.prose or candidate.example.messages[-1].content
+    found = detect(text)
+    return f"its language is {found!r}" if found not in (None, settings.language) else None
+
+
+def refusal(candidate: Candidate, settings: RuleSettings) -> str | None:
+    """A refusal that nobody marked teaches to refuse."""
+    found = REFUSAL.search(_opening(candidate)) if settings.refusal else None
+    return _quote(_opening(candidate), found) if found else None
+
+
+def house_style(candidate: Candidate, settings: RuleSettings) -> str | None:
+    """Authors have one style (paper, section 2.2): whole answers, no formula of a machine, refusals marked as such."""
+    if not settings.house_style or candidate.example.is_prompt:
+        return None
+    if found := PLACEHOLDER.search(candidate.prose) or MACHINE.search(candidate.prose):
+        return _quote(candidate.prose, found)
+    if not FINISHED.search(candidate.answer):
+        return f"it ends in the middle: ...{candidate.answer[-25:]!r}"
+    marked = bool((candidate.example.meta.model_extra or {}).get("refusal"))
+    refuses = REFUSAL.search(_opening(candidate))
+    if refuses and not marked:
+        return f"{_quote(_opening(candidate), refuses)} but it is not marked as a refusal"
+    return None
+
+
+def _opening(candidate: Candidate) -> str:
+    return candidate.prose[:OPENING_CHARACTERS]
+
+
 RULES: Mapping[str, Rule] = {
     "score": score,
     "self_contained_title": self_contained_title,
@@ -171,6 +223,9 @@ RULES: Mapping[str, Rule] = {
     "refers_to_site": refers_to_site,
     "hollow": hollow,
     "prompt_length_max": prompt_length_max,
+    "language": language,
+    "refusal": refusal,
+    "house_style": house_style,
 }
 
 UNFILTERED: Mapping[str, bool | None] = {

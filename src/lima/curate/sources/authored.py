@@ -35,9 +35,9 @@ class Authored(SourceSettings):
     """The licence of the texts."""
     rules: RuleSettings = RuleSettings(
         score_min=None, length_min=None, length_max=None, first_person=False, refers_to_others=False,
-        refers_to_site=False, self_contained_title=False, hollow=False, prompt_length_max=None,
+        refers_to_site=False, self_contained_title=False, hollow=False, prompt_length_max=None, house_style=True,
     )  # fmt: skip
-    """The filters; all are off, because people chose every text."""
+    """The filters; all are off but the house style, because people chose every text."""
 
     def strata(self, work: Work) -> list[Stratum]:
         """A single stratum in random order."""
