@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.web.conftest import MakeSite, Site, on_both_databases
 
 from lima.web import people, plan
-from lima.web.assignment import SIDES_BLOCK, Answer, Nothing, Showing, side_of
+from lima.web.assignment import Nothing
 from lima.web.people import Person
+from lima.web.showings import SIDES_BLOCK, Answer, Showing, side_of
 from lima.web.tables import events, metadata, raters, showings, slots, units
 
 DAY = 86_400.0

@@ -11,24 +11,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 import sqlalchemy as sa
 
-from lima.files import text_hash
 from lima.records import Shown
 from lima.web.database import Database
-from lima.web.people import Person, new_token, record
+from lima.web.people import Person, record
+from lima.web.showings import (
+    ANSWERED,
+    Answer,
+    Showing,
+    count,
+    find,
+    latest,
+    open_showing,
+    seconds_spent,
+    side_of,
+    votes,
+)
 from lima.web.tables import raters, showings, slots, units
-from lima.web.texts import UnitTask
 
-Answer = dict[str, str | int]
-"""By task or scale, in the frame of the study's files: ``{"pairwise": "a"}``, ``{"quality": "pass"}``."""
-
-ANSWERED = ("answered", "surplus")
-"""States of a showing with an answer that counts, or that came after its place was given away."""
-SIDES_BLOCK = 4
-"""Of every so many comparisons of one rater, half are shown in either order."""
-LONGEST_SECONDS = 86_400.0
 TOTALS_SECONDS = 60.0
 """How long the length of a rater's list is remembered: counting it costs more than an answer."""
 
@@ -41,28 +42,6 @@ class Rules:
     per_rater: int | None = None
     attention_every: int = 0
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Showing:
-    """One item on one rater's screen."""
-
-    id: int
-    token: str
-    unit_id: int
-    task: UnitTask
-    text_id: str
-    shown: Shown
-    repeat: int
-    opened_at: float
-    state: Literal["open", "answered", "surplus", "lost"] = "open"
-    attempt: int = 0
-    answer: Answer | None = None
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether an answer is stored, counted or not."""
-        return self.state in ANSWERED
 
 
 @dataclass(frozen=True)
@@ -94,7 +73,7 @@ class Assignment:
             _lock(connection, person)
             if current := self._current(connection, person, now):
                 return current
-            if self.rules.per_rater is not None and _votes(connection, person) >= self.rules.per_rater:
+            if self.rules.per_rater is not None and votes(connection, person) >= self.rules.per_rater:
                 return Nothing()
             return self._check(connection, person, now) or self._new(connection, person, now)
 
@@ -115,14 +94,14 @@ class Assignment:
         now = self.clock()
         with self.base.write() as connection:
             _lock(connection, person)
-            showing = _find(connection, showings.c.token == token, person)
+            showing = find(connection, showings.c.token == token, person)
             if showing is None or showing.attempt != attempt or showing.is_answered:
                 return showing
             state: Literal["answered", "surplus"] = (
                 "answered" if self._fill(connection, person, showing, now) else "surplus"
             )
             stored = replace(showing, state=state, answer=read(showing))
-            spent = _seconds(showing, seconds, now)
+            spent = seconds_spent(showing, seconds, now)
             values = {"state": state, "answer": stored.answer, "answered_at": now, "seconds": spent}
             connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(values))
             record(
@@ -141,7 +120,7 @@ class Assignment:
         now = self.clock()
         with self.base.write() as connection:
             _lock(connection, person)
-            showing = _latest(connection, person)
+            showing = latest(connection, person)
             if showing is None or showing.token != token:
                 return None
             if showing.attempt != attempt or not showing.is_answered:
@@ -158,14 +137,14 @@ class Assignment:
     def saved(self, person: Person) -> Showing | None:
         """The rater's latest item if it is answered: what can still be taken back."""
         with self.base.read() as connection:
-            showing = _latest(connection, person)
+            showing = latest(connection, person)
         return showing if showing and showing.is_answered else None
 
     def progress(self, person: Person) -> Progress:
         """Counts for the rater's own screen; what is left is looked up again after a minute."""
         now = self.clock()
         with self.base.read() as connection:
-            answered = _count(connection, person, showings.c.state.in_(ANSWERED))
+            answered = count(connection, person, showings.c.state.in_(ANSWERED))
             until, total = self._totals.get(person.id, (0.0, 0))
             if not now < until <= now + TOTALS_SECONDS:
                 total = answered + self._left(connection, person)
@@ -175,14 +154,14 @@ class Assignment:
     def _left(self, connection: sa.Connection, person: Person) -> int:
         open_ones = _unseen(person).where(~slots.c.done).with_only_columns(slots.c.unit_id).distinct()
         left = connection.scalar(sa.select(sa.func.count()).select_from(open_ones.subquery())) or 0
-        left += _count(connection, person, (showings.c.state == "open") & (showings.c.repeat == 0))
+        left += count(connection, person, (showings.c.state == "open") & (showings.c.repeat == 0))
         if self.rules.per_rater is None:
             return left
-        return min(left, max(0, self.rules.per_rater - _votes(connection, person)))
+        return min(left, max(0, self.rules.per_rater - votes(connection, person)))
 
     def _current(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
         """The open item, its lease renewed; one whose slot has gone to another rater is closed."""
-        showing = _latest(connection, person)
+        showing = latest(connection, person)
         if showing is None or showing.state != "open":
             return None
         if self._hold(connection, person, showing, now):
@@ -215,7 +194,7 @@ class Assignment:
         if slot is None:
             return _nothing(connection, person)
         shown = self._side(connection, person) if slot.task == "pairwise" else "ab"
-        showing = _open(connection, person, slot, shown=shown, now=now)
+        showing = open_showing(connection, person, slot, shown=shown, now=now)
         lease = {"showing_id": showing.id, "lease_until": now + self.rules.lease_seconds}
         connection.execute(sa.update(slots).where(slots.c.id == slot.id).values(lease))
         return showing
@@ -240,16 +219,12 @@ class Assignment:
         )
         rows = connection.execute(query).all()
         checked = {row.unit_id for row in rows if row.repeat}
-        votes = [row for row in rows if not row.repeat]
-        if len(checked) >= len(votes) // every:
+        once = [row for row in rows if not row.repeat]
+        if len(checked) >= len(once) // every:
             return None
-        again = next(row for row in votes if row.unit_id not in checked)
+        again = next(row for row in once if row.unit_id not in checked)
         swapped: Shown = "ba" if again.shown == "ab" else "ab"
-        return _open(connection, person, again, shown=swapped, now=now, repeat=1)
-
-
-SHOWN = sa.select(showings, units.c.task, units.c.text_id).join(units, units.c.id == showings.c.unit_id)
-"""Built once: `_find` runs several times for each request."""
+        return open_showing(connection, person, again, shown=swapped, now=now, repeat=1)
 
 
 FREE_SLOT = (
@@ -270,13 +245,6 @@ FREE_SLOT = (
 """The next planned vote that nobody holds, on a unit that the rater has not seen."""
 
 
-def side_of(seed: int, rater: str, number: int) -> Shown:
-    """Which answer the rater's comparison ``number`` (from 0) shows first: balanced in blocks, by permutation."""
-    block, place = divmod(number, SIDES_BLOCK)
-    generator = np.random.default_rng(int(text_hash("side", str(seed), rater, str(block)), 16))
-    return "ab" if generator.permutation(SIDES_BLOCK)[place] % 2 == 0 else "ba"
-
-
 def _lock(connection: sa.Connection, person: Person) -> None:
     """One request of a rater at a time, also from several tabs. SQLite has one writer anyway."""
     if connection.dialect.name != "sqlite":
@@ -295,63 +263,6 @@ def _unseen(person: Person) -> sa.Select[tuple[int, int]]:
     )
 
 
-def _open(
-    connection: sa.Connection, person: Person, unit: Any, *, shown: Shown, now: float, repeat: int = 0
-) -> Showing:
-    token = new_token()
-    row = {"token": token, "rater_id": person.id, "unit_id": unit.unit_id, "repeat": repeat, "shown": shown}
-    state = {"state": "open", "attempt": 0, "opened_at": now}
-    made = connection.execute(sa.insert(showings).values(row | state)).inserted_primary_key
-    assert made is not None
-    return Showing(made[0], token, unit.unit_id, unit.task, unit.text_id, shown, repeat, now)
-
-
-def _find(
-    connection: sa.Connection, which: sa.ColumnElement[bool], person: Person, *, latest: bool = False
-) -> Showing | None:
-    query = SHOWN.where(which, showings.c.rater_id == person.id)
-    if latest:
-        query = query.order_by(showings.c.id.desc()).limit(1)
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    return Showing(
-        id=row.id,
-        token=row.token,
-        unit_id=row.unit_id,
-        task=row.task,
-        text_id=row.text_id,
-        shown=row.shown,
-        repeat=row.repeat,
-        opened_at=row.opened_at,
-        state=row.state,
-        attempt=row.attempt,
-        answer=row.answer,
-    )
-
-
-def _latest(connection: sa.Connection, person: Person) -> Showing | None:
-    return _find(connection, sa.true(), person, latest=True)
-
-
-def _count(connection: sa.Connection, person: Person, which: sa.ColumnElement[bool]) -> int:
-    query = sa.select(sa.func.count()).where(showings.c.rater_id == person.id, which)
-    return connection.scalar(query) or 0
-
-
-def _votes(connection: sa.Connection, person: Person) -> int:
-    """Answers of the rater that are no attention checks."""
-    return _count(connection, person, showings.c.state.in_(ANSWERED) & (showings.c.repeat == 0))
-
-
 def _nothing(connection: sa.Connection, person: Person) -> Nothing:
     leased = _unseen(person).where(~slots.c.done).with_only_columns(sa.func.min(slots.c.lease_until))
     return Nothing(again_at=connection.scalar(leased))
-
-
-def _seconds(showing: Showing, given: float | None, now: float) -> float:
-    """Time spent: what the browser measured while the page was visible, within what the server saw."""
-    passed = (
-        now - showing.opened_at if now >= showing.opened_at else LONGEST_SECONDS
-    )  # the clock was set back
-    return round(min(passed if given is None else max(0.0, given), passed, LONGEST_SECONDS), 1)

@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from lima.records import Comparison
-from lima.web.assignment import ANSWERED
 from lima.web.database import Database
+from lima.web.showings import ANSWERED
 from lima.web.tables import raters, showings, slots, units
 from lima.web.texts import Texts
 

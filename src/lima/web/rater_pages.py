@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from lima.records import SCALE_VALUES
 from lima.web import people
-from lima.web.assignment import Answer, Nothing, Showing
+from lima.web.assignment import Nothing
 from lima.web.pages import (
     RATER_COOKIE,
     Parts,
@@ -28,6 +28,7 @@ from lima.web.pages import (
 )
 from lima.web.people import SESSION_SECONDS, Person, new_token
 from lima.web.security import Refused, check_csrf
+from lima.web.showings import Answer, Showing
 
 router = APIRouter()
 

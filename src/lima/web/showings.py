@@ -1,0 +1,121 @@
+"""One item on one rater's screen: the record, its rows, and the side it is shown on.
+
+Functions take an open connection; `lima.web.assignment` decides when they are called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import sqlalchemy as sa
+
+from lima.files import text_hash
+from lima.records import Shown
+from lima.web.people import Person, new_token
+from lima.web.tables import showings, units
+from lima.web.texts import UnitTask
+
+Answer = dict[str, str | int]
+"""By task or scale, in the frame of the study's files: ``{"pairwise": "a"}``, ``{"quality": "pass"}``."""
+
+ANSWERED = ("answered", "surplus")
+"""States of a showing with an answer that counts, or that came after its place was given away."""
+SIDES_BLOCK = 4
+"""Of every so many comparisons of one rater, half are shown in either order."""
+LONGEST_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Showing:
+    """One item on one rater's screen."""
+
+    id: int
+    token: str
+    unit_id: int
+    task: UnitTask
+    text_id: str
+    shown: Shown
+    repeat: int
+    opened_at: float
+    state: Literal["open", "answered", "surplus", "lost"] = "open"
+    attempt: int = 0
+    answer: Answer | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer is stored, counted or not."""
+        return self.state in ANSWERED
+
+
+def side_of(seed: int, rater: str, number: int) -> Shown:
+    """Which answer the rater's comparison ``number`` (from 0) shows first: balanced in blocks, by permutation."""
+    block, place = divmod(number, SIDES_BLOCK)
+    generator = np.random.default_rng(int(text_hash("side", str(seed), rater, str(block)), 16))
+    return "ab" if generator.permutation(SIDES_BLOCK)[place] % 2 == 0 else "ba"
+
+
+def seconds_spent(showing: Showing, given: float | None, now: float) -> float:
+    """Time spent: what the browser measured while the page was visible, within what the server saw."""
+    passed = (
+        now - showing.opened_at if now >= showing.opened_at else LONGEST_SECONDS
+    )  # the clock was set back
+    return round(min(passed if given is None else max(0.0, given), passed, LONGEST_SECONDS), 1)
+
+
+def open_showing(
+    connection: sa.Connection, person: Person, unit: Any, *, shown: Shown, now: float, repeat: int = 0
+) -> Showing:
+    """Put a unit on a rater's screen."""
+    token = new_token()
+    row = {"token": token, "rater_id": person.id, "unit_id": unit.unit_id, "repeat": repeat, "shown": shown}
+    state = {"state": "open", "attempt": 0, "opened_at": now}
+    made = connection.execute(sa.insert(showings).values(row | state)).inserted_primary_key
+    assert made is not None
+    return Showing(made[0], token, unit.unit_id, unit.task, unit.text_id, shown, repeat, now)
+
+
+SHOWN = sa.select(showings, units.c.task, units.c.text_id).join(units, units.c.id == showings.c.unit_id)
+"""Built once: `find` runs several times for each request."""
+
+
+def find(
+    connection: sa.Connection, which: sa.ColumnElement[bool], person: Person, *, newest: bool = False
+) -> Showing | None:
+    """The rater's showing for which ``which`` holds, or None."""
+    query = SHOWN.where(which, showings.c.rater_id == person.id)
+    if newest:
+        query = query.order_by(showings.c.id.desc()).limit(1)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return Showing(
+        id=row.id,
+        token=row.token,
+        unit_id=row.unit_id,
+        task=row.task,
+        text_id=row.text_id,
+        shown=row.shown,
+        repeat=row.repeat,
+        opened_at=row.opened_at,
+        state=row.state,
+        attempt=row.attempt,
+        answer=row.answer,
+    )
+
+
+def latest(connection: sa.Connection, person: Person) -> Showing | None:
+    """What the rater opened last."""
+    return find(connection, sa.true(), person, newest=True)
+
+
+def count(connection: sa.Connection, person: Person, which: sa.ColumnElement[bool]) -> int:
+    """How many of the rater's showings are such."""
+    query = sa.select(sa.func.count()).where(showings.c.rater_id == person.id, which)
+    return connection.scalar(query) or 0
+
+
+def votes(connection: sa.Connection, person: Person) -> int:
+    """Answers of the rater that are no attention checks."""
+    return count(connection, person, showings.c.state.in_(ANSWERED) & (showings.c.repeat == 0))
