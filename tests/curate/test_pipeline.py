@@ -76,7 +76,7 @@ def test_outputs(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
     result = curate(settings_for(folder, out, quota=20))
     assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == [
-        "ATTRIBUTION.md", "funnel.json", "rejected.jsonl", "run.json", "train.jsonl",
+        "ATTRIBUTION.md", "card.html", "card.md", "funnel.json", "rejected.jsonl", "run.json", "train.jsonl",
     ]  # fmt: skip
     assert len(ids(out)) == 18, "cooking gives its 10 of 12, physics all its 8"
     assert ids(out) == sorted(ids(out))

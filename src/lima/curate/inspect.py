@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from lima import console
+from lima.curate.card.card import write_card
+from lima.curate.card.diversity import Vectors
+from lima.curate.card.sections import CardOptions
+from lima.curate.duplicates import LeakSettings
 from lima.curate.settings import InspectSettings
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects
@@ -30,14 +35,39 @@ def inspect_file(settings: InspectSettings) -> None:
     if first is None:
         raise LimaError(f"{settings.file}: the file is empty. Expected one JSON record a line.")
     if first.keys() >= COMPLETION_FIELDS:
+        if settings.card:
+            raise LimaError(f"{settings.file}: holds completions; a card is about Examples.")
         _completions(list(read_jsonl(settings.file, Completion)), settings)
     elif "messages" in first and "id" in first:
-        _examples(list(read_jsonl(settings.file, Example)), settings)
+        examples = list(read_jsonl(settings.file, Example))
+        _examples(examples, settings)
+        if settings.card:
+            console.done(_card(examples, settings.card, settings))
     else:
         raise LimaError(
             f"{settings.file}: neither Examples nor completions; the first row has {', '.join(first)}. "
             "Another tool's file: lima import FORMAT FILE"
         )
+
+
+def _card(examples: Sequence[Example], folder: Path, settings: InspectSettings) -> list[Path]:
+    embeddings = None
+    if settings.embeddings is not None:
+        embeddings = _embeddings(settings.embeddings, len(examples))
+    options = CardOptions(
+        seed=settings.seed, leaks=LeakSettings(against=settings.against), embeddings=embeddings
+    )
+    return write_card(folder, settings.file.name, examples, settings.intended_use, options)
+
+
+def _embeddings(path: Path, rows: int) -> Vectors:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise LimaError(f"{path}: cannot be read as a .npy file ({error}).") from None
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != rows:
+        raise LimaError(f"{path}: expected {rows} rows, one an example, found the shape {np.shape(found)}.")
+    return found.astype(np.float64)
 
 
 def _examples(examples: Sequence[Example], settings: InspectSettings) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from lima import console
 from lima.curate.attribution import attribution
 from lima.curate.candidate import Candidate
+from lima.curate.card.card import write_card
+from lima.curate.card.sections import CardOptions
 from lima.curate.dumps import input_fingerprint
 from lima.curate.duplicates import Duplicates, Leaks
 from lima.curate.funnel import Count, Funnel
@@ -268,11 +270,21 @@ def _write_sets(result: Result, settings: CurateSettings, run: Run) -> list[Path
         write_jsonl(out / f"{name}.jsonl", rows)
         written.append(out / f"{name}.jsonl")
     write_text(out / "ATTRIBUTION.md", attribution([row for rows in result.sets.values() for row in rows]))
+    if settings.card:
+        written += _write_card(result, settings)
     counts = {name: len(result.sets[name]) for name in _wanted(settings)}
     fingerprint = input_fingerprint(settings.input, settings.out)
     run.finish(input=fingerprint, **counts, rejected=len(result.rejected))
     shutil.rmtree(out / SCRATCH, ignore_errors=True)
     return [*written, out / "ATTRIBUTION.md"]
+
+
+def _write_card(result: Result, settings: CurateSettings) -> list[Path]:
+    """About the training examples; about the first other set where there are none."""
+    name = next(name for name in SPLITS if result.sets[name])
+    rows = sorted(result.sets[name], key=lambda example: example.id)
+    options = CardOptions(settings.seed, settings.duplicates, settings.leaks)
+    return write_card(settings.out, f"{settings.recipe}: {name}", rows, settings.intended_use, options)
 
 
 def _wanted(settings: CurateSettings) -> list[Split]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import tyro
 from pydantic import Field, model_validator
 
+from lima.curate.card.licences import Use
 from lima.curate.clean import Style
 from lima.curate.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.rules import UNFILTERED
@@ -40,7 +41,9 @@ class CurateSettings(Settings):
     Example: ``lima curate stackexchange --input dumps/ --out data/ --quota 2000``
     """
 
-    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "review", "strict", "dry_run"})
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        {"out", "review", "intended_use", "card", "strict", "dry_run"}
+    )
 
     recipe: tyro.conf.Positional[str]
     """A shipped recipe (``stackexchange``) or the path of your own YAML file."""
@@ -69,6 +72,10 @@ class CurateSettings(Settings):
     review: Path | None = None
     """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
     file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""
+    card: bool = True
+    """Write card.md and card.html about the training examples."""
+    intended_use: Use = "commercial"
+    """What the card's warnings on licences are for."""
     strict: bool = False
     """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
     dry_run: bool = False
@@ -121,6 +128,15 @@ class InspectSettings(Settings):
     """How many rows to show in full."""
     seed: int = 0
     """Chooses which rows are shown."""
+    card: Path | None = None
+    """A folder for card.md and card.html: composition beside the paper's, lengths, licences, diversity, style,
+    duplicates, leaks and examples."""
+    against: tuple[Path, ...] = ()
+    """For the card: files of test prompts that must not be given away."""
+    intended_use: Use = "commercial"
+    """For the card: what its warnings on licences are for."""
+    embeddings: Path | None = None
+    """For the card: a .npy file with one row an example, for the diversity besides TF-IDF."""
 
 
 def shipped_recipes() -> dict[str, Path]:

@@ -1,0 +1,51 @@
+"""Licences in a set, and what they say against a use of it. No legal advice: a list of what to read first."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from lima.records import Example
+
+Use = Literal["commercial", "research"]
+NON_COMMERCIAL = re.compile(r"\bNC\b|non-?commercial|research only|academic", re.IGNORECASE)
+NO_DERIVATIVES = re.compile(r"\bND\b|no-?deriv", re.IGNORECASE)
+SHARE_ALIKE = re.compile(r"\bSA\b|share-?alike|\bGPL|\bODbL", re.IGNORECASE)
+
+
+def licence_counts(examples: Sequence[Example]) -> Counter[str]:
+    """Examples by licence; one with two licences counts for each."""
+    counts: Counter[str] = Counter()
+    for example in examples:
+        counts.update((example.meta.licence or "none stated").split(" and "))
+    return counts
+
+
+def licence_warnings(examples: Sequence[Example], use: Use) -> list[str]:
+    """Sentences on licences that stand against the intended use, or against each other."""
+    counts = licence_counts(examples)
+    found = []
+    if unstated := counts.pop("none stated", 0):
+        found.append(
+            f"{unstated:,} {'example states' if unstated == 1 else 'examples state'} no licence. Find out, before the set leaves your house."
+        )
+    limited = {name: n for name, n in counts.items() if NON_COMMERCIAL.search(name)}
+    if limited and use == "commercial":
+        found.append(f"{_listed(limited)} forbid commercial use, which is the intended one.")
+    if frozen := {name: n for name, n in counts.items() if NO_DERIVATIVES.search(name)}:
+        found.append(f"{_listed(frozen)} forbid changed versions, and curation changes texts.")
+    shared = {name: n for name, n in counts.items() if SHARE_ALIKE.search(name)}
+    free = {name: n for name, n in shared.items() if name not in limited}
+    closed = {name: n for name, n in shared.items() if name in limited}
+    if free and closed:
+        found.append(
+            f"{_listed(free)} and {_listed(closed)} each ask for their own terms on a joint work. Publish them as "
+            "separate files."
+        )
+    return found
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return " and ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
