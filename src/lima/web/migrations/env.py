@@ -2,5 +2,6 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
-context.run_migrations()
+if hasattr(context, "config"):  # absent when something other than Alembic imports this file
+    context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
+    context.run_migrations()
