@@ -108,6 +108,11 @@ COMMANDS: dict[str, Command] = {
         "lima.report.report:report",
         "study -> report.html and report.json",
     ),
+    "experiment": Command(
+        "lima.experiments.experiment_settings:ExperimentSettings",
+        "lima.experiments.experiment:experiment",
+        "the paper's claims, tested in the built-in world",
+    ),
     "database": Command(
         "lima.web.settings:DatabaseSettings",
         "lima.web.migrate:database",

@@ -39,7 +39,7 @@ def make_base(settings: BaseSettings) -> Path:
     Raises:
         LimaError: another process is making the same base now.
     """
-    folder = cache_folder() / f"base-{_key(settings)}"
+    folder = cache_folder() / base_name(settings)
     if not (folder / "config.json").exists():
         _pretrain(settings, folder)
     return folder
@@ -50,6 +50,12 @@ def make_scratch(settings: BaseSettings, folder: Path) -> Path:
     if not (folder / "config.json").exists():
         model.save(_untrained(settings), make_tokenizer(), folder)
     return folder
+
+
+def base_name(settings: BaseSettings) -> str:
+    """The name of a base's folder, with a hash of what decides its weights: settings, sources, torch's version."""
+    sources = [Path(str(module.__file__)).read_text() for module in (people, wordings, corpus, tokenizer)]
+    return f"base-{text_hash(settings.model_dump_json(), versions().get('torch', ''), *sources)}"
 
 
 def cache_folder() -> Path:
@@ -125,9 +131,3 @@ def _untrained(settings: BaseSettings) -> LlamaForCausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         return LlamaForCausalLM(config)
-
-
-def _key(settings: BaseSettings) -> str:
-    """Hash of everything that decides the weights: settings, the code that writes the text, torch's version."""
-    sources = [Path(str(module.__file__)).read_text() for module in (people, wordings, corpus, tokenizer)]
-    return text_hash(settings.model_dump_json(), versions().get("torch", ""), *sources)

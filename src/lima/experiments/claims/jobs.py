@@ -1,0 +1,110 @@
+"""What one job of an experiment does: pretrain a base, or tune one on some examples and question it.
+
+A job is named by a hash of its settings and of the code that decides its result, so that experiments share
+jobs, and a finished one is never run again.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+
+from lima.experiments.world.settings import BaseSettings
+from lima.experiments.world.wordings import Style
+from lima.files import text_hash
+from lima.settings import Settings
+
+RESULT = "result.json"
+"""The file of a finished job, in its folder."""
+DECISIVE = (
+    "claims/work.py",
+    "claims/data.py",
+    "claims/plan.py",
+    "claims/shift.py",
+    "world/oracle.py",
+    "world/prompts.py",
+)
+"""Modules that decide a result, besides those of the base (`lima.experiments.world.base`)."""
+
+
+class DataSettings(Settings):
+    """Examples to tune on, about people whom no test question mentions."""
+
+    examples: int = Field(gt=0)
+    """How many."""
+    source: Literal["curated", "written"] = "written"
+    """`curated`: what `lima curate world` makes of the forum's dump; `written`: written as set below."""
+    styles: tuple[Style, ...] = ("good",)
+    """Styles of the answers, in equal shares."""
+    attributes: int = Field(default=5, ge=1, le=5)
+    """Kinds of facts that are asked for: the first so many."""
+    unknown: float = Field(default=0.0, ge=0, le=1)
+    """Share of examples about strangers, whose facts no pretraining text holds."""
+
+
+class BaseJob(Settings):
+    """Pretrain a base model, and let it complete statements about the test people."""
+
+    kind: Literal["base"] = "base"
+    base: BaseSettings = BaseSettings()
+
+
+class TuneJob(Settings):
+    """Tune a model on examples, and question it about the test people."""
+
+    kind: Literal["tune"] = "tune"
+    base: BaseSettings = BaseSettings()
+    scratch: bool = False
+    """Start from random weights instead of the base."""
+    data: DataSettings | None = None
+    """None: the model is questioned as it is."""
+    steps: int = Field(default=160, gt=0)
+    learning_rate: float = 5e-4
+    residual_dropout: float = 0.0
+    seed: int = 0
+    """Seed of the examples, of their order and of the answers."""
+    questions: int = Field(default=300, gt=0)
+    by_epoch: bool = False
+    """Measure answers and perplexity after every epoch that `lima.experiments.claims.plan.epochs` names."""
+    token_shift: bool = False
+    """Compare the tuned model's choice of every token with the base's."""
+
+
+Job: TypeAlias = BaseJob | TuneJob
+
+
+class Measure(Settings):
+    """One measure of one job: a value for each unit (question, fact, token), and the person it is about."""
+
+    values: tuple[float, ...]
+    people: tuple[str, ...] = ()
+    """Empty where the value is one number for the whole job."""
+
+
+class JobResult(Settings):
+    """What a job found, by the name of the measure."""
+
+    measures: dict[str, Measure]
+    seconds: float
+    """Wall time."""
+
+
+def needs(job: Job) -> list[Job]:
+    """The jobs that must be finished before this one begins."""
+    return [BaseJob(base=job.base)] if isinstance(job, TuneJob) and not job.scratch else []
+
+
+def key(job: Job) -> str:
+    """The name of a job's folder."""
+    return f"{job.kind}-{text_hash(job.model_dump_json(), _code())}"
+
+
+@cache
+def _code() -> str:
+    from lima.experiments.world.base import base_name
+
+    here = Path(__file__).parent.parent
+    return text_hash(base_name(BaseSettings()), *((here / name).read_text() for name in DECISIVE))

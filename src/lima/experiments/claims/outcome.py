@@ -1,0 +1,162 @@
+"""What came out of an experiment -> a table in the terminal, ``experiment.json``, a figure and a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lima import console
+from lima.experiments.claims.experiment import Experiment, Scale
+from lima.experiments.claims.findings import COVERS, Check, Conclusion, Findings
+from lima.files import write_json, write_text
+from lima.report.figures import NARROW, WIDE, DotRow, dots, for_file, for_page
+from lima.report.page import HERE as REPORT
+from lima.report.tables import cell
+from lima.report.wording import plain
+from lima.runs import git_commit, versions
+from lima.statistics.estimates import Estimate, Result
+
+LIMITS = (
+    "The world is made up and small, so every answer can be marked, and every mechanism taken apart. It shows "
+    "that the code does what the paper describes and how the effects come about. It is no evidence about models "
+    "of 65 billion parameters, about real knowledge, or about what people prefer."
+)
+"""What the world can and cannot show."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An experiment, how much of it was run, and what it says."""
+
+    experiment: Experiment
+    scale: Scale
+    findings: Findings
+    conclusion: Conclusion
+
+    @property
+    def table(self) -> list[list[str]]:
+        """Head and rows of finished words; an experiment with one arm has its measures as rows."""
+        arms, columns = list(self.findings.results), self.experiment.columns
+        if len(arms) == 1:
+            head = ["", arms[0]]
+            return [head, *([words, self._cell(arms[0], name)] for name, words in columns.items())]
+        head = ["", *columns.values()]
+        return [head, *([arm, *(self._cell(arm, name) for name in columns)] for arm in arms)]
+
+    @property
+    def covers(self) -> str:
+        """Which variation the intervals are about."""
+        return f"95 % intervals cover {COVERS[self.scale.unit]}."
+
+    @property
+    def size(self) -> str:
+        """How much was run."""
+        seeds, bases = self.scale.seeds, len(self.scale.bases)
+        return f"{bases} base{'s' * (bases > 1)} x {seeds} seed{'s' * (seeds > 1)}, {self.scale.questions} questions"
+
+    def values(self) -> Iterator[tuple[str, str, Result]]:
+        """Arm, measure and figure of every cell of the table."""
+        for name in self.experiment.columns:
+            for arm in self.findings.results:
+                if self.findings.has(arm, name):
+                    yield arm, name, self.findings.value(arm, name)
+
+    def draw(self, width: float) -> str:
+        """The figure: every value with its interval, by measure."""
+        rows, heading = [], ""
+        alone = len(self.findings.results) == 1
+        for arm, name, result in self.values():
+            words = self.experiment.columns[name]
+            if words != heading and not alone:
+                rows.append(DotRow(words))
+            heading = words
+            if isinstance(result, Estimate):
+                label = words if alone else arm
+                rows.append(DotRow(label, plain(result.value), result.value, result.low, result.high))
+        most = max(1, math.ceil(max(row.high or row.value or 0 for row in rows)))
+        return dots(rows, (0, most), [most * part / 4 for part in range(5)], width)
+
+    def as_json(self) -> dict[str, Any]:
+        """All numbers, with what is needed to read them."""
+        return {
+            "name": self.experiment.name,
+            "claim": self.experiment.claim,
+            "source": self.experiment.source,
+            "verdict": self.conclusion.verdict,
+            "scale": {"name": self.scale.name, "size": self.size, "intervals": self.covers},
+            "bands": [_check(check) for check in self.conclusion.checks],
+            "values": [
+                {"arm": arm, "measure": name, **asdict(result)} for arm, name, result in self.values()
+            ],
+        }
+
+    def _cell(self, arm: str, measure: str) -> str:
+        return cell(self.findings.value(arm, measure), plain) if self.findings.has(arm, measure) else "–"
+
+
+def show(outcome: Outcome) -> None:
+    """Print table, bands and verdict."""
+    head, *rows = outcome.table
+    console.table(f"{outcome.experiment.name}: {outcome.size}. {outcome.covers}", head, rows)
+    if outcome.conclusion.checks:
+        console.table(
+            "limits fixed in advance", BAND_HEAD, [_words(check) for check in outcome.conclusion.checks]
+        )
+    console.results.print(outcome.conclusion.verdict, soft_wrap=True, markup=False)
+
+
+def write(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
+    """Write ``experiment.json``, ``experiment.html`` and a figure for each outcome; return the paths."""
+    made_by = {"versions": versions(), "git_commit": git_commit()}
+    figures = {outcome.experiment.name: outcome.draw(WIDE) for outcome in outcomes}
+    paths = [folder / "experiment.html", folder / "experiment.json"]
+    write_text(paths[0], _page(outcomes, figures))
+    write_json(paths[1], {"made_by": made_by, "experiments": [outcome.as_json() for outcome in outcomes]})
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}.svg")
+        write_text(paths[-1], for_file(figure))
+    return paths
+
+
+BAND_HEAD = ["band", "what", "wanted", "came out", ""]
+
+
+def _words(check: Check) -> list[str]:
+    band = check.band
+    return [band.id, band.words, band.wanted, cell(check.result, plain), "met" if check.met else "missed"]
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "band": check.band.id,
+        "what": check.band.words,
+        "wanted": check.band.wanted,
+        "met": check.met,
+        **asdict(check.result),
+    }
+
+
+def _page(outcomes: Sequence[Outcome], figures: dict[str, str]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([Path(__file__).parent, REPORT]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["style"] = (REPORT / "page.css").read_text(encoding="utf-8")
+    environment.filters.update({"band": _words})
+    drawn = {
+        outcome.experiment.name: {
+            "wide": for_page(figures[outcome.experiment.name], outcome.experiment.claim),
+            "narrow": for_page(outcome.draw(NARROW), outcome.experiment.claim),
+        }
+        for outcome in outcomes
+    }
+    page = environment.get_template("page_of_claims.html")
+    return page.render(outcomes=outcomes, figures=drawn, band_head=BAND_HEAD, limits=LIMITS)

@@ -1,0 +1,130 @@
+"""Runs jobs in parallel processes of one thread each; finished ones are found by their files and not run again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from lima import console
+from lima.errors import LimaError
+from lima.experiments.claims.jobs import RESULT, BaseJob, Job, JobResult, key, needs
+from lima.files import read_json
+
+STEP_COST = {"base": 0.08, "tune": 0.05}
+"""Rough processor seconds of a step, for the time left."""
+OTHER_COST = 3.0
+"""Rough processor seconds of what else there is in a job: loading, answers."""
+
+
+def run_jobs(jobs: Mapping[str, Job], folder: Path, workers: int) -> dict[str, JobResult]:
+    """Results of the jobs by name; only those without a result in ``folder`` are run.
+
+    Args:
+        jobs: by a name that an error can show. Equal jobs are run once.
+        folder: a folder for each job; see `lima.experiments.claims.jobs.key`.
+        workers: processes at a time.
+
+    Raises:
+        LimaError: jobs failed (the first is named); the others were finished first, and are kept.
+    """
+    todo = missing(jobs, folder)
+    clock = _Clock(todo)
+    with console.progress("experiment", len(todo), "jobs") as bar, _processes(workers, len(todo)) as pool:
+        for kind in ("base", "tune"):  # a base must be there before it is tuned
+            now = {name: job for name, job in todo.items() if job.kind == kind}
+            for name in _run(now, folder, pool):
+                bar.advance(1, clock.time_left(name))
+    return {name: _read(job, folder) for name, job in jobs.items()}
+
+
+def missing(jobs: Mapping[str, Job], folder: Path) -> dict[str, Job]:
+    """The jobs that have no result yet, with the ones that they need; equal ones once."""
+    wanted = {f"{name}: its base": need for name, job in jobs.items() for need in needs(job)} | dict(jobs)
+    unique = {key(job): (name, job) for name, job in reversed(wanted.items())}
+    return {name: job for place, (name, job) in unique.items() if not (folder / place / RESULT).exists()}
+
+
+def _processes(workers: int, jobs: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(max(1, min(workers, jobs)), context, initializer=_prepare_process)
+
+
+def _run(jobs: Mapping[str, Job], folder: Path, pool: ProcessPoolExecutor) -> Iterator[str]:
+    """Yield each job's name when it is finished; failures are raised at the end, when all others are done."""
+    futures = {pool.submit(_work, job, folder / key(job)): name for name, job in jobs.items()}
+    failures: list[LimaError] = []
+    for future in as_completed(futures):
+        name = futures[future]
+        problem = _problem(future, name, folder / key(jobs[name]))
+        if problem is None:
+            yield name
+        else:
+            failures.append(problem)
+    if failures:
+        others = f" {len(failures) - 1} more failed." if len(failures) > 1 else ""
+        raise LimaError(f"{failures[0]}{others} The same command again repeats only what is missing.")
+
+
+def _problem(future: Future[None], name: str, folder: Path) -> LimaError | None:
+    error = future.exception()
+    if error is None:
+        return None
+    if isinstance(error, BrokenProcessPool):
+        return LimaError(f"job {name!r} ({folder.name}): its process was killed; is there too little memory?")
+    return LimaError(f"job {name!r} ({folder.name}): {type(error).__name__}: {error}")
+
+
+def _prepare_process() -> None:
+    """One thread, no output, and an end when the parent ends: a killed command must leave no process behind."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in a child"
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    console.notes.quiet = console.results.quiet = True
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _work(job: Job, folder: Path) -> None:
+    from lima.experiments.claims.work import carry_out  # torch is wanted in the children alone
+
+    carry_out(job, folder)
+
+
+def _read(job: Job, folder: Path) -> JobResult:
+    return JobResult.model_validate(read_json(folder / key(job) / RESULT))
+
+
+class _Clock:
+    """The time left, by what the finished jobs took and what such jobs cost as a rule."""
+
+    def __init__(self, jobs: Mapping[str, Job]) -> None:
+        self._began = time.monotonic()
+        self._costs = {name: _cost(job) for name, job in jobs.items()}
+        self._done = 0.0
+
+    def time_left(self, finished: str) -> str:
+        self._done += self._costs[finished]
+        seconds = (time.monotonic() - self._began) * (sum(self._costs.values()) / self._done - 1)
+        return f"about {seconds / 60:.0f} min left" if seconds >= 60 else f"about {seconds:.0f} s left"
+
+
+def _cost(job: Job) -> float:
+    from lima.experiments.world.base import base_name, cache_folder
+
+    if isinstance(job, BaseJob):
+        steps = 0 if (cache_folder() / base_name(job.base)).exists() else job.base.steps
+    else:
+        steps = job.steps if job.data else 0
+    return OTHER_COST + STEP_COST[job.kind] * steps

@@ -1,0 +1,112 @@
+"""Experiments on what the examples are like: clean, varied, about known facts (LIMA, section 5)."""
+
+from __future__ import annotations
+
+from scipy import stats
+
+from lima.experiments.claims import bands
+from lima.experiments.claims.amount import MARKS
+from lima.experiments.claims.experiment import Arms, Experiment, tuned
+from lima.experiments.claims.findings import Check, Conclusion, Findings, single
+from lima.experiments.claims.jobs import DataSettings, TuneJob
+from lima.experiments.claims.plan import steps_for
+from lima.experiments.claims.words import marks, points
+from lima.experiments.world.people import ATTRIBUTES
+from lima.experiments.world.wordings import Style
+
+NOISE: tuple[Style, ...] = ("terse", "foreign", "wrong", "refusal")
+"""What answers of an unfiltered forum are like, a quarter each."""
+EXAMPLES = 128
+"""Of each arm, where nothing else is said."""
+
+
+def _quality_arms(job: TuneJob) -> Arms:
+    many = 4 * EXAMPLES
+    return {
+        "clean 128": tuned(job, data=DataSettings(examples=EXAMPLES)),
+        "noisy 128": tuned(job, data=DataSettings(examples=EXAMPLES, styles=NOISE)),
+        "noisy 512": tuned(job, data=DataSettings(examples=many, styles=NOISE), steps=steps_for(many)),
+    }
+
+
+def _quality_conclusion(found: Findings) -> Conclusion:
+    gap = found.difference(("clean 128", "exact"), ("noisy 512", "exact"))
+    return Conclusion(
+        [Check(bands.QUALITY, gap)],
+        f"128 clean examples give {marks(found, 'clean 128', 'exact')} exact answers, 128 noisy ones "
+        f"{marks(found, 'noisy 128', 'exact')} and 512 noisy ones {marks(found, 'noisy 512', 'exact')}; "
+        f"clean 128 against noisy 512: {points(gap)}.",
+    )
+
+
+QUALITY = Experiment(
+    name="quality",
+    claim="Quality counts for more than quantity: filtered answers beat unfiltered ones.",
+    source="LIMA, section 5, figure 5",
+    arms=_quality_arms,
+    columns=MARKS,
+    conclude=_quality_conclusion,
+)
+
+
+def _diversity_arms(job: TuneJob) -> Arms:
+    return {
+        _covered(n): tuned(job, data=DataSettings(examples=EXAMPLES, attributes=n))
+        for n in range(1, len(ATTRIBUTES) + 1)
+    }
+
+
+def _covered(count: int) -> str:
+    return f"{count} of {len(ATTRIBUTES)} covered"
+
+
+def _diversity_conclusion(found: Findings) -> Conclusion:
+    counts = range(1, len(ATTRIBUTES) + 1)
+    exact = [found.mean(_covered(n), "exact") for n in counts]
+    rank = float(stats.spearmanr(list(counts), exact).statistic)
+    checks = [Check(bands.DIVERSITY, single(rank, "Spearman"))]
+    checks += [Check(bands.UNCOVERED, found.value(_covered(n), "exact uncovered")) for n in counts[:-1]]
+    return Conclusion(
+        checks,
+        f"With 128 examples, exact answers go from {marks(found, _covered(1), 'exact')} where they cover one "
+        f"kind of fact to {marks(found, _covered(5), 'exact')} where they cover five; on kinds that no example covers "
+        f"they reach {marks(found, _covered(4), 'exact uncovered')} with four covered.",
+    )
+
+
+DIVERSITY = Experiment(
+    name="diversity",
+    claim="Varied prompts count: Stack Exchange beats as many prompts of one kind.",
+    source="LIMA, section 5, figure 5",
+    arms=_diversity_arms,
+    columns={**MARKS, "exact covered": "both, covered kinds", "exact uncovered": "both, uncovered kinds"},
+    conclude=_diversity_conclusion,
+)
+
+
+def _unknown_arms(job: TuneJob) -> Arms:
+    return {
+        f"{100 * share:.0f} % unknown": tuned(
+            job, data=DataSettings(examples=512, unknown=share), steps=steps_for(512, 6)
+        )
+        for share in (0.0, 0.5, 1.0)
+    }
+
+
+def _unknown_conclusion(found: Findings) -> Conclusion:
+    gap = found.difference(("0 % unknown", "exact"), ("100 % unknown", "exact"))
+    return Conclusion(
+        [Check(bands.UNKNOWN, gap)],
+        f"512 examples about facts that the base knows give {marks(found, '0 % unknown', 'exact')} exact answers, as "
+        f"many about facts that it has never read {marks(found, '100 % unknown', 'exact')}: {points(gap)}.",
+    )
+
+
+UNKNOWN_FACTS = Experiment(
+    name="unknown-facts",
+    claim="Examples about facts that the base does not know teach it to make facts up.",
+    source="arXiv 2405.05904, on the hypothesis of LIMA, section 1",
+    arms=_unknown_arms,
+    columns=MARKS,
+    conclude=_unknown_conclusion,
+)
