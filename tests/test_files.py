@@ -43,6 +43,13 @@ def test_a_bad_file_is_named_with_its_line(tmp_path: Path, content: str, message
     assert "\n" not in str(caught.value)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_jsonl(path, ROWS)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert list(read_jsonl(path, Reject)) == ROWS
+
+
 def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
     with pytest.raises(LimaError, match="no such file"):
         list(read_jsonl(tmp_path / "none.jsonl", Reject))

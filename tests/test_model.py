@@ -1,4 +1,5 @@
 import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,12 @@ def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(LimaError, match="made-up/model") as caught:
         model.load("made-up/model")
     assert "\n" not in str(caught.value)
+
+
+def test_cut_off_weights_are_named(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(tiny_model, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(LimaError, match=r"cut: cannot be loaded as a model"):
+        model.load(folder)

@@ -103,3 +103,30 @@ def test_two_processes_cannot_work_in_one_run(tmp_path: Path, data: Path) -> Non
         open_run(path, "stage", Stage(data=data)),
     ):
         pass
+
+
+def fail_in_run(path: Path, settings: Stage, *, writes: bool) -> None:
+    with open_run(path, "stage", settings):
+        if writes:
+            (path.parent / "part.jsonl").write_text("{}\n")
+        raise LimaError("a mistake in the input, or a full disk")
+
+
+def test_a_run_that_fails_before_it_writes_anything_leaves_no_record(tmp_path: Path, data: Path) -> None:
+    """Or the same command with the mistake mended would be refused for its other settings."""
+    path = tmp_path / "run" / "run.json"
+    with pytest.raises(LimaError, match="a mistake"):
+        fail_in_run(path, Stage(data=data, epochs=3), writes=False)
+    assert not path.exists()
+    with pytest.raises(LimaError, match="a mistake"):
+        fail_in_run(path, Stage(data=data), writes=True)
+    with open_run(path, "stage", Stage(data=data)) as run:
+        assert run.resumed
+
+
+def test_a_file_in_the_place_of_the_run_folder_is_named(data: Path) -> None:
+    with (
+        pytest.raises(LimaError, match="a file is in the way"),
+        open_run(data / "run.json", "x", Stage(data=data)),
+    ):
+        pass

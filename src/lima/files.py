@@ -23,6 +23,9 @@ from lima.records import Record
 
 R = TypeVar("R", bound=Record)
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors put before the first line of a UTF-8 file."""
+
 
 def read_jsonl(path: Path, record: type[R]) -> Iterator[R]:
     """Yield the records of a JSON Lines file; blank lines are skipped.
@@ -53,7 +56,8 @@ def parse_json_object(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise InputError(path, number, f"not JSON ({error}). Each line must be one JSON object.") from None
+        what = f"not JSON ({error.msg}, column {error.colno})"
+        raise InputError(path, number, f"{what}. Each line must be one JSON object.") from None
     if not isinstance(value, dict):
         raise InputError(path, number, f"a JSON {type(value).__name__}, expected an object.")
     return value
@@ -202,6 +206,7 @@ def text_hash(*parts: str, length: int = 16) -> str:
 def _lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as stream:
+            yield stream.readline().removeprefix(BYTE_ORDER_MARK)
             yield from stream
     except FileNotFoundError:
         raise LimaError(f"{path}: no such file.") from None

@@ -46,7 +46,7 @@ def load(
         _check_causal(place, config)
         model = AutoModelForCausalLM.from_pretrained(place, config=config, dtype=getattr(torch, dtype))
         tokenizer = load_tokenizer(place)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise LimaError(f"{place}: cannot be loaded as a model ({_first_line(error)}).") from None
     return model.to(device or default_device()).eval(), tokenizer
 

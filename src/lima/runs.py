@@ -48,19 +48,27 @@ def open_run(path: Path, command: str, settings: Settings) -> Iterator[Run]:
         command: the name of the stage.
         settings: its settings; `Settings.input_fields` are compared by content.
 
+    A record that is all that a failed run would leave in its folder goes with it, so that the same command with
+    the mistake mended is not refused.
+
     Raises:
         SettingsConflict: the record was made with other settings or inputs; the text shows which.
         LimaError: another process has the run open, or an input is missing.
     """
     fresh = _describe(command, settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusive(path):
+    _make_folder(path.parent)
+    with _exclusive(path) as lock:
         before = read_json(path) if path.exists() else None
         if before is None:
             write_json(path, fresh)
         else:
             _refuse_difference(path, before, fresh, settings.free_fields)
-        yield Run(path, resumed=before is not None, finished=bool(before and before.get("finished")))
+        try:
+            yield Run(path, resumed=before is not None, finished=bool(before and before.get("finished")))
+        except LimaError:
+            if before is None and set(path.parent.iterdir()) <= {path, lock}:
+                path.unlink(missing_ok=True)
+            raise
 
 
 def now() -> str:
@@ -159,8 +167,15 @@ def _input_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return changes
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise LimaError(f"{folder}: a file is in the way of this folder. Choose another --out.") from None
+
+
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
+def _exclusive(path: Path) -> Iterator[Path]:
     lock = path.with_name(f".{path.name}.lock")
     with lock.open("w") as stream:
         try:
@@ -169,4 +184,4 @@ def _exclusive(path: Path) -> Iterator[None]:
             raise LimaError(
                 f"{path.parent}: another lima process is working here. Wait for it or end it."
             ) from None
-        yield
+        yield lock

@@ -142,7 +142,7 @@ def test_an_id_used_twice_does_not_lose_a_row(tmp_path: Path) -> None:
 
 
 def test_strict_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(LimaError, match=r"1 rows cannot be used.*openai/rows/1"):
+    with pytest.raises(LimaError, match=r"rows\.jsonl: 1 rows cannot be used.*openai/rows/1"):
         import_rows(tmp_path, "openai", [GOOD, {}], strict=True)
     assert not (tmp_path / "out.jsonl").exists()
 

@@ -65,7 +65,7 @@ def import_file(settings: ImportSettings) -> Outcome | ImportedStudy:
         return _import_study(settings)
     outcome = Outcome()
     lines = (encode(example) for example in read_examples(settings, outcome))
-    _write(settings, lines, outcome)
+    _write(settings, _one_file(settings), lines, outcome)
     if not settings.dry_run:
         console.done(_written(settings.out, outcome), next_command=f"lima inspect {settings.out}")
     return outcome
@@ -76,7 +76,8 @@ def export_file(settings: ExportSettings) -> Outcome:
     outcome = Outcome()
     rows = _export_rows(settings, outcome)
     array = settings.out.suffix == ".json"
-    _write(settings, _as_array(rows) if array else (orjson.dumps(row) + b"\n" for row in rows), outcome)
+    chunks = _as_array(rows) if array else (orjson.dumps(row) + b"\n" for row in rows)
+    _write(settings, settings.file, chunks, outcome)
     if not settings.dry_run:
         console.done(_written(settings.out, outcome))
     return outcome
@@ -189,7 +190,7 @@ def _as_array(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     yield b"\n]\n"
 
 
-def _write(settings: _Settings, chunks: Iterator[bytes], outcome: Outcome) -> None:
+def _write(settings: _Settings, origin: Path, chunks: Iterator[bytes], outcome: Outcome) -> None:
     """Write all or nothing; then name the rejected rows."""
     if settings.dry_run:
         for _ in chunks:
@@ -202,11 +203,11 @@ def _write(settings: _Settings, chunks: Iterator[bytes], outcome: Outcome) -> No
         if settings.strict and outcome.rejects:
             first = outcome.rejects[0]
             raise LimaError(
-                f"{len(outcome.rejects)} rows cannot be used, the first is {first.id}: {first.reason}. "
+                f"{origin}: {len(outcome.rejects)} rows cannot be used, the first is {first.id}: {first.reason}. "
                 "Without --strict they are left out and named."
             )
         if not outcome.kept:
-            raise LimaError(f"no row can be used; {_summary(outcome)}. Is it the right format?")
+            raise LimaError(f"{origin}: no row can be used; {_summary(outcome)}. Is it the right format?")
     rejects = _rejects_path(settings.out)
     if outcome.rejects:
         write_jsonl(rejects, outcome.rejects)
