@@ -118,6 +118,16 @@ def test_user_errors_are_one_line_and_exit_2() -> None:
     assert done.stderr == "error: /no/such/file.jsonl: no such file.\n"
 
 
+def test_a_file_that_cannot_be_written_is_one_line_and_exits_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
+    done = lima("import", "openai", str(rows), "--out", str(tmp_path / "file" / "out.jsonl"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path / 'file'}: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_unknown_option_gets_a_suggestion_and_exits_2() -> None:
     done = lima("train", "model", "data.jsonl", "--out", "run", "--epoch", "3")
     assert done.returncode == 2

@@ -6,6 +6,7 @@ Only the chosen command's module is imported and only its parser built, so that 
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import os
 import signal
@@ -145,6 +146,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # a reader such as `head` went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if (problem := _file_problem(error)) is None:
+            raise
+        print(f"error: {problem}", file=sys.stderr)
+        code = EXIT_USER_ERROR
     sys.exit(code)
 
 
@@ -245,6 +251,17 @@ def _load(place: str, command: str) -> Any:
         raise LimaError(
             f"'lima {command}' needs the package {missing!r}. Install it: pip install 'lima-align[{extra}]'"
         ) from None
+
+
+def _file_problem(error: OSError) -> str | None:
+    """A file that cannot be read or written, or a full disk, in one line; None for any other failure."""
+    reason = os.strerror(error.errno).lower() if error.errno else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{reason}. Free some space and run the same command again; it continues."
+    if isinstance(error.filename, str | os.PathLike) and reason:
+        return f"{os.fspath(error.filename)}: {reason}. Mend it, or name another file."
+    return None
 
 
 def _stop(signum: int, frame: object) -> NoReturn:
