@@ -64,6 +64,11 @@ COMMANDS: dict[str, Command] = {
         "lima.train.run:train",
         "base model + examples -> tuned checkpoints",
     ),
+    "checkpoint": Command(
+        "lima.experiments.checkpoint_settings:CheckpointSettings",
+        "lima.experiments.checkpoint:checkpoint",
+        "which epoch answers best",
+    ),
     "generate": Command(
         "lima.generate.settings:GenerateSettings",
         "lima.generate.run:generate",
