@@ -76,7 +76,7 @@ class Outcome:
             if isinstance(result, Estimate):
                 label = words if alone else arm
                 rows.append(DotRow(label, plain(result.value), result.value, result.low, result.high))
-        most = max(1, math.ceil(max(row.high or row.value or 0 for row in rows)))
+        most = max(1, math.ceil(max((row.high or row.value or 0 for row in rows), default=0)))
         return dots(rows, (0, most), [most * part / 4 for part in range(5)], width)
 
     def as_json(self) -> dict[str, Any]:
@@ -100,12 +100,12 @@ class Outcome:
 def show(outcome: Outcome) -> None:
     """Print table, bands and verdict."""
     head, *rows = outcome.table
-    console.table(f"{outcome.experiment.name}: {outcome.size}. {outcome.covers}", head, rows)
+    console.table(f"{outcome.experiment.name}: {outcome.size}", head, rows)
     if outcome.conclusion.checks:
         console.table(
             "limits fixed in advance", BAND_HEAD, [_words(check) for check in outcome.conclusion.checks]
         )
-    console.results.print(outcome.conclusion.verdict, soft_wrap=True, markup=False)
+    console.results.print(f"{outcome.conclusion.verdict} {outcome.covers}", soft_wrap=True, markup=False)
 
 
 def write(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:

@@ -45,8 +45,10 @@ def run_jobs(jobs: Mapping[str, Job], folder: Path, workers: int) -> dict[str, J
 
 def missing(jobs: Mapping[str, Job], folder: Path) -> dict[str, Job]:
     """The jobs that have no result yet, with the ones that they need; equal ones once."""
-    wanted = {f"{name}: its base": need for name, job in jobs.items() for need in needs(job)} | dict(jobs)
-    unique = {key(job): (name, job) for name, job in reversed(wanted.items())}
+    bases = {f"{name}: its base": need for name, job in jobs.items() for need in needs(job)}
+    unique: dict[str, tuple[str, Job]] = {}
+    for name, job in {**jobs, **bases}.items():
+        unique.setdefault(key(job), (name, job))
     return {name: job for place, (name, job) in unique.items() if not (folder / place / RESULT).exists()}
 
 
