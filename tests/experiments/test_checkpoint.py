@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +298,47 @@ def test_the_command_line(run: Path, trained: Path, capsys: pytest.CaptureFixtur
     assert "epochs 8 are not kept; the choice is among 2, 3" in notes
     assert "would make at most 8 answers" in notes  # 2 epochs x 4 prompts
     assert not (run / "checkpoint").exists()
+
+
+def killed_when(arguments: list[str], folder: Path, ready: Callable[[], bool]) -> None:
+    """Start the command in ``folder`` and kill it (-9) as soon as ``ready``."""
+    process = subprocess.Popen([sys.executable, "-m", "lima", *arguments], cwd=folder, stderr=subprocess.PIPE)
+    while not ready():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+
+
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@pytest.mark.slow
+def test_killed_twice_it_ends_with_the_files_of_an_undisturbed_run(trained: Path, tmp_path: Path) -> None:
+    arguments = ["checkpoint", "run", "--dev", str(trained / "dev.jsonl"), "--epochs", "1", "2", "3"]
+    arguments += ["--max-new-tokens", "100", "--concurrency", "1", "--judge"]
+    for name in ("killed", "whole"):
+        shutil.copytree(trained / "run", tmp_path / name / "run")
+    killed = tmp_path / "killed" / "run" / "checkpoint"
+    with serving(Rule(latency=0.2)) as url:
+        command = [*arguments, f"{url}/v1#{MODEL}"]
+        killed_when(command, tmp_path / "killed", lambda: lines(killed / "answers" / "epoch-02.jsonl") > 0)
+        killed_when(
+            command,
+            tmp_path / "killed",
+            lambda: any(lines(log) > 2 for log in killed.glob("study*/judges/*/replies.jsonl")),
+        )
+        assert not (killed / "choice.json").exists()
+        subprocess.run([sys.executable, "-m", "lima", *command], cwd=tmp_path / "killed", check=True)
+        assert stats(url)["unique"] == 12
+        assert stats(url)["repeated"] <= 1  # the one that was on its way when the process was killed
+    with serving(Rule()) as url:
+        command = [*arguments, f"{url}/v1#{MODEL}"]
+        subprocess.run([sys.executable, "-m", "lima", *command], cwd=tmp_path / "whole", check=True)
+    whole = tmp_path / "whole" / "run" / "checkpoint"
+    same = ["choice.json", *(f"answers/epoch-0{n}.jsonl" for n in (1, 2, 3)), "study-01-02-03/items.jsonl"]
+    for file in same:
+        assert (killed / file).read_bytes() == (whole / file).read_bytes(), file
+    looks = [json.loads((folder / "looks.jsonl").read_text()) | {"at": ""} for folder in (killed, whole)]
+    assert looks[0] == looks[1]
