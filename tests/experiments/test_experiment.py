@@ -1,18 +1,21 @@
 """`lima experiment`: arms, findings, verdicts and reports; the bands at demo scale in a slow test."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
-from lima.experiments.claims import amount, quality
+from lima.experiments.claims import amount, quality, training
 from lima.experiments.claims.bands import QUALITY, Band
 from lima.experiments.claims.catalogue import EXPERIMENTS
 from lima.experiments.claims.experiment import SCALES, Arms, Experiment, Scale, job_names
 from lima.experiments.claims.findings import Check, Conclusion, Findings, Unit, single
 from lima.experiments.claims.jobs import JobResult, Measure, TuneJob
+from lima.experiments.claims.outcome import Outcome
 from lima.experiments.experiment import experiment, run_experiments
 from lima.experiments.experiment_settings import ExperimentSettings, Name
 from lima.experiments.world.settings import BaseSettings
@@ -118,6 +121,27 @@ def test_bands_hold_on_their_limit() -> None:
     assert Check(QUALITY, single(0.3, "made")).met
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("unit", ["person", "seed"])
+def test_every_experiment_says_something(name: str, unit: Unit) -> None:
+    wanted, scale = EXPERIMENTS[name], replace(SCALES["demo"], unit=unit, seeds=2)
+    dev = {f"exact dev@{epoch}" for epoch in training.EPOCHS}
+    measures = {column for e in EXPERIMENTS.values() for column in e.columns} | dev
+    rng = np.random.default_rng(0)
+    results: dict[str, list[JobResult]] = {}
+    for arm, _ in job_names(wanted, scale):
+        drawn = {
+            m: Measure(values=tuple(rng.integers(0, 2, 4).tolist()), people=tuple("aabb")) for m in measures
+        }
+        results.setdefault(arm, []).append(JobResult(measures=drawn, seconds=0))
+    found = Findings(results, unit)
+    outcome = Outcome(wanted, scale, found, wanted.conclude(found))
+    assert re.search(r"(Missed: W\d+(, W\d+)*|All bands met|No band was set)\.$", outcome.conclusion.verdict)
+    assert len(outcome.table) == 1 + (len(results) if len(results) > 1 else len(wanted.columns))
+    assert outcome.draw(250).startswith("<?xml")
+    assert outcome.as_json()["scale"]["size"] == "1 base x 2 seeds, 300 questions"
+
+
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("experiments")
@@ -138,7 +162,7 @@ def _cheap(wanted: Experiment) -> Experiment:
     def arms(job: TuneJob) -> Arms:
         found = {name: arm for name, arm in wanted.arms(job).items() if isinstance(arm, TuneJob)}
         return {
-            name: arm.model_copy(update={"steps": 480 if arm.by_epoch else 2}) for name, arm in found.items()
+            name: arm.model_copy(update={"steps": 320 if arm.by_epoch else 2}) for name, arm in found.items()
         }
 
     return replace(wanted, arms=arms)

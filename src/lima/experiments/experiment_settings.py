@@ -17,6 +17,7 @@ Name = Literal[
     "diversity",
     "token-shift",
     "pretraining",
+    "transfer",
     "perplexity",
     "checkpoint",
     "overfitting",

@@ -14,6 +14,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         quality.DIVERSITY,
         training.TOKEN_SHIFT,
         pretraining.PRETRAINING,
+        pretraining.TRANSFER,
         training.PERPLEXITY,
         training.CHECKPOINT,
         training.OVERFITTING,

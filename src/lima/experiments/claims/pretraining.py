@@ -1,4 +1,4 @@
-"""Experiments on the base: what pretraining must hold so that a few examples suffice (W8, W9)."""
+"""Experiments on the base: what pretraining must hold so that a few examples suffice (W8, W9, W13)."""
 
 from __future__ import annotations
 
@@ -58,4 +58,40 @@ PRETRAINING = Experiment(
     arms=_arms,
     columns={**MARKS, "cloze": "statements completed"},
     conclude=_conclusion,
+)
+
+
+ECHOES, TERSE = "forum repeats the fact", "forum is terse"
+COVERED = 2
+
+
+def _transfer_arms(job: TuneJob) -> Arms:
+    data = DataSettings(examples=128, attributes=COVERED)
+    terse = job.base.model_copy(update={"corpus": CorpusSettings(echo=0.0)})
+    return {ECHOES: tuned(job, data=data), TERSE: tuned(job, base=terse, data=data)}
+
+
+def _transfer_conclusion(found: Findings) -> Conclusion:
+    return Conclusion(
+        [
+            Check(bands.TRANSFER_ECHO, found.value(ECHOES, "exact uncovered")),
+            Check(bands.TRANSFER_TERSE, found.value(TERSE, "exact uncovered")),
+        ],
+        f"Where examples cover {COVERED} of 5 kinds of facts, questions about the others are answered exactly in "
+        f"{marks(found, ECHOES, 'exact uncovered')} of the cases if forum answers in pretraining repeat the whole fact, and in "
+        f"{marks(found, TERSE, 'exact uncovered')} if they say little but the value: the base decides what transfers.",
+    )
+
+
+TRANSFER = Experiment(
+    name="transfer",
+    claim="What examples of one kind do for other kinds was decided in pretraining.",
+    source="a pilot of this world, on the diversity of LIMA, section 5",
+    arms=_transfer_arms,
+    columns={
+        "form": "right form",
+        "exact covered": "both, covered kinds",
+        "exact uncovered": "both, uncovered kinds",
+    },
+    conclude=_transfer_conclusion,
 )

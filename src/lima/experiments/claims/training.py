@@ -12,8 +12,8 @@ from lima.experiments.claims.shift import CLASSES
 from lima.experiments.claims.words import marks, percent, points
 
 CURATED = DataSettings(examples=1000, source="curated")
-LONG = {"examples": 512, "steps": 480}
-"""Fifteen epochs, the paper's number."""
+LONG = {"examples": 512, "steps": 320}
+"""Ten epochs: the paper chooses its checkpoint among the first ten."""
 EPOCHS = epochs(LONG["examples"], LONG["steps"])
 
 
@@ -50,10 +50,10 @@ TOKEN_SHIFT = Experiment(
 
 
 def _long(job: TuneJob) -> Arms:
-    """One long run, harder than is good, that is measured on its way."""
+    """One long run with the usual learning rate that is measured on its way."""
     data = DataSettings(examples=LONG["examples"])
     return {
-        "15 epochs": tuned(job, data=data, steps=LONG["steps"], learning_rate=1e-3, by_epoch=True),
+        "10 epochs": tuned(job, data=data, steps=LONG["steps"], by_epoch=True),
     }
 
 
@@ -62,7 +62,7 @@ def _at(measure: str) -> dict[str, str]:
 
 
 def _perplexity_conclusion(found: Findings) -> Conclusion:
-    arm, last = "15 epochs", EPOCHS[-1]
+    arm, last = "10 epochs", EPOCHS[-1]
     best = min(EPOCHS, key=lambda epoch: found.mean(arm, f"other author@{epoch}"))
     rise = found.difference((arm, f"other author@{last}"), (arm, f"other author@{best}"))
     gain = found.difference((arm, f"exact@{last}"), (arm, f"exact@{best}"))
@@ -94,7 +94,7 @@ PERPLEXITY = Experiment(
 
 
 def _checkpoint_conclusion(found: Findings) -> Conclusion:
-    arm, last = "15 epochs", EPOCHS[-1]
+    arm, last = "10 epochs", EPOCHS[-1]
     by_answers = max(EPOCHS, key=lambda epoch: found.mean(arm, f"exact dev@{epoch}"))
     by_loss = min(EPOCHS, key=lambda epoch: found.mean(arm, f"other author@{epoch}"))
     chosen = {"answers to 50 dev questions": by_answers, "perplexity": by_loss, "the last": last}

@@ -48,7 +48,7 @@ def make_base(settings: BaseSettings) -> Path:
 def make_scratch(settings: BaseSettings, folder: Path) -> Path:
     """A model of the same shape and vocabulary that has read nothing: random weights."""
     if not (folder / "config.json").exists():
-        model.save(_untrained(settings), make_tokenizer(), folder)
+        model.save(untrained(settings), make_tokenizer(), folder)
     return folder
 
 
@@ -87,16 +87,17 @@ def _pretrain(settings: BaseSettings, folder: Path) -> None:
     work = folder.with_name(f"{folder.name}.work")
     with open_run(work / "run.json", "pretrain", settings):
         console.note(f"pretraining a base model of the built-in world (cached in {folder})")
-        network, words = _untrained(settings), make_tokenizer()
+        network, words = untrained(settings), make_tokenizer()
         stream = documents(make_world(settings.world), settings.corpus, settings.seed)
         pieces = windows(stream, words, settings.steps * settings.batch)
         sequences = [Tokens(ids, ids, id=f"window/{n}") for n, ids in enumerate(pieces)]
-        fit(network, sequences, _recipe(settings), work, description="pretrain")
+        fit(network, sequences, recipe(settings), work, description="pretrain")
         model.save(network, words, folder)
     shutil.rmtree(work)
 
 
-def _recipe(settings: BaseSettings) -> FitSettings:
+def recipe(settings: BaseSettings) -> FitSettings:
+    """How a base is pretrained."""
     return FitSettings(
         steps=settings.steps,
         batch_size=settings.batch,
@@ -112,7 +113,8 @@ def _recipe(settings: BaseSettings) -> FitSettings:
     )
 
 
-def _untrained(settings: BaseSettings) -> LlamaForCausalLM:
+def untrained(settings: BaseSettings) -> LlamaForCausalLM:
+    """The base model before pretraining: random weights, by the seed."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     words = make_tokenizer()
