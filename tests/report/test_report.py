@@ -202,6 +202,19 @@ def test_the_sample_is_drawn_by_id(study: Path) -> None:
     assert "5 of 80, drawn at random (seed 0)" in page(study)
 
 
+def test_names_of_systems_are_text_and_nothing_else(study: Path) -> None:
+    names = {"tuned": "--><script>alert(1)</script>", "base": "x$\\frac$ & <b>"}
+    for file in ("key.jsonl", "systems.json"):
+        text = (study / file).read_text()
+        for plain, hostile in names.items():
+            text = text.replace(f'"{plain}"', json.dumps(hostile))
+        (study / file).write_text(text)
+    report(settings(study))
+    drawn = [path.read_text() for path in (study / "figures").glob("*.svg")]
+    assert drawn
+    assert not any("<script" in text for text in [page(study), *drawn])
+
+
 def test_out_may_lie_elsewhere(study: Path, tmp_path: Path) -> None:
     report(settings(study, out=tmp_path / "there"))
     assert (tmp_path / "there" / "report.html").exists()

@@ -129,7 +129,6 @@ def _grade(judge: Judge, question: Question, attempt: Attempt) -> Grade:
     return Grade(
         id=f"{judge.rater_id}/{question.id}",
         item_id=question.row.id,
-        turn=sum(message.role == "assistant" for message in question.row.messages),
         rater=judge.rater_id,
         scale=scale,
         value=values[verdict.value] if verdict.value else None,

@@ -142,6 +142,8 @@ def _canvas(width: float, height: float) -> tuple[Axes, Callable[[], str]]:
 
     def finish() -> str:
         stream = io.StringIO()
+        for text in axes.texts:
+            text.set_parse_math(False)  # a dollar sign in a system's name is no formula
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lima"}):
             figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         return stream.getvalue()
