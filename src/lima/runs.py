@@ -91,6 +91,8 @@ def git_commit() -> str | None:
     """The commit of the checkout that this code lies in, with ``+`` when it has changes; None outside git."""
     here = Path(__file__).parent
     try:
+        # Fails for an installed copy, which may lie inside some other repository.
+        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)
         commit = _git(here, "rev-parse", "HEAD")
         return commit + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
