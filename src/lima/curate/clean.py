@@ -25,6 +25,7 @@ POINTERS = {"here", "this", "that", "link", "this link", "this page", "this one"
 """Names of links that say nothing once the address is gone."""
 BARE_URL = re.compile(r"(?:https?://|www\.)[^\s<>()]*[^\s<>().,;:!?'\"]")
 EMPTY_BRACKETS = re.compile(r"[ \t]*(?:\(\s*[,;:]?\s*\)|\[\s*\]|<\s*>)")
+SPACED_STOPS = (" ,", " .", " ;", " !", " ?")
 SPACE_BEFORE_STOP = re.compile(r"[ \t]+([,.;!?])(?=\s|$)")
 FENCED_CODE = re.compile(r"^(`{3,})[^\n]*\n.*?(?:^\1[ \t]*$|\Z)|```.*?```", re.DOTALL | re.MULTILINE)
 INLINE_CODE = re.compile(r"(`+)[^`\n]+\1")
@@ -208,10 +209,10 @@ class _Sink(HTMLParser):
         elif self._script is not None:
             self._script[1].append(data)
         else:
-            text, links = BARE_URL.subn("", data)
+            text, links = BARE_URL.subn("", data) if "http" in data or "www." in data else (data, 0)
             if links and not text.strip():
                 self._note_hole()
-            text = re.sub(r"\s+", " ", text)
+            text = _one_space(text)
             self._line.add(text, text)
 
     def flush(self) -> None:
@@ -297,6 +298,13 @@ class _Sink(HTMLParser):
         return quote + indent + marker, quote + indent + " " * len(marker), True
 
 
+def _one_space(text: str) -> str:
+    """Runs of white space as one space, also at the ends: ``re.sub(r"\\s+", " ", text)``, five times as fast."""
+    words = " ".join(text.split())
+    before = " " if text[:1].isspace() else ""
+    return f"{before}{words}{' ' if words and text[-1:].isspace() else ''}"
+
+
 def _join(blocks: list[_Block], style: Style) -> str:
     """Put list items and table rows one below the other, other blocks apart."""
     parts: list[str] = []
@@ -320,9 +328,15 @@ def _without_comments(html: str) -> str:
 def _inline(parts: list[str]) -> str:
     """One block's text with its white space, and the holes that removed links left, tidied."""
     text = "".join(parts).replace("\u00a0", " ")
-    text = EMPTY_BRACKETS.sub("", text)
-    text = re.sub(r"[ \t]*\n[ \t]*", "\n", re.sub(r"[ \t]+", " ", text))
-    return SPACE_BEFORE_STOP.sub(r"\1", text).strip()
+    if "(" in text or "[" in text or "<" in text:
+        text = EMPTY_BRACKETS.sub("", text)
+    if "  " in text or "\t" in text:
+        text = re.sub(r"[ \t]+", " ", text)
+    if "\n" in text:
+        text = re.sub(r" ?\n ?", "\n", text)
+    if any(stop in text for stop in SPACED_STOPS):
+        text = SPACE_BEFORE_STOP.sub(r"\1", text)
+    return text.strip()
 
 
 def _language(attrs: list[tuple[str, str | None]]) -> str:

@@ -7,24 +7,28 @@ attribute order and any layout of lines gives the same rows.
 
 from __future__ import annotations
 
+import io
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import IO
+from struct import Struct
+from typing import IO, Any
 from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
 
+from lima.curate.compressed import BUFFER_BYTES
 from lima.errors import InputError, LimaError
 
 MAX_ROW_BYTES = 64 << 20
 """A row of a real dump has at most some 100 KB; the limit bounds the memory that a bad file can take."""
 NO_SCORE = -(2**62)
 PROGRESS_BYTES = 16 << 20
+TAIL_BYTES = 1 << 16
+"""Nearly every such piece of a dump holds the end of a row."""
 ROW_END, ROW_END_CRLF = b"/>\n", b"/>\r\n"
 QUESTION, ANSWER = 1, 2
 
@@ -110,8 +114,8 @@ def read_headers(
         InputError: truncated, a document type declaration, a row beyond `MAX_ROW_BYTES`.
     """
     reader = _HeaderReader(path, scan)
-    lines = iter(partial(stream.readline, MAX_ROW_BYTES), b"")
-    size, number = reader.lines(lines if rows is None else _copied(lines, reader, rows), advance)
+    lines = io.BufferedReader(_Measured(stream, advance), BUFFER_BYTES)
+    size, number = reader.lines(lines if rows is None else _copied(lines, reader, rows))
     reader.finish(size, number)
     return reader.headers
 
@@ -139,40 +143,40 @@ class _HeaderReader:
         self._closed_frame = False
         self._floor = NO_SCORE if scan.score_min is None else scan.score_min
 
-    def lines(self, lines: Iterator[bytes], advance: Callable[[int], None] | None) -> tuple[int, int]:
+    def lines(self, lines: Iterable[bytes]) -> tuple[int, int]:
         """Read every line; return the size of the file and the number of its lines.
 
-        The hot path, about a microsecond a row: answers in the dump's own form stay in this loop.
+        The hot path, about a microsecond a row: rows in the dump's own form stay in this loop, and of an
+        answer below the floor nothing but its score is looked at.
         """
         headers, floor, match = self.headers, self._floor, HEADER.match
-        keep, ask = headers.answers.values.extend, headers.questions.values.extend
-        low = asked = offset = number = seen = 0
-        end = ROW_END
+        keep, ask = headers.answers.values.frombytes, headers.questions.values.frombytes
+        pack = Struct(f"{len(COLUMNS)}q").pack
+        digits = len(str(floor)) if floor > 0 else 0  # a shorter score is below the floor
+        low = asked = offset = number = 0
+        end, pending = ROW_END, False
         for number, line in enumerate(lines, start=1):
             found = match(line)
-            if found is None or self.pending or line.find(b"<", 8) >= 0 or not line.endswith(end):
+            if found is None or pending or line.find(b"<", 8) >= 0 or not line.endswith(end):
                 self.slow(line, offset, number)
                 end = ROW_END_CRLF if line.endswith(ROW_END_CRLF) else ROW_END
-            else:
-                identifier, parent, kind, score = found.groups()
-                if parent is not None:
-                    if int(score) < floor:
-                        low += 1
-                    else:
-                        keep((int(identifier), int(parent), int(score), offset, len(line)))
-                elif (
-                    kind == b"1" and b"ClosedDate" not in line[line.find(b'"', found.end()) :]
-                ):  # behind the body
-                    asked += 1
-                    ask((int(identifier), 0, int(score), offset, len(line)))
+                pending = bool(self.pending)
+                offset += len(line)
+                continue
+            identifier, parent, kind, score = found.groups()
+            if kind is None:
+                if len(score) < digits or int(score) < floor:
+                    low += 1
                 else:
-                    self._other(int(identifier), kind, int(score), line, offset)
+                    keep(pack(int(identifier), int(parent), int(score), offset, len(line)))
+            elif (
+                kind == b"1" and line.find(b"ClosedDate", line.find(b'"', found.end())) < 0
+            ):  # behind the body
+                asked += 1
+                ask(pack(int(identifier), 0, int(score), offset, len(line)))
+            else:
+                self._other(int(identifier), kind, int(score), line, offset)
             offset += len(line)
-            if offset - seen >= PROGRESS_BYTES and advance:
-                advance(offset - seen)
-                seen = offset
-        if advance:
-            advance(offset - seen)
         headers.low_answers += low
         headers.question_count += asked
         return offset, number
@@ -269,7 +273,32 @@ class _HeaderReader:
         self.pending = []
 
 
-def _copied(lines: Iterator[bytes], reader: _HeaderReader, rows: IO[bytes]) -> Iterator[bytes]:
+class _Measured(io.RawIOBase):
+    """The stream as it is, but ended within a row that is too long, so that no line can fill the memory."""
+
+    def __init__(self, stream: IO[bytes], advance: Callable[[int], None] | None) -> None:
+        self._read: Callable[[memoryview], int] = stream.readinto  # type: ignore[attr-defined]
+        self._advance = advance
+        self._row = self._unseen = 0  # bytes since the last newline, and since the last call of `advance`
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._row >= MAX_ROW_BYTES:
+            return 0
+        view = memoryview(buffer)
+        count = self._read(view)
+        ended = b"\n" in bytes(view[max(0, count - TAIL_BYTES) : count]) or b"\n" in bytes(view[:count])
+        self._row = 0 if ended else self._row + count
+        self._unseen += count
+        if self._advance and (self._unseen >= PROGRESS_BYTES or not count):
+            self._advance(self._unseen)
+            self._unseen = 0
+        return count
+
+
+def _copied(lines: Iterable[bytes], reader: _HeaderReader, rows: IO[bytes]) -> Iterator[bytes]:
     """Pass lines to the reader and, when it asks for the next one, copy the rows that it has kept of them."""
     columns = (reader.headers.questions.values, reader.headers.answers.values)
     width, offset = len(COLUMNS), COLUMNS.index("offset")
