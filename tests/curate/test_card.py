@@ -17,6 +17,7 @@ from lima.curate.card.diversity import diversity, effective_number
 from lima.curate.card.licences import Use, licence_warnings
 from lima.curate.card.sections import CardOptions, composition, lengths
 from lima.curate.card.style import openers, shares
+from lima.curate.duplicates import DuplicateSettings
 from lima.errors import LimaError
 from lima.files import write_jsonl
 
@@ -137,6 +138,19 @@ def test_both_forms_say_the_same() -> None:
     assert "b" not in parser.tags, "the examples' own HTML is text"
     assert not re.search(r"<script|https?://[^ ]*\.(?:js|css)", page)
     assert "    # Heading" in markdown, "the examples' own Markdown is text"
+
+
+def test_near_duplicates_are_listed() -> None:
+    """10 and 11 words make 6 and 7 five-grams, of which 3 are shared: 3 of 10."""
+    rows = [example("a", "How to boil?", "a b c d e f g"), example("b", "How to boil it?", "a b c d e f g")]
+    rows.append(example("c", "How to boil?!", "quite another text of many words here"))
+    (section,) = (
+        s for s in make_card("x", rows, "research", CardOptions()).sections if s.key == "repetition"
+    )
+    assert [row[:2] for row in section.rows] == [["c", "same_prompt"]]
+    loose = CardOptions(duplicates=DuplicateSettings(jaccard=0.3))
+    (section,) = (s for s in make_card("x", rows, "research", loose).sections if s.key == "repetition")
+    assert [row[:2] for row in section.rows] == [["b", "near_duplicate"], ["c", "same_prompt"]]
 
 
 def test_any_file_has_a_card(tmp_path: Path) -> None:

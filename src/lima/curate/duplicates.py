@@ -64,7 +64,7 @@ class Duplicates:
             return "same_prompt", f"the prompt of {before}"
         if self._settings.jaccard is None:
             return None
-        grams = _grams(_full_text(example), self._settings.ngram)
+        grams = _grams(full_text(example), self._settings.ngram)
         near = {place for gram in self._prefix(grams) for place in self._index.get(gram, ())}
         for place in sorted(near):
             similarity = _jaccard(grams, self._grams[place])
@@ -77,7 +77,7 @@ class Duplicates:
         self._prompts.setdefault(_prompt_words(example), example.id)
         if self._settings.jaccard is None:
             return
-        grams = _grams(_full_text(example), self._settings.ngram)
+        grams = _grams(full_text(example), self._settings.ngram)
         place = len(self._grams)
         self._grams.append(grams)
         self._ids.append(example.id)
@@ -131,7 +131,7 @@ class Leaks:
         for words in asked:
             if words in self._equal:
                 return "leak_equal", f"it is the test prompt {self._equal[words]}"
-        for run in _runs(_words(_full_text(example)), self._settings.ngram):
+        for run in _runs(_words(full_text(example)), self._settings.ngram):
             if run in self._runs:
                 return "leak_run", f"it shares {' '.join(run)!r} with the test prompt {self._runs[run]}"
         return self._short_leak(asked)
@@ -174,7 +174,8 @@ def _prompt_words(example: Example) -> tuple[str, ...]:
     return _words(example.turns[0].content)
 
 
-def _full_text(example: Example) -> str:
+def full_text(example: Example) -> str:
+    """All turns, as near-duplicates and leaks compare them."""
     return "\n".join(turn.content for turn in example.turns)
 
 

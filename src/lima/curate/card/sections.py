@@ -12,7 +12,8 @@ import numpy as np
 from lima.curate.card.diversity import MOST, Vectors, diversity, effective_number
 from lima.curate.card.licences import licence_counts
 from lima.curate.card.style import openers, shares
-from lima.curate.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings
+from lima.curate.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings, full_text
+from lima.curate.join import near_duplicates
 from lima.records import Example
 
 CHARACTERS_PER_TOKEN = 3.7
@@ -195,11 +196,17 @@ def style(examples: Sequence[Example]) -> Section:
 
 def repetition(examples: Sequence[Example], options: CardOptions) -> Section:
     """Duplicates within the set, and leaks of given test prompts."""
-    seen, leaks = Duplicates(options.duplicates), Leaks(options.leaks)
+    settings = options.duplicates
+    seen, leaks = Duplicates(settings.model_copy(update={"jaccard": None})), Leaks(options.leaks)
+    near: dict[int, tuple[str, str]] = {}
+    if settings.jaccard is not None:
+        for pair in near_duplicates([full_text(e) for e in examples], settings.jaccard, settings.ngram):
+            reason = f"{pair.similarity:.2f} of the n-grams of {examples[pair.first].id}"
+            near.setdefault(pair.second, ("near_duplicate", reason))
     counts: Counter[str] = Counter()
     rows: list[Row] = []
-    for example in examples:
-        for problem in (seen.find(example), leaks.find(example)):
+    for place, example in enumerate(examples):
+        for problem in (seen.find(example) or near.get(place), leaks.find(example)):
             if problem is not None:
                 counts[problem[0]] += 1
                 rows.append([example.id, problem[0], problem[1]])
