@@ -169,6 +169,16 @@ def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> Non
     assert contents(tmp_path / "a") != contents(tmp_path / "c")
 
 
+def test_several_workers_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    for name, workers in (("one", 1), ("two", 2)):
+        source = {"all": StackExchange(train=10)}
+        curate(settings_for(folder, tmp_path / name, sources=source, workers=workers))
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    write(folder, posts(*forum(13, 7))[:-200], "physics_2020")
+    with pytest.raises(LimaError, match=r"physics_2020/Posts.xml:\d+: the file ends here"):
+        curate(settings_for(folder, tmp_path / "three", sources=source, workers=2))
+
+
 def test_a_killed_run_goes_on_without_reading_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

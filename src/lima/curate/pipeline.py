@@ -140,6 +140,7 @@ def _work(
         quota=source.quota,
         count=lambda stratum: result.funnel.at(name, stratum),
         reject=result.rejected.append,
+        workers=settings.workers,
         site=settings.site,
         include_meta=settings.include_meta,
         scratch=scratch,

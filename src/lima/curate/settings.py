@@ -42,7 +42,7 @@ class CurateSettings(Settings):
     """
 
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "review", "intended_use", "card", "strict", "dry_run"}
+        {"out", "review", "intended_use", "card", "workers", "strict", "dry_run"}
     )
 
     recipe: tyro.conf.Positional[str]
@@ -72,6 +72,8 @@ class CurateSettings(Settings):
     review: Path | None = None
     """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
     file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that read dumps, one dump each at a time. The outcome is the same with any number."""
     card: bool = True
     """Write card.md and card.html about the training examples."""
     intended_use: Use = "commercial"

@@ -34,6 +34,8 @@ class Work:
     """The funnel's counts of a stratum, to be filled in."""
     reject: Callable[[Reject], None]
     """Takes what cannot even become a candidate, such as a torn line."""
+    workers: int = 1
+    """Processes for a source that can use several; they change no byte of the outcome."""
     site: str | None = None
     include_meta: bool = False
     scratch: Path | None = None

@@ -24,6 +24,7 @@ from lima.curate.pairs import Pairs
 from lima.curate.posts import Scan, read_rows
 from lima.curate.rules import description_problem
 from lima.curate.sampling import chance, generator
+from lima.curate.shards import index_all
 from lima.curate.sources.base import SourceSettings, Work
 from lima.records import Example, Message, Meta, Reject
 
@@ -59,8 +60,15 @@ class StackExchange(SourceSettings):
         scan = Scan(self.rules.score_min, self.drop_closed)
         strata = []
         with console.progress(f"{work.name}: headers", total / 1e6, "MB") as bar:
+
+            def advance(read: int) -> None:
+                bar.advance(read / 1e6)
+
+            shared = work.workers > 1 and len(wanted) > 1 and work.scratch is not None
+            if shared and work.scratch is not None:
+                index_all(wanted, scan, work.scratch, work.workers, advance)
             for dump in wanted:
-                found = index(dump, scan, work.scratch, lambda read: bar.advance(read / 1e6))
+                found = index(dump, scan, work.scratch, None if shared else advance)
                 _count(found, work, dump.exchange.name)
                 strata.append(self._stratum(dump, found, work))
         return strata
