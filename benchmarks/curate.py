@@ -1,6 +1,6 @@
-"""Curation against a peer in the same run: header pass, and the whole path to accepted examples.
+"""Curation against peers in the same run: header pass, whole path to accepted examples, near-duplicates.
 
-    python benchmarks/curate.py [MEGABYTES]
+    python benchmarks/curate.py [MEGABYTES [TEXTS]]
 
 The peer is lxml: iterparse with clearing for headers; for the whole path every answer from score 10 decoded and cleaned.
 The whole path checks that both select the same questions. CPU seconds of one process; the dump is synthetic, with the
@@ -25,6 +25,8 @@ from lxml import etree
 from lima.curate.candidate import Candidate
 from lima.curate.clean import clean
 from lima.curate.compressed import BUFFER_BYTES
+from lima.curate.duplicates import WORD
+from lima.curate.join import near_duplicates
 from lima.curate.pairs import pair
 from lima.curate.posts import Scan, read_headers, read_rows
 from lima.curate.rules import RuleSettings, first_problem
@@ -146,7 +148,57 @@ def seconds(function: Callable[[Path], Any], path: Path) -> tuple[float, Any]:
     return min(times), result
 
 
-def main(megabytes: int) -> None:
+def copied_texts(number: int) -> list[str]:
+    """Texts of 200 words, one in twenty a copy of an earlier one with up to nine words changed."""
+    random = np.random.default_rng(0)
+    words = [f"word{i}" for i in range(20_000)]
+    weights = 1 / np.arange(1, len(words) + 1)
+    draws = random.choice(len(words), (number - number // 20, 200), p=weights / weights.sum())
+    texts = [" ".join(words[i] for i in row) for row in draws]
+    for text in texts[: number // 20]:
+        changed = text.split()
+        for _ in range(int(random.integers(0, 10))):
+            changed[int(random.integers(0, 200))] = f"edit{random.integers(0, 999)}"
+        texts.append(" ".join(changed))
+    return texts
+
+
+def datasketch_pairs(texts: list[str]) -> set[tuple[int, int]]:
+    """MinHash with 128 permutations and LSH at 0.7, its defaults, over the same word 5-grams."""
+    from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    index, found = MinHashLSH(threshold=0.7, num_perm=128), set()
+    for place, text in enumerate(texts):
+        words = WORD.findall(text.casefold())
+        sketch = MinHash(num_perm=128)
+        sketch.update_batch([" ".join(words[i : i + 5]).encode() for i in range(len(words) - 4)])
+        found |= {(other, place) for other in index.query(sketch)}
+        index.insert(place, sketch)
+    return found
+
+
+def near_duplicate_times(number: int) -> None:
+    """One run each: the join is exact, so its pairs are the truth for the other's recall."""
+    texts = copied_texts(number)
+    start = time.process_time()
+    exact = {(pair.first, pair.second) for pair in near_duplicates(texts)}
+    ours = time.process_time() - start
+    try:
+        start = time.process_time()
+        sketched = datasketch_pairs(texts)
+    except ModuleNotFoundError:
+        print(
+            f"near-duplicates of {number} texts   ours {ours:.1f} s, {len(exact)} pairs   (pip install datasketch to compare)"
+        )
+        return
+    theirs, recall = time.process_time() - start, len(sketched & exact) / len(exact)
+    print(
+        f"near-duplicates of {number} texts   ours {ours:.1f} s, recall 1   datasketch {theirs:.1f} s, recall {recall:.3f}"
+        f"   {ours / theirs:.2f} of its time"
+    )
+
+
+def main(megabytes: int, texts: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "Posts.xml"
         write_dump(path, megabytes)
@@ -167,7 +219,9 @@ def main(megabytes: int) -> None:
         print(
             f"whole path    ours {ours:7.2f} s      lxml {theirs:7.2f} s      ratio {theirs / ours:.1f}   ({len(selected)} accepted)"
         )
+    near_duplicate_times(texts)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    main(*(numbers + [100, 10_000][len(numbers) :]))
