@@ -62,7 +62,7 @@ def plain(network: LlamaForCausalLM, pieces: list[list[int]]) -> float:
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
-    return float(loss)
+    return float(loss.detach())
 
 
 def measure(

@@ -67,11 +67,13 @@ def _perplexity_conclusion(found: Findings) -> Conclusion:
     rise = found.difference((arm, f"other author@{last}"), (arm, f"other author@{best}"))
     gain = found.difference((arm, f"exact@{last}"), (arm, f"exact@{best}"))
     own = [found.mean(arm, f"same style@{epoch}") for epoch in (best, last)]
+    top = max(EPOCHS, key=lambda epoch: found.mean(arm, f"exact@{epoch}"))
     return Conclusion(
         [Check(bands.PERPLEXITY, rise), Check(bands.EXACT_RISES, gain)],
         f"From epoch {best} to {last} the NLL of another author's answers goes from "
         f"{found.mean(arm, f'other author@{best}'):.2f} to {found.mean(arm, f'other author@{last}'):.2f} nats a token, and "
-        f"exact answers change by {points(gain)}; on answers in the own style it goes from {own[0]:.2f} to {own[1]:.2f}.",
+        f"exact answers change by {points(gain)}, with their best, {marks(found, arm, f'exact@{top}')}, after epoch {top}; on "
+        f"answers in the own style the NLL goes from {own[0]:.2f} to {own[1]:.2f}.",
     )
 
 
