@@ -24,6 +24,8 @@ from lima.files import read_json, read_jsonl
 from lima.records import Grade, Preference, Rater
 from lima.remote.log import Attempt, Request
 
+TIME_OR_COMMIT = re.compile(rb'"(seconds|at|git_commit)": ?("[^"]*"|null|[\d.e-]+)')
+
 
 def run(study: Study, url: str, **values: Any) -> Rater:
     return judge(JudgeSettings(study=study.folder, judge=f"{url}#{MODEL}", **({"backoff": 0.01} | values)))
@@ -335,12 +337,15 @@ def test_kill_and_resume_repeats_no_finished_request(make_study: MakeStudy) -> N
 
 
 def assert_equal_but_for_time(one: Path, two: Path) -> None:
-    """All files equal once ``seconds`` and ``at`` are out; manifests also hold the folder's own name."""
+    """All files equal once ``seconds``, ``at`` and ``git_commit`` are out (a commit may land between two runs).
+
+    Manifests also hold the folder's own name.
+    """
     names = {p.relative_to(one) for p in one.rglob("*") if p.is_file()}
     assert names == {p.relative_to(two) for p in two.rglob("*") if p.is_file()}
     for name in names:
         contents = [(folder / name).read_bytes().replace(folder.name.encode(), b"X") for folder in (one, two)]
-        timeless = [re.sub(rb'"(seconds|at)": ?("[^"]*"|[\d.e-]+)', b"", content) for content in contents]
+        timeless = [TIME_OR_COMMIT.sub(b"", content) for content in contents]
         assert timeless[0] == timeless[1], name
 
 
