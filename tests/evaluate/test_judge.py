@@ -301,6 +301,19 @@ def test_changed_texts_are_refused(make_study: MakeStudy, tmp_path: Path) -> Non
         run(Study(tmp_path / "absent"), "http://127.0.0.1:9")
 
 
+def test_a_wrong_model_or_server_leaves_no_folder(make_study: MakeStudy) -> None:
+    study = make_study(2)
+    with serving(Rule()) as url:
+        settings = JudgeSettings(study=study.folder, judge=f"{url}#absent")
+        with pytest.raises(LimaError, match="no model 'absent' there"):
+            judge(settings)
+    with pytest.raises(LimaError, match="no server answers"):
+        run(study, "http://127.0.0.1:9")
+    with pytest.raises(LimaError, match="no logged replies"):
+        run(study, "http://127.0.0.1:9", reparse=True)
+    assert not (study.folder / "judges").exists()
+
+
 def test_dry_run_writes_nothing(make_study: MakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
     study = make_study(5)
     run(study, "http://127.0.0.1:9", dry_run=True)

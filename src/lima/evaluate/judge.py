@@ -30,6 +30,7 @@ from lima.remote.limits import Budget, Counters, Limits, Price, read_price
 from lima.remote.log import Attempt, CallLog, Request, read_answer
 from lima.runs import open_run
 
+CARD_NAME = "judge.json"
 SHOW_EVERY = 0.1
 """Seconds between two movements of the progress bar."""
 
@@ -51,9 +52,10 @@ def judge(settings: JudgeSettings) -> Rater:
     if settings.dry_run:
         _show_plan(asked, questions, folder, price)
         return asked.rater("")
+    card = _ask_for_card(asked, folder)
     counters = Counters(price=price)
     with open_run(folder / "run.json", "judge", settings) as run:
-        description = _introduce(asked, folder)
+        description = _introduce(asked, card, folder)
         outcome = _rate(asked, questions, rated, folder, counters)
         rater = asked.rater(description)
         gone = replace_rater(
@@ -111,15 +113,21 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
     return asked, price
 
 
-def _introduce(judge: Judge, folder: Path) -> str:
-    """The server's own word on the model, kept in ``judge.json``; another server under the name is refused."""
-    place = folder / "judge.json"
+def _ask_for_card(judge: Judge, folder: Path) -> ModelCard | None:
+    """The server's own word on the model, before anything is written; ``--reparse`` asks nobody: None."""
+    if not judge.settings.reparse:
+        return run_async(describe_model(judge.endpoint))
+    if not (folder / CARD_NAME).exists():
+        raise LimaError(f"{folder}: this judge has no logged replies to read again.")
+    return None
+
+
+def _introduce(judge: Judge, card: ModelCard | None, folder: Path) -> str:
+    """Keep the server's word on the model; another server under the name is refused."""
+    place = folder / CARD_NAME
     before = read_json(place) if place.exists() else None
-    if judge.settings.reparse:
-        if before is None:
-            raise LimaError(f"{folder}: this judge has no logged replies to read again.")
-        return str(before["description"])
-    card = run_async(describe_model(judge.endpoint))
+    if card is None:
+        return str(before["description"] if before else "")
     _hint_dialect(judge, card)
     seen = {"judge": judge.endpoint.address, "description": card.description}
     if before is not None and not judge.settings.moved:
