@@ -132,8 +132,19 @@ def test_changed_keys_are_said_first(study: Path) -> None:
     assert numbers.warnings == ["key.jsonl or systems.json changed after the study was made."]
 
 
-def test_no_verdict_at_all(texts_only: Path) -> None:
+def test_a_report_that_fails_halfway_leaves_no_numbers_alone(study: Path) -> None:
+    (study / "figures").write_text("a file is in the way")
+    with pytest.raises(OSError, match="figures"):
+        report(settings(study))
+    assert not (study / "report.json").exists()
+
+
+def test_no_verdict_at_all(texts_only: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (texts_only / "tables.md").write_text("from a former report")
     numbers = report(settings(texts_only))
+    assert not list(texts_only.glob("tables.*"))
+    assert "wrote" in (said := capsys.readouterr().err)
+    assert "tables." not in said
     assert numbers.findings == []
     assert "No usable verdict yet" in page(texts_only)
     assert "Nobody has answered yet" in page(texts_only)

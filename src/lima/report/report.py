@@ -36,23 +36,38 @@ def report(settings: ReportSettings) -> Numbers:
         _show_counts(study)
         return analyse(study, settings.model_copy(update={"rounds": 100}))
     numbers = analyse(study, settings, read_study(settings.against) if settings.against else None)
-    facts = provenance(settings)
-    out = settings.out or settings.study
-    page, values = out / "report.html", out / "report.json"
-    write_json(values, {"made_by": facts, **as_json(numbers)})
+    wrote = _write(study, numbers, settings)
+    _show(numbers)
+    console.done(wrote)
+    if settings.serve:
+        serve(settings.out or settings.study, settings.port)
+    return numbers
+
+
+def _write(study: Study, numbers: Numbers, settings: ReportSettings) -> list[Path]:
+    """Write all files, ``report.json`` last: where it is new, so is the rest."""
+    out, facts = settings.out or settings.study, provenance(settings)
     drawn = draw_all(numbers)
     figures = write_figures(drawn, out / "figures")
-    facts["all_items"] = _write_all_items(study, numbers, out) if settings.all_items else None
+    in_words = _write_tables(numbers, out)
+    all_items = _write_all_items(study, numbers, out) if settings.all_items else None
     samples = draw_samples(study, settings.samples, settings.seed)
-    write_text(page, render(numbers, samples, drawn, facts))
-    _show(numbers)
-    in_words = tables(numbers)
-    write_text(out / "tables.md", markdown(in_words))
-    write_text(out / "tables.tex", latex(in_words))
-    console.done([page, values, out / "tables.md", out / "tables.tex", *figures])
-    if settings.serve:
-        serve(out, settings.port)
-    return numbers
+    page, values = out / "report.html", out / "report.json"
+    write_text(page, render(numbers, samples, drawn, facts | {"all_items": all_items}))
+    write_json(values, {"made_by": facts, **as_json(numbers)})
+    return [page, values, *in_words, *figures]
+
+
+def _write_tables(numbers: Numbers, out: Path) -> list[Path]:
+    """Write the tables for papers; without a verdict there are none, and those of a former report go."""
+    found = tables(numbers)
+    texts = {out / "tables.md": markdown(found), out / "tables.tex": latex(found)}
+    for path, text in texts.items():
+        if text:
+            write_text(path, text)
+        else:
+            path.unlink(missing_ok=True)
+    return [path for path, text in texts.items() if text]
 
 
 def provenance(settings: ReportSettings) -> dict[str, Any]:
