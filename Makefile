@@ -14,11 +14,13 @@ setup: .venv/.ready
 
 # torch first, at its pinned version: a looser request would bring a build for another device.
 .venv/.ready: pyproject.toml constraints.txt
+	@echo "Making .venv: torch and about 120 other packages, some minutes the first time."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,lora,web]" --group dev
-	touch $@
+	@touch $@
+	@echo "Ready. The command 'lima' is in .venv/bin; on your path after: source .venv/bin/activate"
 
 demo: setup ## the whole path in the built-in world
 	$(BIN)/lima demo

@@ -75,9 +75,15 @@ def section(name: str) -> str:
 
 def row(field: str, info: Any) -> str:
     """One line of the table."""
-    default = "required" if info.is_required() else f"`{info.get_default(call_default_factory=True)!r}`"
+    default = "required" if info.is_required() else _default(info.get_default(call_default_factory=True))
     meaning = " ".join((info.description or "").split()).replace("|", "\\|")
     return f"| `{field}` | {default.replace('|', chr(92) + '|')} | {meaning} |"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, Settings):
+        return "see its flags in the help"
+    return f"`{value}`" if isinstance(value, Path) else f"`{value!r}`"
 
 
 def _values(values: Any) -> str:

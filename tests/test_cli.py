@@ -73,6 +73,16 @@ def test_a_bad_recipe_is_named_with_its_field(tmp_path: Path, text: str, problem
     assert problem in str(caught.value)
 
 
+def test_a_value_out_of_range_is_one_line_that_names_the_field() -> None:
+    done = lima("train", "model", "data.jsonl", "--out", "run", "--epochs", "0")
+    assert done.returncode == 2
+    assert done.stderr == "error: epochs: Input should be greater than 0 (got 0).\n"
+
+
+def test_help_names_positional_arguments() -> None:
+    assert "usage: lima train [-h] [OPTIONS] MODEL DATA" in lima("train", "--help").stdout
+
+
 def test_an_unknown_preset_lists_those_there_are() -> None:
     with pytest.raises(LimaError, match=r"no preset 'huge'. There are: small"):
         parse("bake", Bake, ["--tin", "t", "--preset", "huge"])

@@ -68,4 +68,6 @@ def test_commands_in_the_prose_have_only_flags_that_exist(page: Path) -> None:
         module, _, attribute = COMMANDS[name].settings.partition(":")
         fields = getattr(importlib.import_module(module), attribute).model_fields
         for flag in (word for word in arguments if word.startswith("--")):
-            assert flag[2:].partition("=")[0].replace("-", "_") in fields, f"{page.name}: lima {name} {flag}"
+            assert flag[2:].partition("=")[0].partition(".")[0].replace("-", "_") in fields, (
+                f"{page.name}: lima {name} {flag}"
+            )

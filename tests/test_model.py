@@ -130,3 +130,14 @@ def test_cut_off_weights_are_named(tiny_model: Path, tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(LimaError, match=r"cut: cannot be loaded as a model"):
         model.load(folder)
+
+
+def test_a_device_that_is_not_there_and_a_mistyped_folder_are_clear_errors(tmp_path: Path) -> None:
+    with pytest.raises(LimaError, match="no device 'gpu'"):
+        model.checked_device("gpu")
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(LimaError, match="no such model folder"):
+        model.load(f"{tmp_path}/runs/nowhere")
+    if not torch.cuda.is_available():
+        with pytest.raises(LimaError, match="finds no CUDA here"):
+            model.checked_device("cuda")

@@ -71,6 +71,25 @@ def test_other_settings_are_refused_with_the_difference(
         pass
 
 
+class Nested(Settings):
+    """A stage with settings in its settings."""
+
+    stage: Stage
+    """The inner one."""
+
+
+def test_a_difference_deep_inside_is_named_alone(tmp_path: Path, data: Path) -> None:
+    path = tmp_path / "run.json"
+    with open_run(path, "stage", Nested(stage=Stage(data=data))) as run:
+        run.finish()
+    other = Nested(stage=Stage(data=data, epochs=3))
+    with (
+        pytest.raises(SettingsConflict, match=r"\(stage.epochs: 15 there, 3 here\)"),
+        open_run(path, "stage", other),
+    ):
+        pass
+
+
 def test_another_input_is_refused(tmp_path: Path, data: Path) -> None:
     path = tmp_path / "run.json"
     with open_run(path, "stage", Stage(data=data)):

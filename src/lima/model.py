@@ -6,6 +6,7 @@ load it without this package.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 DType = Literal["float32", "bfloat16", "float16"]
 
 transformers.utils.logging.disable_progress_bar()
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are told by the error at the end
 
 
 def load(
@@ -47,17 +49,15 @@ def load(
         model = AutoModelForCausalLM.from_pretrained(place, config=config, dtype=getattr(torch, dtype))
         tokenizer = load_tokenizer(place)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise LimaError(f"{place}: cannot be loaded as a model ({_first_line(error)}).") from None
-    return model.to(device or default_device()).eval(), tokenizer
+        where = "" if Path(place).exists() else "it is no folder here, and from the hub it "
+        raise LimaError(f"{place}: {where}cannot be loaded as a model ({_first_line(error)}).") from None
+    return model.to(checked_device(device)).eval(), tokenizer
 
 
 def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint folder or hub id."""
     tokenizer = AutoTokenizer.from_pretrained(place)
-    for fact in (
-        "is_local",
-        "local_files_only",
-    ):  # of this loading, not of the tokenizer; they would be saved
+    for fact in ("is_local", "local_files_only"):  # of this loading; they would be saved with the tokenizer
         tokenizer.init_kwargs.pop(fact, None)
     return tokenizer
 
@@ -118,6 +118,17 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def checked_device(device: str | torch.device | None) -> torch.device:
+    """The device of that name, the default one for None, or a `LimaError` where this machine has none such."""
+    try:
+        found = default_device() if device is None else torch.device(device)
+    except RuntimeError as error:
+        raise LimaError(f"no device {device!r} ({_first_line(error)}). Try cpu, cuda or cuda:0.") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise LimaError(f"device {device!r}: torch {torch.__version__} finds no CUDA here. Use cpu.")
+    return found
+
+
 def context_length(model: PreTrainedModel) -> int | None:
     """The number of positions the model was made for, or None where its config does not say."""
     return getattr(model.config, "max_position_embeddings", None)
@@ -144,6 +155,7 @@ def _check_place(place: str | Path) -> None:
         or path.is_absolute()
         or str(place).startswith(".")
         or str(place).count("/") > 1
+        or ("/" in str(place) and path.parent.is_dir())  # a folder mistyped, rather than an organisation
     ):
         raise LimaError(f"{place}: no such model folder.")
 

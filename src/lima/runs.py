@@ -144,10 +144,10 @@ def _refuse_difference(
             f"{path.parent}: made by 'lima {before.get('command')}', not 'lima {after['command']}'. "
             "Choose another --out."
         )
-    old, new = before["settings"], after["settings"]
+    old, new = (_leaves(record["settings"], free) for record in (before, after))
     changes = [
         f"{name}: {old.get(name)!r} there, {new.get(name)!r} here"
-        for name in sorted({*old, *new} - free)
+        for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
     changes += _input_changes(before["inputs"], after["inputs"])
@@ -156,6 +156,16 @@ def _refuse_difference(
             f"{path}: this run was begun with other settings ({'; '.join(changes)}). "
             "Repeat them to resume, or choose another --out."
         )
+
+
+def _leaves(settings: Mapping[str, Any], free: frozenset[str], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as ``sources.stem.train: 200``, so that a difference names the value alone."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if prefix or name not in free:
+            nested = isinstance(value, dict) and value
+            found |= _leaves(value, free, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return found
 
 
 def _input_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -10,8 +10,9 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_origin
 
+import tyro
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -32,6 +33,15 @@ class Settings(BaseModel):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Named sets of values for ``--preset``."""
 
+    if not TYPE_CHECKING:  # a type checker should see the fields, which this signature would hide
+
+        def __init__(self, **values: Any) -> None:
+            """Raises a `LimaError` that names the field at fault and its value."""
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise LimaError(settings_problem(error, type(self))) from None
+
     @classmethod
     def find_recipe(cls, arguments: Sequence[str]) -> Path | None:
         """The recipe that a command line names: the value of ``--recipe``. A stage may know other ways."""
@@ -44,9 +54,15 @@ class Settings(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
-        """Help texts are read in a terminal: single backticks, and an example on its own line."""
-        for info in cls.model_fields.values():
+        """Help texts are read in a terminal: single backticks, an example on its own line, MODEL for STR."""
+        annotated: Any = Annotated
+        for name, info in cls.model_fields.items():
             info.description = (info.description or "").replace("``", "`") or None
+            if tyro.conf.Positional in info.metadata:
+                several = get_origin(info.annotation) is tuple
+                shown = f"{name.upper()} [{name.upper()} ...]" if several else name.upper()
+                named = tyro.conf.arg(metavar=shown)
+                cls.__annotations__[name] = annotated[(info.annotation, *info.metadata, named)]
         doc = (cls.__doc__ or "").replace("``", "`")
         cls.__doc__ = re.sub(r"Example:\s*\n\s+", "Example: ", doc)  # tyro drops an indented block
 
@@ -98,6 +114,8 @@ def typed(kind: type[Settings], values: Mapping[str, Any], origin: str) -> dict[
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
             raise LimaError(f"{origin}: {name}: {problem['msg']} (got {problem['input']!r}).") from None
+        except LimaError as error:  # of settings within the value
+            raise LimaError(f"{origin}: {name}: {error}") from None
     return checked
 
 
@@ -107,6 +125,8 @@ def validate(kind: type[S], values: Mapping[str, Any], origin: str) -> S:
         return kind.model_validate(dict(values))
     except ValidationError as error:
         raise LimaError(f"{origin}: {settings_problem(error, kind)}") from None
+    except LimaError as error:  # of settings within the values
+        raise LimaError(f"{origin}: {error}") from None
 
 
 def settings_problem(error: ValidationError, kind: type[BaseModel]) -> str:

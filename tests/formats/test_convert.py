@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from lima import cli
+from lima.cli import run
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.formats.convert import FORMATS, export_file, import_file
@@ -240,3 +241,12 @@ def test_the_published_pandalm_set_becomes_a_study(tmp_path: Path) -> None:
         votes.setdefault(row.comparison_id, Counter())[row.label] += 1
     majority = Counter(max(labels, key=lambda label: labels[label]) for labels in votes.values())
     assert (majority["tie"], majority["a"], majority["b"]) == (105, 422, 472)
+
+
+def test_the_input_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "alpaca.json"
+    path.write_text('[{"instruction": "Say hi.", "output": "Hi."}]')
+    before = path.read_bytes()
+    with pytest.raises(LimaError, match="--out is the input itself"):
+        run(["import", "alpaca", str(path), "--out", str(path)])
+    assert path.read_bytes() == before

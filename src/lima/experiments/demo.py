@@ -67,7 +67,8 @@ def demo(settings: DemoSettings) -> Summary | None:
         write_json(plan.out / "demo.json", summary.facts())
         run.finish(**summary.facts())
     show(summary)
-    console.done([plan.study / "report.html", plan.out / "demo.json"], YOUR_TURN)
+    console.done([plan.study / "report.html", plan.out / "demo.json"], f"lima report {plan.study} --serve")
+    console.note(f"yours  {YOUR_TURN}")
     return summary
 
 

@@ -22,6 +22,8 @@ SYSTEMS = {
 }
 """What each system is, in the order of the table."""
 SHOWN_QUESTIONS = 4
+KNOWS_ITS_WORLD = 0.5
+"""Below this share of completed statements the base has not learnt its world, and the demo shows little."""
 MEASURES = {"form": "right form", "knowledge": "right fact", "exact": "both"}
 
 
@@ -79,15 +81,32 @@ def _meaning(summary: Summary) -> str:
     def percent(system: str, measure: str) -> str:
         return f"{100 * summary.share(system, measure).value:.0f} %"
 
+    knows, tuned, scratch = (
+        summary.known,
+        summary.share("tuned", "knowledge"),
+        summary.share("scratch", "knowledge"),
+    )
+    seen = (
+        f"\nThe base knows {100 * knows:.0f} % of these people's facts (it completes statements about them); asked for "
+        f"one, it goes on like the forum it has read (right fact {percent('base', 'knowledge')}, right form "
+        f"{percent('base', 'form')}). After tuning on examples about other people: form {percent('tuned', 'form')}, "
+        f"fact {percent('tuned', 'knowledge')}. After the same tuning, a model that has read nothing: form "
+        f"{percent('scratch', 'form')}, fact {percent('scratch', 'knowledge')}.\n"
+    )
+    apart = tuned.low is not None and scratch.high is not None and tuned.low > scratch.high
+    shown = (
+        "Shown: the examples taught the form; the facts came from what the base had read.\n"
+        if apart and knows >= KNOWS_ITS_WORLD
+        else "Not shown in this run: that facts come from pretraining. The base knows too little of its world, or "
+        "the intervals of the two tuned models overlap; more --pretraining-steps help.\n"
+    )
     return (
-        f"\nShown: the base knows {100 * summary.known:.0f} % of these people's facts (it completes statements "
-        "about them); asked for one, it goes on like the forum it has read "
-        f"(right fact {percent('base', 'knowledge')}, right form {percent('base', 'form')}). Examples about other "
-        f"people taught it the form ({percent('tuned', 'form')}) and to tell what it knows "
-        f"({percent('tuned', 'knowledge')}); the same examples taught a model that has read nothing the form "
-        f"({percent('scratch', 'form')}) without the facts ({percent('scratch', 'knowledge')}).\n"
-        "Not shown: anything about large models or about what people prefer. The world is a small working "
-        "model of the claim with exact marks, and no evidence about a 65B model.\n"
+        seen
+        + shown
+        + (
+            "Not shown in any run: anything about large models or about what people prefer. The world is a small working "
+            "model of the claim with exact marks, and no evidence about a 65B model.\n"
+        )
     )
 
 

@@ -63,6 +63,7 @@ def import_file(settings: ImportSettings) -> Outcome | ImportedStudy:
     """
     if settings.format in get_args(StudyFormat):
         return _import_study(settings)
+    _keep_input(_one_file(settings), settings.out)
     outcome = Outcome()
     lines = (encode(example) for example in read_examples(settings, outcome))
     _write(settings, _one_file(settings), lines, outcome)
@@ -73,6 +74,7 @@ def import_file(settings: ImportSettings) -> Outcome | ImportedStudy:
 
 def export_file(settings: ExportSettings) -> Outcome:
     """Write the Examples of a file in another tool's format to ``settings.out``."""
+    _keep_input(settings.file, settings.out)
     outcome = Outcome()
     rows = _export_rows(settings, outcome)
     array = settings.out.suffix == ".json"
@@ -81,6 +83,11 @@ def export_file(settings: ExportSettings) -> Outcome:
     if not settings.dry_run:
         console.done(_written(settings.out, outcome))
     return outcome
+
+
+def _keep_input(file: Path, out: Path) -> None:
+    if out.exists() and file.exists() and out.samefile(file):
+        raise LimaError(f"{out}: --out is the input itself, which would be lost. Choose another --out.")
 
 
 def read_examples(settings: ImportSettings, outcome: Outcome) -> Iterator[Example]:

@@ -44,7 +44,7 @@ class ImportSettings(Settings):
 class ExportSettings(Settings):
     """Turn our records into the file of another tool.
 
-    Rows that the format cannot hold (a dialogue in Alpaca) are named in ``<out>.rejects.jsonl``.
+    Rows that the format cannot hold (a prompt without an answer in Alpaca) are named in ``<out>.rejects.jsonl``.
 
     Example: ``lima export sharegpt data/train.jsonl --out train.sharegpt.json``
     """
