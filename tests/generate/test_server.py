@@ -3,6 +3,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -259,6 +262,22 @@ def test_a_full_queue_is_429_and_a_key_is_asked_for(
         client.chat.completions.create(model="small", messages=HELLO, n=3)
     assert client.chat.completions.create(model="small", messages=HELLO, n=2, max_tokens=2).choices
     assert running.metric("lima_requests_refused_total") == 1
+
+
+def test_an_open_server_warns_and_ends_in_its_own_words(tuned_folder: Path) -> None:
+    command = [sys.executable, "-m", "lima", "serve", str(tuned_folder), "--host", "0.0.0.0", "--port", "0"]
+    environment = os.environ | {"LIMA_SERVE_KEY": ""}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("http://0.0.0.0:")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "no key is asked for. Set one in the environment variable LIMA_SERVE_KEY" in said
+    assert "Stopped serving." in said
 
 
 def test_concurrent_clients_get_the_answers_they_would_get_alone(tuned: Running) -> None:

@@ -1,5 +1,7 @@
 """All items page by page, the local server, the costs of judges, and the headline."""
 
+import os
+import signal
 import threading
 import urllib.error
 import urllib.request
@@ -13,7 +15,7 @@ from lima.report.costs import judge_costs
 from lima.report.pages import ITEMS_A_PAGE, item_pages
 from lima.report.report import report
 from lima.report.samples import Sample
-from lima.report.serve import make_server
+from lima.report.serve import make_server, serve
 from lima.report.settings import ReportSettings
 
 
@@ -62,6 +64,14 @@ def test_the_server_shows_the_report_and_hides_the_key(study: Path) -> None:
             server.shutdown()
             thread.join()
     assert list(found.values()) == [200] * 4 + [404] * 6
+
+
+def test_ctrl_c_ends_the_server_in_its_own_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(SystemExit) as end:
+        serve(tmp_path, 0)
+    assert end.value.code == 130
+    assert "Stopped serving." in capsys.readouterr().err
 
 
 def test_a_taken_port_is_said(tmp_path: Path) -> None:

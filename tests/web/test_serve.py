@@ -113,7 +113,7 @@ async def kill_often(
     while done() < 1:
         await asyncio.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    await asyncio.to_thread(process.wait)
+    assert await asyncio.to_thread(process.wait) == 130
 
 
 def kill_and_count(folder: Path, url: str | None, *, votes: int, kills: int, raters: int) -> None:

@@ -25,6 +25,7 @@ from lima.generate.replies import Replies, json_response
 from lima.generate.settings import ServeSettings
 from lima.generate.worker import Broken, Busy, Worker
 from lima.remote.endpoint import read_key
+from lima.remote.listening import is_loopback, until_stopped
 
 
 def serve(settings: ServeSettings) -> None:
@@ -37,7 +38,8 @@ def serve(settings: ServeSettings) -> None:
     if settings.dry_run:
         console.note(f"{server.name}: {server.format.explanation}, context of {server.context} tokens")
         return
-    asyncio.run(_run(server, settings))
+    with until_stopped():
+        asyncio.run(_run(server, settings))
 
 
 async def _run(server: Server, settings: ServeSettings) -> None:
@@ -54,6 +56,11 @@ async def _run(server: Server, settings: ServeSettings) -> None:
         port = runner.addresses[0][1]
         console.results.print(f"http://{settings.host}:{port}/v1#{server.name}", markup=False)
         console.note(f"{server.name}: {server.format.explanation}. Ctrl-C stops.")
+        if not is_loopback(settings.host) and not server.asks_for_key:
+            console.warn(
+                f"{settings.host} can be reached from other machines, and no key is asked for. Set one in the "
+                f"environment variable {settings.api_key_env}."
+            )
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
@@ -74,6 +81,11 @@ class Server:
         self.worker = Worker(engine, most_open=settings.queue)
         self._replies = Replies(self.worker, self.format, self.context)
         self._started = int(time.time())
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether clients must send a key."""
+        return bool(self._key)
 
     def app(self) -> web.Application:
         """The web application; its start and end are the worker's."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lima import console
 from lima.errors import LimaError
+from lima.remote.listening import until_stopped
 
 OPEN = ("report.html", "report.json", "tables.md", "tables.tex")
 FOLDERS = ("figures", "report_items")
@@ -60,4 +61,5 @@ def serve(folder: Path, port: int) -> None:
     """Serve until Ctrl-C."""
     with make_server(folder, port) as server:
         console.note(f"report at http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)")
-        server.serve_forever()
+        with until_stopped():
+            server.serve_forever()

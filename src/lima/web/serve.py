@@ -15,6 +15,7 @@ import uvicorn
 
 from lima import console
 from lima.errors import LimaError
+from lima.remote.listening import is_loopback, until_stopped
 from lima.web import plan
 from lima.web.app import create_app
 from lima.web.database import Database, sqlite_url
@@ -62,7 +63,8 @@ def annotate(settings: AnnotateSettings) -> None:
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        with until_stopped():
+            uvicorn.Server(config).run(sockets=[listening])
     finally:
         base.close()
 
@@ -108,9 +110,7 @@ def _announce(settings: AnnotateSettings, listening: socket.socket, secret_file:
     place = settings.public_url or f"http://{settings.host}:{port}"
     console.note(f"lead's console  {place}/lead   (its secret is in {secret_file})")
     console.note("raters come in by the links that you make there; Ctrl-C stops, and nothing is lost")
-    if settings.host not in ("127.0.0.1", "localhost", "::1") and not (settings.public_url or "").startswith(
-        "https"
-    ):
+    if not is_loopback(settings.host) and not (settings.public_url or "").startswith("https"):
         console.warn(
             f"{settings.host} can be reached from other machines without encryption. Put a proxy with TLS before it."
         )
