@@ -18,7 +18,7 @@ setup: .venv/.ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,lora,web]" --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,lora,web,curate]" --group dev
 	@touch $@
 	@echo "Ready. The command 'lima' is in .venv/bin; on your path after: source .venv/bin/activate"
 
