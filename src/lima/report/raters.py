@@ -18,6 +18,8 @@ from lima.statistics.bootstrap import Resampling
 from lima.statistics.estimates import Result, Undefined
 from lima.statistics.reliability import Value, gwet, krippendorff_alpha
 
+MARGINS = {"crowd": 0.1, "author": 0.2}
+"""What a person is granted against a judge, by what the work costs: authors are experts (arXiv 2501.10970)."""
 LIST_LINE = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
 
 
@@ -68,9 +70,11 @@ class Reliability:
 
 @dataclass(frozen=True)
 class JudgeTest:
-    """Whether a judge may stand in for the people of this study."""
+    """Whether a judge may stand in for one kind of people of this study."""
 
     judge: str
+    people: str
+    """``crowd`` or ``author``."""
     test: AltTest | Undefined
 
 
@@ -163,14 +167,20 @@ def has_list(text: str) -> bool:
 
 
 def alt_tests(votes: Sequence[Vote]) -> list[JudgeTest]:
-    """The alternative annotator test of every judge against all people, each person a rater of their own."""
+    """The alternative annotator test of every judge against each kind of people, with that kind's margin."""
     labels: dict[str, dict[Hashable, object]] = defaultdict(dict)
     for vote in votes:
         if vote.label is not None and vote.repeat == 0:
             labels[vote.rater][vote.comparison] = vote.label
-    people = [labels[rater] for rater in sorted(labels) if group_of(rater) in POOLED_KINDS]
-    judges = sorted(rater for rater in labels if rater.startswith("judge:"))
-    return [JudgeTest(judge, alt_test(labels[judge], people)) for judge in judges if people]
+    people = {
+        kind: [labels[rater] for rater in sorted(labels) if group_of(rater) == kind] for kind in POOLED_KINDS
+    }
+    return [
+        JudgeTest(judge, kind, alt_test(labels[judge], people[kind], epsilon=MARGINS[kind]))
+        for judge in sorted(rater for rater in labels if rater.startswith("judge:"))
+        for kind in POOLED_KINDS
+        if people[kind]
+    ]
 
 
 def _reliability(
