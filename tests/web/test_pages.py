@@ -206,6 +206,13 @@ def test_a_lost_open_item_is_closed_and_another_comes(site: MakeSite) -> None:
     assert len(export_rows(here.base).preferences) == 2
 
 
+def test_the_plan_counts_no_more_comparisons_than_there_are(site: MakeSite) -> None:
+    page = site(8, overlap=50).lead().get("/lead").text
+    assert "Plan: 8 comparisons go to every group" in page
+    assert "every other one" not in page
+    assert "every other one to" in site(9, overlap=3).lead().get("/lead").text
+
+
 def test_the_lead_reads_what_raters_disagree_on(site: MakeSite) -> None:
     here = site(3, overlap=3, groups=("crowd",))
     one, other = here.rater(), here.rater()

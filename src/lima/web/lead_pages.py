@@ -155,11 +155,14 @@ def _console(
     request: Request, token: str, *, notice: str = "", link: str = "", link_for: str = ""
 ) -> Response:
     app = parts(request)
+    comparisons = len(app.texts.comparisons)
     return page(
         "lead.html",
         request,
         csrf=token,
         settings=app.settings,
+        comparisons=comparisons,
+        shared=min(app.settings.overlap, comparisons),
         study=app.texts.study.folder.name,
         progress=overview.group_progress(app.base, app.clock()),
         raters=overview.rater_rows(app.base),
