@@ -9,12 +9,13 @@ from lima.files import read_jsonl, write_jsonl
 from lima.records import Preference
 from lima.report.against import Side, differences
 from lima.report.preferences import rankings
-from lima.report.raters import alt_tests, has_list
+from lima.report.raters import RaterCard, alt_tests, has_list
 from lima.report.ratings import Rating, worst_of_k
 from lima.report.report import report
 from lima.report.settings import ReportSettings
 from lima.report.tables import Table, latex, markdown
-from lima.report.votes import Vote
+from lima.report.votes import Vote, group_of
+from lima.report.wording import by_whom
 from lima.statistics.alt_test import AltTest
 from lima.statistics.estimates import Estimate, Undefined
 from lima.statistics.preferences import Outcome
@@ -118,6 +119,22 @@ def test_a_study_against_itself_and_against_one_it_beats(study: Path, tmp_path: 
     oracle = next(row for row in rows if row.group == "oracle:world" and row.measure.endswith("base"))
     assert (oracle.here, oracle.there, oracle.better, oracle.worse) == (1.0, 0.0, 40, 0)
     assert "Against another study" in (study / "report.html").read_text()
+
+
+def card(rater: str, task: str | None = None, rows: int = 1) -> RaterCard:
+    kind = rater.partition(":")[0]
+    return RaterCard(rater, group_of(rater), kind, "", {"task": task} if task else {}, rows)
+
+
+def test_people_judges_and_oracles_are_counted_apart() -> None:
+    people = [card(f"crowd:0{i}") for i in (1, 2)] + [card("author:01"), card("author:02", rows=0)]
+    judges = [card("judge:m@1", "pairwise"), card("judge:m@2", "quality")]
+    assert by_whom([*people, *judges]) == " by 3 people and 1 judge (2 tasks)"
+    assert by_whom([*judges, card("judge:n@3", "quality")]) == " by 2 judges (2 tasks)"
+    assert by_whom([card("judge:m@1", "quality"), card("judge:m@2", "quality")]) == " by 1 judge (2 settings)"
+    oracle = " and 1 oracle (a program that knows the truth)"
+    assert by_whom([people[0], card("oracle:world")]) == f" by 1 person{oracle}"
+    assert by_whom([]) == ""
 
 
 def test_tables_for_papers(study: Path) -> None:

@@ -12,6 +12,7 @@ from lima.report.drawings import Drawn
 from lima.report.preferences import direction
 from lima.report.samples import Samples
 from lima.report.wording import (
+    by_whom,
     count,
     describe,
     excerpt,
@@ -70,6 +71,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "value": value_text,
     "interval": interval_text,
     "count": count,
+    "by_whom": by_whom,
     "title": title,
     "p": p_text,
     "describe": describe,

@@ -7,6 +7,7 @@ from typing import Any
 
 from lima.report.analysis import Numbers
 from lima.report.preferences import p_value
+from lima.report.raters import RaterCard
 from lima.statistics.estimates import Estimate, Result, Significance, Undefined
 
 
@@ -96,6 +97,26 @@ def count(number: int, noun: str) -> str:
     ('1 prompt', '1,200 prompts')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def by_whom(raters: Sequence[RaterCard]) -> str:
+    """Who gave the rows: people, models (one may be several raters, such as one a task) and oracles by number."""
+    active = [card for card in raters if card.rows]
+    judges = [card for card in active if card.kind == "judge"]
+    oracles = sum(card.kind == "oracle" for card in active)
+    people = len(active) - len(judges) - oracles
+    parts = []
+    if people:
+        parts.append("1 person" if people == 1 else f"{people:,} people")
+    if judges:
+        models = {card.id.partition("@")[0] for card in judges}
+        tasks = {card.settings.get("task") for card in judges}
+        several = count(len(tasks), "task") if len(tasks) > 1 else f"{len(judges)} settings"
+        parts.append(count(len(models), "judge") + (f" ({several})" if len(judges) > len(models) else ""))
+    if oracles:
+        what = "a program that knows" if oracles == 1 else "programs that know"
+        parts.append(f"{count(oracles, 'oracle')} ({what} the truth)")
+    return f" by {listed(parts)}" if parts else ""
 
 
 def title(numbers: Numbers) -> str:
