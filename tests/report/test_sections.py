@@ -152,6 +152,9 @@ def test_tables_for_papers(study: Path) -> None:
 def test_special_characters_in_tables() -> None:
     table = Table("100 % of A & B_c", ("x", "y|z", "n"), [("a|b", "#1 ~", "< .001")])
     assert "a\\|b" in markdown([table])
+    assert "&lt; .001" in markdown([table])
+    hostile = Table("c", ("x", "y", "n"), [("<img src=x> & co", "r", "1")])
+    assert "&lt;img src=x&gt; &amp; co" in markdown([hostile])
     assert "100 \\% of A \\& B\\_c" in latex([table])
     assert "\\#1 \\textasciitilde{} & $<$ .001 \\\\" in latex([table])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ def markdown(found: Sequence[Table]) -> str:
 
 
 def _piped(words: Sequence[str]) -> str:
-    escaped = (word.replace("|", "\\|") for word in words)
+    escaped = (html.escape(word, quote=False).replace("|", "\\|") for word in words)
     return f"| {' | '.join(escaped)} |"
 
 
