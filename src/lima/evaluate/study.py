@@ -24,6 +24,7 @@ KEY_FILES = frozenset({"key.jsonl", "systems.json", "rejects.jsonl", "compare.ru
 """Files that hold names of systems. No rater, judge or web page may see them."""
 
 Row = TypeVar("Row", Preference, Grade, Rater)
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class System(Record):
@@ -101,11 +102,11 @@ class Study:
 
     def read_comparisons(self) -> list[Comparison]:
         """All pairs, in the order of their ids."""
-        return list(read_jsonl(self.comparisons, Comparison)) if _has_rows(self.comparisons) else []
+        return existing_rows(self.comparisons, Comparison)
 
     def read_items(self) -> list[Item]:
         """All single answers, in the order of their ids."""
-        return list(read_jsonl(self.items, Item)) if _has_rows(self.items) else []
+        return existing_rows(self.items, Item)
 
     def read_key(self) -> dict[str, Key]:
         """The key by id: for the report, and for raters that are no person and no model (an oracle)."""
@@ -124,6 +125,11 @@ def open_study(folder: Path) -> Study:
             f"{folder}: no study here (no protocol.yaml). Make one: lima compare A.jsonl B.jsonl --out {folder}"
         )
     return study
+
+
+def existing_rows(path: Path, kind: type[AnyRecord]) -> list[AnyRecord]:
+    """All rows of a file of the study that may be absent or empty: raters come and go."""
+    return list(read_jsonl(path, kind)) if path.exists() and path.stat().st_size else []
 
 
 def hash_texts(study: Study) -> str:
@@ -174,7 +180,7 @@ def replace_rater(
     """
     found = _own(rater, rows)
     with _writing(study):
-        gone = {row.id for row in _existing(study.raters, Rater) if former(row) and row.id != rater.id}
+        gone = {row.id for row in existing_rows(study.raters, Rater) if former(row) and row.id != rater.id}
         leaving = gone | {rater.id}
         preferences = [row for row in found if isinstance(row, Preference)]
         grades = [row for row in found if isinstance(row, Grade)]
@@ -198,20 +204,12 @@ def _own(rater: Rater, rows: Iterable[Rating]) -> list[Rating]:
 def _merge(
     path: Path, kind: type[Row], rows: Iterable[Row], drop: Callable[[Row], bool] = lambda row: False
 ) -> int:
-    before = _existing(path, kind)
+    before = existing_rows(path, kind)
     new = {row.id: row for row in rows}
     after = sorted(({row.id: row for row in before if not drop(row)} | new).values(), key=lambda row: row.id)
     if after != before:
         write_jsonl(path, after)
     return len(new)
-
-
-def _existing(path: Path, kind: type[Row]) -> list[Row]:
-    return list(read_jsonl(path, kind)) if _has_rows(path) else []
-
-
-def _has_rows(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
 
 
 @contextmanager

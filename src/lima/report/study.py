@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from lima.errors import LimaError
 from lima.evaluate import study as files
-from lima.files import read_json, read_jsonl, sha256
-from lima.records import Comparison, Grade, Item, Key, Preference, Rater, Record
+from lima.evaluate.study import existing_rows
+from lima.files import read_json, sha256
+from lima.records import Comparison, Grade, Item, Key, Preference, Rater
 from lima.settings import read_yaml
 
-R = TypeVar("R", bound=Record)
 Row = TypeVar("Row", Preference, Grade)
 
 FILES = (
@@ -79,12 +79,13 @@ def read_study(folder: Path) -> Study:
     Raises:
         LimaError: the folder is no study, or rows name texts that are not in it.
     """
-    comparisons = _rows(folder / "comparisons.jsonl", Comparison)
-    items = _rows(folder / "items.jsonl", Item)
+    made = files.Study(folder)
+    comparisons = existing_rows(made.comparisons, Comparison)
+    items = existing_rows(made.items, Item)
     if not comparisons and not items:
         raise LimaError(f"{folder}: neither comparisons.jsonl nor items.jsonl. 'lima compare' makes a study.")
-    all_preferences = _rows(folder / "preferences.jsonl", Preference)
-    all_grades = _rows(folder / "grades.jsonl", Grade)
+    all_preferences = existing_rows(made.preferences, Preference)
+    all_grades = existing_rows(made.grades, Grade)
     preferences = newest(all_preferences, _preference_place)
     grades = newest(all_grades, _grade_place)
     path = folder / "protocol.yaml"
@@ -94,10 +95,10 @@ def read_study(folder: Path) -> Study:
         protocol=protocol,
         comparisons={row.id: row for row in comparisons},
         items={row.id: row for row in items},
-        keys={row.id: row for row in _rows(folder / "key.jsonl", Key)},
+        keys={row.id: row for row in existing_rows(made.key, Key)},
         preferences=preferences,
         grades=grades,
-        raters={row.id: row for row in _rows(folder / "raters.jsonl", Rater)},
+        raters={row.id: row for row in existing_rows(made.raters, Rater)},
         replaced=len(all_preferences) + len(all_grades) - len(preferences) - len(grades),
         sources=_sources(folder),
         named_systems=_named_systems(folder / "systems.json"),
@@ -123,13 +124,6 @@ def _preference_place(row: Preference) -> Hashable:
 
 def _grade_place(row: Grade) -> Hashable:
     return row.item_id, row.turn, row.rater, row.scale, row.repeat
-
-
-def _rows(path: Path, record: type[R]) -> list[R]:
-    """All rows of a file that may be absent or empty: raters come and go."""
-    if not path.exists() or path.stat().st_size == 0:
-        return []
-    return list(read_jsonl(path, record))
 
 
 def _check(study: Study) -> None:

@@ -15,8 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lima.errors import LimaError
-from lima.evaluate.study import Study, replace_rater
-from lima.files import read_jsonl
+from lima.evaluate.study import Study, existing_rows, replace_rater
 from lima.records import Grade, Preference, Rater
 from lima.web.database import Database
 from lima.web.people import lock_names, new_token, record
@@ -70,14 +69,10 @@ def export_to(study: Study, base: Database) -> Rows:
 
 def read_rows(study: Study) -> Rows:
     """The people's rows that the study's files hold."""
-
-    def read(path: Any, kind: Any) -> list[Any]:
-        return list(read_jsonl(path, kind)) if path.exists() and path.stat().st_size else []
-
-    people = [row for row in read(study.raters, Rater) if row.kind in PEOPLE]
+    people = [row for row in existing_rows(study.raters, Rater) if row.kind in PEOPLE]
     names = {row.id for row in people}
-    preferences = [row for row in read(study.preferences, Preference) if row.rater in names]
-    grades = [row for row in read(study.grades, Grade) if row.rater in names]
+    preferences = [row for row in existing_rows(study.preferences, Preference) if row.rater in names]
+    grades = [row for row in existing_rows(study.grades, Grade) if row.rater in names]
     return Rows(tuple(people), tuple(preferences), tuple(grades))
 
 
