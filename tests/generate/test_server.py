@@ -17,10 +17,12 @@ import aiohttp
 import numpy as np
 import pytest
 from aiohttp import web
+from examples.rule_judge import MODEL, Rule, serving
 
 from lima import model as models_io
 from lima.files import read_jsonl, write_jsonl
 from lima.generate.run import generate
+from lima.generate.served import ServedSystem
 from lima.generate.server import Server
 from lima.generate.settings import GenerateSettings, ServeSettings
 from lima.records import Completion, Example, Message
@@ -310,7 +312,7 @@ def test_generate_asks_a_server_and_resumes_without_asking_twice(
     before = tuned.metric("lima_requests_total")
     with pytest.raises(Exception, match="budget of 5 calls is used up"):
         generate(settings)
-    assert "repetition_penalty 1.2 is no field of a generic server" in capsys.readouterr().err
+    assert "repetition_penalty" not in capsys.readouterr().err  # the server says that it is ours
     generate(settings.model_copy(update={"max_calls": None}))
     assert tuned.metric("lima_requests_total") == before + 8
     rows = list(read_jsonl(out, Completion))
@@ -320,7 +322,15 @@ def test_generate_asks_a_server_and_resumes_without_asking_twice(
     assert len({row.content for row in rows}) > 4  # every prompt and sample has a seed of its own
     facts = json.loads(Path(f"{out}.run.json").read_text())["facts"]
     assert facts["completions"] == 8
-    assert any("repetition_penalty" in warning for warning in facts["warnings"])
+    assert (facts["server"], facts["warnings"]) == ("lima", [])
+
+
+def test_what_a_strange_server_does_not_honour_is_told(tmp_path: Path) -> None:
+    with serving(Rule()) as url:
+        settings = GenerateSettings(system=f"{url}#{MODEL}", prompts=tmp_path, out=tmp_path, max_new_tokens=6)
+        system = ServedSystem(settings)
+    assert system.warnings == ["repetition_penalty 1.2 is no field of a generic server and is not sent"]
+    assert system.facts()["server"] == "generic"
 
 
 def test_a_server_of_our_own_samples_as_the_engine_does(
@@ -333,11 +343,7 @@ def test_a_server_of_our_own_samples_as_the_engine_does(
     contents: list[list[str]] = []
     for place in (str(tuned_folder), f"{tuned.url}#tuned-epoch-02"):
         out = tmp_path / f"{len(contents)}.jsonl"
-        generate(
-            GenerateSettings(
-                system=place, prompts=prompts, out=out, max_new_tokens=40, greedy=True, server="lima"
-            )
-        )
+        generate(GenerateSettings(system=place, prompts=prompts, out=out, max_new_tokens=40, greedy=True))
         contents.append([row.content for row in read_jsonl(out, Completion)])
     assert contents[0] == contents[1]
     assert "repetition_penalty" not in capsys.readouterr().err

@@ -19,7 +19,7 @@ from lima.remote.client import complete_all, describe_model, run_async
 from lima.remote.endpoint import parse_address, read_key
 from lima.remote.limits import Budget, Counters, Limits
 from lima.remote.log import Answer, CallLog, Request, read_answer
-from lima.remote.sampling import Sampling, parameters
+from lima.remote.sampling import Sampling, dialect_of, parameters
 
 REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "filter"}
 
@@ -38,10 +38,10 @@ class ServedSystem:
         self._endpoint = parse_address(settings.system, key)
         self._settings = settings
         self._counters = Counters()
+        self._dialect = dialect_of(settings.server, run_async(describe_model(self._endpoint)).owner)
         self.warnings = self._fields(seed=0)[1]
         for warning in self.warnings:
             console.warn(f"{self._endpoint.address}: {warning}")
-        run_async(describe_model(self._endpoint))
 
     def describe(self) -> str:
         """How prompts are put to it."""
@@ -77,8 +77,8 @@ class ServedSystem:
             )
 
     def facts(self) -> dict[str, Any]:
-        """What the server did not honour."""
-        return {"format": "chat requests", "warnings": self.warnings}
+        """Whose fields the requests had, and what the server did not honour."""
+        return {"format": "chat requests", "server": self._dialect, "warnings": self.warnings}
 
     async def _send(
         self, waiting: dict[str, tuple[Job, Request]], log: CallLog, take: Callable[[Completion], None]
@@ -128,7 +128,7 @@ class ServedSystem:
             repetition_penalty=settings.repetition_penalty,
             stop=settings.stop,
         )
-        body, warnings = parameters(sampling, settings.server)
+        body, warnings = parameters(sampling, self._dialect)
         if settings.penalize_prompt and "penalize_prompt" in body:
             body["penalize_prompt"] = True
         elif settings.penalize_prompt:
@@ -136,9 +136,7 @@ class ServedSystem:
         if settings.top_k and "top_k" in body:
             body["top_k"] = settings.top_k
         elif settings.top_k:
-            warnings.append(
-                f"top_k {settings.top_k} is no field of a {settings.server} server and is not sent"
-            )
+            warnings.append(f"top_k {settings.top_k} is no field of a {self._dialect} server and is not sent")
         if settings.max_new_tokens is None:
             warnings.append(
                 f"max_length {settings.max_length} is sent as the limit of the answer alone: only the server "

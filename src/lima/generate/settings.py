@@ -67,7 +67,8 @@ class GenerateSettings(Settings):
     """Compile the attention of growing answers: half a minute once, then up to twice the speed in bfloat16
     on a CPU; needs a C++ compiler."""
     server: Dialect = "generic"
-    """URL#model: kind of server; decides which sampling fields beyond the common ones are sent."""
+    """URL#model: kind of server; decides which sampling fields beyond the common ones are sent. A lima server is
+    recognised by itself."""
     api_key_env: str = "LIMA_API_KEY"
     """URL#model: environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None
@@ -176,7 +177,7 @@ class ChatSettings(Settings):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type of the weights."""
     server: Dialect = "generic"
-    """URL#model: kind of server."""
+    """URL#model: kind of server; a lima server is recognised by itself."""
     api_key_env: str = "LIMA_API_KEY"
     """URL#model: environment variable that holds the key."""
     dry_run: bool = False

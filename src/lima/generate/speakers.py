@@ -20,7 +20,7 @@ from lima.remote.client import complete_all, describe_model, run_async
 from lima.remote.endpoint import parse_address, read_key
 from lima.remote.log import CallLog, Reply
 from lima.remote.log import Request as CallRequest
-from lima.remote.sampling import Sampling, parameters
+from lima.remote.sampling import Sampling, dialect_of, parameters
 
 
 class Speaker(Protocol):
@@ -89,7 +89,7 @@ class ServedSpeaker:
         self._endpoint = parse_address(system, read_key(settings.api_key_env))
         self.name = default_name(system)
         self._settings = settings
-        run_async(describe_model(self._endpoint))
+        self._dialect = dialect_of(settings.server, run_async(describe_model(self._endpoint)).owner)
 
     def fits(self, messages: Sequence[Message]) -> bool:
         """Only the server knows."""
@@ -109,7 +109,7 @@ class ServedSpeaker:
             seed=noise_key(settings.seed, messages[-1].content, attempt) % 2**31,
             repetition_penalty=settings.repetition_penalty,
         )
-        fields, _ = parameters(sampling, settings.server)
+        fields, _ = parameters(sampling, self._dialect)
         turns = [{"role": message.role, "content": message.content} for message in messages]
         body = {"model": self._endpoint.model, "messages": turns, **fields}
         reply = run_async(self._ask(CallRequest(id="turn", body=body)))

@@ -53,6 +53,19 @@ DIALECTS: dict[Dialect, DialectFacts] = {
 }
 
 
+def dialect_of(asked: Dialect, owner: str) -> Dialect:
+    """The dialect to speak: the one asked for, but that of ``lima serve`` where no other than the common one is.
+
+    Args:
+        asked: the setting.
+        owner: ``owned_by`` in the server's list of models.
+
+    >>> dialect_of("generic", "lima"), dialect_of("generic", "vllm"), dialect_of("openai", "lima")
+    ('lima', 'generic', 'openai')
+    """
+    return "lima" if (asked, owner) == ("generic", "lima") else asked
+
+
 def parameters(sampling: Sampling, dialect: Dialect = "generic") -> tuple[dict[str, Any], list[str]]:
     """The fields of a request, without ``model`` and ``messages``, and what the server will not do as asked.
 
