@@ -64,7 +64,7 @@ def test_a_port_in_use_is_named() -> None:
     ],
 )
 def test_settings_that_contradict_are_refused(settings: dict[str, object], problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
+    with pytest.raises(LimaError, match=problem):
         AnnotateSettings.model_validate({"study": "x"} | settings)
 
 
