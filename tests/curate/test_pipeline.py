@@ -92,6 +92,17 @@ def test_outputs(folder: Path, tmp_path: Path) -> None:
     assert funnel["not_needed"] == 2
 
 
+def test_a_source_that_runs_dry_names_the_rule_in_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lone = write(tmp_path / "lone", posts(*forum()), "cooking.stackexchange.com")
+    curate(settings_for(lone, tmp_path / "data", quota=40))
+    told = " ".join(capsys.readouterr().err.split())
+    assert "other: 12 of 20 examples; its 14 eligible candidates ran dry." in told
+    assert "dropped most of them (1)" in told
+    assert f"stem: {lone} holds nothing of this source; 20 examples were wanted." in told
+
+
 def test_an_example_carries_its_origin(tmp_path: Path) -> None:
     rows = [
         question(1, CreationDate="2019-01-01"),

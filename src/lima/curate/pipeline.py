@@ -75,10 +75,7 @@ def curate(settings: CurateSettings) -> Result:
         _check(result, settings)
         written = [*_write_sets(result, settings, run), *written]
     for name, missing in result.short.items():
-        wanted = settings.sources[name].quota
-        console.warn(
-            f"{name}: {wanted - missing} of {wanted} examples; its candidates ran dry. See funnel.json."
-        )
+        console.warn(_ran_dry(name, missing, result, settings))
     console.done(written, next_command=f"lima inspect {settings.out / 'train.jsonl'}")
     return result
 
@@ -234,6 +231,20 @@ def _check(result: Result, settings: CurateSettings) -> None:
         raise LimaError(f"{malformed[0].id}: {malformed[0].reason}, and --strict is set.")
     for name, missing in result.short.items():
         raise LimaError(f"{name}: {missing} examples are missing from its quota, and --strict is set.")
+
+
+def _ran_dry(name: str, missing: int, result: Result, settings: CurateSettings) -> str:
+    """What a source gave of its quota, and the rule that stood most in the way."""
+    wanted, total = settings.sources[name].quota, result.funnel.total(name)
+    if not total.read:
+        return f"{name}: {settings.input} holds nothing of this source; {wanted} examples were wanted."
+    text = (
+        f"{name}: {wanted - missing} of {wanted} examples; its {total.eligible} eligible candidates ran dry."
+    )
+    if total.rejected:
+        rule, number = total.rejected.most_common(1)[0]
+        text += f" {rule!r} dropped most of them ({number}); thresholds are flags, --sources.{name}.rules...."
+    return text
 
 
 def _nothing_accepted(result: Result, settings: CurateSettings) -> str:

@@ -56,6 +56,8 @@ class StackExchange(SourceSettings):
     def strata(self, work: Work) -> list[Stratum]:
         """One stratum an exchange; its size is the number of eligible questions."""
         wanted = [dump for dump in self._dumps(work) if dump.exchange.set in self.sets]
+        if not wanted:
+            return []
         total = sum(map(posts_bytes, wanted))
         scan = Scan(self.rules.score_min, self.drop_closed)
         strata = []
