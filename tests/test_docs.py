@@ -28,7 +28,7 @@ def test_the_configuration_page_is_what_the_settings_say(generate: ModuleType) -
 
 
 def test_the_map_of_the_code_is_what_the_modules_say(generate: ModuleType) -> None:
-    assert (ROOT / "README.md").read_text() == generate.readme(), "run `make fix`"
+    assert (ROOT / "docs" / "code.md").read_text() == generate.code_map(), "run `make fix`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
