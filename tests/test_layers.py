@@ -17,6 +17,7 @@ LAYERS = [
     {"report", "web"},
     {"experiments"},
     {"cli"},
+    {"api"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = {"torch", "transformers", "tokenizers", "matplotlib", "scipy"}
