@@ -37,7 +37,7 @@ def test_names_are_what_the_command_line_calls(name: str) -> None:
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'tune'"):
-        _ = api.tune  # type: ignore[attr-defined]
+        _ = api.tune
 
 
 def test_importing_it_loads_no_torch() -> None:
