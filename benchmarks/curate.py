@@ -28,7 +28,8 @@ from lima.curate.compressed import BUFFER_BYTES
 from lima.curate.duplicates import WORD
 from lima.curate.join import near_duplicates
 from lima.curate.pairs import pair
-from lima.curate.posts import Scan, read_headers, read_rows
+from lima.curate.posts import Scan, read_headers
+from lima.curate.rows import read_rows
 from lima.curate.rules import RuleSettings, first_problem
 from lima.records import Example, Message, Meta
 

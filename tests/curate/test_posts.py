@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.curate.dump import HEAD, ORDER, TAIL, answer, posts, question, row
 
-import lima.curate.posts as posts_module
+import lima.curate.blocks as blocks_module
+import lima.curate.rows as rows_module
 from lima.curate.pairs import Pairs, pair
-from lima.curate.posts import Headers, Scan, decode_row, read_headers
+from lima.curate.posts import Headers, Scan, read_headers
+from lima.curate.rows import decode_row
 from lima.errors import LimaError
 
 PATH = Path("cooking/Posts.xml")
@@ -106,12 +108,25 @@ LAYOUTS = {
     "ClosedDate in single quotes": posts(*ROWS).replace(
         'ClosedDate="2013-01-01T00:00:00.000"', "ClosedDate='2013'"
     ),
+    "rows in a comment": posts(*ROWS).replace(
+        '  <row Id="3"', f"<!--\n{row(answer(70, 1, 999))}-->\n" + '  <row Id="3"'
+    ),
+    "rows in a processing instruction": posts(*ROWS).replace(
+        "<posts>\n", f"<posts>\n<?x {row(question(71))} ?>\n"
+    ),
+    "a body over several lines": posts(*ROWS).replace("stay hard", "stay />\n hard"),
+    "deeper indents": posts(*ROWS).replace("\n  <row", "\n\t\t     <row"),
     "character references": posts(*ROWS).replace('Score="40"', 'Score="4&#48;"'),
 }
 
 
+@pytest.mark.parametrize("block_bytes", [64, 700, blocks_module.BLOCK_BYTES])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_layout_makes_no_difference(layout: str) -> None:
+def test_the_layout_makes_no_difference(
+    layout: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the layout, and wherever a block ends."""
+    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", block_bytes)
     headers = read(LAYOUTS[layout])
     assert (headers.rows, headers.question_count, headers.answer_count, headers.closed) == (14, 5, 8, 1)
     assert headers.malformed == []
@@ -142,6 +157,36 @@ def test_missing_and_strange_scores() -> None:
     assert (headers.answer_count, headers.low_answers) == (3, 3)
 
 
+@pytest.mark.parametrize("number", [0, 7, 99_999_999, 100_000_000, 10**16 - 1, 10**16, 10**17, 10**18 - 1])
+def test_ids_and_scores_of_any_length(number: int) -> None:
+    """One to eight digits are one word, up to sixteen two, more go to the XML parser."""
+    rows = [question(number), answer(3, number, number), answer(4, number, -number)]
+    headers = read(posts(*rows), Scan(score_min=None))
+    assert headers.questions.arrays()["id"].tolist() == [number]
+    answers = headers.answers.arrays()
+    assert answers["parent"].tolist() == [number, number]
+    assert sorted(answers["score"].tolist()) == sorted([number, -number])
+
+
+def test_a_row_that_only_looks_like_the_dumps_own_is_read_by_the_parser() -> None:
+    """Each breaks one assumption of the fast way."""
+    odd = [
+        posts(*ROWS).replace('Score="12"', 'Score=""'),
+        posts(*ROWS).replace('Score="12"', 'Score="1.2"'),
+        posts(*ROWS).replace('Score="12"', 'Score=" 12 "'),
+        posts(*ROWS).replace('PostTypeId="2" ParentId="1"', 'PostTypeId="12" ParentId="1"'),
+        posts(*ROWS).replace('CreationDate="2012-05-02T10:00:00.000"', 'CreationDate="2012"'),
+    ]
+    for text in odd:
+        headers = read(text)
+        parsed = [element.attrib for element in ElementTree.fromstring(text.encode())]
+        answers = [r for r in parsed if r["PostTypeId"] == "2"]
+        assert headers.rows == len(parsed)
+        assert headers.answer_count == len(answers)
+        good = [r for r in answers if _integer(r["Score"]) and int(r["Score"]) >= 10]
+        assert sorted(headers.answers.arrays()["id"].tolist()) == sorted(int(r["Id"]) for r in good)
+
+
 @pytest.mark.parametrize(
     ("line", "malformed"),
     [
@@ -150,6 +195,9 @@ def test_missing_and_strange_scores() -> None:
         ('  <row Id="7" PostTypeId="2" Score="99" Body="no parent" />\n', 1),
         ('  <row Id="7" PostTypeId="2" ParentId="1" Bo\n', 1),
         ("some text\n", 1),
+        ("<other />\n", 1),
+        ("<![CDATA[ <row ]]>\n", 1),
+        ('  <row Id="7" PostTypeId="2" ParentId="1" Score="99" Body="never closed">\n', 1),
         ('  <row Id="7" PostTypeId="2" Body="&unknown;" Score="1" ParentId="1" />\n', 1),
     ],
 )
@@ -197,7 +245,7 @@ def test_an_entity_bomb_is_never_expanded() -> None:
 
 
 def test_an_endless_line_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posts_module, "MAX_ROW_BYTES", 5000)
+    monkeypatch.setattr(rows_module, "MAX_ROW_BYTES", 5000)
     for text in (HEAD + '<row Id="1" Body="' + "x" * 9000, HEAD + '<row Id="1"\n' + "x\n" * 4000):
         with pytest.raises(LimaError, match="a row of over"):
             read(text)

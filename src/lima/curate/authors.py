@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lima.curate.compressed import open_bytes
-from lima.curate.posts import MAX_ROW_BYTES, decode_row
+from lima.curate.rows import MAX_ROW_BYTES, decode_row
 from lima.records import Example
 
 USER = re.compile(rb'\s*<row Id="(-?\d+)"')

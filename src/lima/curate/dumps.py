@@ -138,7 +138,7 @@ def index(
     with _open_posts(dump, scratch) as stream:
         if dump.compressed:
             with replacing(rows_file) as rows:
-                headers = read_headers(stream, dump.posts, scan, advance, rows)
+                headers = read_headers(stream, dump.posts, scan, advance, copy=rows)
         else:
             headers = read_headers(stream, dump.posts, scan, advance)
     found = _index(headers, rows_file)

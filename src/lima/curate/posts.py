@@ -1,59 +1,63 @@
-"""``Posts.xml`` of a Stack Exchange dump -> the headers of its rows, and single rows decoded on demand.
+"""``Posts.xml`` of a Stack Exchange dump -> the headers of its rows; the bodies stay where they are.
 
-One pass over byte lines reads what stands before `` Body=`` with an anchored expression; bodies are
-decoded for the few rows that are wanted. Whatever the expression refuses goes to the XML parser, so any
-attribute order and any layout of lines gives the same rows.
+One pass over blocks of pieces, from one ``<`` to the next, reads what stands before `` Body=`` of all rows at once
+(`fields`). Whatever is not in the dump's own form goes to the XML parser, so any attribute order and any layout of
+lines gives the same rows.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
-from struct import Struct
-from typing import IO, Any
-from xml.etree import ElementTree
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
-from lima.curate.compressed import BUFFER_BYTES
+from lima.curate import rows
+from lima.curate.blocks import Block, Integers, read_blocks
+from lima.curate.fields import ANSWER, Fields, Mask, read_fields
+from lima.curate.rows import integer, parse_elements, parse_rows, unframed
 from lima.errors import InputError, LimaError
 
-MAX_ROW_BYTES = 64 << 20
-"""A row of a real dump has at most some 100 KB; the limit bounds the memory that a bad file can take."""
 NO_SCORE = -(2**62)
-PROGRESS_BYTES = 16 << 20
-TAIL_BYTES = 1 << 16
-"""Nearly every such piece of a dump holds the end of a row."""
-ROW_END, ROW_END_CRLF = b"/>\n", b"/>\r\n"
-QUESTION, ANSWER = 1, 2
-
-HEADER = re.compile(
-    rb' *+<row Id="(\d{1,18}+)" PostTypeId="(?:2" ParentId="(\d{1,18}+)|([13-9]\d?+)(?:" AcceptedAnswerId="\d++)?+)"'
-    rb' CreationDate="[-0-9T:.]{23}" Score="(-?+\d{1,15}+)"(?: ViewCount="\d++")?+ Body="'
-)
-"""The beginning of a row as the dumps write it: id, parent (of an answer) or kind, score."""
-FRAME = re.compile(rb"<\?xml[^>]*\?>|<!--.*?-->|</?posts\s*/?>", re.DOTALL)
+QUESTION = 1
+CLOSED = b"ClosedDate"
+CLOSERS = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
+"""What may hold a ``<``, and how it ends."""
+ROW_CLOSER = b"</row"
 OTHER_TABLE = re.compile(rb"<(users|comments|votes|badges|tags|posthistory|postlinks|[a-z]+)[\s>/]")
-
 
 Arrays = dict[str, npt.NDArray[np.int64]]
 COLUMNS = ("id", "parent", "score", "offset", "length")
 
 
-@dataclass
 class Columns:
-    """Headers of the questions or of the answers: the five `COLUMNS` of each row, one after the other."""
+    """Headers of the questions or of the answers: the five `COLUMNS` of each row."""
 
-    values: array[int] = field(default_factory=lambda: array("q"))
+    def __init__(self) -> None:
+        self._tables: list[Integers] = []
+        self._single = array("q")
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tables)) + len(self._single) // len(COLUMNS)
+
+    def append(self, row: tuple[int, ...]) -> None:
+        """Add one row."""
+        self._single.extend(row)
+
+    def add(self, table: Integers) -> None:
+        """Add many rows."""
+        self._tables.append(table)
 
     def arrays(self) -> Arrays:
         """The columns for numpy, by name."""
-        table = np.array(self.values, dtype=np.int64).reshape(-1, len(COLUMNS))
+        single = np.array(self._single, dtype=np.int64).reshape(-1, len(COLUMNS))
+        table = np.concatenate([single, *self._tables])
         return {name: table[:, position] for position, name in enumerate(COLUMNS)}
 
 
@@ -76,7 +80,7 @@ class Headers:
     @property
     def answer_count(self) -> int:
         """All answers, whatever their score."""
-        return self.low_answers + len(self.answers.values) // len(COLUMNS)
+        return self.low_answers + len(self.answers)
 
     @property
     def rows(self) -> int:
@@ -97,7 +101,7 @@ def read_headers(
     path: Path,
     scan: Scan,
     advance: Callable[[int], None] | None = None,
-    rows: IO[bytes] | None = None,
+    copy: IO[bytes] | None = None,
 ) -> Headers:
     """Read the headers of a ``Posts.xml`` from an open stream.
 
@@ -106,116 +110,117 @@ def read_headers(
         path: its name for messages.
         scan: what to keep.
         advance: called with the number of bytes read since the last call.
-        rows: takes a copy of every row that is kept, for a stream that cannot be read again; the offsets of
+        copy: takes a copy of every row that is kept, for a stream that cannot be read again; the offsets of
             the headers are then places in it.
 
     Raises:
-        LimaError: empty file, another table, no answers.
-        InputError: truncated, a document type declaration, a row beyond `MAX_ROW_BYTES`.
+        LimaError: empty file, another table, no answers, a row beyond `rows.MAX_ROW_BYTES`.
+        InputError: truncated, a document type declaration, in UTF-16.
     """
-    reader = _HeaderReader(path, scan)
-    lines = io.BufferedReader(_Measured(stream, advance), BUFFER_BYTES)
-    size, number = reader.lines(lines if rows is None else _copied(lines, reader, rows))
-    reader.finish(size, number)
+    reader = _HeaderReader(path, scan, copy)
+    for block in read_blocks(stream, path, advance):
+        reader.read(block)
+    reader.finish()
     return reader.headers
 
 
-def decode_row(raw: bytes, identifier: int) -> dict[str, str] | None:
-    """All attributes of the row with this id in its line; None when the line is no XML."""
-    try:
-        element = ElementTree.fromstring(raw)
-        if element.tag == "row":
-            return element.attrib
-    except ElementTree.ParseError:
-        pass  # the line may hold several rows, or the frame of the file too
-    rows = _parse_rows(_unframed(raw)) or []
-    return next((row for row in rows if row.get("Id") == str(identifier)), None)
-
-
 class _HeaderReader:
-    """Collects headers; keeps what needs to be remembered from line to line."""
+    """Collects headers; keeps what needs to be remembered from piece to piece."""
 
-    def __init__(self, path: Path, scan: Scan) -> None:
+    def __init__(self, path: Path, scan: Scan, copy: IO[bytes] | None) -> None:
         self.path, self.scan = path, scan
         self.headers = Headers()
-        self.pending: list[bytes] = []  # lines of a row that goes on in the next line
-        self._began = (0, 1)  # offset and line where the row being read begins
-        self._closed_frame = False
+        self._copy, self._copied = copy, 0
         self._floor = NO_SCORE if scan.score_min is None else scan.score_min
+        self._pending: list[bytes] = []  # pieces of what goes on until `_closer`
+        self._closer = b""
+        self._began = (0, 0)  # offset and line where the piece being read begins
+        self._lines, self._torn = 0, False  # newlines so far; whether the last line lacks its own
+        self._rows_seen = self._closed_frame = False
 
-    def lines(self, lines: Iterable[bytes]) -> tuple[int, int]:
-        """Read every line; return the size of the file and the number of its lines.
-
-        The hot path, about a microsecond a row: rows in the dump's own form stay in this loop, and of an
-        answer below the floor nothing but its score is looked at.
-        """
-        headers, floor, match = self.headers, self._floor, HEADER.match
-        keep, ask = headers.answers.values.frombytes, headers.questions.values.frombytes
-        pack = Struct(f"{len(COLUMNS)}q").pack
-        digits = len(str(floor)) if floor > 0 else 0  # a shorter score is below the floor
-        low = asked = offset = number = 0
-        end, pending = ROW_END, False
-        for number, line in enumerate(lines, start=1):
-            found = match(line)
-            if found is None or pending or line.find(b"<", 8) >= 0 or not line.endswith(end):
-                self.slow(line, offset, number)
-                end = ROW_END_CRLF if line.endswith(ROW_END_CRLF) else ROW_END
-                pending = bool(self.pending)
-                offset += len(line)
-                continue
-            identifier, parent, kind, score = found.groups()
-            if kind is None:
-                if len(score) < digits or int(score) < floor:
-                    low += 1
-                else:
-                    keep(pack(int(identifier), int(parent), int(score), offset, len(line)))
-            elif (
-                kind == b"1" and line.find(b"ClosedDate", line.find(b'"', found.end())) < 0
-            ):  # behind the body
-                asked += 1
-                ask(pack(int(identifier), 0, int(score), offset, len(line)))
-            else:
-                self._other(int(identifier), kind, int(score), line, offset)
-            offset += len(line)
-        headers.low_answers += low
-        headers.question_count += asked
-        return offset, number
-
-    def _other(self, identifier: int, kind: bytes, score: int, line: bytes, offset: int) -> None:
-        """A row in the dump's own form that is no answer and no open question."""
-        if kind == b"1":
-            self._question(identifier, score, _is_closed(line), (offset, len(line)))
+    def read(self, block: Block) -> None:
+        """Read a block: the rows in the dump's own form all at once, other pieces one by one, in their order."""
+        found, strange = read_fields(block)
+        if self._pending or strange.any():
+            self._strange_pieces(block, strange)
+            found = found.where(~strange[found.pieces])
         else:
-            self.headers.other_rows += 1
+            self._lines += len(strange)  # as dumps are written, each row on one line
+        self._regular(block, found)
+        self._torn = block.buffer[int(block.ends[-1]) - 1] != ord("\n")
 
-    def slow(self, line: bytes, offset: int, number: int) -> None:
-        """Any other line: the frame of the file, rows in another form, or something wrong."""
-        begun = self._began[0] if self.pending else offset
-        if offset + len(line) - begun >= MAX_ROW_BYTES:
-            raise InputError(self.path, number, f"a row of over {MAX_ROW_BYTES >> 20} MB. Is this a dump?")
-        if self.pending and (line.lstrip().startswith(b"<row") or b"</posts>" in line):
-            self._malformed()  # the row before was never finished
-        if not self.pending:
-            self._began = (offset, number)
-            self._check_frame(line, number)
-        ended = line.rstrip().endswith((b"/>", b"</row>", b"</posts>", b"-->", b"?>", b"<posts>"))
-        if not ended and (self.pending or line.lstrip().startswith(b"<row")):
-            self.pending.append(line)
-        elif text := _unframed(b"".join((*self.pending, line))):
-            self._rows(text, (self._began[0], offset + len(line) - self._began[0]))
+    def _strange_pieces(self, block: Block, strange: Mask) -> None:
+        newlines = block.newlines()
+        lines = self._lines + 1 + np.searchsorted(newlines, block.starts)
+        first_row = int(np.argmin(strange)) if not strange.all() else len(strange)
+        waiting = iter(np.flatnonzero(strange).tolist())
+        place = 0 if self._pending else next(waiting, None)
+        while place is not None and place < len(strange):
+            self._rows_seen = self.headers.rows > 0 or place > first_row
+            self._strange(block.text(place), block.offset + int(block.starts[place]), int(lines[place]))
+            strange[place] = True  # also what looks like a row, but stands in a comment
+            place = place + 1 if self._pending else next((p for p in waiting if p > place), None)
+        self._lines += len(newlines)
 
-    def finish(self, size: int, number: int) -> None:
-        """Checks at the end of the file, whose last line is ``number``."""
+    def _regular(self, block: Block, rows: Fields) -> None:
+        """Rows in the dump's own form."""
         headers = self.headers
-        if not size:
+        answers, questions = rows.kind == ANSWER, rows.kind == QUESTION
+        good = answers & (rows.score >= self._floor)
+        headers.low_answers += int(answers.sum()) - int(good.sum())
+        headers.question_count += int(questions.sum())
+        headers.other_rows += int((rows.kind > ANSWER).sum())
+        if self.scan.drop_closed:
+            closed = _closed(block, rows, questions)
+            headers.closed += len(closed)
+            questions[closed] = False
+        kept = rows.where(good | questions)
+        table = np.stack([kept.ids(), kept.parents(), kept.score, *self._places(block, kept)], axis=1)
+        headers.answers.add(table[kept.kind == ANSWER])
+        headers.questions.add(table[kept.kind == QUESTION])
+
+    def _places(self, block: Block, kept: Fields) -> tuple[Integers, Integers]:
+        """Offsets and lengths of rows, which are copied where a copy is wanted."""
+        starts, ends = block.starts[kept.pieces], block.ends[kept.pieces]
+        lengths = ends - starts
+        if self._copy is None:
+            return starts + block.offset, lengths
+        offsets = self._copied + np.cumsum(lengths) - lengths
+        spans = zip(starts.tolist(), ends.tolist(), strict=True)
+        self._copied += self._copy.write(b"".join([block.buffer[start:end] for start, end in spans]))
+        return offsets, lengths
+
+    def _strange(self, text: bytes, offset: int, line: int) -> None:
+        """Any other piece: the frame of the file, rows in another form, or something wrong."""
+        if self._closer == ROW_CLOSER and text.startswith(b"<row"):
+            self._malformed()  # the row before was never finished
+        if not self._pending:
+            self._began = (offset, line)
+            self._check_frame(text, line)
+            self._closer = _closer(text)
+        if self._closer and self._closer not in text:
+            self._pending.append(text)
+            if offset + len(text) - self._began[0] > rows.MAX_ROW_BYTES:
+                raise InputError(
+                    self.path, line, f"a row of over {rows.MAX_ROW_BYTES >> 20} MB. Is this a dump?"
+                )
+            return
+        whole = b"".join((*self._pending, text))
+        self._pending, self._closer = [], b""
+        self._parse(whole)
+
+    def finish(self) -> None:
+        """Checks at the end of the file."""
+        headers, last_line = self.headers, self._lines + self._torn
+        if not last_line:
             raise LimaError(
                 f"{self.path}: the file is empty. Expected the Posts.xml of a Stack Exchange dump."
             )
         if not self._closed_frame:
             raise InputError(
-                self.path, number, "the file ends here, without </posts>. It is cut off: get it again."
+                self.path, last_line, "the file ends here, without </posts>. It is cut off: get it again."
             )
-        if self.pending:
+        if self._pending:
             self._malformed()
         if not headers.answer_count:
             raise LimaError(
@@ -223,137 +228,95 @@ class _HeaderReader:
                 f"Found: {headers.rows} rows, {headers.question_count} questions."
             )
 
-    def _check_frame(self, line: bytes, number: int) -> None:
-        if line.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise InputError(self.path, number, "the file is in UTF-16, expected UTF-8. Convert it first.")
-        if b"<!DOCTYPE" in line or b"<!ENTITY" in line:
-            raise InputError(self.path, number, "a document type declaration, which no dump has.")
-        if b"</posts>" in line or b"<posts/>" in line or b"<posts />" in line:
+    def _check_frame(self, text: bytes, line: int) -> None:
+        if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(self.path, line, "the file is in UTF-16, expected UTF-8. Convert it first.")
+        if text.startswith((b"<!DOCTYPE", b"<!ENTITY")):
+            raise InputError(self.path, line, "a document type declaration, which no dump has.")
+        if text.startswith((b"</posts>", b"<posts/>", b"<posts />")):
             self._closed_frame = True
-        table = OTHER_TABLE.search(line[:200])
-        if table and self.headers.rows == 0 and table.group(1) not in (b"posts", b"row"):
+        table = OTHER_TABLE.match(text[:200])
+        if table and not self._rows_seen and table.group(1) not in (b"posts", b"row"):
             name = table.group(1).decode().capitalize()
             raise LimaError(
                 f'{self.path}: no answers (PostTypeId="2"). Is this the Posts table? Found: {name} rows.'
             )
 
-    def _rows(self, text: bytes, place: tuple[int, int]) -> None:
-        rows = _parse_rows(text)
-        if not rows:
+    def _parse(self, raw: bytes) -> None:
+        """One piece, or several that belong together, for the XML parser."""
+        text = unframed(raw)
+        found = parse_elements(text) if text else []
+        if text and not found:
             self._malformed()
-        self.pending = []
-        for row in rows or []:
-            self._row(row, place)
+        for row in found or []:
+            columns = self._columns(row.attrib)
+            if columns is not None:
+                columns.append((*self._numbers(row.attrib), *self._place(raw)))
+            if (row.tail or "").strip():
+                self._malformed(raw.count(b"\n", 0, len(raw.rstrip())))
 
-    def _row(self, row: dict[str, str], place: tuple[int, int]) -> None:
-        identifier, kind = _integer(row.get("Id")), _integer(row.get("PostTypeId"))
-        score, parent = _integer(row.get("Score")), _integer(row.get("ParentId"))
-        headers, known = self.headers, NO_SCORE if score is None else score
-        if identifier is None or kind is None or (kind == ANSWER and parent is None):
+    def _numbers(self, row: Mapping[str, str]) -> tuple[int, int, int]:
+        identifier, parent, score = (integer(row.get(name)) for name in ("Id", "ParentId", "Score"))
+        return identifier or 0, parent or 0, NO_SCORE if score is None else score
+
+    def _place(self, raw: bytes) -> tuple[int, int]:
+        """Offset and length of a row that is kept, and copied where a copy is wanted."""
+        if self._copy is None:
+            return self._began[0], len(raw)
+        self._copied += self._copy.write(raw)
+        return self._copied - len(raw), len(raw)
+
+    def _columns(self, row: Mapping[str, str]) -> Columns | None:
+        """Count a row; where it is kept, or None."""
+        headers, kind = self.headers, integer(row.get("PostTypeId"))
+        known = None not in (integer(row.get("Id")), kind)
+        if not known or (kind == ANSWER and integer(row.get("ParentId")) is None):
             headers.other_rows += 1
             self._malformed()
         elif kind == QUESTION:
-            self._question(identifier, known, "ClosedDate" in row, place)
+            headers.question_count += 1
+            if not (self.scan.drop_closed and "ClosedDate" in row):
+                return headers.questions
+            headers.closed += 1
         elif kind != ANSWER:
             headers.other_rows += 1
-        elif known < self._floor:
+        else:
+            if self._numbers(row)[2] >= self._floor:
+                return headers.answers
             headers.low_answers += 1
-        else:
-            headers.answers.values.extend((identifier, parent or 0, known, *place))
+        return None
 
-    def _question(self, identifier: int, score: int, closed: bool, place: tuple[int, int]) -> None:
-        self.headers.question_count += 1
-        if closed and self.scan.drop_closed:
-            self.headers.closed += 1
-        else:
-            self.headers.questions.values.extend((identifier, 0, score, *place))
-
-    def _malformed(self) -> None:
-        self.headers.malformed.append(self._began[1])
-        self.pending = []
+    def _malformed(self, lines_on: int = 0) -> None:
+        self.headers.malformed.append(self._began[1] + lines_on)
+        self._pending, self._closer = [], b""
 
 
-class _Measured(io.RawIOBase):
-    """The stream as it is, but ended within a row that is too long, so that no line can fill the memory."""
-
-    def __init__(self, stream: IO[bytes], advance: Callable[[int], None] | None) -> None:
-        self._read: Callable[[memoryview], int] = stream.readinto  # type: ignore[attr-defined]
-        self._advance = advance
-        self._row = self._unseen = 0  # bytes since the last newline, and since the last call of `advance`
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if self._row >= MAX_ROW_BYTES:
-            return 0
-        view = memoryview(buffer)
-        count = self._read(view)
-        ended = b"\n" in bytes(view[max(0, count - TAIL_BYTES) : count]) or b"\n" in bytes(view[:count])
-        self._row = 0 if ended else self._row + count
-        self._unseen += count
-        if self._advance and (self._unseen >= PROGRESS_BYTES or not count):
-            self._advance(self._unseen)
-            self._unseen = 0
-        return count
+def _closer(text: bytes) -> bytes:
+    """How that ends which begins here and may hold more pieces; empty for what is whole."""
+    for opener, closer in CLOSERS.items():
+        if text.startswith(opener):
+            return closer
+    if text.startswith(b"<row") and not text.rstrip().endswith(b"/>") and parse_rows(text) is None:
+        return ROW_CLOSER if parse_rows(text + b"</row>") is not None else b""
+    return b""
 
 
-def _copied(lines: Iterable[bytes], reader: _HeaderReader, rows: IO[bytes]) -> Iterator[bytes]:
-    """Pass lines to the reader and, when it asks for the next one, copy the rows that it has kept of them."""
-    columns = (reader.headers.questions.values, reader.headers.answers.values)
-    width, offset = len(COLUMNS), COLUMNS.index("offset")
-    begin = end = copied = 0  # the bytes of `seen` in the stream, and those in `rows`
-    seen = b""
-    for line in lines:
-        kept = [len(column) for column in columns]
-        yield line
-        seen, end = (seen + line if seen else line), end + len(line)
-        for column, before in zip(columns, kept, strict=True):
-            for place in range(before, len(column), width):
-                start, length = column[place + offset] - begin, column[place + offset + 1]
-                column[place + offset] = copied
-                copied += rows.write(seen[start : start + length])
-        if not reader.pending:
-            seen, begin = b"", end
+def _closed(block: Block, rows: Fields, questions: Mask) -> list[int]:
+    """Which of the rows are questions with the attribute ClosedDate, which stands behind the body."""
+    find, asked = block.buffer.find, np.flatnonzero(questions)
+    ends = block.ends[rows.pieces[asked]].tolist()
+    behind = map(find, repeat(b'"'), rows.body[asked].tolist(), ends)  # loops in C: this is a hot path
+    found = np.fromiter(map(find, repeat(CLOSED), behind, ends), np.int64, len(ends))
+    return [place for place in asked[found >= 0] if _is_closed(block.text(rows.pieces[place]))]
 
 
 def _is_closed(line: bytes) -> bool:
-    """Whether a question's line has the attribute ClosedDate.
+    """Whether a question's line has the attribute.
 
     In the dump's own form a quote inside a value is escaped, so the plain text is proof; anything that
     looks like it in another form is left to the XML parser.
     """
-    if b"ClosedDate" not in line:
-        return False
     if b"='" not in line and b' ClosedDate="' in line:
         return True
-    rows = _parse_rows(line)
-    return bool(rows and "ClosedDate" in rows[0])
-
-
-def _unframed(text: bytes) -> bytes:
-    """The rows of a line without byte-order mark, declaration, comments and the ``posts`` element."""
-    return FRAME.sub(b"", text.removeprefix(b"\xef\xbb\xbf")).strip()
-
-
-def _parse_rows(text: bytes) -> list[dict[str, str]] | None:
-    """Attributes of the rows in a piece of XML, or None. A DTD cannot stand inside an element: no entities."""
-    try:
-        return [row.attrib for row in ElementTree.fromstring(b"<posts>" + text + b"</posts>").iter("row")]
-    except (ElementTree.ParseError, ValueError):
-        return None
-
-
-def _integer(text: str | None) -> int | None:
-    """An integer as the dump writes it; None when missing, strange or too big for 8 bytes."""
-    if text is None or not re.fullmatch(r"-?\d{1,18}", text.strip(), re.ASCII):
-        return None
-    return int(text)
-
-
-def read_rows(path: Path, places: Iterator[tuple[int, int, int]]) -> Iterator[dict[str, str] | None]:
-    """Decode the rows at ``(id, offset, length)``, lazily, one at a time."""
-    with path.open("rb") as stream:
-        for identifier, offset, length in places:
-            stream.seek(offset)
-            yield decode_row(stream.read(length), identifier)
+    found = parse_rows(line)
+    return bool(found and "ClosedDate" in found[0])

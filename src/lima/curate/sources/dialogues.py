@@ -18,7 +18,7 @@ from lima.curate.candidate import Candidate, Stratum
 from lima.curate.clean import BARE_URL, prose_of
 from lima.curate.compressed import open_bytes
 from lima.curate.dumps import Dump, Index
-from lima.curate.posts import MAX_ROW_BYTES, decode_row
+from lima.curate.rows import MAX_ROW_BYTES, decode_row
 from lima.curate.rules import RuleSettings
 from lima.curate.sampling import generator
 from lima.curate.sources.base import Work

@@ -21,7 +21,8 @@ from lima.curate.clean import Cleaned, clean
 from lima.curate.dumps import Dump, Index, find_dumps, index, posts_bytes
 from lima.curate.exchanges import ExchangeSet, ExchangeTable, licence
 from lima.curate.pairs import Pairs
-from lima.curate.posts import Scan, read_rows
+from lima.curate.posts import Scan
+from lima.curate.rows import read_rows
 from lima.curate.rules import description_problem
 from lima.curate.sampling import chance, generator
 from lima.curate.shards import index_all

@@ -1,0 +1,58 @@
+"""One row of a dump's table <-> XML: the way to read a row that always works, some ten microseconds each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+MAX_ROW_BYTES = 16 << 20
+"""A row of a real dump has at most some 100 KB; the limit bounds the memory that a bad file can take."""
+FRAME = re.compile(rb"<\?.*?\?>|<!--.*?-->|</?posts\s*/?>", re.DOTALL)
+
+
+def decode_row(raw: bytes, identifier: int) -> dict[str, str] | None:
+    """All attributes of the row with this id in its line; None when the line is no XML."""
+    try:
+        element = ElementTree.fromstring(raw)
+        if element.tag == "row":
+            return element.attrib
+    except ElementTree.ParseError:
+        pass  # the line may hold several rows, or the frame of the file too
+    rows = parse_rows(unframed(raw)) or []
+    return next((row for row in rows if integer(row.get("Id")) == identifier), None)
+
+
+def read_rows(path: Path, places: Iterator[tuple[int, int, int]]) -> Iterator[dict[str, str] | None]:
+    """Decode the rows at ``(id, offset, length)``, lazily, one at a time."""
+    with path.open("rb") as stream:
+        for identifier, offset, length in places:
+            stream.seek(offset)
+            yield decode_row(stream.read(length), identifier)
+
+
+def unframed(text: bytes) -> bytes:
+    """The rows of a line without byte-order mark, declarations, comments and the ``posts`` element."""
+    return FRAME.sub(b"", text.removeprefix(b"\xef\xbb\xbf")).strip()
+
+
+def parse_rows(text: bytes) -> list[dict[str, str]] | None:
+    """Attributes of the rows in a piece of XML, or None. A DTD cannot stand inside an element: no entities."""
+    found = parse_elements(text)
+    return None if found is None else [row.attrib for row in found]
+
+
+def parse_elements(text: bytes) -> list[ElementTree.Element] | None:
+    """As `parse_rows`, the elements themselves."""
+    try:
+        return list(ElementTree.fromstring(b"<posts>" + text + b"</posts>").iter("row"))
+    except (ElementTree.ParseError, ValueError):
+        return None
+
+
+def integer(text: str | None) -> int | None:
+    """An integer as the dump writes it; None when missing, strange or too big for 8 bytes."""
+    if text is None or not re.fullmatch(r"-?\d{1,18}", text.strip(), re.ASCII):
+        return None
+    return int(text)
