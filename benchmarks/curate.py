@@ -1,228 +1,222 @@
-"""Curation against peers in the same run: header pass, whole path to accepted examples, near-duplicates.
+"""Curation against its peers, all in one run: reading a dump, the whole path to examples, Reddit, near-duplicates.
 
-    python benchmarks/curate.py [MEGABYTES [TEXTS]]
+    python benchmarks/curate.py --peer-python peers/bin/python
 
-The peer is lxml: iterparse with clearing for headers; for the whole path every answer from score 10 decoded and cleaned.
-The whole path checks that both select the same questions. CPU seconds of one process; the dump is synthetic, with the
-attributes of real ones, Zipf scores and HTML bodies.
+Every task runs in a process of its own, so that peak memory is its own; times are CPU seconds. The peers' environment
+holds lima and them: ``pip install lima-align[curate] lxml selectolax beautifulsoup4 datasketch``. A peer that is
+missing is named and left out. What both sides found is compared before a ratio is printed. Defaults take some four minutes.
 """
 
 from __future__ import annotations
 
-import re
-import resource
+import argparse
+import json
+import os
+import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
-import numpy as np
-from lxml import etree
+from lima import console
 
-from lima.curate.candidate import Candidate
-from lima.curate.clean import clean
-from lima.curate.compressed import BUFFER_BYTES
-from lima.curate.duplicates import WORD
-from lima.curate.join import near_duplicates
-from lima.curate.pairs import pair
-from lima.curate.posts import Scan, read_headers
-from lima.curate.rows import read_rows
-from lima.curate.rules import RuleSettings, first_problem
-from lima.records import Example, Message, Meta
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+from benchmarks.curation.data import write_posts, write_reddit  # noqa: E402
 
-QUOTA = 100
-WORDS = re.findall(
-    r"\w+",
-    "water heat pot stove salt steam lid minute time slow boil cool pour stir whisk simmer drain rest cut",
-)
-RULES = RuleSettings()
+SAME_SHARE = 0.95
+"""Whole paths clean with different libraries, so a few texts cross a limit of length; they must still agree so far."""
 
 
-def write_dump(path: Path, megabytes: int) -> None:
-    """A Posts.xml of about that size: one question to two answers."""
-    random = np.random.default_rng(0)
-    with path.open("w", encoding="utf-8") as stream:
-        stream.write('\ufeff<?xml version="1.0" encoding="utf-8"?>\n<posts>\n')
-        number = 0
-        while stream.tell() < megabytes * 1_000_000:
-            number += 3
-            stream.write(row(random, number, None))
-            stream.write(row(random, number + 1, number))
-            stream.write(row(random, number + 2, number))
-        stream.write("</posts>\n")
+@dataclass(frozen=True)
+class Result:
+    """What one process measured; None seconds where the peer is missing or failed."""
+
+    seconds: float | None
+    megabytes: float = 0
+    found: Any = None
+    note: str = ""
 
 
-def row(random: np.random.Generator, number: int, parent: int | None) -> str:
-    size = int(random.integers(40, 500))
-    words = " ".join(WORDS[i] for i in random.integers(0, len(WORDS), size))
-    own = "I think that " if random.random() < 0.7 else ""
-    body = escape(
-        f"<p>{own}{words}.</p>\n<ul>\n<li><code>{words[:40]}</code></li>\n</ul>",
-        {'"': "&quot;", "\n": "&#xA;"},
-    )
-    kind = f'PostTypeId="2" ParentId="{parent}"' if parent else 'PostTypeId="1"'
-    tail = (
-        ""
-        if parent
-        else f' Title="Why does the {words[:30]} number {number}?" Tags="&lt;a&gt;" AnswerCount="2"'
-    )
-    score = min(int(random.zipf(1.6)), 10**6)
-    return (
-        f'  <row Id="{number}" {kind} CreationDate="2015-03-01T10:00:00.000" Score="{score}" Body="{body}"'
-        f' OwnerUserId="{number % 977}" LastActivityDate="2015-03-02T10:00:00.000"{tail} CommentCount="0" />\n'
-    )
+@dataclass(frozen=True)
+class Line:
+    """One comparison, as it is printed."""
+
+    name: str
+    ours: Result
+    peer: Result
+    target: str = ""
+    met: Callable[[float], bool] = lambda ratio: True
+
+    def cells(self) -> list[object]:
+        """Name, seconds and memory of both, ratio, target."""
+        if self.peer.seconds is None or self.ours.seconds is None:
+            return [self.name, f"{self.ours.seconds:.2f}", "-", "-", self.peer.note, self.target, ""]
+        ratio = self.peer.seconds / self.ours.seconds
+        verdict = "" if not self.target else "yes" if self.met(ratio) else "NO"
+        memory = f"{self.ours.megabytes:.0f} / {self.peer.megabytes:.0f}"
+        return [
+            self.name,
+            f"{self.ours.seconds:.2f}",
+            f"{self.peer.seconds:.2f}",
+            memory,
+            f"{ratio:.1f}",
+            self.target,
+            verdict,
+        ]
 
 
-def candidate(question: dict[str, str], answer: dict[str, str]) -> Candidate:
-    cleaned = clean(answer["Body"])
-    messages = (
-        Message(role="user", content=question["Title"]),
-        Message(role="assistant", content=cleaned.text),
-    )
-    example = Example(id=question["Id"], source="x", messages=messages, meta=Meta(score=int(answer["Score"])))
-    return Candidate(example, cleaned.text, cleaned.prose, cleaned.holes, question["Title"])
+class Bench:
+    """Runs tasks, ours and the peers', and keeps what they measured."""
+
+    def __init__(self, folder: Path, peer_python: str) -> None:
+        self.folder, self._python = folder, peer_python
+
+    def run(self, task: str, argument: Path | int, repeats: int = 1) -> Result:
+        """One task in a process of its own."""
+        command = [
+            self._python,
+            str(ROOT / "benchmarks/curation/tasks.py"),
+            task,
+            str(argument),
+            str(repeats),
+        ]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode:
+            problem = (
+                done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}"
+            )
+            if not task.endswith("_ours") and "No module named" in problem:
+                return Result(None, note=problem.rpartition(": ")[2])
+            raise SystemExit(f"{task}: {problem}")
+        measured = json.loads(done.stdout.splitlines()[-1])
+        return Result(measured["seconds"], measured["megabytes"], measured["result"])
 
 
-def our_headers(path: Path) -> Any:
-    with path.open("rb", buffering=BUFFER_BYTES) as stream:
-        return read_headers(stream, path, Scan())
+def headers(bench: Bench, dump: Path) -> list[Line]:
+    """The same five counts from every reader."""
+    ours, lines = bench.run("headers_ours", dump, 3), []
+    for task, name, target in (
+        ("headers_lxml", "lxml iterparse", ">= 8"),
+        ("headers_iterparse", "ElementTree iterparse", ""),
+        ("headers_lines", "ElementTree a line", ""),
+    ):
+        peer = bench.run(task, dump)
+        assert peer.found in (None, ours.found), (name, peer.found, ours.found)
+        lines.append(Line(f"headers: {name}", ours, peer, target, lambda ratio: ratio >= 8))
+    return lines
 
 
-def our_path(path: Path) -> list[str]:
-    pairs = pair(our_headers(path))
-    places = [
-        zip(*(columns[name].tolist() for name in ("id", "offset", "length")), strict=True)
-        for columns in (pairs.question, pairs.answer)
+def paths(bench: Bench, dump: Path) -> list[Line]:
+    """Posts.xml to accepted examples; nearly the same questions from every path."""
+    ours, lines = bench.run("path_ours", dump, 3), []
+    for task, name, target in (
+        ("path_selectolax", "lxml + selectolax", ">= 8"),
+        ("path_selectolax_good", "the same, good answers cleaned", ""),
+        ("path_selectolax_lazy", "the same, best setting", ""),
+        ("path_soup", "lxml + BeautifulSoup", ""),
+        ("path_soup_lazy", "the same, best setting", ""),
+        ("path_lines_lazy", "ElementTree a line + selectolax, best", ""),
+    ):
+        peer = bench.run(task, dump)
+        if peer.found is not None:
+            same = len(set(peer.found) & set(ours.found)) / len(ours.found)
+            assert same >= SAME_SHARE, f"{name} selects other questions: {same:.0%} the same"
+        lines.append(Line(f"whole path: {name}", ours, peer, target, lambda ratio: ratio >= 8))
+    return lines
+
+
+def reddit(bench: Bench, megabytes: int) -> list[Line]:
+    """The same posts of one subreddit."""
+    archive = bench.folder / "submissions.zst"
+    write_reddit(archive, megabytes)
+    ours = bench.run("reddit_ours", archive, 3)
+    plain, fast = bench.run("reddit_json", archive, 3), bench.run("reddit_orjson", archive, 3)
+    for peer in (plain, fast):
+        assert peer.found in (None, ours.found), (len(peer.found), len(ours.found))
+    return [
+        Line("Reddit filter: json.loads", ours, plain, ">= 3.5", lambda ratio: ratio >= 3.5),
+        Line("Reddit filter: orjson, best", ours, fast),
     ]
-    accepted: list[str] = []
-    for question, answer in zip(*(read_rows(path, iter(place)) for place in places), strict=True):
-        assert question
-        assert answer
-        if first_problem(candidate(question, answer), RULES) is None:
-            accepted.append(question["Id"])
-        if len(accepted) == QUOTA:
-            break
-    return accepted
 
 
-def lxml_headers(path: Path) -> int:
-    count = 0
-    for _, element in etree.iterparse(str(path), tag="row"):
-        count += bool(element.get("Id") and element.get("PostTypeId") and element.get("Score"))
-        element.get("ParentId")
-        element.clear()
-        while element.getprevious() is not None:
-            del element.getparent()[0]
-    return count
+def duplicates(bench: Bench, number: int) -> list[Line]:
+    """Pairs of Jaccard similarity from .7. The exact join is the truth for the recall of the others."""
+    exact = bench.run("duplicates_ours", number)
+    truth = {tuple(pair) for pair in exact.found}
+    lines = []
+    for task, name, target in (
+        ("duplicates_datasketch", "datasketch, 128 permutations", "<= 0.6 of its time"),
+        ("duplicates_datasketch_256", "datasketch, 256 permutations", ""),
+    ):
+        peer = bench.run(task, number)
+        if peer.found is not None:
+            recall = len(truth & {tuple(pair) for pair in peer.found}) / len(truth)
+            name = f"{name} (recall {recall:.3f})"
+        lines.append(Line(f"near-duplicates: {name}", exact, peer, target, lambda ratio: ratio >= 1 / 0.6))
+    sketched = bench.run("duplicates_ours_minhash", number)
+    recall = len(truth & {tuple(pair) for pair in sketched.found}) / len(truth)
+    lines.append(Line(f"near-duplicates: exact join / our MinHash (recall {recall:.3f})", sketched, exact))
+    return lines
 
 
-def lxml_path(path: Path) -> list[str]:
-    questions: dict[str, dict[str, str]] = {}
-    best: dict[str, dict[str, str]] = {}
-    for _, element in etree.iterparse(str(path), tag="row"):
-        attributes = dict(element.attrib)
-        if attributes["PostTypeId"] == "1" and "ClosedDate" not in attributes:
-            questions[attributes["Id"]] = attributes
-        elif attributes["PostTypeId"] == "2" and int(attributes["Score"]) >= 10:
-            before = best.get(attributes["ParentId"])
-            if before is None or int(attributes["Score"]) > int(before["Score"]):
-                best[attributes["ParentId"]] = attributes
-        element.clear()
-        while element.getprevious() is not None:
-            del element.getparent()[0]
-    found = [candidate(questions[key], answer) for key, answer in best.items() if key in questions]
-    scores = {key: int(question["Score"]) for key, question in questions.items()}
-    good = [c for c in found if first_problem(c, RULES) is None]
-    return [c.id for c in sorted(good, key=lambda c: (-scores[c.id], int(c.id)))[:QUOTA]]
+def growth(bench: Bench, small: tuple[int, Result], megabytes: int) -> None:
+    """Peak memory of the whole path on a dump several times as big."""
+    dump = bench.folder / "big.xml"
+    write_posts(dump, megabytes)
+    big = bench.run("path_ours", dump)
+    dump.unlink()
+    times = megabytes / small[0]
+    rows = [
+        [f"{small[0]} MB", f"{small[1].seconds:.2f}", f"{small[1].megabytes:.0f}", "<= 100", _yes(small[1].megabytes <= 100)],
+        [f"{megabytes} MB", f"{big.seconds:.2f}", f"{big.megabytes:.0f}", f"<= {times:.0f} x", _yes(big.megabytes <= times * small[1].megabytes)],
+    ]  # fmt: skip
+    console.table("Whole path: memory", ["Posts.xml", "CPU s", "peak MB", "target", "met"], rows)
 
 
-def seconds(function: Callable[[Path], Any], path: Path) -> tuple[float, Any]:
-    """The best of three, in CPU seconds."""
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        result = function(path)
-        times.append(time.process_time() - start)
-    return min(times), result
+def _yes(met: bool) -> str:
+    return "yes" if met else "NO"
 
 
-def copied_texts(number: int) -> list[str]:
-    """Texts of 200 words, one in twenty a copy of an earlier one with up to nine words changed."""
-    random = np.random.default_rng(0)
-    words = [f"word{i}" for i in range(20_000)]
-    weights = 1 / np.arange(1, len(words) + 1)
-    draws = random.choice(len(words), (number - number // 20, 200), p=weights / weights.sum())
-    texts = [" ".join(words[i] for i in row) for row in draws]
-    for text in texts[: number // 20]:
-        changed = text.split()
-        for _ in range(int(random.integers(0, 10))):
-            changed[int(random.integers(0, 200))] = f"edit{random.integers(0, 999)}"
-        texts.append(" ".join(changed))
-    return texts
-
-
-def datasketch_pairs(texts: list[str]) -> set[tuple[int, int]]:
-    """MinHash with 128 permutations and LSH at 0.7, its defaults, over the same word 5-grams."""
-    from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-    index, found = MinHashLSH(threshold=0.7, num_perm=128), set()
-    for place, text in enumerate(texts):
-        words = WORD.findall(text.casefold())
-        sketch = MinHash(num_perm=128)
-        sketch.update_batch([" ".join(words[i : i + 5]).encode() for i in range(len(words) - 4)])
-        found |= {(other, place) for other in index.query(sketch)}
-        index.insert(place, sketch)
-    return found
-
-
-def near_duplicate_times(number: int) -> None:
-    """One run each: the join is exact, so its pairs are the truth for the other's recall."""
-    texts = copied_texts(number)
-    start = time.process_time()
-    exact = {(pair.first, pair.second) for pair in near_duplicates(texts)}
-    ours = time.process_time() - start
-    try:
-        start = time.process_time()
-        sketched = datasketch_pairs(texts)
-    except ModuleNotFoundError:
-        print(
-            f"near-duplicates of {number} texts   ours {ours:.1f} s, {len(exact)} pairs   (pip install datasketch to compare)"
-        )
-        return
-    theirs, recall = time.process_time() - start, len(sketched & exact) / len(exact)
-    print(
-        f"near-duplicates of {number} texts   ours {ours:.1f} s, recall 1   datasketch {theirs:.1f} s, recall {recall:.3f}"
-        f"   {ours / theirs:.2f} of its time"
+def main() -> None:
+    """Generate, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-
-
-def main(megabytes: int, texts: int) -> None:
+    parser.add_argument("--peer-python", default=sys.executable, help="the interpreter that has the peers")
+    parser.add_argument("--megabytes", type=int, default=500, help="size of the dump")
+    parser.add_argument(
+        "--big", type=int, default=2000, help="size of the dump for the growth of memory; 0 skips it"
+    )
+    parser.add_argument("--reddit", type=int, default=200, help="size of the Reddit archive, decompressed")
+    parser.add_argument("--texts", type=int, default=100_000, help="texts for near-duplicates")
+    parser.add_argument(
+        "--only", nargs="*", default=[], choices=["headers", "paths", "reddit", "duplicates", "growth"]
+    )
+    options = parser.parse_args()
+    wanted = set(options.only or ["headers", "paths", "reddit", "duplicates", "growth"])
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "Posts.xml"
-        write_dump(path, megabytes)
-        size = path.stat().st_size / 1e6
-        ours, headers = seconds(our_headers, path)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        theirs, rows = seconds(lxml_headers, path)
-        assert headers.rows == rows
-        print(
-            f"{size:.0f} MB, {rows} rows; lxml {'.'.join(map(str, etree.LXML_VERSION))}; peak memory before it {memory:.0f} MB"
-        )
-        print(
-            f"header pass   ours {size / ours:7.0f} MB/s   lxml {size / theirs:7.0f} MB/s   ratio {theirs / ours:.1f}"
-        )
-        ours, selected = seconds(our_path, path)
-        theirs, reference = seconds(lxml_path, path)
-        assert selected == reference, "the two paths select different questions"
-        print(
-            f"whole path    ours {ours:7.2f} s      lxml {theirs:7.2f} s      ratio {theirs / ours:.1f}   ({len(selected)} accepted)"
-        )
-    near_duplicate_times(texts)
+        bench = Bench(Path(folder), options.peer_python)
+        dump, lines = bench.folder / "Posts.xml", []
+        if wanted & {"headers", "paths", "growth"}:
+            write_posts(dump, options.megabytes)
+        if "headers" in wanted:
+            lines += headers(bench, dump)
+        if "paths" in wanted:
+            lines += paths(bench, dump)
+        if "reddit" in wanted:
+            lines += reddit(bench, options.reddit)
+        if "duplicates" in wanted:
+            lines += duplicates(bench, options.texts)
+        if lines:
+            columns = ["against", "our CPU s", "its CPU s", "MB ours / its", "ratio", "target", "met"]
+            console.table(f"Curation, {options.megabytes} MB dump", columns, [line.cells() for line in lines])
+        if "growth" in wanted and options.big:
+            growth(bench, (options.megabytes, bench.run("path_ours", dump)), options.big)
 
 
 if __name__ == "__main__":
-    numbers = [int(argument) for argument in sys.argv[1:]]
-    main(*(numbers + [100, 10_000][len(numbers) :]))
+    main()

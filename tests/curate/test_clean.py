@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lima.curate.clean import _one_space, clean
+from lima.curate.clean import clean
 
 
 @pytest.mark.parametrize(
@@ -100,8 +97,3 @@ def test_hostile_bodies_take_linear_time_and_space(name: str) -> None:
     found = clean(HOSTILE[name])
     assert time.process_time() - start < 15
     assert len(found.text) <= len(HOSTILE[name])
-
-
-@given(st.text(alphabet=" \t\n\r\x0b\x1c\x85\u00a0\u2003ab.", max_size=12))
-def test_one_space_is_the_expression_it_stands_for(text: str) -> None:
-    assert _one_space(text) == re.sub(r"\s+", " ", text)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lima.curate.candidate import Candidate
 from lima.curate.clean import Cleaned
 from lima.curate.language import detect
-from lima.curate.phrases import HOLLOW, OTHERS, SITE, WORDS, Phrases
+from lima.curate.phrases import HOLLOW, OTHERS, SITE, TITLE_POINTER, WORDS, Phrases
 from lima.curate.rules import RULES, UNFILTERED, RuleSettings, description_problem, first_problem
 from lima.records import Example, Message, Meta
 
@@ -296,18 +296,19 @@ def test_the_language_of_the_released_set() -> None:
     }
 
 
-NEEDLES = sorted({needle for p in (OTHERS, SITE, HOLLOW) for needles, _ in p.parts for needle in needles})
+PHRASES = (OTHERS, SITE, HOLLOW, TITLE_POINTER)
+NEEDLES = sorted({needle for p in PHRASES for part in p.parts for needle in part.needles + part.exact})
 FILLING = [
     "as", "the", "other", "this", "see", "in", "above", "already", "have", "question", "add to", "is", "that", "İt",
     "from", "someone", "MENTIONED", "ſaid", "\n", "(", ":", "answers", "close", "exchange", "up", "of", "hope", "paſte",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("phrases", [OTHERS, SITE, HOLLOW])
+@pytest.mark.parametrize("phrases", PHRASES)
 @given(words=st.lists(st.sampled_from(NEEDLES + FILLING), max_size=12))
 def test_needles_change_nothing(phrases: Phrases, words: list[str]) -> None:
     """The parts with their needles find what one long expression finds."""
     text = " ".join(words)
-    whole = re.compile("|".join(pattern.pattern for _, pattern in phrases.parts), WORDS)
+    whole = re.compile("|".join(part.pattern.pattern for part in phrases.parts), WORDS)
     expected, found = whole.search(text), phrases.search(text)
     assert (expected and expected.span()) == (found and found.span())

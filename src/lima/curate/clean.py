@@ -1,37 +1,41 @@
 """The HTML of a post -> plain text that a language model can learn from (paper, section 2.1).
 
 Links, images and other HTML go, code blocks and lists stay. `clean` also gives the prose alone, without
-code, for the rules that look at words. Built on the standard library's parser, which does not recurse.
+code, for the rules that look at words. One expression cuts the HTML into tags and texts; nothing recurses, and
+nothing takes more than linear time, whatever the input.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import unescape
 
-Style = Literal["markdown", "lima"]
-"""``markdown``: blank lines, ``code`` in one backtick or fences, headings, tables, quotes.
-``lima``: as in the released set, one newline between blocks and all code in three backticks."""
+from lima.curate.layout import Layout, Style, joined
 
-MAX_DEPTH = 8
-"""Nesting that is still shown by indentation; deeper levels look like this one."""
+TAG = re.compile(
+    r"""<(/?)([a-zA-Z][^\s/<>]*+)((?:[^<>"']|"[^"<]*+"|'[^'<]*+')*+|[^<>]*+)>"""  # a quoted value may hold a ">"
+)
+"""Closing or not, name and attributes. A ``<`` that opens no whole tag is text."""
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
-BLOCKS = {"p", "div", "section", "article", "dl", "dt", "dd", "table", "thead", "tbody", "center", *HEADINGS}
-DROPPED = {"script", "style", "del", "s", "strike"}
+BLOCKS = ("p", "div", "section", "article", "dl", "dt", "dd", "table", "thead", "tbody", "center", *HEADINGS)
+UNSEEN = ("script", "style")
+DROPPED = (*UNSEEN, "del", "s", "strike")
 """Elements whose text goes with them: not for reading, or struck out by the author."""
 POINTERS = {"here", "this", "that", "link", "this link", "this page", "this one", "this article", "this post"}
 """Names of links that say nothing once the address is gone."""
 BARE_URL = re.compile(r"(?:https?://|www\.)[^\s<>()]*[^\s<>().,;:!?'\"]")
-EMPTY_BRACKETS = re.compile(r"[ \t]*(?:\(\s*[,;:]?\s*\)|\[\s*\]|<\s*>)")
-SPACED_STOPS = (" ,", " .", " ;", " !", " ?")
-SPACE_BEFORE_STOP = re.compile(r"[ \t]+([,.;!?])(?=\s|$)")
+EMPTY_BRACKETS = re.compile(r"\(\s*+[,;:]?+\s*+\)|\[\s*+\]|<\s*+>")
+SPACED_BRACKETS = re.compile(rf"(?<![ \t])[ \t]*+(?:{EMPTY_BRACKETS.pattern})")
+SPACE_BEFORE_STOP = re.compile(r" ([,.;!?])(?=\s|$)")
 FENCED_CODE = re.compile(r"^(`{3,})[^\n]*\n.*?(?:^\1[ \t]*$|\Z)|```.*?```", re.DOTALL | re.MULTILINE)
 INLINE_CODE = re.compile(r"(`+)[^`\n]+\1")
-STRAY_BRACKET = re.compile(r"<(?!/?[a-zA-Z][^<>]*>)")
-"""A ``<`` that opens no whole tag. The standard parser takes quadratic time over many of them."""
+LANGUAGE = re.compile(r"""\bclass\s*=\s*["']?[^"'>]*?\blang(?:uage)?-([\w+#-]+)""")
+START = re.compile(r"""\bstart\s*=\s*["']?(\d{1,9})\b""")
 ORDINALS = {"st", "nd", "rd", "th"}
+BREAK = "\0"
+"""A ``<br>`` until white space is tidied; no text holds it."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,11 @@ def clean(html: str, style: Style = "markdown") -> Cleaned:
     >>> clean("<p>Use <code>ls</code>:</p><ul><li>fast</li><li>old</li></ul>").text
     'Use `ls`:\\n\\n* fast\\n* old'
     """
-    sink = _Sink(style)
-    sink.feed(STRAY_BRACKET.sub("&lt;", _without_comments(html)))
-    sink.close()
-    sink.flush()
-    return Cleaned(
-        text=_join(sink.blocks, style),
-        prose="\n".join(block.prose for block in sink.blocks if block.prose),
-        images=sink.images,
-        holes=sink.holes,
-    )
+    post = _Post(style)
+    post.read(html.replace(BREAK, ""))
+    blocks = post.layout.blocks
+    prose = "\n".join([block.prose for block in blocks if block.prose])
+    return Cleaned(joined(blocks, style), prose, post.images, post.holes)
 
 
 def prose_of(markdown: str) -> str:
@@ -74,250 +73,256 @@ def prose_of(markdown: str) -> str:
     return INLINE_CODE.sub(" ", FENCED_CODE.sub(" ", markdown))
 
 
-@dataclass(frozen=True)
-class _Block:
-    text: str
-    prose: str
-    tight: bool
-    """Whether it follows its neighbour without a blank line: list items and table rows."""
-    quote: str = ""
-    """The quotation marks of the block, which go on over the blank line to the next block."""
+class _Post:
+    """Reads tags and texts; what is in the line that is being read goes to the layout when its block ends."""
 
-
-@dataclass
-class _List:
-    ordered: bool
-    number: int
-    pending: bool = False
-    """Whether the next block opens an item, so that it gets the bullet."""
-
-
-@dataclass
-class _Line:
-    """Text of the block that is being read: what is shown, and its prose."""
-
-    shown: list[str] = field(default_factory=list)
-    prose: list[str] = field(default_factory=list)
-
-    def add(self, shown: str, prose: str) -> None:
-        self.shown.append(shown)
-        self.prose.append(prose)
-
-
-class _Sink(HTMLParser):
     def __init__(self, style: Style) -> None:
-        super().__init__(convert_charrefs=True)
-        self.style = style
-        self.blocks: list[_Block] = []
+        self.layout = Layout(style)
         self.images = self.holes = 0
+        self._markdown = style == "markdown"
+        self._shown: list[str] = []
+        self._prose: list[str] | None = None  # the line without code, where that is not the line itself
         self._anchor: int | None = None  # where the open link's text begins in the line
-        self._line = _Line()
-        self._lists: list[_List] = []
-        self._quotes = self._dropped = 0
+        self._dropped = 0
+        self._unseen = ""  # the open element whose content is no HTML
         self._code: list[str] | None = None
-        self._pre: str | None = None  # the language of the block being read, "" when unknown
+        self._pre: str | None = None  # the language of the code block being read, "" when unknown
         self._heading = 0
         self._row: list[str] | None = None
         self._script: tuple[str, list[str]] | None = None  # "^" or "_", and its text
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in DROPPED:
-            self._dropped += 1
-        elif tag == "img":
-            self.images += 1
-            self._note_hole()
-        elif tag == "br":
-            self.handle_data("\n") if self._code is not None else self._line.add("\n", "\n")
-        elif tag == "hr":
-            self.flush()
-        elif tag == "a":
-            self._anchor = len(self._line.shown)
-        elif tag == "pre":
-            self.flush()
-            self._pre, self._code = _language(attrs), []
-        elif tag == "code":
-            self._start_code(attrs)
-        elif tag in ("sup", "sub") and self._code is None:
-            self._script = ("^" if tag == "sup" else "_", [])
-        else:
-            self._start_block(tag, attrs)
+    def read(self, html: str) -> None:
+        """Read a whole post."""
+        parts = TAG.split(_without_comments(html) if "<!--" in html else html)
+        self._text(parts[0])
+        for place in range(1, len(parts), 4):
+            slash, name, attributes, text = parts[place : place + 4]
+            name = name.lower()
+            handle = (CLOSE if slash else OPEN).get(name)
+            if handle is not None and not (self._unseen and (not slash or name != self._unseen)):
+                handle(self, name, attributes)
+                if attributes and attributes[-1] == "/" and not slash:
+                    self._close_empty(name)
+            if text and not (text.isspace() and self._nothing_open()):
+                self._text(text)
+        self._end()
 
-    def _start_block(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("ul", "ol"):
-            self.flush()
-            start = dict(attrs).get("start") or "1"
-            self._lists.append(_List(tag == "ol", int(start) if start.isdecimal() else 1))
-        elif tag == "li":
-            self.flush()
-            if self._lists:
-                self._lists[-1].pending = True
-        elif tag == "blockquote":
-            self.flush()
-            self._quotes += 1
-        elif tag == "tr":
-            self.flush()
-            self._row = []
-        elif tag in BLOCKS:
-            self.flush()
-            self._heading = HEADINGS.get(tag, 0)
+    def _nothing_open(self) -> bool:
+        """Whether the line is empty, so that white space would be dropped later."""
+        return not self._shown and self._code is None and self._script is None
 
-    def _start_code(self, attrs: list[tuple[str, str | None]]) -> None:
-        if self._pre is None:
-            self._code = []
-        else:
-            self._pre = self._pre or _language(attrs)
+    def _close_empty(self, name: str) -> None:
+        """``<p/>`` is opened and closed."""
+        if name in CLOSE:
+            CLOSE[name](self, name, "")
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in DROPPED:
-            self._dropped = max(0, self._dropped - 1)
-        elif tag == "pre" and self._pre is not None:
-            self._end_pre()
-        elif tag == "code" and self._pre is None and self._code is not None:
-            code, self._code = "".join(self._code), None
-            self._line.add(self._inline_code(code), " ")
-        elif tag in ("sup", "sub") and self._script is not None:
-            (mark, parts), self._script = self._script, None
-            self._add_script(mark, "".join(parts))
-        elif tag == "a" and self._anchor is not None:
-            named = " ".join("".join(self._line.shown[self._anchor :]).split()).lower()
-            self.holes += named in POINTERS
-            self._anchor = None
-        elif tag in ("td", "th") and self._row is not None:
-            self._row.append(_inline(self._take().shown))
-        elif tag == "tr" and self._row is not None:
-            self._end_row()
-        else:
-            self._end_block(tag)
+    def _end(self) -> None:
+        """Code that was never closed is still code."""
+        if self._pre is not None:
+            self._close_pre()
+        elif self._code is not None:
+            self._close_code()
+        self._flush()
 
-    def _end_block(self, tag: str) -> None:
-        if tag in ("ul", "ol"):
-            self.flush()
-            if self._lists:
-                self._lists.pop()
-        elif tag == "blockquote":
-            self.flush()
-            self._quotes = max(0, self._quotes - 1)
-        elif tag == "li" or tag in BLOCKS:
-            self.flush()
-            self._heading = 0
-
-    def handle_data(self, data: str) -> None:
+    def _text(self, data: str) -> None:
         if self._dropped:
             return
+        if "&" in data:
+            data = unescape(data).replace(BREAK, "")
         if self._code is not None:
             self._code.append(data)
         elif self._script is not None:
             self._script[1].append(data)
         else:
-            text, links = BARE_URL.subn("", data) if "http" in data or "www." in data else (data, 0)
-            if links and not text.strip():
-                self._note_hole()
-            text = _one_space(text)
-            self._line.add(text, text)
+            if "http" in data or "www." in data:
+                data, links = BARE_URL.subn("", data)
+                if links and not data.strip():
+                    self._note_hole()
+            self._add(data, data)
 
-    def flush(self) -> None:
-        """Close the block that is being read."""
-        line = self._take()
-        text = _inline(line.shown)
+    def _add(self, shown: str, prose: str) -> None:
+        if self._prose is None and prose is not shown:
+            self._prose = self._shown.copy()
+        self._shown.append(shown)
+        if self._prose is not None:
+            self._prose.append(prose)
+
+    def _flush(self, *_: str) -> None:
+        """End the block that is being read."""
+        if not self._shown:
+            return
+        text, prose = self._take()
         if not text:
             return
-        if self._heading and self.style == "markdown":
+        if self._heading and self._markdown:
             text = "#" * max(2, self._heading) + " " + text.replace("\n", " ")
-        self._emit(text, _inline(line.prose))
+        self.layout.add(text, prose)
 
-    def close(self) -> None:
-        """End of the input: code that was never closed is still code."""
-        super().close()
-        if self._pre is not None:
-            self._end_pre()
-        elif self._code is not None:
-            self._line.add(self._inline_code("".join(self._code)), " ")
-            self._code = None
+    def _take(self) -> tuple[str, str]:
+        """The line that is being read, tidied, and its prose."""
+        shown, prose = self._shown, self._prose
+        self._shown, self._prose = [], None
+        text = _inline("".join(shown))
+        return text, text if prose is None else _inline("".join(prose))
 
     def _note_hole(self) -> None:
         """What is left out here was announced by a colon."""
-        before = "".join(self._line.shown).rstrip() or (self.blocks[-1].text if self.blocks else "")
+        blocks = self.layout.blocks
+        before = "".join(self._shown).replace(BREAK, " ").rstrip() or (blocks[-1].text if blocks else "")
         self.holes += before.endswith(":")
 
-    def _take(self) -> _Line:
-        line, self._line = self._line, _Line()
-        return line
+    def _open_block(self, name: str, attributes: str) -> None:
+        self._flush()
+        self._heading = HEADINGS.get(name, 0)
 
-    def _end_pre(self) -> None:
+    def _close_block(self, *_: str) -> None:
+        self._flush()
+        self._heading = 0
+
+    def _open_list(self, name: str, attributes: str) -> None:
+        self._flush()
+        start = START.search(attributes)
+        self.layout.open_list(name == "ol", int(start.group(1)) if start else 1)
+
+    def _close_list(self, *_: str) -> None:
+        self._flush()
+        self.layout.close_list()
+
+    def _open_item(self, *_: str) -> None:
+        self._flush()
+        self.layout.open_item()
+
+    def _open_quote(self, *_: str) -> None:
+        self._flush()
+        self.layout.open_quote()
+
+    def _close_quote(self, *_: str) -> None:
+        self._flush()
+        self.layout.close_quote()
+
+    def _drop(self, name: str, attributes: str) -> None:
+        self._dropped += 1
+        if name in UNSEEN:
+            self._unseen = name
+
+    def _end_drop(self, *_: str) -> None:
+        self._dropped = max(0, self._dropped - 1)
+        self._unseen = ""
+
+    def _image(self, *_: str) -> None:
+        self.images += 1
+        self._note_hole()
+
+    def _break(self, *_: str) -> None:
+        if self._code is not None:
+            self._code.append("\n")
+        else:
+            self._add(BREAK, BREAK)
+
+    def _open_link(self, *_: str) -> None:
+        self._anchor = len(self._shown)
+
+    def _close_link(self, *_: str) -> None:
+        if self._anchor is not None:
+            named = " ".join("".join(self._shown[self._anchor :]).replace(BREAK, " ").split()).lower()
+            self.holes += named in POINTERS
+            self._anchor = None
+
+    def _open_pre(self, name: str, attributes: str) -> None:
+        self._flush()
+        self._pre, self._code = _language(attributes), []
+
+    def _close_pre(self, *_: str) -> None:
+        if self._pre is None:
+            return
         code = "".join(self._code or []).strip("\n").rstrip()
         language, self._pre, self._code = self._pre, None, None
         if code.strip():
             fence = "```" if "```" not in code else "````"
-            opening = fence + (language or "") if self.style == "markdown" else fence
-            self._emit(f"{opening}\n{code}\n{fence}", "")
+            opening = fence + language if self._markdown else fence
+            self.layout.add(f"{opening}\n{code}\n{fence}", "")
 
-    def _end_row(self) -> None:
-        cells, self._row = self._row or [], None
-        if not any(cells):
-            return
-        first = not (self.blocks and self.blocks[-1].text.startswith("| "))
-        text = " | ".join(cell.replace("\n", " ") for cell in cells)
-        rule = "\n|" + " --- |" * len(cells) if first else ""
-        self._emit(f"| {text} |{rule}" if self.style == "markdown" else text, text, tight=True)
+    def _open_code(self, name: str, attributes: str) -> None:
+        if self._pre is None:
+            self._code = []
+        else:
+            self._pre = self._pre or _language(attributes)
 
-    def _add_script(self, mark: str, text: str) -> None:
-        """``10<sup>3</sup>`` without its mark would be another number."""
-        shown = text
-        if text.strip() and text.strip().lower() not in ORDINALS and self.style == "markdown":
-            shown = f"{mark}{text}" if len(text) == 1 or text.isalnum() else f"{mark}({text})"
-        self._line.add(shown, text)
+    def _close_code(self, *_: str) -> None:
+        if self._pre is None and self._code is not None:
+            code, self._code = "".join(self._code), None
+            self._add(self._inline_code(code), " ")
 
     def _inline_code(self, code: str) -> str:
         if not code.strip():
             return code
-        if self.style == "lima":
+        if not self._markdown:
             return f"```{code}```"
         return f"`` {code} ``" if "`" in code else f"`{code}`"
 
-    def _emit(self, text: str, prose: str, tight: bool = False) -> None:
-        first, rest, opens_item = self._prefixes()
-        quote = "> " * min(self._quotes, MAX_DEPTH) if self.style == "markdown" else ""
-        lines = text.split("\n")
-        shown = "\n".join((first if i == 0 else rest) + line for i, line in enumerate(lines))
-        self.blocks.append(_Block(shown.rstrip(), prose, tight or opens_item, quote))
+    def _open_script(self, name: str, attributes: str) -> None:
+        if self._code is None:
+            self._script = ("^" if name == "sup" else "_", [])
 
-    def _prefixes(self) -> tuple[str, str, bool]:
-        """What stands before the first and before the other lines of a block."""
-        quote = "> " * min(self._quotes, MAX_DEPTH) if self.style == "markdown" else ""
-        if not self._lists:
-            return quote, quote, False
-        indent = "".join(
-            "   " if item.ordered else "  " for item in self._lists[: min(len(self._lists) - 1, MAX_DEPTH)]
-        )
-        inner = self._lists[-1]
-        marker = f"{inner.number}. " if inner.ordered else "* "
-        if not inner.pending:
-            return quote + indent + " " * len(marker), quote + indent + " " * len(marker), False
-        inner.pending = False
-        inner.number += 1
-        return quote + indent + marker, quote + indent + " " * len(marker), True
+    def _close_script(self, *_: str) -> None:
+        """``10<sup>3</sup>`` without its mark would be another number."""
+        if self._script is None:
+            return
+        mark, text = self._script[0], "".join(self._script[1])
+        self._script = None
+        shown = text
+        if text.strip() and text.strip().lower() not in ORDINALS and self._markdown:
+            shown = f"{mark}{text}" if len(text) == 1 or text.isalnum() else f"{mark}({text})"
+        self._add(shown, text)
+
+    def _open_row(self, *_: str) -> None:
+        self._flush()
+        self._row = []
+
+    def _close_cell(self, *_: str) -> None:
+        if self._row is not None:
+            self._row.append(self._take()[0])
+
+    def _close_row(self, *_: str) -> None:
+        if self._row is None:
+            return
+        cells, self._row = self._row, None
+        if not any(cells):
+            return
+        blocks = self.layout.blocks
+        text = " | ".join(cell.replace("\n", " ") for cell in cells)
+        rule = "\n|" + " --- |" * len(cells) if not (blocks and blocks[-1].text.startswith("| ")) else ""
+        self.layout.add(f"| {text} |{rule}" if self._markdown else text, text, tight=True)
 
 
-def _one_space(text: str) -> str:
-    """Runs of white space as one space, also at the ends: ``re.sub(r"\\s+", " ", text)``, five times as fast."""
-    words = " ".join(text.split())
-    before = " " if text[:1].isspace() else ""
-    return f"{before}{words}{' ' if words and text[-1:].isspace() else ''}"
-
-
-def _join(blocks: list[_Block], style: Style) -> str:
-    """Put list items and table rows one below the other, other blocks apart."""
-    parts: list[str] = []
-    previous = _Block("", "", tight=False)
-    for block in blocks:
-        apart = "\n\n"
-        if style == "lima" or (block.tight and previous.tight):
-            apart = "\n"
-        elif shared := min(block.quote, previous.quote, key=len).rstrip():
-            apart = f"\n{shared}\n"
-        parts += [apart if parts else "", block.text]
-        previous = block
-    return "".join(parts).strip("\n")
+Handler = Callable[[_Post, str, str], None]
+OPEN: Mapping[str, Handler] = {
+    **dict.fromkeys(BLOCKS, _Post._open_block),
+    **dict.fromkeys(DROPPED, _Post._drop),
+    **dict.fromkeys(("ul", "ol"), _Post._open_list),
+    **dict.fromkeys(("sup", "sub"), _Post._open_script),
+    "li": _Post._open_item,
+    "blockquote": _Post._open_quote,
+    "tr": _Post._open_row,
+    "img": _Post._image,
+    "br": _Post._break,
+    "hr": _Post._flush,
+    "a": _Post._open_link,
+    "pre": _Post._open_pre,
+    "code": _Post._open_code,
+}
+CLOSE: Mapping[str, Handler] = {
+    **dict.fromkeys((*BLOCKS, "li"), _Post._close_block),
+    **dict.fromkeys(DROPPED, _Post._end_drop),
+    **dict.fromkeys(("ul", "ol"), _Post._close_list),
+    **dict.fromkeys(("sup", "sub"), _Post._close_script),
+    **dict.fromkeys(("td", "th"), _Post._close_cell),
+    "blockquote": _Post._close_quote,
+    "tr": _Post._close_row,
+    "a": _Post._close_link,
+    "pre": _Post._close_pre,
+    "code": _Post._close_code,
+}
 
 
 def _without_comments(html: str) -> str:
@@ -325,21 +330,20 @@ def _without_comments(html: str) -> str:
     return head + "".join(part.partition("-->")[2] for part in others)
 
 
-def _inline(parts: list[str]) -> str:
+def _inline(text: str) -> str:
     """One block's text with its white space, and the holes that removed links left, tidied."""
-    text = "".join(parts).replace("\u00a0", " ")
-    if "(" in text or "[" in text or "<" in text:
-        text = EMPTY_BRACKETS.sub("", text)
-    if "  " in text or "\t" in text:
-        text = re.sub(r"[ \t]+", " ", text)
-    if "\n" in text:
-        text = re.sub(r" ?\n ?", "\n", text)
-    if any(stop in text for stop in SPACED_STOPS):
+    if ("(" in text or "[" in text or "<" in text) and EMPTY_BRACKETS.search(text):
+        text = SPACED_BRACKETS.sub("", text)
+    if BREAK in text:
+        text = "\n".join([" ".join(line.split()) for line in text.split(BREAK)]).strip()
+    else:
+        text = " ".join(text.split())
+    if " ," in text or " ." in text or " ;" in text or " !" in text or " ?" in text:
         text = SPACE_BEFORE_STOP.sub(r"\1", text)
-    return text.strip()
+    return text
 
 
-def _language(attrs: list[tuple[str, str | None]]) -> str:
+def _language(attributes: str) -> str:
     """The language that Stack Exchange notes as ``class="lang-py"``."""
-    found = re.search(r"\blang(?:uage)?-([\w+#-]+)", dict(attrs).get("class") or "")
+    found = LANGUAGE.search(attributes)
     return found.group(1) if found and found.group(1) not in ("none", "default") else ""

@@ -7,10 +7,20 @@ person is found in 44 (11 %), other answers in 19, the site in 8, holes in 4; re
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 WORDS = re.VERBOSE | re.IGNORECASE
 ODD_LETTERS = re.compile("[\u0130\u0131\u017f\u212a]")
 """Four letters that match an ASCII letter when case is ignored, but do not fold to it."""
+
+
+class Part(NamedTuple):
+    """An expression, and what every match of it holds: in lower case, or as it stands."""
+
+    needles: tuple[str, ...]
+    exact: tuple[str, ...]
+    pattern: re.Pattern[str]
 
 
 class Phrases:
@@ -21,19 +31,33 @@ class Phrases:
     """
 
     def __init__(self, *parts: tuple[tuple[str, ...], str]) -> None:
-        self.parts = [(needles, re.compile(pattern, WORDS)) for needles, pattern in parts]
+        self.parts = [
+            Part(
+                tuple(needle for needle in needles if needle.islower()),
+                tuple(needle for needle in needles if not needle.islower()),
+                re.compile(pattern, WORDS),
+            )
+            for needles, pattern in parts
+        ]
 
     def search(self, text: str) -> re.Match[str] | None:
         """The first match, of the first part among those that begin there."""
         folded = text.lower()
         odd = not text.isascii() and ODD_LETTERS.search(text)
         best = None
-        for needles, pattern in self.parts:
-            if odd or any(needle in folded or needle in text for needle in needles):
+        for needles, exact, pattern in self.parts:
+            if odd or _holds_any(folded, needles) or (exact and _holds_any(text, exact)):
                 found = pattern.search(text)
                 if found and (best is None or found.start() < best.start()):
                     best = found
         return best
+
+
+def _holds_any(text: str, needles: Sequence[str]) -> bool:
+    for needle in needles:  # noqa: SIM110 - three times as fast as any() of a generator
+        if needle in text:
+            return True
+    return False
 
 
 PICTURE = (
@@ -203,16 +227,35 @@ QUESTION_START = re.compile(
     """,
     WORDS,
 )
-TITLE_POINTER = re.compile(
-    rf"""
+TITLE_POINTER = Phrases(
+    (
+        (
+            "this",
+            "these",
+            "those",
+            "following",
+            "follows",
+            "mentioned",
+            "attached",
+            "above",
+            "below",
+            "here",
+            "my",
+        ),
+        rf"""
     \b (?: this (?! \s (?: world | year | century ) \b ) | these | those | the\ following | as\ follows | mentioned
       | attached | (?: see | shown | the | code | example | question | image | picture ) \s (?: above | below ) | here ) \b
     | \b (?: above | below ) \s* \?? $ | \b my \s {CODE_WORDS} \b
-    | [\[(] (?: closed | duplicate | solved | on\ hold | migrated ) [\])]
-    | \b (?: stack \s? (?: exchange | overflow ) | this\ site ) \b
+        """,
+    ),
+    (
+        ("closed", "duplicate", "solved", "hold", "migrated", "stack", "...", "…"),
+        r"""
+    [\[(] (?: closed | duplicate | solved | on\ hold | migrated ) [\])]
+    | \b (?: stack \s? (?: exchange | overflow ) ) \b
     | (?: \.\.\. | … ) \s* $
     """,
-    WORDS,
+    ),
 )
 PRONOUN = re.compile(r"\b (?: it | they | them | he | him | she | her ) \b", WORDS)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 MAX_ROW_BYTES = 16 << 20
 """A row of a real dump has at most some 100 KB; the limit bounds the memory that a bad file can take."""
+Place = tuple[int, int, int]
+"""Id, offset and length of a row."""
 FRAME = re.compile(rb"<\?.*?\?>|<!--.*?-->|</?posts\s*/?>", re.DOTALL)
 
 
@@ -24,12 +25,10 @@ def decode_row(raw: bytes, identifier: int) -> dict[str, str] | None:
     return next((row for row in rows if integer(row.get("Id")) == identifier), None)
 
 
-def read_rows(path: Path, places: Iterator[tuple[int, int, int]]) -> Iterator[dict[str, str] | None]:
-    """Decode the rows at ``(id, offset, length)``, lazily, one at a time."""
-    with path.open("rb") as stream:
-        for identifier, offset, length in places:
-            stream.seek(offset)
-            yield decode_row(stream.read(length), identifier)
+def raw_row(rows: IO[bytes], place: Place) -> bytes:
+    """The bytes of a row in its file."""
+    rows.seek(place[1])
+    return rows.read(place[2])
 
 
 def unframed(text: bytes) -> bytes:

@@ -119,15 +119,20 @@ def length_max(candidate: Candidate, settings: RuleSettings) -> str | None:
 
 
 def self_contained_title(candidate: Candidate, settings: RuleSettings) -> str | None:
-    """Whether the title asks a question that a stranger understands without the body.
+    """Whether the title asks a question that a stranger understands without the body: see `title_problem`."""
+    return None if candidate.title is None else title_problem(candidate.title, settings)
+
+
+def title_problem(title: str, settings: RuleSettings) -> str | None:
+    """Why a title cannot stand alone.
 
     It is a question (it ends in "?" or begins like one) of at least `RuleSettings.title_words_min` words,
     and nothing in it points outside: "this", "the following", "my code", a bare "it" in a short title,
     a note of the site in brackets.
     """
-    if not settings.self_contained_title or candidate.title is None:
+    if not settings.self_contained_title:
         return None
-    title = candidate.title.strip()
+    title = " ".join(title.split())
     words = re.findall(r"\w+(?:['’-]\w+)*", title)
     if len(words) < settings.title_words_min:
         return f"the title has {len(words)} words, under {settings.title_words_min}"

@@ -12,8 +12,8 @@ import tyro
 from pydantic import Field, model_validator
 
 from lima.curate.card.licences import Use
-from lima.curate.clean import Style
 from lima.curate.duplicates import DuplicateSettings, LeakSettings
+from lima.curate.layout import Style
 from lima.curate.rules import UNFILTERED
 from lima.curate.sources.authored import Authored
 from lima.curate.sources.dialogues import Dialogues

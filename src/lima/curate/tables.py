@@ -6,29 +6,27 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
 from lima.curate.compressed import open_bytes
+from lima.curate.lines import MAX_LINE_BYTES, bounded_lines, line_at, lines_holding
 from lima.errors import InputError, LimaError
 
-MAX_LINE_BYTES = 64 << 20
 COMPRESSED = {".gz", ".zst"}
 
 
-def read_table(
-    path: Path, wanted: Callable[[bytes], bool] | None = None
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_table(path: Path, holding: bytes | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(row number from 1, row)`` of a file, by its suffix.
 
     Args:
         path: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` or ``.parquet``; a ``.gz`` or ``.zst``
             may follow. A ``.zst`` without another suffix is JSON Lines, as Reddit's archives are.
-        wanted: looks at a raw JSON line before it is decoded; False skips it.
+        holding: of JSON Lines, decode only lines that hold these bytes; the others are not even cut into lines.
+            Rows are then numbered among those.
 
     Raises:
         LimaError: no such file, an unknown suffix, an empty table.
@@ -37,10 +35,10 @@ def read_table(
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix not in COMPRESSED), "")
     found = False
-    for row in _reader(kind or ".jsonl", path)(path, wanted):
+    for row in _reader(kind or ".jsonl", path)(path, holding):
         found = True
         yield row
-    if not found and wanted is None:
+    if not found and holding is None:
         raise LimaError(f"{path}: no rows in it.")
 
 
@@ -48,11 +46,11 @@ def _reader(kind: str, path: Path) -> Any:
     if not path.exists():
         raise LimaError(f"{path}: no such file.")
     if kind in (".csv", ".tsv"):
-        return lambda path, wanted: _delimited(path, "\t" if kind == ".tsv" else ",")
+        return lambda path, holding: _delimited(path, "\t" if kind == ".tsv" else ",")
     if kind == ".parquet":
-        return lambda path, wanted: _parquet(path)
+        return lambda path, holding: _parquet(path)
     if kind == ".json":
-        return lambda path, wanted: _array(path)
+        return lambda path, holding: _array(path)
     if kind in (".jsonl", ".ndjson") or path.suffix == ".zst":
         return _json_lines
     raise LimaError(
@@ -73,21 +71,17 @@ def _delimited(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]
             raise InputError(path, reader.line_num, f"not readable as a table in UTF-8 ({error}).") from None
 
 
-def _json_lines(path: Path, wanted: Callable[[bytes], bool] | None) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[str, Any]]]:
     with open_bytes(path) as stream:
-        for number, line in enumerate(_bounded_lines(stream, path), start=1):
-            if line.strip() and (wanted is None or wanted(line)):
+        lines = bounded_lines(stream, path) if holding is None else lines_holding(stream, path, holding)
+        for number, (place, line) in enumerate(lines, start=1):
+            if not line.isspace():
                 row = loads(line)
                 if not isinstance(row, dict):
-                    raise InputError(path, number, "not a JSON object.")
+                    raise InputError(
+                        path, place if holding is None else line_at(path, place), "not a JSON object."
+                    )
                 yield number, row
-
-
-def _bounded_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
-    for number, line in enumerate(iter(partial(stream.readline, MAX_LINE_BYTES), b""), start=1):
-        if len(line) >= MAX_LINE_BYTES:
-            raise InputError(path, number, f"a line of over {MAX_LINE_BYTES >> 20} MB.")
-        yield line
 
 
 def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

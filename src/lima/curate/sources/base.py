@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.clean import Style
 from lima.curate.funnel import Count
+from lima.curate.layout import Style
 from lima.curate.rules import RuleSettings
 from lima.errors import LimaError
 from lima.records import Example, Reject

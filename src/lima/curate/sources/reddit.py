@@ -63,16 +63,20 @@ class Reddit(SourceSettings):
         work.count(self.subreddit).read += len(found) - len(wanted)
         return in_strata(wanted, work, lambda c: (-int(c.example.meta.model_extra["post_score"]), c.id))  # type: ignore[index]
 
-    def _rows(self, path: Path, work: Work) -> Iterator[Mapping[str, Any]]:
-        """Live posts and comments of the subreddit. A raw line without its name is never decoded."""
+    def rows_of(self, path: Path) -> Iterator[Mapping[str, Any]]:
+        """Posts and comments of the subreddit. A raw line without its name is never decoded."""
         name = self.subreddit.lower()
-        marker = b'"' + self.subreddit.encode() + b'"'
-        is_table = path.name.lower().endswith(".csv")
-        if is_table and name not in path.name.lower():
-            return  # a table of top posts is of the subreddit that its name tells
-        for _, row in read_table(path, None if is_table else lambda line: marker in line):
-            if not is_table and str(row.get("subreddit", "")).lower() != name:
-                continue
+        if path.name.lower().endswith(".csv"):  # a table of top posts is of the subreddit that its name tells
+            rows = (row for _, row in read_table(path)) if name in path.name.lower() else ()
+            yield from rows
+            return
+        for _, row in read_table(path, holding=b'"' + self.subreddit.encode() + b'"'):
+            if str(row.get("subreddit", "")).lower() == name:
+                yield row
+
+    def _rows(self, path: Path, work: Work) -> Iterator[Mapping[str, Any]]:
+        """Those that can be used; the others are counted."""
+        for row in self.rows_of(path):
             reason = _gone(row) or self._low(row)
             if reason is None:
                 yield row

@@ -6,9 +6,9 @@ The headers of all posts are read first; the bodies of few, best question first,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,14 @@ from pydantic import Field
 from lima import console
 from lima.curate.authors import author, display_names
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.clean import Cleaned, clean
+from lima.curate.clean import clean
 from lima.curate.dumps import Dump, Index, find_dumps, index, posts_bytes
 from lima.curate.exchanges import ExchangeSet, ExchangeTable, licence
 from lima.curate.pairs import Pairs
 from lima.curate.posts import Scan
-from lima.curate.rows import read_rows
-from lima.curate.rules import description_problem
+from lima.curate.pushdown import early_problem
+from lima.curate.rows import Place, decode_row, raw_row
+from lima.curate.rules import description_problem, first_problem
 from lima.curate.sampling import chance, generator
 from lima.curate.shards import index_all
 from lima.curate.sources.base import SourceSettings, Work
@@ -31,6 +32,7 @@ from lima.records import Example, Message, Meta, Reject
 
 MAX_BODY_CHARACTERS = 1_000_000
 """The sites allow 30,000 characters of Markdown; more is no post but an attack on the cleaner."""
+EMPTY = "no text is left after cleaning"
 STYLE_NAMES = {"markdown": "HTML to Markdown", "lima": "HTML to plain text"}
 
 
@@ -117,16 +119,29 @@ class Reader:
 
     def candidates(self, found: Index, order: npt.NDArray[Any]) -> Iterator[Candidate | Reject]:
         """Candidates in the given order, each decoded when it is asked for."""
-        pairs = found.pairs
-        questions = read_rows(found.rows_file, _places(pairs.question, order))
-        answers = read_rows(found.rows_file, _places(pairs.answer, order))
-        for position, question, answer in zip(order, questions, answers, strict=True):
-            yield self._candidate(int(pairs.question["id"][position]), question, answer)
+        questions, answers = (
+            _places(columns, order) for columns in (found.pairs.question, found.pairs.answer)
+        )
+        with found.rows_file.open("rb") as rows:
+            for question, answer in zip(questions, answers, strict=True):
+                yield self._read(rows, question, answer)
+
+    def _read(self, rows: IO[bytes], question: Place, answer: Place) -> Candidate | Reject:
+        """A candidate, or why it is none; what the raw rows tell is asked first."""
+        number = question[0]
+        raw_question, raw_answer = raw_row(rows, question), raw_row(rows, answer)
+        problem = early_problem(raw_question, raw_answer, self.settings.rules)
+        if problem is not None and not self.settings.drop_community_wiki:
+            return Reject(id=self._identifier(number), rule=problem[0], reason=problem[1])
+        return self._candidate(number, decode_row(raw_question, number), decode_row(raw_answer, answer[0]))
+
+    def _identifier(self, number: int) -> str:
+        return f"stackexchange/{self.dump.exchange.name}/{number}"
 
     def _candidate(
         self, number: int, question: Mapping[str, str] | None, answer: Mapping[str, str] | None
     ) -> Candidate | Reject:
-        identifier = f"stackexchange/{self.dump.exchange.name}/{number}"
+        identifier = self._identifier(number)
         if question is None or answer is None:
             return Reject(id=identifier, rule="malformed", reason="its row, or its answer's, is no XML")
         if self.settings.drop_community_wiki and "CommunityOwnedDate" in answer:
@@ -136,21 +151,19 @@ class Reader:
             return Reject(id=identifier, rule="oversized", reason=f"over {MAX_BODY_CHARACTERS} characters")
         cleaned = clean(bodies[1], self.work.style)
         title = " ".join(question.get("Title", "").split())
-        description = clean(bodies[0], self.work.style)
-        if not cleaned.text or not (title or description.text):
-            return Reject(id=identifier, rule="empty", reason="no text is left after cleaning")
-        as_title = self._prompt_is_title(identifier, title, description)
-        prompt = title if as_title else description.text
+        if not cleaned.text:
+            return Reject(id=identifier, rule="empty", reason=EMPTY)
+        messages = (
+            Message(role="user", content=title or "?"),
+            Message(role="assistant", content=cleaned.text),
+        )
         example = Example(
             id=identifier,
             source="stackexchange",
-            messages=(
-                Message(role="user", content=prompt),
-                Message(role="assistant", content=cleaned.text),
-            ),
-            meta=self._meta(question, answer, title, as_title),
+            messages=messages,
+            meta=self._meta(question, answer, title),
         )
-        return Candidate(
+        candidate = Candidate(
             example,
             answer=cleaned.text,
             prose=cleaned.prose,
@@ -158,18 +171,32 @@ class Reader:
             title=title,
             group=_people(question, answer, identifier),
         )
+        return self._with_prompt(candidate, bodies[0])
 
-    def _prompt_is_title(self, identifier: str, title: str, description: Cleaned) -> bool:
-        """The seeded choice; a description that cannot stand alone gives way to the title."""
-        if not title:
-            return False
-        if chance(self.work.seed, "prompt", identifier) < self.settings.title_prompts:
-            return True
-        return not description.text or bool(description_problem(description, self.settings.rules))
+    def _with_prompt(self, candidate: Candidate, body: str) -> Candidate | Reject:
+        """Title or description as the prompt, by a seeded choice.
 
-    def _meta(
-        self, question: Mapping[str, str], answer: Mapping[str, str], title: str, as_title: bool
-    ) -> Meta:
+        A description that cannot stand alone gives way to the title. It is not cleaned for an answer that the rules
+        will drop.
+        """
+        title, example, rules = candidate.title, candidate.example, self.settings.rules
+        if title and (
+            chance(self.work.seed, "prompt", example.id) < self.settings.title_prompts
+            or first_problem(candidate, rules) is not None
+        ):
+            return candidate
+        description = clean(body, self.work.style)
+        if not description.text and not title:
+            return Reject(id=example.id, rule="empty", reason=EMPTY)
+        if title and (not description.text or description_problem(description, rules)):
+            return candidate
+        prompt = Message(role="user", content=description.text)
+        steps = (*example.meta.transforms[:-1], "description as prompt")
+        meta = example.meta.model_copy(update={"transforms": steps})
+        update = {"messages": (prompt, *example.messages[1:]), "meta": meta}
+        return replace(candidate, example=example.model_copy(update=update))
+
+    def _meta(self, question: Mapping[str, str], answer: Mapping[str, str], title: str) -> Meta:
         exchange = self.dump.exchange
         people = [author(post, exchange.host) for post in (question, answer)]
         score = answer.get("Score")
@@ -183,7 +210,7 @@ class Reader:
                 "transforms": [
                     STYLE_NAMES[self.work.style],
                     "links and images removed",
-                    "title as prompt" if as_title else "description as prompt",
+                    "title as prompt",
                 ],
                 "title": title,
                 "set": exchange.set,
@@ -217,9 +244,7 @@ def _count(found: Index, work: Work, exchange: str) -> None:
     )
 
 
-def _places(
-    columns: Mapping[str, npt.NDArray[np.int64]], order: npt.NDArray[Any]
-) -> Iterator[tuple[int, int, int]]:
+def _places(columns: Mapping[str, npt.NDArray[np.int64]], order: npt.NDArray[Any]) -> Iterator[Place]:
     for position in order:
         yield tuple(int(columns[name][position]) for name in ("id", "offset", "length"))  # type: ignore[misc]
 
