@@ -24,8 +24,8 @@ from benchmarks.curation.data import copied_texts
 
 from lima.curate.candidate import Candidate
 from lima.curate.compressed import BUFFER_BYTES
-from lima.curate.duplicates import WORD
 from lima.curate.funnel import Funnel
+from lima.curate.grams import WORD
 from lima.curate.join import near_duplicates
 from lima.curate.posts import Scan, read_headers
 from lima.curate.rules import RuleSettings, first_problem
@@ -176,7 +176,7 @@ def json_reddit(path: Path, loads: Callable[[bytes], Any]) -> list[str]:
     found = []
     with path.open("rb") as raw:
         reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(raw, read_across_frames=True)
-        for line in io.BufferedReader(reader, BUFFER_BYTES):  # type: ignore[type-var]
+        for line in io.BufferedReader(reader, BUFFER_BYTES):
             row = loads(line)
             if row["subreddit"] == SUBREDDIT and row["score"] >= FLOOR and row["title"] not in GONE:
                 found.append(str(row["id"]))
@@ -189,10 +189,11 @@ def orjson_reddit(path: Path) -> list[str]:
     return json_reddit(path, orjson.loads)
 
 
-def our_duplicates(number: int) -> dict[str, Any]:
+def our_duplicates(number: int, exact_texts_max: int) -> dict[str, Any]:
     texts = copied_texts(number)
     began = time.process_time()
-    found = [(pair.first, pair.second) for pair in near_duplicates(texts, JACCARD)]
+    pairs = near_duplicates(texts, JACCARD, exact_texts_max=exact_texts_max)
+    found = [(pair.first, pair.second) for pair in pairs]
     return {"seconds": time.process_time() - began, "result": found}
 
 
@@ -245,7 +246,8 @@ TASKS: dict[str, Callable[[Path], Any]] = {
     "reddit_ours": our_reddit,
     "reddit_json": lambda path: json_reddit(path, json.loads),
     "reddit_orjson": orjson_reddit,
-    "duplicates_ours": lambda number: our_duplicates(int(str(number))),
+    "duplicates_ours": lambda number: our_duplicates(int(str(number)), 10**9),
+    "duplicates_ours_minhash": lambda number: our_duplicates(int(str(number)), 0),
     "duplicates_datasketch": lambda number: datasketch_duplicates(int(str(number)), 128),
     "duplicates_datasketch_256": lambda number: datasketch_duplicates(int(str(number)), 256),
 }

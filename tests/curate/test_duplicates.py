@@ -45,6 +45,22 @@ def test_the_index_finds_what_comparing_all_pairs_finds() -> None:
     assert 20 < sum(expected) < 180
 
 
+def test_beyond_the_exact_size_minhash_finds_them() -> None:
+    """The first 10 texts by exact index, 190 more by MinHash: copies with one word of 50 changed (J about .8)."""
+    random_ = random.Random(1)
+    index = Duplicates(DuplicateSettings(same_prompt=False, jaccard=0.7, exact_texts_max=10))
+    rows = [[f"w{random_.randrange(5000)}" for _ in range(50)] for _ in range(200)]
+    for number, words in enumerate(rows):
+        assert index.find(example(str(number), " ".join(words))) is None
+        index.add(example(str(number), " ".join(words)))
+    found = 0
+    for number, words in enumerate(rows):
+        words[25] = "changed"
+        problem = index.find(example("copy", " ".join(words)))
+        found += problem is not None and problem[1].endswith(f"of the n-grams of {number}")
+    assert found >= 198
+
+
 def test_the_same_prompt_in_other_letters() -> None:
     index = Duplicates(DuplicateSettings(jaccard=None))
     index.add(example("a", "How do I boil water?", "Heat it."))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lima.curate import join
-from lima.curate.duplicates import WORD
+from lima.curate import grams, join
+from lima.curate.grams import WORD
 from lima.curate.join import near_duplicates
 
 
@@ -36,13 +36,35 @@ def test_the_same_pairs_as_all_with_all(texts: list[str], jaccard: float, ngram:
     assert found == all_with_all(texts, jaccard, ngram)
 
 
+@given(st.text(max_size=30) | st.text(st.characters(max_codepoint=127), max_size=30))
+def test_words_are_those_of_the_expression(text: str) -> None:
+    assert grams.words_of(text) == WORD.findall(text.casefold())
+
+
+def test_minhash_finds_what_the_exact_join_finds() -> None:
+    """1,500 texts of 60 words with a copy each, of which up to four words are changed: .99 of the pairs at least."""
+    random = np.random.default_rng(1)
+    base = [[f"w{i}" for i in random.integers(0, 3000, 60)] for _ in range(1500)]
+    copies = [row.copy() for row in base]
+    for row in copies:
+        for _ in range(int(random.integers(0, 4))):
+            row[int(random.integers(0, 60))] = "changed"
+    texts = [" ".join(row) for row in base + copies]
+    exact = near_duplicates(texts, 0.6)
+    assert len(exact) > 700
+    sketched = near_duplicates(texts, 0.6, exact_texts_max=100)
+    assert set(sketched) <= set(exact), "every candidate is compared exactly"
+    assert len(sketched) >= 0.99 * len(exact)
+    assert near_duplicates(list(reversed(texts)), 0.6, exact_texts_max=0) != [], "also in another order"
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     base = [" ".join(f"w{i}" for i in random.integers(0, 300, 60)) for _ in range(40)]
     texts = base + [f"{text} changed" for text in base] + ["boiler plate text of all"] * 20
     expected = near_duplicates(texts)
     assert len(expected) == 40 + 20 * 19 // 2
-    monkeypatch.setattr(join, "BLOCK_TEXTS", 7)
+    monkeypatch.setattr(grams, "BLOCK_TEXTS", 7)
     monkeypatch.setattr(join, "BLOCK_PAIRS", 5)
     assert near_duplicates(texts) == expected
 

@@ -7,20 +7,18 @@ fewer than 8, so n-grams alone cannot see them: short prompts have rules of thei
 
 from __future__ import annotations
 
-import hashlib
-import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import Field
 
+from lima.curate.grams import Hashes, gram_set, jaccard, prefix_size, words_of
+from lima.curate.minhash import Bands
 from lima.files import read_jsonl
 from lima.records import Example
 from lima.settings import Settings
-
-WORD = re.compile(r"\w+")
 
 
 class DuplicateSettings(Settings):
@@ -32,6 +30,9 @@ class DuplicateSettings(Settings):
     """Drop an example whose text shares this much of its word n-grams with an earlier one. [ours]"""
     ngram: int = Field(default=5, ge=1)
     """Words in an n-gram."""
+    exact_texts_max: int = Field(default=400_000, ge=0)
+    """Among so many texts every near-duplicate is found; in bigger collections candidates come from MinHash, which misses
+    0.4 % of those right at the threshold. Either way each is compared exactly. 400,000 texts of 300 words take 3 GB."""
 
 
 class LeakSettings(Settings):
@@ -48,12 +49,17 @@ class LeakSettings(Settings):
 
 
 class Duplicates:
-    """The texts accepted so far. Answers are exact; an index of rare n-grams keeps the comparisons few."""
+    """The texts accepted so far.
+
+    An index of few n-grams of each keeps the comparisons few, and what it finds is exact; texts beyond
+    `DuplicateSettings.exact_texts_max` are found by MinHash.
+    """
 
     def __init__(self, settings: DuplicateSettings) -> None:
         self._settings = settings
+        self._bands = Bands.of(settings.jaccard or 1)
         self._prompts: dict[tuple[str, ...], str] = {}
-        self._grams: list[frozenset[int]] = []
+        self._grams: list[Hashes] = []
         self._ids: list[str] = []
         self._index: defaultdict[int, list[int]] = defaultdict(list)
 
@@ -64,10 +70,12 @@ class Duplicates:
             return "same_prompt", f"the prompt of {before}"
         if self._settings.jaccard is None:
             return None
-        grams = _grams(full_text(example), self._settings.ngram)
-        near = {place for gram in self._prefix(grams) for place in self._index.get(gram, ())}
-        for place in sorted(near):
-            similarity = _jaccard(grams, self._grams[place])
+        grams = gram_set(full_text(example), self._settings.ngram)
+        keys = self._prefix(grams)
+        if len(self._grams) > self._settings.exact_texts_max:
+            keys += self._sketch(grams)
+        for place in sorted({place for key in keys for place in self._index.get(key, ())}):
+            similarity = jaccard(grams, self._grams[place])
             if similarity >= self._settings.jaccard:
                 return "near_duplicate", f"{similarity:.2f} of the n-grams of {self._ids[place]}"
         return None
@@ -77,12 +85,13 @@ class Duplicates:
         self._prompts.setdefault(_prompt_words(example), example.id)
         if self._settings.jaccard is None:
             return
-        grams = _grams(full_text(example), self._settings.ngram)
+        grams = gram_set(full_text(example), self._settings.ngram)
         place = len(self._grams)
+        exact = place < self._settings.exact_texts_max
         self._grams.append(grams)
         self._ids.append(example.id)
-        for gram in self._prefix(grams):
-            self._index[gram].append(place)
+        for key in self._prefix(grams) if exact else self._sketch(grams):
+            self._index[key].append(place)
 
     def forget(self, examples: Iterable[Example]) -> None:
         """Take back what was added but is not in the data after all."""
@@ -90,17 +99,16 @@ class Duplicates:
         self._prompts = {words: name for words, name in self._prompts.items() if name not in gone}
         for place, name in enumerate(self._ids):
             if name in gone:
-                self._grams[place] = frozenset()
+                self._grams[place] = self._grams[place][:0]
 
-    def _prefix(self, grams: frozenset[int]) -> list[int]:
-        """The first n-grams in a fixed order, of which two similar texts share at least one.
+    def _prefix(self, grams: Hashes) -> list[int]:
+        size = int(prefix_size(len(grams), self._settings.jaccard or 1))
+        keys: list[int] = grams[:size].tolist()
+        return keys
 
-        Sets with Jaccard >= t share at least t*|A| elements, so they cannot miss each other among the first
-        |A| - ceil(t*|A|) + 1 of each (prefix filtering).
-        """
-        assert self._settings.jaccard is not None
-        keep = len(grams) - math.ceil(self._settings.jaccard * len(grams) - 1e-9) + 1
-        return sorted(grams)[:keep]
+    def _sketch(self, grams: Hashes) -> list[int]:
+        keys: list[int] = self._bands.keys(grams, np.array([len(grams)]))[0].tolist()
+        return keys
 
 
 class Leaks:
@@ -143,7 +151,7 @@ class Leaks:
                     if run in self._short:
                         return "leak_contained", f"it contains the test prompt {self._short[run]}"
             for other, identifier in self._words if self._settings.jaccard else ():
-                if _jaccard(frozenset(words), other) >= (self._settings.jaccard or 2):
+                if _overlap(frozenset(words), other) >= (self._settings.jaccard or 2):
                     return "leak_similar", f"it asks what the test prompt {identifier} asks"
         return None
 
@@ -166,7 +174,7 @@ def _read(paths: Sequence[Path]) -> Iterable[Example]:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(WORD.findall(text.casefold()))
+    return tuple(words_of(text))
 
 
 def _prompt_words(example: Example) -> tuple[str, ...]:
@@ -183,17 +191,6 @@ def _runs(words: Sequence[str], length: int) -> Iterable[tuple[str, ...]]:
     return (tuple(words[start : start + length]) for start in range(len(words) - length + 1))
 
 
-def _grams(text: str, length: int) -> frozenset[int]:
-    """Hashes of the n-grams, the same in every process; a text shorter than one n-gram is its own."""
-    words = _words(text)
-    runs = list(_runs(words, length)) or [words]
-    return frozenset(_stable_hash(" ".join(run)) for run in runs)
-
-
-def _stable_hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def _jaccard(first: frozenset[int] | frozenset[str], second: frozenset[int] | frozenset[str]) -> float:
+def _overlap(first: frozenset[str], second: frozenset[str]) -> float:
     union = len(first | second)
     return len(first & second) / union if union else 0.0

@@ -1,31 +1,26 @@
-"""All near-duplicate pairs of a whole collection at once: an exact join on word n-grams, in numpy.
+"""All near-duplicate pairs of a whole collection at once, in numpy.
 
-Two texts of Jaccard similarity >= t share one of the first |A| - ceil(t |A|) + 1 of each other's n-grams in any fixed
-order (prefix filtering), so only pairs that meet there are compared in full. N-grams are 64-bit hashes.
+Up to a number of texts by an exact join on word n-grams: two similar texts share one of the first few of each other's
+n-grams (`grams.prefix_size`), so only pairs that meet there are compared in full. Above it, candidates come from MinHash
+(`minhash`), and n-grams are made anew for them alone, so memory is some 200 bytes a text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from lima.curate.duplicates import WORD
+from lima.curate.grams import Hashes, Integers, begins, gram_blocks, gram_sets, jaccard, prefix_size
+from lima.curate.minhash import Bands
 
-Integers = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
-
-BLOCK_TEXTS = 20_000
-"""Texts whose n-grams are hashed together."""
+EXACT_TEXTS_MAX = 400_000
+"""Of 300 words each, the exact join takes 3 GB for so many."""
 BLOCK_PAIRS = 2_000_000
 """Pairs that are held and compared together: what bounds the memory beside the n-grams."""
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-"""Of the generator splitmix64 (Steele, Lea and Flood, 2014)."""
+BLOCK_CANDIDATES = 20_000
+"""Texts whose n-grams are made anew together."""
 
 
 @dataclass(frozen=True)
@@ -37,109 +32,101 @@ class Pair:
     similarity: float
 
 
-def near_duplicates(texts: Sequence[str], jaccard: float = 0.7, ngram: int = 5) -> list[Pair]:
+def near_duplicates(
+    texts: Sequence[str], threshold: float = 0.7, ngram: int = 5, exact_texts_max: int = EXACT_TEXTS_MAX
+) -> list[Pair]:
     """Every pair of texts whose sets of word n-grams have at least this Jaccard similarity, in order.
 
-    A text shorter than one n-gram is its own. About 16 bytes of memory an n-gram.
+    A text shorter than one n-gram is its own. Above ``exact_texts_max`` texts, 0.4 % of the pairs right at the
+    threshold are missed, fewer of more similar ones; none is reported that is less similar.
 
     >>> near_duplicates(["a b c d e f", "x", "A b, c d e f."])
     [Pair(first=0, second=2, similarity=1.0)]
     """
-    grams, starts = _grams(texts, ngram)
-    sizes = np.diff(starts)
-    found: list[Pair] = []
-    seen = np.zeros(0, dtype=np.int64)
-    for candidates in _candidates(grams, starts, jaccard):
-        keys = np.setdiff1d(candidates, seen, assume_unique=True)
-        seen = np.union1d(seen, keys)
-        first, second = keys // len(texts), keys % len(texts)
-        for a, b in zip(first.tolist(), second.tolist(), strict=True):
-            if min(sizes[a], sizes[b]) < jaccard * max(sizes[a], sizes[b]) - 1e-9:
-                continue
-            shared = _shared(grams[starts[a] : starts[a + 1]], grams[starts[b] : starts[b + 1]])
-            similarity = shared / (sizes[a] + sizes[b] - shared)
-            if similarity >= jaccard - 1e-12:
-                found.append(Pair(a, b, float(similarity)))
-    return sorted(found, key=lambda pair: (pair.first, pair.second))
+    find = _exact if len(texts) <= exact_texts_max else _sketched
+    return sorted(find(texts, threshold, ngram), key=lambda pair: (pair.first, pair.second))
 
 
-def _grams(texts: Sequence[str], ngram: int) -> tuple[Hashes, Integers]:
-    """Sorted hashes of every text's n-grams, each once, one text after the other; and where each text begins."""
-    vocabulary: dict[str, int] = {}
-    blocks, counts = [], []
-    for start in range(0, len(texts), BLOCK_TEXTS):
-        words = [WORD.findall(text.casefold()) for text in texts[start : start + BLOCK_TEXTS]]
-        for word in chain.from_iterable(words):
-            vocabulary.setdefault(word, len(vocabulary))
-        lengths = np.array([len(row) for row in words], dtype=np.int64)
-        ids = np.fromiter(
-            map(vocabulary.__getitem__, chain.from_iterable(words)), np.uint64, int(lengths.sum())
+def _exact(texts: Sequence[str], threshold: float, ngram: int) -> Iterator[Pair]:
+    grams, starts = gram_sets(texts, ngram)
+    for keys in _new(_meetings(*_heads(grams, starts, threshold), len(texts))):
+        yield from _compared(keys, len(texts), (grams, starts), threshold)
+
+
+def _sketched(texts: Sequence[str], threshold: float, ngram: int) -> Iterator[Pair]:
+    bands = Bands.of(threshold)
+    keys = np.concatenate([bands.keys(grams, sizes) for grams, sizes in gram_blocks(texts, ngram)])
+    owners = np.arange(len(texts))
+    columns = (_sorted(column, owners) for column in keys.T)
+    meetings = (pairs for values, places in columns for pairs in _meetings(values, places, len(texts)))
+    for found in _new(meetings):
+        yield from _recompared(found, texts, ngram, threshold)
+
+
+def _recompared(keys: Integers, texts: Sequence[str], ngram: int, threshold: float) -> Iterator[Pair]:
+    """Candidates compared by n-grams that are made for them, some thousand texts at a time."""
+    step = BLOCK_CANDIDATES // 2
+    for begin in range(0, len(keys), step):
+        pairs = keys[begin : begin + step]
+        places, local = np.unique(
+            np.concatenate([pairs // len(texts), pairs % len(texts)]), return_inverse=True
         )
-        hashes, owners = _hash(ids, lengths, ngram)
-        order = np.lexsort((hashes, owners))
-        hashes, owners = hashes[order], owners[order]
-        new = np.ones(len(hashes), dtype=bool)
-        new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
-        blocks.append(hashes[new])
-        counts.append(np.bincount(owners[new], minlength=len(words)))
-    sizes = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return (np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.uint64)), starts
+        sets = gram_sets([texts[place] for place in places], ngram)
+        for pair in _compared(
+            local[: len(pairs)] * len(places) + local[len(pairs) :], len(places), sets, threshold
+        ):
+            yield Pair(int(places[pair.first]), int(places[pair.second]), pair.similarity)
 
 
-def _hash(ids: Hashes, lengths: Integers, ngram: int) -> tuple[Hashes, Integers]:
-    """The hash of every n-gram and the text that it is of; texts with fewer words have one, of all their words."""
-    begins = np.cumsum(lengths) - lengths
-    spans = np.minimum(lengths, ngram)
-    numbers = np.maximum(lengths - ngram + 1, 1)
-    owners = np.repeat(np.arange(len(lengths)), numbers)
-    places = np.arange(int(numbers.sum())) - np.repeat(np.cumsum(numbers) - numbers, numbers) + begins[owners]
-    hashes = spans[owners].astype(np.uint64)
-    mixed = _mix(ids + np.uint64(1))
-    for step in range(ngram):
-        inside = step < spans[owners]
-        word = mixed[np.minimum(places + step, max(0, len(ids) - 1))] if len(ids) else hashes
-        hashes = np.where(inside, _mix(hashes * MULTIPLIER + word), hashes)
-    return hashes, owners
+def _compared(keys: Integers, n: int, sets: tuple[Hashes, Integers], threshold: float) -> Iterator[Pair]:
+    """Those of the pairs ``first * n + second`` that are similar."""
+    grams, starts = sets
+    sizes = np.diff(starts)
+    first, second = keys // n, keys % n
+    smaller, bigger = np.minimum(sizes[first], sizes[second]), np.maximum(sizes[first], sizes[second])
+    possible = smaller >= threshold * bigger - 1e-9
+    for a, b in zip(first[possible].tolist(), second[possible].tolist(), strict=True):
+        similarity = jaccard(grams[starts[a] : starts[a + 1]], grams[starts[b] : starts[b + 1]])
+        if similarity >= threshold - 1e-12:
+            yield Pair(a, b, similarity)
 
 
-def _mix(values: Any) -> Hashes:
-    """Spread 64-bit values evenly (the output function of splitmix64)."""
-    values = (values ^ (values >> np.uint64(30))) * MIXERS[0]
-    values = (values ^ (values >> np.uint64(27))) * MIXERS[1]
-    mixed: Hashes = values ^ (values >> np.uint64(31))
-    return mixed
+def _heads(grams: Hashes, starts: Integers, threshold: float) -> tuple[Hashes, Integers]:
+    """The first n-grams of every text, sorted, and whose they are."""
+    sizes = np.diff(starts)
+    prefix = prefix_size(sizes, threshold)
+    owners = np.repeat(np.arange(len(sizes)), prefix)
+    inside = np.arange(int(prefix.sum())) - np.repeat(begins(prefix)[:-1], prefix)
+    return _sorted(grams[np.repeat(starts[:-1], prefix) + inside], owners)
 
 
-def _candidates(grams: Hashes, starts: Integers, jaccard: float) -> Any:
-    """Keys ``first * n + second`` of the pairs that share an n-gram of their prefixes, in blocks without repeats."""
-    sizes, n = np.diff(starts), len(starts) - 1
-    prefix = sizes - np.ceil(jaccard * sizes - 1e-9).astype(np.int64) + 1
-    prefix = np.minimum(prefix, sizes)
-    owners = np.repeat(np.arange(n), prefix)
-    inside = np.arange(int(prefix.sum())) - np.repeat(np.cumsum(prefix) - prefix, prefix)
-    heads = grams[np.repeat(starts[:-1], prefix) + inside]
-    order = np.lexsort((owners, heads))
-    heads, owners = heads[order], owners[order]
-    groups = np.flatnonzero(np.concatenate([[True], heads[1:] != heads[:-1], [True]]))
+def _sorted(values: Hashes, owners: Integers) -> tuple[Hashes, Integers]:
+    order = np.lexsort((owners, values))
+    return values[order], owners[order]
+
+
+def _meetings(values: Hashes, owners: Integers, n: int) -> Iterator[Integers]:
+    """Keys ``first * n + second`` of the texts that have a value in common, a bounded number at a time."""
+    edges = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1], [True]]))
+    several = np.diff(edges) > 1
     waiting: list[Integers] = []
     held = 0
-    for begin, end in zip(groups[:-1][np.diff(groups) > 1], groups[1:][np.diff(groups) > 1], strict=True):
+    for begin, end in zip(edges[:-1][several].tolist(), edges[1:][several].tolist(), strict=True):
         members = owners[begin:end]
         for place in range(len(members) - 1):
             waiting.append(members[place] * n + members[place + 1 :])
             held += len(members) - place - 1
             if held >= BLOCK_PAIRS:
-                yield np.unique(np.concatenate(waiting))
+                yield np.concatenate(waiting)
                 waiting, held = [], 0
     if waiting:
-        yield np.unique(np.concatenate(waiting))
+        yield np.concatenate(waiting)
 
 
-def _shared(first: Hashes, second: Hashes) -> int:
-    """How many values two sorted arrays without repeats have in common."""
-    if len(first) > len(second):
-        first, second = second, first
-    places = np.searchsorted(second, first)
-    places[places == len(second)] = 0
-    return int((second[places] == first).sum())
+def _new(blocks: Iterable[Integers]) -> Iterator[Integers]:
+    """Each key once."""
+    seen = np.zeros(0, dtype=np.int64)
+    for block in blocks:
+        keys = np.setdiff1d(block, seen)
+        seen = np.union1d(seen, keys)
+        yield keys

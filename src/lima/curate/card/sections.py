@@ -200,7 +200,8 @@ def repetition(examples: Sequence[Example], options: CardOptions) -> Section:
     seen, leaks = Duplicates(settings.model_copy(update={"jaccard": None})), Leaks(options.leaks)
     near: dict[int, tuple[str, str]] = {}
     if settings.jaccard is not None:
-        for pair in near_duplicates([full_text(e) for e in examples], settings.jaccard, settings.ngram):
+        texts = [full_text(example) for example in examples]
+        for pair in near_duplicates(texts, settings.jaccard, settings.ngram, settings.exact_texts_max):
             reason = f"{pair.similarity:.2f} of the n-grams of {examples[pair.first].id}"
             near.setdefault(pair.second, ("near_duplicate", reason))
     counts: Counter[str] = Counter()
