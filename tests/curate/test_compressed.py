@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,9 @@ from lima.curate.archives import open_table
 from lima.curate.compressed import open_bytes
 from lima.curate.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
+from lima.curate.rules import RuleSettings
 from lima.curate.settings import CurateSettings
+from lima.curate.sources.stackexchange import StackExchange
 from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.records import Example
@@ -122,6 +125,35 @@ def test_a_resumed_run_does_not_decode_again(tmp_path: Path, monkeypatch: pytest
             outputs(tmp_path / "dumps", tmp_path / "killed")
     assert outputs(tmp_path / "dumps", tmp_path / "killed") == expected
     assert len(opened) == 1
+
+
+def test_an_archive_is_decoded_once_for_several_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sources with other floors want the same solid archive; each gets what it would get alone."""
+    solid(tmp_path / "dumps", XML)
+    opened: list[Path] = []
+
+    def counting(path: Path, *rest: Any) -> Any:
+        opened.append(path)
+        return open_table(path, *rest)
+
+    monkeypatch.setattr(dumps, "open_table", counting)
+    off = DuplicateSettings(same_prompt=False, jaccard=None)
+
+    def found(out: str, **sources: StackExchange) -> dict[str, Any]:
+        values = {"input": tmp_path / "dumps", "out": tmp_path / out, "sources": sources, "duplicates": off}
+        curate(CurateSettings.from_recipe("stackexchange", **values))
+        funnel: dict[str, Any] = json.loads((tmp_path / out / "funnel.json").read_text())["sources"]
+        return funnel
+
+    strict = StackExchange(train=4)
+    loose = StackExchange(train=50, rules=RuleSettings(score_min=None))
+    both = found("both", strict=strict, loose=loose)
+    assert len(opened) == 1
+    assert both == {**found("one", strict=strict), **found("two", loose=loose)}
+    assert both["strict"]["notes"]["answers_below_score"] == 1
+    assert both["loose"]["notes"]["answers_below_score"] == 0
 
 
 def killed(*arguments: Any) -> Any:

@@ -117,11 +117,14 @@ class _Post:
             CLOSE[name](self, name, "")
 
     def _end(self) -> None:
-        """Code that was never closed is still code."""
+        """What was never closed is still text: code, a raised number, a table's row."""
         if self._pre is not None:
             self._close_pre()
         elif self._code is not None:
             self._close_code()
+        if self._row is not None:
+            self._close_cell()
+            self._close_row()
         self._flush()
 
     def _text(self, data: str) -> None:
@@ -149,6 +152,8 @@ class _Post:
 
     def _flush(self, *_: str) -> None:
         """End the block that is being read."""
+        if self._script is not None:
+            self._close_script()
         if not self._shown:
             return
         text, prose = self._take()
@@ -229,6 +234,7 @@ class _Post:
             self._anchor = None
 
     def _open_pre(self, name: str, attributes: str) -> None:
+        self._close_pre()
         self._flush()
         self._pre, self._code = _language(attributes), []
 
@@ -244,7 +250,7 @@ class _Post:
 
     def _open_code(self, name: str, attributes: str) -> None:
         if self._pre is None:
-            self._code = []
+            self._code = self._code or []
         else:
             self._pre = self._pre or _language(attributes)
 
@@ -262,6 +268,7 @@ class _Post:
 
     def _open_script(self, name: str, attributes: str) -> None:
         if self._code is None:
+            self._close_script()
             self._script = ("^" if name == "sup" else "_", [])
 
     def _close_script(self, *_: str) -> None:
@@ -276,10 +283,13 @@ class _Post:
         self._add(shown, text)
 
     def _open_row(self, *_: str) -> None:
+        self._close_row()
         self._flush()
         self._row = []
 
     def _close_cell(self, *_: str) -> None:
+        if self._script is not None:
+            self._close_script()
         if self._row is not None:
             self._row.append(self._take()[0])
 

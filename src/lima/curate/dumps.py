@@ -7,7 +7,7 @@ read it again. Of a compressed dump the rows that may be wanted are kept there t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,30 +120,52 @@ def input_fingerprint(path: Path, out: Path) -> str:
 
 
 def index(
-    dump: Dump, scan: Scan, scratch: Path | None = None, advance: Callable[[int], None] | None = None
+    dump: Dump,
+    scan: Scan,
+    scratch: Path | None = None,
+    advance: Callable[[int], None] | None = None,
+    *,
+    also: Collection[Scan] = (),
 ) -> Index:
     """Read the headers of a dump, or take them from the scratch folder when they were read before.
 
-    Without a scratch folder the rows of a compressed dump cannot be looked up afterwards.
+    Args:
+        dump: which one.
+        scan: what is wanted.
+        scratch: a folder; without it the rows of a compressed dump cannot be looked up afterwards.
+        advance: called with the number of bytes read since the last call.
+        also: what others will want of the same dump, so that it is read once.
     """
     if scratch is None:
         with _open_posts(dump, None) as stream:
             return _index(read_headers(stream, dump.posts, scan, advance), dump.posts)
-    name = f"{dump.exchange.name}-{text_hash(fingerprint(dump.posts), repr(scan))}"
-    kept, rows_file = scratch / f"{name}.npz", scratch / f"{name}.rows" if dump.compressed else dump.posts
-    if kept.exists():
+    others = sorted((other for other in {scan, *also} if other.drop_closed == scan.drop_closed), key=repr)
+    widest = scan.widest(others)
+    name = f"{dump.exchange.name}-{text_hash(fingerprint(dump.posts), repr(widest))}"
+    rows_file = scratch / f"{name}.rows" if dump.compressed else dump.posts
+    kept = {other: scratch / f"{name}-{text_hash(repr(other))}.npz" for other in others}
+    if kept[scan].exists():
         if advance:
             advance(posts_bytes(dump))
-        return _load(kept, rows_file)
-    with _open_posts(dump, scratch) as stream:
-        if dump.compressed:
-            with replacing(rows_file) as rows:
-                headers = read_headers(stream, dump.posts, scan, advance, copy=rows)
-        else:
-            headers = read_headers(stream, dump.posts, scan, advance)
-    found = _index(headers, rows_file)
-    _save(kept, found)
+        return _load(kept[scan], rows_file)
+    headers = _read_headers(dump, widest, scratch, rows_file, advance)
+    for other in sorted(
+        others, key=lambda other: other == scan
+    ):  # one's own last: it is the sign that all is there
+        found = _index(headers.narrowed(other), rows_file)
+        _save(kept[other], found)
     return found
+
+
+def _read_headers(
+    dump: Dump, scan: Scan, scratch: Path, rows_file: Path, advance: Callable[[int], None] | None
+) -> Headers:
+    """The header pass; rows of a compressed dump that may be wanted are copied on the way."""
+    with _open_posts(dump, scratch) as stream:
+        if not dump.compressed:
+            return read_headers(stream, dump.posts, scan, advance)
+        with replacing(rows_file) as rows:
+            return read_headers(stream, dump.posts, scan, advance, copy=rows)
 
 
 def posts_bytes(dump: Dump) -> int:

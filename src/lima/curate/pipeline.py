@@ -19,6 +19,7 @@ from lima.curate.card.card import write_card
 from lima.curate.card.sections import CardOptions
 from lima.curate.dumps import input_fingerprint
 from lima.curate.duplicates import Duplicates, Leaks
+from lima.curate.engines import Engine, open_engine
 from lima.curate.funnel import Count, Funnel
 from lima.curate.review import Reviews
 from lima.curate.rules import first_problem
@@ -61,7 +62,8 @@ def curate(settings: CurateSettings) -> Result:
     with open_run(settings.out / "run.json", "curate", settings) as run:
         _refuse_changed_input(run, settings)
         reviews = _reviews(settings)
-        result = _select(settings, settings.out / SCRATCH, reviews)
+        with open_engine(settings.engine, settings.workers) as engine:
+            result = _select(settings, _Place(settings.out / SCRATCH, engine), reviews)
         written = _write_reasons(result, settings)
         result.funnel.show(settings.sources)
         if reviews is not None:
@@ -103,12 +105,20 @@ def _reviews(settings: CurateSettings) -> Reviews | None:
     return Reviews(settings.review)
 
 
-def _select(settings: CurateSettings, scratch: Path | None, reviews: Reviews | None) -> Result:
+@dataclass(frozen=True)
+class _Place:
+    """Where the work is done: a folder for what need not be read again, and an engine."""
+
+    scratch: Path | None = None
+    engine: Engine | None = None
+
+
+def _select(settings: CurateSettings, place: _Place, reviews: Reviews | None) -> Result:
     """Draw, judge and split the candidates of every source."""
     result = Result()
     judge = _Judge(settings)
     for name, source in settings.sources.items():
-        work = _work(name, source, settings, result, scratch)
+        work = _work(name, source, settings, result, place)
         if reviews is not None and source.review:
             accepted = _picked(source, work, judge, result, reviews)
         else:
@@ -126,9 +136,7 @@ def _select(settings: CurateSettings, scratch: Path | None, reviews: Reviews | N
     return result
 
 
-def _work(
-    name: str, source: SourceSettings, settings: CurateSettings, result: Result, scratch: Path | None
-) -> Work:
+def _work(name: str, source: SourceSettings, settings: CurateSettings, result: Result, place: _Place) -> Work:
     return Work(
         name=name,
         path=settings.input / source.path if source.path else settings.input,
@@ -137,10 +145,12 @@ def _work(
         quota=source.quota,
         count=lambda stratum: result.funnel.at(name, stratum),
         reject=result.rejected.append,
-        workers=settings.workers,
+        engine=place.engine,
+        scans=frozenset(other.scan for other in settings.sources.values() if other.scan),
+        accepted=lambda: sum(map(len, result.sets.values())),
         site=settings.site,
         include_meta=settings.include_meta,
-        scratch=scratch,
+        scratch=place.scratch,
     )
 
 
@@ -308,7 +318,7 @@ def _show_plan(settings: CurateSettings) -> Result:
     result = Result()
     rows: list[list[object]] = []
     for name, source in settings.sources.items():
-        strata = source.strata(_work(name, source, settings, result, None))
+        strata = source.strata(_work(name, source, settings, result, _Place()))
         rows += [[name, stratum.name, stratum.size] for stratum in strata]
         console.note(
             f"{name}: would draw {source.quota} examples from {sum(s.size for s in strata)} candidates"

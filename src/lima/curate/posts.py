@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from typing import IO
@@ -56,9 +56,19 @@ class Columns:
 
     def arrays(self) -> Arrays:
         """The columns for numpy, by name."""
-        single = np.array(self._single, dtype=np.int64).reshape(-1, len(COLUMNS))
-        table = np.concatenate([single, *self._tables])
+        table = self._table()
         return {name: table[:, position] for position, name in enumerate(COLUMNS)}
+
+    def from_score(self, floor: int) -> Columns:
+        """The rows that have at least this score."""
+        found, table = Columns(), self._table()
+        found.add(table[table[:, COLUMNS.index("score")] >= floor])
+        return found
+
+    def _table(self) -> Integers:
+        single = np.array(self._single, dtype=np.int64).reshape(-1, len(COLUMNS))
+        self._tables, self._single = [np.concatenate([single, *self._tables])], array("q")
+        return self._tables[0]
 
 
 @dataclass
@@ -82,6 +92,12 @@ class Headers:
         """All answers, whatever their score."""
         return self.low_answers + len(self.answers)
 
+    def narrowed(self, scan: Scan) -> Headers:
+        """As if read by a scan with a higher floor."""
+        answers = self.answers.from_score(scan.floor)
+        low = self.low_answers + len(self.answers) - len(answers)
+        return replace(self, answers=answers, low_answers=low)
+
     @property
     def rows(self) -> int:
         """All rows."""
@@ -94,6 +110,16 @@ class Scan:
 
     score_min: int | None = 10
     drop_closed: bool = True
+
+    @property
+    def floor(self) -> int:
+        """The lowest score that is kept."""
+        return NO_SCORE if self.score_min is None else self.score_min
+
+    def widest(self, others: Iterable[Scan]) -> Scan:
+        """A scan that finds what this one and the others find: `Headers.narrowed` gives each its own."""
+        lowest = min([self, *others], key=lambda scan: scan.floor)
+        return Scan(lowest.score_min, self.drop_closed)
 
 
 def read_headers(
@@ -131,7 +157,7 @@ class _HeaderReader:
         self.path, self.scan = path, scan
         self.headers = Headers()
         self._copy, self._copied = copy, 0
-        self._floor = NO_SCORE if scan.score_min is None else scan.score_min
+        self._floor = scan.floor
         self._pending: list[bytes] = []  # pieces of what goes on until `_closer`
         self._closer = b""
         self._began = (0, 0)  # offset and line where the piece being read begins

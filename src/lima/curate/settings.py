@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from lima.curate.card.licences import Use
 from lima.curate.duplicates import DuplicateSettings, LeakSettings
+from lima.curate.engines import EngineName
 from lima.curate.layout import Style
 from lima.curate.rules import UNFILTERED
 from lima.curate.sources.authored import Authored
@@ -42,7 +43,7 @@ class CurateSettings(Settings):
     """
 
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "review", "intended_use", "card", "workers", "strict", "dry_run"}
+        {"out", "review", "intended_use", "card", "workers", "engine", "strict", "dry_run"}
     )
 
     recipe: tyro.conf.Positional[str]
@@ -73,7 +74,10 @@ class CurateSettings(Settings):
     """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
     file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""
     workers: int = Field(default=1, ge=1)
-    """Processes that read dumps, one dump each at a time. The outcome is the same with any number."""
+    """Processes that read dumps, the longest first, and decode candidates. The outcome is the same with any number."""
+    engine: EngineName = "processes"
+    """Where the workers are: ``processes`` of this machine, or ``ray``, on the cluster that RAY_ADDRESS names or else on
+    this machine (``pip install 'lima-align[ray]'``). The outcome is the same."""
     card: bool = True
     """Write card.md and card.html about the training examples."""
     intended_use: Use = "commercial"

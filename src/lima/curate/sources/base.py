@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum
+from lima.curate.engines import Engine
 from lima.curate.funnel import Count
 from lima.curate.layout import Style
+from lima.curate.posts import Scan
 from lima.curate.rules import RuleSettings
 from lima.errors import LimaError
 from lima.records import Example, Reject
@@ -34,12 +36,28 @@ class Work:
     """The funnel's counts of a stratum, to be filled in."""
     reject: Callable[[Reject], None]
     """Takes what cannot even become a candidate, such as a torn line."""
-    workers: int = 1
-    """Processes for a source that can use several; they change no byte of the outcome."""
+    engine: Engine | None = None
+    """For a source that can work elsewhere too; it changes no byte of the outcome."""
+    scans: frozenset[Scan] = frozenset()
+    """What the sources of the recipe want of dumps, so that each dump is read once for all of them."""
+    accepted: Callable[[], int] = int
+    """How many examples were accepted so far, over all sources: for the progress line."""
     site: str | None = None
     include_meta: bool = False
     scratch: Path | None = None
     """A folder for what a resumed run need not read again; None keeps nothing."""
+
+    def portable(self) -> Work:
+        """What another process needs of it to decode candidates."""
+        return replace(self, count=_no_count, reject=_ignore, engine=None, accepted=int)
+
+
+def _no_count(stratum: str) -> Count:
+    return Count()
+
+
+def _ignore(reject: Reject) -> None:
+    pass
 
 
 class SourceSettings(Settings):
@@ -68,6 +86,11 @@ class SourceSettings(Settings):
     def quota(self) -> int:
         """Examples wanted over all splits."""
         return self.train + self.dev + self.test + self.heldout
+
+    @property
+    def scan(self) -> Scan | None:
+        """How the headers of dumps are read; None for a source that reads none."""
+        return None
 
     def strata(self, work: Work) -> list[Stratum]:
         """Open the raw files and offer their candidates, best first, decoded when they are asked for."""

@@ -21,6 +21,7 @@ from lima.curate.dumps import Dump, Index
 from lima.curate.rows import MAX_ROW_BYTES, decode_row
 from lima.curate.rules import RuleSettings
 from lima.curate.sampling import generator
+from lima.curate.shards import candidates_of
 from lima.curate.sources.base import Work
 from lima.curate.sources.stackexchange import Reader, StackExchange
 from lima.records import Message, Reject
@@ -56,7 +57,7 @@ class Dialogues(StackExchange):
         count.eligible -= len(order) - len(kept)
         count.dropped_unread["no_comments"] += len(order) - len(kept)
         reader = _DialogueReader(self, dump, work, chains)
-        return Stratum(dump.exchange.name, len(kept), reader.candidates(found, kept))
+        return Stratum(dump.exchange.name, len(kept), candidates_of(reader, found, kept, engine=None))
 
 
 def read_chains(path: Path, answers: set[int]) -> dict[int, list[Comment]]:

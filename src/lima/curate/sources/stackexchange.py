@@ -5,7 +5,7 @@ The headers of all posts are read first; the bodies of few, best question first,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lima import console
 from lima.curate.authors import author, display_names
 from lima.curate.candidate import Candidate, Stratum
 from lima.curate.clean import clean
-from lima.curate.dumps import Dump, Index, find_dumps, index, posts_bytes
+from lima.curate.dumps import Dump, Index, find_dumps
 from lima.curate.exchanges import ExchangeSet, ExchangeTable, licence
 from lima.curate.pairs import Pairs
 from lima.curate.posts import Scan
@@ -26,7 +25,7 @@ from lima.curate.pushdown import early_problem
 from lima.curate.rows import Place, decode_row, raw_row
 from lima.curate.rules import description_problem, first_problem
 from lima.curate.sampling import chance, generator
-from lima.curate.shards import index_all
+from lima.curate.shards import Places, begin_ahead, candidates_of, read_indexes
 from lima.curate.sources.base import SourceSettings, Work
 from lima.records import Example, Message, Meta, Reject
 
@@ -56,26 +55,19 @@ class StackExchange(SourceSettings):
     drop_community_wiki: bool = False
     """Leave answers out that belong to the community instead of an author."""
 
+    @property
+    def scan(self) -> Scan:
+        """Answers from the lowest score, and closed questions or not."""
+        return Scan(self.rules.score_min, self.drop_closed)
+
     def strata(self, work: Work) -> list[Stratum]:
         """One stratum an exchange; its size is the number of eligible questions."""
         wanted = [dump for dump in self._dumps(work) if dump.exchange.set in self.sets]
-        if not wanted:
-            return []
-        total = sum(map(posts_bytes, wanted))
-        scan = Scan(self.rules.score_min, self.drop_closed)
         strata = []
-        with console.progress(f"{work.name}: headers", total / 1e6, "MB") as bar:
-
-            def advance(read: int) -> None:
-                bar.advance(read / 1e6)
-
-            shared = work.workers > 1 and len(wanted) > 1 and work.scratch is not None
-            if shared and work.scratch is not None:
-                index_all(wanted, scan, work.scratch, work.workers, advance)
-            for dump in wanted:
-                found = index(dump, scan, work.scratch, None if shared else advance)
-                _count(found, work, dump.exchange.name)
-                strata.append(self._stratum(dump, found, work))
+        for dump, found in read_indexes(wanted, self.scan, work):
+            _count(found, work, dump.exchange.name)
+            strata.append(self._stratum(dump, found, work))
+        begin_ahead(strata, work.quota, self.tau)
         return strata
 
     def complete(self, examples: Sequence[Example], work: Work) -> list[Example]:
@@ -98,7 +90,7 @@ class StackExchange(SourceSettings):
     def _stratum(self, dump: Dump, found: Index, work: Work) -> Stratum:
         order = self._order(found.pairs, generator(work.seed, work.name, "order", dump.exchange.name))
         reader = Reader(self, dump, work)
-        return Stratum(dump.exchange.name, len(found.pairs), reader.candidates(found, order))
+        return Stratum(dump.exchange.name, len(found.pairs), candidates_of(reader, found, order, work.engine))
 
     def _order(self, pairs: Pairs, random: np.random.Generator) -> npt.NDArray[Any]:
         if self.order == "random":
@@ -117,14 +109,23 @@ class Reader:
     dump: Dump
     work: Work
 
-    def candidates(self, found: Index, order: npt.NDArray[Any]) -> Iterator[Candidate | Reject]:
-        """Candidates in the given order, each decoded when it is asked for."""
-        questions, answers = (
-            _places(columns, order) for columns in (found.pairs.question, found.pairs.answer)
-        )
-        with found.rows_file.open("rb") as rows:
-            for question, answer in zip(questions, answers, strict=True):
+    def candidates(self, rows_file: Path, places: Iterable[Places]) -> Iterator[Candidate | Reject]:
+        """Candidates from the given places of questions and answers, each decoded when it is asked for."""
+        with rows_file.open("rb") as rows:
+            for question, answer in places:
                 yield self._read(rows, question, answer)
+
+    def portable(self) -> Reader:
+        """A copy that can be sent to another process."""
+        return replace(self, work=self.work.portable())
+
+    def judged(self, rows_file: Path, places: Iterable[Places]) -> list[Candidate | Reject]:
+        """Many candidates at once, those that the rules drop as their `Reject`: for another process to send back."""
+        found = []
+        for item in self.candidates(rows_file, places):
+            problem = None if isinstance(item, Reject) else first_problem(item, self.settings.rules)
+            found.append(Reject(id=item.id, rule=problem[0], reason=problem[1]) if problem else item)
+        return found
 
     def _read(self, rows: IO[bytes], question: Place, answer: Place) -> Candidate | Reject:
         """A candidate, or why it is none; what the raw rows tell is asked first."""
@@ -242,11 +243,6 @@ def _count(found: Index, work: Work, exchange: str) -> None:
             "malformed_lines": len(found.malformed),
         }
     )
-
-
-def _places(columns: Mapping[str, npt.NDArray[np.int64]], order: npt.NDArray[Any]) -> Iterator[Place]:
-    for position in order:
-        yield tuple(int(columns[name][position]) for name in ("id", "offset", "length"))  # type: ignore[misc]
 
 
 def _people(question: Mapping[str, str], answer: Mapping[str, str], identifier: str) -> str:
