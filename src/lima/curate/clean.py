@@ -93,12 +93,11 @@ class _Post:
 
     def read(self, html: str) -> None:
         """Read a whole post."""
-        parts = TAG.split(_without_comments(html) if "<!--" in html else html)
-        self._text(parts[0])
-        for place in range(1, len(parts), 4):
-            slash, name, attributes, text = parts[place : place + 4]
+        parts = iter(TAG.split(_without_comments(html) if "<!--" in html else html))
+        self._text(next(parts))
+        for slash, name, attributes, text in zip(parts, parts, parts, parts, strict=True):
             name = name.lower()
-            handle = (CLOSE if slash else OPEN).get(name)
+            handle = CLOSE.get(name) if slash else OPEN.get(name)
             if handle is not None and not (self._unseen and (not slash or name != self._unseen)):
                 handle(self, name, attributes)
                 if attributes and attributes[-1] == "/" and not slash:

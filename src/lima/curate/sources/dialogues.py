@@ -100,6 +100,10 @@ def dialogue(comments: Sequence[Comment], asker: str | None, answerer: str | Non
 class _DialogueReader(Reader):
     chains: Mapping[int, Sequence[Comment]]
 
+    def _dropped(self, candidate: Candidate, problem: tuple[str, str]) -> Candidate:
+        """The rules look at the whole dialogue, later."""
+        return candidate
+
     def _candidate(
         self, number: int, question: Mapping[str, str] | None, answer: Mapping[str, str] | None
     ) -> Candidate | Reject:

@@ -181,11 +181,10 @@ class Reader:
         will drop.
         """
         title, example, rules = candidate.title, candidate.example, self.settings.rules
-        if title and (
-            chance(self.work.seed, "prompt", example.id) < self.settings.title_prompts
-            or first_problem(candidate, rules) is not None
-        ):
+        if title and chance(self.work.seed, "prompt", example.id) < self.settings.title_prompts:
             return candidate
+        if title and (problem := first_problem(candidate, rules)):
+            return self._dropped(candidate, problem)
         description = clean(body, self.work.style)
         if not description.text and not title:
             return Reject(id=example.id, rule="empty", reason=EMPTY)
@@ -196,6 +195,10 @@ class Reader:
         meta = example.meta.model_copy(update={"transforms": steps})
         update = {"messages": (prompt, *example.messages[1:]), "meta": meta}
         return replace(candidate, example=example.model_copy(update=update))
+
+    def _dropped(self, candidate: Candidate, problem: tuple[str, str]) -> Candidate | Reject:
+        """What the rules drop, whatever its prompt."""
+        return Reject(id=candidate.id, rule=problem[0], reason=problem[1])
 
     def _meta(self, question: Mapping[str, str], answer: Mapping[str, str], title: str) -> Meta:
         exchange = self.dump.exchange
