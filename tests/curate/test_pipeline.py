@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -456,6 +457,51 @@ def test_a_naive_reference_agrees_on_real_dumps(site: str, tmp_path: Path) -> No
     assert expected.pop("accepted") == found["accepted"] >= 5
     assert found["rejected"] == dict(expected)
     assert {e.id.rpartition("/")[2] for e in read_jsonl(out / "train.jsonl", Example)} == accepted
+
+
+def real_layouts(lines: list[str]) -> dict[str, str]:
+    """The rows of a real dump, written in other ways."""
+    shuffled, names = lines.copy(), list(ORDER)
+    random.Random(5).shuffle(shuffled)
+    random.Random(6).shuffle(names)
+    rows = [etree.fromstring(line).attrib for line in lines]
+    named = {name for attributes in rows for name in attributes}
+    names += sorted(named - set(names))
+    return {
+        "shuffled": "\n".join(shuffled),
+        "LF": "\n".join(lines),
+        "attribute order": "".join(row(dict(attributes), names) for attributes in rows),
+        "2024": "<!-- exported in 2024 -->\n"
+        + "\n".join(re.sub(r' Tags="([^"]*)"', _tags_of_2024, line) for line in shuffled),
+    }
+
+
+def _tags_of_2024(found: re.Match[str]) -> str:
+    return f' Tags="{found.group(1).replace("&gt;&lt;", "|").replace("&lt;", "|").replace("&gt;", "|")}"'
+
+
+@pytest.mark.skipif("LIMA_DATA" not in os.environ, reason="LIMA_DATA is not set")
+def test_a_real_dump_in_other_layouts_gives_the_same(tmp_path: Path) -> None:
+    """As published it has CRLF, a byte-order mark and tags in brackets."""
+    text = (Path(os.environ["LIMA_DATA"]) / "stackexchange" / "beer_2017" / "Posts.xml").read_bytes().decode()
+    lines = [line for line in text.splitlines() if line.startswith("  <row")]
+    assert len(lines) > 2000
+    source = {
+        "all": StackExchange(train=100, rules=RuleSettings(score_min=5, length_min=400, first_person=False))
+    }
+    found = {}
+    for name, body in {"published": "", **real_layouts(lines)}.items():
+        whole = (
+            text
+            if name == "published"
+            else f'<?xml version="1.0" encoding="utf-8"?>\n<posts>\n{body}\n</posts>'
+        )
+        out = tmp_path / "out" / name
+        curate(settings_for(write(tmp_path / name, whole.encode(), "beer_2017"), out, sources=source))
+        found[name] = {**contents(out), "rejected.jsonl": (out / "rejected.jsonl").read_bytes()}
+    assert len(ids(tmp_path / "out" / "published")) >= 15
+    for name, files in found.items():
+        assert files == found["published"], name
 
 
 def naive_problem(question: dict[str, str], answer: dict[str, str], rules: RuleSettings) -> str | None:

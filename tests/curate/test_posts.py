@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 import random
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.curate.dump import HEAD, ORDER, TAIL, answer, posts, question, row
+from tests.curate.reference import expected, found
 
 import lima.curate.blocks as blocks_module
 import lima.curate.rows as rows_module
@@ -178,13 +176,7 @@ def test_a_row_that_only_looks_like_the_dumps_own_is_read_by_the_parser() -> Non
         posts(*ROWS).replace('CreationDate="2012-05-02T10:00:00.000"', 'CreationDate="2012"'),
     ]
     for text in odd:
-        headers = read(text)
-        parsed = [element.attrib for element in ElementTree.fromstring(text.encode())]
-        answers = [r for r in parsed if r["PostTypeId"] == "2"]
-        assert headers.rows == len(parsed)
-        assert headers.answer_count == len(answers)
-        good = [r for r in answers if _integer(r["Score"]) and int(r["Score"]) >= 10]
-        assert sorted(headers.answers.arrays()["id"].tolist()) == sorted(int(r["Id"]) for r in good)
+        assert found(read(text)) == expected(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -212,7 +204,9 @@ def test_broken_lines_are_counted_not_lost(line: str, malformed: int) -> None:
 
 BAD_FILES = {
     "": "the file is empty",
-    HEAD + TAIL: r'no answers \(PostTypeId="2"\)',
+    posts(*ROWS).replace(
+        'encoding="utf-8"', 'encoding="windows-1252"'
+    ): "it is in windows-1252, expected UTF-8",
     HEAD.replace("posts", "users")
     + '  <row Id="1" />\n</users>': r"Is this the Posts table\? Found: Users rows",
     HEAD.replace("posts", "comments") + '  <row Id="1" />\n</comments>': "Found: Comments rows",
@@ -232,6 +226,11 @@ def test_bad_files_end_in_one_line(text: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_table_without_rows_is_an_empty_site() -> None:
+    for text in (HEAD + TAIL, "<posts />", "<posts></posts>"):
+        assert read(text).rows == 0
+
+
 def test_utf_16_is_named() -> None:
     with pytest.raises(LimaError, match="UTF-16"):
         read(posts(*ROWS).removeprefix("\ufeff").encode("utf-16"))
@@ -249,53 +248,3 @@ def test_an_endless_line_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> No
     for text in (HEAD + '<row Id="1" Body="' + "x" * 9000, HEAD + '<row Id="1"\n' + "x\n" * 4000):
         with pytest.raises(LimaError, match="a row of over"):
             read(text)
-
-
-TEXTS = st.text(
-    st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cc", "Cs"]), max_size=30
-)
-NUMBERS = st.integers(-99, 99).map(str) | TEXTS
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.fixed_dictionaries(
-                {},
-                optional={
-                    "Id": NUMBERS, "PostTypeId": st.sampled_from(["1", "2", "4", "x"]), "ParentId": NUMBERS,
-                    "CreationDate": TEXTS, "Score": NUMBERS, "ViewCount": NUMBERS, "Body": TEXTS,
-                    "Title": TEXTS, "ClosedDate": TEXTS,
-                },
-            ),
-            st.randoms(use_true_random=False),
-            st.booleans(),
-        ),
-        max_size=6,
-    )
-)  # fmt: skip
-def test_fuzz_against_the_xml_parser(rows: list[tuple[dict[str, str], random.Random, bool]]) -> None:
-    """Whatever the rows hold and however they are ordered, the counts are those of an XML parser."""
-    lines = []
-    for attributes, shuffle, in_order in rows:
-        names = list(ORDER)
-        if not in_order:
-            shuffle.shuffle(names)
-        lines.append(row(attributes, names))
-    text = HEAD + "".join(lines) + row(question(1000)) + row(answer(2000, 1000)) + TAIL
-    headers = read(text)
-    parsed = [element.attrib for element in ElementTree.fromstring(text.encode())]
-    numeric = [r for r in parsed if _integer(r.get("Id")) and _integer(r.get("PostTypeId"))]
-    questions = [r for r in numeric if r["PostTypeId"] == "1"]
-    answers = [r for r in numeric if r["PostTypeId"] == "2" and _integer(r.get("ParentId"))]
-    assert headers.rows == len(parsed)
-    assert (headers.question_count, headers.answer_count) == (len(questions), len(answers))
-    assert headers.closed == sum("ClosedDate" in r for r in questions)
-    good = [r for r in answers if _integer(r.get("Score")) and int(r["Score"]) >= 10]
-    assert sorted(headers.answers.arrays()["id"].tolist()) == sorted(int(r["Id"]) for r in good)
-
-
-def _integer(text: str | None) -> bool:
-    sign_free = (text or "").strip().removeprefix("-")
-    return sign_free.isascii() and sign_free.isdigit()

@@ -27,9 +27,12 @@ from lima.errors import InputError, LimaError
 NO_SCORE = -(2**62)
 QUESTION = 1
 CLOSED = b"ClosedDate"
+CLOSED_DATE = re.compile(rb' ClosedDate="\d[-0-9T:.]*+"[ /]')
+SINGLE_QUOTES = re.compile(rb"=\s*+'")
 CLOSERS = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 """What may hold a ``<``, and how it ends."""
 ROW_CLOSER = b"</row"
+ENCODING = re.compile(rb"<\?xml[^>]*?encoding=[\"']([^\"']*)")
 OTHER_TABLE = re.compile(rb"<(users|comments|votes|badges|tags|posthistory|postlinks|[a-z]+)[\s>/]")
 
 Arrays = dict[str, npt.NDArray[np.int64]]
@@ -140,7 +143,8 @@ def read_headers(
             the headers are then places in it.
 
     Raises:
-        LimaError: empty file, another table, no answers, a row beyond `rows.MAX_ROW_BYTES`.
+        LimaError: empty file, another table, questions without answers, a row beyond `rows.MAX_ROW_BYTES`. A table
+            without rows is none: the site is empty.
         InputError: truncated, a document type declaration, in UTF-16.
     """
     reader = _HeaderReader(path, scan, copy)
@@ -248,7 +252,7 @@ class _HeaderReader:
             )
         if self._pending:
             self._malformed()
-        if not headers.answer_count:
+        if headers.rows and not headers.answer_count:
             raise LimaError(
                 f'{self.path}: no answers (PostTypeId="2"). Is this the Posts table? '
                 f"Found: {headers.rows} rows, {headers.question_count} questions."
@@ -259,6 +263,12 @@ class _HeaderReader:
             raise InputError(self.path, line, "the file is in UTF-16, expected UTF-8. Convert it first.")
         if text.startswith((b"<!DOCTYPE", b"<!ENTITY")):
             raise InputError(self.path, line, "a document type declaration, which no dump has.")
+        encoding = ENCODING.match(text)
+        if encoding and encoding.group(1).lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+            name = encoding.group(1).decode(errors="replace")
+            raise InputError(
+                self.path, line, f"the file says that it is in {name}, expected UTF-8. Convert it first."
+            )
         if text.startswith((b"</posts>", b"<posts/>", b"<posts />")):
             self._closed_frame = True
         table = OTHER_TABLE.match(text[:200])
@@ -342,7 +352,7 @@ def _is_closed(line: bytes) -> bool:
     In the dump's own form a quote inside a value is escaped, so the plain text is proof; anything that
     looks like it in another form is left to the XML parser.
     """
-    if b"='" not in line and b' ClosedDate="' in line:
+    if CLOSED_DATE.search(line) and not SINGLE_QUOTES.search(line) and line.count(b"/>") == 1:
         return True
     found = parse_rows(line)
     return bool(found and "ClosedDate" in found[0])

@@ -59,7 +59,7 @@ def _attribute(raw: bytes, name: bytes) -> bytes | None:
     """The escaped value of an attribute; None where a plain search could be wrong."""
     start = raw.find(b" " + name + b'="') + len(name) + 3
     end = raw.find(b'"', start)
-    if start < len(name) + 3 or end < 0 or b"='" in raw:
+    if start < len(name) + 3 or end < 0 or b"='" in raw or b"= '" in raw:
         return None
     return raw[start:end]
 

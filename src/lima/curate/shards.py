@@ -63,10 +63,19 @@ def read_indexes(dumps: Sequence[Dump], scan: Scan, work: Work) -> list[tuple[Du
         if work.engine is not None and work.scratch is not None:
             ordered = sorted(dumps, key=lambda dump: (-sizes[dump], dump.exchange.name))
             index_all(work.engine, ordered, (scan, work.scans), work.scratch, advance)
-        return [
+        found = [
             (dump, index(dump, scan, work.scratch, None if shared else advance, also=work.scans))
             for dump in dumps
         ]
+    _tell_empty([dump.posts for dump, headers in found if not headers.rows], len(found))
+    return found
+
+
+def _tell_empty(empty: Sequence[Path], number: int) -> None:
+    if len(empty) == number:
+        raise LimaError(f'{empty[0]}: no answers (PostTypeId="2"), no rows at all. Is this the Posts table?')
+    for path in empty:
+        console.warn(f"{path}: an empty site, which gives nothing.")
 
 
 def index_all(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -17,6 +18,7 @@ from lima.curate.lines import MAX_LINE_BYTES, bounded_lines, line_at, lines_hold
 from lima.errors import InputError, LimaError
 
 COMPRESSED = {".gz", ".zst"}
+MAX_ARRAY_BYTES = 512 << 20
 
 
 def read_table(path: Path, holding: bytes | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -61,14 +63,19 @@ def _reader(kind: str, path: Path) -> Any:
 def _delimited(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(MAX_LINE_BYTES)
     with open_bytes(path) as stream:
-        reader = csv.DictReader(
-            io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), delimiter=delimiter
-        )
+        reader = csv.DictReader(_text_lines(stream, path), delimiter=delimiter)
         try:
             for number, row in enumerate(reader, start=1):
                 yield number, {key: value for key, value in row.items() if key is not None}
         except (csv.Error, UnicodeDecodeError) as error:
             raise InputError(path, reader.line_num, f"not readable as a table in UTF-8 ({error}).") from None
+
+
+def _text_lines(stream: IO[bytes], path: Path) -> Iterator[str]:
+    """Lines with their ends, of any kind, none longer than a line may be."""
+    for number, line in bounded_lines(stream, path):
+        text = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
+        yield from io.StringIO(text, newline="")
 
 
 def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -86,7 +93,9 @@ def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[s
 
 def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with open_bytes(path) as stream:
-        content = stream.read()
+        content = stream.read(MAX_ARRAY_BYTES)
+    if len(content) == MAX_ARRAY_BYTES:
+        raise LimaError(f"{path}: a JSON array of over {MAX_ARRAY_BYTES >> 20} MB. Convert it to JSON Lines.")
     if not content.lstrip().startswith(b"["):
         yield from _json_lines(path, None)
         return
