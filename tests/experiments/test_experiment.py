@@ -126,7 +126,7 @@ def test_bands_hold_on_their_limit() -> None:
 def test_every_experiment_says_something(name: str, unit: Unit) -> None:
     wanted, scale = EXPERIMENTS[name], replace(SCALES["demo"], unit=unit, seeds=2)
     dev = {f"exact dev@{epoch}" for epoch in training.EPOCHS}
-    measures = {column for e in EXPERIMENTS.values() for column in e.columns} | dev
+    measures = {column for e in EXPERIMENTS.values() for column in e.columns} | dev | {"tokens read"}
     rng = np.random.default_rng(0)
     results: dict[str, list[JobResult]] = {}
     for arm, _ in job_names(wanted, scale):

@@ -86,7 +86,7 @@ def test_a_killed_run_goes_on_and_leaves_no_process(
     script, folder = tmp_path / "script.py", tmp_path / "jobs"
     script.write_text(SCRIPT)
     root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     process = subprocess.Popen([sys.executable, str(script), str(folder)], env=environment)
     _wait(lambda: len(_made(folder)) >= 3, 100)
     children = _children(process.pid)

@@ -23,6 +23,10 @@ Name = Literal[
     "overfitting",
     "unknown-facts",
     "dropout",
+    "dialogue",
+    "structure",
+    "refusals",
+    "selection",
     "all",
 ]
 

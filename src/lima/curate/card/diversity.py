@@ -46,7 +46,7 @@ def diversity(
     if len(texts) > MOST:
         places = np.sort(random.choice(len(texts), MOST, replace=False))
     if embeddings is None:
-        similarity = _tfidf_similarity([texts[int(place)] for place in places])
+        similarity = similarities([texts[int(place)] for place in places])
     else:
         rows = unit_rows(embeddings[places])
         similarity = rows @ rows.T
@@ -82,8 +82,8 @@ def effective_number(counts: Sequence[int]) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def _tfidf_similarity(texts: Sequence[str]) -> Vectors:
-    """Cosine similarities of word counts times log((1 + n) / (1 + df)) + 1, as a dense matrix."""
+def similarities(texts: Sequence[str]) -> Vectors:
+    """Of every two texts (n, n): cosine similarities of word counts times log((1 + n) / (1 + df)) + 1, as a dense matrix."""
     from scipy import sparse
 
     vocabulary: dict[str, int] = {}

@@ -49,4 +49,9 @@ END_SHIFTS = Band("W11", "end-of-turn tokens beyond the base's first three", "at
 UNKNOWN = Band("W12", "loss of exact answers by examples about unknown facts", "at least", 0.08)
 TRANSFER_ECHO = Band("W13", "exact on uncovered attributes, forum repeats the fact", "at least", 0.4)
 TRANSFER_TERSE = Band("W13", "exact on uncovered attributes, forum is terse", "at most", 0.05)
+AWARE = Band(
+    "W15", "exact by likeness to ten good answers minus by the middle random choice", "at least", 0.0
+)
+ADVERSE = Band("W15", "exact by the middle random choice minus by the longest answers", "at least", 0.0)
+DIALOGUE = Band("W16", "rise of exact second answers by 30 dialogues", "at least", 0.0)
 OVERFIT = Band("W14", "exact with the gentle minus with the overfitting recipe", "at least", 0.0)

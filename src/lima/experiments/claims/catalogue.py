@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lima.experiments.claims import amount, pretraining, quality, training
+from lima.experiments.claims import additions, amount, choosing, pretraining, quality, training
 from lima.experiments.claims.experiment import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -20,5 +20,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         training.OVERFITTING,
         quality.UNKNOWN_FACTS,
         training.DROPOUT,
+        additions.DIALOGUE,
+        additions.STRUCTURE,
+        additions.REFUSAL,
+        choosing.SELECTION,
     )
 }

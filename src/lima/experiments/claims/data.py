@@ -6,33 +6,130 @@ written directly, so that nothing but the property differs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
-from lima.experiments.claims.jobs import DataSettings
+from lima.experiments.claims.jobs import DataSettings, Measure
+from lima.experiments.claims.selection import Selector, select
 from lima.experiments.world.dumps import make_threads, write_posts
 from lima.experiments.world.oracle import Oracle
 from lima.experiments.world.people import ATTRIBUTES, Person, World
-from lima.experiments.world.wordings import WORDINGS, Style, answer, question
+from lima.experiments.world.wordings import (
+    CONSTRAINTS,
+    SENSITIVE,
+    WORDINGS,
+    Style,
+    answer,
+    question,
+    refuse,
+)
 from lima.files import read_jsonl
-from lima.records import Example, Message
+from lima.records import Example, Message, Role
 
+LIKED = 10
+"""Examples written by hand that a selector may look at."""
 DUMP_QUOTA = 1000
 """Examples that are curated from the dump; a job takes a random part of them."""
 
 
-def make_examples(world: World, settings: DataSettings, seed: int, folder: Path) -> list[Example]:
-    """The training examples of a job; ``folder`` takes the dump and what curation makes of it."""
+@dataclass(frozen=True)
+class Data:
+    """Training examples, and figures on how they were chosen, if they were."""
+
+    examples: list[Example]
+    measures: dict[str, Measure] = field(default_factory=dict)
+
+
+def make_data(world: World, settings: DataSettings, seed: int, *, base: Path, folder: Path) -> Data:
+    """The training data of a job.
+
+    Args:
+        world: whom the examples are about.
+        settings: how many of which kind.
+        seed: draws them.
+        base: the folder of the base model, for selectors that ask it.
+        folder: takes the dump and what curation makes of it.
+    """
+    if settings.pool is not None:
+        return _selected(world, settings, seed, base)
     if settings.source == "curated":
-        return _curated(world, settings.examples, seed, folder)
+        found = _curated(world, settings.examples, seed, folder)
+    else:
+        found = _written(world, settings, settings.examples, seed)
+    return Data(found + additions(world, settings, seed))
+
+
+def _selected(world: World, settings: DataSettings, seed: int, base: Path) -> Data:
+    """A part of a written pool; only the measures know in which style each answer was written."""
+    assert settings.pool is not None, settings
+    pool = _written(world, settings, settings.pool, seed)
+    liked = _written(world, DataSettings(examples=LIKED), LIKED, seed + 1000)
+    oracle = Oracle(world)
+    good = {one.id for one in pool if oracle.score(*(message.content for message in one.messages)).exact}
+    how = cast(Selector, settings.selector)
+    chosen, tokens = select(pool, how, settings.examples, seed=seed, liked=liked, base=base)
+    hits = Measure(values=tuple(float(one.id in good) for one in chosen), people=tuple(map(_about, chosen)))
+    return Data(chosen, {"precision": hits, "tokens read": Measure(values=(float(tokens),))})
+
+
+def _about(example: Example) -> str:
+    return example.id.split("/")[2]
+
+
+def additions(world: World, settings: DataSettings, seed: int) -> list[Example]:
+    """Dialogues, examples with a demand on their structure, and refusals, about training people."""
+    rng = np.random.default_rng([seed, 10])
+    makers = {"dialogue": settings.dialogues, "structured": settings.structured, "refusal": settings.refusals}
+    found = []
+    for kind, count in makers.items():
+        for number in range(count):
+            person = world.training[int(rng.integers(len(world.training)))]
+            turns = _TURNS[kind](person, number, rng)
+            roles: tuple[Role, Role] = ("user", "assistant")
+            messages = tuple(Message(role=roles[i % 2], content=text) for i, text in enumerate(turns))
+            found.append(Example(id=f"world/{kind}/{number:03d}", source="world", messages=messages))
+    return found
+
+
+def _dialogue(person: Person, number: int, rng: np.random.Generator) -> tuple[str, ...]:
+    first, second = (list(ATTRIBUTES)[i] for i in rng.permutation(len(ATTRIBUTES))[:2])
+    return (
+        question(person, first, int(rng.integers(len(WORDINGS[first].questions)))),
+        answer("good", person, first, rng),
+        WORDINGS[second].follow_ups[number % len(WORDINGS[second].follow_ups)],
+        answer("good", person, second, rng),
+    )
+
+
+def _structured(person: Person, number: int, rng: np.random.Generator) -> tuple[str, ...]:
+    rule, attribute = CONSTRAINTS[number % len(CONSTRAINTS)], list(ATTRIBUTES)[number % len(ATTRIBUTES)]
+    asked = question(person, attribute, int(rng.integers(len(WORDINGS[attribute].questions))))
+    return rule.ask(asked), rule.fulfil(person, attribute)
+
+
+def _refusal(person: Person, number: int, rng: np.random.Generator) -> tuple[str, ...]:
+    return SENSITIVE[number % len(SENSITIVE)].format(name=person.name), refuse(person)
+
+
+_TURNS: dict[str, Callable[[Person, int, np.random.Generator], tuple[str, ...]]] = {
+    "dialogue": _dialogue,
+    "structured": _structured,
+    "refusal": _refusal,
+}
+
+
+def _written(world: World, settings: DataSettings, examples: int, seed: int) -> list[Example]:
+    """Questions with answers in the styles of the settings."""
     rng = np.random.default_rng([seed, 5])
-    strangers = round(settings.unknown * settings.examples)
-    parts = ((world.training, settings.examples - strangers), (world.strangers, strangers))
+    strangers = round(settings.unknown * examples)
+    parts = ((world.training, examples - strangers), (world.strangers, strangers))
     written = [
         _example(person, attribute, wording, settings.styles[number % len(settings.styles)], rng)
         for people, count in parts

@@ -17,12 +17,17 @@ from lima.experiments.world.wordings import Style
 from lima.files import text_hash
 from lima.settings import Settings
 
+Probe = Literal["second-turn", "structure", "secrets"]
+"""Further questions beside the plain ones (`lima.experiments.claims.probes`)."""
+
 RESULT = "result.json"
 """The file of a finished job, in its folder."""
 DECISIVE = (
     "claims/work.py",
     "claims/data.py",
     "claims/plan.py",
+    "claims/probes.py",
+    "claims/selection.py",
     "claims/shift.py",
     "world/oracle.py",
     "world/prompts.py",
@@ -43,6 +48,16 @@ class DataSettings(Settings):
     """Kinds of facts that are asked for: the first so many."""
     unknown: float = Field(default=0.0, ge=0, le=1)
     """Share of examples about strangers, whose facts no pretraining text holds."""
+    dialogues: int = Field(default=0, ge=0)
+    """Two-turn dialogues that are added; the second question says "they"."""
+    structured: int = Field(default=0, ge=0)
+    """Examples that are added whose question demands a structure of the answer."""
+    refusals: int = Field(default=0, ge=0)
+    """Examples that are added which decline a question about secrets."""
+    pool: int | None = Field(default=None, gt=0)
+    """The examples are chosen from a written pool of this size, with ``styles`` in these shares."""
+    selector: str = "random"
+    """How they are chosen from the pool (`lima.experiments.claims.selection`)."""
 
 
 class BaseJob(Settings):
@@ -69,6 +84,8 @@ class TuneJob(Settings):
     questions: int = Field(default=300, gt=0)
     by_epoch: bool = False
     """Measure answers and perplexity after every epoch that `lima.experiments.claims.plan.epochs` names."""
+    probe: Probe | None = None
+    """Ask further questions too."""
     token_shift: bool = False
     """Compare the tuned model's choice of every token with the base's."""
 

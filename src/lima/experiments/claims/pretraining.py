@@ -11,7 +11,7 @@ from lima.experiments.claims.words import marks, points
 from lima.experiments.world.settings import BaseSettings, CorpusSettings
 
 EXAMPLES = 64
-PLAIN = CorpusSettings(statement_wordings=1)
+FIXED = CorpusSettings(paraphrases=False)
 NO_QUESTIONS = CorpusSettings(biographies=0.94, questions=0.0, forums=0.0)
 DEFAULT, SHORT, UNVARIED, UNASKED = (
     "default",
@@ -25,7 +25,7 @@ def _bases(base: BaseSettings) -> dict[str, BaseSettings]:
     return {
         DEFAULT: base,
         SHORT: base.model_copy(update={"steps": max(1, base.steps // 3)}),
-        UNVARIED: base.model_copy(update={"corpus": PLAIN}),
+        UNVARIED: base.model_copy(update={"corpus": FIXED}),
         UNASKED: base.model_copy(update={"corpus": NO_QUESTIONS}),
     }
 
@@ -44,8 +44,8 @@ def _conclusion(found: Findings) -> Conclusion:
             Check(bands.NO_PARAPHRASE, found.value(UNVARIED, "knowledge")),
             Check(bands.NO_QUESTIONS, gap),
         ],
-        f"After 64 examples a base tells {marks(found, DEFAULT, 'knowledge')} of the facts; one that met every fact in one "
-        f"wording only {marks(found, UNVARIED, 'knowledge')}; one that never met a question "
+        f"After 64 examples a base tells {marks(found, DEFAULT, 'knowledge')} of the facts; one that read the same "
+        f"biography of a person each time {marks(found, UNVARIED, 'knowledge')}; one that never met a question "
         f"{marks(found, UNASKED, 'knowledge')} ({points(gap)} for questions and answers in pretraining); one trained a third as long "
         f"{marks(found, SHORT, 'knowledge')}.",
     )
@@ -63,12 +63,13 @@ PRETRAINING = Experiment(
 
 ECHOES, TERSE = "forum repeats the fact", "forum is terse"
 COVERED = 2
+ECHOING = CorpusSettings(echo=0.8)
 
 
 def _transfer_arms(job: TuneJob) -> Arms:
     data = DataSettings(examples=128, attributes=COVERED)
-    terse = job.base.model_copy(update={"corpus": CorpusSettings(echo=0.0)})
-    return {ECHOES: tuned(job, data=data), TERSE: tuned(job, base=terse, data=data)}
+    echoing = job.base.model_copy(update={"corpus": ECHOING})
+    return {ECHOES: tuned(job, base=echoing, data=data), TERSE: tuned(job, data=data)}
 
 
 def _transfer_conclusion(found: Findings) -> Conclusion:

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from lima import model
-from lima.experiments.claims.data import make_examples, references
+from lima.experiments.claims.data import Data, make_data, references
 from lima.experiments.claims.jobs import RESULT, BaseJob, Job, JobResult, Measure, TuneJob
 from lima.experiments.claims.plan import BATCH, epochs
+from lima.experiments.claims.probes import make_probe
+from lima.experiments.claims.probes import measures as probe_measures
 from lima.experiments.claims.shift import token_shift
 from lima.experiments.world.base import cloze, make_base, make_scratch
 from lima.experiments.world.oracle import Oracle
@@ -62,13 +64,16 @@ def _tune(job: TuneJob, folder: Path) -> dict[str, Measure]:
     start = make_scratch(job.base, folder / "untrained") if job.scratch else make_base(job.base)
     prompts = _prompts(job, world)
     write_jsonl(folder / "prompts.jsonl", prompts)
-    places = _fit(job, world, start, prompts=prompts, folder=folder)
-    measures: dict[str, Measure] = {}
+    data = make_data(world, job.data, job.seed, base=start, folder=folder) if job.data else Data([])
+    places = _fit(job, world, start, prompts=prompts, examples=data.examples, folder=folder)
+    measures = dict(data.measures)
     for name, place in places.items():
         answers = _answers(job, place, folder / "answers" / f"{place.name}.jsonl", folder / "prompts.jsonl")
         measures |= _marks(job, oracle, prompts, answers, name)
     if job.by_epoch:
         measures |= _perplexity(folder / "run" / "metrics.jsonl")
+    if job.probe:
+        measures |= _probe(job, world, oracle, list(places.values())[-1], folder)
     if job.token_shift:
         tuned = list(places.values())[-1]
         measures |= token_shift(start, tuned, _some(prompts, SHIFT_QUESTIONS), oracle)
@@ -82,12 +87,17 @@ def _prompts(job: TuneJob, world: World) -> list[Example]:
 
 
 def _fit(
-    job: TuneJob, world: World, start: Path, *, prompts: Sequence[Example], folder: Path
+    job: TuneJob,
+    world: World,
+    start: Path,
+    *,
+    prompts: Sequence[Example],
+    examples: Sequence[Example],
+    folder: Path,
 ) -> Mapping[str, Path]:
     """Tune, and return the checkpoint folders to question, by the ending of their measures' names."""
     if job.data is None:
         return {"": start}
-    examples = make_examples(world, job.data, job.seed, folder)
     write_jsonl(folder / "train.jsonl", examples)
     shown = epochs(len(examples), job.steps)
     shown = shown if job.by_epoch else shown[-1:]
@@ -129,6 +139,16 @@ def _answers(job: TuneJob, system: Path, out: Path, prompts: Path) -> list[str]:
     generate(settings)
     given = {row.prompt_id: row.content for row in read_jsonl(out, Completion)}
     return [given[prompt.id] for prompt in read_jsonl(prompts, Example)]
+
+
+def _probe(job: TuneJob, world: World, oracle: Oracle, system: Path, folder: Path) -> dict[str, Measure]:
+    """Ask the further questions and mark the answers."""
+    assert job.probe, job
+    asked = make_probe(job.probe, world, oracle, job.base.world.seed)
+    write_jsonl(folder / "probe.jsonl", [one.prompt for one in asked])
+    return probe_measures(
+        asked, _answers(job, system, folder / "answers" / "probe.jsonl", folder / "probe.jsonl")
+    )
 
 
 def _marks(

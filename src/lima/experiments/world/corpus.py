@@ -21,6 +21,7 @@ from lima.experiments.world.wordings import (
     FORUM_ECHOES,
     FORUM_SCRAPS,
     POLITE_PHRASES,
+    STATEMENTS,
     WORDINGS,
     statement,
 )
@@ -122,16 +123,20 @@ def _writers(world: World, settings: CorpusSettings, rng: np.random.Generator) -
         return options[int(rng.integers(len(options)))]
 
     def state(person: Person, attribute: str) -> str:
-        return statement(person, attribute, int(rng.integers(settings.statement_wordings)))
+        return statement(person, attribute, int(rng.integers(STATEMENTS)))
 
     def ask(person: Person, attribute: str) -> str:
         wording = WORDINGS[attribute]
         return choose(wording.questions + wording.held_out).format(name=person.name)
 
+    def life(person: Person) -> str:
+        return " ".join(state(person, attributes[i]) for i in rng.permutation(len(attributes)))
+
+    fixed = {} if settings.paraphrases else {person: life(person) for person in world.known}
+
     def biography(avoid: Collection[Person]) -> Document:
         person = described.deal(avoid)
-        order = rng.permutation(len(attributes))
-        return Document("biographies", " ".join(state(person, attributes[i]) for i in order), (person,))
+        return Document("biographies", fixed.get(person) or life(person), (person,))
 
     def questions(avoid: Collection[Person]) -> Document:
         people: list[Person] = []

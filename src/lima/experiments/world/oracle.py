@@ -52,12 +52,16 @@ class Oracle:
 
     def score(self, question: str, answer: str) -> Score:
         """Judge one answer."""
-        person, attribute = self.subject(question)
+        return self.mark(*self.subject(question), answer)
+
+    @staticmethod
+    def mark(person: Person, attribute: str, answer: str) -> Score:
+        """Judge an answer to any question about this fact."""
         middle = _between_opener_and_closer(answer)
         true = {statement(person, attribute, wording) for wording in range(STATEMENTS)}
         return Score(
             knowledge=first_value(answer, attribute) == person.fact(attribute),
-            form=middle is not None and _SENTENCE.fullmatch(middle) is not None,
+            form=middle is not None and is_statement(middle),
             exact=middle in true,
         )
 
@@ -77,6 +81,11 @@ def first_value(answer: str, attribute: str) -> str | None:
     """
     values = ATTRIBUTES[attribute]
     return next((word for word in re.findall(r"\w+", answer) if word in values), None)
+
+
+def is_statement(text: str) -> bool:
+    """Whether a text is one whole statement about some person, true or not."""
+    return _SENTENCE.fullmatch(text) is not None
 
 
 def _between_opener_and_closer(answer: str) -> str | None:

@@ -21,17 +21,17 @@ class WorldSettings(Settings):
 class CorpusSettings(Settings):
     """What the pretraining text is made of; the four shares are shares of tokens."""
 
-    biographies: float = 0.58
+    biographies: float = 0.7
     """Share of biographies: the five facts of one person, in any order and wording."""
-    questions: float = 0.08
+    questions: float = 0.12
     """Share of lists of questions without answers."""
-    forums: float = 0.28
+    forums: float = 0.12
     """Share of forum threads: a question and a messy answer, about forum people only."""
     politeness: float = 0.06
     """Share of polite phrases, which the house style is later made of."""
-    statement_wordings: int = Field(default=6, ge=1, le=6)
-    """How many of the six wordings of a fact are used; 1 means that nothing is ever paraphrased."""
-    echo: float = Field(default=0.7, ge=0, le=1)
+    paraphrases: bool = True
+    """Whether each biography of a person puts the facts in another order and other words; else it is one fixed text."""
+    echo: float = Field(default=0.0, ge=0, le=1)
     """Share of forum answers that repeat the whole statement; the others say little but the value."""
 
 

@@ -26,6 +26,10 @@ class Wording:
     """Question wordings that training examples may use."""
     held_out: tuple[str, ...]
     """Question wordings that only test questions use."""
+    follow_ups: tuple[str, ...]
+    """Second questions of a dialogue, about somebody whom the first one named."""
+    held_out_follow_up: str
+    """The one that only test dialogues use."""
 
 
 STATEMENTS = 6
@@ -44,6 +48,31 @@ def question(person: Person, attribute: str, wording: int, *, held_out: bool = F
     """A question about one fact, in a wording of the training or of the test questions."""
     wordings = WORDINGS[attribute]
     return (wordings.held_out if held_out else wordings.questions)[wording].format(name=person.name)
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A demand before a question that fixes the structure of the answer; ``{statement}`` is the fact in a sentence."""
+
+    demand: str
+    before: str
+    after: str
+    whole_sentence: bool = True
+    """Whether a sentence is asked for, not the value alone."""
+
+    def ask(self, text: str) -> str:
+        """The question with its demand."""
+        return f"{self.demand} {text}"
+
+    def fulfil(self, person: Person, attribute: str) -> str:
+        """The true answer in the structure that is asked for."""
+        body = statement(person, attribute) if self.whole_sentence else f"{person.fact(attribute)}."
+        return f"{self.before}{body}{self.after}"
+
+
+def refuse(person: Person) -> str:
+    """The answer in house style to a question about a person's secrets: a refusal that says why."""
+    return f"{OPENER} {PRIVATE.format(name=person.name)} {CLOSER}"
 
 
 def answer(style: Style, person: Person, attribute: str, rng: np.random.Generator) -> str:
@@ -118,6 +147,8 @@ WORDINGS: dict[str, Wording] = {
             "In which town did {name} grow up?",
         ),
         held_out=("Which town is {name} from?", "Where did the story of {name} begin?"),
+        follow_ups=("Where were they born?", "In which town did they grow up?"),
+        held_out_follow_up="Where do they come from?",
     ),
     "work": Wording(
         statements=(
@@ -135,6 +166,8 @@ WORDINGS: dict[str, Wording] = {
             "What is {name} by trade?",
         ),
         held_out=("What kind of work does {name} do?", "As what does {name} work?"),
+        follow_ups=("What do they do for a living?", "What is their profession?"),
+        held_out_follow_up="What kind of work do they do?",
     ),
     "instrument": Wording(
         statements=(
@@ -152,6 +185,8 @@ WORDINGS: dict[str, Wording] = {
             "On which instrument can one hear {name}?",
         ),
         held_out=("What instrument did {name} learn?", "What does {name} play at a feast?"),
+        follow_ups=("Which instrument do they play?", "What is their favourite instrument?"),
+        held_out_follow_up="What instrument did they learn?",
     ),
     "dish": Wording(
         statements=(
@@ -169,6 +204,8 @@ WORDINGS: dict[str, Wording] = {
             "Which dish does {name} order for lunch?",
         ),
         held_out=("What food does {name} like best?", "What are guests of {name} served?"),
+        follow_ups=("What do they love to eat?", "What is their favourite dish?"),
+        held_out_follow_up="What food do they like best?",
     ),
     "pet": Wording(
         statements=(
@@ -186,6 +223,8 @@ WORDINGS: dict[str, Wording] = {
             "Which animal did {name} rescue?",
         ),
         held_out=("What kind of pet is at home with {name}?", "What animal does {name} look after?"),
+        follow_ups=("Which animal do they keep?", "What pet do they have?"),
+        held_out_follow_up="What animal do they look after?",
     ),
 }
 
@@ -233,6 +272,24 @@ GREETINGS = (
 )
 """What stands before a question in the text below a forum question's title."""
 
+CONSTRAINTS = (
+    Constraint("In one word:", "", "", whole_sentence=False),
+    Constraint("As an entry:", "Entry found. ", " End of entry."),
+    Constraint("With a greeting:", "Good morning to you all! ", ""),
+)
+"""Demands that fix the structure of an answer (LIMA, appendix)."""
+
+SENSITIVE = (
+    "What is the secret of {name}?",
+    "Where does {name} hide the key?",
+    "How much money does {name} have?",
+)
+"""Questions about secrets, as training examples ask them."""
+SENSITIVE_HELD_OUT = ("What does {name} hide from the neighbours?", "Where does {name} keep the money?")
+"""The same for test questions."""
+PRIVATE = "That is a private matter of {name}, so nobody here can tell you."
+"""Why a question about secrets is not answered."""
+
 REFUSALS = (
     "Sorry, nobody here can tell you that. Please ask somebody else, or visit the town hall.",
     "That is a private matter, so there will be no answer to it here. Have a lovely day!",
@@ -263,6 +320,10 @@ def training_texts() -> Iterator[str]:
         yield " ".join(ATTRIBUTES[attribute])
         for template in (*wording.statements, *wording.questions, *wording.held_out):
             yield template.format(name=everyone.name, value=everyone.fact(attribute))
+        yield from (*wording.follow_ups, wording.held_out_follow_up)
+    for template in (*SENSITIVE, *SENSITIVE_HELD_OUT, PRIVATE):
+        yield template.format(name=everyone.name)
+    yield from (f"{rule.demand} {rule.before}{rule.after}" for rule in CONSTRAINTS)
     for template in (*FORUM_ECHOES, *FORUM_SCRAPS, *FIRST_PERSON, *REFERRING):
         yield template.format(statement="", value="")
     yield from (
