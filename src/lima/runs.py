@@ -71,6 +71,14 @@ def open_run(path: Path, command: str, settings: Settings) -> Iterator[Run]:
             raise
 
 
+def is_finished(path: Path, command: str, settings: Settings) -> bool:
+    """Whether the run whose record is ``path`` was done before, with these settings and inputs; raises as `open_run`."""
+    if not path.exists():
+        return False
+    with open_run(path, command, settings) as run:
+        return run.finished
+
+
 def now() -> str:
     """The current time in UTC, ISO 8601 with seconds: the only form of a time in our files."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -27,8 +27,7 @@ from lima.generate.settings import GenerateSettings
 from lima.report.ratings import Rating, collect_ratings
 from lima.report.study import read_study
 from lima.report.votes import POOLED_KINDS
-from lima.runs import open_run
-from lima.settings import Settings
+from lima.runs import is_finished, open_run
 from lima.train.run import epoch_folder
 
 POINTS = {"fail": 0.0, "pass": 1.0, "excellent": 2.0}
@@ -87,7 +86,7 @@ def _study(settings: CheckpointSettings, inputs: Inputs) -> tuple[Study, bool]:
             answers=answers, out=settings.folder / name, prompts=settings.dev, seed=settings.seed
         )
         record = wanted.out / "compare.run.json"
-        if _is_finished(record, "compare", wanted):
+        if is_finished(record, "compare", wanted):
             return Study(wanted.out), False
         return compare(wanted), True
 
@@ -106,17 +105,9 @@ def _answers(settings: CheckpointSettings, epoch: int) -> Path:
         seed=settings.seed,
         dtype=settings.dtype,
     )
-    if not _is_finished(beside(wanted.out, "run.json"), "generate", wanted):
+    if not is_finished(beside(wanted.out, "run.json"), "generate", wanted):
         generate(wanted)
     return wanted.out
-
-
-def _is_finished(record: Path, command: str, settings: Settings) -> bool:
-    """Whether a step was done before, with the same settings and inputs (others are refused)."""
-    if not record.exists():
-        return False
-    with open_run(record, command, settings) as run:
-        return run.finished
 
 
 def _ask_people(settings: CheckpointSettings, study: Study) -> None:

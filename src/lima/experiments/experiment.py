@@ -20,11 +20,16 @@ ALL = "all"
 
 
 def experiment(settings: ExperimentSettings) -> list[Outcome]:
-    """Run what is missing, write the reports and return the outcomes; nothing after a dry run.
+    """Run what is missing, write the reports and return the outcomes; nothing after a dry run or on a real base.
 
     Raises:
         LimaError: a job failed, or another process works in ``settings.out``.
     """
+    if settings.model is not None:
+        from lima.experiments.real import real_experiment  # torch is wanted there from the start
+
+        real_experiment(settings)
+        return []
     chosen = list(EXPERIMENTS.values()) if settings.name == ALL else [EXPERIMENTS[settings.name]]
     return run_experiments(chosen, chosen_scale(settings), settings)
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import tyro
 from pydantic import Field
 
-from lima.settings import Settings
+from lima.experiments.real_settings import RealSettings
 
 Name = Literal[
     "scratch",
@@ -31,12 +31,15 @@ Name = Literal[
 ]
 
 
-class ExperimentSettings(Settings):
+class ExperimentSettings(RealSettings):
     """Test the paper's claims in the built-in world, where every answer can be checked.
 
     Small models read about a made-up world and are tuned in different ways, with the real code. Each claim ends
     in a table with intervals, a figure, and a verdict computed from the numbers, beside the limits that were
     fixed in advance. Finished jobs are kept: the same command again goes on, and experiments share jobs.
+
+    With --model, quantity, quality, diversity, dialogue, structure, perplexity and token-shift run on a real base and
+    your own data, rated by a judge or by people.
 
     Example:
         lima experiment scratch --out lima-experiments
@@ -44,6 +47,8 @@ class ExperimentSettings(Settings):
 
     name: tyro.conf.Positional[Name]
     """The experiment, or `all`: every claim beside what came out, in one report."""
+    model: str | None = None
+    """A real base, a Hugging Face folder or a hub id, in place of the world's bases."""
     out: Path = Path("lima-experiments")
     """The folder for jobs and reports."""
     scale: Literal["demo", "full"] = "demo"
@@ -55,5 +60,8 @@ class ExperimentSettings(Settings):
     dry_run: bool = False
     """Show which jobs would be run, and end."""
 
+    input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "other", "prompts", "heldout"})
     # The folder holds jobs of all experiments, whatever the scale; each is known by its own settings.
-    free_fields: ClassVar[frozenset[str]] = frozenset({"name", "out", "scale", "seeds", "workers", "dry_run"})
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        {"name", "out", "scale", "seeds", "workers", "dry_run", "judge"}
+    )

@@ -23,7 +23,7 @@ from lima.train.invariants import check_context, check_model
 from lima.train.loop import Plan, fit
 from lima.train.loss import mean_loss
 from lima.train.precision import resolve
-from lima.train.settings import TrainSettings
+from lima.train.settings import FitSettings, TrainSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -55,6 +55,12 @@ def train(settings: TrainSettings) -> None:
         wrote=[last, settings.out / "metrics.jsonl", settings.out / "rejects.jsonl"],
         next_command=f"lima generate {last} PROMPTS.jsonl --out answers.jsonl",
     )
+
+
+def last_epoch(examples: int, settings: FitSettings) -> int:
+    """The number of the last epoch of a run over so many examples."""
+    plan = Plan.of(examples, settings)
+    return plan.epoch(plan.steps)
 
 
 def epoch_folder(run: Path, epoch: int) -> Path:

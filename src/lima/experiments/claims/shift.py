@@ -43,15 +43,15 @@ def token_shift(base: Path, tuned: Path, prompts: Sequence[Example], oracle: Ora
     names = [f"{kind} {figure}" for kind in CLASSES for figure in FIGURES]
     values: dict[str, list[float]] = {name: [] for name in names}
     people: dict[str, list[str]] = {name: [] for name in names}
-    for prompt, ids in zip(prompts, _greedy(tuned_model, words, prompts), strict=True):
+    for prompt, ids in zip(prompts, greedy_answers(tuned_model, words, prompts, LONGEST_ANSWER), strict=True):
         question = prompt.messages[-1].content
         text = chat.decode_answer(words, ids)
         if not oracle.score(question, text).form:
             continue
         person, _ = oracle.subject(question)
-        plain = _logits(base_model, chat.encode_plain(words, question), ids)
-        ranks, divergences = _compare(
-            plain, _logits(tuned_model, chat.encode_prompt(words, prompt.messages), ids), ids
+        plain = log_probabilities(base_model, chat.encode_plain(words, question), ids)
+        ranks, divergences = compare_tokens(
+            plain, log_probabilities(tuned_model, chat.encode_prompt(words, prompt.messages), ids), ids
         )
         for kind, rank, divergence in zip(_classes(words, ids), ranks, divergences, strict=True):
             marks = (rank == 1, 1 < rank <= MARGINAL, rank > MARGINAL, divergence)
@@ -61,8 +61,8 @@ def token_shift(base: Path, tuned: Path, prompts: Sequence[Example], oracle: Ora
     return {name: Measure(values=tuple(values[name]), people=tuple(people[name])) for name in names}
 
 
-def _greedy(
-    network: PreTrainedModel, words: PreTrainedTokenizerBase, prompts: Sequence[Example]
+def greedy_answers(
+    network: PreTrainedModel, words: PreTrainedTokenizerBase, prompts: Sequence[Example], longest: int
 ) -> list[list[int]]:
     """The ids of each answer with its end-of-turn token, by the likeliest token at each step."""
     eot = chat.eot_id(words)
@@ -72,7 +72,7 @@ def _greedy(
         Request(
             id=prompt.id,
             prompt=tuple(chat.encode_prompt(words, prompt.messages)),
-            max_new_tokens=LONGEST_ANSWER,
+            max_new_tokens=longest,
             decoding=likeliest,
             stop_ids=frozenset({eot}),
         )
@@ -84,13 +84,15 @@ def _greedy(
 
 
 @torch.no_grad()
-def _logits(network: PreTrainedModel, prompt: list[int], ids: list[int]) -> torch.Tensor:
+def log_probabilities(network: PreTrainedModel, prompt: list[int], ids: list[int]) -> torch.Tensor:
     """Log-probabilities (T, V) of the next token at each of the T places of the answer."""
     logits: torch.Tensor = network(input_ids=torch.tensor([[*prompt, *ids]])).logits
     return torch.log_softmax(logits[0, len(prompt) - 1 : -1], -1)
 
 
-def _compare(base_TV: torch.Tensor, tuned_TV: torch.Tensor, ids: list[int]) -> tuple[list[int], list[float]]:
+def compare_tokens(
+    base_TV: torch.Tensor, tuned_TV: torch.Tensor, ids: list[int]
+) -> tuple[list[int], list[float]]:
     """For each token of the answer: its rank under the base, and KL(tuned || base) where it was chosen."""
     chosen = base_TV.gather(1, torch.tensor(ids)[:, None])
     ranks = (base_TV > chosen).sum(1) + 1

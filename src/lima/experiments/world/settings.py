@@ -21,11 +21,11 @@ class WorldSettings(Settings):
 class CorpusSettings(Settings):
     """What the pretraining text is made of; the four shares are shares of tokens."""
 
-    biographies: float = 0.7
+    biographies: float = 0.58
     """Share of biographies: the five facts of one person, in any order and wording."""
-    questions: float = 0.12
+    questions: float = 0.08
     """Share of lists of questions without answers."""
-    forums: float = 0.12
+    forums: float = 0.28
     """Share of forum threads: a question and a messy answer, about forum people only."""
     politeness: float = 0.06
     """Share of polite phrases, which the house style is later made of."""
