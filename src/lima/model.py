@@ -37,7 +37,8 @@ def load(
     Args:
         place: a checkpoint folder, or a hub id such as ``organisation/name``.
         dtype: the type of the weights in memory.
-        device: where to put the model; None takes CUDA where there is one, else the CPU.
+        device: where to put the model; None takes CUDA where there is one, else the CPU; "meta" leaves the
+            weights out.
 
     Raises:
         LimaError: no such folder, no causal language model in it, or the hub is out of reach.
@@ -46,12 +47,19 @@ def load(
     try:
         config = AutoConfig.from_pretrained(place)
         _check_causal(place, config)
-        model = AutoModelForCausalLM.from_pretrained(place, config=config, dtype=getattr(torch, dtype))
+        model = _make(place, config, getattr(torch, dtype), empty=device == "meta")
         tokenizer = load_tokenizer(place)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         where = "" if Path(place).exists() else "it is no folder here, and from the hub it "
         raise LimaError(f"{place}: {where}cannot be loaded as a model ({_first_line(error)}).") from None
     return model.to(checked_device(device)).eval(), tokenizer
+
+
+def _make(place: str | Path, config: Any, dtype: torch.dtype, *, empty: bool) -> PreTrainedModel:
+    if empty:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, dtype=dtype)
+    return AutoModelForCausalLM.from_pretrained(place, config=config, dtype=dtype)
 
 
 def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:

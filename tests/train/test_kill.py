@@ -26,8 +26,8 @@ from lima.train import loop
 computed = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 gradients = loop._gradients
 
-def noted(model, batch, settings, step):
-    result = gradients(model, batch, settings, step)
+def noted(model, batch, settings, step, processes):
+    result = gradients(model, batch, settings, step, processes)
     os.write(computed, f"{step}\\n".encode())
     return result
 

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 from lima.chat import IGNORE, Tokens
 from lima.train.attention import inside_documents
 from lima.train.batches import collate
-from lima.train.loss import chunked_cross_entropy, mean_loss, summed_loss
+from lima.train.loop import mean_loss
+from lima.train.loss import chunked_cross_entropy, summed_loss
 
 VOCABULARY = 64
 LENGTHS = (9, 3, 17, 5, 2)

@@ -13,7 +13,7 @@ from lima.files import JsonlLog, read_jsonl, sha256
 from lima.records import Example, Record
 from lima.train.batches import tokenize
 from lima.train.invariants import check_context
-from lima.train.loss import mean_loss
+from lima.train.loop import mean_loss
 from lima.train.metrics import Metrics
 from lima.train.run import epoch_folder
 from lima.train.settings import TrainSettings

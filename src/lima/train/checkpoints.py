@@ -7,8 +7,10 @@ disk, a copy cut short) is passed over, and the state before it is used.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -50,20 +52,26 @@ class States:
 
     def save(self, step: int) -> None:
         """Write the state after ``step`` finished steps, then remove states that are no longer needed."""
+        with self._timed():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = self.folder / ".state.tmp"
+            try:
+                save_file(self._tensors(), temporary)
+            except (OSError, SafetensorError) as error:
+                temporary.unlink(missing_ok=True)
+                raise LimaError(
+                    f"{self.folder}: the training state cannot be written ({error}). "
+                    "Free some space and run the same command again; it continues."
+                ) from None
+            temporary.rename(self.folder / f"step-{step:08d}.{sha256(temporary)[:16]}.safetensors")
+            for old in state_files(self.folder)[KEPT:]:
+                old.unlink()
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Note what writing a state costs."""
         began = time.monotonic()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / ".state.tmp"
-        try:
-            save_file(self._tensors(), temporary)
-        except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
-            raise LimaError(
-                f"{self.folder}: the training state cannot be written ({error}). "
-                "Free some space and run the same command again; it continues."
-            ) from None
-        temporary.rename(self.folder / f"step-{step:08d}.{sha256(temporary)[:16]}.safetensors")
-        for old in state_files(self.folder)[KEPT:]:
-            old.unlink()
+        yield
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - began
 
@@ -83,7 +91,7 @@ class States:
     def _load(self, tensors: dict[str, torch.Tensor]) -> None:
         for name, parameter in self._parameters.items():
             parameter.data.copy_(tensors[f"model.{name}"])
-        for key, name, value in _moments(tensors):
+        for key, name, value in moments(tensors):
             parameter = self._parameters[name]
             on_device = value if key == "step" and not parameter.is_cuda else value.to(parameter.device)
             self._optimizer.state[parameter][key] = on_device
@@ -96,10 +104,7 @@ def state_files(folder: Path) -> list[Path]:
 
 def remove_states(folder: Path) -> None:
     """Delete the states of a run that is complete."""
-    for path in [*state_files(folder), folder / ".state.tmp"]:
-        path.unlink(missing_ok=True)
-    if folder.is_dir():
-        folder.rmdir()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(path: Path) -> dict[str, torch.Tensor] | None:
@@ -111,8 +116,8 @@ def _step(path: Path) -> int:
     return int(path.name.split(".")[0].removeprefix("step-"))
 
 
-def _moments(tensors: dict[str, torch.Tensor]) -> Iterator[tuple[str, str, torch.Tensor]]:
-    """``(exp_avg, parameter name, tensor)`` and the like."""
+def moments(tensors: dict[str, torch.Tensor]) -> Iterator[tuple[str, str, torch.Tensor]]:
+    """The optimiser's part of a state: ``(exp_avg, parameter name, tensor)`` and the like."""
     for full_name, value in tensors.items():
         kind, _, rest = full_name.partition(".")
         if kind == "optimizer":

@@ -24,15 +24,17 @@ from lima.train.attention import inside_documents
 from lima.train.batches import collate, epoch_batches, micro_batches
 from lima.train.checkpoints import States
 from lima.train.dropout import residual_dropout
-from lima.train.loss import summed_loss
-from lima.train.metrics import Metrics, MetricsLog
+from lima.train.metrics import Metrics, MetricsLog, NoLog
 from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
+from lima.train.parallel import ALONE, Processes, loss_function, whole
 from lima.train.precision import autocast
-from lima.train.settings import FitSettings
+from lima.train.settings import FitSettings, Precision
+from lima.train.shards import ShardedStates, sharded_states
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+Log = MetricsLog | NoLog
 EndOfEpoch = Callable[[int], Mapping[str, float]]
 """Called after each epoch (from 1) in evaluation mode; what it returns joins the epoch's row of metrics."""
 
@@ -45,6 +47,7 @@ def fit(
     *,
     on_epoch: EndOfEpoch = lambda epoch: {},
     description: str = "train",
+    processes: Processes = ALONE,
 ) -> None:
     """Fit the model's trainable weights, in place, to the supervised tokens of the sequences.
 
@@ -56,27 +59,29 @@ def fit(
             already, the run goes on from the newest; `lima.train.checkpoints.remove_states` ends it.
         on_epoch: saves or measures the model between epochs; may be called again after a kill.
         description: shown beside the progress bar.
+        processes: those that compute together; with several the model is sharded (`lima.train.parallel.shard`).
 
     Raises:
         LimaError: a loss or gradient is not finite (the batch is named), or the disk is full.
     """
     plan = Plan.of(len(sequences), settings)
     optimizer = adamw(model, settings)
-    states = States(folder / "state", model, optimizer)
+    states = _states(folder / "state", model, optimizer, processes)
     done = states.restore()
     with ExitStack() as stack:
         stack.enter_context(_training(model, settings))
-        log = stack.enter_context(MetricsLog(folder / "metrics.jsonl", done))
+        log: Log = MetricsLog(folder / "metrics.jsonl", done) if processes.is_first else NoLog()
+        stack.enter_context(log)
         bar = stack.enter_context(progress(description, plan.steps, "steps"))
         bar.advance(done)
-        if plan.ends_epoch(done) and not log.has_epoch(plan.epoch(done)):
+        if plan.ends_epoch(done) and not processes.agree(log.has_epoch(plan.epoch(done))):
             _end_epoch(model, plan, done, log=log, on_epoch=on_epoch)
         for step in range(done + 1, plan.steps + 1):
             began = time.monotonic()
             batch = [sequences[position] for position in plan.batch(step)]
             rate = learning_rate_at(step - 1, plan.steps, settings)
             set_learning_rate(optimizer, rate)
-            loss = _gradients(model, batch, settings, step)
+            loss = _gradients(model, batch, settings, step, processes)
             grad_norm = _clip(model, settings.clip_norm)
             _refuse_non_finite(loss, grad_norm, step, batch)
             optimizer.step()
@@ -138,22 +143,55 @@ class Plan:
         return batches[(step - 1) % self.steps_per_epoch]
 
 
-def _gradients(model: PreTrainedModel, batch: Sequence[Tokens], settings: FitSettings, step: int) -> float:
+def _states(
+    folder: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer, processes: Processes
+) -> States:
+    """Where states are kept: in one file each, or in parts where several processes work or have worked."""
+    if processes.size > 1 or sharded_states(folder):
+        return ShardedStates(folder, model, optimizer, processes)
+    return States(folder, model, optimizer)
+
+
+@torch.no_grad()
+def mean_loss(
+    model: PreTrainedModel,
+    sequences: Sequence[Tokens],
+    *,
+    budget: int,
+    precision: Precision,
+    processes: Processes = ALONE,
+) -> float:
+    """Negative log-likelihood a supervised token, in nats, over all sequences; dropout must be off."""
+    assert not model.training, "a loss in training mode is not a measurement"
+    total, loss = torch.zeros((), device=model.device, dtype=torch.float64), loss_function(model)
+    with inside_documents(model), autocast(model, precision):
+        for _, group, counts in processes.deal(list(micro_batches(sequences, budget))):
+            total += loss(collate(group, model.device), 0.0).double() * counts
+    return float(processes.sum(total)) / sum(sequence.weight for sequence in sequences)
+
+
+def _gradients(
+    model: PreTrainedModel,
+    batch: Sequence[Tokens],
+    settings: FitSettings,
+    step: int,
+    processes: Processes = ALONE,
+) -> float:
     """Add up the gradient of the batch's mean loss per supervised token; return that loss.
 
     Each micro-batch's sum is divided by the supervised tokens (the sum of weights) of the whole batch, so that the split does
     not matter. Its dropout noise depends on seed, step and its place alone.
     """
     weight = sum(sequence.weight for sequence in batch)
-    losses = []
-    for place, group in enumerate(micro_batches(batch, settings.micro_batch_tokens)):
+    losses, loss_of = [], loss_function(model)
+    for place, group, counts in processes.deal(list(micro_batches(batch, settings.micro_batch_tokens))):
         micro_batch = collate(group, model.device)
         with _noise(settings.seed, step, place, model.device):
             with autocast(model, settings.precision):
-                loss = summed_loss(model, micro_batch, settings.neftune_alpha) / weight
-            loss.backward()
+                loss = loss_of(micro_batch, settings.neftune_alpha) / weight * counts
+            (loss * processes.size).backward()  # sharded gradients are means over the processes
         losses.append(loss.detach())
-    return float(torch.stack(losses).sum())
+    return float(processes.sum(torch.stack(losses).sum()))
 
 
 @contextmanager
@@ -190,9 +228,7 @@ def _checkpoint_activations(model: PreTrainedModel, action: Literal["enable", "d
     getattr(model, new if hasattr(model, new) else old)()
 
 
-def _end_epoch(
-    model: PreTrainedModel, plan: Plan, step: int, *, log: MetricsLog, on_epoch: EndOfEpoch
-) -> None:
+def _end_epoch(model: PreTrainedModel, plan: Plan, step: int, *, log: Log, on_epoch: EndOfEpoch) -> None:
     model.eval()
     measured = on_epoch(plan.epoch(step))
     model.train()
@@ -201,7 +237,7 @@ def _end_epoch(
 
 def _clip(model: PreTrainedModel, norm: float) -> float:
     trainable = [p for p in model.parameters() if p.requires_grad]
-    return float(torch.nn.utils.clip_grad_norm_(trainable, norm))
+    return float(whole(torch.nn.utils.clip_grad_norm_(trainable, norm)))
 
 
 def _refuse_non_finite(loss: float, grad_norm: float, step: int, batch: Sequence[Tokens]) -> None:

@@ -6,7 +6,6 @@ one chunk of logits (at most `CHUNK_ELEMENTS` numbers) lives at a time, whatever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy, linear
 from torch.utils.checkpoint import checkpoint
 
-from lima.chat import Tokens
-from lima.train.attention import inside_documents
-from lima.train.batches import MicroBatch, collate, micro_batches
-from lima.train.precision import autocast
-from lima.train.settings import Precision
+from lima.train.batches import MicroBatch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -43,20 +38,6 @@ def summed_loss(model: PreTrainedModel, batch: MicroBatch, noise: float = 0.0) -
         inputs_embeds=embeddings, position_ids=batch.position_ids, use_cache=False, documents=batch.documents
     ).last_hidden_state[0, batch.predictors]
     return chunked_cross_entropy(hidden, model.get_output_embeddings(), batch.targets, weights=batch.weights)
-
-
-@torch.no_grad()
-def mean_loss(
-    model: PreTrainedModel, sequences: Sequence[Tokens], *, budget: int, precision: Precision
-) -> float:
-    """Negative log-likelihood a supervised token, in nats, over all sequences; dropout must be off."""
-    assert not model.training, "a loss in training mode is not a measurement"
-    total, count = 0.0, 0.0
-    with inside_documents(model), autocast(model, precision):
-        for group in micro_batches(sequences, budget):
-            total += float(summed_loss(model, collate(group, model.device)))
-            count += sum(sequence.weight for sequence in group)
-    return total / count
 
 
 def chunked_cross_entropy(

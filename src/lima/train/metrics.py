@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import JsonValue, model_serializer
 
@@ -49,3 +50,17 @@ class MetricsLog(JsonlLog[Metrics]):
     def has_epoch(self, epoch: int) -> bool:
         """Whether the row that closes an epoch is there."""
         return any(row.epoch == epoch and row.loss is None for row in self.existing)
+
+
+class NoLog(nullcontext[None]):
+    """The log of a process that keeps none, since another one does."""
+
+    def __enter__(self) -> Self:  # type: ignore[override]
+        return self
+
+    def has_epoch(self, epoch: int) -> bool:
+        """Nothing is there."""
+        return False
+
+    def append(self, record: Metrics) -> None:
+        """Nothing is kept."""

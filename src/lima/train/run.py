@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lima import console
 from lima import model as models
 from lima.chat import eot_id
 from lima.console import done, note, progress, table, warn
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example
-from lima.runs import open_run
+from lima.runs import Run, open_run
 from lima.train.adapters import add_adapters, merged_weights
 from lima.train.average import average_weights
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
 from lima.train.invariants import check_context, check_model
-from lima.train.loop import Plan, fit
-from lima.train.loss import mean_loss
+from lima.train.loop import Plan, fit, mean_loss
+from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
 from lima.train.precision import resolve
 from lima.train.settings import FitSettings, TrainSettings
 
@@ -35,26 +37,48 @@ def train(settings: TrainSettings) -> None:
     Raises:
         LimaError: see `prepare` and `lima.train.loop.fit`; or the run folder was made with other settings.
     """
-    inputs = prepare(settings)  # before the run is opened, so that a mistake in them leaves no record behind
+    processes = join()
+    console.notes.quiet = console.results.quiet = not processes.is_first
+    # before the run is opened, so that a mistake in them leaves no record behind
+    inputs = prepare(settings, processes)
     plan = Plan.of(len(inputs.data.sequences), settings)
     last_epoch = plan.epoch(plan.steps)
     _check_epochs(settings, last_epoch)
     _summarise(inputs, plan, settings)
     if settings.dry_run:
         return
-    with open_run(settings.out / "run.json", "train", settings) as run:
-        if not run.finished:
-            write_jsonl(settings.out / "rejects.jsonl", inputs.data.rejects)
-            end_of_epoch = _EndOfEpoch(inputs, settings, last_epoch)
-            fit(inputs.model, inputs.data.sequences, settings, settings.out, on_epoch=end_of_epoch)
-            _average(inputs, settings, last_epoch)
-            run.finish(**_facts(inputs, plan, settings))
-        remove_states(settings.out / "state")
+    with _opened(settings, processes) as run:
+        if not processes.agree(run is not None and run.finished):
+            _fit(inputs, settings, last_epoch, processes)
+            if run:
+                _average(inputs, settings, last_epoch)
+                run.finish(**_facts(inputs, plan, settings))
+        if run:
+            remove_states(settings.out / "state")
     last = epoch_folder(settings.out, last_epoch)
     done(
         wrote=[last, settings.out / "metrics.jsonl", settings.out / "rejects.jsonl"],
         next_command=f"lima generate {last} PROMPTS.jsonl --out answers.jsonl",
     )
+
+
+@contextmanager
+def _opened(settings: TrainSettings, processes: Processes) -> Iterator[Run | None]:
+    """The run's record, which the first process alone keeps."""
+    with (
+        open_run(settings.out / "run.json", "train", settings) if processes.is_first else nullcontext() as run
+    ):
+        yield run
+
+
+def _fit(inputs: Inputs, settings: TrainSettings, last: int, processes: Processes) -> None:
+    if processes.is_first:
+        write_jsonl(settings.out / "rejects.jsonl", inputs.data.rejects)
+    if processes.size > 1:
+        shard(inputs.model, processes, models.checked_device(settings.device))
+    end_of_epoch = _EndOfEpoch(inputs, settings, last, processes)
+    data = inputs.data.sequences
+    fit(inputs.model, data, settings, settings.out, on_epoch=end_of_epoch, processes=processes)
 
 
 def last_epoch(examples: int, settings: FitSettings) -> int:
@@ -79,7 +103,7 @@ class Inputs:
     """``heldout_nll`` and ``dev_nll``, as far as their files are given."""
 
 
-def prepare(settings: TrainSettings) -> Inputs:
+def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     """Load and check everything that a run needs; writes nothing.
 
     Raises:
@@ -89,10 +113,15 @@ def prepare(settings: TrainSettings) -> Inputs:
     examples = list(read_jsonl(settings.data, Example))
     files = {"heldout_nll": settings.heldout, "dev_nll": settings.dev}
     held = {name: list(read_jsonl(path, Example)) for name, path in files.items() if path is not None}
-    model, tokenizer = models.load(settings.model, device=settings.device)
+    if processes.size > 1 and settings.lora_rank:
+        raise LimaError("adapters are trained by one process; leave torchrun out, or --lora-rank.")
+    # shards go to the devices later; only the first process needs the weights
+    place = settings.device if processes.size == 1 else "cpu" if processes.is_first else "meta"
+    model, tokenizer = models.load(settings.model, device=place)
     if settings.residual_dropout:
         sublayer_names(model)
-    check_model(model)
+    if processes.is_first:
+        check_model(model)
     if not models.add_eot(model, tokenizer, settings.eot_token):
         note(f"{settings.model} has the token {settings.eot_token} already; its row is kept.")
     if tokenizer.bos_token_id is None:
@@ -114,8 +143,8 @@ def prepare(settings: TrainSettings) -> Inputs:
 class _EndOfEpoch:
     """Saves the model of an epoch and measures its loss on the held-out files."""
 
-    def __init__(self, inputs: Inputs, settings: TrainSettings, last: int) -> None:
-        self._inputs, self._settings, self._last = inputs, settings, last
+    def __init__(self, inputs: Inputs, settings: TrainSettings, last: int, processes: Processes) -> None:
+        self._inputs, self._settings, self._last, self._processes = inputs, settings, last, processes
 
     def __call__(self, epoch: int) -> dict[str, float]:
         kept = self._settings.keep_epochs
@@ -127,14 +156,16 @@ class _EndOfEpoch:
                 held.sequences,
                 budget=self._settings.micro_batch_tokens,
                 precision=self._settings.precision,
+                processes=self._processes,
             )
             for name, held in self._inputs.measured.items()
         }
 
     def _save(self, folder: Path) -> None:
         model = self._inputs.model
-        weights = merged_weights(model) if self._settings.lora_rank else None
-        models.save(model, self._inputs.tokenizer, folder, weights)
+        weights = merged_weights(model) if self._settings.lora_rank else whole_weights(model)
+        if self._processes.is_first:
+            models.save(model, self._inputs.tokenizer, folder, weights)
 
 
 def _add_adapters(

@@ -1,0 +1,158 @@
+"""Several devices: processes started by ``torchrun``, each with a shard of weights, gradients and moments (FSDP2).
+
+The loop stays as it is. A step's micro-batches are dealt to the processes, and a micro-batch has the same dropout noise
+wherever it is computed, so that any number of processes takes the same step.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from lima.train.batches import MicroBatch
+from lima.train.dropout import decoder_layers
+from lima.train.loss import summed_loss
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+T = TypeVar("T")
+ROOT = "_lima_root"
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a run: which one this is, and how many there are."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this one writes files and speaks to the user."""
+        return self.rank == 0
+
+    def deal(self, things: Sequence[T]) -> Iterator[tuple[int, T, bool]]:
+        """The share of this process, as ``(place, thing, counts)``.
+
+        Every process gets equally many, because they compute together; a thing that does not count fills up.
+        """
+        for start in range(0, len(things), self.size):
+            place = start + self.rank
+            counts = place < len(things)
+            yield (place, things[place], True) if counts else (start, things[start], False)
+
+    def sum(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes."""
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def agree(self, value: T) -> T:
+        """The first process's value, in all of them."""
+        if self.size == 1:
+            return value
+        box: list[Any] = [value]
+        dist.broadcast_object_list(box)
+        found: T = box[0]
+        return found
+
+
+ALONE = Processes()
+
+
+def join() -> Processes:
+    """Join the processes that ``torchrun`` started; without it this one is alone."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return ALONE
+    if not dist.is_initialized():
+        on_gpu = torch.cuda.is_available()
+        if on_gpu:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if on_gpu else "gloo")
+    return Processes(dist.get_rank(), dist.get_world_size())
+
+
+def loss_function(model: PreTrainedModel) -> Callable[[MicroBatch, float], torch.Tensor]:
+    """`lima.train.loss.summed_loss` of this model, through its shards where it has been sharded."""
+    root = model.__dict__.get(ROOT)
+    if root is not None:
+        return root  # type: ignore[no-any-return]
+    return lambda batch, noise: summed_loss(model, batch, noise)
+
+
+class _Root(torch.nn.Module):
+    """A module whose forward pass is the loss: within it FSDP holds embeddings, last norm and head in full."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: MicroBatch, noise: float) -> torch.Tensor:
+        return summed_loss(self.model, batch, noise)
+
+
+def shard(model: PreTrainedModel, processes: Processes, device: torch.device) -> None:
+    """Split the weights over the processes, layer by layer, in place; the first process's weights count.
+
+    The others may hold the model on the meta device: no process but the first needs memory for the whole of it.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    weights = dict(model.state_dict()) if processes.is_first else {}
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()} if processes.is_first else {}
+    wanted = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    model.to(device="meta")
+    model.tie_weights()
+    for layer in decoder_layers(model):
+        fully_shard(layer)
+    root = _Root(model)
+    fully_shard(root)
+    model.to_empty(device=device)
+    model.tie_weights()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(wanted[name])
+        _fill(parameter, weights.get(name), device)
+    for name, buffer in model.named_buffers():
+        if processes.is_first:
+            buffer.copy_(buffers[name])
+        dist.broadcast(buffer, 0)
+    model.__dict__[ROOT] = root  # not a child: the model must not contain itself
+
+
+@torch.no_grad()
+def _fill(parameter: torch.nn.Parameter, whole: torch.Tensor | None, device: torch.device) -> None:
+    """Give every process its shard of the first one's tensor."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(parameter, DTensor), "shards come first"
+    full = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+    if whole is not None:
+        full.copy_(whole)
+    parameter.copy_(distribute_tensor(full, parameter.device_mesh, parameter.placements))
+
+
+def whole_weights(model: PreTrainedModel) -> dict[str, torch.Tensor] | None:
+    """All weights in full on the CPU, gathered tensor by tensor; None where the model was never sharded.
+
+    Every process must call it; a tied head is left out, as saved models have it.
+    """
+    if ROOT not in model.__dict__:
+        return None
+    found = {}
+    for name, parameter in model.named_parameters():
+        found[name] = whole(parameter.detach()).cpu()
+    return found
+
+
+def whole(value: torch.Tensor) -> torch.Tensor:
+    """A number that may be spread over processes, such as the norm of a gradient."""
+    from torch.distributed.tensor import DTensor
+
+    return value.full_tensor() if isinstance(value, DTensor) else value

@@ -1,0 +1,103 @@
+"""Several processes take the steps of one: gloo on the CPU here, the same code as NCCL on GPUs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lima.files import write_jsonl
+from lima.records import Example
+from lima.train.parallel import ALONE, Processes
+
+MAIN = """
+import os, sys
+from lima import cli
+from lima.train import loop
+
+stop_at, finite = int(sys.argv[1]), loop._refuse_non_finite
+
+def stop(loss, grad_norm, step, batch):
+    if step == stop_at:
+        os._exit(9)  # as by kill -9, in every process
+    finite(loss, grad_norm, step, batch)
+
+loop._refuse_non_finite = stop
+cli.main(sys.argv[2:])
+"""
+NEVER = 0
+
+
+class Command:
+    """`lima train` of a tiny model: dropout on, five micro-batches of unequal length a step, held-out loss."""
+
+    def __init__(self, folder: Path, model: Path, data: Path) -> None:
+        self.out, self.script = folder / "run", folder / "main.py"
+        folder.mkdir(parents=True)
+        self.script.write_text(MAIN)
+        flags = "--epochs 2 --batch-size 5 --learning-rate 1e-2 --max-length 256 --micro-batch-tokens 30 --save-every 1"
+        self.arguments = ["train", str(model), str(data), "--out", str(self.out), "--heldout", str(data)]
+        self.arguments += [*flags.split(), "--device", "cpu"]
+
+    def run(self, processes: int, stop_at: int = NEVER) -> int:
+        start = [sys.executable]
+        if processes > 1:
+            start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        command = [*start, str(self.script), str(stop_at), *self.arguments]
+        return subprocess.run(command, env=environment, capture_output=True, timeout=250).returncode
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return load_file(self.out / "epoch-02" / "model.safetensors")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        rows = map(json.loads, (self.out / "metrics.jsonl").read_text().splitlines())
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.fixture
+def data(tmp_path: Path, examples: list[Example]) -> Path:
+    path = tmp_path / "train.jsonl"
+    write_jsonl(path, examples)
+    return path
+
+
+def _assert_same(found: Command, wanted: Command) -> None:
+    assert found.weights().keys() == wanted.weights().keys()
+    for name, weight in wanted.weights().items():
+        # float32, the sums over micro-batches in another order
+        torch.testing.assert_close(found.weights()[name], weight, rtol=1e-4, atol=1e-5)
+    for mine, reference in zip(found.metrics(), wanted.metrics(), strict=True):
+        assert mine == pytest.approx(reference, rel=1e-4)
+
+
+@pytest.mark.timeout(600)
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, tiny_model: Path, data: Path) -> None:
+    """With dropout, a number of micro-batches that two does not divide, and the held-out loss of each epoch."""
+    alone, pair = (Command(tmp_path / name, tiny_model, data) for name in ("alone", "pair"))
+    assert (alone.run(1), pair.run(2)) == (0, 0)
+    _assert_same(pair, alone)
+    names = {path.name for path in pair.out.iterdir() if not path.name.startswith(".")}
+    assert names == {"run.json", "metrics.jsonl", "rejects.jsonl", "epoch-01", "epoch-02"}
+    # Stopped in the third step by two processes, and gone on with by one: the next steps are the same.
+    moved = Command(tmp_path / "moved", tiny_model, data)
+    assert moved.run(2, stop_at=3) != 0
+    assert [path.name for path in sorted((moved.out / "state").iterdir())] == [
+        "step-00000001",
+        "step-00000002",
+    ]
+    assert moved.run(1) == 0
+    _assert_same(moved, alone)
+
+
+def test_every_process_is_dealt_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = [list(Processes(rank, 3).deal("abcde")) for rank in range(3)]
+    assert shares[0] == [(0, "a", True), (3, "d", True)]
+    assert shares[1] == [(1, "b", True), (4, "e", True)]
+    assert shares[2] == [(2, "c", True), (3, "d", False)]  # fills up, and does not count
+    assert list(ALONE.deal("ab")) == [(0, "a", True), (1, "b", True)]
