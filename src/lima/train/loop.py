@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,7 +27,7 @@ from lima.train.dropout import residual_dropout
 from lima.train.metrics import Metrics, MetricsLog, NoLog
 from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
 from lima.train.parallel import ALONE, Processes, loss_function, whole
-from lima.train.precision import autocast
+from lima.train.precision import autocast, checkpoint_activations
 from lima.train.settings import FitSettings, Precision
 from lima.train.shards import ShardedStates, sharded_states
 
@@ -212,20 +212,14 @@ def _training(model: PreTrainedModel, settings: FitSettings) -> Iterator[None]:
     """Training mode with document attention and residual dropout; all of it is undone at the end."""
     with inside_documents(model), residual_dropout(model, settings.residual_dropout):
         if settings.activation_checkpointing:
-            _checkpoint_activations(model, "enable")
+            checkpoint_activations(model, "enable")
         model.train()
         try:
             yield
         finally:
             model.eval()
             if settings.activation_checkpointing:
-                _checkpoint_activations(model, "disable")
-
-
-def _checkpoint_activations(model: PreTrainedModel, action: Literal["enable", "disable"]) -> None:
-    # Late releases of transformers 5 deprecate the name that early ones know alone.
-    old, new = f"gradient_checkpointing_{action}", f"activation_checkpointing_{action}"
-    getattr(model, new if hasattr(model, new) else old)()
+                checkpoint_activations(model, "disable")
 
 
 def _end_epoch(model: PreTrainedModel, plan: Plan, step: int, *, log: Log, on_epoch: EndOfEpoch) -> None:

@@ -1,4 +1,6 @@
-"""In which arithmetic a model runs: float32 weights throughout, bfloat16 products where the hardware gains by it."""
+"""How a model computes: float32 weights throughout, bfloat16 products where the hardware gains by it, and whether
+activations are kept or computed again.
+"""
 
 from __future__ import annotations
 
@@ -31,3 +33,10 @@ def autocast(model: PreTrainedModel, precision: Precision) -> torch.autocast:
     """The context that a forward pass runs in."""
     enabled = resolve(model, precision) == "bfloat16"
     return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def checkpoint_activations(model: PreTrainedModel, action: Literal["enable", "disable"]) -> None:
+    """Compute activations again in the backward pass, or keep them."""
+    # Late releases of transformers 5 deprecate the name that early ones know alone.
+    old, new = f"gradient_checkpointing_{action}", f"activation_checkpointing_{action}"
+    getattr(model, new if hasattr(model, new) else old)()

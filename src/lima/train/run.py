@@ -23,6 +23,7 @@ from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
 from lima.train.invariants import check_context, check_model
 from lima.train.loop import Plan, fit, mean_loss
+from lima.train.memory import memory_table
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
 from lima.train.precision import resolve
 from lima.train.settings import FitSettings, TrainSettings
@@ -46,6 +47,8 @@ def train(settings: TrainSettings) -> None:
     _check_epochs(settings, last_epoch)
     _summarise(inputs, plan, settings)
     if settings.dry_run:
+        head, *rows = memory_table(inputs.model, inputs.data.sequences, settings)
+        table("memory, estimated", head, rows)
         return
     with _opened(settings, processes) as run:
         if not processes.agree(run is not None and run.finished):
@@ -116,11 +119,12 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     if processes.size > 1 and settings.lora_rank:
         raise LimaError("adapters are trained by one process; leave torchrun out, or --lora-rank.")
     # shards go to the devices later; only the first process needs the weights
-    place = settings.device if processes.size == 1 else "cpu" if processes.is_first else "meta"
+    is_plan = settings.dry_run or not processes.is_first
+    place = "meta" if is_plan else settings.device if processes.size == 1 else "cpu"
     model, tokenizer = models.load(settings.model, device=place)
     if settings.residual_dropout:
         sublayer_names(model)
-    if processes.is_first:
+    if not is_plan:
         check_model(model)
     if not models.add_eot(model, tokenizer, settings.eot_token):
         note(f"{settings.model} has the token {settings.eot_token} already; its row is kept.")

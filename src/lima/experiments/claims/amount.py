@@ -28,7 +28,7 @@ def _scratch_arms(job: TuneJob) -> Arms:
         "base + 32": tuned(job, data=_curated(32)),
         "base + 1000": tuned(job, data=_curated(1000), steps=steps_for(1000)),
         "scratch + 1000": tuned(
-            job, scratch=True, data=_curated(1000), steps=steps_for(1000, 12), learning_rate=3e-3
+            job, scratch=True, data=_curated(1000), steps=steps_for(1000, 6), learning_rate=3e-3
         ),
     }
 

@@ -1,0 +1,166 @@
+"""How much memory a training run needs, from the model's config alone, before any weight is loaded.
+
+The forward pass of models with one and with two layers runs on fake tensors, which have shapes and no content, and what
+autograd would keep is counted; the rest is arithmetic. So it holds for any architecture, precision and setting.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lima.chat import Tokens
+from lima.train.attention import inside_documents
+from lima.train.batches import MicroBatch, collate, micro_batches
+from lima.train.dropout import residual_dropout
+from lima.train.loss import CHUNK_ELEMENTS, summed_loss
+from lima.train.precision import autocast, checkpoint_activations, resolve
+from lima.train.settings import FitSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+FLOAT = 4
+"""Bytes of a weight, of its gradient and of each of AdamW's two moments."""
+
+
+DEVICES = (1, 2, 4, 8, 16)
+"""Numbers of devices that a table shows."""
+NAMES = {
+    "weights": "weights, float32",
+    "gradients": "gradients",
+    "moments": "AdamW's moments",
+    "activations": "activations of the largest micro-batch",
+    "recomputed": "a layer's, computed again",
+    "layer": "the layer that is gathered",
+    "logits": "a chunk of logits",
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on each device at the end of a forward pass, the moment at which most is held."""
+
+    weights: float
+    gradients: float
+    moments: float
+    activations: float
+    """What autograd keeps for the backward pass of the largest micro-batch."""
+    recomputed: float
+    """With activation checkpointing: those of the one layer that is being computed again."""
+    layer: float
+    """Several devices: the one layer, or the embeddings and head, that are held in full for the moment."""
+    logits: float
+    """One chunk of logits with its slope."""
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return float(sum(getattr(self, field.name) for field in fields(self)))
+
+
+def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitSettings) -> Memory:
+    """The memory of a run on one device.
+
+    Args:
+        model: the model, or one of the same config on the meta device.
+        sequences: the training data; its largest micro-batch counts.
+        settings: batches, precision, dropout, checkpointing.
+    """
+    weights = sum(p.numel() for p in model.parameters()) * FLOAT
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad) * FLOAT
+    batch = collate(largest_micro_batch(sequences, settings), torch.device("cpu"))
+    depth = model.config.num_hidden_layers
+    one, two = (_fake_activations(model, batch, settings, layers) for layers in (1, 2))
+    dtype = 2 if resolve(model, settings.precision) == "bfloat16" else FLOAT
+    return Memory(
+        weights=weights,
+        gradients=trained,
+        moments=2 * trained,
+        activations=one + (depth - 1) * (two - one),
+        recomputed=_of_one_layer(model, batch, settings) if settings.activation_checkpointing else 0,
+        layer=0,
+        logits=CHUNK_ELEMENTS * (dtype + FLOAT),
+    )
+
+
+def memory_table(
+    model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitSettings
+) -> list[list[str]]:
+    """Head and rows: the parts and their sum in GiB, by the number of devices."""
+    alone = estimate(model, sequences, settings)
+    shared = {count: _shared(alone, model, count) for count in DEVICES}
+    rows = [["GiB on each of", *(f"{count} device{'s' * (count > 1)}" for count in DEVICES)]]
+    for field in fields(Memory):
+        rows.append([NAMES[field.name], *(f"{getattr(m, field.name) / 2**30:,.2f}" for m in shared.values())])
+    return [*rows, ["in all", *(f"{m.total / 2**30:,.2f}" for m in shared.values())]]
+
+
+def _shared(alone: Memory, model: PreTrainedModel, devices: int) -> Memory:
+    if devices == 1:
+        return alone
+    parts = {name: getattr(alone, name) / devices for name in ("weights", "gradients", "moments")}
+    return replace(alone, **parts, layer=_largest_group(model))
+
+
+def largest_micro_batch(sequences: Sequence[Tokens], settings: FitSettings) -> list[Tokens]:
+    """The micro-batch of the most tokens that any batch can hold: the longest examples, as far as they fit."""
+    longest = sorted(sequences, key=lambda sequence: -len(sequence.ids))[: settings.batch_size]
+    return max(
+        micro_batches(longest, settings.micro_batch_tokens), key=lambda group: sum(len(s.ids) for s in group)
+    )
+
+
+def saved_bytes(model: PreTrainedModel, batch: MicroBatch, settings: FitSettings) -> int:
+    """Bytes that autograd keeps after a forward pass, each storage once, weights not counted."""
+    weights = {p.untyped_storage()._cdata for p in model.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.setdefault(tensor.untyped_storage()._cdata, tensor)
+        return tensor
+
+    model.train()
+    with (
+        inside_documents(model),
+        residual_dropout(model, settings.residual_dropout),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+        autocast(model, settings.precision),
+    ):
+        loss = summed_loss(model, batch, settings.neftune_alpha)
+    model.eval()
+    assert loss.requires_grad, "nothing is trained"
+    return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights)
+
+
+def _of_one_layer(model: PreTrainedModel, batch: MicroBatch, settings: FitSettings) -> int:
+    kept = settings.model_copy(update={"activation_checkpointing": False})
+    one, two = (_fake_activations(model, batch, kept, layers) for layers in (1, 2))
+    return two - one
+
+
+def _fake_activations(model: PreTrainedModel, batch: MicroBatch, settings: FitSettings, layers: int) -> int:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from transformers import AutoModelForCausalLM
+
+    config: Any = copy.deepcopy(model.config)
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:layers]
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        small = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        if settings.activation_checkpointing:
+            checkpoint_activations(small, "enable")
+        return saved_bytes(small, batch, settings)
+
+
+def _largest_group(model: PreTrainedModel) -> float:
+    """The weights that one device holds in full at a time: those of a layer, beside embeddings, last norm and head."""
+    layers = model.get_decoder().layers
+    layer = sum(p.numel() for p in layers[0].parameters())
+    rest = sum(p.numel() for p in model.parameters()) - sum(p.numel() for p in layers.parameters())
+    return float((layer + rest) * FLOAT)
