@@ -75,10 +75,12 @@ def save(
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
     weights: Mapping[str, torch.Tensor] | None = None,
+    card: str | None = None,
 ) -> None:
     """Write a Hugging Face folder, atomically: it appears under its name only when it is complete.
 
-    ``weights`` stand in for the model's own where they are given (merged adapters, averages).
+    ``weights`` stand in for the model's own where they are given (merged adapters, averages); ``card`` is the text
+    of its README.md.
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -86,6 +88,8 @@ def save(
     try:
         model.save_pretrained(temporary, state_dict=None if weights is None else dict(weights))
         tokenizer.save_pretrained(temporary)
+        if card is not None:
+            (temporary / "README.md").write_text(card, encoding="utf-8")
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise LimaError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from lima.train.dropout import sublayer_names
 from lima.train.invariants import check_context, check_model
 from lima.train.loop import Plan, fit, mean_loss
 from lima.train.memory import memory_table
+from lima.train.model_card import model_card
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
 from lima.train.precision import resolve
 from lima.train.settings import FitSettings, TrainSettings
@@ -101,6 +102,7 @@ class Inputs:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    examples: Sequence[Example]
     data: TrainingSet
     measured: Mapping[str, TrainingSet]
     """``heldout_nll`` and ``dev_nll``, as far as their files are given."""
@@ -141,7 +143,7 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     for part in (data, *measured.values()):
         for sequence in part.sequences:
             check_context(sequence, models.context_length(model))
-    return Inputs(model, tokenizer, data, measured)
+    return Inputs(model, tokenizer, examples, data, measured)
 
 
 class _EndOfEpoch:
@@ -153,7 +155,7 @@ class _EndOfEpoch:
     def __call__(self, epoch: int) -> dict[str, float]:
         kept = self._settings.keep_epochs
         if not kept or epoch in kept or epoch == self._last:
-            self._save(epoch_folder(self._settings.out, epoch))
+            self._save(epoch)
         return {
             name: mean_loss(
                 self._inputs.model,
@@ -165,11 +167,13 @@ class _EndOfEpoch:
             for name, held in self._inputs.measured.items()
         }
 
-    def _save(self, folder: Path) -> None:
+    def _save(self, epoch: int) -> None:
+        folder = epoch_folder(self._settings.out, epoch)
         model = self._inputs.model
         weights = merged_weights(model) if self._settings.lora_rank else whole_weights(model)
         if self._processes.is_first:
-            models.save(model, self._inputs.tokenizer, folder, weights)
+            card = model_card(self._settings, self._inputs.examples, epoch=epoch)
+            models.save(model, self._inputs.tokenizer, folder, weights, card)
 
 
 def _add_adapters(

@@ -74,6 +74,18 @@ class TrainSettings(FitSettings):
         "lima-65b": {"batch_size": 32, "residual_dropout": 0.3},
         "lima-30b": {"batch_size": 64, "residual_dropout": 0.2},
         "lima-7b": {"batch_size": 64, "residual_dropout": 0.2},
+        "alpaca": {
+            "epochs": 3,
+            "batch_size": 128,
+            "learning_rate": 2e-5,
+            "final_learning_rate": 0.0,
+            "schedule": "cosine",
+            "warmup_steps": 36,
+            "beta2": 0.999,
+            "weight_decay": 0.0,
+            "residual_dropout": 0.0,
+            "max_length": 512,
+        },
         "lora": {
             "lora_rank": 16,
             "learning_rate": 1e-4,
@@ -99,7 +111,8 @@ class TrainSettings(FitSettings):
     out: Path
     """The run folder."""
     preset: str | None = None
-    """Named values to start from: lima-65b, lima-30b, lima-7b (the paper's), lora (adapters), tiny (a model of a few
+    """Named values to start from: lima-65b, lima-30b, lima-7b (the paper's), alpaca (how the paper's
+    baseline of 52,000 examples was made, by its authors' published recipe), lora (adapters), tiny (a model of a few
     million parameters on a laptop)."""
     max_length: int = Field(2048, gt=1)
     """Longest text in tokens; longer ones lose their end."""

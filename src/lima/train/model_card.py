@@ -1,0 +1,112 @@
+"""The `README.md` of a saved model: where it comes from, how it was tuned, on what, and how to use it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lima.files import sha256
+from lima.records import Example
+from lima.runs import versions
+from lima.train.settings import FitSettings, TrainSettings
+
+NONE_STATED = "none stated"
+SHOWN = (*FitSettings.model_fields, "max_length", "keep_eot", "loss_on", "prompt_loss_weight", "lora_rank")
+
+
+def model_card(settings: TrainSettings, examples: Sequence[Example], *, epoch: int) -> str:
+    """The text of the card; it depends on inputs and settings alone, so that a resumed run writes the same."""
+    base_licence = licence_of(settings.model)
+    sources = Counter(example.source for example in examples)
+    licences: Counter[str] = Counter()
+    for example in examples:
+        licences.update((example.meta.licence or NONE_STATED).split(" and "))
+    return "\n".join(
+        [
+            "---",
+            yaml.safe_dump(_front(settings, base_licence), sort_keys=False).strip(),
+            "---",
+            f"# {Path(settings.model).name}, tuned on {len(examples):,} examples",
+            "",
+            f"`{settings.model}` after epoch {epoch} of supervised fine-tuning with the recipe of LIMA (arXiv 2305.11206), by lima. "
+            "It has not been evaluated here: `lima generate`, `compare`, `judge` and `report` do that.",
+            "",
+            "## Use",
+            "",
+            _use(settings.eot_token),
+            "",
+            "## Data",
+            "",
+            f"{settings.data.name}, SHA-256 `{sha256(settings.data)}`. {_counts('source', sources)} {_counts('licence', licences)}",
+            "",
+            "## Licences",
+            "",
+            f"Base: {base_licence or NONE_STATED}. Data: {', '.join(sorted(licences))}. What both ask of a model made "
+            "from them is for its publisher to find out.",
+            "",
+            "## Training",
+            "",
+            "| setting | value |",
+            "|---|---|",
+            *(f"| {name} | `{getattr(settings, name)}` |" for name in SHOWN),
+            "",
+            ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
+            "",
+        ]
+    )
+
+
+def licence_of(base: str) -> str | None:
+    """The licence that a base's own card names, where the base is a folder that has one."""
+    card = Path(base) / "README.md"
+    if not card.is_file():
+        return None
+    front = re.match(r"---\n(.*?)\n---\n", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    try:
+        values: Any = yaml.safe_load(front[1]) if front else None
+    except yaml.YAMLError:
+        return None
+    return str(values["license"]) if isinstance(values, dict) and values.get("license") else None
+
+
+def _front(settings: TrainSettings, licence: str | None) -> dict[str, Any]:
+    """What the hub reads; a base that is a folder of this machine is no name there."""
+    found: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["lima", "sft"],
+    }
+    if not Path(settings.model).exists():
+        found["base_model"] = settings.model
+    return found | ({"license": licence} if licence else {})
+
+
+def _use(eot: str) -> str:
+    return f"""The tokenizer's chat template renders `user text {eot} answer {eot} ...`: no roles, no system prompt. Generation
+stops at `{eot}`. With transformers:
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("PATH")
+model = AutoModelForCausalLM.from_pretrained("PATH")
+chat = [{{"role": "user", "content": "How do I ...?"}}]
+ids = tokenizer.apply_chat_template(chat, return_tensors="pt", return_dict=True)
+answer = model.generate(**ids, do_sample=True, top_p=0.9, temperature=0.7, max_new_tokens=512)
+print(tokenizer.decode(answer[0, ids["input_ids"].shape[1]:], skip_special_tokens=True))
+```
+
+With lima: `lima chat PATH`, `lima serve PATH`. With vLLM: `vllm serve PATH`. With llama.cpp: its
+`convert_hf_to_gguf.py PATH`, then `llama-server -m FILE.gguf --jinja`."""
+
+
+def _counts(name: str, counts: Mapping[str, int]) -> str:
+    listed = ", ".join(
+        f"{key} {number:,}" for key, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    )
+    return f"By {name}: {listed}."
