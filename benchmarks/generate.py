@@ -4,8 +4,9 @@
 
 Work: a random LLaMA (384 wide, 6 layers, 6 heads, vocabulary 16,000), prompts of about 91 tokens, answers with
 a long tail (mean about 128, at most 256), nucleus 0.9, temperature 0.7, repetition penalty 1.2. A random
-model never says EOT, so that each answer ends at a length drawn beforehand, which neither side knows in
-advance: the library is told by a stopping criterion, the engine by `Engine.cancel`. Every way makes the
+model never says EOT, so that each answer ends at a length drawn beforehand, which neither `generate` nor the engine
+knows in advance: the library is told by a stopping criterion, the engine by `Engine.cancel`. The library's continuous
+batching knows it, because a request of it cannot be ended otherwise. Every way makes the
 same number of useful tokens; what the library computes for rows that have ended is not counted.
 """
 
@@ -103,6 +104,30 @@ def library(model: LlamaForCausalLM, work: Work, batch: int) -> None:
         )
 
 
+def continuous(model: LlamaForCausalLM, work: Work) -> None:
+    """``generate_batch``: the library's own continuous batching, through its manager for lengths of their own."""
+    config = transformers.GenerationConfig(
+        do_sample=True,
+        top_p=0.9,
+        top_k=0,
+        temperature=0.7,
+        repetition_penalty=1.2,
+        max_new_tokens=LONGEST,
+        pad_token_id=0,
+        eos_token_id=-1,
+    )
+    with model.continuous_batching_context_manager(generation_config=config) as manager:
+        for number, (prompt, length) in enumerate(zip(work.prompts, work.lengths, strict=True)):
+            manager.add_request(prompt, request_id=str(number), max_new_tokens=length)
+        made = {}
+        while len(made) < len(work.prompts):
+            result = manager.get_result(timeout=60)
+            assert result is not None, "the library's batching made nothing for a minute"
+            if result.is_finished():
+                made[result.request_id] = len(result.generated_tokens)
+    assert [made[str(number)] for number in range(len(work.lengths))] == work.lengths
+
+
 def ours(model: LlamaForCausalLM, work: Work, slots: int, *, compiled: bool) -> None:
     engine = Engine(model, transformers.PreTrainedTokenizerBase(), slots=slots, compiled=compiled)
     order = sorted(range(len(work.prompts)), key=lambda i: -len(work.prompts[i]))
@@ -141,6 +166,9 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32, 64])
     parser.add_argument("--slots", type=int, nargs="+", default=[32])
+    parser.add_argument(
+        "--no-continuous", dest="continuous", action="store_false", help="leave out generate_batch"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     dtype, work = getattr(torch, arguments.dtype), make_work(arguments.prompts)
@@ -155,6 +183,11 @@ def main() -> None:
         rate = timed(partial(library, make_model(dtype), work, batch), work.tokens)
         best = max(best, rate, key=lambda one: one.cpu)
         print(f"transformers generate, sorted, batch {batch:3d}   {rate}", flush=True)
+    batched = (
+        timed(partial(continuous, make_model(dtype), work), work.tokens) if arguments.continuous else None
+    )
+    if batched:
+        print(f"transformers generate_batch                {batched}", flush=True)
     for slots in arguments.slots:
         for compiled in (False, True):
             model = make_model(dtype)
@@ -162,6 +195,11 @@ def main() -> None:
             rate = timed(partial(ours, model, work, slots, compiled=compiled), work.tokens)
             kind = "compiled" if compiled else "eager   "
             ratio = f"{rate.wall / best.wall:.1f} x ({rate.cpu / best.cpu:.1f} x) transformers at its best"
+            ratio += (
+                f", {rate.wall / batched.wall:.1f} x ({rate.cpu / batched.cpu:.1f} x) generate_batch"
+                if batched
+                else ""
+            )
             print(f"lima engine, {slots:3d} slots, {kind}         {rate}  {ratio}", flush=True)
 
 

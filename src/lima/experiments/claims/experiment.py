@@ -48,7 +48,7 @@ SCALES = {
     "demo": Scale("demo", (_base(0, 1500),), seeds=1, questions=300, unit="person"),
     "full": Scale("full", (_base(0, 2500), _base(1, 2500)), seeds=5, questions=375, unit="seed"),
 }
-"""The demo shares its base with `lima demo`. A world has 375 facts of test people, so two worlds ask 750."""
+"""A world has 375 facts of test people, so two worlds ask 750."""
 
 
 def job_names(experiment: Experiment, scale: Scale) -> dict[tuple[str, int], tuple[str, Job]]:
