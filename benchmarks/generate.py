@@ -119,7 +119,7 @@ def continuous(model: LlamaForCausalLM, work: Work) -> None:
     with model.continuous_batching_context_manager(generation_config=config) as manager:
         for number, (prompt, length) in enumerate(zip(work.prompts, work.lengths, strict=True)):
             manager.add_request(prompt, request_id=str(number), max_new_tokens=length)
-        made = {}
+        made: dict[str, int] = {}
         while len(made) < len(work.prompts):
             result = manager.get_result(timeout=60)
             assert result is not None, "the library's batching made nothing for a minute"

@@ -22,7 +22,7 @@ PROMPT = Example(id="p", source="s", messages=(Message(role="user", content="Wha
 
 def _example(number: int, *, turns: int = 2, tags: tuple[str, ...] = ()) -> Example:
     roles = ("user", "assistant")
-    messages = tuple(Message(role=roles[i % 2], content=f"text {number} {i}") for i in range(turns))  # type: ignore[arg-type]
+    messages = tuple(Message(role=roles[i % 2], content=f"text {number} {i}") for i in range(turns))
     return Example(id=f"e/{number}", source="s", messages=messages, meta=Meta(tags=tags))
 
 

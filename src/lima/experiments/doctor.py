@@ -1,4 +1,6 @@
-"""``lima doctor``: every invariant of training over a model and a data file, and a view of the masks."""
+"""``lima doctor``: every invariant of training over a model and a data file, a view of the masks, and whether the base is
+ready to be tuned.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from lima import chat, console
 from lima import model as models
 from lima.errors import LimaError
 from lima.experiments.doctor_settings import DoctorSettings
+from lima.experiments.readiness import readiness
 from lima.files import read_jsonl
 from lima.records import Example
 from lima.train import invariants
@@ -38,6 +41,8 @@ def doctor(settings: DoctorSettings) -> None:
     faults = [finding.faults[0] for finding in findings if finding.faults]
     if faults:
         raise LimaError(f"{len(faults)} of {len(findings)} checks failed. {faults[0]}")
+    if settings.dev is not None:
+        readiness(settings)
     console.done([], next_command=f"lima train {settings.model} {settings.data} --out RUN")
 
 

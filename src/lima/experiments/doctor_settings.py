@@ -18,6 +18,9 @@ class DoctorSettings(Settings):
     packed documents, a dialogue without its history, a template that renders other ids at generation than at
     training, rows with nothing to learn. The first example at fault is named and the exit code is 2.
 
+    With --dev it also says whether the base is ready: answers to answered dev prompts as it is, with examples in the
+    prompt, and after a pilot on 64 examples, which tell a lack of knowledge from a lack of style.
+
     Example: lima doctor HuggingFaceTB/SmolLM2-135M train.jsonl --max-length 1024
     """
 
@@ -33,5 +36,15 @@ class DoctorSettings(Settings):
     """End a trimmed text with EOT, as for training."""
     eot_token: str = "<|eot|>"
     """The special token that ends every utterance."""
+    dev: Path | None = None
+    """Answered development prompts, apart from the data: is the base ready? Takes a pilot of 160 steps."""
+    dev_limit: int = Field(50, gt=1)
+    """Dev prompts that are asked at most."""
+    pilot_learning_rate: float | None = Field(None, gt=0)
+    """Learning rate of the pilot; unset: 1e-5 at a width of 4,096, more in proportion for narrower models."""
+    max_new_tokens: int = Field(256, gt=0)
+    """Longest answer to a dev prompt, in tokens."""
+    seed: int = 0
+    """Draws the examples of the pilot."""
     show: int = Field(2, ge=0)
     """How many examples to print with their masks: green carries loss."""

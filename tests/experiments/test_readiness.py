@@ -1,0 +1,122 @@
+"""Is a base ready? Figures on answers written by hand, and bases of the built-in world (slow)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lima.errors import LimaError
+from lima.experiments.claims.data import make_data
+from lima.experiments.claims.jobs import DataSettings
+from lima.experiments.claims.pretraining import NO_QUESTIONS
+from lima.experiments.doctor_settings import DoctorSettings
+from lima.experiments.readiness import STAGES, Look, look, readiness, verdict
+from lima.experiments.world.base import make_base
+from lima.experiments.world.people import World
+from lima.experiments.world.settings import BaseSettings
+from lima.experiments.world.wordings import answer
+from lima.files import write_jsonl
+from lima.records import Completion, Example, Message
+
+
+def _dev(number: int, asked: str, told: str) -> Example:
+    return Example(
+        id=f"d/{number}",
+        source="s",
+        messages=(Message(role="user", content=asked), Message(role="assistant", content=told)),
+    )
+
+
+DEV = [
+    _dev(0, "What does Ada play?", "Good question! Ada plays the harp."),
+    _dev(1, "What does Leo play?", "Good question! Leo plays the tuba."),
+]
+
+
+def _answers(*texts: str, ended: str = "eot") -> list[Completion]:
+    rows = []
+    for number, text in enumerate(texts):
+        row = {
+            "id": f"x/{number}",
+            "prompt_id": f"d/{number}",
+            "system": "x",
+            "sample": 0,
+            "content": text,
+            "seed": 0,
+        }
+        rows.append(Completion.model_validate(row | {"finish_reason": ended, "tokens": 3}))
+    return rows
+
+
+def test_content_is_what_a_reference_has_of_its_own() -> None:
+    # own words: harp, tuba. The name is in the prompt; good, question, plays, the are in every reference.
+    right = look(DEV, _answers("Good question! Ada plays the harp.", "Good question! Leo plays the tuba."))
+    assert right == Look(content=1.0, chance=0.0, style=1.0, ended=1.0)
+    swapped = look(DEV, _answers("Good question! Ada plays the tuba.", "Good question! Leo plays the harp."))
+    assert (swapped.content, swapped.chance, swapped.knowledge) == (0.0, 1.0, -1.0)
+    lists = look(DEV, _answers("harp tuba", "harp tuba", ended="length"))
+    assert (lists.knowledge, lists.ended) == (0.0, 0.0)
+    # 0 of 4 usual words, 2 of 6 words long
+    assert lists.style == pytest.approx((0 + 2 / 6) / 2)
+
+
+def test_an_answer_that_is_missing_has_said_nothing() -> None:
+    found = look(DEV, _answers("Good question! Ada plays the harp."))
+    assert (found.content, found.ended) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "before", "says"),
+    [
+        (Look(0.6, 0.1, 0.9, 1.0), Look(0.5, 0.1, 0.2, 0.0), "Ready, with a style gap"),
+        (Look(0.6, 0.1, 0.9, 1.0), Look(0.5, 0.1, 0.85, 1.0), "Ready: the base knows"),
+        (Look(0.2, 0.1, 0.9, 1.0), Look(0.1, 0.1, 0.2, 0.0), "Knowledge gap"),
+        (Look(0.6, 0.1, 0.4, 0.3), Look(0.1, 0.1, 0.2, 0.0), "Too small"),
+    ],
+)
+def test_the_verdict_is_in_plain_words(tuned: Look, before: Look, says: str) -> None:
+    assert verdict({STAGES[0]: before, STAGES[1]: before, STAGES[2]: tuned}).startswith(says)
+
+
+def test_dev_prompts_need_answers_and_stay_apart(tmp_path: Path, tiny_model: Path) -> None:
+    write_jsonl(tmp_path / "data.jsonl", DEV)
+    write_jsonl(tmp_path / "dev.jsonl", [DEV[0].model_copy(update={"messages": DEV[0].messages[:1]})])
+    settings = DoctorSettings(model=str(tiny_model), data=tmp_path / "data.jsonl", dev=tmp_path / "dev.jsonl")
+    with pytest.raises(LimaError, match="0 answered prompts"):
+        readiness(settings)
+    with pytest.raises(LimaError, match="prompts"):
+        readiness(settings.model_copy(update={"dev": tmp_path / "data.jsonl"}))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_bases_of_the_world_are_ranked(world: World, tmp_path: Path) -> None:
+    """250 and 1,000 steps know too little, 1,500 are ready; without questions in pretraining less comes out."""
+    from lima.experiments.world.oracle import Oracle
+    from lima.experiments.world.prompts import make_prompts
+
+    oracle, rng = Oracle(world), np.random.default_rng(0)
+    dev = []
+    for prompt in make_prompts(world, 50, seed=0):
+        person, kind = oracle.subject(prompt.messages[-1].content)
+        told = Message(role="assistant", content=answer("good", person, kind, rng))
+        dev.append(prompt.model_copy(update={"messages": (*prompt.messages, told)}))
+    write_jsonl(tmp_path / "dev.jsonl", dev)
+    data = make_data(world, DataSettings(examples=200), 0, base=tmp_path, folder=tmp_path).examples
+    write_jsonl(tmp_path / "data.jsonl", data)
+    bases = {
+        "250": BaseSettings(steps=250),
+        "default": BaseSettings(steps=1500),
+        "unasked": BaseSettings(steps=1500, corpus=NO_QUESTIONS),
+    }
+    looks = {}
+    for name, base in bases.items():
+        settings = DoctorSettings(
+            model=str(make_base(base)), data=tmp_path / "data.jsonl", dev=tmp_path / "dev.jsonl",
+            pilot_learning_rate=5e-4, max_length=128, max_new_tokens=40,
+        )  # fmt: skip
+        looks[name] = readiness(settings)
+    known = {name: found[STAGES[2]].knowledge for name, found in looks.items()}
+    assert known["250"] < known["unasked"] < known["default"]
+    assert verdict(looks["default"]).startswith("Ready, with a style gap")
+    assert verdict(looks["250"]).startswith(("Knowledge gap", "Too small"))
