@@ -142,6 +142,15 @@ class Item(Record):
     tags: tuple[str, ...] = ()
 
 
+class Dialogue(Record):
+    """One conversation that was held with a system, without its name (``dialogues.jsonl``; LIMA, section 6)."""
+
+    id: str
+    opening_id: str
+    messages: tuple[Message, ...]
+    tags: tuple[str, ...] = ()
+
+
 class Origin(Record):
     """Which completion stands behind a blind text."""
 

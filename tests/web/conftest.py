@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from lima.evaluate.protocol import Protocol
 from lima.files import write_jsonl, write_text
 from lima.records import Comparison, Item, Message
 from lima.web import people, plan
-from lima.web.app import create_app
+from lima.web.app import Work, create_app
 from lima.web.assignment import Assignment
 from lima.web.database import Database, sqlite_url
 from lima.web.migrate import prepare
 from lima.web.settings import AnnotateSettings
+from lima.web.talking import Talking
 from lima.web.texts import read_texts
+from lima.web.work import open_work
 
 SECRET = "a secret for the lead"
 MakeStudy = Callable[[int], Path]
@@ -45,13 +47,20 @@ class Clock:
 class Site:
     """The app of one study with its database, and browsers to visit it."""
 
-    def __init__(self, settings: AnnotateSettings, url: str) -> None:
+    def __init__(
+        self, settings: AnnotateSettings, url: str, speakers: Sequence[Callable[[], Any]] = ()
+    ) -> None:
         self.settings, self.clock = settings, Clock()
         self.texts = read_texts(settings)
         self.base = Database(url)
         prepare(self.base)
         plan.install(self.base, self.texts, settings, self.clock())
-        self.app = create_app(settings, self.texts, self.base, lead_secret=SECRET, clock=self.clock)
+        work = open_work(settings, self.base, self.clock)
+        if speakers and work.talking:
+            work = Work(Talking(work.talking.talks, speakers, patience=settings.answer_seconds))
+        self.app = create_app(
+            settings, self.texts, self.base, lead_secret=SECRET, clock=self.clock, work=work
+        )
         self.work: Assignment = self.app.state.parts.work
 
     def browser(self) -> TestClient:
@@ -122,8 +131,11 @@ def site(study: MakeStudy, database_url: Callable[[], str]) -> Iterator[MakeSite
     opened: list[Site] = []
 
     def make(size: int = 6, **settings: Any) -> Site:
-        folder = settings.pop("folder", None) or study(size)
-        opened.append(Site(AnnotateSettings(study=folder, **settings), database_url()))
+        speakers = settings.pop("speakers", ())
+        folder = settings.pop("folder", None)
+        if "review" not in settings:
+            settings["study"] = folder or study(size)
+        opened.append(Site(AnnotateSettings(**settings), database_url(), speakers))
         return opened[-1]
 
     yield make

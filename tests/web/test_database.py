@@ -95,7 +95,7 @@ def test_a_password_is_not_shown_in_an_error() -> None:
 
 def test_other_texts_are_refused(site: MakeSite) -> None:
     here = site(3)
-    path = here.settings.study / "comparisons.jsonl"
+    path = here.settings.place / "comparisons.jsonl"
     path.write_text(path.read_text().replace("left-0", "other"))
     with pytest.raises(LimaError, match="answers to other texts"):
         plan.install(here.base, read_texts(here.settings), here.settings, 0.0)

@@ -198,7 +198,7 @@ def test_a_lost_open_item_is_closed_and_another_comes(site: MakeSite) -> None:
     here.clock.now += 1801
     for _ in range(2):
         vote(quick)
-    assert "That was the last one" in slow.get("/work").text
+    assert "All places of this study are taken" in slow.get("/work").text
     late = slow.post("/answer", data=form(kept, pairwise="first"), headers=JSON).json()
     assert late["saved"]
     with here.base.read() as connection:

@@ -116,6 +116,8 @@ LEAD_FORMS = [
     "/lead/raters/1/revoke",
     "/lead/raters/1/exclude",
     "/lead/export",
+    "/lead/close",
+    "/lead/adjudicate",
 ]
 
 
@@ -124,8 +126,9 @@ def test_the_console_is_the_leads_alone(site: MakeSite, path: str) -> None:
     here = site()
     rater, lead = here.rater(), here.lead()
     csrf = field(rater.get("/work").text, "csrf")
-    assert rater.post(path, data={"csrf": csrf, "group": "crowd"}).status_code == 401
-    assert lead.post(path, data={"csrf": csrf, "group": "crowd"}).status_code == 403
+    values = {"csrf": csrf, "group": "crowd", "comparison": "x"}
+    assert rater.post(path, data=values).status_code == 401
+    assert lead.post(path, data=values).status_code == 403
 
 
 def test_the_list_above_names_every_form_of_the_console(site: MakeSite) -> None:

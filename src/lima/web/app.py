@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import resources
 from urllib.parse import urlsplit
 
@@ -14,12 +15,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from lima.web import lead_pages, rater_pages
+from lima.web import desk_pages, entry_pages, lead_desk_pages, lead_pages, rater_pages, talk_pages
 from lima.web.assignment import Assignment, Rules
+from lima.web.closing import is_closed
 from lima.web.database import Database
+from lima.web.desk import Desk
+from lima.web.desk_files import DeskFiles
+from lima.web.house_style import HouseStyle
 from lima.web.pages import Parts, page
 from lima.web.security import Guard, Refused
 from lima.web.settings import AnnotateSettings
+from lima.web.talking import Talking
 from lima.web.texts import Texts
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -32,14 +38,22 @@ def create_app(
     *,
     lead_secret: str,
     clock: Callable[[], float] = time.time,
+    work: Work | None = None,
 ) -> FastAPI:
-    """Put the app together. ``base`` holds the tables and the plan already."""
+    """Put the app together. ``base`` holds the tables and the plan already; ``work`` is what is not a comparison."""
     app = FastAPI(title="lima annotate", docs_url=None, redoc_url=None, openapi_url=None)
-    rules = Rules(60 * settings.lease_minutes, settings.per_rater, settings.attention_every, settings.seed)
-    work = Assignment(base, rules, clock)
-    app.state.parts = Parts(settings, texts, base, work, clock, lead_secret)
-    app.include_router(rater_pages.router)
-    app.include_router(lead_pages.router)
+    work = work or Work()
+    assignment = Assignment(base, rules_of(settings, texts), clock)
+    app.state.parts = Parts(
+        settings, texts, base, assignment, clock, lead_secret, work.talking, work.desk, work.house, work.files
+    )
+    if is_closed(base):
+        app.state.parts.closed.set()
+    own = desk_pages.router if work.desk else talk_pages.router if work.talking else rater_pages.router
+    for router in (entry_pages.router, own, lead_pages.router):
+        app.include_router(router)
+    if work.desk:
+        app.include_router(lead_desk_pages.router)
     app.add_api_route("/health", _health)
     app.mount("/static", StaticFiles(directory=str(resources.files("lima.web") / "static")))
     app.add_exception_handler(Refused, _refused)
@@ -47,6 +61,29 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_middleware(Guard, hosts=_hosts(settings))
     return app
+
+
+@dataclass(frozen=True)
+class Work:
+    """What people do when they do not compare or rate: talk with systems, or write and review."""
+
+    talking: Talking | None = None
+    desk: Desk | None = None
+    house: HouseStyle | None = None
+    files: DeskFiles | None = None
+
+
+def rules_of(settings: AnnotateSettings, texts: Texts) -> Rules:
+    """How comparisons and ratings are given out."""
+    return Rules(
+        lease_seconds=60 * settings.lease_minutes,
+        per_rater=settings.per_rater,
+        attention_every=settings.attention_every,
+        seed=settings.seed,
+        gold={text_id: gold.label for text_id, gold in texts.gold.items()},
+        gold_every=settings.gold_every,
+        gold_misses=settings.gold_misses,
+    )
 
 
 def _hosts(settings: AnnotateSettings) -> set[str]:

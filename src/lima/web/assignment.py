@@ -7,17 +7,19 @@ another rater has the slot by then, and no slot takes two answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from lima.records import Shown
+from lima.records import Shown, Side
+from lima.web import checks
 from lima.web.database import Database
 from lima.web.people import Person, record
 from lima.web.showings import (
     ANSWERED,
+    GOLD,
     Answer,
     Showing,
     count,
@@ -42,6 +44,10 @@ class Rules:
     per_rater: int | None = None
     attention_every: int = 0
     seed: int = 0
+    gold: Mapping[str, Side] = field(default_factory=dict)
+    """Known answers by text id."""
+    gold_every: int = 10
+    gold_misses: int = 3
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,8 @@ class Assignment:
                 showing_id=showing.id,
                 payload={"answer": stored.answer, "state": state, "seconds": spent},
             )
+            if showing.repeat == GOLD:
+                checks.end_after_misses(connection, person, now, self.rules.gold, self.rules.gold_misses)
         return stored
 
     def take_back(self, person: Person, token: str, *, attempt: int) -> Showing | None:
@@ -206,25 +214,17 @@ class Assignment:
         return side_of(self.rules.seed, person.name, before or 0)
 
     def _check(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
-        """An attention check when one is due: an earlier comparison with its sides swapped."""
-        every = self.rules.attention_every
-        if not every:
-            return None
-        compared = (units.c.task == "pairwise") & (showings.c.state == "answered")
-        query = (
-            sa.select(showings.c.unit_id, showings.c.shown, showings.c.repeat, units.c.task, units.c.text_id)
-            .join(units, units.c.id == showings.c.unit_id)
-            .where(showings.c.rater_id == person.id, compared)
-            .order_by(showings.c.id)
-        )
-        rows = connection.execute(query).all()
-        checked = {row.unit_id for row in rows if row.repeat}
-        once = [row for row in rows if not row.repeat]
-        if len(checked) >= len(once) // every:
-            return None
-        again = next(row for row in once if row.unit_id not in checked)
-        swapped: Shown = "ba" if again.shown == "ab" else "ab"
-        return open_showing(connection, person, again, shown=swapped, now=now, repeat=1)
+        """An attention check when one is due."""
+        rules = self.rules
+        return checks.due_gold(
+            connection, person, now, rules.gold, every=rules.gold_every, seed=rules.seed
+        ) or checks.due_repeat(connection, person, now, rules.attention_every)
+
+    def ended(self, person: Person) -> bool:
+        """Whether the rater's work ended with the answer just stored."""
+        with self.base.read() as connection:
+            state = connection.scalar(sa.select(raters.c.state).where(raters.c.id == person.id))
+        return state != "active"
 
 
 FREE_SLOT = (

@@ -18,7 +18,7 @@ from lima.errors import LimaError
 from lima.evaluate.study import Study, existing_rows, replace_rater
 from lima.records import Grade, Preference, Rater
 from lima.web.database import Database
-from lima.web.people import lock_names, new_token, record
+from lima.web.people import NOT_COUNTED, lock_names, new_token, record
 from lima.web.tables import raters, showings, slots, units
 
 PEOPLE = ("crowd", "author")
@@ -40,7 +40,7 @@ def export_rows(base: Database) -> Rows:
         .join(raters, raters.c.id == showings.c.rater_id)
         .join(units, units.c.id == showings.c.unit_id)
         .join(slots, slots.c.showing_id == showings.c.id)
-        .where(slots.c.done, raters.c.state != "excluded")
+        .where(slots.c.done, raters.c.state.not_in(NOT_COUNTED))
     )
     with base.read() as connection:
         answers = connection.execute(query).all()

@@ -6,15 +6,16 @@ It works on the blind texts like the raters' pages: the key of the study is nowh
 from __future__ import annotations
 
 import hmac
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Form, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lima.files import encode
-from lima.web import overview, people
-from lima.web.exchange import export_rows, export_to
+from lima.records import Label
+from lima.web import adjudication, lead_files, overview, people
+from lima.web.closing import close_study
 from lima.web.pages import (
     LEAD_COOKIE,
     address,
@@ -31,9 +32,9 @@ router = APIRouter(prefix="/lead")
 
 Csrf = Annotated[str, Form(max_length=64)]
 Text = Annotated[str, Form(max_length=200)]
+Reason = Annotated[str, Form(max_length=500)]
 RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 MOST_DISAGREEMENTS = 50
-EXPORTS = ("preferences.jsonl", "grades.jsonl", "raters.jsonl")
 
 
 @router.get("")
@@ -69,7 +70,7 @@ def sign_in(request: Request, secret: Text = "", csrf: Csrf = "") -> Response:
 @router.post("/sign-out")
 def sign_out(request: Request, csrf: Csrf = "") -> Response:
     """End the lead's session."""
-    token = _checked(request, csrf)
+    token = checked_lead(request, csrf)
     people.close_session(parts(request).base, token)
     response = redirect("/lead/sign-in")
     response.delete_cookie(LEAD_COOKIE)
@@ -79,8 +80,8 @@ def sign_out(request: Request, csrf: Csrf = "") -> Response:
 @router.post("/invitations")
 def invite(request: Request, group: Text = "", note: Text = "", csrf: Csrf = "") -> Response:
     """Make a one-time link and show it, this once."""
-    token, app = _checked(request, csrf), parts(request)
-    if group not in app.settings.groups:
+    token, app = checked_lead(request, csrf), parts(request)
+    if group not in app.settings.people:
         raise Refused(422, f"There is no group {group!r}.")
     code = people.invite(app.base, group, note.strip(), app.clock())
     return _console(
@@ -91,7 +92,7 @@ def invite(request: Request, group: Text = "", note: Text = "", csrf: Csrf = "")
 @router.post("/raters/{rater_id}/invitations")
 def invite_again(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response:
     """A way back in for a rater who lost the browser's session."""
-    token, app = _checked(request, csrf), parts(request)
+    token, app = checked_lead(request, csrf), parts(request)
     found = [row for row in overview.rater_rows(app.base) if row.id == rater_id and row.state == "active"]
     if not found:
         raise Refused(404, "There is no such active rater.")
@@ -102,7 +103,7 @@ def invite_again(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response
 @router.post("/invitations/{invitation_id}/revoke")
 def revoke_invitation(request: Request, invitation_id: RowId, csrf: Csrf = "") -> Response:
     """An unused link stops working."""
-    _checked(request, csrf)
+    checked_lead(request, csrf)
     people.revoke_invitation(parts(request).base, invitation_id, parts(request).clock())
     return redirect("/lead#invitations")
 
@@ -122,31 +123,55 @@ def exclude_rater(request: Request, rater_id: RowId, csrf: Csrf = "") -> Respons
 @router.post("/export")
 def export(request: Request, csrf: Csrf = "") -> Response:
     """Write the answers into the study's files."""
-    token, app = _checked(request, csrf), parts(request)
-    rows = export_to(app.texts.study, app.base)
-    text = (
-        f"Wrote {len(rows.preferences)} verdicts and {len(rows.grades)} ratings into "
-        f"{app.texts.study.folder.name}. Next: lima report {app.texts.study.folder.name}"
-    )
-    return _console(request, token, notice=text)
+    token = checked_lead(request, csrf)
+    return _console(request, token, notice=lead_files.export(parts(request)))
+
+
+@router.post("/close")
+def close(request: Request, csrf: Csrf = "") -> Response:
+    """Close the study for good: raters are done, and names may be told."""
+    token, app = checked_lead(request, csrf), parts(request)
+    close_study(app.base, app.clock())
+    app.closed.set()
+    return _console(request, token, notice=lead_files.close(app))
 
 
 @router.get("/disagreements")
 def disagreements(request: Request) -> Response:
-    """Comparisons on which raters chose opposite sides, to read."""
-    signed_in_lead(request)
-    app = parts(request)
+    """Comparisons on which raters chose opposite sides, to read and to decide."""
+    token, app = signed_in_lead(request), parts(request)
     found = overview.disagreements(app.base, app.texts)
-    return page("disagreements.html", request, found=found[:MOST_DISAGREEMENTS], total=len(found))
+    shown = found[:MOST_DISAGREEMENTS]
+    decisions = adjudication.decided(app.base)
+    return page("disagreements.html", request, csrf=token, found=shown, total=len(found), decisions=decisions)
+
+
+@router.post("/adjudicate")
+def adjudicate(
+    request: Request,
+    comparison: Text,
+    label: Annotated[str, Form(max_length=8)] = "",
+    reason: Reason = "",
+    csrf: Csrf = "",
+) -> Response:
+    """Record the lead's decision on one comparison."""
+    checked_lead(request, csrf)
+    app = parts(request)
+    if label not in ("a", "b", "tie"):
+        raise Refused(422, "Choose one of the three answers.")
+    chosen = cast(Label, label)
+    if not adjudication.adjudicate(app.base, comparison, chosen, reason.strip(), app.clock()):
+        raise Refused(404, "There is no such comparison.")
+    return redirect("/lead/disagreements")
 
 
 @router.get("/export/{name}")
 def download(request: Request, name: Annotated[str, Path(max_length=32)]) -> Response:
     """The same rows as a file."""
     signed_in_lead(request)
-    if name not in EXPORTS:
+    rows = lead_files.download(parts(request), name)
+    if rows is None:
         raise Refused(404, "There is no such file.")
-    rows = getattr(export_rows(parts(request).base), name.removesuffix(".jsonl"))
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(b"".join(map(encode, rows)), media_type="application/x-ndjson", headers=headers)
 
@@ -156,19 +181,23 @@ def _console(
 ) -> Response:
     app = parts(request)
     comparisons = len(app.texts.comparisons)
+    known = {text_id: gold.label for text_id, gold in app.texts.gold.items()}
     return page(
         "lead.html",
         request,
         csrf=token,
         settings=app.settings,
+        mode="desk" if app.desk else "talk" if app.talking else "study",
         comparisons=comparisons,
         shared=min(app.settings.overlap, comparisons),
-        study=app.texts.study.folder.name,
-        progress=overview.group_progress(app.base, app.clock()),
-        raters=overview.rater_rows(app.base),
+        study=app.settings.place.name or "study",
+        tiles=lead_files.tiles(app),
+        raters=overview.rater_rows(app.base, known),
+        has_gold=bool(known),
         invitations=people.invitations_made(app.base),
-        agreement=overview.agreement(app.base, app.texts) if app.texts.comparisons else [],
-        exports=EXPORTS,
+        agreement=overview.agreement(app.base, app.texts) if comparisons else [],
+        exports=lead_files.names(app),
+        closed=app.closed.is_set(),
         notice=notice,
         link=link,
         link_for=link_for,
@@ -182,14 +211,15 @@ def _sign_in_form(request: Request, problem: str) -> Response:
     return response
 
 
-def _checked(request: Request, csrf: str) -> str:
+def checked_lead(request: Request, csrf: str) -> str:
+    """The lead's session token; raises `Refused` unless a form of that session was sent."""
     token = signed_in_lead(request)
     check_csrf(request, token, csrf)
     return token
 
 
 def _remove(request: Request, rater_id: int, csrf: str, *, keep_answers: bool) -> Response:
-    _checked(request, csrf)
+    checked_lead(request, csrf)
     app = parts(request)
     people.remove_rater(app.base, rater_id, app.clock(), keep_answers=keep_answers)
     return redirect("/lead#raters")

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from lima.records import Comparison
+from lima.records import Comparison, Side
 from lima.web.database import Database
-from lima.web.showings import ANSWERED
-from lima.web.tables import raters, showings, slots, units
+from lima.web.people import NOT_COUNTED
+from lima.web.showings import ANSWERED, GOLD, REPEAT
+from lima.web.tables import events, raters, showings, slots, units
 from lima.web.texts import Texts
 
 FEWEST_FOR_WARNING = 20
 """Below so many answers nothing is said of a rater's side or speed."""
 FAST_SHARE = 1 / 3
 """A rater whose median time is under this share of all raters' median is marked as fast."""
+STEPS = ("say", "rate", "choose", "write", "decide")
 BOOTSTRAP_ROUNDS = 2_000
 
 
@@ -50,8 +52,12 @@ class RaterRow:
     first: str
     """Share of decided comparisons that went to the answer shown first, with its interval."""
     checks: str
-    """Attention checks answered as the first time, of those asked."""
+    """Repeated comparisons answered as the first time, of those asked."""
+    gold: str
+    """Known answers given, of those asked."""
     warnings: tuple[str, ...]
+    steps: int = 0
+    """Messages, ratings, texts and decisions, where people talk, or write and review."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +90,23 @@ def group_progress(base: Database, now: float) -> list[GroupProgress]:
         return [GroupProgress(*row) for row in connection.execute(query)]
 
 
-def rater_rows(base: Database) -> list[RaterRow]:
-    """All raters, with what a lead should look at."""
+def rater_rows(base: Database, known: Mapping[str, Side] | None = None) -> list[RaterRow]:
+    """All raters, with what a lead should look at; ``known`` holds the answers of the gold checks."""
     with base.read() as connection:
         people = connection.execute(sa.select(raters).order_by(raters.c.id)).all()
-        query = sa.select(showings, units.c.task).join(units, units.c.id == showings.c.unit_id)
+        query = sa.select(showings, units.c.task, units.c.text_id).join(
+            units, units.c.id == showings.c.unit_id
+        )
         answered = connection.execute(query.where(showings.c.state.in_(ANSWERED))).all()
+        counted = sa.select(events.c.rater_id, sa.func.count()).where(events.c.kind.in_(STEPS))
+        steps = {row[0]: row[1] for row in connection.execute(counted.group_by(events.c.rater_id))}
     by_rater: dict[int, list[Any]] = defaultdict(list)
     for row in answered:
         by_rater[row.rater_id].append(row)
     medians = [statistics.median(r.seconds for r in rows) for rows in by_rater.values()]
     usual = statistics.median(medians) if medians else None
-    return [_rater_row(person, by_rater[person.id], usual) for person in people]
+    rows = [_rater_row(person, by_rater[person.id], usual, known or {}) for person in people]
+    return [replace(row, steps=steps.get(row.id, 0)) for row in rows]
 
 
 def agreement(base: Database, texts: Texts) -> list[AgreementRow]:
@@ -149,7 +160,7 @@ def _counted_votes() -> sa.Select[Any]:
         .join(slots, slots.c.showing_id == showings.c.id)
         .join(units, units.c.id == showings.c.unit_id)
         .join(raters, raters.c.id == showings.c.rater_id)
-        .where(slots.c.done, units.c.task == "pairwise", raters.c.state != "excluded")
+        .where(slots.c.done, units.c.task == "pairwise", raters.c.state.not_in(NOT_COUNTED))
         .order_by(showings.c.id)
     )
 
@@ -164,7 +175,7 @@ def percent(result: Any) -> str:
     return value if result.low is None else f"{value} [{100 * result.low:.0f}, {100 * result.high:.0f}]"
 
 
-def _rater_row(person: Any, rows: Sequence[Any], usual: float | None) -> RaterRow:
+def _rater_row(person: Any, rows: Sequence[Any], usual: float | None, known: Mapping[str, Side]) -> RaterRow:
     votes = [row for row in rows if not row.repeat]
     seconds = statistics.median(row.seconds for row in votes) if votes else None
     first, side_warning = _side(votes)
@@ -183,6 +194,7 @@ def _rater_row(person: Any, rows: Sequence[Any], usual: float | None) -> RaterRo
         seconds=seconds,
         first=first,
         checks=_checks(rows),
+        gold=_gold(rows, known),
         warnings=tuple(warnings),
     )
 
@@ -202,6 +214,12 @@ def _side(votes: Sequence[Any]) -> tuple[str, str]:
 
 def _checks(rows: Sequence[Any]) -> str:
     before = {row.unit_id: row.answer for row in rows if not row.repeat}
-    again = [row for row in rows if row.repeat]
+    again = [row for row in rows if row.repeat == REPEAT]
     same = sum(row.answer == before.get(row.unit_id) for row in again)
     return f"{same} of {len(again)}" if again else ""
+
+
+def _gold(rows: Sequence[Any], known: Mapping[str, Side]) -> str:
+    asked = [row for row in rows if row.repeat == GOLD and row.text_id in known]
+    right = sum(row.answer["pairwise"] == known[row.text_id] for row in asked)
+    return f"{right} of {len(asked)}" if asked else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,10 +18,14 @@ from lima.files import text_hash
 from lima.web import people
 from lima.web.assignment import Assignment
 from lima.web.database import Database
+from lima.web.desk import Desk
+from lima.web.desk_files import DeskFiles
+from lima.web.house_style import HouseStyle
 from lima.web.people import Person
 from lima.web.render import to_html
 from lima.web.security import RateLimit, Refused, csrf_token
 from lima.web.settings import AnnotateSettings
+from lima.web.talking import Talking
 from lima.web.texts import Texts
 
 RATER_COOKIE = "lima_rater"
@@ -36,11 +42,26 @@ class Parts:
     work: Assignment
     clock: Callable[[], float]
     lead_secret: str
+    talking: Talking | None = None
+    """The systems of dialogues, where people talk with systems."""
+    desk: Desk | None = None
+    """Candidates and drafts, where people write and review examples."""
+    house: HouseStyle | None = None
+    """What an example that is being written is compared with."""
+    files: DeskFiles | None = None
+    """Where the desk's texts come from and go to."""
+    closed: threading.Event = field(default_factory=threading.Event)
+    """Set once the lead has closed the study."""
     entering: RateLimit = field(default_factory=lambda: RateLimit(per_second=20, burst=600))
     """Join and panel, by address: a classroom behind one address comes in together."""
     lead_attempts: RateLimit = field(default_factory=lambda: RateLimit(per_second=0.1, burst=10))
     answering: RateLimit = field(default_factory=lambda: RateLimit(per_second=5, burst=60))
     """Everything else that a rater does, by rater."""
+
+    @property
+    def home(self) -> str:
+        """The page where the work of a signed-in person begins."""
+        return "/desk" if self.desk else "/talk" if self.talking else "/work"
 
 
 def parts(request: Request) -> Parts:
@@ -68,6 +89,8 @@ def signed_in(request: Request) -> tuple[Person, str]:
         raise Refused(
             401, "You are not signed in. Open your invitation link, or ask the study's lead for one."
         )
+    if app.closed.is_set():
+        raise Refused(410, "The study is closed. Everything you answered is saved. Thank you!")
     app.answering.check(person.name, app.clock())
     return person, token
 
@@ -117,3 +140,12 @@ def static(name: str) -> str:
     """The address of a static file, which changes with its content."""
     content = resources.files("lima.web").joinpath("static", name).read_text(encoding="utf-8")
     return f"/static/{name}?{text_hash(content, length=8)}"
+
+
+def spent(text: str) -> float | None:
+    """Seconds as a page measured them, or None where it did not."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return round(min(max(0.0, value), 86_400.0), 1) if math.isfinite(value) else None

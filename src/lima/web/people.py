@@ -15,14 +15,17 @@ from typing import Literal
 import sqlalchemy as sa
 
 from lima.web.database import Database
-from lima.web.tables import events, invitations, raters, sessions, showings, slots
+from lima.web.tables import events, invitations, raters, sessions, showings, slots, talks
 
 SESSION_SECONDS = 90 * 86_400
 LEAD_SESSION_SECONDS = 12 * 3_600
 TOKEN_BYTES = 32
 
+NOT_COUNTED = ("excluded", "failed")
+"""States of raters whose answers are stored but neither counted nor exported."""
+
 InvitationState = Literal["open", "used", "revoked"]
-Refusal = Literal["unknown", "used", "revoked"]
+Refusal = Literal["unknown", "used", "revoked", "failed"]
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def admit(base: Database, external_id: str, group: str, token: str, now: float) 
         lock_names(connection)
         found = connection.execute(sa.select(raters).where(raters.c.external_hash == external)).first()
         if found and found.state != "active":
-            return "revoked"
+            return "failed" if found.state == "failed" else "revoked"
         person = (
             Person(found.id, found.name, found.grp)
             if found
@@ -138,6 +141,15 @@ def came_from_panel(base: Database, person: Person) -> bool:
     query = sa.select(raters.c.external_hash).where(raters.c.id == person.id)
     with base.read() as connection:
         return connection.scalar(query) is not None
+
+
+def has_answered(base: Database, person: Person) -> bool:
+    """Whether a rater has answered anything."""
+    query = sa.select(events.c.id).where(
+        events.c.rater_id == person.id, events.c.kind.in_(("answer", "rate", "decide"))
+    )
+    with base.read() as connection:
+        return connection.execute(query.limit(1)).first() is not None
 
 
 def add_rater(
@@ -213,19 +225,27 @@ def remove_rater(base: Database, rater_id: int, now: float, *, keep_answers: boo
     Answers stay stored in any case; those of an excluded rater are no longer exported or counted.
     """
     with base.write() as connection:
-        connection.execute(sa.select(raters.c.id).where(raters.c.id == rater_id).with_for_update())
-        state = "revoked" if keep_answers else "excluded"
-        connection.execute(sa.update(raters).where(raters.c.id == rater_id).values(state=state))
-        connection.execute(sa.delete(sessions).where(sessions.c.rater_id == rater_id))
-        mine = sa.select(showings.c.id).where(showings.c.rater_id == rater_id)
-        held = slots.c.showing_id.in_(mine)
-        given_back = held & ~slots.c.done if keep_answers else held
-        connection.execute(
-            sa.update(slots).where(given_back).values(showing_id=None, lease_until=0.0, done=False)
-        )
-        unanswered = (showings.c.rater_id == rater_id) & (showings.c.state == "open")
-        connection.execute(sa.update(showings).where(unanswered).values(state="lost"))
-        record(connection, state, now, rater_id=rater_id)
+        end_access(connection, rater_id, now, state="revoked" if keep_answers else "excluded")
+
+
+def end_access(
+    connection: sa.Connection, rater_id: int, now: float, *, state: Literal["revoked", "excluded", "failed"]
+) -> None:
+    """As `remove_rater`, in an open transaction; ``failed`` is excluded by the checks of known answers."""
+    connection.execute(sa.select(raters.c.id).where(raters.c.id == rater_id).with_for_update())
+    connection.execute(sa.update(raters).where(raters.c.id == rater_id).values(state=state))
+    connection.execute(sa.delete(sessions).where(sessions.c.rater_id == rater_id))
+    mine = sa.select(showings.c.id).where(showings.c.rater_id == rater_id)
+    held = slots.c.showing_id.in_(mine)
+    given_back = held & ~slots.c.done if state == "revoked" else held
+    connection.execute(
+        sa.update(slots).where(given_back).values(showing_id=None, lease_until=0.0, done=False)
+    )
+    unanswered = (showings.c.rater_id == rater_id) & (showings.c.state == "open")
+    connection.execute(sa.update(showings).where(unanswered).values(state="lost"))
+    open_talks = (talks.c.rater_id == rater_id) & (talks.c.state == "open")
+    connection.execute(sa.update(talks).where(open_talks).values(state="lost"))
+    record(connection, state, now, rater_id=rater_id)
 
 
 def lock_names(connection: sa.Connection) -> None:

@@ -80,6 +80,8 @@ def install(base: Database, texts: Texts, settings: AnnotateSettings, now: float
             {"name": "plan", "value": settings.plan_fields},
         ]
         connection.execute(sa.insert(tables.facts), rows)
+        if settings.review is not None or settings.dialogue:
+            return  # their work is not given out in slots
         _store(connection, make_plan(texts, settings))
         taken_over = import_rows(connection, read_rows(texts.study), now)
     if taken_over:
@@ -134,7 +136,7 @@ def _store(connection: sa.Connection, units: Sequence[Unit]) -> None:
 def _refuse_difference(found: dict[str, object], texts: Texts, settings: AnnotateSettings) -> None:
     if found.get("texts") != texts.hash:
         raise LimaError(
-            f"{settings.study}: the database holds answers to other texts. Its comparisons.jsonl or items.jsonl "
+            f"{settings.place}: the database holds answers to other texts. Its comparisons.jsonl or items.jsonl "
             "has changed since; bring the old files back, or choose another --database."
         )
     before, after = found.get("plan"), settings.plan_fields
@@ -146,6 +148,6 @@ def _refuse_difference(found: dict[str, object], texts: Texts, settings: Annotat
     ]
     if changes:
         raise LimaError(
-            f"{settings.study}: this study was begun with another plan ({'; '.join(changes)}). "
+            f"{settings.place}: this study was begun with another plan ({'; '.join(changes)}). "
             "Repeat those settings, or choose another --database."
         )

@@ -24,6 +24,7 @@ from lima.web.render import CACHED_TEXTS, to_html
 from lima.web.security import log
 from lima.web.settings import AnnotateSettings
 from lima.web.texts import Texts, read_texts
+from lima.web.work import describe_work, open_work
 
 DATABASE_NAME = "annotations.sqlite"
 SECRET_NAME = ".lead-secret"
@@ -39,16 +40,17 @@ def annotate(settings: AnnotateSettings) -> None:
         LimaError: no study, a database of another study or plan, a port in use, a bad secret file.
     """
     texts = read_texts(settings)
-    units = plan.make_plan(texts, settings)
-    console.table(f"plan of {settings.study}", ["task", "group", "pages", "votes"], plan.describe(units))
+    describe_work(settings, texts)
     if settings.dry_run:
         console.note("dry run: nothing was written, no page was served")
         return
-    base = Database(settings.database or sqlite_url(settings.study / DATABASE_NAME))
+    settings.place.mkdir(parents=True, exist_ok=True)
+    base = Database(settings.database or sqlite_url(settings.place / DATABASE_NAME))
     prepare(base)
     plan.install(base, texts, settings, time.time())
-    secret_file = settings.lead_secret_file or settings.study / SECRET_NAME
-    app = create_app(settings, texts, base, lead_secret=lead_secret(secret_file))
+    secret_file = settings.lead_secret_file or settings.place / SECRET_NAME
+    work = open_work(settings, base, time.time)
+    app = create_app(settings, texts, base, lead_secret=lead_secret(secret_file), work=work)
     listening = listen(settings.host, settings.port)
     threading.Thread(target=render_ahead, args=(texts,), daemon=True).start()
     _announce(settings, listening, secret_file)

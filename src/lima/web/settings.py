@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 from pydantic import Field, field_validator, model_validator
 
+from lima.files import text_hash
 from lima.settings import Settings
 
 Task = Literal["pairwise", "quality", "helpfulness", "safety"]
@@ -15,10 +16,12 @@ Group = Literal["crowd", "author"]
 
 
 class AnnotateSettings(Settings):
-    """Let people compare and rate the answers of a study, in a browser.
+    """Let people compare and rate answers, talk with systems, or write and review examples, in a browser.
 
-    Starts one process with the raters' pages and the lead's console. Answers go to a database in the study
+    Starts one process with the people's pages and the lead's console. Answers go to a database in the study
     folder, and from there (console, "Export") to preferences.jsonl and grades.jsonl, which `lima report` reads.
+    With --dialogue people talk with systems, blind, and STUDY is made from it; with --review they pick and
+    write examples for `lima curate`.
 
     Example:
         lima annotate studies/first
@@ -26,8 +29,8 @@ class AnnotateSettings(Settings):
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"study"})
 
-    study: tyro.conf.Positional[Path]
-    """The study folder (`lima compare`)."""
+    study: tyro.conf.Positional[Path | None] = None
+    """The study folder (`lima compare`); with --dialogue the folder of a new one."""
     tasks: tuple[Task, ...] = ("pairwise",)
     """What people do: compare pairs, rate quality (fail, pass, excellent), helpfulness 1-6, safety.
     Ratings of one answer are asked on one page."""
@@ -58,6 +61,12 @@ class AnnotateSettings(Settings):
     attention_every: Annotated[int, Field(ge=0)] = 0
     """After so many comparisons a rater sees an earlier one again with sides swapped; 0: never.
     Such repeats are a check, not votes."""
+    gold: Path | None = None
+    """Comparisons whose answer is known, one {"messages", "a", "b", "label": "a" or "b"} a line: a check, not votes."""
+    gold_every: Annotated[int, Field(ge=1)] = 10
+    """A comparison with a known answer comes after so many votes of a rater, the first after half as many."""
+    gold_misses: Annotated[int, Field(ge=1)] = 3
+    """So many known answers missed end a rater's work; the places go back and the answers do not count."""
     lease_minutes: Annotated[float, Field(gt=0)] = 30.0
     """An item that a rater has opened is kept for so long; then another rater may get it."""
     panel: Literal["none", "prolific", "generic"] = "none"
@@ -66,8 +75,34 @@ class AnnotateSettings(Settings):
     """Generic panel: the name of the URL parameter that holds the person's id."""
     panel_return: str | None = None
     """URL to which a panel's rater goes after the last item, with the panel's completion code in it."""
+    panel_screened: str | None = None
+    """URL for a panel's rater who takes no part: who declines, or for whom nothing was left."""
+    panel_failed: str | None = None
+    """URL for a panel's rater who missed the checks of --gold."""
     panel_group: Group = "crowd"
     """Group of the panel's raters."""
+    dialogue: tuple[str, ...] = ()
+    """Systems to talk with: checkpoint folders, hub ids or URL#model. A rater holds the same opening with each of
+    them under a blind name, rates every turn, and names the better dialogue (the paper's section 6)."""
+    openings: Path | None = None
+    """First messages of the dialogues: a JSON Lines file of Examples (their first user turn)."""
+    dialogue_votes: Annotated[int, Field(ge=1)] = 1
+    """Raters for each opening."""
+    most_turns: Annotated[int, Field(ge=1, le=50)] = 10
+    """Longest dialogue, in user turns."""
+    answer_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """A system that takes longer to answer is shown as failed, and can be asked again."""
+    review: Path | None = None
+    """Candidates of `lima curate --review`: people accept, edit or reject them; decisions go back into this file."""
+    authored: Path | None = None
+    """Examples that people write here: the file of an `authored` source. Not given: authored.jsonl beside --review."""
+    train: tuple[Path, ...] = ()
+    """The set so far (Examples): what people write is compared with its style and checked against its texts."""
+    test: tuple[Path, ...] = ()
+    """Test prompts (Examples) that training must not give away. Nobody is shown them."""
+    reviewers: Annotated[int, Field(ge=1, le=2)] = 1
+    """People who decide on each candidate. With 2 a disagreement goes to the lead. Own examples are always read by
+    another person of the same group."""
     lead_secret_file: Path | None = None
     """File with the secret of the lead's console, 16 characters or more. Not given: one is made and kept,
     readable by you alone, beside the SQLite file or (PostgreSQL) in the study folder."""
@@ -92,12 +127,36 @@ class AnnotateSettings(Settings):
             raise ValueError("name each task once, at least one")
         return value
 
-    @field_validator("public_url", "panel_return")
+    @field_validator("public_url", "panel_return", "panel_screened", "panel_failed")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https:// or http://")
         return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _one_kind_of_work(self) -> AnnotateSettings:
+        if self.review is None and self.study is None:
+            raise ValueError("name a study folder, or the candidates of --review")
+        if self.review is not None and (self.study is not None or self.dialogue):
+            raise ValueError("--review is work of its own: give no study and no --dialogue with it")
+        if self.dialogue and self.openings is None:
+            raise ValueError("--dialogue needs --openings, the file of first messages")
+        if len(set(self.dialogue)) < len(self.dialogue):
+            raise ValueError("--dialogue names a system twice")
+        return self
+
+    @property
+    def place(self) -> Path:
+        """The folder of the database and of the lead's secret."""
+        found = self.study if self.review is None else self.review.parent
+        assert found is not None
+        return found
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The groups that people are invited to: writers of training and of test examples are kept apart."""
+        return ("A", "B") if self.review is not None else self.groups
 
     @model_validator(mode="after")
     def _panel_is_complete(self) -> AnnotateSettings:
@@ -110,6 +169,11 @@ class AnnotateSettings(Settings):
     @property
     def plan_fields(self) -> dict[str, object]:
         """The settings that a study's plan depends on; they may not change once it is under way."""
+        if self.review is not None:
+            return {"review": True}
+        if self.dialogue:
+            systems = text_hash(*self.dialogue)  # no name stands in the database
+            return {"systems": systems, **self.model_dump(mode="json", include={"dialogue_votes", "seed"})}
         return self.model_dump(
             mode="json",
             include={

@@ -25,6 +25,8 @@ ANSWERED = ("answered", "surplus")
 SIDES_BLOCK = 4
 """Of every so many comparisons of one rater, half are shown in either order."""
 LONGEST_SECONDS = 86_400.0
+REPEAT, GOLD = 1, 2
+"""Values of ``repeat`` for checks: an earlier comparison with its sides swapped; one whose answer is known."""
 
 
 @dataclass(frozen=True)

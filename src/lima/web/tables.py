@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -43,7 +44,7 @@ raters = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(64), nullable=False, unique=True, comment="crowd:03, as in preferences.jsonl"),
     Column("grp", String(32), nullable=False),
-    Column("state", String(16), nullable=False, comment="active | revoked | excluded"),
+    Column("state", String(16), nullable=False, comment="active | revoked | excluded | failed"),
     Column("note", String(200), nullable=False, comment="The lead's own words; no rater sees them."),
     Column("external_hash", String(64), unique=True, comment="Hash of a panel's id."),
     Column("joined_at", Float, nullable=False),
@@ -121,4 +122,89 @@ events = Table(
     Column("rater_id", ForeignKey("raters.id"), index=True),
     Column("showing_id", ForeignKey("showings.id"), index=True),
     Column("payload", JSON, nullable=False),
+)
+
+adjudications = Table(
+    "adjudications",
+    metadata,
+    Column("unit_id", ForeignKey("units.id"), primary_key=True),
+    Column(
+        "label", String(8), nullable=False, comment="The lead's decision, in the frame of the study's files."
+    ),
+    Column("reason", String(500), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+talks = Table(
+    "talks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("token", String(64), nullable=False, unique=True, comment="The only name a browser knows it by."),
+    Column("rater_id", ForeignKey("raters.id"), nullable=False),
+    Column("opening_id", String(200), nullable=False),
+    Column("system", Integer, nullable=False, comment="Position in the settings; names are not stored."),
+    Column("place", Integer, nullable=False, comment="Order for this rater and opening; the blind name."),
+    Column("state", String(16), nullable=False, comment="open | finished | lost"),
+    Column("example", Boolean, nullable=False, comment="Good enough to train on."),
+    Column("opened_at", Float, nullable=False),
+    Column("finished_at", Float),
+    UniqueConstraint("rater_id", "opening_id", "system"),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("talk_id", ForeignKey("talks.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("said", Text, nullable=False, comment="The rater's message; the opening first."),
+    Column("reply", Text, comment="The system's answer when it is whole."),
+    Column("state", String(16), nullable=False, comment="waiting | answered | failed"),
+    Column("attempt", Integer, nullable=False),
+    Column("value", String(16), comment="fail | pass | excellent"),
+    Column("seconds", Float, comment="From the whole answer to its rating."),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("talk_id", "number"),
+)
+
+choices = Table(
+    "choices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rater_id", ForeignKey("raters.id"), nullable=False),
+    Column("opening_id", String(200), nullable=False),
+    Column("best", Integer, comment="The system with the better dialogue; null: none is better."),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("rater_id", "opening_id"),
+)
+
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("token", String(64), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False, comment="candidate | authored"),
+    Column("text_id", String(300), nullable=False, unique=True, comment="Id of the Example."),
+    Column("grp", String(32), nullable=False),
+    Column("rater_id", ForeignKey("raters.id"), comment="Who wrote it; null: a candidate of curate."),
+    Column("rank", Integer, nullable=False),
+    Column("content", JSON, nullable=False, comment="The Example."),
+    Column("state", String(16), nullable=False, comment="open | split | accept | edit | reject"),
+    Column("outcome", JSON, comment="When decided: edited, reviewer, reason, at."),
+    Column("version", Integer, nullable=False, comment="How often its author has changed it."),
+    Column("changed_at", Float, nullable=False),
+    Index("ix_drafts_next", "grp", "state", "rank"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("draft_id", ForeignKey("drafts.id"), nullable=False),
+    Column("rater_id", ForeignKey("raters.id"), nullable=False),
+    Column("decision", String(16), nullable=False, comment="accept | edit | reject"),
+    Column("edited", JSON, comment="The Example as it should be."),
+    Column("reason", String(500), nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("draft_id", "rater_id"),
 )

@@ -6,18 +6,29 @@ The files of the study that name systems (`lima.evaluate.study.KEY_FILES`) are n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from pydantic import Field
 
 from lima.errors import LimaError
 from lima.evaluate.protocol import Protocol, Words
 from lima.evaluate.study import Study, open_study
-from lima.files import sha256, text_hash
-from lima.records import Comparison, Item, Message, Scale
+from lima.files import read_jsonl, sha256, text_hash
+from lima.records import Comparison, Item, Message, Record, Scale, Side
 from lima.web.settings import AnnotateSettings
 
 UnitTask = Literal["pairwise", "rate"]
+
+
+class Gold(Record):
+    """A comparison whose answer is known (``--gold``): a check of attention."""
+
+    messages: tuple[Message, ...] = Field(min_length=1)
+    a: str
+    b: str
+    label: Side
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class Texts:
     """What is asked of a single answer, all on one page."""
     hash: str
     """Of both files: answers belong to these texts and no others."""
+    gold: dict[str, Gold] = field(default_factory=dict)
+    """Comparisons whose answer is known, by an id that no comparison of the study has."""
 
     def words(self, task: str) -> Words:
         """The instruction and the choices of ``pairwise`` or of a scale."""
@@ -41,7 +54,11 @@ class Texts:
 
     def messages(self, task: UnitTask, text_id: str) -> tuple[Message, ...]:
         """The conversation that was answered."""
-        return (self.comparisons if task == "pairwise" else self.items)[text_id].messages
+        return self.pair(text_id).messages if task == "pairwise" else self.items[text_id].messages
+
+    def pair(self, text_id: str) -> Comparison | Gold:
+        """The two answers of a page, whether its own answer is known or not."""
+        return self.gold.get(text_id) or self.comparisons[text_id]
 
     def shown(self) -> Iterator[str]:
         """Every text that a page may show."""
@@ -64,6 +81,11 @@ def read_texts(settings: AnnotateSettings) -> Texts:
     Raises:
         LimaError: no study there, or no texts for a task.
     """
+    if settings.review is not None:
+        return Texts(Study(settings.review.parent), Protocol(), {}, {}, (), "")
+    assert settings.study is not None
+    if settings.openings is not None and settings.dialogue:
+        return Texts(Study(settings.study), Protocol(), {}, {}, (), sha256(settings.openings))
     study = open_study(settings.study)
     comparisons = study.read_comparisons() if "pairwise" in settings.tasks else []
     scales: tuple[Scale, ...] = tuple(task for task in settings.tasks if task != "pairwise")
@@ -79,7 +101,14 @@ def read_texts(settings: AnnotateSettings) -> Texts:
         items={row.id: row for row in items},
         scales=scales,
         hash=text_hash(_hash(study.comparisons), _hash(study.items)),
+        gold=read_gold(settings.gold),
     )
+
+
+def read_gold(path: Path | None) -> dict[str, Gold]:
+    """The checks by id. The id hangs on the text alone: the file may be reordered and extended."""
+    rows = read_jsonl(path, Gold) if path else ()
+    return {f"gold/{text_hash(row.messages[-1].content, row.a, row.b)}": row for row in rows}
 
 
 def _hash(path: Path) -> str:

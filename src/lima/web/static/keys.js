@@ -17,8 +17,8 @@ export class Keys {
     dialog.addEventListener("close", () => this.wait(null));
     dialog.querySelector("#reset-keys").addEventListener("click", () => this.change(unbind(this.settings)));
     const advance = dialog.querySelector("#advance");
-    advance.checked = this.settings.advance;
-    advance.addEventListener("change", () => this.change({ ...this.settings, advance: advance.checked }));
+    if (advance) advance.checked = this.settings.advance;
+    advance?.addEventListener("change", () => this.change({ ...this.settings, advance: advance.checked }));
     this.draw();
   }
 

@@ -9,6 +9,9 @@ export const ACTIONS = {
   choice6: { label: "Sixth choice", key: "6" },
   undo: { label: "Undo", key: "u" },
   next: { label: "Save or next", key: "Enter" },
+  accept: { label: "Accept", key: "a" },
+  edit: { label: "Edit", key: "e" },
+  reject: { label: "Reject", key: "r" },
   help: { label: "Show these keys", key: "?" },
 };
 

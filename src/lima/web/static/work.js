@@ -68,7 +68,8 @@ async function send(submitter) {
   busy = false;
   form.removeAttribute("aria-busy");
   submitter?.removeAttribute("aria-pressed");
-  if (reply.problem) say(reply.problem);
+  if (reply.leave) location.assign(reply.leave);
+  else if (reply.problem) say(reply.problem);
   else if (!reply.saved) location.assign("/work");
   else show(reply);
 }

@@ -1,0 +1,61 @@
+"""The lead's decisions on comparisons about which raters disagree. They stand beside the votes and replace none."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from lima.evaluate.study import Study
+from lima.files import write_jsonl
+from lima.records import Label, Record
+from lima.web.database import Database
+from lima.web.people import record
+from lima.web.tables import adjudications, units
+
+
+class Adjudication(Record):
+    """One decision (``adjudications.jsonl``); ``label`` is in the frame of ``comparisons.jsonl``."""
+
+    comparison_id: str
+    label: Label
+    reason: str
+    at: str
+
+
+def adjudicate(base: Database, comparison_id: str, label: Label, reason: str, now: float) -> bool:
+    """Store a decision, or change it; every one stays among the events. False: there is no such comparison."""
+    with base.write() as connection:
+        query = sa.select(units.c.id).where(units.c.task == "pairwise", units.c.text_id == comparison_id)
+        unit_id = connection.scalar(query)
+        if unit_id is None:
+            return False
+        connection.execute(sa.delete(adjudications).where(adjudications.c.unit_id == unit_id))
+        row = {"unit_id": unit_id, "label": label, "reason": reason, "at": now}
+        connection.execute(sa.insert(adjudications).values(row))
+        record(connection, "adjudicate", now, payload={"unit": unit_id, "label": label, "reason": reason})
+    return True
+
+
+def decided(base: Database) -> dict[str, Adjudication]:
+    """All decisions by comparison."""
+    query = sa.select(adjudications, units.c.text_id).join(units, units.c.id == adjudications.c.unit_id)
+    with base.read() as connection:
+        rows = connection.execute(query.order_by(units.c.text_id)).all()
+    return {
+        row.text_id: Adjudication(
+            comparison_id=row.text_id,
+            label=row.label,
+            reason=row.reason,
+            at=datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"),
+        )
+        for row in rows
+    }
+
+
+def write_decisions(study: Study, base: Database) -> int:
+    """Write ``adjudications.jsonl``; returns the number of decisions."""
+    found = decided(base)
+    if found or (study.folder / "adjudications.jsonl").exists():
+        write_jsonl(study.folder / "adjudications.jsonl", found.values())
+    return len(found)

@@ -1,0 +1,288 @@
+"""Candidates and drafts: who reads what next, what was decided, and what became of it (LIMA, section 2).
+
+A candidate of `lima curate` is decided by one or two people; a draft that somebody wrote here, by another person of
+the same group. Groups A (training) and B (test prompts) never see each other's texts. What two people decide
+differently waits for the lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from lima.records import Decision, Example
+from lima.web.database import Database
+from lima.web.people import Person, new_token, record
+from lima.web.security import Refused
+from lima.web.tables import decisions, drafts, raters
+
+Kind = Literal["candidate", "authored"]
+FINAL = ("accept", "edit", "reject")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one person decided."""
+
+    rater: str
+    decision: Decision
+    edited: Example | None
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A text that waits for a decision, or has one."""
+
+    id: int
+    token: str
+    kind: Kind
+    text_id: str
+    group: str
+    author: str | None
+    example: Example
+    state: str
+    version: int
+    outcome: Verdict | None
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def final(self) -> Example | None:
+        """The text to use, if it was taken."""
+        if self.state not in ("accept", "edit"):
+            return None
+        return self.outcome.edited if self.outcome and self.outcome.edited else self.example
+
+
+class Desk:
+    """The candidates and drafts of one review file."""
+
+    def __init__(
+        self, base: Database, clock: Callable[[], float], *, reviewers: int = 1, changed: Callable[[], None]
+    ) -> None:
+        self.base, self.clock, self.reviewers, self.changed = base, clock, reviewers, changed
+
+    def next(self, person: Person) -> Draft | None:
+        """The first open text of the person's group that it has not decided on and did not write."""
+        decided = sa.select(decisions.c.draft_id).where(decisions.c.rater_id == person.id)
+        foreign = drafts.c.rater_id.is_(None) | (drafts.c.rater_id != person.id)
+        which = (drafts.c.grp == person.group) & (drafts.c.state == "open") & foreign
+        which &= drafts.c.id.not_in(decided)
+        with self.base.read() as connection:
+            found = _drafts(connection, which, limit=1)
+        return found[0] if found else None
+
+    def get(self, person: Person, token: str) -> Draft:
+        """A text of the person's group; raises `Refused` (404)."""
+        with self.base.read() as connection:
+            found = _drafts(connection, (drafts.c.token == token) & (drafts.c.grp == person.group))
+        if not found:
+            raise Refused(404, "There is no such text.")
+        return found[0]
+
+    def mine(self, person: Person) -> list[Draft]:
+        """What the person wrote, newest first, with what others decided."""
+        with self.base.read() as connection:
+            return _drafts(connection, drafts.c.rater_id == person.id)[::-1]
+
+    def everything(self) -> list[Draft]:
+        """All texts, by rank."""
+        with self.base.read() as connection:
+            return _drafts(connection, sa.true())
+
+    def decide(
+        self,
+        person: Person,
+        token: str,
+        decision: Decision,
+        *,
+        edited: Example | None,
+        reason: str,
+        version: int,
+    ) -> None:
+        """Decide on a text. Sent twice, it is decided once; a text that its author has changed since is refused."""
+        draft = self.get(person, token)
+        if draft.author == person.name:
+            raise Refused(403, "Somebody else reads what you wrote.")
+        if decision == "reject" and not reason:
+            raise Refused(422, "Say why it is rejected.")
+        now = self.clock()
+        with self.base.write() as connection:
+            self._lock(connection, draft.id)
+            draft = _drafts(connection, drafts.c.id == draft.id)[0]
+            if any(verdict.rater == person.name for verdict in draft.verdicts):
+                return
+            if draft.state != "open" or draft.version != version:
+                raise Refused(409, "This text was changed or decided meanwhile. Open the page again.")
+            row = {
+                "draft_id": draft.id,
+                "rater_id": person.id,
+                "decision": decision,
+                "reason": reason,
+                "at": now,
+            }
+            edit = edited.model_dump(mode="json") if edited else None
+            connection.execute(sa.insert(decisions).values(row | {"edited": edit}))
+            payload = {"draft": draft.text_id, "decision": decision, "reason": reason, "edited": edit}
+            record(connection, "decide", now, rater_id=person.id, payload=payload)
+            self._settle(connection, draft.id)
+        self.changed()
+
+    def take_back(self, person: Person) -> str | None:
+        """Undo the person's latest decision while the text has no other reader's; its token."""
+        now = self.clock()
+        with self.base.write() as connection:
+            latest = sa.select(decisions).where(decisions.c.rater_id == person.id)
+            row = connection.execute(
+                latest.order_by(decisions.c.at.desc(), decisions.c.id.desc()).limit(1)
+            ).first()
+            if row is None:
+                return None
+            self._lock(connection, row.draft_id)
+            draft = _drafts(connection, drafts.c.id == row.draft_id)[0]
+            if len(draft.verdicts) > 1:
+                raise Refused(409, "Somebody else has read this text since. Ask the lead.")
+            connection.execute(sa.delete(decisions).where(decisions.c.id == row.id))
+            connection.execute(
+                sa.update(drafts).where(drafts.c.id == draft.id).values(state="open", outcome=None)
+            )
+            record(connection, "undecide", now, rater_id=person.id, payload={"draft": draft.text_id})
+        self.changed()
+        return draft.token
+
+    def write(self, person: Person, example: Example, token: str) -> None:
+        """Store a person's example, or its new version; other people read it (again)."""
+        now = self.clock()
+        content = example.model_dump(mode="json")
+        with self.base.write() as connection:
+            there = connection.execute(sa.select(drafts).where(drafts.c.token == token)).first()
+            if there is None:
+                row: dict[str, Any] = {
+                    "token": token,
+                    "kind": "authored",
+                    "text_id": example.id,
+                    "grp": person.group,
+                }
+                row |= {"rater_id": person.id, "rank": 0, "state": "open", "version": 0}
+                connection.execute(sa.insert(drafts).values(row | {"content": content, "changed_at": now}))
+            elif there.rater_id != person.id or there.state in ("accept", "edit"):
+                raise Refused(409, "This example can no longer be changed.")
+            elif there.content == content:
+                return  # sent twice
+            else:
+                values = {"content": content, "state": "open", "outcome": None, "changed_at": now}
+                changed = sa.update(drafts).where(drafts.c.id == there.id)
+                connection.execute(changed.values(values | {"version": there.version + 1}))
+                connection.execute(sa.delete(decisions).where(decisions.c.draft_id == there.id))
+            record(connection, "write", now, rater_id=person.id, payload={"example": content})
+        self.changed()
+
+    def settle(self, token: str, decision: Decision, edited: Example | None, reason: str) -> None:
+        """The lead's decision on a text that two people decided differently."""
+        with self.base.write() as connection:
+            row = connection.execute(sa.select(drafts.c.id).where(drafts.c.token == token)).first()
+            if row is None:
+                raise Refused(404, "There is no such text.")
+            self._lock(connection, row.id)
+            verdict = Verdict("lead", decision, edited, reason, self.clock())
+            self._close(connection, row.id, verdict)
+            record(
+                connection,
+                "settle",
+                self.clock(),
+                payload={"draft": row.id, "decision": decision, "reason": reason},
+            )
+        self.changed()
+
+    def progress(self, group: str) -> dict[str, int]:
+        """How many texts of a group are open, taken, rejected, or wait for the lead."""
+        query = (
+            sa.select(drafts.c.state, sa.func.count()).where(drafts.c.grp == group).group_by(drafts.c.state)
+        )
+        with self.base.read() as connection:
+            found = {str(state): int(count) for state, count in connection.execute(query)}
+        taken = found.get("accept", 0) + found.get("edit", 0)
+        return {"open": found.get("open", 0), "taken": taken, "rejected": found.get("reject", 0),
+                "split": found.get("split", 0)}  # fmt: skip
+
+    def _settle(self, connection: sa.Connection, draft_id: int) -> None:
+        draft = _drafts(connection, drafts.c.id == draft_id)[0]
+        needed = 1 if draft.kind == "authored" else self.reviewers
+        if len(draft.verdicts) < needed:
+            return
+        first = draft.verdicts[0]
+        if any((v.decision, v.edited) != (first.decision, first.edited) for v in draft.verdicts):
+            connection.execute(sa.update(drafts).where(drafts.c.id == draft_id).values(state="split"))
+            return
+        readers = "+".join(sorted(verdict.rater for verdict in draft.verdicts))
+        reason = "; ".join(dict.fromkeys(verdict.reason for verdict in draft.verdicts if verdict.reason))
+        self._close(
+            connection, draft_id, Verdict(readers, first.decision, first.edited, reason, self.clock())
+        )
+
+    def _close(self, connection: sa.Connection, draft_id: int, verdict: Verdict) -> None:
+        outcome = {
+            "rater": verdict.rater,
+            "decision": verdict.decision,
+            "edited": verdict.edited.model_dump(mode="json") if verdict.edited else None,
+            "reason": verdict.reason,
+            "at": verdict.at,
+        }
+        values = {"state": verdict.decision, "outcome": outcome, "changed_at": verdict.at}
+        connection.execute(sa.update(drafts).where(drafts.c.id == draft_id).values(values))
+
+    def _lock(self, connection: sa.Connection, draft_id: int) -> None:
+        """One decision on a text at a time. SQLite has one writer anyway."""
+        connection.execute(sa.select(drafts.c.id).where(drafts.c.id == draft_id).with_for_update())
+
+
+def add_candidates(connection: sa.Connection, rows: Sequence[dict[str, Any]], now: float) -> int:
+    """Store candidates that are not there yet: `text_id`, `content`, `rank`, and an outcome where one is decided."""
+    there = set(connection.scalars(sa.select(drafts.c.text_id)))
+    new = [row for row in rows if row["text_id"] not in there]
+    defaults = {"kind": "candidate", "grp": "A", "rater_id": None, "version": 0, "changed_at": now}
+    if new:
+        connection.execute(sa.insert(drafts), [defaults | {"token": new_token()} | row for row in new])
+    return len(new)
+
+
+def _drafts(
+    connection: sa.Connection, which: sa.ColumnElement[bool], limit: int | None = None
+) -> list[Draft]:
+    query = sa.select(drafts, raters.c.name).outerjoin(raters, raters.c.id == drafts.c.rater_id).where(which)
+    rows = connection.execute(query.order_by(drafts.c.rank, drafts.c.id).limit(limit)).all()
+    verdicts: dict[int, list[Verdict]] = {row.id: [] for row in rows}
+    said = sa.select(decisions, raters.c.name).join(raters, raters.c.id == decisions.c.rater_id)
+    if limit is not None or len(rows) == 1:
+        said = said.where(decisions.c.draft_id.in_(list(verdicts)))
+    for row in connection.execute(said.order_by(decisions.c.id)):
+        if row.draft_id in verdicts:
+            edited = Example.model_validate(row.edited) if row.edited else None
+            verdicts[row.draft_id].append(Verdict(row.name, row.decision, edited, row.reason, row.at))
+    return [
+        Draft(
+            id=row.id,
+            token=row.token,
+            kind=row.kind,
+            text_id=row.text_id,
+            group=row.grp,
+            author=row.name,
+            example=Example.model_validate(row.content),
+            state=row.state,
+            version=row.version,
+            outcome=_outcome(row.outcome),
+            verdicts=tuple(verdicts[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def _outcome(value: dict[str, Any] | None) -> Verdict | None:
+    if not value:
+        return None
+    edited = Example.model_validate(value["edited"]) if value["edited"] else None
+    return Verdict(value["rater"], value["decision"], edited, value["reason"], value["at"])

@@ -1,0 +1,122 @@
+// A dialogue: answers appear as they are written, ratings are saved without leaving the page.
+// What counts is on the server: a reload, a second tab or a lost connection loses and doubles nothing.
+const LONGEST_PAUSE = 15000;
+
+const main = document.querySelector("main.talk");
+const { item } = main.dataset;
+const status = document.querySelector("#status");
+const composer = document.querySelector("#say");
+const text = document.querySelector("#text");
+const shownAt = performance.now();
+const kept = `lima-message-${item}`;
+
+for (const answer of document.querySelectorAll(".answer[data-state=waiting]")) follow(answer);
+for (const form of document.querySelectorAll("form.rate")) form.addEventListener("submit", rate);
+document.querySelector(".exchange:last-of-type")?.scrollIntoView({ block: "start" });
+
+if (composer) {
+  text.value = stored() ?? "";
+  text.addEventListener("input", () => store(text.value));
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      composer.requestSubmit();
+    }
+  });
+  let sent = false;
+  composer.addEventListener("submit", (event) => {
+    if (sent || !text.value.trim()) event.preventDefault();
+    else sent = true;
+    if (sent) store("");
+  });
+}
+
+async function follow(answer) {
+  const where = new URLSearchParams({ item, number: answer.dataset.number });
+  const place = answer.querySelector(".reply");
+  for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      await read(await fetch(`/talk/stream?${where}`), place);
+      const reply = await (await fetch(`/talk/state?${where}`, { headers: { Accept: "application/json" } })).json();
+      if (reply.state !== "waiting") return settle(answer, place, reply);
+    } catch {
+      status.textContent = "No connection. Trying again …";
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+async function read(response, place) {
+  if (!response.ok) throw new Error(String(response.status));
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let whole = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    whole += part.value;
+    place.textContent = whole; // as plain text; the rendered answer replaces it at the end
+    place.classList.add("growing");
+  }
+}
+
+// The HTML was made safe on the server, and the page's policy lets no script in it run.
+function settle(answer, place, reply) {
+  answer.querySelector(".waiting")?.remove();
+  place.removeAttribute("aria-busy");
+  place.classList.remove("growing");
+  answer.dataset.state = reply.state;
+  status.textContent = "";
+  if (reply.state === "failed") {
+    const again = answer.querySelector(".again");
+    place.replaceChildren();
+    again.elements.attempt.value = reply.attempt;
+    again.hidden = false;
+    return;
+  }
+  const parsed = new DOMParser().parseFromString(reply.html, "text/html");
+  place.replaceChildren(...parsed.body.childNodes);
+  answer.querySelector(".rate").hidden = false;
+  if (composer) composer.hidden = false;
+  status.textContent = "The answer is complete.";
+}
+
+async function rate(event) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const chosen = event.submitter;
+  form.elements.seconds.value = ((performance.now() - shownAt) / 1000).toFixed(1);
+  const body = new URLSearchParams(new FormData(form, chosen));
+  status.textContent = "Saving …";
+  for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+      if (response.status < 500) return rated(form, chosen, await response.json());
+    } catch {
+      // As for votes: the same request is safe to repeat.
+    }
+    status.textContent = "Not saved yet: no connection. Trying again …";
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+function rated(form, chosen, reply) {
+  status.textContent = reply.problem ?? "Saved.";
+  if (reply.problem) return;
+  for (const choice of form.querySelectorAll(".choice")) choice.setAttribute("aria-pressed", String(choice === chosen));
+  document.querySelector("#finish").hidden = !reply.all;
+  document.querySelector("#unrated").hidden = reply.all;
+}
+
+function stored() {
+  try {
+    return sessionStorage.getItem(kept);
+  } catch {
+    return null;
+  }
+}
+
+function store(value) {
+  try {
+    sessionStorage.setItem(kept, value);
+  } catch {
+    // Without storage the page alone holds the message.
+  }
+}

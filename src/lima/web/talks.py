@@ -1,0 +1,327 @@
+"""Dialogues of raters with systems under study, as rows: who talks with which system about what (LIMA, section 6).
+
+A rater holds the same opening with every system, one after the other, under blind names, rates every answer, and
+then names the better dialogue. Every step is an event with a key of its own: a repeated request changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+
+from lima.files import text_hash
+from lima.records import Example, Message
+from lima.web.database import Database
+from lima.web.people import Person, new_token, record
+from lima.web.security import Refused
+from lima.web.tables import choices, raters, talks, turns
+
+VALUES = ("fail", "pass", "excellent")
+LONGEST_MESSAGE = 8_000
+BLIND_NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a rater said, and what came back."""
+
+    number: int
+    said: str
+    reply: str | None
+    state: str
+    attempt: int
+    value: str | None
+
+
+@dataclass(frozen=True)
+class Talk:
+    """One dialogue of one rater with one system."""
+
+    id: int
+    token: str
+    rater_id: int
+    opening_id: str
+    system: int
+    place: int
+    state: str
+    turns: tuple[Turn, ...]
+
+    @property
+    def name(self) -> str:
+        """The system's blind name, drawn anew for every rater and opening."""
+        return f"Assistant {BLIND_NAMES[self.place]}"
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation, up to a message that waits for its answer."""
+        found: list[Message] = []
+        for turn in self.turns:
+            found.append(Message(role="user", content=turn.said))
+            if turn.reply is not None:
+                found.append(Message(role="assistant", content=turn.reply))
+        return tuple(found)
+
+    @property
+    def is_rated(self) -> bool:
+        """Whether every answer has a rating, and nothing is under way."""
+        return bool(self.turns) and all(turn.value for turn in self.turns)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """All systems have played the opening: which dialogue is better?"""
+
+    opening_id: str
+    talks: tuple[Talk, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many dialogues there are to hold."""
+
+    openings: tuple[Example, ...]
+    systems: int
+    votes: int = 1
+    most_turns: int = 10
+    seed: int = 0
+
+    def order(self, rater: str, opening_id: str) -> list[int]:
+        """The systems in the order in which this rater meets them."""
+        generator = np.random.default_rng(int(text_hash("talks", str(self.seed), rater, opening_id), 16))
+        return [int(system) for system in generator.permutation(self.systems)]
+
+
+class Talks:
+    """The dialogues of one study."""
+
+    def __init__(self, base: Database, plan: Plan, clock: Callable[[], float]) -> None:
+        self.base, self.plan, self.clock = base, plan, clock
+        self.openings = {opening.id: opening for opening in plan.openings}
+
+    def next(self, person: Person) -> Talk | Choice | None:
+        """The dialogue in hand, the choice that is due, or the next dialogue; None: all is done."""
+        with self.base.write() as connection:
+            self._lock(connection)
+            mine = _talks(connection, talks.c.rater_id == person.id)
+            if current := next((talk for talk in mine if talk.state == "open"), None):
+                return current
+            chosen = set(
+                connection.scalars(sa.select(choices.c.opening_id).where(choices.c.rater_id == person.id))
+            )
+            begun = next((talk.opening_id for talk in mine if talk.opening_id not in chosen), None)
+            opening_id = begun or self._free_opening(connection, person)
+            if opening_id is None:
+                return None
+            held = tuple(talk for talk in mine if talk.opening_id == opening_id)
+            if len(held) == self.plan.systems:
+                return Choice(opening_id, held)
+            return self._open(connection, person, opening_id, len(held))
+
+    def get(self, person: Person, token: str) -> Talk:
+        """A dialogue of this rater; raises `Refused` (404) when there is none."""
+        with self.base.read() as connection:
+            found = _talks(connection, (talks.c.token == token) & (talks.c.rater_id == person.id))
+        if not found:
+            raise Refused(404, "There is no such dialogue.")
+        return found[0]
+
+    def say(self, person: Person, token: str, number: int, text: str) -> None:
+        """Add the rater's message ``number``. Sent twice, it is there once."""
+        text = text.strip()
+        talk = self.get(person, token)
+        if number < len(talk.turns):
+            return
+        if not text or len(text) > LONGEST_MESSAGE:
+            raise Refused(422, f"A message has 1 to {LONGEST_MESSAGE} characters.")
+        answered = all(turn.state == "answered" for turn in talk.turns)
+        if talk.state != "open" or number != len(talk.turns) or not answered:
+            raise Refused(409, "This dialogue is not waiting for a message. Open the page again.")
+        if number >= self.plan.most_turns:
+            raise Refused(409, f"A dialogue has at most {self.plan.most_turns} turns. Finish it.")
+        with self.base.write() as connection:
+            self._lock(connection)
+            if not _turn(connection, talk.id, number):
+                self._add_turn(connection, talk, number, text)
+
+    def answer(self, talk: Talk, number: int, reply: str | None, attempt: int) -> None:
+        """Keep what a system said; None: it failed. A late reply to a repeated attempt is left out."""
+        state = "failed" if reply is None else "answered"
+        now = self.clock()
+        values = {"reply": reply, "state": state, "changed_at": now}
+        with self.base.write() as connection:
+            waiting = (turns.c.talk_id == talk.id) & (turns.c.number == number) & (turns.c.state == "waiting")
+            changed = connection.execute(
+                sa.update(turns).where(waiting, turns.c.attempt == attempt).values(values)
+            )
+            if changed.rowcount:
+                self._note(connection, "reply", talk, f"{number}:{attempt}", {"state": state, "reply": reply})
+
+    def again(self, person: Person, token: str, number: int, attempt: int) -> None:
+        """Ask a system again that gave no answer."""
+        talk = self.get(person, token)
+        now = self.clock()
+        failed = (turns.c.talk_id == talk.id) & (turns.c.number == number) & (turns.c.state == "failed")
+        values = {"state": "waiting", "attempt": attempt + 1, "changed_at": now}
+        with self.base.write() as connection:
+            connection.execute(sa.update(turns).where(failed, turns.c.attempt == attempt).values(values))
+
+    def rate(self, person: Person, token: str, number: int, value: str, seconds: float | None) -> None:
+        """Rate an answer, or change the rating while the dialogue is open."""
+        talk = self.get(person, token)
+        if value not in VALUES:
+            raise Refused(422, "Choose one of the three values.")
+        if talk.state != "open" or number >= len(talk.turns) or talk.turns[number].reply is None:
+            raise Refused(409, "There is nothing to rate there. Open the page again.")
+        with self.base.write() as connection:
+            here = (turns.c.talk_id == talk.id) & (turns.c.number == number)
+            connection.execute(sa.update(turns).where(here).values(value=value, seconds=seconds))
+            self._note(connection, "rate", talk, f"{number}:{new_token()[:8]}", {"value": value})
+
+    def finish(self, person: Person, token: str, *, example: bool) -> None:
+        """End a dialogue whose answers are all rated; ``example``: it is good enough to train on."""
+        talk = self.get(person, token)
+        if talk.state == "finished":
+            return
+        if not talk.is_rated:
+            raise Refused(409, "Rate every answer first.")
+        now = self.clock()
+        with self.base.write() as connection:
+            is_open = (talks.c.id == talk.id) & (talks.c.state == "open")
+            values = {"state": "finished", "example": example, "finished_at": now}
+            if connection.execute(sa.update(talks).where(is_open).values(values)).rowcount:
+                self._note(connection, "finish", talk, "", {"example": example})
+
+    def choose(self, person: Person, opening_id: str, place: int | None) -> None:
+        """Name the better dialogue by its blind place; None: none is better. The first answer stays."""
+        if opening_id not in self.openings or (place is not None and not 0 <= place < self.plan.systems):
+            raise Refused(422, "Choose one of the answers.")
+        best = None if place is None else self.plan.order(person.name, opening_id)[place]
+        now = self.clock()
+        with self.base.write() as connection:
+            self._lock(connection)
+            mine = (talks.c.rater_id == person.id) & (talks.c.opening_id == opening_id)
+            held = [talk for talk in _talks(connection, mine) if talk.state == "finished"]
+            if len(held) < self.plan.systems:
+                raise Refused(409, "Hold the dialogues with every assistant first.")
+            there = sa.select(choices.c.id).where(
+                choices.c.rater_id == person.id, choices.c.opening_id == opening_id
+            )
+            if connection.scalar(there) is None:
+                row = {"rater_id": person.id, "opening_id": opening_id, "best": best, "at": now}
+                connection.execute(sa.insert(choices).values(row))
+                key = f"choose:{person.id}:{text_hash(opening_id)}"
+                payload = {"opening": opening_id, "place": place}
+                record(connection, "choose", now, key=key, rater_id=person.id, payload=payload)
+
+    def progress(self, person: Person) -> tuple[int, int]:
+        """Openings that this rater is through with, and how many there may be."""
+        with self.base.read() as connection:
+            done = connection.scalar(sa.select(sa.func.count()).where(choices.c.rater_id == person.id)) or 0
+            free = self._free(connection, person)
+        return done, done + len(free)
+
+    def _free_opening(self, connection: sa.Connection, person: Person) -> str | None:
+        free = self._free(connection, person)
+        return free[0] if free else None
+
+    def _free(self, connection: sa.Connection, person: Person) -> list[str]:
+        """Openings with votes left that this rater has not chosen on, those with fewest raters first."""
+        query = (
+            sa.select(talks.c.opening_id, talks.c.rater_id)
+            .join(raters, raters.c.id == talks.c.rater_id)
+            .where(raters.c.state.in_(("active", "revoked")))
+            .distinct()
+        )
+        held: dict[str, set[int]] = {}
+        for row in connection.execute(query):
+            held.setdefault(row.opening_id, set()).add(row.rater_id)
+        chosen = set(
+            connection.scalars(sa.select(choices.c.opening_id).where(choices.c.rater_id == person.id))
+        )
+        free = [
+            name
+            for name in self.openings
+            if name not in chosen and len(held.get(name, set()) - {person.id}) < self.plan.votes
+        ]
+        return sorted(free, key=lambda name: len(held.get(name, ())))
+
+    def _open(self, connection: sa.Connection, person: Person, opening_id: str, place: int) -> Talk:
+        system = self.plan.order(person.name, opening_id)[place]
+        row = {
+            "token": new_token(),
+            "rater_id": person.id,
+            "opening_id": opening_id,
+            "system": system,
+            "place": place,
+            "state": "open",
+            "example": False,
+            "opened_at": self.clock(),
+        }
+        made = connection.execute(sa.insert(talks).values(row)).inserted_primary_key
+        assert made is not None
+        talk = Talk(made[0], str(row["token"]), person.id, opening_id, system, place, "open", ())
+        self._add_turn(connection, talk, 0, self.openings[opening_id].turns[0].content)
+        return _talks(connection, talks.c.id == talk.id)[0]
+
+    def _add_turn(self, connection: sa.Connection, talk: Talk, number: int, text: str) -> None:
+        row = {"talk_id": talk.id, "number": number, "said": text, "state": "waiting", "attempt": 0}
+        connection.execute(sa.insert(turns).values(row | {"changed_at": self.clock()}))
+        self._note(connection, "say", talk, str(number), {"said": text})
+
+    def _note(
+        self, connection: sa.Connection, kind: str, talk: Talk, part: str, payload: dict[str, object]
+    ) -> None:
+        key = f"{kind}:{talk.token}:{part}"[:80]
+        record(
+            connection,
+            kind,
+            self.clock(),
+            key=key,
+            rater_id=talk.rater_id,
+            payload={"talk": talk.id} | payload,
+        )
+
+    def _lock(self, connection: sa.Connection) -> None:
+        """One who opens, says or chooses at a time: dialogues are few and slow. SQLite has one writer anyway."""
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("LOCK TABLE talks IN SHARE ROW EXCLUSIVE MODE")
+
+
+def all_talks(connection: sa.Connection) -> list[Talk]:
+    """Every dialogue of raters who were not excluded."""
+    kept = sa.select(raters.c.id).where(raters.c.state.in_(("active", "revoked")))
+    return _talks(connection, talks.c.rater_id.in_(kept))
+
+
+def _turn(connection: sa.Connection, talk_id: int, number: int) -> bool:
+    query = sa.select(turns.c.id).where(turns.c.talk_id == talk_id, turns.c.number == number)
+    return connection.scalar(query) is not None
+
+
+def _talks(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Talk]:
+    heads = connection.execute(sa.select(talks).where(which).order_by(talks.c.id)).all()
+    lines: dict[int, list[Turn]] = {row.id: [] for row in heads}
+    query = sa.select(turns).where(turns.c.talk_id.in_(sa.select(talks.c.id).where(which)))
+    for row in connection.execute(query.order_by(turns.c.talk_id, turns.c.number)):
+        lines[row.talk_id].append(Turn(row.number, row.said, row.reply, row.state, row.attempt, row.value))
+    return [
+        Talk(
+            row.id,
+            row.token,
+            row.rater_id,
+            row.opening_id,
+            row.system,
+            row.place,
+            row.state,
+            tuple(lines[row.id]),
+        )
+        for row in heads
+    ]
+
+
+def places(found: Sequence[Talk]) -> list[Talk]:
+    """Dialogues in the order of their blind names."""
+    return sorted(found, key=lambda talk: talk.place)

@@ -1,0 +1,103 @@
+"""What a server's people do, made from its settings: compare and rate, talk with systems, or write and review."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lima import console
+from lima.errors import LimaError
+from lima.files import read_jsonl
+from lima.records import Example
+from lima.web import plan
+from lima.web.app import Work
+from lima.web.database import Database
+from lima.web.desk import Desk
+from lima.web.desk_files import DeskFiles
+from lima.web.house_style import read_house
+from lima.web.settings import AnnotateSettings
+from lima.web.talking import Talking
+from lima.web.talks import Plan, Talks
+from lima.web.texts import Texts
+
+if TYPE_CHECKING:
+    from lima.generate.speakers import Speaker
+
+
+def describe_work(settings: AnnotateSettings, texts: Texts) -> None:
+    """Print what people will be asked.
+
+    Raises:
+        LimaError: nothing would be asked.
+    """
+    if settings.review is not None:
+        files = DeskFiles(settings.review, settings.authored)
+        console.note(f"decisions go to {files.review}, written examples to {files.authored}")
+    elif settings.dialogue:
+        talks = talk_plan(settings)
+        rows = [
+            [
+                len(talks.openings),
+                talks.systems,
+                talks.votes,
+                len(talks.openings) * talks.systems * talks.votes,
+            ]
+        ]
+        console.table(f"plan of {settings.study}", ["openings", "systems", "raters each", "dialogues"], rows)
+    else:
+        units = plan.make_plan(texts, settings)
+        header = ["task", "group", "pages", "votes"]
+        console.table(f"plan of {settings.study}", header, plan.describe(units))
+
+
+def open_work(settings: AnnotateSettings, base: Database, clock: Callable[[], float]) -> Work:
+    """The systems to talk with, or the texts to decide on; nothing for comparisons and ratings."""
+    if settings.review is not None:
+        return open_desk(settings, base, clock)
+    if settings.dialogue:
+        talks = Talks(base, talk_plan(settings), clock)
+        return Work(talking=Talking(talks, speakers(settings), patience=settings.answer_seconds))
+    return Work()
+
+
+def open_desk(settings: AnnotateSettings, base: Database, clock: Callable[[], float]) -> Work:
+    """The desk with its files read, and written again after every decision."""
+    assert settings.review is not None
+    files = DeskFiles(settings.review, settings.authored)
+    house = read_house(settings.train, settings.test)
+    if new := files.load(base, clock()):
+        console.note(f"{new} texts are new to the desk")
+    desk = Desk(base, clock, reviewers=settings.reviewers, changed=lambda: files.write(desk))
+    return Work(desk=desk, house=house, files=files)
+
+
+def talk_plan(settings: AnnotateSettings) -> Plan:
+    """Who talks about what.
+
+    Raises:
+        LimaError: no openings there.
+    """
+    assert settings.openings is not None
+    openings = tuple(read_jsonl(settings.openings, Example))
+    if not openings:
+        raise LimaError(
+            f"{settings.openings}: no openings. A row is an Example that begins with a user turn."
+        )
+    return Plan(openings, len(settings.dialogue), settings.dialogue_votes, settings.most_turns, settings.seed)
+
+
+def speakers(settings: AnnotateSettings) -> list[Callable[[], Speaker]]:
+    """Makers of the systems: each is loaded when somebody first talks with it."""
+    from lima.generate.settings import ChatSettings
+    from lima.generate.speakers import open_speaker
+
+    return [partial(open_speaker, system, ChatSettings(system=system)) for system in settings.dialogue]
+
+
+def system_names(settings: AnnotateSettings) -> list[str]:
+    """The names for the key: a folder's own, or the model's behind an address."""
+    from lima.generate.jobs import default_name
+
+    names = [default_name(system) for system in settings.dialogue]
+    return names if len(set(names)) == len(names) else list(settings.dialogue)
