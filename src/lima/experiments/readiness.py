@@ -7,6 +7,7 @@ words, which any data have; they rank bases, and are no marks of quality.
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections import Counter
@@ -19,6 +20,7 @@ import numpy as np
 from lima import console
 from lima import model as models
 from lima.errors import LimaError
+from lima.evaluate.study import existing_rows
 from lima.experiments.checkpoint_inputs import check_apart
 from lima.experiments.doctor_settings import DoctorSettings
 from lima.files import read_jsonl, write_jsonl
@@ -45,7 +47,7 @@ class Look:
     """How the answers of one stage compare with the references; all figures are in [0, 1]."""
 
     content: float
-    """Mean share of a reference's own words that its answer has."""
+    """Mean share of a reference's own words, weighed by their rarity, that its answer has."""
     chance: float
     """The same for another prompt's reference: what an answer has without knowing."""
     style: float
@@ -129,7 +131,7 @@ def _looks(
             max_new_tokens=settings.max_new_tokens,
         )
         generate(wanted)
-        looks[stage] = look(dev, list(read_jsonl(wanted.out, Completion)))
+        looks[stage] = look(dev, existing_rows(wanted.out, Completion))  # none where no prompt fits
     return looks
 
 
@@ -162,8 +164,9 @@ def look(dev: Sequence[Example], answers: Sequence[Completion]) -> Look:
     references = [_words(row.messages[-1].content) for row in dev]
     counts = Counter(word for reference in references for word in set(reference))
     usual = {word for word, count in counts.items() if count > USUAL * len(dev)}
+    rarity = {word: math.log(len(dev) / count) for word, count in counts.items() if word not in usual}
     own = [
-        set(reference) - usual - set(_words(row.messages[-2].content))
+        {word: rarity[word] for word in set(reference) - usual - set(_words(row.messages[-2].content))}
         for reference, row in zip(references, dev, strict=True)
     ]
     return Look(
@@ -174,8 +177,13 @@ def look(dev: Sequence[Example], answers: Sequence[Completion]) -> Look:
     )
 
 
-def _recall(wanted: Sequence[set[str]], told: Sequence[list[str]]) -> float:
-    shares = [len(own & set(words)) / len(own) for own, words in zip(wanted, told, strict=True) if own]
+def _recall(wanted: Sequence[Mapping[str, float]], told: Sequence[list[str]]) -> float:
+    """Mean share of the wanted words, a rarer one weighing more (log of how rare: it is what only a knower says)."""
+    shares = [
+        sum(weight for word, weight in own.items() if word in words) / sum(own.values())
+        for own, words in zip(wanted, map(set, told), strict=True)
+        if own
+    ]
     return float(np.mean(shares)) if shares else 0.0
 
 
