@@ -36,7 +36,8 @@ from lima.records import Example, Message, Meta
 
 QUOTA = 200
 """The paper takes 200 questions of each set of exchanges."""
-RULES = RuleSettings()
+RULES = RuleSettings(hollow=False)
+"""The places that removed images leave are no rule of the peers."""
 FLOOR = 10
 JACCARD = 0.7
 SUBREDDIT = "WritingPrompts"
@@ -102,12 +103,7 @@ def our_headers(path: Path) -> dict[str, int]:
 
 def our_path(path: Path) -> list[str]:
     """The source as ``lima curate`` reads it, and its rules; candidates come best question first."""
-    funnel = Funnel()
-    work = Work(
-        name="dump", path=path, seed=0, style="markdown", quota=QUOTA, site="cooking",
-        count=lambda stratum: funnel.at("dump", stratum), reject=lambda reject: None,
-    )  # fmt: skip
-    (stratum,) = StackExchange(train=QUOTA, rules=RULES).strata(work)
+    (stratum,) = StackExchange(train=QUOTA, rules=RULES).strata(_work(path))
     passed = (
         item.id.rpartition("/")[2]
         for item in stratum.candidates
@@ -166,7 +162,9 @@ def soup_clean(html: str) -> tuple[str, str]:
 
 
 def our_reddit(path: Path) -> list[str]:
-    return sorted(str(row["id"]) for row in Reddit(subreddit=SUBREDDIT, stories=False).rows_of(path))
+    """The source as ``lima curate`` reads it: good posts of one subreddit."""
+    (stratum,) = Reddit(subreddit=SUBREDDIT, stories=False, post_score_min=FLOOR).strata(_work(path))
+    return sorted(item.id.rpartition("/")[2] for item in stratum.candidates)
 
 
 def json_reddit(path: Path, loads: Callable[[bytes], Any]) -> list[str]:
@@ -211,6 +209,14 @@ def datasketch_duplicates(number: int, permutations: int) -> dict[str, Any]:
         found += [(other, place) for other in index.query(sketch)]
         index.insert(place, sketch)
     return {"seconds": time.process_time() - began, "result": sorted(found)}
+
+
+def _work(path: Path) -> Work:
+    funnel = Funnel()
+    return Work(
+        name="dump", path=path, seed=0, style="markdown", quota=QUOTA, site="cooking",
+        count=lambda stratum: funnel.at("dump", stratum), reject=lambda reject: None,
+    )  # fmt: skip
 
 
 def _headers(path: Path) -> Any:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lima.curate.compressed import open_bytes
 from lima.errors import InputError
 
 MAX_LINE_BYTES = 64 << 20
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 2 << 20
 
 
 def bounded_lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
@@ -34,15 +34,19 @@ def lines_holding(stream: IO[bytes], path: Path, needle: bytes) -> Iterator[tupl
     Raises:
         InputError: a line of `MAX_LINE_BYTES`.
     """
-    rest, offset = b"", 0
-    while block := stream.read(BLOCK_BYTES):
-        block = rest + block
-        end = block.rfind(b"\n", len(rest)) + 1
-        if not end and len(block) >= MAX_LINE_BYTES:
-            raise InputError(path, line_at(path, offset), f"a line of over {MAX_LINE_BYTES >> 20} MB.")
-        yield from _holding(block, end, needle, offset)
-        rest, offset = block[end:], offset + end
-    yield from _holding(rest, len(rest), needle, offset)
+    readinto: Callable[[Any], int] = stream.readinto  # type: ignore[attr-defined]
+    buffer, filled, offset = bytearray(BLOCK_BYTES), 0, 0
+    while count := readinto(memoryview(buffer)[filled:]):
+        end = buffer.rfind(b"\n", filled, filled + count) + 1
+        filled += count
+        yield from _holding(buffer, end, needle, offset)
+        filled, offset = filled - end, offset + end
+        buffer[:filled] = buffer[end : end + filled]
+        if filled == len(buffer):
+            if filled >= MAX_LINE_BYTES:
+                raise InputError(path, line_at(path, offset), f"a line of over {MAX_LINE_BYTES >> 20} MB.")
+            buffer = buffer + bytearray(filled)
+    yield from _holding(buffer, filled, needle, offset)
 
 
 def line_at(path: Path, offset: int) -> int:
@@ -55,9 +59,9 @@ def line_at(path: Path, offset: int) -> int:
     return number
 
 
-def _holding(block: bytes, end: int, needle: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+def _holding(block: bytearray, end: int, needle: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
     place = block.find(needle, 0, end)
     while place >= 0:
         start, stop = block.rfind(b"\n", 0, place) + 1, block.find(b"\n", place, end) + 1 or end
-        yield offset + start, block[start:stop]
+        yield offset + start, bytes(block[start:stop])
         place = block.find(needle, stop, end)
