@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Preference
 from lima.report.against import Side, differences
-from lima.report.preferences import rankings
+from lima.report.preferences import pair_results, posteriors, rankings
 from lima.report.raters import RaterCard, alt_tests, has_list
 from lima.report.ratings import Rating, worst_of_k
 from lima.report.report import report
@@ -163,3 +164,39 @@ def test_special_characters_in_tables() -> None:
 def test_the_page_has_the_section(study: Path, name: str) -> None:
     report(ReportSettings(study=study, rounds=200))
     assert name in (study / "report.html").read_text()
+
+
+def test_a_posterior_needs_one_verdict_a_prompt() -> None:
+    """20 wins, 5 ties, 15 losses: means (20.5, 5.5, 15.5) / 41.5; P(win > loss) = P(Beta(20.5, 15.5) > 1/2)."""
+    counts: dict[Outcome, int] = {"win": 20, "tie": 5, "loss": 15}
+    outcomes = [outcome for outcome, count in counts.items() for _ in range(count)]
+    single = [vote(f"p{i}", outcome) for i, outcome in enumerate(outcomes)]
+    (row,) = posteriors(pair_results(single, 0.95), 0.95)
+    assert not isinstance(row.posterior, Undefined)
+    assert isinstance(row.posterior.win, Estimate)
+    assert row.posterior.win.value == pytest.approx(20.5 / 41.5)
+    assert row.posterior.better == pytest.approx(stats.beta.sf(0.5, 20.5, 15.5))
+    twice = [*single, vote("p0", "win", rater="crowd:02")]
+    (refused,) = posteriors(pair_results(twice, 0.95), 0.95)
+    assert isinstance(refused.posterior, Undefined)
+    assert "several verdicts" in refused.posterior.reason
+
+
+def test_the_page_has_posteriors_where_they_are_asked_for_and_a_kappa(study: Path) -> None:
+    assert report(ReportSettings(study=study, rounds=100)).posteriors == []
+    assert "more wins than losses with probability" not in (study / "report.html").read_text()
+    numbers = report(ReportSettings(study=study, rounds=100, posterior=True))
+    assert len(numbers.posteriors) == len(numbers.pairs)
+    page = (study / "report.html").read_text()
+    assert "more wins than losses with probability" in page
+    assert "Fleiss' kappa" in page or "Fleiss&#39; kappa" in page
+
+
+@pytest.mark.parametrize(("raters", "name"), [(2, "Cohen's kappa"), (3, "Fleiss' kappa")])
+def test_the_kappa_is_that_of_the_number_of_raters(study: Path, raters: int, name: str) -> None:
+    rows = list(read_jsonl(study / "preferences.jsonl", Preference))
+    kept = sorted({row.rater for row in rows if row.rater.startswith(("crowd", "author"))})[:raters]
+    write_jsonl(study / "preferences.jsonl", [row for row in rows if row.rater in kept])
+    numbers = report(ReportSettings(study=study, rounds=100))
+    row = next(row for row in numbers.reliability if row.task == "preference")
+    assert (row.raters, row.kappa_name) == (raters, name)

@@ -11,11 +11,13 @@ from lima.report.against import Difference, Side, differences
 from lima.report.costs import JudgeCost, judge_costs
 from lima.report.preferences import (
     Finding,
+    PairPosterior,
     PairResult,
     Ranking,
     TagResult,
     findings,
     pair_results,
+    posteriors,
     rankings,
     tag_results,
 )
@@ -71,6 +73,8 @@ class Numbers:
     """Rows of preferences and grades that count."""
     warnings: Sequence[str]
     findings: Sequence[Finding]
+    posteriors: Sequence[PairPosterior]
+    """Only where the settings ask for them."""
     rankings: Sequence[Ranking]
     agreement: Sequence[Agreement]
     reliability: Sequence[Reliability]
@@ -108,6 +112,7 @@ def analyse(study: Study, settings: ReportSettings, other: Study | None = None) 
     votes, ratings = here.votes, here.ratings
     there = _side(other, ordered_systems(other, None)) if other else None
     coverage = coverages(study, votes)
+    pairs = pair_results(votes, level)
     return Numbers(
         study=study.folder.resolve().name,
         systems=systems,
@@ -119,7 +124,8 @@ def analyse(study: Study, settings: ReportSettings, other: Study | None = None) 
         prompts=len({key.prompt_id for key in study.keys.values()}),
         verdicts=len(study.preferences) + len(study.grades),
         warnings=[*study.changes, *warnings(coverage, settings.coverage)],
-        findings=findings(pair_results(votes, level), systems),
+        findings=findings(pairs, systems),
+        posteriors=posteriors(pairs, level) if settings.posterior else [],
         rankings=rankings(votes, systems, level),
         agreement=agreements(votes, resampling),
         reliability=reliabilities(votes, study, resampling),

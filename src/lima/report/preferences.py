@@ -11,7 +11,7 @@ from lima.statistics.bradley_terry import Duel, Strength, bradley_terry
 from lima.statistics.estimates import Result, Significance, Undefined
 from lima.statistics.intervals import share
 from lima.statistics.length_control import LengthControlled, length_controlled
-from lima.statistics.preferences import WinTieLoss, win_tie_loss
+from lima.statistics.preferences import Posterior, WinTieLoss, dirichlet_posterior, win_tie_loss
 from lima.statistics.significance import holm
 
 
@@ -66,6 +66,29 @@ def pair_results(votes: Sequence[Vote], level: float) -> list[PairResult]:
         table[vote.group, vote.system, vote.baseline].append(vote)
     order = sorted(table, key=lambda place: (group_order(place[0]), place[1:]))
     return _adjusted([_pair_result(place, table[place], level) for place in order])
+
+
+@dataclass(frozen=True)
+class PairPosterior:
+    """What a Bayesian would say of one pair, as one group of raters sees it."""
+
+    group: str
+    system: str
+    baseline: str
+    posterior: Posterior | Undefined
+
+
+def posteriors(results: Sequence[PairResult], level: float) -> list[PairPosterior]:
+    """Dirichlet posteriors of wins, ties and losses, where every prompt has one verdict."""
+    found = []
+    for row in results:
+        counts, prompts = row.result.counts, row.result.clusters
+        several = Undefined(
+            "a prompt has several verdicts, which are not independent", row.result.n, "Dirichlet posterior"
+        )
+        belief = dirichlet_posterior(counts, level=level) if prompts == row.result.n else several
+        found.append(PairPosterior(row.group, row.system, row.baseline, belief))
+    return found
 
 
 def rankings(votes: Sequence[Vote], systems: Sequence[str], level: float) -> list[Ranking]:

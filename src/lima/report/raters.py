@@ -16,7 +16,7 @@ from lima.statistics.alt_test import AltTest, alt_test
 from lima.statistics.bias import Bias, Showing, bias
 from lima.statistics.bootstrap import Resampling
 from lima.statistics.estimates import Result, Undefined
-from lima.statistics.reliability import Value, gwet, krippendorff_alpha
+from lima.statistics.reliability import Value, cohen_kappa, fleiss_kappa, gwet, krippendorff_alpha
 
 MARGINS = {"crowd": 0.1, "author": 0.2}
 """What a person is granted against a judge, by what the work costs: authors are experts (arXiv 2501.10970)."""
@@ -66,6 +66,13 @@ class Reliability:
     raters: int
     alpha: Result
     gwet: Result
+    kappa: Result
+    """Cohen's of two raters, Fleiss' of more: what many papers give. It is low where nearly all labels are equal."""
+
+    @property
+    def kappa_name(self) -> str:
+        """Whose kappa it is."""
+        return "Cohen's kappa" if self.raters == 2 else "Fleiss' kappa"
 
 
 @dataclass(frozen=True)
@@ -214,7 +221,25 @@ def _reliability(
             clusters=prompts,
             resampling=resampling,
         ),
+        kappa=_kappa(table, categories, prompts, resampling),
     )
+
+
+def _kappa(
+    table: Sequence[Sequence[Value | None]],
+    categories: Sequence[Value],
+    prompts: Sequence[str],
+    resampling: Resampling,
+) -> Result:
+    if len(table) != 2:
+        return fleiss_kappa(table, categories, clusters=prompts, resampling=resampling)
+    both = [
+        (one, other, prompt)
+        for one, other, prompt in zip(*table, prompts, strict=True)
+        if one is not None and other is not None
+    ]
+    first, second, clusters = ([row[i] for row in both] for i in range(3))
+    return cohen_kappa(first, second, categories, clusters=clusters, resampling=resampling)
 
 
 def _coverage(

@@ -33,6 +33,8 @@ class ReportSettings(Settings):
     """Seed of the bootstrap and of the sample of items shown."""
     rounds: int = Field(default=10_000, ge=100)
     """Bootstrap resamples an interval."""
+    posterior: bool = False
+    """Give Dirichlet posteriors of wins, ties and losses too (Jeffreys' prior): the probability of more wins than losses."""
     coverage: float = Field(default=0.95, ge=0, le=1)
     """Below this share of usable verdicts the report warns at its very top."""
     samples: int = Field(default=300, ge=0)
