@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -14,9 +18,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright import sync_api
 from playwright.sync_api import Page
 from tests.web.conftest import SECRET, MakeSite, Site, free_port
+from tests.web.test_desk import ANSWER, decide, desk, rows, write
 from tests.web.test_pages import vote
+from tests.web.test_talks import Parrot, hold, parrots
 
+from lima.web import people
 from lima.web.exchange import export_rows
+from lima.web.talk_files import rows_of
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -197,3 +205,116 @@ def test_at_twice_the_size_everything_is_there(site: MakeSite, visit: Visit) -> 
     assert page.evaluate("document.documentElement.scrollWidth") <= 640
     page.locator("button.choice").last.scroll_into_view_if_needed()
     assert page.locator("button.choice").last.is_visible()
+
+
+def test_a_dialogue_from_its_opening_to_the_choice(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, Parrot("red", slow=0.3), Parrot("blue", slow=0.3), openings=1)
+    page = visit(here, "/talk", token=token_of(here))
+    for _ in range(2):
+        page.wait_for_selector(".answer[data-state=answered]")
+        assert page.is_hidden("#finish")
+        page.click(".rate >> text=Excellent")
+        page.wait_for_selector("#finish:not([hidden])")
+        page.fill("#text", "and then?")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".answer[data-number='1'][data-state=answered]")
+        page.reload()  # loses nothing
+        assert "and then?" in page.inner_text(".talk")
+        page.locator(".answer[data-number='1'] .choice").nth(1).click()
+        page.wait_for_selector("#finish:not([hidden])")
+        page.click("text=Finish this dialogue")
+        page.wait_for_load_state()
+    page.click("text=Neither is significantly better")
+    page.wait_for_selector("text=That was the last one")
+    rows = rows_of(here.base, here.app.state.parts.talking.talks.plan, ["x", "y"])
+    assert Counter(row.value for row in rows.grades) == {"excellent": 2, "pass": 2}
+    assert [row.label for row in rows.preferences] == ["tie"]
+
+
+def test_tokens_appear_before_the_answer_is_whole(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, Parrot("red", slow=3.0), Parrot("red2", slow=3.0))
+    page = visit(here, "/talk", token=token_of(here))
+    page.wait_for_selector(".reply.growing")
+    assert page.inner_text(".reply").startswith("red")
+    assert page.locator(".answer[data-state=answered]").count() == 0
+
+
+def test_a_system_that_fails_can_be_asked_again(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, Parrot("red", broken=1), Parrot("blue", broken=1))
+    page = visit(here, "/talk", token=token_of(here))
+    page.click("button:has-text('Ask again')")
+    page.wait_for_selector(".answer[data-state=answered]")
+    assert "opening-" in page.inner_text(".reply")
+
+
+def test_the_desk_by_keyboard_alone(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = desk(site, tmp_path)
+    page = visit(here, "/desk/review", token=token_of(here, "A"))
+    page.keyboard.press("a")
+    page.wait_for_selector("text=question 1")
+    page.keyboard.press("r")
+    page.keyboard.type("area of no use")  # letters that are keys elsewhere
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=question 2")
+    page.keyboard.press("e")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("A better answer.")
+    page.click("text=Accept with these changes")
+    page.wait_for_selector("text=Nothing to read")
+    first, second, third = rows(here)
+    assert (first.decision, second.reason) == ("accept", "area of no use")
+    assert third.edited is not None
+    assert third.edited.messages[-1].content == "A better answer."
+
+
+def test_an_example_is_written_with_live_checks(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = desk(site, tmp_path, count=0)
+    page = visit(here, "/desk/write", token=token_of(here, "A"))
+    page.fill("#prompt", "How do I break in new boots?")
+    page.fill("#answer", "Walk in them for a while and")
+    page.wait_for_selector("#findings >> text=lima curate would drop it")
+    page.click("text=Hand in")
+    page.wait_for_selector("#status >> text=lima curate would drop it")
+    page.fill("#answer", ANSWER)
+    page.wait_for_selector("#findings >> text=It first acknowledges the question")
+    page.reload()  # the text is kept in the browser
+    assert page.input_value("#answer") == ANSWER
+    page.click("text=Hand in")
+    page.wait_for_selector("text=waits for a reader")
+    assert [draft.text_id.split("/")[0] for draft in here.app.state.parts.desk.everything()] == ["authored"]
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(
+    "path",
+    ["/talk", "/talk?choose", "/desk", "/desk/review", "/desk/write", "/lead/splits", "/lead?desk", "/join"],
+)
+def test_axe_on_dialogues_and_the_desk(
+    site: MakeSite, visit: Visit, tmp_path: Path, path: str, width: int
+) -> None:
+    talking = path.startswith("/talk")
+    here = parrots(tmp_path, site, openings=1) if talking else desk(site, tmp_path, reviewers=2)
+    person = here.rater("author" if talking else "A")
+    if talking:
+        hold(person, "more")
+        if path.endswith("choose"):
+            hold(person)
+    else:
+        write(person, "How do I break in new boots?")
+        decide(person, "accept")
+        decide(here.rater("A"), "reject", reason="dull")
+    if path == "/join":
+        path = f"/join/{people.invite(here.base, 'A', '', here.clock())}"
+    token = "" if path.startswith("/join") else person.cookies["lima_rater"]
+    lead = here.lead().cookies["lima_lead"]
+    for scheme in ("light", "dark"):
+        page = visit(here, path, token=token, lead=lead, width=width)
+        if path == "/talk":
+            page.wait_for_selector(".answer[data-state=answered]")
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if folder := os.environ.get("LIMA_SCREENS"):
+            name = re.sub(r"\W+", "-", path)[:20]
+            page.screenshot(path=f"{folder}/{name}-{width}-{scheme}.png", full_page=True)

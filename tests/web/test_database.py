@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from lima.errors import LimaError
 from lima.web import migrate, plan
 from lima.web.database import Database, open_engine, sqlite_url
 from lima.web.settings import AnnotateSettings, DatabaseSettings
-from lima.web.tables import metadata
+from lima.web.tables import facts, metadata
 from lima.web.texts import read_texts
 
 
@@ -36,7 +39,45 @@ def test_sqlite_writes_ahead_and_to_the_disk_and_checks_references(tmp_path: Pat
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_one_sync_serves_all_commits_that_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every durable write returns after a sync of the log that began after its commit; many share one."""
+    base = Database(sqlite_url(tmp_path / "x.sqlite"))
+    migrate.prepare(base)
+    synced: list[float] = []
+    real = os.fsync
+
+    def slow(descriptor: int) -> None:
+        began = time.monotonic()
+        time.sleep(0.02)
+        real(descriptor)
+        synced.append(began)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    late: list[bool] = []
+
+    def add(number: int) -> None:
+        with base.write() as connection:
+            connection.execute(sa.insert(facts).values(name=f"fact {number}", value=number))
+            inside = time.monotonic()
+        late.append(any(began > inside for began in synced))
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert late == [True] * 24
+    assert len(synced) < 24
+    before = len(synced)
+    with base.write(durable=False) as connection:
+        connection.execute(sa.insert(facts).values(name="unsynced", value=0))
+    assert len(synced) == before
+    base.close()
 
 
 def test_an_older_sqlite_file_is_copied_before_it_is_changed(tmp_path: Path) -> None:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.web.conftest import MakeSite, field
+from tests.web.test_desk import desk
+from tests.web.test_talks import parrots
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 
+HOMES = {"study": "/work", "talk": "/talk", "desk": "/desk/write"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["nobody", "rater", "lead"])
-def test_no_request_makes_the_server_fail(site: MakeSite, who: str) -> None:
-    here = site(30)
+@pytest.mark.parametrize("kind", ["study", "talk", "desk"])
+def test_no_request_makes_the_server_fail(site: MakeSite, tmp_path: Path, who: str, kind: str) -> None:
+    here = {
+        "study": lambda: site(30),
+        "talk": lambda: parrots(tmp_path, site),
+        "desk": lambda: desk(site, tmp_path, count=30),
+    }[kind]()
     here.app.state.parts.lead_attempts.burst = here.app.state.parts.answering.burst = 1e9
-    browser = {"nobody": here.browser, "rater": here.rater, "lead": here.lead}[who]()
-    page = browser.get({"nobody": "/lead/sign-in", "rater": "/work", "lead": "/lead"}[who]).text
+    browser = {
+        "nobody": here.browser,
+        "rater": lambda: here.rater(here.settings.people[0]),
+        "lead": here.lead,
+    }[who]()
+    page = browser.get({"nobody": "/lead/sign-in", "rater": HOMES[kind], "lead": "/lead"}[who]).text
     csrf = field(page, "csrf")
     schema = schemathesis.openapi.from_dict(here.app.openapi())
     seen = set()

@@ -75,7 +75,7 @@ class Assignment:
     def next(self, person: Person) -> Showing | Nothing:
         """The item in the rater's hands, or a new one. Asking again gives the same until it is answered."""
         now = self.clock()
-        with self.base.write() as connection:
+        with self.base.write(durable=False) as connection:
             _lock(connection, person)
             if current := self._current(connection, person, now):
                 return current
