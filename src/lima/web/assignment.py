@@ -18,11 +18,12 @@ from lima.web import checks
 from lima.web.database import Database
 from lima.web.people import Person, record
 from lima.web.showings import (
-    ANSWERED,
+    COUNT,
     GOLD,
     Answer,
     Showing,
-    count,
+    answers,
+    compared,
     find,
     latest,
     open_showing,
@@ -100,7 +101,7 @@ class Assignment:
         now = self.clock()
         with self.base.write() as connection:
             _lock(connection, person)
-            showing = find(connection, showings.c.token == token, person)
+            showing = find(connection, person, token)
             if showing is None or showing.attempt != attempt or showing.is_answered:
                 return showing
             state: Literal["answered", "surplus"] = (
@@ -109,7 +110,7 @@ class Assignment:
             stored = replace(showing, state=state, answer=read(showing))
             spent = seconds_spent(showing, seconds, now)
             values = {"state": state, "answer": stored.answer, "answered_at": now, "seconds": spent}
-            connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(values))
+            connection.execute(STORE, values | {"showing": showing.id})
             record(
                 connection,
                 "answer",
@@ -152,7 +153,7 @@ class Assignment:
         """Counts for the rater's own screen; what is left is looked up again after a minute."""
         now = self.clock()
         with self.base.read() as connection:
-            answered = count(connection, person, showings.c.state.in_(ANSWERED))
+            answered = answers(connection, person)
             until, total = self._totals.get(person.id, (0.0, 0))
             if not now < until <= now + TOTALS_SECONDS:
                 total = answered + self._left(connection, person)
@@ -162,7 +163,7 @@ class Assignment:
     def _left(self, connection: sa.Connection, person: Person) -> int:
         open_ones = _unseen(person).where(~slots.c.done).with_only_columns(slots.c.unit_id).distinct()
         left = connection.scalar(sa.select(sa.func.count()).select_from(open_ones.subquery())) or 0
-        left += count(connection, person, (showings.c.state == "open") & (showings.c.repeat == 0))
+        left += connection.scalar(COUNT_OPEN, {"rater": person.id}) or 0
         if self.rules.per_rater is None:
             return left
         return min(left, max(0, self.rules.per_rater - votes(connection, person)))
@@ -179,10 +180,10 @@ class Assignment:
 
     def _fill(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
         """Mark the showing's slot as done; False when no slot is left for it."""
-        held = sa.update(slots).where(slots.c.showing_id == showing.id).values(done=True)
-        if showing.repeat or connection.execute(held).rowcount:
+        place = {"showing": showing.id}
+        if showing.repeat or connection.execute(FILL, place).rowcount:
             return True
-        return self._hold(connection, person, showing, now) and bool(connection.execute(held).rowcount)
+        return self._hold(connection, person, showing, now) and bool(connection.execute(FILL, place).rowcount)
 
     def _hold(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
         """Keep the showing's slot, or take another free one of the same unit. A check needs none."""
@@ -204,14 +205,11 @@ class Assignment:
         shown = self._side(connection, person) if slot.task == "pairwise" else "ab"
         showing = open_showing(connection, person, slot, shown=shown, now=now)
         lease = {"showing_id": showing.id, "lease_until": now + self.rules.lease_seconds}
-        connection.execute(sa.update(slots).where(slots.c.id == slot.id).values(lease))
+        connection.execute(LEASE, lease | {"slot": slot.id})
         return showing
 
     def _side(self, connection: sa.Connection, person: Person) -> Shown:
-        compared = (units.c.task == "pairwise") & (showings.c.repeat == 0)
-        query = sa.select(sa.func.count()).select_from(showings).join(units, units.c.id == showings.c.unit_id)
-        before = connection.scalar(query.where(showings.c.rater_id == person.id, compared))
-        return side_of(self.rules.seed, person.name, before or 0)
+        return side_of(self.rules.seed, person.name, compared(connection, person))
 
     def _check(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
         """An attention check when one is due."""
@@ -243,6 +241,20 @@ FREE_SLOT = (
     .with_for_update(of=slots, skip_locked=True)
 )
 """The next planned vote that nobody holds, on a unit that the rater has not seen."""
+
+
+COUNT_OPEN = COUNT.where(showings.c.state == "open", showings.c.repeat == 0)
+LEASE = (
+    sa.update(slots)
+    .where(slots.c.id == sa.bindparam("slot"))
+    .values(showing_id=sa.bindparam("showing_id"), lease_until=sa.bindparam("lease_until"))
+)
+FILL = sa.update(slots).where(slots.c.showing_id == sa.bindparam("showing")).values(done=True)
+STORE = (
+    sa.update(showings)
+    .where(showings.c.id == sa.bindparam("showing"))
+    .values({name: sa.bindparam(name) for name in ("state", "answer", "answered_at", "seconds")})
+)
 
 
 def _lock(connection: sa.Connection, person: Person) -> None:

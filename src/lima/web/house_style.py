@@ -58,7 +58,8 @@ class HouseStyle:
 
     def look_at(self, example: Example, others: Sequence[Example]) -> list[Finding]:
         """What is worth knowing of an example; ``others``: what the author's group wrote before."""
-        answer = "" if example.is_prompt else example.messages[-1].content
+        of_the_house = example.source == "authored"  # other sources have a tone of their own
+        answer = example.messages[-1].content if of_the_house and not example.is_prompt else ""
         found = [self._duplicate(example, others), self._leak(example)]
         if answer:
             written = [other for other in others if not other.is_prompt]

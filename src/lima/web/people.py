@@ -72,6 +72,9 @@ SIGNED_IN = (
 """Built once: it runs for every request."""
 
 
+INSERT_EVENT = sa.insert(events)
+
+
 def rater_of(base: Database, token: str, now: float) -> Person | None:
     """The active rater to whom a session token belongs."""
     with base.read() as connection:
@@ -266,7 +269,7 @@ def record(
 ) -> None:
     """Append an event. ``key`` makes it unrepeatable; without one it gets a random key."""
     row = {"key": key or secrets.token_hex(16), "kind": kind, "at": now, "payload": dict(payload or {})}
-    connection.execute(sa.insert(events).values(row | {"rater_id": rater_id, "showing_id": showing_id}))
+    connection.execute(INSERT_EVENT, row | {"rater_id": rater_id, "showing_id": showing_id})
 
 
 def _refusal(row: sa.Row[tuple[object, ...]] | None) -> Refusal | None:

@@ -73,23 +73,40 @@ def open_showing(
     token = new_token()
     row = {"token": token, "rater_id": person.id, "unit_id": unit.unit_id, "repeat": repeat, "shown": shown}
     state = {"state": "open", "attempt": 0, "opened_at": now}
-    made = connection.execute(sa.insert(showings).values(row | state)).inserted_primary_key
+    made = connection.execute(INSERT, row | state).inserted_primary_key
     assert made is not None
     return Showing(made[0], token, unit.unit_id, unit.task, unit.text_id, shown, repeat, now)
 
 
-SHOWN = sa.select(showings, units.c.task, units.c.text_id).join(units, units.c.id == showings.c.unit_id)
-"""Built once: `find` runs several times for each request."""
+def find(connection: sa.Connection, person: Person, token: str) -> Showing | None:
+    """The rater's showing of that name, or None."""
+    return _showing(connection.execute(BY_TOKEN, {"rater": person.id, "token": token}).first())
 
 
-def find(
-    connection: sa.Connection, which: sa.ColumnElement[bool], person: Person, *, newest: bool = False
-) -> Showing | None:
-    """The rater's showing for which ``which`` holds, or None."""
-    query = SHOWN.where(which, showings.c.rater_id == person.id)
-    if newest:
-        query = query.order_by(showings.c.id.desc()).limit(1)
-    row = connection.execute(query).first()
+def latest(connection: sa.Connection, person: Person) -> Showing | None:
+    """What the rater opened last."""
+    return _showing(connection.execute(LATEST, {"rater": person.id}).first())
+
+
+# Statements of the hot path are built once: building one costs as much as running it.
+RATER: sa.BindParameter[int] = sa.bindparam("rater")
+SHOWN = (
+    sa.select(showings, units.c.task, units.c.text_id)
+    .join(units, units.c.id == showings.c.unit_id)
+    .where(showings.c.rater_id == RATER)
+)
+BY_TOKEN = SHOWN.where(showings.c.token == sa.bindparam("token"))
+LATEST = SHOWN.order_by(showings.c.id.desc()).limit(1)
+COUNT = sa.select(sa.func.count()).select_from(showings).where(showings.c.rater_id == RATER)
+COUNT_ANSWERED = COUNT.where(showings.c.state.in_(ANSWERED))
+COUNT_VOTES = COUNT_ANSWERED.where(showings.c.repeat == 0)
+COUNT_COMPARED = COUNT.join(units, units.c.id == showings.c.unit_id).where(
+    units.c.task == "pairwise", showings.c.repeat == 0
+)
+INSERT = sa.insert(showings)
+
+
+def _showing(row: Any) -> Showing | None:
     if row is None:
         return None
     return Showing(
@@ -107,17 +124,16 @@ def find(
     )
 
 
-def latest(connection: sa.Connection, person: Person) -> Showing | None:
-    """What the rater opened last."""
-    return find(connection, sa.true(), person, newest=True)
-
-
-def count(connection: sa.Connection, person: Person, which: sa.ColumnElement[bool]) -> int:
-    """How many of the rater's showings are such."""
-    query = sa.select(sa.func.count()).where(showings.c.rater_id == person.id, which)
-    return connection.scalar(query) or 0
+def answers(connection: sa.Connection, person: Person) -> int:
+    """Answers of the rater, attention checks among them."""
+    return connection.scalar(COUNT_ANSWERED, {"rater": person.id}) or 0
 
 
 def votes(connection: sa.Connection, person: Person) -> int:
     """Answers of the rater that are no attention checks."""
-    return count(connection, person, showings.c.state.in_(ANSWERED) & (showings.c.repeat == 0))
+    return connection.scalar(COUNT_VOTES, {"rater": person.id}) or 0
+
+
+def compared(connection: sa.Connection, person: Person) -> int:
+    """Comparisons that were put on the rater's screen, attention checks left out."""
+    return connection.scalar(COUNT_COMPARED, {"rater": person.id}) or 0

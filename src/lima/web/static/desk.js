@@ -91,6 +91,7 @@ function writing() {
 }
 
 function show(findings) {
+  document.querySelector("#hint").hidden = true;
   const lines = findings.map(({ level, text }) => {
     const line = document.createElement("li");
     const word = document.createElement("span");
