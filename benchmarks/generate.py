@@ -6,7 +6,8 @@ Work: a random LLaMA (384 wide, 6 layers, 6 heads, vocabulary 16,000), prompts o
 a long tail (mean about 128, at most 256), nucleus 0.9, temperature 0.7, repetition penalty 1.2. A random
 model never says EOT, so that each answer ends at a length drawn beforehand, which neither `generate` nor the engine
 knows in advance: the library is told by a stopping criterion, the engine by `Engine.cancel`. The library's continuous
-batching knows it, because a request of it cannot be ended otherwise. Every way makes the
+batching knows it, because a request of it cannot be ended otherwise. It drops the repetition penalty,
+which it does not support. Every way makes the
 same number of useful tokens; what the library computes for rows that have ended is not counted.
 """
 
