@@ -31,6 +31,15 @@ from lima.generate.requests import Request
 
 LONGEST = 256
 VOCABULARY = 16_000
+SAMPLING: dict[str, Any] = {
+    "do_sample": True,
+    "top_p": 0.9,
+    "top_k": 0,
+    "temperature": 0.7,
+    "repetition_penalty": 1.2,
+    "max_new_tokens": LONGEST,
+    "pad_token_id": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -94,13 +103,7 @@ def library(model: LlamaForCausalLM, work: Work, batch: int) -> None:
         model.generate(
             ids,
             attention_mask=mask,
-            do_sample=True,
-            top_p=0.9,
-            top_k=0,
-            temperature=0.7,
-            repetition_penalty=1.2,
-            max_new_tokens=LONGEST,
-            pad_token_id=0,
+            **SAMPLING,
             stopping_criteria=StoppingCriteriaList([_EndsAtItsLength(width, lengths)]),
         )
 
@@ -108,13 +111,7 @@ def library(model: LlamaForCausalLM, work: Work, batch: int) -> None:
 def continuous(model: LlamaForCausalLM, work: Work) -> None:
     """``generate_batch``: the library's own continuous batching, through its manager for lengths of their own."""
     config = transformers.GenerationConfig(
-        do_sample=True,
-        top_p=0.9,
-        top_k=0,
-        temperature=0.7,
-        repetition_penalty=1.2,
-        max_new_tokens=LONGEST,
-        pad_token_id=0,
+        **SAMPLING,
         eos_token_id=-1,
     )
     with model.continuous_batching_context_manager(generation_config=config) as manager:
