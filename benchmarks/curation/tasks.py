@@ -26,8 +26,9 @@ from lima.curate.candidate import Candidate
 from lima.curate.compressed import BUFFER_BYTES
 from lima.curate.funnel import Funnel
 from lima.curate.grams import WORD
+from lima.curate.headers import Scan
 from lima.curate.join import near_duplicates
-from lima.curate.posts import Scan, read_headers
+from lima.curate.posts import read_headers
 from lima.curate.rules import RuleSettings, first_problem
 from lima.curate.sources.base import Work
 from lima.curate.sources.reddit import GONE, Reddit

@@ -12,8 +12,9 @@ from tests.curate.reference import expected, found
 
 import lima.curate.blocks as blocks_module
 import lima.curate.rows as rows_module
+from lima.curate.headers import Headers, Scan
 from lima.curate.pairs import Pairs, pair
-from lima.curate.posts import Headers, Scan, read_headers
+from lima.curate.posts import read_headers
 from lima.curate.rows import decode_row
 from lima.errors import LimaError
 

@@ -18,8 +18,9 @@ import numpy as np
 from lima.curate.archives import ARCHIVE, open_table, table_bytes
 from lima.curate.compressed import open_bytes
 from lima.curate.exchanges import Exchange, ExchangeTable
+from lima.curate.headers import COLUMNS, Headers, Scan
 from lima.curate.pairs import Pairs, pair
-from lima.curate.posts import COLUMNS, Headers, Scan, read_headers
+from lima.curate.posts import read_headers
 from lima.errors import LimaError
 from lima.files import replacing, text_hash
 

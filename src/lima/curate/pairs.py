@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lima.curate.posts import Arrays, Headers
+from lima.curate.headers import Arrays, Headers
 
 
 @dataclass(frozen=True)

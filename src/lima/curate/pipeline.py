@@ -8,42 +8,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from operator import attrgetter
+from dataclasses import dataclass
 from pathlib import Path
 
 from lima import console
-from lima.curate.attribution import attribution
 from lima.curate.candidate import Candidate
-from lima.curate.card.card import write_card
-from lima.curate.card.sections import CardOptions
 from lima.curate.dumps import input_fingerprint
 from lima.curate.duplicates import Duplicates, Leaks
 from lima.curate.engines import Engine, open_engine
-from lima.curate.funnel import Count, Funnel
+from lima.curate.outcome import Result, check, ran_dry, wanted, write_reasons, write_sets
 from lima.curate.review import Reviews
 from lima.curate.rules import first_problem
 from lima.curate.sampling import fill, generator
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.base import SourceSettings, Work
-from lima.curate.splits import SPLITS, Split, as_prompt, split
+from lima.curate.splits import SPLITS, Split, split
 from lima.errors import LimaError, SettingsConflict
-from lima.files import read_json, write_json, write_jsonl, write_text
+from lima.files import read_json
 from lima.records import Example, Reject
 from lima.runs import Run, open_run
 
 SCRATCH = "scratch"
-
-
-@dataclass
-class Result:
-    """What a curation found, before it is written."""
-
-    funnel: Funnel = field(default_factory=Funnel)
-    sets: dict[Split, list[Example]] = field(default_factory=lambda: {name: [] for name in SPLITS})
-    rejected: list[Reject] = field(default_factory=list)
-    short: dict[str, int] = field(default_factory=dict)
-    """By source, how many examples its quota lacks."""
 
 
 def curate(settings: CurateSettings) -> Result:
@@ -64,7 +49,7 @@ def curate(settings: CurateSettings) -> Result:
         reviews = _reviews(settings)
         with open_engine(settings.engine, settings.workers) as engine:
             result = _select(settings, _Place(settings.out / SCRATCH, engine), reviews)
-        written = _write_reasons(result, settings)
+        written = write_reasons(result, settings)
         result.funnel.show(settings.sources)
         if reviews is not None:
             reviews.write()
@@ -74,10 +59,14 @@ def curate(settings: CurateSettings) -> Result:
                     [reviews.path, *written], next_command=f"edit {reviews.path}, then the same again"
                 )
                 return result
-        _check(result, settings)
-        written = [*_write_sets(result, settings, run), *written]
+        check(result, settings)
+        written = [*write_sets(result, settings), *written]
+        counts = {name: len(result.sets[name]) for name in wanted(settings)}
+        fingerprint = input_fingerprint(settings.input, settings.out)
+        run.finish(input=fingerprint, **counts, rejected=len(result.rejected))
+        shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
     for name, missing in result.short.items():
-        console.warn(_ran_dry(name, missing, result, settings))
+        console.warn(ran_dry(name, missing, result, settings))
     console.done(written, next_command=f"lima inspect {settings.out / 'train.jsonl'}")
     return result
 
@@ -229,88 +218,6 @@ def _accepted(
         random = generator(work.seed, work.name, "strata")
         fill(strata, quota, accept, tau=source.tau, random=random)
     return drawn
-
-
-def _check(result: Result, settings: CurateSettings) -> None:
-    if not any(result.sets.values()):
-        raise LimaError(_nothing_accepted(result, settings))
-    if not settings.strict:
-        return
-    malformed = [reject for reject in result.rejected if reject.rule == "malformed"]
-    if malformed:
-        raise LimaError(f"{malformed[0].id}: {malformed[0].reason}, and --strict is set.")
-    for name, missing in result.short.items():
-        raise LimaError(f"{name}: {missing} examples are missing from its quota, and --strict is set.")
-
-
-def _ran_dry(name: str, missing: int, result: Result, settings: CurateSettings) -> str:
-    """What a source gave of its quota, and the rule that stood most in the way."""
-    wanted, total = settings.sources[name].quota, result.funnel.total(name)
-    if not total.read:
-        return f"{name}: {settings.input} holds nothing of this source; {wanted} examples were wanted."
-    text = (
-        f"{name}: {wanted - missing} of {wanted} examples; its {total.eligible} eligible candidates ran dry."
-    )
-    if total.rejected:
-        rule, number = total.rejected.most_common(1)[0]
-        text += f" {rule!r} dropped most of them ({number}); thresholds are flags, --sources.{name}.rules...."
-    return text
-
-
-def _nothing_accepted(result: Result, settings: CurateSettings) -> str:
-    """Which rule dropped most, which came next, and where every reason is."""
-    total = Count()
-    for name in settings.sources:
-        total.add(result.funnel.total(name))
-    dropped = +(total.dropped_unread + total.rejected)
-    if not dropped:
-        return f"{settings.input}: no candidate in it. See {settings.out / 'funnel.json'}."
-    (most, number), *others = dropped.most_common(4)
-    rest = "; then " + ", ".join(f"{rule} {count}" for rule, count in others) if others else ""
-    return (
-        f"{settings.input}: no candidate passed the rules. Of {total.read} read, {most!r} dropped most ({number}{rest}). "
-        f"The reasons are in {settings.out / 'rejected.jsonl'}, the counts in {settings.out / 'funnel.json'}; "
-        "'lima curate RECIPE --help' lists the thresholds."
-    )
-
-
-def _write_reasons(result: Result, settings: CurateSettings) -> list[Path]:
-    """What was dropped and why, in the order of ids: also of a run that accepts nothing."""
-    rejected, funnel = settings.out / "rejected.jsonl", settings.out / "funnel.json"
-    write_jsonl(rejected, sorted(result.rejected, key=attrgetter("id")))
-    write_json(funnel, {"sources": result.funnel.as_json(settings.sources)})
-    return [rejected, funnel]
-
-
-def _write_sets(result: Result, settings: CurateSettings, run: Run) -> list[Path]:
-    """Write every set whole, in the order of ids; sets that no source asks for are left out."""
-    out, written = settings.out, []
-    for name in _wanted(settings):
-        rows = sorted(result.sets[name], key=lambda example: example.id)
-        if name == "test":
-            rows = [as_prompt(example) for example in rows]
-        write_jsonl(out / f"{name}.jsonl", rows)
-        written.append(out / f"{name}.jsonl")
-    write_text(out / "ATTRIBUTION.md", attribution([row for rows in result.sets.values() for row in rows]))
-    if settings.card:
-        written += _write_card(result, settings)
-    counts = {name: len(result.sets[name]) for name in _wanted(settings)}
-    fingerprint = input_fingerprint(settings.input, settings.out)
-    run.finish(input=fingerprint, **counts, rejected=len(result.rejected))
-    shutil.rmtree(out / SCRATCH, ignore_errors=True)
-    return [*written, out / "ATTRIBUTION.md"]
-
-
-def _write_card(result: Result, settings: CurateSettings) -> list[Path]:
-    """About the training examples; about the first other set where there are none."""
-    name = next(name for name in SPLITS if result.sets[name])
-    rows = sorted(result.sets[name], key=lambda example: example.id)
-    options = CardOptions(settings.seed, settings.duplicates, settings.leaks)
-    return write_card(settings.out, f"{settings.recipe}: {name}", rows, settings.intended_use, options)
-
-
-def _wanted(settings: CurateSettings) -> list[Split]:
-    return [name for name in SPLITS if any(getattr(source, name) for source in settings.sources.values())]
 
 
 def _show_plan(settings: CurateSettings) -> Result:

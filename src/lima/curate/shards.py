@@ -16,7 +16,7 @@ from lima import console
 from lima.curate.candidate import Candidate, Stratum
 from lima.curate.dumps import Dump, Index, index, posts_bytes
 from lima.curate.engines import Ahead, Engine
-from lima.curate.posts import Scan
+from lima.curate.headers import Scan
 from lima.curate.rows import Place
 from lima.curate.sampling import weights
 from lima.curate.sources.base import Work

@@ -12,8 +12,8 @@ from pydantic import Field
 from lima.curate.candidate import Candidate, Stratum
 from lima.curate.engines import Engine
 from lima.curate.funnel import Count
+from lima.curate.headers import Scan
 from lima.curate.layout import Style
-from lima.curate.posts import Scan
 from lima.curate.rules import RuleSettings
 from lima.errors import LimaError
 from lima.records import Example, Reject

@@ -19,8 +19,8 @@ from lima.curate.candidate import Candidate, Stratum
 from lima.curate.clean import clean
 from lima.curate.dumps import Dump, Index, find_dumps
 from lima.curate.exchanges import ExchangeSet, ExchangeTable, licence
+from lima.curate.headers import Scan
 from lima.curate.pairs import Pairs
-from lima.curate.posts import Scan
 from lima.curate.pushdown import early_problem
 from lima.curate.rows import Place, decode_row, raw_row
 from lima.curate.rules import description_problem, first_problem
