@@ -25,5 +25,9 @@ class InputError(LimaError):
         self.path, self.line, self.problem = Path(path), line, problem
 
 
+class Busy(LimaError):
+    """Another process works in the folder now."""
+
+
 class SettingsConflict(LimaError):
     """A run folder exists and was made with other settings or other inputs."""

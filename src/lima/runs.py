@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lima.errors import LimaError, SettingsConflict
+from lima.errors import Busy, LimaError, SettingsConflict
 from lima.files import read_json, sha256, write_json
 from lima.settings import Settings
 
@@ -53,7 +53,8 @@ def open_run(path: Path, command: str, settings: Settings) -> Iterator[Run]:
 
     Raises:
         SettingsConflict: the record was made with other settings or inputs; the text shows which.
-        LimaError: another process has the run open, or an input is missing.
+        Busy: another process has the run open.
+        LimaError: an input is missing.
     """
     fresh = _describe(command, settings)
     _make_folder(path.parent)
@@ -201,7 +202,7 @@ def _exclusive(path: Path) -> Iterator[Path]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LimaError(
+            raise Busy(
                 f"{path.parent}: another lima process is working here. Wait for it or end it."
             ) from None
         yield lock

@@ -1,5 +1,7 @@
 """The base model: made once, cached, resumed after a stop; measured by completing statements."""
 
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from lima import model
-from lima.experiments.world.base import cloze, make_base, make_scratch
+from lima.experiments.world.base import base_name, cloze, make_base, make_scratch
 from lima.experiments.world.people import ATTRIBUTES, World
 from lima.experiments.world.settings import BaseSettings
 from lima.experiments.world.tokenizer import make_tokenizer
@@ -50,6 +52,19 @@ def test_a_stopped_pretraining_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path
         patch.setattr(torch.optim.AdamW, "step", stopped)
         folder = make_base(TINY)
     assert (folder / "model.safetensors").read_bytes() == undisturbed
+
+
+def test_a_base_that_another_process_makes_is_waited_for(cache: Path) -> None:
+    """The other one holds the lock, ends without a base, and this one makes it."""
+    work = cache / f"{base_name(TINY)}.work"
+    work.mkdir(parents=True)
+    with (work / ".run.json.lock").open("w") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = pool.submit(make_base, TINY)
+        with pytest.raises(TimeoutError):
+            made.result(timeout=1.5)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert (made.result(timeout=60) / "model.safetensors").exists()
 
 
 def test_scratch_has_the_shape_of_the_base_and_other_weights(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from lima.errors import LimaError
 from lima.experiments.claims import amount, quality, training
 from lima.experiments.claims.bands import QUALITY, Band
 from lima.experiments.claims.catalogue import EXPERIMENTS
@@ -139,7 +140,7 @@ def test_every_experiment_says_something(name: str, unit: Unit) -> None:
     assert re.search(r"(Missed: W\d+(, W\d+)*|All bands met|No band was set)\.$", outcome.conclusion.verdict)
     assert len(outcome.table) == 1 + (len(results) if len(results) > 1 else len(wanted.columns))
     assert outcome.draw(250).startswith("<?xml")
-    assert outcome.as_json()["scale"]["size"] == "1 base x 2 seeds, 300 questions"
+    assert outcome.as_json()["scale"]["size"] == "1 base x 2 seeds, 300 questions a base"
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,30 @@ def test_the_report_holds_every_number_and_the_missed_band(reported: Path) -> No
     assert "Missed: W6." in page
     assert "no evidence about models" in page
     assert (reported / "quality.svg").read_text().startswith("<?xml")
+
+
+def test_the_markdown_page_says_the_same(reported: Path) -> None:
+    page = (reported / "experiment.md").read_text()
+    facts = json.loads((reported / "experiment.json").read_text())["experiments"]
+    for row in facts:
+        assert f"| {row['name']} | {row['claim']} | {row['paper']} | {row['verdict']} |" in page
+    assert "| W6 |" in page
+    assert "missed | quality |" in page
+    assert "no evidence about models" in page
+
+
+def test_finished_reports_on_whole_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMA_CACHE", str(tmp_path / "cache"))
+    chosen = [_cheap(EXPERIMENTS[name]) for name in ("quality", "token-shift")]
+    settings = ExperimentSettings(name="all", out=tmp_path / "out", workers=1, finished=True)
+    with pytest.raises(LimaError, match="no run is finished yet"):
+        run_experiments(chosen, TINY, settings)
+    run_experiments(chosen[1:], TINY, settings.model_copy(update={"finished": False}))
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "jobs").rglob("*")}
+    (outcome,) = run_experiments(chosen, replace(TINY, seeds=2, unit="seed"), settings)
+    assert outcome.experiment.name == "token-shift"  # of quality, not one arm was run
+    assert outcome.size == "1 base x 2 seeds (1 of 2 runs is finished), 10 questions a base"
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "jobs").rglob("*")} == made
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:

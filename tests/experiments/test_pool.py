@@ -12,7 +12,7 @@ import pytest
 
 from lima.errors import LimaError
 from lima.experiments.claims.jobs import RESULT, BaseJob, DataSettings, Job, JobResult, TuneJob, key, needs
-from lima.experiments.claims.pool import missing, run_jobs
+from lima.experiments.claims.pool import finished, missing, run_jobs
 from lima.experiments.world.settings import BaseSettings
 
 BASE = BaseSettings(steps=2, batch=2, layers=1, hidden=16, heads=2)
@@ -68,6 +68,16 @@ def test_a_failed_job_is_named_and_the_others_are_kept(done: tuple[Path, dict[st
     ):
         run_jobs(jobs, done[0], workers=1)
     assert list(missing(jobs, done[0])) == ["too many"]
+
+
+def test_without_a_base_only_its_own_jobs_are_left(done: tuple[Path, dict[str, JobResult]]) -> None:
+    lost = BASE.model_copy(update={"heads": 3})  # 16 is no multiple of 3: this base cannot be made
+    orphan = _tune(4).model_copy(update={"base": lost})
+    jobs: dict[str, Job] = {"its base": BaseJob(base=lost), "orphan": orphan, "seven": _tune(7)}
+    with pytest.raises(LimaError, match="job 'its base'"):
+        run_jobs(jobs, done[0], workers=2)
+    assert list(missing(jobs, done[0])) == ["its base", "orphan"]
+    assert list(finished(jobs, done[0])) == ["seven"]
 
 
 SCRIPT = """

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lima import console
+from lima.errors import LimaError
 from lima.experiments.claims.catalogue import EXPERIMENTS
 from lima.experiments.claims.experiment import SCALES, Experiment, Scale, job_names
 from lima.experiments.claims.findings import Findings
 from lima.experiments.claims.jobs import Job, JobResult
 from lima.experiments.claims.outcome import Outcome, show, write
-from lima.experiments.claims.pool import missing, run_jobs
+from lima.experiments.claims.pool import finished, missing, run_jobs
 from lima.experiments.experiment_settings import ExperimentSettings
 from lima.runs import open_run
 
@@ -23,7 +24,7 @@ def experiment(settings: ExperimentSettings) -> list[Outcome]:
     """Run what is missing, write the reports and return the outcomes; nothing after a dry run or on a real base.
 
     Raises:
-        LimaError: a job failed, or another process works in ``settings.out``.
+        LimaError: a job failed, another process works in ``settings.out``, or no run is finished (`--finished`).
     """
     if settings.model is not None:
         from lima.experiments.real import real_experiment  # torch is wanted there from the start
@@ -50,13 +51,19 @@ def run_experiments(
     if settings.dry_run:
         _explain(missing(jobs, folder), len(jobs))
         return []
-    with open_run(folder / "run.json", "experiment", settings):
-        results = run_jobs(jobs, folder, settings.workers or os.cpu_count() or 1)
-    outcomes = [_outcome(wanted, scale, plans[wanted.name], results) for wanted in chosen]
+    if settings.finished:
+        results = finished(jobs, folder)
+    else:
+        with open_run(folder / "run.json", "experiment", settings):
+            results = run_jobs(jobs, folder, settings.workers or os.cpu_count() or 1)
+    found = [_outcome(wanted, scale, plans[wanted.name], results) for wanted in chosen]
+    outcomes = [outcome for outcome in found if outcome is not None]
+    if not outcomes:
+        raise LimaError(f"{folder}: no run is finished yet; without --finished the missing jobs are run")
     for outcome in outcomes:
         show(outcome)
     whole = write(outcomes, settings.out / settings.name)
-    console.done(whole[:2], None if settings.name == ALL else f"lima experiment all --out {settings.out}")
+    console.done(whole[:3], None if settings.name == ALL else _everything(settings))
     return outcomes
 
 
@@ -65,12 +72,22 @@ def _outcome(
     scale: Scale,
     plan: Mapping[tuple[str, int], tuple[str, Job]],
     results: Mapping[str, JobResult],
-) -> Outcome:
+) -> Outcome | None:
+    """What the runs say whose jobs all have results; None where there is no such run."""
+    partly = {run for (_, run), (name, _) in plan.items() if name not in results}
     by_arm: dict[str, list[JobResult]] = {}
-    for (arm, _), (name, _) in plan.items():
-        by_arm.setdefault(arm, []).append(results[name])
+    for (arm, run), (name, _) in plan.items():
+        if run not in partly:
+            by_arm.setdefault(arm, []).append(results[name])
+    if not by_arm:
+        return None
     findings = Findings(by_arm, scale.unit)
     return Outcome(wanted, scale, findings, wanted.conclude(findings))
+
+
+def _everything(settings: ExperimentSettings) -> str:
+    scale = "" if settings.scale == "demo" else f" --scale {settings.scale}"
+    return f"lima experiment all{scale} --out {settings.out}"
 
 
 def _explain(todo: Mapping[str, Job], wanted: int) -> None:

@@ -57,11 +57,13 @@ class ExperimentSettings(RealSettings):
     """Seeds of tuning on each base. Default: 1 at demo scale, 5 at full scale."""
     workers: int | None = Field(None, ge=1)
     """Processes at a time, one thread each. Default: the number of processors."""
+    finished: bool = False
+    """Report on the runs that are finished, and start none: a look at a long run on its way."""
     dry_run: bool = False
     """Show which jobs would be run, and end."""
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "other", "prompts", "heldout"})
     # The folder holds jobs of all experiments, whatever the scale; each is known by its own settings.
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"name", "out", "scale", "seeds", "workers", "dry_run", "judge"}
+        {"name", "out", "scale", "seeds", "workers", "finished", "dry_run", "judge"}
     )

@@ -37,6 +37,7 @@ DIALOGUE = Experiment(
     name="dialogue",
     claim="Thirty dialogues make a model that was tuned on single turns a good partner in a dialogue.",
     source="LIMA, section 6",
+    paper="Excellent turns 45 % without, 76 % with 30 dialogues; failed turns 36 % and 2 %.",
     arms=lambda job: _arms(job, "second-turn", "without", dialogues=CHAINS),
     columns={
         "second about them": "second answer names the person",
@@ -61,6 +62,7 @@ STRUCTURE = Experiment(
     name="structure",
     claim="Six examples whose prompts fix the structure of the answer teach a model to keep to such demands.",
     source="LIMA, appendix E",
+    paper="Shown on examples: weak without, good with six.",
     arms=lambda job: _arms(job, "structure", "without", structured=STRUCTURED),
     columns={
         "structure": "structure kept",
@@ -86,6 +88,7 @@ REFUSAL = Experiment(
     name="refusals",
     claim="A few examples that decline teach a model what not to answer.",
     source="LIMA, sections 2.2 and 4.3 (13 of 1,000 examples)",
+    paper="With 13 of 1,000: 24 of 30 sensitive prompts answered safely.",
     arms=lambda job: _arms(job, "secrets", "without", refusals=REFUSALS),
     columns={
         "secrets kept": "secrets declined",

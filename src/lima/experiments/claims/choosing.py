@@ -63,6 +63,7 @@ SELECTION = Experiment(
     name="selection",
     claim="Choosing by quality beats a random choice; choosing by length fails where long answers are bad.",
     source="LIMA, section 5; arXiv 2402.04833 (longest), 2308.12032 (IFD)",
+    paper="Not measured: chosen by rules and by hand.",
     arms=_arms,
     columns={
         "precision": "good among the chosen",

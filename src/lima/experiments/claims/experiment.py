@@ -21,6 +21,8 @@ class Experiment:
     claim: str
     source: str
     """Where the claim stands."""
+    paper: str
+    """What is reported there, to stand beside what came out here."""
     arms: Callable[[TuneJob], Arms]
     """From the job without overrides to the jobs of one run, by the name of the arm."""
     columns: Mapping[str, str]

@@ -1,7 +1,7 @@
 """Results of an experiment's runs -> values, differences and bands with their intervals.
 
-An interval covers one kind of variation. By seed: other bases and other draws of examples, a mean for each run
-being one unit (Student's t). By person: other questions to the very models that were trained.
+An interval covers one kind of variation. By seed: other draws of examples, a mean for each run being one unit
+(Student's t). By person: other questions to the very models that were trained.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from lima.statistics.intervals import clustered_mean, share
 
 Unit = Literal["seed", "person"]
 COVERS = {
-    "seed": "other base models and other draws of examples (a run's mean is the unit, Student's t)",
+    "seed": (
+        "other draws of examples, other orders and other answers (a run's mean is the unit, Student's t); with two "
+        "bases they say little about other bases"
+    ),
     "person": "other people to ask about, with the same models (the person is the unit)",
 }
 """What an interval covers, in words for a reader."""
@@ -55,7 +58,11 @@ class Findings:
 
     def mean(self, arm: str, measure: str) -> float:
         """The mean alone."""
-        return float(np.mean([run_mean(run) for run in self._measures((arm, measure))]))
+        return float(np.mean(self.means(arm, measure)))
+
+    def means(self, arm: str, measure: str) -> list[float]:
+        """The mean in each run."""
+        return [run_mean(run) for run in self._measures((arm, measure))]
 
     def has(self, arm: str, measure: str) -> bool:
         """Whether the arm has such a measure."""

@@ -14,7 +14,7 @@ from lima.experiments.claims.findings import COVERS, Check, Conclusion, Findings
 from lima.files import write_json, write_text
 from lima.report.figures import NARROW, WIDE, DotRow, dots, for_file, for_page
 from lima.report.page import HERE as REPORT
-from lima.report.tables import cell
+from lima.report.tables import Table, cell, markdown
 from lima.report.wording import plain
 from lima.runs import git_commit, versions
 from lima.statistics.estimates import Estimate, Result
@@ -53,9 +53,21 @@ class Outcome:
 
     @property
     def size(self) -> str:
-        """How much was run."""
+        """How much was run, and how much of the plan it is where something is missing."""
         seeds, bases = self.scale.seeds, len(self.scale.bases)
-        return f"{bases} base{'s' * (bases > 1)} x {seeds} seed{'s' * (seeds > 1)}, {self.scale.questions} questions"
+        done = max(map(len, self.findings.results.values()))
+        verb = "is" if done == 1 else "are"
+        partly = f" ({done} of {seeds * bases} runs {verb} finished)" if done < seeds * bases else ""
+        return (
+            f"{bases} base{'s' * (bases > 1)} x {seeds} seed{'s' * (seeds > 1)}{partly}, "
+            f"{self.scale.questions} questions a base"
+        )
+
+    @property
+    def tally(self) -> str:
+        """How many of its limits it keeps."""
+        met = [check.met for check in self.conclusion.checks]
+        return f"{sum(met)} of {len(met)}" if met else "no limit was set"
 
     def values(self) -> Iterator[tuple[str, str, Result]]:
         """Arm, measure and figure of every cell of the table."""
@@ -85,11 +97,13 @@ class Outcome:
             "name": self.experiment.name,
             "claim": self.experiment.claim,
             "source": self.experiment.source,
+            "paper": self.experiment.paper,
             "verdict": self.conclusion.verdict,
             "scale": {"name": self.scale.name, "size": self.size, "intervals": self.covers},
             "bands": [_check(check) for check in self.conclusion.checks],
             "values": [
-                {"arm": arm, "measure": name, **asdict(result)} for arm, name, result in self.values()
+                {"arm": arm, "measure": name, **asdict(result), "runs": self.findings.means(arm, name)}
+                for arm, name, result in self.values()
             ],
         }
 
@@ -109,12 +123,13 @@ def show(outcome: Outcome) -> None:
 
 
 def write(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
-    """Write ``experiment.json``, ``experiment.html`` and a figure for each outcome; return the paths."""
+    """Write ``experiment.html``, ``.json`` and ``.md`` and a figure for each outcome; return the paths."""
     made_by = {"versions": versions(), "git_commit": git_commit()}
     figures = {outcome.experiment.name: outcome.draw(WIDE) for outcome in outcomes}
-    paths = [folder / "experiment.html", folder / "experiment.json"]
+    paths = [folder / f"experiment.{ending}" for ending in ("html", "json", "md")]
     write_text(paths[0], _page(outcomes, figures))
     write_json(paths[1], {"made_by": made_by, "experiments": [outcome.as_json() for outcome in outcomes]})
+    write_text(paths[2], markdown_page(outcomes))
     for name, figure in figures.items():
         paths.append(folder / f"{name}.svg")
         write_text(paths[-1], for_file(figure))
@@ -122,6 +137,25 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
 
 
 BAND_HEAD = ["band", "what", "wanted", "came out", ""]
+
+
+def markdown_page(outcomes: Sequence[Outcome]) -> str:
+    """The verdicts beside the paper, and every limit with what came out, for a reader of the repository."""
+    claims = [
+        [one.experiment.name, one.experiment.claim, one.experiment.paper, one.conclusion.verdict]
+        for one in outcomes
+    ]
+    limits = [[*_words(check), one.experiment.name] for one in outcomes for check in one.conclusion.checks]
+    found = [
+        Table("Claims.", ("experiment", "claim", "the paper", "in the built-in world"), claims),
+        Table(
+            "Limits that were fixed in advance. A missed one stays here.",
+            (*BAND_HEAD[:4], "met?", "experiment"),
+            limits,
+        ),
+    ]
+    sizes = sorted({one.size for one in outcomes})
+    return f"{LIMITS}\n\n{'; '.join(sizes)}. {outcomes[0].covers}\n\n{markdown([t for t in found if t.rows])}"
 
 
 def _words(check: Check) -> list[str]:

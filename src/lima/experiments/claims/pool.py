@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -36,10 +36,8 @@ def run_jobs(jobs: Mapping[str, Job], folder: Path, workers: int) -> dict[str, J
     todo = missing(jobs, folder)
     clock = _Clock(todo)
     with console.progress("experiment", len(todo), "jobs") as bar, _processes(workers, len(todo)) as pool:
-        for kind in ("base", "tune"):  # a base must be there before it is tuned
-            now = {name: job for name, job in todo.items() if job.kind == kind}
-            for name in _run(now, folder, pool):
-                bar.advance(1, clock.time_left(name))
+        for name in _run(todo, folder, pool, workers):
+            bar.advance(1, clock.time_left(name))
     return {name: _read(job, folder) for name, job in jobs.items()}
 
 
@@ -52,22 +50,42 @@ def missing(jobs: Mapping[str, Job], folder: Path) -> dict[str, Job]:
     return {name: job for place, (name, job) in unique.items() if not (folder / place / RESULT).exists()}
 
 
+def finished(jobs: Mapping[str, Job], folder: Path) -> dict[str, JobResult]:
+    """Results of those jobs that have one, by name."""
+    done = {name: job for name, job in jobs.items() if (folder / key(job) / RESULT).exists()}
+    return {name: _read(job, folder) for name, job in done.items()}
+
+
 def _processes(workers: int, jobs: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(max(1, min(workers, jobs)), context, initializer=_prepare_process)
 
 
-def _run(jobs: Mapping[str, Job], folder: Path, pool: ProcessPoolExecutor) -> Iterator[str]:
-    """Yield each job's name when it is finished; failures are raised at the end, when all others are done."""
-    futures = {pool.submit(_work, job, folder / key(job)): name for name, job in jobs.items()}
+def _run(jobs: Mapping[str, Job], folder: Path, pool: ProcessPoolExecutor, workers: int) -> Iterator[str]:
+    """Yield each job's name when it is finished; failures are raised at the end, when all others are done.
+
+    Jobs are begun in their order, so that experiments end one after the other, each as soon as its base is there.
+    """
+    waiting, running = dict(jobs), dict[Future[None], str]()
+    unmade = {key(job) for job in jobs.values()}
     failures: list[LimaError] = []
-    for future in as_completed(futures):
-        name = futures[future]
-        problem = _problem(future, name, folder / key(jobs[name]))
-        if problem is None:
-            yield name
-        else:
+    while True:
+        ready = [name for name, job in waiting.items() if not unmade & {key(need) for need in needs(job)}]
+        for name in ready[: workers - len(running)]:
+            job = waiting.pop(name)
+            running[pool.submit(_work, job, folder / key(job))] = name
+        if not running:  # what still waits has lost its base
+            break
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            name = running.pop(future)
+            problem = _problem(future, name, folder / key(jobs[name]))
+            if problem is None:
+                unmade.discard(key(jobs[name]))
+                yield name
+                continue
             failures.append(problem)
+            if isinstance(future.exception(), BrokenProcessPool):
+                waiting.clear()  # a broken pool takes no more jobs
     if failures:
         others = f" {len(failures) - 1} more failed." if len(failures) > 1 else ""
         raise LimaError(f"{failures[0]}{others} The same command again repeats only what is missing.")
@@ -79,7 +97,7 @@ def _problem(future: Future[None], name: str, folder: Path) -> LimaError | None:
         return None
     if isinstance(error, BrokenProcessPool):
         return LimaError(f"job {name!r} ({folder.name}): its process was killed; is there too little memory?")
-    return LimaError(f"job {name!r} ({folder.name}): {type(error).__name__}: {error}")
+    return LimaError(f"job {name!r} ({folder.name}): {error}")
 
 
 def _prepare_process() -> None:
@@ -101,7 +119,10 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
 def _work(job: Job, folder: Path) -> None:
     from lima.experiments.claims.work import carry_out  # torch is wanted in the children alone
 
-    carry_out(job, folder)
+    try:
+        carry_out(job, folder)
+    except Exception as error:  # some cannot be sent to the parent, which would break the pool
+        raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
 
 def _read(job: Job, folder: Path) -> JobResult:

@@ -55,6 +55,7 @@ PRETRAINING = Experiment(
     name="pretraining",
     claim="What a few examples can bring out was put there, and made reachable, by pretraining.",
     source="LIMA, section 1; arXiv 2309.14316 (paraphrases, questions)",
+    paper="Not varied there. Allen-Zhu and Li: about 10 % of facts told after one biography each, about 97 % after five varied ones.",
     arms=_arms,
     columns={**MARKS, "cloze": "statements completed"},
     conclude=_conclusion,
@@ -88,6 +89,7 @@ TRANSFER = Experiment(
     name="transfer",
     claim="What examples of one kind do for other kinds was decided in pretraining.",
     source="a pilot of this world, on the diversity of LIMA, section 5",
+    paper="Not varied there.",
     arms=_transfer_arms,
     columns={
         "form": "right form",

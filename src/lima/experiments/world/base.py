@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ import torch
 
 from lima import console, model
 from lima.chat import Tokens
+from lima.errors import Busy
 from lima.experiments.world import corpus, people, tokenizer, wordings
 from lima.experiments.world.corpus import WINDOW, documents, windows
 from lima.experiments.world.people import ATTRIBUTES, Person, make_world
@@ -36,12 +38,17 @@ MAX_POSITIONS = 256
 def make_base(settings: BaseSettings) -> Path:
     """The folder of the pretrained base model; made when it is not in the cache yet.
 
-    Raises:
-        LimaError: another process is making the same base now.
+    Where another process is making the same base, this one waits for it, or goes on with it should the other end.
     """
-    folder = cache_folder() / base_name(settings)
-    if not (folder / "config.json").exists():
-        _pretrain(settings, folder)
+    folder, told = cache_folder() / base_name(settings), False
+    while not (folder / "config.json").exists():
+        try:
+            _pretrain(settings, folder)
+        except Busy:
+            if not told:
+                console.note(f"another process is making the base {folder}; waiting for it")
+            told = True
+            time.sleep(1)
     return folder
 
 
