@@ -137,7 +137,10 @@ def settings_problem(error: ValidationError, kind: type[BaseModel]) -> str:
         return _no_setting(place, kind)
     if problem["type"] == "missing":
         return f"the setting {place!r} is missing."
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r})."
+    said = problem["msg"].removeprefix("Value error, ")
+    return (
+        f"{place}: {said} (got {problem['input']!r})." if place else f"{said}."
+    )  # no field alone is at fault
 
 
 def _no_setting(name: str, kind: type[BaseModel]) -> str:

@@ -88,11 +88,15 @@ def talk_plan(settings: AnnotateSettings) -> Plan:
 
 
 def speakers(settings: AnnotateSettings) -> list[Callable[[], Speaker]]:
-    """Makers of the systems: each is loaded when somebody first talks with it."""
+    """Makers of the systems: each is loaded when somebody first talks with it, torch with the first one."""
+    return [partial(_open, system) for system in settings.dialogue]
+
+
+def _open(system: str) -> Speaker:
     from lima.generate.settings import ChatSettings
     from lima.generate.speakers import open_speaker
 
-    return [partial(open_speaker, system, ChatSettings(system=system)) for system in settings.dialogue]
+    return open_speaker(system, ChatSettings(system=system))
 
 
 def system_names(settings: AnnotateSettings) -> list[str]:
