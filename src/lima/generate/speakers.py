@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from lima import model
 from lima.errors import LimaError
@@ -21,6 +21,7 @@ from lima.remote.endpoint import parse_address, read_key
 from lima.remote.log import CallLog, Reply
 from lima.remote.log import Request as CallRequest
 from lima.remote.sampling import Sampling, dialect_of, parameters
+from lima.remote.stream import stream_answer
 
 
 class Speaker(Protocol):
@@ -83,7 +84,7 @@ class LocalSpeaker:
 
 
 class ServedSpeaker:
-    """A model on a server; its turn comes in one piece."""
+    """A model on a server; its turn is streamed as it is written."""
 
     def __init__(self, system: str, settings: ChatSettings) -> None:
         self._endpoint = parse_address(system, read_key(settings.api_key_env))
@@ -112,10 +113,22 @@ class ServedSpeaker:
         fields, _ = parameters(sampling, self._dialect)
         turns = [{"role": message.role, "content": message.content} for message in messages]
         body = {"model": self._endpoint.model, "messages": turns, **fields}
+        begun = False
+        try:
+            for piece in stream_answer(self._endpoint, body):
+                begun = True
+                yield piece
+            return
+        except LimaError:
+            if begun:
+                raise
+        yield self._patiently(body)  # a server that is busy, or streams nothing: with retries, in one piece
+
+    def _patiently(self, body: dict[str, Any]) -> str:
         reply = run_async(self._ask(CallRequest(id="turn", body=body)))
         if reply.answer is None:
             raise LimaError(f"{self._endpoint.address}: no answer ({reply.last.outcome}).")
-        yield reply.answer.content.strip()
+        return reply.answer.content.strip()
 
     async def _ask(self, request: CallRequest) -> Reply:
         with tempfile.TemporaryDirectory() as folder, CallLog(Path(folder) / "replies.jsonl") as log:
