@@ -179,7 +179,7 @@ class Preference(Record):
     id: str
     comparison_id: str
     rater: str
-    """``crowd:03``, ``author:01``, ``judge:<model>@<hash>`` or ``oracle:<name>``."""
+    """``crowd:03``, ``author:01``, ``judge:<model>@<hash>-p<parser>`` or ``oracle:<name>``."""
     shown: Shown
     label: Label | None
     repeat: int = 0

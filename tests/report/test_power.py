@@ -21,6 +21,16 @@ def test_gaps_by_pair_with_the_level_shared_by_two_baselines(texts_only: Path) -
     assert found.needed[0.05] > 2190
 
 
+def test_the_probability_of_finding_a_gap_agrees_with_the_prompts_it_needs(texts_only: Path) -> None:
+    """What N prompts find with 80 % probability, N prompts are said to find with 80 %; fewer find less."""
+    found = power(PowerSettings(study=texts_only, power=0.5))
+    for pair in found.pairs:
+        chances = list(pair.power.values())
+        assert chances == sorted(chances)
+        for gap, chance in pair.power.items():
+            assert (chance >= 0.5) == (pair.prompts >= found.needed[gap])
+
+
 def test_calls_tokens_and_cost(texts_only: Path, tmp_path: Path) -> None:
     """80 pairs in both orders, twice: 320 calls; 120 single answers, twice: 240."""
     prices = tmp_path / "prices.yaml"

@@ -1,8 +1,8 @@
 """Who a judge is: everything that can change its verdicts, hashed into its rater id.
 
 Two judges that differ in model, prompt, words, parameters, parser or order policy are two raters, and never
-merge. Their calls are kept by a hash without the parser, because reading the same replies again by a
-newer parser needs no new call.
+merge. The hash covers what is asked and how, and names the folder of the raw replies; the version of the
+parser stands behind it, because reading the same replies again by a newer parser needs no new call.
 """
 
 from __future__ import annotations
@@ -51,9 +51,8 @@ class Judge:
 
     @cached_property
     def rater_id(self) -> str:
-        """``judge:<model>@<hash>``, the hash over everything with the parser."""
-        digest = text_hash(_canonical(self.asked | {"parser": PARSER}), length=8)
-        return f"judge:{self.endpoint.model}@{digest}"
+        """``judge:<model>@<hash>-p<parser>``: the hash is that of the folder of its replies."""
+        return f"judge:{self.endpoint.model}@{self.calls}-p{PARSER}"
 
     def rater(self, description: str) -> Rater:
         """The row of ``raters.jsonl``; ``description`` is the server's own word on the model."""

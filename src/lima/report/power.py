@@ -13,7 +13,7 @@ from lima.remote.limits import Price, read_price
 from lima.report.settings import PowerSettings
 from lima.report.study import Study, read_study
 from lima.report.votes import pair_of
-from lima.statistics.power import detectable_gap, prompts_needed
+from lima.statistics.power import detectable_gap, power_of, prompts_needed
 
 CHARACTERS_A_TOKEN = 4.0
 """A rough mean for English and current tokenizers; the true number is known after the first calls."""
@@ -24,12 +24,16 @@ GAPS = (0.05, 0.1, 0.15, 0.2)
 
 @dataclass(frozen=True)
 class PairPower:
-    """What one pair of systems can show: prompts, and the smallest win-loss gap they find (None: none)."""
+    """What one pair of systems can show: prompts, and the smallest win-loss gap they find (None: none).
+
+    ``power``: probability that a true gap is found, by gap.
+    """
 
     system: str
     baseline: str
     prompts: int
     gap: float | None
+    power: dict[float, float]
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,10 @@ def power(settings: PowerSettings) -> Power:
     pairs = _pairs(study)
     alpha = settings.alpha / max(1, len(pairs))
     found = Power(
-        pairs=[PairPower(*pair, prompts, _gap(prompts, settings, alpha)) for pair, prompts in pairs.items()],
+        pairs=[_pair_power(pair, prompts, settings, alpha) for pair, prompts in pairs.items()],
         needed={
             gap: prompts_needed(gap, ties=settings.ties, power=settings.power, alpha=alpha)
-            for gap in GAPS
-            if gap <= 1 - settings.ties
+            for gap in _gaps(settings)
         },
         tasks=_tasks(study, settings, price),
     )
@@ -94,8 +97,15 @@ def _pairs(study: Study) -> Counter[tuple[str, str]]:
     return Counter(pair for pair, _ in sorted(seen))
 
 
-def _gap(prompts: int, settings: PowerSettings, alpha: float) -> float | None:
-    return detectable_gap(prompts, ties=settings.ties, power=settings.power, alpha=alpha)
+def _pair_power(pair: tuple[str, str], prompts: int, settings: PowerSettings, alpha: float) -> PairPower:
+    gap = detectable_gap(prompts, ties=settings.ties, power=settings.power, alpha=alpha)
+    chances = {gap: power_of(gap, prompts, ties=settings.ties, alpha=alpha) for gap in _gaps(settings)}
+    return PairPower(*pair, prompts, gap, chances)
+
+
+def _gaps(settings: PowerSettings) -> list[float]:
+    """The gaps that can occur beside the share of ties."""
+    return [gap for gap in GAPS if gap <= 1 - settings.ties]
 
 
 def _tasks(study: Study, settings: PowerSettings, price: Price | None) -> list[TaskCost]:
@@ -132,6 +142,14 @@ def _show(found: Power, settings: PowerSettings, alpha: float) -> None:
         ["pair", "prompts", "smallest win − loss, points"],
         [
             [f"{p.system} v {p.baseline}", p.prompts, "none" if p.gap is None else f"{100 * p.gap:.1f}"]
+            for p in found.pairs
+        ],
+    )
+    console.table(
+        f"Probability, in %, that a true difference is found at level {alpha:.3g}",
+        ["pair", *(f"{100 * gap:g} points" for gap in _gaps(settings))],
+        [
+            [f"{p.system} v {p.baseline}", *(f"{100 * chance:.0f}" for chance in p.power.values())]
             for p in found.pairs
         ],
     )
