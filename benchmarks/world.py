@@ -1,7 +1,8 @@
-"""Pretraining of the built-in world: our loop beside a plain PyTorch loop over the same model and windows.
+"""The built-in world: pretraining, and one job of an experiment, beside plain PyTorch loops over the same model.
 
-Both do equal work: the same windows in the same order, the same optimiser, schedule and clipping; the losses are
-compared. Run: OMP_NUM_THREADS=1 python benchmarks/world.py
+In pretraining both do equal work: the same windows in the same order, the same optimiser, schedule and clipping;
+the losses are compared. A job is compared with
+padded batches and greedy answers of all questions in one batch with a cache. Run: OMP_NUM_THREADS=1 python benchmarks/world.py
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import cross_entropy
 
-from lima import console
+from lima import chat, console, model
 from lima.chat import Tokens
-from lima.experiments.world.base import recipe, untrained
+from lima.experiments.claims.data import make_data
+from lima.experiments.claims.jobs import DataSettings, TuneJob
+from lima.experiments.claims.plan import BATCH
+from lima.experiments.claims.work import LONGEST_ANSWER, carry_out
+from lima.experiments.world.base import make_base, recipe, untrained
 from lima.experiments.world.corpus import WINDOW, documents, windows
+from lima.experiments.world.oracle import Oracle
 from lima.experiments.world.people import make_world
+from lima.experiments.world.prompts import make_prompts
 from lima.experiments.world.settings import BaseSettings
 from lima.experiments.world.tokenizer import make_tokenizer
 from lima.files import read_jsonl
@@ -30,7 +37,7 @@ from lima.train.metrics import Metrics
 from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+    from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 STEPS, ROUNDS = 60, 3
 SETTINGS = BaseSettings(steps=STEPS)
@@ -75,9 +82,100 @@ def measure(
     return time.process_time() - began, loss
 
 
+def our_job(job: TuneJob) -> float:
+    """Processor seconds of the job with the stages: examples, training, answers, marks and their files."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.process_time()
+        carry_out(job, Path(folder) / "job")
+    return time.process_time() - began
+
+
+def plain_job(job: TuneJob) -> float:
+    """Processor seconds of the same by hand, in memory."""
+    assert job.data, job
+    began = time.process_time()
+    world = make_world(job.base.world)
+    network, words = model.load(make_base(job.base), device="cpu")
+    model.add_eot(network, words)
+    rows = make_data(world, job.data, job.seed, base=Path(), folder=Path()).examples
+    _train(network, [chat.encode_example(words, row.messages) for row in rows], job)
+    prompts, oracle = make_prompts(world, job.questions, job.base.world.seed), Oracle(world)
+    answers = _answer(network, words, [chat.encode_prompt(words, one.messages) for one in prompts])
+    for prompt, answer in zip(prompts, answers, strict=True):
+        oracle.score(prompt.messages[-1].content, answer)
+    return time.process_time() - began
+
+
+def _train(network: PreTrainedModel, rows: list[chat.Tokens], job: TuneJob) -> None:
+    optimizer = torch.optim.AdamW(
+        network.parameters(), job.learning_rate, betas=(0.9, 0.95), weight_decay=0.1
+    )
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, job.steps)
+    network.train()
+    done = 0
+    while done < job.steps:
+        for batch in epoch_batches(len(rows), BATCH, seed=job.seed, epoch=done):
+            chosen = [rows[position] for position in batch]
+            longest = max(len(row.ids) for row in chosen)
+            ids = torch.tensor([row.ids + [0] * (longest - len(row.ids)) for row in chosen])
+            labels = torch.tensor([row.labels + [chat.IGNORE] * (longest - len(row.ids)) for row in chosen])
+            logits = network(input_ids=ids, attention_mask=(ids > 0).long()).logits[:, :-1]
+            cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=chat.IGNORE).backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            decay.step()
+            done += 1
+            if done == job.steps:
+                break
+
+
+@torch.no_grad()
+def _answer(network: PreTrainedModel, words: PreTrainedTokenizerBase, prompts: list[list[int]]) -> list[str]:
+    eot = chat.eot_id(words)
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(one)) + one for one in prompts])
+    mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompts])
+    network.eval()
+    given, cache, ended = [], None, torch.zeros(len(prompts), dtype=torch.bool)
+    for _ in range(LONGEST_ANSWER):
+        out = network(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True)
+        ids, cache = out.logits[:, -1:].argmax(-1), out.past_key_values
+        given.append(ids[:, 0])
+        ended |= ids[:, 0] == eot
+        if ended.all():
+            break
+        mask = torch.cat([mask, torch.ones_like(ids)], 1)
+    return [chat.decode_answer(words, row) for row in torch.stack(given, 1).tolist()]
+
+
+def job_times() -> None:
+    """A job of 160 steps on 128 examples, which answers 300 questions; both loops in turn."""
+    job = TuneJob(base=BaseSettings(steps=300), data=DataSettings(examples=128))
+    make_base(job.base)  # and keeps it in the cache: not part of a job
+    console.results.quiet = True
+    rounds = [(our_job(job), plain_job(job)) for _ in range(ROUNDS)]
+    console.results.quiet = False
+    rows = [
+        [name, f"{median(pair[side] for pair in rounds):.2f}"]
+        for name, side in (("lima", 0), ("plain PyTorch", 1))
+    ]
+    console.table(
+        f"one job: {job.steps} steps, {job.questions} answers, median of {ROUNDS}", ["loop", "CPU s"], rows
+    )
+    ratio = median(a / b for a, b in rounds)
+    console.results.print(f"our time is {ratio:.2f} x the plain loop's (limit 1.3)")
+
+
 def main() -> None:
     torch.set_num_threads(1)
     console.notes.quiet = True
+    pretraining_times()
+    job_times()
+
+
+def pretraining_times() -> None:
+    """Steps of pretraining; both loops in turn."""
     stream = documents(make_world(SETTINGS.world), SETTINGS.corpus, SETTINGS.seed)
     pieces = windows(stream, make_tokenizer(), STEPS * SETTINGS.batch)
     rounds = [(measure(ours, pieces), measure(plain, pieces)) for _ in range(ROUNDS)]
