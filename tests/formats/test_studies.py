@@ -71,6 +71,29 @@ def cherry_row(scores: str, reverse: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def test_alpaca_eval_rows_without_data_set_annotator_or_verdict() -> None:
+    row = {
+        "instruction": "Why?", "generator_1": "base", "generator_2": "own", "output_1": "x", "output_2": "y",
+    }  # fmt: skip
+    study = alpaca_eval.read([row, row | {"instruction": "How?", "preference": 2.0, "annotator": "m"}])
+    assert [(v.rater, v.label, v.status) for v in study.preferences] == [
+        ("judge:alpaca_eval", None, "error"), ("judge:m", "b", "ok"),
+    ]  # fmt: skip
+    assert alpaca_eval.scores([row]) == []
+
+
+def test_pandalm_with_other_people_and_verdicts_read_as_floats() -> None:
+    row = {
+        "idx": 0, "motivation_app": "x", "cmp_key": "one_two", "instruction": "Why?", "response1": "p",
+        "response2": "q", "annotator_kim": 2.0, "annotator_lee": "1.0",
+    }  # fmt: skip
+    study = pandalm.read([row, row | {"idx": 1, "annotator_lee": None}], {"j": [{"idx": 0, "j_result": 0.0}]})
+    assert [(v.rater, v.label) for v in study.preferences] == [
+        ("crowd:annotator_kim", "b"), ("crowd:annotator_lee", "a"),
+        ("crowd:annotator_kim", "b"), ("crowd:annotator_lee", None), ("judge:j", "tie"),
+    ]  # fmt: skip
+
+
 def test_cherry_reverse_scores_are_read_in_shown_order() -> None:
     """[8, 7] then, with Answer2 first, [9, 6]: answer 1 wins, then answer 2: the judge follows the side."""
     rows = [

@@ -23,7 +23,8 @@ def read(rows: Sequence[Row]) -> ImportedStudy:
     """Comparisons and verdicts; the answers of ``generator_2`` are under test."""
     comparisons, keys, preferences = [], [], []
     for row in rows:
-        prompts = f"alpaca_eval/{row['dataset']}"
+        dataset = str(row.get("dataset") or "unnamed")
+        prompts = f"alpaca_eval/{dataset}"
         prompt_id = f"{prompts}/{_short(row['instruction'])}"
         first, second = str(row["generator_1"]), str(row["generator_2"])
         identity = f"{second}/{prompt_id}"
@@ -33,12 +34,12 @@ def read(rows: Sequence[Row]) -> ImportedStudy:
                 messages=asked(row["instruction"]),
                 a=row["output_1"],
                 b=row["output_2"],
-                tags=(str(row["dataset"]),),
+                tags=(dataset,),
             )
         )
         keys.append(pair_key(identity, prompt_id, first, second))
-        label = label_of(row["preference"])
-        rater = f"judge:{row['annotator']}"
+        label = label_of(row.get("preference"))
+        rater = f"judge:{row.get('annotator') or 'alpaca_eval'}"
         preferences.append(
             Preference(
                 id=f"{rater}/{identity}",
@@ -47,7 +48,7 @@ def read(rows: Sequence[Row]) -> ImportedStudy:
                 shown="ab",
                 label=label,
                 status="error" if label is None else "ok",
-                raw=str(row["preference"]),
+                raw=str(row.get("preference")),
             )
         )
     names = [str(row[name]) for name in ("generator_2", "generator_1") for row in rows]
@@ -76,7 +77,7 @@ def scores(rows: Sequence[Row]) -> list[float]:
 
     Their mean x 100 is the leaderboard's win rate.
     """
-    values = [row["preference"] for row in rows if row["preference"] is not None]
+    values = [row["preference"] for row in rows if row.get("preference") is not None]
     return [0.5 if value == 0 else float(value) - 1 for value in values]
 
 

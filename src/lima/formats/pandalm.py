@@ -13,7 +13,9 @@ from lima.formats.studies import ImportedStudy, Row, asked, pair_key, read_rows
 from lima.records import Comparison, Label, Preference, Rater
 
 VERDICTS: dict[str, Label] = {"0": "tie", "tie": "tie", "1": "a", "2": "b"}
-ANNOTATORS = ("annotator1", "annotator2", "annotator3")
+"""Also as 1.0, where a table was read with missing values."""
+ANNOTATOR = "annotator"
+"""How the names of the columns of people begin."""
 
 
 def read_files(files: Sequence[Path]) -> ImportedStudy:
@@ -33,16 +35,23 @@ def read(rows: Sequence[Row], judges: Mapping[str, Sequence[Row]]) -> ImportedSt
         comparisons.append(
             Comparison(id=_id(row), messages=asked(text), a=str(row["response1"]), b=str(row["response2"]))
         )
-    raters = [Rater(id=f"crowd:{name}", kind="crowd") for name in ANNOTATORS]
+    raters = [Rater(id=f"crowd:{name}", kind="crowd") for name in annotators(rows)]
     raters += [Rater(id=f"judge:{name}", kind="judge") for name in judges]
     preferences = [*_people(rows), *_judges(judges)]
     return ImportedStudy(comparisons, keys, preferences, raters, systems)
 
 
 def _people(rows: Sequence[Row]) -> Iterator[Preference]:
+    names = annotators(rows)
     for row in rows:
-        for name in ANNOTATORS:
-            yield _preference(f"crowd:{name}", row, row[name], None)
+        for name in names:
+            if name in row:
+                yield _preference(f"crowd:{name}", row, row[name], None)
+
+
+def annotators(rows: Sequence[Row]) -> list[str]:
+    """The columns that hold the verdicts of people, however many there are."""
+    return sorted({name for row in rows for name in row if name.startswith(ANNOTATOR)})
 
 
 def _judges(judges: Mapping[str, Sequence[Row]]) -> Iterator[Preference]:
@@ -53,7 +62,7 @@ def _judges(judges: Mapping[str, Sequence[Row]]) -> Iterator[Preference]:
 
 
 def _preference(rater: str, row: Row, value: Any, raw: str | None) -> Preference:
-    label = VERDICTS.get(str(value).strip().lower())
+    label = VERDICTS.get(str(value).strip().lower().removesuffix(".0"))
     return Preference(
         id=f"{rater}/{_id(row)}",
         comparison_id=_id(row),
