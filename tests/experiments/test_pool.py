@@ -90,6 +90,14 @@ if __name__ == "__main__":
 """
 
 
+def test_the_processes_print_nothing_between_the_lines_of_progress(
+    done: tuple[Path, dict[str, JobResult]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_jobs({"eight": _tune(8)}, done[0], workers=1)
+    printed = "".join(capfd.readouterr())
+    assert printed and all(line.startswith("experiment:") for line in printed.splitlines()), printed
+
+
 def test_a_killed_run_goes_on_and_leaves_no_process(
     done: tuple[Path, dict[str, JobResult]], tmp_path: Path
 ) -> None:

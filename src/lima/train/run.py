@@ -40,7 +40,8 @@ def train(settings: TrainSettings) -> None:
         LimaError: see `prepare` and `lima.train.loop.fit`; or the run folder was made with other settings.
     """
     processes = join()
-    console.notes.quiet = console.results.quiet = not processes.is_first
+    if not processes.is_first:
+        console.notes.quiet = console.results.quiet = True
     # before the run is opened, so that a mistake in them leaves no record behind
     inputs = prepare(settings, processes)
     plan = Plan.of(len(inputs.data.sequences), settings)
