@@ -13,7 +13,7 @@ from lima.errors import LimaError
 from lima.experiments.claims import amount, quality, training
 from lima.experiments.claims.bands import QUALITY, Band
 from lima.experiments.claims.catalogue import EXPERIMENTS
-from lima.experiments.claims.experiment import SCALES, Arms, Experiment, Scale, job_names
+from lima.experiments.claims.experiment import SCALES, Arms, Experiment, Scale, job_names, limited
 from lima.experiments.claims.findings import Check, Conclusion, Findings, Unit, single
 from lima.experiments.claims.jobs import JobResult, Measure, TuneJob
 from lima.experiments.claims.outcome import Outcome
@@ -68,6 +68,16 @@ def test_runs_differ_by_base_and_seed_alone() -> None:
         (1, 0),
         (1, 1),
     ]
+
+
+def test_an_experiment_may_take_fewer_seeds_and_says_so() -> None:
+    full = SCALES["full"]
+    bases = {job.base.seed for _, job in job_names(training.DROPOUT, full).values()}
+    assert len(job_names(training.DROPOUT, full)) == 2 * 2 * 2  # arms x bases x seeds
+    assert bases == {0, 1}
+    assert limited(full, training.DROPOUT).seeds == 2
+    assert limited(full, quality.QUALITY) == full
+    assert limited(replace(full, seeds=1), training.DROPOUT).seeds == 1
 
 
 def test_by_seed_the_run_is_the_unit() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from lima import console
 from lima.errors import LimaError
 from lima.experiments.claims.catalogue import EXPERIMENTS
-from lima.experiments.claims.experiment import SCALES, Experiment, Scale, job_names
+from lima.experiments.claims.experiment import SCALES, Experiment, Scale, job_names, limited
 from lima.experiments.claims.findings import Findings
 from lima.experiments.claims.jobs import Job, JobResult
 from lima.experiments.claims.outcome import Outcome, show, write
@@ -82,7 +82,7 @@ def _outcome(
     if not by_arm:
         return None
     findings = Findings(by_arm, scale.unit)
-    return Outcome(wanted, scale, findings, wanted.conclude(findings))
+    return Outcome(wanted, limited(scale, wanted), findings, wanted.conclude(findings))
 
 
 def _everything(settings: ExperimentSettings) -> str:

@@ -71,4 +71,5 @@ SELECTION = Experiment(
         "exact": "exact",
     },
     conclude=_conclusion,
+    seeds=2,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from lima.experiments.claims.findings import Conclusion, Findings, Unit
@@ -28,6 +28,8 @@ class Experiment:
     columns: Mapping[str, str]
     """Measures of the table and the figure, and their headings; arms without a measure have no cell."""
     conclude: Callable[[Findings], Conclusion]
+    seeds: int | None = None
+    """At most so many seeds of tuning on each base, where no limit was fixed for five and a run has many or long jobs."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,15 @@ SCALES = {
 """A world has 375 facts of test people, so two worlds ask 750."""
 
 
+def limited(scale: Scale, experiment: Experiment) -> Scale:
+    """The scale with as many seeds of tuning as the experiment takes."""
+    return replace(scale, seeds=min(scale.seeds, experiment.seeds or scale.seeds))
+
+
 def job_names(experiment: Experiment, scale: Scale) -> dict[tuple[str, int], tuple[str, Job]]:
     """For each arm and run: a name for messages, and the job."""
     found = {}
-    runs = [(base, seed) for base in scale.bases for seed in range(scale.seeds)]
+    runs = [(base, seed) for base in scale.bases for seed in range(limited(scale, experiment).seeds)]
     for number, (base, seed) in enumerate(runs):
         template = TuneJob(base=base, seed=seed, questions=scale.questions)
         for arm, job in experiment.arms(template).items():

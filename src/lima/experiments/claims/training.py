@@ -172,4 +172,5 @@ DROPOUT = Experiment(
     arms=_dropout_arms,
     columns=MARKS,
     conclude=_dropout_conclusion,
+    seeds=2,
 )
