@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from rich.cells import cell_len
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -90,17 +91,55 @@ def table(
 ) -> None:
     """Print a table of results; columns after the first are right-aligned, or left where they hold prose.
 
-    A table of prose has a line between its rows.
+    A table of prose has a line between its rows. Columns of figures that do not fit beside each other go into
+    further tables below, each with the first column, since a folded figure cannot be read.
     """
     from rich.table import Table
 
-    view = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    view.show_lines = align == "left"
-    for position, column in enumerate(columns):
-        view.add_column(column, justify="left" if position == 0 else align, overflow="fold")
-    for row in rows:
-        view.add_row(*(str(cell) for cell in row))
-    results.print(view, markup=False)
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = _widths(columns, texts) if align == "right" else None
+    for part, group in enumerate(_that_fit(widths) if widths else [range(1, len(columns))]):
+        # a title of the table itself would be broken at the table's width
+        results.print(
+            title if part == 0 else f"{title}, continued", style="bold", markup=False, soft_wrap=True
+        )
+        view = Table(header_style="bold", show_lines=align == "left")
+        for place in (0, *group):
+            width = widths[place] if widths else None
+            view.add_column(columns[place], justify=align if place else "left", overflow="fold", width=width)
+        for row in texts:
+            view.add_row(row[0], *(row[place] for place in group))
+        results.print(view, markup=False)
+
+
+BORDER = 3
+"""Of each column: a blank on both sides and a line."""
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int] | None:
+    """What each column of figures needs: cells in one line each, headings broken at blanks. None where all fits as it is."""
+    cells = [[row[place] for row in rows] for place in range(len(columns))]
+    whole = [max(map(cell_len, (*column, name))) for name, column in zip(columns, cells, strict=True)]
+    if sum(whole) + BORDER * len(whole) < results.width:
+        return None
+    broken = [
+        max(map(cell_len, (*column, *name.split()))) for name, column in zip(columns, cells, strict=True)
+    ]
+    first = min(whole[0], results.width // 2)  # its words may be broken
+    return [first, *(min(width, results.width - 1 - first - 2 * BORDER) for width in broken[1:])]
+
+
+def _that_fit(widths: Sequence[int]) -> list[range]:
+    """The columns after the first in groups that the terminal can show beside the first; one at least in each."""
+    groups, start = [], 1
+    room = left = results.width - 1 - widths[0] - BORDER
+    for place in range(1, len(widths)):
+        need = widths[place] + BORDER
+        if need > left and place > start:
+            groups.append(range(start, place))
+            start, left = place, room
+        left -= need
+    return [*groups, range(start, len(widths))]
 
 
 def _bar() -> Progress:

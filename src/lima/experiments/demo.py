@@ -26,6 +26,7 @@ from lima.experiments.world.base import cloze, make_base, make_scratch
 from lima.experiments.world.dumps import make_threads, write_posts
 from lima.experiments.world.prompts import make_prompts
 from lima.experiments.world.rater import rate
+from lima.experiments.world.raw.everything import RECIPE, write_dumps
 from lima.files import read_jsonl, write_json, write_jsonl
 from lima.generate.run import generate
 from lima.generate.settings import GenerateSettings
@@ -44,14 +45,14 @@ LONGEST_ANSWER = 40
 
 
 def demo(settings: DemoSettings) -> Summary | None:
-    """Run the demo, show its end and return it; None after a dry run.
+    """Run the demo, show its end and return it; None after a dry run, or where only the dumps are wanted.
 
     Raises:
         LimaError: ``settings.out`` holds a demo with other settings, or another process works there.
     """
     plan = Plan(settings)
-    if settings.dry_run:
-        _explain(plan)
+    if settings.dry_run or settings.dumps:
+        (_explain if settings.dry_run else _write_dumps)(plan)
         return None
     with (
         _one_thread(),
@@ -77,6 +78,16 @@ def _explain(plan: Plan) -> None:
     console.note(f"would pretrain a small model on text about {people} people, unless it is cached,")
     console.note(f"curate {plan.settings.examples} examples, train two models on them,")
     console.note(f"ask three systems {plan.settings.questions} questions, and report in {plan.study}.")
+
+
+def _write_dumps(plan: Plan) -> None:
+    folder = plan.settings.dumps
+    assert folder is not None
+    planted = write_dumps(plan.world, folder, plan.settings.seed)
+    rows = [[name, one.good, sum(one.dropped.values())] for name, one in planted.items()]
+    console.table("What the raw dumps hold", ["source", "good", "to be dropped"], rows)
+    wrote = sorted({path.parent for one in planted.values() for path in one.files})
+    console.done(wrote, f"lima curate {RECIPE} --input {folder} --out data")
 
 
 def _prepare(plan: Plan) -> Path:

@@ -31,7 +31,10 @@ class DemoSettings(Settings):
     """Test questions, about people and in words that no training example has."""
     pretraining_steps: int = Field(default=1500, ge=1)
     """Steps of pretraining; with fewer the model knows less of its world."""
+    dumps: Path | None = None
+    """Write the world's raw dumps into this folder and end: Stack Exchange, wikiHow, Reddit, Super-NaturalInstructions and
+    authored examples in the formats of the real ones, for `lima curate world-all`."""
     dry_run: bool = False
     """Show what would be done, and end."""
 
-    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "dry_run"})
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "dumps", "dry_run"})

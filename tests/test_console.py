@@ -1,0 +1,47 @@
+"""What a person sees in a narrow terminal."""
+
+import pytest
+
+from lima import console
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.results, "width", 60)
+
+
+def _shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_figures_that_do_not_fit_go_into_further_tables_and_are_never_folded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = ["step", *(f"source number {n}" for n in range(9))]
+    rows = [["by header: no comments", *(f"-{1000 + n}" for n in range(9))], ["accepted", *"123456789"]]
+    console.table("Funnel", columns, rows)
+    lines = _shown(capsys)
+    assert max(map(len, lines)) <= 60
+    text = "\n".join(lines)
+    assert all(f"-{1000 + n} " in text for n in range(9))
+    parts = text.count("by header: no comments")
+    assert parts > 1
+    assert lines[0].strip() == "Funnel"
+    assert text.count("Funnel, continued") == parts - 1
+
+
+def test_a_table_that_fits_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table("Few", ["what", "a", "b"], [["row", 1, 2]])
+    assert sum("row" in line for line in _shown(capsys)) == 1
+
+
+def test_a_single_column_is_shown_however_wide_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table("Wide", ["what", "a", "b"], [["row", "x" * 90, "y"]])
+    text = "".join(_shown(capsys))
+    assert text.count("x") == 90
+    assert "y" in text
+
+
+def test_a_table_without_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table("Empty", ["what"], [["row"]])
+    assert any("row" in line for line in _shown(capsys))
