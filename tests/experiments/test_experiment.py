@@ -224,9 +224,9 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_bands_at_demo_scale(tmp_path: Path) -> None:
-    """W1-W4 and W6; the base comes from this machine's cache, or goes into it."""
-    chosen = [EXPERIMENTS[name] for name in ("scratch", "quality")]
+    """W1-W4, W6 and W11; the base comes from this machine's cache, or goes into it."""
+    chosen = [EXPERIMENTS[name] for name in ("scratch", "quality", "token-shift")]
     outcomes = run_experiments(chosen, SCALES["demo"], ExperimentSettings(name="all", out=tmp_path))
     checks = [check for outcome in outcomes for check in outcome.conclusion.checks]
-    assert {check.band.id for check in checks} == {"W1", "W2", "W3", "W4", "W6"}
+    assert {check.band.id for check in checks} == {"W1", "W2", "W3", "W4", "W6", "W11"}
     assert [(check.band.id, check.result) for check in checks if not check.met] == []

@@ -11,16 +11,23 @@ import pytest
 from lima.curate.compressed import open_bytes
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
+from lima.experiments.claims.experiment import SCALES
 from lima.experiments.demo import demo
 from lima.experiments.demo_settings import DemoSettings
+from lima.experiments.world.base import make_base
 from lima.experiments.world.oracle import Oracle
-from lima.experiments.world.people import World
+from lima.experiments.world.people import World, make_world
+from lima.experiments.world.prompts import make_prompts
 from lima.experiments.world.raw import handwritten
 from lima.experiments.world.raw.everything import write_dumps
 from lima.experiments.world.raw.planted import Planted
 from lima.experiments.world.raw.sites import SITES
-from lima.files import read_jsonl
-from lima.records import Example, Reject
+from lima.files import read_jsonl, write_jsonl
+from lima.generate.run import generate
+from lima.generate.settings import GenerateSettings
+from lima.records import Completion, Example, Reject
+from lima.train.run import epoch_folder, train
+from lima.train.settings import TrainSettings
 
 TRAIN = {
     "forum": 600,
@@ -175,3 +182,58 @@ def test_every_rejected_candidate_has_its_reason(exhausted: tuple[Path, dict[str
     rejects = list(read_jsonl(exhausted[0] / "rejected.jsonl", Reject))
     assert len(rejects) > 200
     assert all(reject.rule and reject.reason for reject in rejects)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_quality_and_diversity_of_the_curated_sets_show_in_the_answers(
+    raw: tuple[Path, dict[str, Planted]], tmp_path: Path
+) -> None:
+    """Equal numbers of examples and of steps: filtered against unfiltered, all kinds of prompts against one."""
+    base = SCALES["demo"].bases[0]
+    world = make_world(base.world)  # the one whose dumps these are
+    prompts = make_prompts(world, 150, seed=0)
+    write_jsonl(tmp_path / "prompts.jsonl", prompts)
+    variants: dict[str, dict[str, Any]] = {
+        "filtered": {"quota": 200},
+        "unfiltered": {"quota": 200, "unfiltered": True},
+        "one kind": {"recipe": "world-how-to", "quota": 200},
+    }
+    exact = {}
+    for name, values in variants.items():
+        _curate(raw[0], tmp_path / name / "data", **values)
+        exact[name] = _exact(make_base(base), tmp_path / name, tmp_path / "prompts.jsonl", Oracle(world))
+    print(exact)
+    assert exact["filtered"] >= exact["unfiltered"] + 0.1
+    assert exact["filtered"] >= exact["one kind"] + 0.1
+
+
+def _exact(base: Path, folder: Path, prompts: Path, oracle: Oracle) -> float:
+    """Share of exact answers after 200 steps on the curated examples."""
+    train(
+        TrainSettings(
+            model=str(base),
+            data=folder / "data" / "train.jsonl",
+            out=folder / "run",
+            steps=200,
+            batch_size=16,
+            learning_rate=5e-4,
+            final_learning_rate=0.0,
+            residual_dropout=0.0,
+            keep_epochs=(16,),  # 13 steps an epoch
+            device="cpu",
+        )
+    )
+    out = folder / "answers.jsonl"
+    generate(
+        GenerateSettings(
+            system=str(epoch_folder(folder / "run", 16)),
+            prompts=prompts,
+            out=out,
+            name="it",
+            max_new_tokens=40,
+        )
+    )
+    asked = {prompt.id: prompt.messages[0].content for prompt in read_jsonl(prompts, Example)}
+    rows = list(read_jsonl(out, Completion))
+    return sum(oracle.score(asked[row.prompt_id], row.content).exact for row in rows) / len(rows)

@@ -49,7 +49,7 @@ def _base(seed: int, steps: int) -> BaseSettings:
 
 
 SCALES = {
-    "demo": Scale("demo", (_base(0, 1500),), seeds=1, questions=300, unit="person"),
+    "demo": Scale("demo", (_base(0, 2000),), seeds=1, questions=300, unit="person"),
     "full": Scale("full", (_base(0, 2500), _base(1, 2500)), seeds=5, questions=375, unit="seed"),
 }
 """A world has 375 facts of test people, so two worlds ask 750."""
