@@ -141,3 +141,10 @@ def test_unusable_rows_are_told() -> None:
     assert usable(logits).tolist() == [True, False, False, False]
     rows = DecodingBatch.of([Decoding()] * 4)
     assert next_tokens(logits, torch.full((4,), 0.5, dtype=torch.float64), rows)[0] == 0
+
+
+def test_an_almost_zero_temperature_is_greedy_and_never_a_nan() -> None:
+    logits = torch.tensor([[1.0, 30.0, 2.0]])
+    for temperature in (0.0, 1e-310, 1e-30, 9e-4):
+        rows = DecodingBatch.of([Decoding(temperature=temperature, top_p=1.0)])
+        assert next_tokens(logits, torch.tensor([0.99], dtype=torch.float64), rows).tolist() == [1]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lima.generate.decoding import PAPER, Decoding
+from lima.generate.decoding import LEAST_PENALTY, MOST_PENALTY, PAPER, Decoding
 from lima.generate.requests import Answer, LogProbs
 from lima.records import Message
 
@@ -72,7 +72,7 @@ class Sampling(_Model):
     temperature: float | None = Field(None, ge=0, le=100)
     top_p: float | None = Field(None, ge=0, le=1)
     top_k: int | None = Field(None, ge=-1)
-    repetition_penalty: float | None = Field(None, gt=0, le=100)
+    repetition_penalty: float | None = Field(None, ge=LEAST_PENALTY, le=MOST_PENALTY)
     """As in vLLM, where it counts the prompt's tokens too, unless ``penalize_prompt`` is false."""
     penalize_prompt: bool | None = None
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)

@@ -18,6 +18,10 @@ from lima.files import text_hash
 
 PREFIXES = (64, 512)
 """How many of the highest logits are sorted; rows whose nucleus is wider go on to the next, at last to all."""
+COLDEST = 1e-3
+"""Lower temperatures are greedy: a logit that is divided by less can leave the range of its type."""
+LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0
+"""Bounds of the repetition penalty, for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Decoding:
     """How one answer is sampled. The defaults are the paper's."""
 
     temperature: float = 0.7
-    """0 takes the likeliest token (greedy)."""
+    """0, or less than `COLDEST`, takes the likeliest token (greedy)."""
     top_p: float = 0.9
     top_k: int = 0
     """0 is no limit. The nucleus is taken within the top k, as in most libraries."""
@@ -65,7 +69,7 @@ def next_tokens(logits_BV: Tensor, uniform_B: Tensor, rows: DecodingBatch) -> Te
         uniform_B: float64 numbers in [0, 1), one a row (`uniforms`).
         rows: the settings of each row.
     """
-    greedy = rows.temperature == 0
+    greedy = rows.temperature < COLDEST
     if bool(greedy.all()):
         return logits_BV.argmax(-1)
     scaled = logits_BV / torch.where(greedy, 1.0, rows.temperature)[:, None]

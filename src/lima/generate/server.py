@@ -20,6 +20,7 @@ from lima.errors import LimaError
 from lima.generate.api import ApiError, ChatRequest, CompletionRequest
 from lima.generate.engine import Engine
 from lima.generate.jobs import default_name
+from lima.generate.openapi import describe
 from lima.generate.prompts import PromptFormat
 from lima.generate.replies import Replies, json_response
 from lima.generate.settings import ServeSettings
@@ -96,6 +97,7 @@ class Server:
         app.router.add_get("/v1/models/{model:.+}", self._model)
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/openapi.json", self._openapi)
 
         async def lifetime(_: web.Application) -> AsyncIterator[None]:
             self.worker.start()
@@ -182,6 +184,9 @@ class Server:
         if self.worker.failure is not None:
             raise Broken(str(self.worker.failure))
         return json_response({"status": "ok"})
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return json_response(describe(self.name))
 
     async def _metrics(self, request: web.Request) -> web.Response:
         counts = self.worker.counts

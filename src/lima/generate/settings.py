@@ -39,7 +39,7 @@ class GenerateSettings(Settings):
     """Sample from the smallest set of likeliest tokens that holds this share of the probability."""
     top_k: int = Field(0, ge=0)
     """Sample from that many likeliest tokens at most; 0 is no limit."""
-    repetition_penalty: float = Field(1.2, gt=0)
+    repetition_penalty: float = Field(1.2, ge=0.01, le=100)
     """Divides the (positive) logits of tokens that were generated before; 1 is none."""
     penalize_prompt: bool = False
     """Count tokens of the prompt as repeated too, as most libraries do."""
@@ -166,7 +166,7 @@ class ChatSettings(Settings):
     """Flatness of the distribution; 0 always takes the likeliest token."""
     top_p: float = Field(0.9, ge=0, le=1)
     """Sample from the smallest set of likeliest tokens that holds this share of the probability."""
-    repetition_penalty: float = Field(1.2, gt=0)
+    repetition_penalty: float = Field(1.2, ge=0.01, le=100)
     """Divides the (positive) logits of tokens that were generated before; 1 is none."""
     max_length: int = Field(2048, gt=1)
     """History and answer together, in tokens."""
