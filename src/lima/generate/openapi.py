@@ -58,7 +58,7 @@ def describe(model: str) -> dict[str, Any]:
 
 def _answering(summary: str, schema: str) -> dict[str, Any]:
     body = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    kinds = {kind: {"schema": {}} for kind in ("application/json", "text/event-stream")}
+    kinds: dict[str, Any] = {kind: {"schema": {}} for kind in ("application/json", "text/event-stream")}
     return {
         "summary": summary,
         "requestBody": {"required": True, "content": body},
