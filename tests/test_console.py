@@ -45,3 +45,19 @@ def test_a_single_column_is_shown_however_wide_it_is(capsys: pytest.CaptureFixtu
 def test_a_table_without_figures(capsys: pytest.CaptureFixture[str]) -> None:
     console.table("Empty", ["what"], [["row"]])
     assert any("row" in line for line in _shown(capsys))
+
+
+def test_prose_is_broken_before_columns_are_moved(capsys: pytest.CaptureFixture[str]) -> None:
+    head = ["band", "what", "wanted", "came out", ""]
+    words = "right form where nothing was read before"
+    console.table("Limits", head, [["W1", words, "at most 0.05", "0.00 [0.00, 0.05]", "met"]])
+    text = "\n".join(_shown(capsys))
+    assert "continued" in text  # 60 columns are too few for all
+    monkey = console.results.width
+    console.results.width = 80
+    console.table("Limits", head, [["W1", words, "at most 0.05", "0.00 [0.00, 0.05]", "met"]])
+    console.results.width = monkey
+    lines = _shown(capsys)
+    assert "continued" not in "\n".join(lines)
+    assert max(map(len, lines)) <= 80
+    assert any("0.00 [0.00, 0.05] │ met" in line for line in lines)

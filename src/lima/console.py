@@ -97,49 +97,59 @@ def table(
     from rich.table import Table
 
     texts = [[str(cell) for cell in row] for row in rows]
-    widths = _widths(columns, texts) if align == "right" else None
-    for part, group in enumerate(_that_fit(widths) if widths else [range(1, len(columns))]):
+    whole: list[dict[int, int | None]] = [dict.fromkeys(range(len(columns)))]
+    for part, group in enumerate(_layout(columns, texts) if align == "right" else whole):
         # a title of the table itself would be broken at the table's width
         results.print(
             title if part == 0 else f"{title}, continued", style="bold", markup=False, soft_wrap=True
         )
         view = Table(header_style="bold", show_lines=align == "left")
-        for place in (0, *group):
-            width = widths[place] if widths else None
+        for place, width in group.items():
             view.add_column(columns[place], justify=align if place else "left", overflow="fold", width=width)
         for row in texts:
-            view.add_row(row[0], *(row[place] for place in group))
+            view.add_row(*(row[place] for place in group))
         results.print(view, markup=False)
 
 
 BORDER = 3
 """Of each column: a blank on both sides and a line."""
+PROSE_WORDS, PROSE_WIDTH = 5, 20
+"""A cell of so many words is prose, which may be broken; a column of it has at least this width."""
 
 
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int] | None:
-    """What each column of figures needs: cells in one line each, headings broken at blanks. None where all fits as it is."""
+def _layout(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[int, int | None]]:
+    """Which columns stand in which table, and their widths (None: as they are). The first stands in all of them."""
     cells = [[row[place] for row in rows] for place in range(len(columns))]
     whole = [max(map(cell_len, (*column, name))) for name, column in zip(columns, cells, strict=True)]
     if sum(whole) + BORDER * len(whole) < results.width:
-        return None
-    broken = [
-        max(map(cell_len, (*column, *name.split()))) for name, column in zip(columns, cells, strict=True)
+        return [dict.fromkeys(range(len(columns)))]
+    prose = {n for n, column in enumerate(cells) if any(len(cell.split()) >= PROSE_WORDS for cell in column)}
+    least = [
+        min(whole[n], PROSE_WIDTH) if n in prose else max(map(cell_len, (*column, *columns[n].split())))
+        for n, column in enumerate(cells)
     ]
-    first = min(whole[0], results.width // 2)  # its words may be broken
-    return [first, *(min(width, results.width - 1 - first - 2 * BORDER) for width in broken[1:])]
+    least[0] = min(whole[0], results.width // 2) if 0 not in prose else least[0]
+    most = results.width - 1 - BORDER - least[0]
+    groups, left = [{0: least[0]}], most
+    for place in range(1, len(columns)):
+        width = min(least[place], most - BORDER)
+        if width + BORDER > left and len(groups[-1]) > 1:
+            groups.append({0: least[0]})
+            left = most
+        groups[-1][place] = width
+        left -= width + BORDER
+    return [_widened(group, whole, prose) for group in groups]
 
 
-def _that_fit(widths: Sequence[int]) -> list[range]:
-    """The columns after the first in groups that the terminal can show beside the first; one at least in each."""
-    groups, start = [], 1
-    room = left = results.width - 1 - widths[0] - BORDER
-    for place in range(1, len(widths)):
-        need = widths[place] + BORDER
-        if need > left and place > start:
-            groups.append(range(start, place))
-            start, left = place, room
-        left -= need
-    return [*groups, range(start, len(widths))]
+def _widened(group: dict[int, int], whole: Sequence[int], prose: set[int]) -> dict[int, int | None]:
+    """The room that is left goes to the columns of prose."""
+    left = results.width - 1 - sum(group.values()) - BORDER * len(group)
+    found: dict[int, int | None] = dict(group)
+    for place in sorted(prose & group.keys()):
+        more = min(left, whole[place] - group[place])
+        found[place] = group[place] + more
+        left -= more
+    return found
 
 
 def _bar() -> Progress:

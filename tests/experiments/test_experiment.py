@@ -59,7 +59,7 @@ def test_arms_of_all_experiments_have_jobs_of_their_own() -> None:
 
 def test_runs_differ_by_base_and_seed_alone() -> None:
     plan = job_names(quality.QUALITY, replace(SCALES["full"], seeds=2))
-    assert len(plan) == 3 * 2 * 2  # arms x bases x seeds
+    assert len(plan) == 5 * 2 * 2  # arms x bases x seeds
     jobs = [job for (arm, _), (_, job) in plan.items() if arm == "clean 128"]
     assert all(isinstance(job, TuneJob) for job in jobs)
     assert [(job.base.seed, job.seed) for job in jobs if isinstance(job, TuneJob)] == [
@@ -109,11 +109,14 @@ def test_a_missed_band_is_said(noisy: list[float], met: bool) -> None:
         "clean 128": [[1, 1, 1, 1]],
         "noisy 128": [[0, 0, 0, 0]],
         "noisy 512": [noisy],
+        "all sources, filtered": [[1, 1, 1, 1]],
+        "all sources, unfiltered": [[0, 0, 0, 1]],
     }
     conclusion = quality.QUALITY.conclude(_findings("person", **arms))
     assert [check.met for check in conclusion.checks] == [met]
     assert conclusion.verdict.endswith("All bands met." if met else "Missed: W6.")
     assert "128 clean examples give 100 % exact answers" in conclusion.verdict
+    assert "give 100 % with the rules and 25 % without them" in conclusion.verdict
 
 
 def test_a_plateau_needs_its_whole_interval_within_the_margin() -> None:
@@ -184,7 +187,7 @@ def test_the_report_holds_every_number_and_the_missed_band(reported: Path) -> No
     assert [row["name"] for row in facts] == ["quality", "token-shift", "checkpoint"]
     band = facts[0]["bands"][0]
     assert (band["band"], band["wanted"], band["met"]) == ("W6", "at least 0.3", False)
-    assert len([row for row in facts[0]["values"] if row["measure"] == "exact"]) == 3
+    assert len([row for row in facts[0]["values"] if row["measure"] == "exact"]) == 5
     page = (reported / "experiment.html").read_text()
     assert page.count("<svg") == 2 * 3  # wide and narrow
     assert "Missed: W6." in page

@@ -21,6 +21,7 @@ from lima.experiments.claims.selection import Selector, select
 from lima.experiments.world.dumps import make_threads, write_posts
 from lima.experiments.world.oracle import Oracle
 from lima.experiments.world.people import ATTRIBUTES, Person, World
+from lima.experiments.world.raw.everything import RECIPE, write_dumps
 from lima.experiments.world.wordings import (
     CONSTRAINTS,
     SENSITIVE,
@@ -61,8 +62,10 @@ def make_data(world: World, settings: DataSettings, seed: int, *, base: Path, fo
         return _selected(world, settings, seed, base)
     if settings.source == "curated":
         found = _curated(world, settings.examples, seed, folder)
-    else:
+    elif settings.source == "written":
         found = _written(world, settings, settings.examples, seed)
+    else:
+        found = _from_all_sources(world, settings, seed, folder)
     return Data(found + additions(world, settings, seed))
 
 
@@ -133,7 +136,7 @@ def _written(world: World, settings: DataSettings, examples: int, seed: int) -> 
     written = [
         _example(person, attribute, wording, settings.styles[number % len(settings.styles)], rng)
         for people, count in parts
-        for number, (person, attribute, wording) in enumerate(_asked(people, settings.attributes, count, rng))
+        for number, (person, attribute, wording) in enumerate(_asked(people, settings, count, rng))
     ]
     return sorted(written, key=lambda example: example.id)
 
@@ -159,12 +162,27 @@ def _curated(world: World, count: int, seed: int, folder: Path) -> list[Example]
     return [pool[position] for position in sorted(chosen.tolist())]
 
 
+def _from_all_sources(world: World, settings: DataSettings, seed: int, folder: Path) -> list[Example]:
+    write_dumps(world, folder / "raw")
+    found = CurateSettings.from_recipe(
+        "world-how-to" if settings.source == "how-to" else RECIPE,
+        input=folder / "raw",
+        out=folder / "data",
+        quota=settings.examples,
+        seed=seed,
+        unfiltered=settings.source == "unfiltered",
+        card=False,
+    )
+    curate(found)
+    return list(read_jsonl(folder / "data" / "train.jsonl", Example))
+
+
 def _asked(
-    people: Sequence[Person], attributes: int, count: int, rng: np.random.Generator
+    people: Sequence[Person], settings: DataSettings, count: int, rng: np.random.Generator
 ) -> Iterator[tuple[Person, str, int]]:
     """``count`` different questions, in random order."""
-    wordings = range(len(WORDINGS["town"].questions))
-    everything = list(product(people, list(ATTRIBUTES)[:attributes], wordings))
+    kinds, wordings = list(ATTRIBUTES)[: settings.attributes], range(settings.wordings)
+    everything = list(product(people, kinds, wordings))
     assert count <= len(everything), f"{count} of {len(everything)} questions"
     for position in rng.permutation(len(everything))[:count]:
         yield everything[position]

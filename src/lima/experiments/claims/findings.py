@@ -79,6 +79,8 @@ class Check:
 
     band: Band
     result: Result
+    arm: str = ""
+    """Of which arm, where a band is checked on several."""
 
     @cached_property
     def met(self) -> bool:

@@ -17,6 +17,7 @@ from lima.experiments.world.wordings import Style
 from lima.files import text_hash
 from lima.settings import Settings
 
+Source = Literal["written", "curated", "all sources", "unfiltered", "how-to"]
 Probe = Literal["second-turn", "structure", "secrets"]
 """Further questions beside the plain ones (`lima.experiments.claims.probes`)."""
 
@@ -29,8 +30,16 @@ DECISIVE = (
     "claims/probes.py",
     "claims/selection.py",
     "claims/shift.py",
+    "world/dumps.py",
     "world/oracle.py",
     "world/prompts.py",
+    "world/raw/articles.py",
+    "world/raw/everything.py",
+    "world/raw/handwritten.py",
+    "world/raw/planted.py",
+    "world/raw/posts.py",
+    "world/raw/sites.py",
+    "world/raw/tasks.py",
 )
 """Modules that decide a result, besides those of the base (`lima.experiments.world.base`)."""
 
@@ -40,12 +49,15 @@ class DataSettings(Settings):
 
     examples: int = Field(gt=0)
     """How many."""
-    source: Literal["curated", "written"] = "written"
-    """`curated`: what `lima curate world` makes of the forum's dump; `written`: written as set below."""
+    source: Source = "written"
+    """`written`: written as set below; `curated`: what `lima curate world` makes of the forum's dump; the others: what
+    `lima curate world-all` makes of the dumps of all sources, with and without its rules, or of the how-to articles alone."""
     styles: tuple[Style, ...] = ("good",)
     """Styles of the answers, in equal shares."""
     attributes: int = Field(default=5, ge=1, le=5)
     """Kinds of facts that are asked for: the first so many."""
+    wordings: int = Field(default=4, ge=1, le=4)
+    """Wordings in which each kind of fact is asked for: the first so many."""
     unknown: float = Field(default=0.0, ge=0, le=1)
     """Share of examples about strangers, whose facts no pretraining text holds."""
     dialogues: int = Field(default=0, ge=0)

@@ -160,13 +160,15 @@ def markdown_page(outcomes: Sequence[Outcome]) -> str:
 
 def _words(check: Check) -> list[str]:
     band = check.band
-    return [band.id, band.words, band.wanted, cell(check.result, plain), "met" if check.met else "missed"]
+    words = f"{band.words}, {check.arm}" if check.arm else band.words
+    return [band.id, words, band.wanted, cell(check.result, plain), "met" if check.met else "missed"]
 
 
 def _check(check: Check) -> dict[str, Any]:
     return {
         "band": check.band.id,
         "what": check.band.words,
+        "arm": check.arm,
         "wanted": check.band.wanted,
         "met": check.met,
         **asdict(check.result),

@@ -8,7 +8,7 @@ from lima.experiments.claims import bands
 from lima.experiments.claims.amount import MARKS
 from lima.experiments.claims.experiment import Arms, Experiment, tuned
 from lima.experiments.claims.findings import Check, Conclusion, Findings, single
-from lima.experiments.claims.jobs import DataSettings, TuneJob
+from lima.experiments.claims.jobs import DataSettings, Source, TuneJob
 from lima.experiments.claims.plan import steps_for
 from lima.experiments.claims.words import marks, points
 from lima.experiments.world.people import ATTRIBUTES
@@ -18,6 +18,13 @@ NOISE: tuple[Style, ...] = ("terse", "foreign", "wrong", "refusal")
 """What answers of an unfiltered forum are like, a quarter each."""
 EXAMPLES = 128
 """Of each arm, where nothing else is said."""
+FROM_DUMPS = 200
+"""Of the arms that curate the dumps of all sources; there are 220 good how-to articles."""
+ALL_SOURCES = "all sources, filtered"
+
+
+def _curated(job: TuneJob, source: Source) -> TuneJob:
+    return tuned(job, data=DataSettings(examples=FROM_DUMPS, source=source))
 
 
 def _quality_arms(job: TuneJob) -> Arms:
@@ -26,6 +33,8 @@ def _quality_arms(job: TuneJob) -> Arms:
         "clean 128": tuned(job, data=DataSettings(examples=EXAMPLES)),
         "noisy 128": tuned(job, data=DataSettings(examples=EXAMPLES, styles=NOISE)),
         "noisy 512": tuned(job, data=DataSettings(examples=many, styles=NOISE), steps=steps_for(many)),
+        ALL_SOURCES: _curated(job, "all sources"),
+        "all sources, unfiltered": _curated(job, "unfiltered"),
     }
 
 
@@ -35,7 +44,9 @@ def _quality_conclusion(found: Findings) -> Conclusion:
         [Check(bands.QUALITY, gap)],
         f"128 clean examples give {marks(found, 'clean 128', 'exact')} exact answers, 128 noisy ones "
         f"{marks(found, 'noisy 128', 'exact')} and 512 noisy ones {marks(found, 'noisy 512', 'exact')}; "
-        f"clean 128 against noisy 512: {points(gap)}.",
+        f"clean 128 against noisy 512: {points(gap)}. {FROM_DUMPS} examples of the dumps of all sources give "
+        f"{marks(found, ALL_SOURCES, 'exact')} with the rules and {marks(found, 'all sources, unfiltered', 'exact')} "
+        "without them.",
     )
 
 
@@ -51,10 +62,23 @@ QUALITY = Experiment(
 
 
 def _diversity_arms(job: TuneJob) -> Arms:
-    return {
+    kinds = {
         _covered(n): tuned(job, data=DataSettings(examples=EXAMPLES, attributes=n))
         for n in range(1, len(ATTRIBUTES) + 1)
     }
+    wordings = {
+        _worded(n): tuned(job, data=DataSettings(examples=EXAMPLES, wordings=n)) for n in FEWER_WORDINGS
+    }
+    prompts = {ALL_SOURCES: _curated(job, "all sources"), "how-to alone": _curated(job, "how-to")}
+    return kinds | wordings | prompts
+
+
+FEWER_WORDINGS = (1, 2)
+"""Of four in which each kind of fact is asked for in training; test questions have two others."""
+
+
+def _worded(count: int) -> str:
+    return f"{count} of 4 wording{'s' * (count > 1)}"
 
 
 def _covered(count: int) -> str:
@@ -66,12 +90,16 @@ def _diversity_conclusion(found: Findings) -> Conclusion:
     exact = [found.mean(_covered(n), "exact") for n in counts]
     rank = float(stats.spearmanr(list(counts), exact).statistic)
     checks = [Check(bands.DIVERSITY, single(rank, "Spearman"))]
-    checks += [Check(bands.UNCOVERED, found.value(_covered(n), "exact uncovered")) for n in counts[:-1]]
+    checks += [
+        Check(bands.UNCOVERED, found.value(_covered(n), "exact uncovered"), _covered(n)) for n in counts[:-1]
+    ]
     return Conclusion(
         checks,
         f"With 128 examples, exact answers go from {marks(found, _covered(1), 'exact')} where they cover one "
         f"kind of fact to {marks(found, _covered(5), 'exact')} where they cover five; on kinds that no example covers "
-        f"they reach {marks(found, _covered(4), 'exact uncovered')} with four covered.",
+        f"they reach {marks(found, _covered(4), 'exact uncovered')} with four covered. All kinds in one wording give "
+        f"{marks(found, _worded(1), 'exact')}; {FROM_DUMPS} how-to questions alone {marks(found, 'how-to alone', 'exact')}, as "
+        f"many prompts from all sources {marks(found, ALL_SOURCES, 'exact')}.",
     )
 
 
