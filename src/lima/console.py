@@ -6,6 +6,7 @@ plain lines, one at most every ten seconds.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -113,8 +114,10 @@ def table(
 
 BORDER = 3
 """Of each column: a blank on both sides and a line."""
-PROSE_WORDS, PROSE_WIDTH = 5, 20
-"""A cell of so many words is prose, which may be broken; a column of it has at least this width."""
+FIGURE = re.compile(r"[-+−–<>~]?[\d.]|[–-]?$|undefined")
+"""How a cell with a figure begins; or it is empty. Figures are never broken."""
+PROSE_WIDTH = 14
+"""Columns of words have at least this width, or what they need."""
 
 
 def _layout(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[int, int | None]]:
@@ -123,29 +126,36 @@ def _layout(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[
     whole = [max(map(cell_len, (*column, name))) for name, column in zip(columns, cells, strict=True)]
     if sum(whole) + BORDER * len(whole) < results.width:
         return [dict.fromkeys(range(len(columns)))]
-    prose = {n for n, column in enumerate(cells) if any(len(cell.split()) >= PROSE_WORDS for cell in column)}
+    words = {n for n, column in enumerate(cells) if not all(FIGURE.match(cell) for cell in column)}
     least = [
-        min(whole[n], PROSE_WIDTH) if n in prose else max(map(cell_len, (*column, *columns[n].split())))
+        min(whole[n], PROSE_WIDTH) if n in words else max(map(cell_len, (*column, *columns[n].split())))
         for n, column in enumerate(cells)
     ]
-    least[0] = min(whole[0], results.width // 2) if 0 not in prose else least[0]
+    unbroken = _grouped([min(whole[0], results.width // 2), *least[1:]])
+    broken = _grouped(least)
+    groups = broken if len(broken) == 1 < len(unbroken) else unbroken
+    return [_widened(group, whole, words) for group in groups]
+
+
+def _grouped(least: Sequence[int]) -> list[dict[int, int]]:
+    """The columns in as many tables as they need, each with the first column."""
     most = results.width - 1 - BORDER - least[0]
     groups, left = [{0: least[0]}], most
-    for place in range(1, len(columns)):
+    for place in range(1, len(least)):
         width = min(least[place], most - BORDER)
         if width + BORDER > left and len(groups[-1]) > 1:
             groups.append({0: least[0]})
             left = most
         groups[-1][place] = width
         left -= width + BORDER
-    return [_widened(group, whole, prose) for group in groups]
+    return groups
 
 
-def _widened(group: dict[int, int], whole: Sequence[int], prose: set[int]) -> dict[int, int | None]:
-    """The room that is left goes to the columns of prose."""
+def _widened(group: dict[int, int], whole: Sequence[int], words: set[int]) -> dict[int, int | None]:
+    """The room that is left goes to the columns of words."""
     left = results.width - 1 - sum(group.values()) - BORDER * len(group)
     found: dict[int, int | None] = dict(group)
-    for place in sorted(prose & group.keys()):
+    for place in sorted(words & group.keys()):
         more = min(left, whole[place] - group[place])
         found[place] = group[place] + more
         left -= more
