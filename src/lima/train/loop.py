@@ -46,6 +46,7 @@ def fit(
     folder: Path,
     *,
     on_epoch: EndOfEpoch = lambda epoch: {},
+    report: Callable[[Metrics], None] = lambda row: None,
     description: str = "train",
     processes: Processes = ALONE,
 ) -> None:
@@ -58,6 +59,7 @@ def fit(
         folder: gets ``metrics.jsonl`` and, in ``state/``, what a resumed run needs. Where states are there
             already, the run goes on from the newest; `lima.train.checkpoints.remove_states` ends it.
         on_epoch: saves or measures the model between epochs; may be called again after a kill.
+        report: gets each row of the metrics, too.
         description: shown beside the progress bar.
         processes: those that compute together; with several the model is sharded (`lima.train.parallel.shard`).
 
@@ -70,7 +72,9 @@ def fit(
     done = states.restore()
     with ExitStack() as stack:
         stack.enter_context(_training(model, settings))
-        log: Log = MetricsLog(folder / "metrics.jsonl", done) if processes.is_first else NoLog()
+        log: Log = NoLog()
+        if processes.is_first:
+            log = MetricsLog(folder / "metrics.jsonl", done, report)
         stack.enter_context(log)
         bar = stack.enter_context(progress(description, plan.steps, "steps"))
         bar.advance(done)

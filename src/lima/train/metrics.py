@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
@@ -37,15 +38,24 @@ class Metrics(Record):
 
 
 class MetricsLog(JsonlLog[Metrics]):
-    """The log of a run that goes on after ``step`` finished steps; rows of later steps are cut off."""
+    """The log of a run that goes on after ``step`` finished steps; rows of later steps are cut off.
 
-    def __init__(self, path: Path, step: int) -> None:
+    ``report`` gets each new row too, once it is written.
+    """
+
+    def __init__(self, path: Path, step: int, report: Callable[[Metrics], None] = lambda row: None) -> None:
         super().__init__(path, Metrics)
+        self._report = report
         kept = [row for row in self.existing if row.step <= step]
         if len(kept) < len(self.existing):
             self.close()
             write_jsonl(path, kept)
             super().__init__(path, Metrics)
+
+    def append(self, record: Metrics) -> None:
+        """Write a row and report it."""
+        super().append(record)
+        self._report(record)
 
     def has_epoch(self, epoch: int) -> bool:
         """Whether the row that closes an epoch is there."""

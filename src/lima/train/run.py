@@ -28,6 +28,7 @@ from lima.train.model_card import model_card
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
 from lima.train.precision import resolve
 from lima.train.settings import FitSettings, TrainSettings
+from lima.train.trackers import check_installed, reporting
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,6 +43,7 @@ def train(settings: TrainSettings) -> None:
     processes = join()
     if not processes.is_first:
         console.notes.quiet = console.results.quiet = True
+    check_installed(settings)
     # before the run is opened, so that a mistake in them leaves no record behind
     inputs = prepare(settings, processes)
     plan = Plan.of(len(inputs.data.sequences), settings)
@@ -83,7 +85,17 @@ def _fit(inputs: Inputs, settings: TrainSettings, last: int, processes: Processe
         shard(inputs.model, processes, models.checked_device(settings.device))
     end_of_epoch = _EndOfEpoch(inputs, settings, last, processes)
     data = inputs.data.sequences
-    fit(inputs.model, data, settings, settings.out, on_epoch=end_of_epoch, processes=processes)
+    told = reporting(settings) if processes.is_first else nullcontext(lambda row: None)
+    with told as report:
+        fit(
+            inputs.model,
+            data,
+            settings,
+            settings.out,
+            on_epoch=end_of_epoch,
+            report=report,
+            processes=processes,
+        )
 
 
 def last_epoch(examples: int, settings: FitSettings) -> int:

@@ -59,6 +59,10 @@ class FitSettings(Settings):
     A state is saved at the end of every epoch in any case."""
 
 
+Tracker = Literal["tensorboard", "wandb", "trackio"]
+"""Where the rows of ``metrics.jsonl`` can go, too (`lima.train.trackers`)."""
+
+
 class TrainSettings(FitSettings):
     """Fine-tune a base language model on conversations, with the recipe of the LIMA paper.
 
@@ -69,7 +73,9 @@ class TrainSettings(FitSettings):
     """
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "heldout", "dev"})
-    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "preset", "dry_run", "strict", "save_every"})
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        {"out", "preset", "dry_run", "strict", "save_every", "log_to"}
+    )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "lima-65b": {"batch_size": 32, "residual_dropout": 0.3},
         "lima-30b": {"batch_size": 64, "residual_dropout": 0.2},
@@ -139,6 +145,8 @@ class TrainSettings(FitSettings):
     """Held-out conversations whose loss per token is logged every epoch (it misleads: LIMA, appendix)."""
     dev: Path | None = None
     """Development conversations with answers, logged likewise."""
+    log_to: tuple[Tracker, ...] = ()
+    """Send the rows of metrics.jsonl there too: tensorboard (files in the run folder), wandb, trackio. Each needs its package."""
     device: str | None = None
     """Where to train, such as `cuda:0` or `cpu`; unset: CUDA where there is one."""
     strict: bool = False
