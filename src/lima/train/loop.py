@@ -28,6 +28,7 @@ from lima.train.metrics import Metrics, MetricsLog, NoLog
 from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
 from lima.train.parallel import ALONE, Processes, loss_function, whole
 from lima.train.precision import autocast, checkpoint_activations
+from lima.train.replay import Replay
 from lima.train.settings import FitSettings, Precision
 from lima.train.shards import ShardedStates, sharded_states
 
@@ -47,6 +48,7 @@ def fit(
     *,
     on_epoch: EndOfEpoch = lambda epoch: {},
     report: Callable[[Metrics], None] = lambda row: None,
+    replay: Replay | None = None,
     description: str = "train",
     processes: Processes = ALONE,
 ) -> None:
@@ -60,6 +62,7 @@ def fit(
             already, the run goes on from the newest; `lima.train.checkpoints.remove_states` ends it.
         on_epoch: saves or measures the model between epochs; may be called again after a kill.
         report: gets each row of the metrics, too.
+        replay: text that is mixed into the steps.
         description: shown beside the progress bar.
         processes: those that compute together; with several the model is sharded (`lima.train.parallel.shard`).
 
@@ -70,6 +73,7 @@ def fit(
     optimizer = adamw(model, settings)
     states = _states(folder / "state", model, optimizer, processes)
     done = states.restore()
+    replayed = _replayed(replay, plan, sequences)
     with ExitStack() as stack:
         stack.enter_context(_training(model, settings))
         log: Log = NoLog()
@@ -82,7 +86,7 @@ def fit(
             _end_epoch(model, plan, done, log=log, on_epoch=on_epoch)
         for step in range(done + 1, plan.steps + 1):
             began = time.monotonic()
-            batch = [sequences[position] for position in plan.batch(step)]
+            batch = [sequences[position] for position in plan.batch(step)] + replayed[step - 1]
             rate = learning_rate_at(step - 1, plan.steps, settings)
             set_learning_rate(optimizer, rate)
             loss = _gradients(model, batch, settings, step, processes)
@@ -100,6 +104,7 @@ def fit(
                     learning_rate=rate,
                     grad_norm=grad_norm,
                     tokens=tokens,
+                    replayed=sum(len(window.ids) for window in replayed[step - 1]) or None,
                     seconds=round(seconds, 4),
                 )
             )
@@ -145,6 +150,14 @@ class Plan:
         epoch = self.epoch(step)
         batches = epoch_batches(self.examples, self.batch_size, seed=self.seed, epoch=epoch)
         return batches[(step - 1) % self.steps_per_epoch]
+
+
+def _replayed(replay: Replay | None, plan: Plan, sequences: Sequence[Tokens]) -> list[list[Tokens]]:
+    """The windows of text that each step has besides its examples."""
+    if replay is None:
+        return [[] for _ in range(plan.steps)]
+    lengths = [len(sequence.ids) for sequence in sequences]
+    return replay.schedule([sum(lengths[i] for i in plan.batch(step)) for step in range(1, plan.steps + 1)])
 
 
 def _states(

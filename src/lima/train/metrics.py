@@ -27,6 +27,8 @@ class Metrics(Record):
     """Norm of the gradient before clipping."""
     tokens: int | None = None
     """Tokens that went through the model, supervised or not."""
+    replayed: int | None = None
+    """Those of them that are replayed pretraining text."""
     seconds: float | None = None
     heldout_nll: float | None = None
     """Mean negative log-likelihood of the held-out file's supervised tokens, in nats."""

@@ -27,6 +27,7 @@ from lima.train.memory import memory_table
 from lima.train.model_card import model_card
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
 from lima.train.precision import resolve
+from lima.train.replay import Replay, read_replay
 from lima.train.settings import FitSettings, TrainSettings
 from lima.train.trackers import check_installed, reporting
 
@@ -94,6 +95,7 @@ def _fit(inputs: Inputs, settings: TrainSettings, last: int, processes: Processe
             settings.out,
             on_epoch=end_of_epoch,
             report=report,
+            replay=inputs.replay,
             processes=processes,
         )
 
@@ -119,6 +121,7 @@ class Inputs:
     data: TrainingSet
     measured: Mapping[str, TrainingSet]
     """``heldout_nll`` and ``dev_nll``, as far as their files are given."""
+    replay: Replay | None
 
 
 def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
@@ -156,7 +159,11 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     for part in (data, *measured.values()):
         for sequence in part.sequences:
             check_context(sequence, models.context_length(model))
-    return Inputs(model, tokenizer, examples, data, measured)
+    longest = min(settings.max_length, models.context_length(model) or settings.max_length)
+    replay = settings.replay and read_replay(
+        settings.replay, tokenizer, settings.replay_share, longest=longest, seed=settings.seed
+    )
+    return Inputs(model, tokenizer, examples, data, measured, replay or None)
 
 
 class _EndOfEpoch:
@@ -266,6 +273,7 @@ def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
         ("rejected, no supervised token", f"{len(data.rejects):,}"),
         ("tokens an epoch", f"{data.tokens:,}"),
         ("of them supervised", f"{data.supervised:,}"),
+        *([("share of replayed text", f"{settings.replay_share:.0%}")] if inputs.replay else []),
         ("steps an epoch", f"{plan.steps_per_epoch:,}"),
         ("steps in all", f"{plan.steps:,}"),
         ("trainable of all weights", _weights(inputs.model)),

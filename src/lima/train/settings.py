@@ -72,7 +72,7 @@ class TrainSettings(FitSettings):
     Example: lima train huggyllama/llama-7b train.jsonl --out runs/lima-7b --preset lima-7b --heldout heldout.jsonl
     """
 
-    input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "heldout", "dev"})
+    input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "heldout", "dev", "replay"})
     free_fields: ClassVar[frozenset[str]] = frozenset(
         {"out", "preset", "dry_run", "strict", "save_every", "log_to"}
     )
@@ -141,6 +141,10 @@ class TrainSettings(FitSettings):
     """Epochs whose folder is written, such as `5 6 7 8 9 10`; none given: all. The last is always written."""
     average_last: int = Field(0, ge=0)
     """Write the mean of the weights of this many last epochs too, into the folder `average`; 0: do not."""
+    replay: Path | None = None
+    """Pretraining text to mix into the steps, so that the model forgets less: a text file, or JSON Lines with `text`."""
+    replay_share: float = Field(0.1, gt=0, lt=1)
+    """Its share of all tokens, where there is such a file."""
     heldout: Path | None = None
     """Held-out conversations whose loss per token is logged every epoch (it misleads: LIMA, appendix)."""
     dev: Path | None = None
