@@ -281,7 +281,10 @@ def test_training_data_that_is_gone_is_told_and_can_be_given(
     [
         ({"epochs": (5, 6)}, r"has kept no epoch of 5, 6.* Kept: 1, 2, 3. Choose among them: --epochs 1 2 3"),
         ({"epochs": (3, 4)}, r"has kept only epoch 3 of 3, 4, and a choice needs two. Kept: 1, 2, 3"),
-        ({"by_hand": False}, r"who rates\? Give either --judge URL#model or --by-hand"),
+        (
+            {"by_hand": False},
+            r"who rates\? Give one of --judge URL#model, --oracle module:function and --by-hand",
+        ),
         ({"judge": "http://127.0.0.1:1/v1#m"}, r"who rates\?"),
         ({"run": Path("/no/such/run")}, r"/no/such/run: no training run here"),
     ],
@@ -342,3 +345,62 @@ def test_killed_twice_it_ends_with_the_files_of_an_undisturbed_run(trained: Path
         assert (killed / file).read_bytes() == (whole / file).read_bytes(), file
     looks = [json.loads((folder / "looks.jsonl").read_text()) | {"at": ""} for folder in (killed, whole)]
     assert looks[0] == looks[1]
+
+
+RULES = """
+def longer(question: str, answer: str) -> str:
+    return "excellent" if len(answer) > 60 else "pass" if len(answer) > 20 else "fail"
+
+def points(question: str, answer: str) -> int:
+    return 1 + min(5, len(answer) // 20)
+
+def odd(question: str, answer: str) -> str:
+    return "fine"
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "length_rules.py").write_text(RULES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "length_rules", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.mark.usefixtures("rules")
+def test_a_rule_of_one_s_own_rates_and_its_grades_can_be_recounted(choosing: Any, run: Path) -> None:
+    choice = checkpoint(choosing(oracle="length_rules:longer"))
+    assert choice is not None
+    facts = read_json(run / "checkpoint" / "choice.json")
+    assert facts["scale"] == "quality"
+    assert [rater.partition("@")[0] for rater in facts["raters"]] == ["oracle:length_rules:longer"]
+    for score in choice.epochs:
+        answers = read_jsonl(run / "checkpoint" / "answers" / f"epoch-{score.epoch:02d}.jsonl", Completion)
+        points = [(len(row.content) > 60) + (len(row.content) > 20) for row in answers]
+        assert score.mean.value == pytest.approx(sum(points) / 4)  # type: ignore[union-attr]
+    assert checkpoint(choosing(oracle="length_rules:longer")) == choice  # again: the same look
+    assert read_json(run / "checkpoint" / "choice.json")["looks"] == 1
+    other = checkpoint(choosing(oracle="length_rules:points", scale="helpfulness"))
+    assert other is not None
+    assert read_json(run / "checkpoint" / "choice.json")["scale"] == "helpfulness"
+
+
+@pytest.mark.usefixtures("rules")
+@pytest.mark.parametrize(
+    ("oracle", "words"),
+    [
+        ("no_such_module:grade", "No module named 'no_such_module'"),
+        ("length_rules:missing", "expected world, world:SEED or module:function"),
+        ("length_rules:odd", "gave 'fine' for .*; quality is one of fail, pass, excellent"),
+        ("world", "has no such question"),
+    ],
+)
+def test_an_oracle_that_cannot_rate_says_why(choosing: Any, oracle: str, words: str) -> None:
+    with pytest.raises(LimaError, match=words):
+        checkpoint(choosing(oracle=oracle))
+
+
+def test_one_kind_of_rater_is_wanted(choosing: Any) -> None:
+    for changes in ({}, {"by_hand": True, "oracle": "world"}):
+        with pytest.raises(LimaError, match="who rates"):
+            checkpoint(choosing(**changes))

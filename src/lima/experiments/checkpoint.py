@@ -17,6 +17,7 @@ from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.evaluate.study import Study
 from lima.experiments.checkpoint_heldout import heldout_losses
 from lima.experiments.checkpoint_inputs import Inputs, read_inputs
+from lima.experiments.checkpoint_oracle import find_oracle, rate
 from lima.experiments.checkpoint_outcome import Outcome, log_look, show, write_choice
 from lima.experiments.checkpoint_rule import Choice, Scores, choose
 from lima.experiments.checkpoint_settings import CheckpointSettings
@@ -42,8 +43,10 @@ def checkpoint(settings: CheckpointSettings) -> Choice | None:
     Raises:
         LimaError: not exactly one kind of rater; see `checkpoint_inputs.read_inputs`; no grades yet.
     """
-    if bool(settings.judge) == settings.by_hand:
-        raise LimaError("who rates? Give either --judge URL#model or --by-hand.")
+    if bool(settings.judge) + bool(settings.oracle) + settings.by_hand != 1:
+        raise LimaError("who rates? Give one of --judge URL#model, --oracle module:function and --by-hand.")
+    if settings.oracle:
+        find_oracle(settings.oracle)  # before the answers are made
     inputs = read_inputs(settings)
     if settings.dry_run:
         _explain(settings, inputs)
@@ -116,8 +119,10 @@ def _ask_people(settings: CheckpointSettings, study: Study) -> None:
 
 
 def _ratings(settings: CheckpointSettings, study: Study) -> list[Rating]:
-    """The ratings that count: of the judge, or of people."""
+    """The ratings that count: of the judge, of the oracle, or of people."""
     judged_by = _judge(settings, study) if settings.judge else None
+    if settings.oracle:
+        judged_by = rate(study, settings.oracle, settings.rated_on)
     found = read_study(study.folder)
     if found.changes:
         raise LimaError(f"{study.folder}: {found.changes[0]} Remove the folder to make it anew.")

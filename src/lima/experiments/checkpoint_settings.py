@@ -37,8 +37,11 @@ class CheckpointSettings(Settings):
     """A judge model rates, URL#model."""
     by_hand: bool = False
     """People rate, with `lima annotate`."""
+    oracle: str | None = None
+    """A rule rates: `module:function` of yours, from question and answer to a value of the scale; or `world`, `world:SEED`, the
+    built-in world's own."""
     scale: Scale | None = None
-    """What is rated: helpfulness 1-6 (default with a judge), or quality (default by hand; fail 0, pass 1, excellent 2)."""
+    """What is rated: helpfulness 1-6 (default with a judge), or quality (default otherwise; fail 0, pass 1, excellent 2)."""
     heldout: Path | None = None
     """Held-out conversations whose loss is shown beside the ratings. Not given: what training logged, if anything."""
     data: Path | None = None
@@ -77,6 +80,7 @@ class CheckpointSettings(Settings):
             "epochs",
             "judge",
             "by_hand",
+            "oracle",
             "scale",
             "heldout",
             "data",
@@ -109,4 +113,4 @@ class CheckpointSettings(Settings):
     @property
     def rated_on(self) -> Scale:
         """The scale, with its default for the kind of rater."""
-        return self.scale or ("quality" if self.by_hand else "helpfulness")
+        return self.scale or ("helpfulness" if self.judge else "quality")
