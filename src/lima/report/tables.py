@@ -79,11 +79,23 @@ def markdown(found: Sequence[Table]) -> str:
     """Pipe tables under their captions."""
     parts = []
     for table in found:
-        rules = ["---", "---", *["---:"] * (len(table.columns) - 2)]
+        rules = [
+            "---",
+            "---",
+            *("---" if _is_prose(table, n) else "---:" for n in range(2, len(table.columns))),
+        ]
         lines = [table.columns, rules, *table.rows]
         rows = "\n".join(_piped(line) for line in lines)
         parts.append(f"{table.caption}\n\n{rows}\n")
     return "\n".join(parts)
+
+
+PROSE_WORDS = 5
+"""From so many words on, a cell is a text and no figure with its interval."""
+
+
+def _is_prose(table: Table, column: int) -> bool:
+    return any(len(row[column].split()) > PROSE_WORDS for row in table.rows)
 
 
 def _piped(words: Sequence[str]) -> str:
