@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from lima.statistics.estimates import Estimate, Result, Undefined
+from lima.statistics.estimates import Estimate, Result, Undefined, negligible
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
@@ -68,7 +68,7 @@ def bootstrap(
     if len(draws) < SMALLEST_DEFINED_SHARE * rounds:
         note = f"no interval: the figure exists in only {len(draws):,} of {rounds:,} resamples"
         return Estimate(value, None, None, level, n, groups, method, note)
-    if np.ptp(draws) == 0:
+    if negligible(np.ptp(draws), np.abs(draws).max()):
         note = "no interval: every resample gives the same figure"
         return Estimate(value, None, None, level, n, groups, method, note)
     tails = bca_tails(draws, value, _jackknife(totals, statistic), level)

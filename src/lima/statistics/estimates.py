@@ -6,6 +6,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+ALIKE = "no interval: all clusters are alike"
+ROUNDING = 1e-12
+"""A spread below this part of its own scale is the rounding of floating-point sums, not spread."""
+
+
+def negligible(spread: float, scale: float) -> bool:
+    """Whether a spread is none at all, but for the rounding of numbers of this size."""
+    return abs(spread) <= ROUNDING * abs(scale)
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from lima.statistics.bootstrap import added_up
-from lima.statistics.estimates import Estimate, Result, Undefined
+from lima.statistics.estimates import ALIKE, Estimate, Result, Undefined, negligible
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ def share(hits: Sequence[bool], clusters: Sequence[Hashable], *, level: float = 
     One unit a cluster: Wilson's interval. Otherwise Wilson's form with the effective sample size
     n* = p(1-p) / v, v the cluster-robust variance, at most n, and a t quantile on clusters - 1 degrees of
     freedom (Korn and Graubard 1998, Survey Methodology 24; Franco et al. 2019, J. Surv. Stat. Methodol. 7).
-    It stays inside [0, 1]. When all units agree, v says nothing and n* is the number of clusters.
+    It stays inside [0, 1]. When all clusters are alike, v says nothing and n* is the number of clusters.
     """
     totals = cluster_totals([float(hit) for hit in hits], clusters)
     n, groups = len(hits), len(totals)
@@ -92,7 +92,7 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable], *, lev
         return Estimate(value, None, None, level, n, 1, method, "no interval: a single cluster")
     half = float(stats.t.ppf((1 + level) / 2, groups - 1)) * math.sqrt(_robust_variance(totals))
     if half == 0:
-        return Estimate(value, None, None, level, n, groups, method, "no interval: all clusters are alike")
+        return Estimate(value, None, None, level, n, groups, method, ALIKE)
     return Estimate(value, value - half, value + half, level, n, groups, method)
 
 
@@ -125,6 +125,8 @@ def variance_split(values: Sequence[float], clusters: Sequence[Hashable]) -> Var
         return Undefined("every cluster has one value", n, method)
     sums, sizes = totals[:, 0], totals[:, 1]
     data = np.asarray(values, dtype=float)
+    if negligible(np.ptp(data), np.abs(data).max()):
+        return Undefined("all values are equal", n, method)
     mean = data.mean()
     squares_between = float((sizes * (sums / sizes - mean) ** 2).sum())
     squares_within = max(0.0, float(((data - mean) ** 2).sum()) - squares_between)
@@ -144,10 +146,12 @@ def cluster_totals(values: Sequence[float], clusters: Sequence[Hashable]) -> Flo
 
 
 def _robust_variance(totals: Floats) -> float:
-    """Variance of sum / count under clustering, with the factor G / (G - 1)."""
+    """Variance of sum / count under clustering, with the factor G / (G - 1); exactly 0 where all are alike."""
     sums, counts = totals[:, 0], totals[:, 1]
     groups = len(totals)
     residuals = sums - counts * (sums.sum() / counts.sum())
+    if negligible(np.abs(residuals).max(), np.abs(sums).max()):
+        return 0.0
     return float((residuals**2).sum() / counts.sum() ** 2 * groups / (groups - 1))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from lima.statistics.bootstrap import added_up
-from lima.statistics.estimates import Estimate
+from lima.statistics.estimates import ALIKE, Estimate, negligible
 
 Floats = NDArray[np.float64]
 Likelihood = Callable[[Floats], tuple[Floats, Floats]]
@@ -24,10 +24,12 @@ LARGEST = 15.0
 
 @dataclass(frozen=True)
 class Fit:
-    """Maximum-likelihood parameters and their cluster-robust covariance."""
+    """Maximum-likelihood parameters with two covariances: cluster-robust, and the inverse of the information."""
 
     parameters: Floats
     covariance: Floats
+    model_covariance: Floats
+    """The scale against which a robust variance counts as none: that of units without clusters."""
     n: int
     clusters: int
 
@@ -35,12 +37,17 @@ class Fit:
         """One parameter with its interval by t on clusters - 1 degrees of freedom."""
         value = float(self.parameters[position])
         critical = float(stats.t.ppf((1 + level) / 2, self.clusters - 1))
-        half = critical * math.sqrt(float(self.covariance[position, position]))
+        variance = float(self.covariance[position, position])
+        if variance <= 0 or negligible(variance, float(self.model_covariance[position, position])):
+            return Estimate(value, None, None, level, self.n, self.clusters, method, ALIKE)
+        half = critical * math.sqrt(variance)
         return Estimate(value, value - half, value + half, level, self.n, self.clusters, method)
 
     def probability(self, position: int, level: float, method: str) -> Estimate:
         """The logistic of `logit`."""
         logit = self.logit(position, level, method)
+        if logit.low is None:
+            return replace(logit, value=logistic(logit.value))
         low, high = logit.interval
         return replace(logit, value=logistic(logit.value), low=logistic(low), high=logistic(high))
 
@@ -79,4 +86,4 @@ def _with_errors(likelihood: Likelihood, parameters: Floats, clusters: Sequence[
     bread = np.linalg.inv(information)
     factor = groups / (groups - 1) * (n - 1) / (n - size)
     covariance = np.asarray(factor * bread @ (totals.T @ totals) @ bread)
-    return Fit(parameters, covariance, n, groups)
+    return Fit(parameters, covariance, bread, n, groups)
