@@ -61,3 +61,16 @@ def test_prose_is_broken_before_columns_are_moved(capsys: pytest.CaptureFixture[
     assert "continued" not in "\n".join(lines)
     assert max(map(len, lines)) <= 80
     assert any("0.00 [0.00, 0.05] │ met" in line for line in lines)
+
+
+def test_further_tables_repeat_all_columns_that_tell_rows_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    console.results.width = 60
+    rows = [[pair, rater, "[+62.0, +81.3]", "[+54.0, +100.0]", "[−33.8, +14.9]"]
+            for pair in ("tuned v base", "tuned v scratch") for rater in ("crowd", "judge m")]  # fmt: skip
+    console.table("Gaps", ["pair", "rater", "first", "second", "third"], rows)
+    shown = capsys.readouterr().out
+    parts = shown.split("Gaps, continued")
+    assert len(parts) > 1
+    for part in parts:
+        for pair, rater in {(row[0], row[1]) for row in rows}:
+            assert any(pair in line and rater in line for line in part.splitlines())

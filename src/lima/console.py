@@ -93,7 +93,7 @@ def table(
     """Print a table of results; columns after the first are right-aligned, or left where they hold prose.
 
     A table of prose has a line between its rows. Columns of figures that do not fit beside each other go into
-    further tables below, each with the first column, since a folded figure cannot be read.
+    further tables below, each with the columns that tell the rows apart, since a folded figure cannot be read.
     """
     from rich.table import Table
 
@@ -114,14 +114,14 @@ def table(
 
 BORDER = 3
 """Of each column: a blank on both sides and a line."""
-FIGURE = re.compile(r"[-+−–<>~]?[\d.]|[–-]?$|undefined")
+FIGURE = re.compile(r"\[?[-+−–<>~]?[\d.]|[–-]?$|undefined")
 """How a cell with a figure begins; or it is empty. Figures are never broken."""
 PROSE_WIDTH = 14
 """Columns of words have at least this width, or what they need."""
 
 
 def _layout(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[int, int | None]]:
-    """Which columns stand in which table, and their widths (None: as they are). The first stands in all of them."""
+    """Which columns stand in which table, and their widths (None: as they are). The first ones stand in all."""
     cells = [[row[place] for row in rows] for place in range(len(columns))]
     whole = [max(map(cell_len, (*column, name))) for name, column in zip(columns, cells, strict=True)]
     if sum(whole) + BORDER * len(whole) < results.width:
@@ -131,20 +131,30 @@ def _layout(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[
         min(whole[n], PROSE_WIDTH) if n in words else max(map(cell_len, (*column, *columns[n].split())))
         for n, column in enumerate(cells)
     ]
-    unbroken = _grouped([min(whole[0], results.width // 2), *least[1:]])
-    broken = _grouped(least)
+    names = _names(rows, words)
+    share = results.width // (names + 1)
+    unbroken = _grouped([*(min(width, share) for width in whole[:names]), *least[names:]], names)
+    broken = _grouped(least, names)
     groups = broken if len(broken) == 1 < len(unbroken) else unbroken
     return [_widened(group, whole, words) for group in groups]
 
 
-def _grouped(least: Sequence[int]) -> list[dict[int, int]]:
-    """The columns in as many tables as they need, each with the first column."""
-    most = results.width - 1 - BORDER - least[0]
-    groups, left = [{0: least[0]}], most
-    for place in range(1, len(least)):
-        width = min(least[place], most - BORDER)
-        if width + BORDER > left and len(groups[-1]) > 1:
-            groups.append({0: least[0]})
+def _names(rows: Sequence[Sequence[str]], words: set[int]) -> int:
+    """How many columns of words, from the left, tell the rows apart; one where even all of them do not."""
+    leading = next((n for n in range(len(rows[0]) if rows else 0) if n not in words), len(words))
+    enough = (n for n in range(1, leading + 1) if len({tuple(row[:n]) for row in rows}) == len(rows))
+    return next(enough, 1)
+
+
+def _grouped(least: Sequence[int], names: int) -> list[dict[int, int]]:
+    """The columns in as many tables as they need, each with the first ``names`` columns."""
+    named = dict(enumerate(least[:names]))
+    most = results.width - 1 - sum(named.values()) - BORDER * names
+    groups, left = [dict(named)], most
+    for place in range(names, len(least)):
+        width = max(1, min(least[place], most - BORDER))
+        if width + BORDER > left and len(groups[-1]) > names:
+            groups.append(dict(named))
             left = most
         groups[-1][place] = width
         left -= width + BORDER

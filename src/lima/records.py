@@ -182,6 +182,9 @@ class Preference(Record):
     """``crowd:03``, ``author:01``, ``judge:<model>@<hash>-p<parser>`` or ``oracle:<name>``."""
     shown: Shown
     label: Label | None
+    credit: float | None = Field(default=None, ge=0, le=1)
+    """The part of the win that answer ``a`` gets, where the rater gave more than a label (AlpacaEval weighs a
+    verdict by the probability of its token). Null: 1, 1/2 or 0, as the label says."""
     repeat: int = 0
     status: Status = "ok"
     raw: str | None = None

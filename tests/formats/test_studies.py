@@ -10,7 +10,7 @@ import pytest
 from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.formats import alpaca_eval, cherry, pandalm, tulu
-from lima.formats.studies import import_study
+from lima.formats.studies import ImportedStudy, asked, import_study, narrowed, pair_key
 from lima.formats.xlsx import read_sheet
 from lima.records import Comparison, Key, Preference, Rater
 
@@ -182,3 +182,30 @@ def test_missing_and_wrong_workbooks(tmp_path: Path) -> None:
             import_study("tulu", [tmp_path / name], tmp_path / "out")
     with pytest.raises(LimaError, match="no file given"):
         import_study("tulu", [], tmp_path / "out")
+
+
+def test_narrowed_keeps_the_earliest_raters_and_refuses_strangers() -> None:
+    rows = [
+        Preference(id=f"{rater}/{n}", comparison_id="c", rater=rater, shown=shown, label="a", at=at)
+        for n, (rater, shown, at) in enumerate(
+            [("judge:m", "ab", "3"), ("judge:m", "ba", "3"), ("crowd:1", "ab", "1"), ("crowd:2", "ab", "2")]
+        )
+    ]
+    comparison = Comparison(id="c", messages=asked("?"), a="x", b="y")
+    study = ImportedStudy(
+        [comparison],
+        [pair_key("c", "p", "one", "two")],
+        rows,
+        [Rater(id="crowd:1", kind="crowd")],
+        ["one", "two"],
+    )
+    assert [row.rater for row in narrowed(study, (), 1).preferences] == ["crowd:1"]
+    assert [row.rater for row in narrowed(study, (), 3).preferences] == [
+        "crowd:1",
+        "crowd:2",
+        "judge:m",
+        "judge:m",
+    ]
+    assert narrowed(study, ("one", "two"), None).preferences == rows
+    with pytest.raises(LimaError, match="name two or more of one, two"):
+        narrowed(study, ("one", "three"), None)

@@ -19,7 +19,7 @@ from lima.report.votes import Vote, group_of
 from lima.report.wording import by_whom
 from lima.statistics.alt_test import AltTest
 from lima.statistics.estimates import Estimate, Undefined
-from lima.statistics.preferences import Outcome
+from lima.statistics.preferences import CREDITS, Outcome
 
 
 def vote(prompt: str, outcome: Outcome | None, baseline: str = "base", rater: str = "crowd:01") -> Vote:
@@ -27,7 +27,7 @@ def vote(prompt: str, outcome: Outcome | None, baseline: str = "base", rater: st
     return Vote(
         comparison=f"{prompt}-{baseline}", prompt=prompt, group=rater.split(":")[0], rater=rater, repeat=0,
         label=label, consistent=None, system="tuned", baseline=baseline,  # type: ignore[arg-type]
-        outcome=outcome, tags=(), longer_by=3,
+        outcome=outcome, credit=None if outcome is None else CREDITS[outcome], tags=(), longer_by=3,
     )  # fmt: skip
 
 

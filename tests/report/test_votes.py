@@ -33,6 +33,9 @@ def study(rows: list[Preference], raters: list[Rater] | None = None) -> Study:
         replaced=0,
         sources=[],
         named_systems=["tuned", "base"],
+        models={},
+        lineages={},
+        plan=None,
         changes=[],
     )
 

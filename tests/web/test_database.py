@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import yaml
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from tests.web.conftest import MakeSite, MakeStudy, on_both_databases
@@ -146,7 +147,20 @@ def test_another_plan_is_refused_with_the_difference(site: MakeSite) -> None:
     here = site(3)
     other = here.settings.model_copy(update={"votes": 3, "host": "0.0.0.0"})
     with pytest.raises(LimaError, match=r"\(votes: 1 there, 3 here\)"):
-        plan.install(here.base, here.texts, other, 0.0)
+        plan.install(here.base, read_texts(other), other, 0.0)
+
+
+def test_the_protocol_plans_and_the_settings_overrule(study: MakeStudy) -> None:
+    folder = study(6)
+    words = (folder / "protocol.yaml").read_text()
+    own = {"plan": {"overlap": 4, "overlap_votes": 3, "groups": ["author"]}}
+    (folder / "protocol.yaml").write_text(yaml.safe_dump(yaml.safe_load(words) | own))
+    planned = AnnotateSettings(study=folder)
+    assert plan.describe(plan.make_plan(read_texts(planned), planned)) == [["pairwise", "author", 6, 14]]
+    overruled = AnnotateSettings(study=folder, overlap=0, votes=2)
+    assert plan.describe(plan.make_plan(read_texts(overruled), overruled)) == [["pairwise", "author", 6, 12]]
+    with pytest.raises(LimaError, match="crowd is not among the groups"):
+        read_texts(AnnotateSettings(study=folder, panel="prolific", panel_return="https://example.org/back"))
 
 
 def test_the_plan_of_the_paper(study: MakeStudy) -> None:

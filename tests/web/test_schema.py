@@ -28,7 +28,7 @@ def test_no_request_makes_the_server_fail(site: MakeSite, tmp_path: Path, who: s
     here.app.state.parts.lead_attempts.burst = here.app.state.parts.answering.burst = 1e9
     browser = {
         "nobody": here.browser,
-        "rater": lambda: here.rater(here.settings.people[0]),
+        "rater": lambda: here.rater(here.app.state.parts.groups[0]),
         "lead": here.lead,
     }[who]()
     page = browser.get({"nobody": "/lead/sign-in", "rater": HOMES[kind], "lead": "/lead"}[who]).text

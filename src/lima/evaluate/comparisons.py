@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from lima import console
 from lima.errors import LimaError
 from lima.evaluate.answers import Answers, read_prompts, read_systems, record_of
+from lima.evaluate.lineage import lineage_of
 from lima.evaluate.protocol import Protocol, with_own_words
 from lima.evaluate.settings import CompareSettings
 from lima.evaluate.study import Study, System, Systems, hash_key, hash_texts
@@ -180,9 +181,19 @@ def _describe(settings: CompareSettings, systems: Sequence[Answers]) -> Systems:
     described = []
     for system in systems:
         record = record_of(system.path)
-        sampling = read_json(record).get("settings") if record.exists() else None
+        noted = read_json(record) if record.exists() else {}
+        model = next(
+            (file["path"] for key, file in noted.get("inputs", {}).items() if key.startswith("system:")), None
+        )
         described.append(
-            System(name=system.name, answers=str(system.path), sha256=sha256(system.path), sampling=sampling)
+            System(
+                name=system.name,
+                answers=str(system.path),
+                sha256=sha256(system.path),
+                sampling=noted.get("settings"),
+                model=model,
+                lineage=lineage_of(model) if model else None,
+            )
         )
     return Systems(seed=settings.seed, systems=tuple(described))
 

@@ -1,15 +1,15 @@
-"""The words that people and judge models read, in one file of the study: ``protocol.yaml`` (LIMA, section 4).
+"""The plan of a study and the words that its raters read, in one file: ``protocol.yaml`` (LIMA, section 4).
 
 It holds no system's name and no seed: a rater's software may read all of it. Edit it before the first
-rating; its hash is part of every judge's identity.
+rating: the words of a task are part of every judge's identity, and raters' rows note the plan.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from lima.errors import LimaError
 from lima.files import text_hash
@@ -22,6 +22,8 @@ TASKS: dict[str, tuple[str, ...]] = {
 }
 """The values that a rater chooses among, by task."""
 
+PlannedTask = Literal["pairwise", "helpfulness"]
+
 
 class Words(Settings):
     """What a rater is asked, and the choices in their words."""
@@ -32,6 +34,57 @@ class Words(Settings):
     """The instruction, shown above the texts."""
     choices: dict[str, str] = Field(min_length=2)
     """Value -> its meaning, in the order in which they are shown."""
+
+
+Kind = Literal["crowd", "author", "judge", "oracle"]
+"""The kinds of raters."""
+PLANNED: dict[PlannedTask, tuple[Kind, ...]] = {
+    "pairwise": ("crowd", "author", "judge", "oracle"),
+    "helpfulness": ("judge",),
+}
+"""The paper's tests: preferences by people and by a judge, and mean helpfulness by a judge."""
+
+
+class Plan(Settings):
+    """What is to be asked of whom, and which tests count: written down before the first verdict."""
+
+    groups: tuple[Literal["crowd", "author"], ...] = ("crowd", "author")
+    """Groups of people. Agreement is reported within and between them."""
+    overlap: int = Field(default=50, ge=0)
+    """Comparisons that every group sees, for agreement (the paper: 50)."""
+    overlap_votes: int = Field(default=2, ge=1)
+    """Raters of each group for each of these."""
+    votes: int = Field(default=1, ge=0)
+    """Raters for each other comparison, from the first group."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """Two-sided level of the planned tests, after Holm's correction over the baselines of one kind of raters."""
+    tests: dict[PlannedTask, tuple[Kind, ...]] = Field(default_factory=lambda: dict(PLANNED))
+    """The planned tests: win minus loss against each baseline, or the difference of mean helpfulness, as these
+    raters see it. Every other p value and interval of the report is exploratory."""
+
+    @field_validator("groups")
+    @classmethod
+    def _each_group_once(
+        cls, value: tuple[Literal["crowd", "author"], ...]
+    ) -> tuple[Literal["crowd", "author"], ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("name each group once, at least one")
+        return value
+
+    def plans(self, task: PlannedTask, rater: str) -> bool:
+        """Whether a test of this task by this rater (``crowd``, ``judge:m@1f``) is among the planned ones."""
+        return rater.partition(":")[0] in self.tests.get(task, ())
+
+    def human_votes(self, comparisons: int) -> dict[str, int]:
+        """Votes by group of people for so many comparisons."""
+        shared = min(self.overlap, comparisons)
+        rest = {self.groups[0]: (comparisons - shared) * self.votes}
+        return {group: shared * self.overlap_votes + rest.get(group, 0) for group in self.groups}
+
+    @property
+    def hash(self) -> str:
+        """Changes when the plan does: raters' rows note it, so that a later change shows itself."""
+        return text_hash(self.to_yaml(), length=8)
 
 
 class Protocol(Settings):
@@ -47,6 +100,8 @@ class Protocol(Settings):
     """Hash of both files: what was rated."""
     key: str = ""
     """Hash of ``key.jsonl`` and ``systems.json`` when they were made: a later change shows itself."""
+    plan: Plan = Plan()
+    """Who sees what, and the tests that count."""
     pairwise: Words = Words(
         question="Put yourself in the place of the person who asked. Which answer would serve you better?",
         choices={
@@ -94,10 +149,10 @@ def read_protocol(path: Path) -> Protocol:
 
 
 def with_own_words(path: Path | None) -> Protocol:
-    """The default protocol; what the user's YAML file says of a task replaces the default words."""
+    """The default protocol; what the user's YAML file says of a task or the plan replaces the default."""
     if path is None:
         return Protocol()
-    values: dict[str, Any] = Protocol().model_dump(include=set(TASKS))
+    values: dict[str, Any] = Protocol().model_dump(include={"plan", *TASKS})
     for name, own in read_yaml(path).items():
         both_mappings = isinstance(own, dict) and name in values
         values[name] = values[name] | own if both_mappings else own

@@ -16,6 +16,7 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from lima.errors import LimaError
+from lima.evaluate.lineage import Lineage
 from lima.evaluate.protocol import Protocol, read_protocol
 from lima.files import read_json, read_jsonl, sha256, text_hash, write_jsonl
 from lima.records import Comparison, Grade, Item, Key, Preference, Rater, Record
@@ -36,6 +37,10 @@ class System(Record):
     sha256: str
     sampling: dict[str, JsonValue] | None = None
     """Settings of the run that wrote them, as far as they are known."""
+    model: str | None = None
+    """What answered: a checkpoint folder, a hub id or URL#model."""
+    lineage: Lineage | None = None
+    """Its training, where a run of ``lima train`` made it."""
 
 
 class Systems(Record):
@@ -149,6 +154,13 @@ def check_texts(study: Study, protocol: Protocol) -> None:
             f"{study.folder}: comparisons.jsonl or items.jsonl changed since 'lima compare' made them. "
             "Make a new study with lima compare."
         )
+
+
+def noting_plan(study: Study, rater: Rater) -> Rater:
+    """The rater with the hash of the plan that held at the first of its rows, so that a later change shows itself."""
+    before = {row.id: row.settings.get("plan") for row in existing_rows(study.raters, Rater)}
+    plan = before.get(rater.id) or study.read_protocol().plan.hash
+    return rater.model_copy(update={"settings": rater.settings | {"plan": plan}})
 
 
 def add_preferences(study: Study, rater: Rater, rows: Iterable[Preference]) -> int:

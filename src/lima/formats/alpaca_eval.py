@@ -47,6 +47,7 @@ def read(rows: Sequence[Row]) -> ImportedStudy:
                 rater=rater,
                 shown="ab",
                 label=label,
+                credit=credit_of(row.get("preference")),
                 status="error" if label is None else "ok",
                 raw=str(row.get("preference")),
             )
@@ -70,6 +71,11 @@ def label_of(preference: float | None) -> Label | None:
     if preference in (0, 1.5):
         return "tie"
     return "a" if preference < 1.5 else "b"
+
+
+def credit_of(preference: float | None) -> float | None:
+    """What output_1 gets of the win: for weighted verdicts alone, the others say no more than their label."""
+    return None if preference in (None, 0, 1, 1.5, 2) else 2.0 - float(preference or 0)
 
 
 def scores(rows: Sequence[Row]) -> list[float]:

@@ -16,7 +16,7 @@ from lima.files import encode, read_jsonl, read_objects, replacing, write_jsonl
 from lima.formats import alpaca, gair, openai, sharegpt
 from lima.formats.rows import Conversation, Row, UnusableRow, to_example
 from lima.formats.settings import ExportSettings, FormatName, ImportSettings, StudyFormat
-from lima.formats.studies import ImportedStudy, read_study, write_study
+from lima.formats.studies import ImportedStudy, narrowed, read_study, write_study
 from lima.records import Example, Meta, Reject
 
 
@@ -111,7 +111,7 @@ def read_examples(settings: ImportSettings, outcome: Outcome) -> Iterator[Exampl
 
 def _import_study(settings: ImportSettings) -> ImportedStudy:
     kind = cast(StudyFormat, settings.format)
-    study = read_study(kind, settings.files)
+    study = narrowed(read_study(kind, settings.files), settings.systems, settings.votes)
     missing = sum(row.label is None for row in study.preferences)
     console.note(
         f"{len(study.comparisons)} comparisons of {' and '.join(study.systems)}; {len(study.preferences)} verdicts "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
+from pydantic import Field
 
 from lima.settings import Settings
 
@@ -35,6 +36,10 @@ class ImportSettings(Settings):
     """The JSON Lines file of Examples to write; for judgments the study folder, which ``lima report`` reads."""
     name: str | None = None
     """Conversations: the middle part of new ids, as in ``alpaca/NAME/17``; the file's stem when unset."""
+    systems: tuple[str, ...] = ()
+    """Judgments: only comparisons between these systems, the one whose wins count first. Not given: all."""
+    votes: Annotated[int, Field(ge=1)] | None = None
+    """Judgments: only the earliest so many raters of each prompt and pair, as some papers count. Not given: all."""
     strict: bool = False
     """Stop with exit code 2 and write nothing when any row cannot be used."""
     dry_run: bool = False

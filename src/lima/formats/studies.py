@@ -5,7 +5,8 @@ One module a source turns rows into records by a pure function; this one names t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +17,7 @@ import orjson
 from lima.errors import LimaError
 from lima.files import write_json, write_jsonl
 from lima.formats.settings import StudyFormat
-from lima.records import Comparison, Key, Message, Origin, Preference, Rater
+from lima.records import Comparison, Grade, Item, Key, Message, Origin, Preference, Rater
 
 Row = dict[str, Any]
 
@@ -31,6 +32,9 @@ class ImportedStudy:
     raters: Sequence[Rater]
     systems: Sequence[str]
     """The one whose wins count first."""
+    items: Sequence[Item] = ()
+    grades: Sequence[Grade] = ()
+    """Ratings of single answers, given with a verdict: the id is the verdict's with ``/a`` or ``/b`` behind it."""
 
 
 def import_study(kind: StudyFormat, files: Sequence[Path], out: Path) -> ImportedStudy:
@@ -62,6 +66,60 @@ def read_study(kind: StudyFormat, files: Sequence[Path]) -> ImportedStudy:
         raise LimaError(f"{files[0]}: not a file of {kind} ({reason}).") from None
 
 
+def narrowed(study: ImportedStudy, systems: Sequence[str], votes: int | None) -> ImportedStudy:
+    """The comparisons between ``systems`` alone (none named: all), with the earliest ``votes`` raters of each prompt.
+
+    Published studies often count the first vote on a prompt, and take agreement from the first two.
+
+    Raises:
+        LimaError: a system that the study does not have, or only one.
+    """
+    unknown = sorted(set(systems) - set(study.systems))
+    if unknown or len(systems) == 1:
+        raise LimaError(f"--systems {' '.join(systems)}: name two or more of {', '.join(study.systems)}.")
+    chosen = set(systems or study.systems)
+    pairs = {key.id: (key.prompt_id, frozenset(_systems(key))) for key in study.keys}
+    inside = {identity for identity, (_, names) in pairs.items() if names <= chosen}
+    rows = [row for row in study.preferences if row.comparison_id in inside]
+    if votes is not None:
+        rows = _earliest(rows, pairs, votes)
+    kept = {row.id for row in rows}
+    rated = {row.comparison_id for row in rows}
+    comparisons = [row for row in study.comparisons if row.id in (inside if votes is None else rated)]
+    grades = [row for row in study.grades if row.id.rpartition("/")[0] in kept]
+    graded = {row.item_id for row in grades}
+    ids = {row.id for row in comparisons} | graded
+    return ImportedStudy(
+        comparisons=comparisons,
+        keys=[key for key in study.keys if key.id in ids],
+        preferences=rows,
+        raters=[rater for rater in study.raters if rater.id in {row.rater for row in rows}],
+        systems=[name for name in (systems or study.systems) if name in chosen],
+        items=[item for item in study.items if item.id in graded],
+        grades=grades,
+    )
+
+
+def _earliest(
+    rows: Sequence[Preference], pairs: Mapping[str, tuple[str, frozenset[str]]], votes: int
+) -> list[Preference]:
+    """The rows of the first raters of each prompt and pair, by time; what a newer row replaced is left out."""
+    gone = {row.supersedes for row in rows}
+    first: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
+    found = []
+    for row in sorted((row for row in rows if row.id not in gone), key=lambda row: row.at or ""):
+        raters = first[pairs[row.comparison_id]]
+        if row.rater not in raters and len(raters) < votes:
+            raters.append(row.rater)
+        if row.rater in raters:
+            found.append(row)
+    return found
+
+
+def _systems(key: Key) -> list[str]:
+    return [origin.system for origin in (key.a, key.b, key.content) if origin]
+
+
 def write_study(study: ImportedStudy, out: Path) -> None:
     """Write the files of a study folder, rows in the order of their ids; the comparisons come last.
 
@@ -75,6 +133,9 @@ def write_study(study: ImportedStudy, out: Path) -> None:
     write_jsonl(out / "key.jsonl", sorted(study.keys, key=attrgetter("id")))
     write_jsonl(out / "preferences.jsonl", sorted(study.preferences, key=attrgetter("id")))
     write_jsonl(out / "raters.jsonl", sorted(study.raters, key=attrgetter("id")))
+    if study.items:
+        write_jsonl(out / "items.jsonl", sorted(study.items, key=attrgetter("id")))
+        write_jsonl(out / "grades.jsonl", sorted(study.grades, key=attrgetter("id")))
     write_json(out / "systems.json", {"seed": 0, "systems": [{"name": name} for name in study.systems]})
     write_jsonl(out / "comparisons.jsonl", sorted(study.comparisons, key=attrgetter("id")))
 

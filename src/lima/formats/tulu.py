@@ -1,18 +1,20 @@
 """The human votes of Tülu 1: pairs of four systems, five-point preferences and acceptability, by 16 people.
 
 Source: Wang et al. 2023 (arXiv 2306.04751), github.com/allenai/open-instruct. "Slightly" and "clearly" better
-count alike. Where one person voted twice on an instance, the newer row supersedes the older.
+count alike; an acceptable answer is a ``pass`` on the scale quality, another a ``fail``. Where one person voted
+twice on an instance, the newer row supersedes the older.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lima.files import text_hash
 from lima.formats.studies import ImportedStudy, Row, asked, pair_key
 from lima.formats.xlsx import read_sheet
-from lima.records import Comparison, Key, Label, Preference, Rater, Shown
+from lima.records import Comparison, Grade, Item, Key, Label, Origin, Preference, Rater, Shown
 
 SIDES: dict[str, Label] = {
     "a-is-better": "a",
@@ -21,6 +23,10 @@ SIDES: dict[str, Label] = {
     "b-is-slightly-better": "b",
     "b-is-better": "b",
 }
+
+
+SHEET_EPOCH = datetime(1899, 12, 30, tzinfo=UTC)
+"""The day 0 of dates in spreadsheets."""
 
 
 def read_files(files: Sequence[Path]) -> ImportedStudy:
@@ -36,6 +42,8 @@ def read(rows: Iterable[Row]) -> ImportedStudy:
     comparisons: dict[str, Comparison] = {}
     keys: dict[str, Key] = {}
     preferences: list[Preference] = []
+    items: dict[str, Item] = {}
+    grades: list[Grade] = []
     newest: dict[tuple[str, str], str] = {}
     for row in sorted((row for row in rows if row.get("id")), key=voted_at):
         shown: Shown = "ab" if row["model_a"] < row["model_b"] else "ba"
@@ -47,9 +55,27 @@ def read(rows: Iterable[Row]) -> ImportedStudy:
         preference = _preference(row, comparison.id, shown, newest.get(place))
         newest[place] = preference.id
         preferences.append(preference)
+        for side, system in zip("ab", (first, second), strict=True):
+            item = Item(
+                id=f"{comparison.id}/{side}",
+                messages=comparison.messages,
+                content=comparison.a if side == "a" else comparison.b,
+            )
+            items[item.id] = item
+            origin = Origin(system=system, completion_id=f"{system}/{row['instance_id']}")
+            keys[item.id] = Key(id=item.id, prompt_id=row["instance_id"], content=origin)
+            grades.append(_grade(row, preference, item.id, "a" if row["model_a"] == system else "b"))
     raters = [Rater(id=name, kind="crowd") for name in sorted({row.rater for row in preferences})]
-    systems = sorted({origin.system for key in keys.values() for origin in (key.a, key.b) if origin})
-    return ImportedStudy(list(comparisons.values()), list(keys.values()), preferences, raters, systems)
+    systems = sorted({key.content.system for key in keys.values() if key.content})
+    return ImportedStudy(
+        list(comparisons.values()),
+        list(keys.values()),
+        preferences,
+        raters,
+        systems,
+        list(items.values()),
+        grades,
+    )
 
 
 def voted_at(row: Row) -> float:
@@ -80,4 +106,23 @@ def _preference(row: Row, comparison_id: str, shown: Shown, supersedes: str | No
         label=label,
         raw=row["preference"],
         supersedes=supersedes,
+        at=(SHEET_EPOCH + timedelta(days=voted_at(row))).isoformat(),
+    )
+
+
+def _grade(row: Row, verdict: Preference, item_id: str, on_screen: str) -> Grade:
+    """What was said of one answer beside the verdict: acceptable or not."""
+    said = str(row.get(f"completion_{on_screen}_is_acceptable"))
+    value = {"yes": "pass", "no": "fail"}.get(said)
+    side = item_id[-1]
+    return Grade(
+        id=f"{verdict.id}/{side}",
+        item_id=item_id,
+        rater=verdict.rater,
+        scale="quality",
+        value=value,
+        status="ok" if value else "unparsable",
+        raw=said,
+        supersedes=f"{verdict.supersedes}/{side}" if verdict.supersedes else None,
+        at=verdict.at,
     )

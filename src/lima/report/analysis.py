@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from lima.errors import LimaError
+from lima.evaluate.lineage import Lineage
+from lima.evaluate.protocol import Plan
 from lima.report.against import Difference, Side, differences
 from lima.report.costs import JudgeCost, judge_costs
 from lima.report.preferences import (
@@ -20,6 +22,14 @@ from lima.report.preferences import (
     posteriors,
     rankings,
     tag_results,
+)
+from lima.report.rater_pairs import (
+    Majority,
+    RaterPair,
+    SelfPreference,
+    majority,
+    rater_pairs,
+    self_preferences,
 )
 from lima.report.raters import (
     Coverage,
@@ -72,13 +82,21 @@ class Numbers:
     verdicts: int
     """Rows of preferences and grades that count."""
     warnings: Sequence[str]
+    plan: Plan | None
+    """What was to be tested; None: nothing was written down, so everything is exploratory."""
     findings: Sequence[Finding]
     posteriors: Sequence[PairPosterior]
     """Only where the settings ask for them."""
     rankings: Sequence[Ranking]
     agreement: Sequence[Agreement]
     reliability: Sequence[Reliability]
+    rater_pairs: Sequence[RaterPair]
+    """Only where there are few raters."""
+    majority: Majority | None
+    self_preferences: Sequence[SelfPreference]
     alt_tests: Sequence[JudgeTest]
+    lineages: Mapping[str, Lineage]
+    """The training of the systems, where it is known."""
     helpfulness: Sequence[MeanRating]
     helpfulness_gaps: Sequence[MeanGap]
     quality: Sequence[ShareRating]
@@ -108,11 +126,11 @@ def analyse(study: Study, settings: ReportSettings, other: Study | None = None) 
     level = settings.level
     resampling = Resampling(level, settings.rounds, settings.seed)
     systems = ordered_systems(study, settings.system)
-    here = _side(study, systems)
+    here = side_of(study, systems)
     votes, ratings = here.votes, here.ratings
-    there = _side(other, ordered_systems(other, None)) if other else None
+    there = side_of(other, ordered_systems(other, None)) if other else None
     coverage = coverages(study, votes)
-    pairs = pair_results(votes, level)
+    pairs = pair_results(votes, level, study.plan)
     return Numbers(
         study=study.folder.resolve().name,
         systems=systems,
@@ -124,14 +142,19 @@ def analyse(study: Study, settings: ReportSettings, other: Study | None = None) 
         prompts=len({key.prompt_id for key in study.keys.values()}),
         verdicts=len(study.preferences) + len(study.grades),
         warnings=[*study.changes, *warnings(coverage, settings.coverage)],
+        plan=study.plan,
         findings=findings(pairs, systems),
         posteriors=posteriors(pairs, level) if settings.posterior else [],
         rankings=rankings(votes, systems, level),
         agreement=agreements(votes, resampling),
         reliability=reliabilities(votes, study, resampling),
+        rater_pairs=rater_pairs(votes, resampling),
+        majority=majority(votes),
+        self_preferences=self_preferences(study, votes, level),
         alt_tests=alt_tests(votes),
+        lineages=study.lineages,
         helpfulness=mean_ratings(ratings, level),
-        helpfulness_gaps=mean_gaps(ratings, level),
+        helpfulness_gaps=mean_gaps(ratings, level, study.plan),
         quality=share_ratings(ratings, "quality", level),
         safety=share_ratings(ratings, "safety", level),
         out_of_distribution=out_of_distribution(ratings, level),
@@ -149,7 +172,8 @@ def analyse(study: Study, settings: ReportSettings, other: Study | None = None) 
     )
 
 
-def _side(study: Study, systems: Sequence[str]) -> Side:
+def side_of(study: Study, systems: Sequence[str]) -> Side:
+    """The votes and ratings of a study, with ``systems`` in their order."""
     return Side(
         name=study.folder.resolve().name,
         system=systems[0],
@@ -189,9 +213,11 @@ def warnings(coverage: Sequence[Coverage], threshold: float) -> list[str]:
 
 def as_json(value: Any) -> Any:
     """Plain JSON of nested records; an `Undefined` keeps its reason, so that no number is silently absent."""
+    if isinstance(value, Plan | Lineage):
+        return value.model_dump(mode="json")
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): as_json(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(entry) for entry in value]

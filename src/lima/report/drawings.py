@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from lima.files import write_text
 from lima.report.analysis import Numbers
 from lima.report.figures import NARROW, WIDE, BarRow, DotRow, Part, dots, for_file, for_page, stacked_bars
+from lima.report.plots import CurvePoint, curve, matrix
 from lima.report.preferences import PairResult
 from lima.report.ratings import MeanRating, ShareRating
 from lima.statistics.estimates import Estimate, Result
 
 QUALITY_COLOURS = {"excellent": "win", "pass": "tie", "fail": "loss"}
 SAFETY_COLOURS = {"safe": "win", "unsafe": "loss"}
-NAMES = ("preferences", "gaps", "helpfulness", "quality", "safety")
+NAMES = ("preferences", "gaps", "helpfulness", "quantity", "perplexity", "quality", "safety", "agreement")
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ def drawings(numbers: Numbers) -> list[Drawing]:
     if numbers.findings:
         found += [_preferences(numbers), _gaps(numbers)]
     if any(isinstance(rating.mean, Estimate) for rating in numbers.helpfulness):
-        found.append(_helpfulness(numbers))
+        found += [_helpfulness(numbers), *_curves(numbers)]
     if any(rating.n for rating in numbers.quality):
         found.append(_shares("quality", numbers.quality, QUALITY_COLOURS))
     if any(rating.n for rating in numbers.safety):
         found.append(_shares("safety", numbers.safety, SAFETY_COLOURS))
+    if len(numbers.agreement) > 1:
+        found.append(_agreement(numbers))
     return found
 
 
@@ -142,6 +146,53 @@ def _helpfulness(numbers: Numbers) -> Drawing:
         rows += [_mean_row(rating) for rating in ratings if isinstance(rating.mean, Estimate)]
     text = "Mean helpfulness from 1 to 6 with intervals, by system and group of raters."
     return Drawing("helpfulness", text, lambda width: dots(rows, (1, 6), (1, 2, 3, 4, 5, 6), width))
+
+
+def _curves(numbers: Numbers) -> list[Drawing]:
+    """Helpfulness over the size of the training set, and over held-out perplexity, where three systems differ in it."""
+    found = []
+    known = numbers.lineages.items()
+    sizes = {system: float(lineage.examples) for system, lineage in known if lineage.examples}
+    losses = {system: lineage.heldout_perplexity for system, lineage in known if lineage.heldout_perplexity}
+    for name, words, places, log in (
+        ("quantity", "training examples", sizes, True),
+        ("perplexity", "held-out perplexity", losses, False),
+    ):
+        lines = _lines(numbers, places)
+        if lines:
+            text = f"Mean helpfulness with intervals over {words}, a line a group of raters."
+            found.append(Drawing(name, text, partial(curve, lines, (words, "mean helpfulness"), log=log)))
+    return found
+
+
+def _lines(numbers: Numbers, places: Mapping[str, float]) -> list[tuple[str, list[CurvePoint]]]:
+    lines = []
+    for group, ratings in groupby(numbers.helpfulness, key=lambda rating: rating.group):
+        points = [
+            CurvePoint(places[r.system], r.mean.value, r.mean.low, r.mean.high, r.system)
+            for r in ratings
+            if r.system in places and isinstance(r.mean, Estimate)
+        ]
+        if len({point.x for point in points}) > 2:
+            lines.append((group_label(group), points))
+    return lines
+
+
+def _agreement(numbers: Numbers) -> Drawing:
+    groups = list(dict.fromkeys(name for cell in numbers.agreement for name in (cell.first, cell.second)))
+    place = {group: position for position, group in enumerate(groups)}
+    cells = {
+        (max(place[c.first], place[c.second]), min(place[c.first], place[c.second])): (
+            c.accuracy.value,
+            f"{100 * c.accuracy.value:.0f}",
+        )
+        for c in numbers.agreement
+        if isinstance(c.accuracy, Estimate)
+    }
+    text = (
+        "Tie-discounted agreement in % within and between groups of raters; the table has the same numbers."
+    )
+    return Drawing("agreement", text, partial(matrix, [group_label(group) for group in groups], cells))
 
 
 def _mean_row(rating: MeanRating) -> DotRow:

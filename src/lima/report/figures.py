@@ -69,7 +69,7 @@ class DotRow:
 def stacked_bars(rows: Sequence[BarRow], legend: Sequence[tuple[str, str]], width: float) -> str:
     """Bars of shares; ``legend`` holds (words, colour). A thin line under a bar is the interval of that share."""
     height = LEGEND + sum(ROW if row.parts else HEADER for row in rows) + EDGE
-    axes, finish = _canvas(width, height)
+    axes, finish = canvas(width, height)
     _legend(axes, legend, width)
     y = LEGEND
     for row in rows:
@@ -88,7 +88,7 @@ def dots(
 ) -> str:
     """Values with intervals on one axis; a tick at 0 is drawn strong."""
     height = sum(HEADER if row.value is None else ROW - 9 for row in rows) + 22
-    axes, finish = _canvas(width, height)
+    axes, finish = canvas(width, height)
     _axis(axes, limits, ticks, width, height, unit)
     y = 0.0
     for row in rows:
@@ -129,7 +129,7 @@ def shortened(text: str, width: float, size: float = 9.0) -> str:
     return f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
 
 
-def _canvas(width: float, height: float) -> tuple[Axes, Callable[[], str]]:
+def canvas(width: float, height: float) -> tuple[Axes, Callable[[], str]]:
     """Axes whose unit is a point, y downwards, and a function that ends the drawing and returns the SVG."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -23,6 +23,8 @@ from lima.report.wording import (
     p_text,
     percent,
     plain,
+    plan_in_words,
+    rows_file,
     title,
     value_text,
 )
@@ -61,6 +63,7 @@ def template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
+    environment.globals["rows_file"] = rows_file
     environment.globals["style"] = (HERE / "page.css").read_text(encoding="utf-8")
     return environment
 
@@ -68,6 +71,7 @@ def template_environment() -> Environment:
 FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent,
     "plain": plain,
+    "in_words": plan_in_words,
     "value": value_text,
     "interval": interval_text,
     "count": count,

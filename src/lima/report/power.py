@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from lima import console
 from lima.errors import LimaError
+from lima.evaluate.protocol import Plan
 from lima.records import Comparison, Item
 from lima.remote.limits import Price, read_price
 from lima.report.settings import PowerSettings
 from lima.report.study import Study, read_study
 from lima.report.votes import pair_of
+from lima.report.wording import plan_in_words
 from lima.statistics.power import detectable_gap, power_of, prompts_needed
 
 CHARACTERS_A_TOKEN = 4.0
@@ -54,6 +56,8 @@ class Power:
     pairs: Sequence[PairPower]
     needed: dict[float, int]
     """Prompts needed by gap."""
+    votes: dict[str, int]
+    """Votes that the plan asks of each group of people."""
     tasks: Sequence[TaskCost]
 
 
@@ -66,16 +70,19 @@ def power(settings: PowerSettings) -> Power:
     study = read_study(settings.study)
     price = _price(settings)
     pairs = _pairs(study)
-    alpha = settings.alpha / max(1, len(pairs))
+    plan = study.plan or Plan()
+    alpha = (settings.alpha or plan.alpha) / max(1, len(pairs))
     found = Power(
         pairs=[_pair_power(pair, prompts, settings, alpha) for pair, prompts in pairs.items()],
         needed={
             gap: prompts_needed(gap, ties=settings.ties, power=settings.power, alpha=alpha)
             for gap in _gaps(settings)
         },
+        votes=plan.human_votes(len(study.comparisons)),
         tasks=_tasks(study, settings, price),
     )
     _show(found, settings, alpha)
+    _show_plan(found, plan, settings)
     return found
 
 
@@ -172,5 +179,18 @@ def _show(found: Power, settings: PowerSettings, alpha: float) -> None:
             for t in found.tasks
         ],
     )
+
+
+def _show_plan(found: Power, plan: Plan, settings: PowerSettings) -> None:
+    shared = min(plan.overlap, sum(pair.prompts for pair in found.pairs))
+    console.table(
+        f"Work of people: {shared} comparisons shared by all groups, {settings.seconds_a_vote:g} s a vote",
+        ["group", "votes", "hours"],
+        [
+            [group, votes, f"{votes * settings.seconds_a_vote / 3600:.1f}"]
+            for group, votes in found.votes.items()
+        ],
+    )
+    console.note(f"{plan_in_words(plan)} (protocol.yaml)")
     command = f"lima judge {settings.study} --task pairwise --order {settings.order} --judge URL#MODEL"
     console.done([], command)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lima.evaluate.protocol import Plan
 from lima.report.votes import Vote, group_order, short_names
 from lima.statistics.bradley_terry import Duel, Strength, bradley_terry
 from lima.statistics.estimates import Result, Significance, Undefined
@@ -32,6 +33,8 @@ class PairResult:
     group: str
     system: str
     baseline: str
+    planned: bool
+    """Whether the study's plan names this test; otherwise it is exploratory."""
     missing: int
     """Votes that have no usable verdict."""
     inconsistent: Result
@@ -59,13 +62,13 @@ class TagResult:
     pair: PairResult
 
 
-def pair_results(votes: Sequence[Vote], level: float) -> list[PairResult]:
+def pair_results(votes: Sequence[Vote], level: float, plan: Plan | None = None) -> list[PairResult]:
     """Results by pair and group; p values are Holm-adjusted over the baselines of one group."""
     table: dict[tuple[str, str, str], list[Vote]] = defaultdict(list)
     for vote in votes:
         table[vote.group, vote.system, vote.baseline].append(vote)
     order = sorted(table, key=lambda place: (group_order(place[0]), place[1:]))
-    return _adjusted([_pair_result(place, table[place], level) for place in order])
+    return _adjusted([_pair_result(place, table[place], level, plan) for place in order])
 
 
 @dataclass(frozen=True)
@@ -137,18 +140,26 @@ def direction(result: PairResult) -> int:
     return 1 if gap.value > 0 else -1
 
 
-def _pair_result(place: tuple[str, str, str], votes: Sequence[Vote], level: float) -> PairResult:
+def _pair_result(
+    place: tuple[str, str, str], votes: Sequence[Vote], level: float, plan: Plan | None
+) -> PairResult:
     usable = [vote for vote in votes if vote.outcome is not None]
     outcomes = [vote.outcome for vote in usable if vote.outcome]
     prompts = [vote.prompt for vote in usable]
     paired = [vote for vote in usable if vote.consistent is not None]
     return PairResult(
         *place,
+        planned=plan is not None and plan.plans("pairwise", place[0]),
         missing=len(votes) - len(usable),
         inconsistent=share(
             [not vote.consistent for vote in paired], [vote.prompt for vote in paired], level=level
         ),
-        result=win_tie_loss(outcomes, prompts, level=level),
+        result=win_tie_loss(
+            outcomes,
+            prompts,
+            credits=[vote.credit for vote in usable if vote.credit is not None],
+            level=level,
+        ),
         at_equal_length=length_controlled(
             outcomes, [vote.longer_by for vote in usable], prompts, level=level
         ),

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import combinations
 from typing import TypeVar
 
+from lima.evaluate.protocol import Plan
 from lima.records import SCALE_VALUES, Grade, Scale
 from lima.report.study import Study
 from lima.report.votes import group_of, group_order
@@ -51,6 +52,8 @@ class MeanGap:
     group: str
     first: str
     second: str
+    planned: bool
+    """Whether the study's plan names this test; otherwise it is exploratory."""
     gap: Result
 
 
@@ -124,7 +127,7 @@ def share_ratings(ratings: Sequence[Rating], scale: Scale, level: float) -> list
     return _by_group_and_system(ratings, scale, lambda rows: _share_rating(rows, scale, level))
 
 
-def mean_gaps(ratings: Sequence[Rating], level: float) -> list[MeanGap]:
+def mean_gaps(ratings: Sequence[Rating], level: float, plan: Plan | None = None) -> list[MeanGap]:
     """Paired differences of helpfulness between every two systems, by group."""
     table: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
@@ -133,7 +136,13 @@ def mean_gaps(ratings: Sequence[Rating], level: float) -> list[MeanGap]:
         if rating.scale == "helpfulness" and rating.value is not None:
             table[rating.group][rating.system][rating.prompt].append(float(rating.value))
     return [
-        MeanGap(group, first, second, _paired_gap(table[group][first], table[group][second], level))
+        MeanGap(
+            group,
+            first,
+            second,
+            plan is not None and plan.plans("helpfulness", group),
+            _paired_gap(table[group][first], table[group][second], level),
+        )
         for group in sorted(table, key=group_order)
         for first, second in combinations(table[group], 2)
     ]

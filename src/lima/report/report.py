@@ -8,10 +8,11 @@ from typing import Any
 
 from lima import console
 from lima.files import write_json, write_text
-from lima.report.analysis import Numbers, analyse, as_json
+from lima.report.analysis import Numbers, analyse, as_json, side_of
 from lima.report.drawings import draw_all, write_figures
 from lima.report.page import render
 from lima.report.pages import write_item_pages
+from lima.report.rows import write_rows
 from lima.report.samples import all_samples, draw_samples
 from lima.report.serve import serve
 from lima.report.settings import ReportSettings
@@ -52,6 +53,9 @@ def _write(study: Study, numbers: Numbers, settings: ReportSettings) -> list[Pat
     in_words = _write_tables(numbers, out)
     all_items = _write_all_items(study, numbers, out) if settings.all_items else None
     samples = draw_samples(study, settings.samples, settings.seed)
+    side = side_of(study, numbers.systems)
+    shown = [sample.id for sample in (*samples.comparisons, *samples.items)]
+    write_rows(study, side.votes, side.ratings, shown, out, all_items=settings.all_items)
     page, values = out / "report.html", out / "report.json"
     write_text(page, render(numbers, samples, drawn, facts | {"all_items": all_items}))
     write_json(values, {"made_by": facts, **as_json(numbers)})

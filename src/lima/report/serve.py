@@ -11,7 +11,7 @@ from lima.errors import LimaError
 from lima.remote.listening import until_stopped
 
 OPEN = ("report.html", "report.json", "tables.md", "tables.tex")
-FOLDERS = ("figures", "report_items")
+FOLDERS = ("figures", "report_items", "report_rows")
 
 
 class ReportHandler(SimpleHTTPRequestHandler):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from pydantic import Field
@@ -67,12 +67,14 @@ class PowerSettings(Settings):
     """Expected share of ties."""
     power: float = Field(default=0.8, gt=0, lt=1)
     """Probability with which a true difference should be found."""
-    alpha: float = Field(default=0.05, gt=0, lt=1)
-    """Two-sided level of the test. It is divided by the number of baselines (Bonferroni's bound for Holm)."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Two-sided level of the test. Not given: as the study's protocol.yaml plans (0.05). It is divided by the number of baselines (Bonferroni's bound for Holm)."""
     repeats: int = Field(default=1, ge=1)
     """Verdicts of the judge on each item and order."""
     order: Literal["both", "random"] = "both"
     """Whether the judge sees each pair in both orders, or in one."""
+    seconds_a_vote: float = Field(default=60.0, gt=0)
+    """Time that a person needs for one comparison, for the hours of work."""
     reply_tokens: int = Field(default=300, ge=1)
     """Expected length of a judge's reply."""
     prices: Path | None = None

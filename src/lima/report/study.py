@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 
 from lima.errors import LimaError
 from lima.evaluate import study as files
+from lima.evaluate.lineage import Lineage
+from lima.evaluate.protocol import Plan
 from lima.evaluate.study import existing_rows
 from lima.files import read_json, sha256
 from lima.records import Comparison, Grade, Item, Key, Preference, Rater
-from lima.settings import read_yaml
+from lima.settings import read_yaml, validate
 
 Row = TypeVar("Row", Preference, Grade)
 
@@ -58,8 +60,14 @@ class Study:
     sources: Sequence[Source]
     named_systems: Sequence[str]
     """Systems in the order of ``systems.json``, the one under test first; empty without that file."""
+    models: Mapping[str, str]
+    """What ``lima generate`` asked for the answers of a system (``URL#model``, a folder), where that was noted."""
+    lineages: Mapping[str, Lineage]
+    """The training of a system, where it is known."""
+    plan: Plan | None
+    """The plan in ``protocol.yaml``; None without that file (an imported study): then no test was planned."""
     changes: Sequence[str]
-    """What was altered since the study was made, by the hashes in ``protocol.yaml``."""
+    """What was altered since the study was made, by the hashes in ``protocol.yaml``; rated by another plan."""
 
     @property
     def systems(self) -> list[str]:
@@ -90,6 +98,8 @@ def read_study(folder: Path) -> Study:
     grades = newest(all_grades, _grade_place)
     path = folder / "protocol.yaml"
     protocol = read_yaml(path) if path.exists() else {}
+    plan = validate(Plan, protocol.get("plan") or {}, str(path)) if path.exists() else None
+    raters = {row.id: row for row in existing_rows(made.raters, Rater)}
     study = Study(
         folder=folder,
         protocol=protocol,
@@ -98,11 +108,14 @@ def read_study(folder: Path) -> Study:
         keys={row.id: row for row in existing_rows(made.key, Key)},
         preferences=preferences,
         grades=grades,
-        raters={row.id: row for row in existing_rows(made.raters, Rater)},
+        raters=raters,
         replaced=len(all_preferences) + len(all_grades) - len(preferences) - len(grades),
         sources=_sources(folder),
         named_systems=_named_systems(folder / "systems.json"),
-        changes=_changes(folder, protocol),
+        models=_models(folder / "systems.json"),
+        lineages=_lineages(folder / "systems.json"),
+        plan=plan,
+        changes=[*_changes(folder, protocol), *_other_plans(plan, raters)],
     )
     _check(study)
     return study
@@ -168,6 +181,20 @@ def _named_systems(path: Path) -> list[str]:
         raise LimaError(f"{path}: expected an object with 'systems', each with a 'name'.") from None
 
 
+def _lineages(path: Path) -> dict[str, Lineage]:
+    systems = read_json(path)["systems"] if path.exists() else []
+    return {
+        str(system["name"]): Lineage.model_validate(system["lineage"])
+        for system in systems
+        if system.get("lineage")
+    }
+
+
+def _models(path: Path) -> dict[str, str]:
+    systems = read_json(path)["systems"] if path.exists() else []
+    return {str(system["name"]): str(system["model"]) for system in systems if system.get("model")}
+
+
 def _changes(folder: Path, protocol: Mapping[str, Any]) -> list[str]:
     """Files whose hashes are not those that ``lima compare`` noted in the protocol."""
     made = files.Study(folder)
@@ -181,3 +208,12 @@ def _changes(folder: Path, protocol: Mapping[str, Any]) -> list[str]:
         if protocol.get(field) and not (complete and digest(made) == protocol[field]):
             found.append(f"{' or '.join(path.name for path in paths)} changed after the study was made.")
     return found
+
+
+def _other_plans(plan: Plan | None, raters: Mapping[str, Rater]) -> list[str]:
+    """Raters who began under another plan than the one that ``protocol.yaml`` holds now."""
+    noted = {rater.id: rater.settings.get("plan") for rater in raters.values()}
+    late = sorted(name for name, digest in noted.items() if digest and (plan is None or digest != plan.hash))
+    if not late:
+        return []
+    return [f"The plan in protocol.yaml changed after the first verdicts of {', '.join(late)}."]

@@ -26,12 +26,13 @@ def tables(numbers: Numbers) -> list[Table]:
     found = [
         Table(
             f"Preferences: shares of verdicts with {level} intervals by prompt; p adjusted after Holm.",
-            ("Pair", "Rater", "Win", "Tie", "Loss", "Win − loss, points", "p", "n"),
+            ("Pair", "Rater", "Win", "Tie", "Loss", "Win + tie/2", "Win − loss, points", "p", "n"),
             [
                 (
                     f"{pair.system} v {pair.baseline}",
                     pair.group,
                     *(cell(x, percent) for x in (pair.result.win, pair.result.tie, pair.result.loss)),
+                    cell(pair.result.score, percent),
                     cell(pair.result.gap, points),
                     p_text(pair.result.sign_flip),
                     str(pair.result.n),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lima.records import Key, Label, Preference
 from lima.report.study import Study
-from lima.statistics.preferences import Outcome, Verdict, combine_orders
+from lima.statistics.preferences import CREDITS, Outcome, Verdict, combine_orders
 
 POOLED_KINDS = ("crowd", "author")
 
@@ -33,6 +33,8 @@ class Vote:
     baseline: str
     outcome: Outcome | None
     """Seen from ``system``."""
+    credit: float | None
+    """The part of the win that ``system`` gets, in [0, 1]: of the verdict's own grading, else of the outcome."""
     tags: tuple[str, ...]
     longer_by: int
     """Characters of the system's answer minus those of the baseline's."""
@@ -76,7 +78,9 @@ def collect_votes(study: Study, systems: Sequence[str]) -> list[Vote]:
     votes = []
     for (comparison, rater, repeat), rows in _showings(study.preferences).items():
         verdict = _combine(rows, both=rater in shown_both)
-        votes.append(_vote(study, comparison, rater, repeat, verdict, rank))
+        graded = [row.credit for row in rows if row.credit is not None]
+        credit = sum(graded) / len(graded) if len(graded) == len(rows) else None
+        votes.append(_vote(study, (comparison, rater, repeat), verdict, credit, rank))
     return sorted(votes, key=lambda vote: (vote.comparison, group_order(vote.group), vote.rater, vote.repeat))
 
 
@@ -112,14 +116,25 @@ def _combine(rows: Sequence[Preference], *, both: bool) -> Verdict:
 
 
 def _vote(
-    study: Study, comparison: str, rater: str, repeat: int, verdict: Verdict, rank: dict[str, int]
+    study: Study,
+    place: tuple[str, str, int],
+    verdict: Verdict,
+    credit: float | None,
+    rank: dict[str, int],
 ) -> Vote:
+    """The vote in one place (comparison, rater, repeat); ``credit`` is that of answer ``a``, if it was graded."""
+    comparison, rater, repeat = place
     key = study.keys[comparison]
     system, baseline = pair_of(key, rank)
     assert key.a is not None, key
     own_side = "a" if key.a.system == system else "b"
     text = study.comparisons[comparison]
     longer_by = len(text.a) - len(text.b) if own_side == "a" else len(text.b) - len(text.a)
+    outcome = _outcome(verdict.label, own_side)
+    if outcome and credit is not None:
+        credit = credit if own_side == "a" else 1 - credit
+    else:
+        credit = CREDITS[outcome] if outcome else None
     return Vote(
         comparison=comparison,
         prompt=key.prompt_id,
@@ -130,7 +145,8 @@ def _vote(
         consistent=verdict.consistent,
         system=system,
         baseline=baseline,
-        outcome=_outcome(verdict.label, own_side),
+        outcome=outcome,
+        credit=credit,
         tags=text.tags,
         longer_by=longer_by,
     )

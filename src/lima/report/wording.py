@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lima.evaluate.protocol import Plan
+from lima.files import text_hash
 from lima.report.analysis import Numbers
 from lima.report.preferences import p_value
 from lima.report.raters import RaterCard
@@ -141,8 +144,21 @@ FORMS: dict[str, Callable[[float], str]] = {
     "percent": percent,
     "points": points,
     "plain": plain,
+    "plain3": lambda value: plain(value, 3),
     "signed": signed,
 }
+
+
+def plan_in_words(plan: Plan | None) -> str:
+    """Which tests were planned.
+
+    >>> plan_in_words(None)
+    'No plan was written down before the first verdict, so every test is exploratory.'
+    """
+    tests = [f"{task} by {listed(kinds)}" for task, kinds in plan.tests.items() if kinds] if plan else []
+    if not tests:
+        return "No plan was written down before the first verdict, so every test is exploratory."
+    return f"Planned tests: {'; '.join(tests)}. Every other figure is exploratory."
 
 
 def value_text(result: Estimate, form: str) -> str:
@@ -158,3 +174,13 @@ def interval_text(result: Estimate, form: str) -> str:
 def last_user_turn(messages: Sequence[Any]) -> str:
     """The text that was answered."""
     return next((m.content for m in reversed(messages) if m.role == "user"), "")
+
+
+def rows_file(*identity: str) -> str:
+    """File name of the rows behind a number: the kind, the group of raters, and the systems.
+
+    >>> rows_file("preference", "judge:m@1f", "tuned", "base")
+    'preference-judge-m-1f-tuned-base-3112f8.html'
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", "-".join(identity).lower()).strip("-")[:80]
+    return f"{slug}-{text_hash(*identity, length=6)}.html"

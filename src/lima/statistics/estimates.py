@@ -33,6 +33,8 @@ class Estimate:
     clusters: int
     method: str
     note: str = ""
+    standard_error: float | None = None
+    """Of the value, where the interval is the value plus and minus a multiple of it."""
 
     def __post_init__(self) -> None:
         for bound in (self.value, self.low, self.high):
@@ -49,7 +51,8 @@ class Estimate:
         """The estimate of ``factor * value + shift``; ``factor`` is positive."""
         assert factor > 0, factor
         low, high = (None if x is None else factor * x + shift for x in (self.low, self.high))
-        return replace(self, value=factor * self.value + shift, low=low, high=high)
+        error = None if self.standard_error is None else factor * self.standard_error
+        return replace(self, value=factor * self.value + shift, low=low, high=high, standard_error=error)
 
 
 @dataclass(frozen=True)

@@ -90,10 +90,11 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable], *, lev
     value = float(totals[:, 0].sum() / n)
     if groups == 1:
         return Estimate(value, None, None, level, n, 1, method, "no interval: a single cluster")
-    half = float(stats.t.ppf((1 + level) / 2, groups - 1)) * math.sqrt(_robust_variance(totals))
-    if half == 0:
+    error = math.sqrt(_robust_variance(totals))
+    if error == 0:
         return Estimate(value, None, None, level, n, groups, method, ALIKE)
-    return Estimate(value, value - half, value + half, level, n, groups, method)
+    half = float(stats.t.ppf((1 + level) / 2, groups - 1)) * error
+    return Estimate(value, value - half, value + half, level, n, groups, method, standard_error=error)
 
 
 @dataclass(frozen=True)

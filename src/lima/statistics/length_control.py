@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from lima.statistics.estimates import Result, Undefined
 from lima.statistics.logits import fit
-from lima.statistics.preferences import Outcome
+from lima.statistics.preferences import CREDITS, Outcome
 
 METHOD = "logistic regression on length, cluster-robust"
-CREDIT: dict[Outcome, float] = {"win": 1.0, "tie": 0.5, "loss": 0.0}
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def length_controlled(
         return LengthControlled(Undefined(reason, n, METHOD), Undefined(reason, n, METHOD))
     lengths = np.asarray(differences, dtype=float)
     design = np.column_stack([np.ones(n), np.tanh(lengths / lengths.std())])
-    wins = np.array([CREDIT[outcome] for outcome in outcomes])
+    wins = np.array([CREDITS[outcome] for outcome in outcomes])
 
     def likelihood(parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         chance = 1 / (1 + np.exp(-(design @ parameters)))

@@ -83,7 +83,7 @@ def _with_errors(likelihood: Likelihood, parameters: Floats, clusters: Sequence[
     groups, n, size = len(totals), len(scores), len(parameters)
     if groups < 2 or n <= size:
         return None
-    bread = np.linalg.inv(information)
+    bread = np.asarray(np.linalg.inv(information), dtype=np.float64)
     factor = groups / (groups - 1) * (n - 1) / (n - size)
     covariance = np.asarray(factor * bread @ (totals.T @ totals) @ bread)
     return Fit(parameters, covariance, bread, n, groups)

@@ -21,6 +21,8 @@ from lima.statistics.significance import sign_flip_test, sign_test
 
 Outcome = Literal["win", "tie", "loss"]
 SCORES: dict[Outcome, int] = {"win": 1, "tie": 0, "loss": -1}
+CREDITS: dict[Outcome, float] = {"win": 1.0, "tie": 0.5, "loss": 0.0}
+"""The part of the win that an outcome stands for."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,21 @@ class WinTieLoss:
     gap: Result
     """Win minus loss, in [-1, 1]."""
     score: Result
-    """Win plus half of the ties, in [0, 1]: the "win rate" of many leaderboards."""
+    """Win plus half of the ties, in [0, 1]: the "win rate" of many leaderboards. With graded verdicts, their mean."""
     sign_flip: Significance | Undefined
     sign: Significance | Undefined
 
 
 def win_tie_loss(
-    outcomes: Sequence[Outcome], clusters: Sequence[Hashable], *, level: float = 0.95
+    outcomes: Sequence[Outcome],
+    clusters: Sequence[Hashable],
+    *,
+    credits: Sequence[float] | None = None,
+    level: float = 0.95,
 ) -> WinTieLoss:
     """Summarise outcomes seen from the first system; ``clusters`` names the prompt of each.
+
+    ``credits``: the part of the win that each verdict gives, where verdicts are graded; the score is their mean.
 
     The gap has a cluster-robust t interval, cut at -1 and 1; where all prompts are alike (all won, say) that has
     no width, and the outer bounds of the two shares stand in, wider than need be. Two tests have the prompt as their unit: the paired sign-flip
@@ -59,6 +67,9 @@ def win_tie_loss(
 
     win, tie, loss = (share_of(kind) for kind in SCORES)
     gap = _gap(clustered_mean([SCORES[o] for o in outcomes], clusters, level=level), win, loss)
+    score = gap if isinstance(gap, Undefined) else gap.rescaled(0.5, 0.5)
+    if credits is not None and list(credits) != [CREDITS[outcome] for outcome in outcomes]:
+        score = clustered_mean(credits, clusters, level=level)
     return WinTieLoss(
         n=len(outcomes),
         clusters=len(set(clusters)),
@@ -67,7 +78,7 @@ def win_tie_loss(
         tie=tie,
         loss=loss,
         gap=gap,
-        score=gap if isinstance(gap, Undefined) else gap.rescaled(0.5, 0.5),
+        score=score,
         sign_flip=sign_flip_test(nets),
         sign=sign_test(nets),
     )

@@ -29,7 +29,7 @@ class Tile:
 def tiles(app: Parts) -> list[Tile]:
     """How far the work is."""
     if app.desk is not None:
-        return [_desk_tile(app, group) for group in app.settings.people]
+        return [_desk_tile(app, group) for group in app.groups]
     if app.talking is not None:
         return _talk_tiles(app)
     names = {"pairwise": "Comparisons", "rate": "Ratings"}

@@ -81,7 +81,7 @@ def sign_out(request: Request, csrf: Csrf = "") -> Response:
 def invite(request: Request, group: Text = "", note: Text = "", csrf: Csrf = "") -> Response:
     """Make a one-time link and show it, this once."""
     token, app = checked_lead(request, csrf), parts(request)
-    if group not in app.settings.people:
+    if group not in app.groups:
         raise Refused(422, f"There is no group {group!r}.")
     code = people.invite(app.base, group, note.strip(), app.clock())
     return _console(
@@ -189,7 +189,9 @@ def _console(
         settings=app.settings,
         mode="desk" if app.desk else "talk" if app.talking else "study",
         comparisons=comparisons,
-        shared=min(app.settings.overlap, comparisons),
+        plan=app.texts.plan,
+        groups=app.groups,
+        shared=min(app.texts.plan.overlap, comparisons),
         study=app.settings.place.name or "study",
         tiles=lead_files.tiles(app),
         raters=overview.rater_rows(app.base, known),

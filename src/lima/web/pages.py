@@ -59,6 +59,11 @@ class Parts:
     """Everything else that a rater does, by rater."""
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that people are invited to: writers of training and of test examples are kept apart."""
+        return ("A", "B") if self.desk else self.texts.plan.groups
+
+    @property
     def home(self) -> str:
         """The page where the work of a signed-in person begins."""
         return "/desk" if self.desk else "/talk" if self.talking else "/work"

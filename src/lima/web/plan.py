@@ -77,7 +77,7 @@ def install(base: Database, texts: Texts, settings: AnnotateSettings, now: float
             return
         rows: list[dict[str, object]] = [
             {"name": "texts", "value": texts.hash},
-            {"name": "plan", "value": settings.plan_fields},
+            {"name": "plan", "value": plan_fields(texts, settings)},
         ]
         connection.execute(sa.insert(tables.facts), rows)
         if settings.review is not None or settings.dialogue:
@@ -99,11 +99,26 @@ def describe(units: Sequence[Unit]) -> list[list[object]]:
     return [[task, group, pages[task, group], votes[task, group]] for task, group in sorted(pages)]
 
 
+def plan_fields(texts: Texts, settings: AnnotateSettings) -> dict[str, object]:
+    """What the votes of a study depend on; it may not change once the study is under way."""
+    if settings.review is not None:
+        return {"review": True}
+    if settings.dialogue:
+        systems = text_hash(*settings.dialogue)  # no name stands in the database
+        return {"systems": systems, **settings.model_dump(mode="json", include={"dialogue_votes", "seed"})}
+    asked = {"tasks", "rating_votes", "rate_items", "rate_tags", "seed"}
+    planned = {"overlap", "overlap_votes", "votes", "groups"}
+    return settings.model_dump(mode="json", include=asked) | texts.plan.model_dump(
+        mode="json", include=planned
+    )
+
+
 def _comparisons(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
     order = _shuffled(sorted(texts.comparisons), settings.seed, "comparisons")
-    shared = set(_shuffled(order, settings.seed, "overlap")[: settings.overlap])
-    everywhere: dict[str, int] = dict.fromkeys(settings.groups, settings.overlap_votes)
-    rest: dict[str, int] = {settings.groups[0]: settings.votes} if settings.votes else {}
+    plan = texts.plan
+    shared = set(_shuffled(order, settings.seed, "overlap")[: plan.overlap])
+    everywhere: dict[str, int] = dict.fromkeys(plan.groups, plan.overlap_votes)
+    rest: dict[str, int] = {plan.groups[0]: plan.votes} if plan.votes else {}
     units = [Unit("pairwise", text_id, everywhere if text_id in shared else rest) for text_id in order]
     return [unit for unit in units if unit.votes]
 
@@ -112,7 +127,7 @@ def _ratings(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
     wanted = set(settings.rate_tags)
     chosen = [item.id for item in texts.items.values() if not wanted or wanted & set(item.tags)]
     order = _shuffled(sorted(chosen), settings.seed, "items")[: settings.rate_items]
-    return [Unit("rate", text_id, {settings.groups[-1]: settings.rating_votes}) for text_id in order]
+    return [Unit("rate", text_id, {texts.plan.groups[-1]: settings.rating_votes}) for text_id in order]
 
 
 def _shuffled(ids: Sequence[str], seed: int, purpose: str) -> list[str]:
@@ -139,7 +154,7 @@ def _refuse_difference(found: dict[str, object], texts: Texts, settings: Annotat
             f"{settings.place}: the database holds answers to other texts. Its comparisons.jsonl or items.jsonl "
             "has changed since; bring the old files back, or choose another --database."
         )
-    before, after = found.get("plan"), settings.plan_fields
+    before, after = found.get("plan"), plan_fields(texts, settings)
     assert isinstance(before, dict), before
     changes = [
         f"{name}: {before.get(name)} there, {after[name]} here"

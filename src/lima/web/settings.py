@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 from pydantic import Field, field_validator, model_validator
 
-from lima.files import text_hash
 from lima.settings import Settings
 
 Task = Literal["pairwise", "quality", "helpfulness", "safety"]
@@ -42,20 +41,20 @@ class AnnotateSettings(Settings):
     """Port to listen on; 0 takes a free one."""
     public_url: str | None = None
     """Address that raters use when it is another one, such as https://study.example.org behind a proxy."""
-    overlap: Annotated[int, Field(ge=0)] = 50
-    """Comparisons that every group sees, for agreement (the paper: 50)."""
-    overlap_votes: Annotated[int, Field(ge=1)] = 2
-    """Raters of each group for each of these."""
-    votes: Annotated[int, Field(ge=0)] = 1
-    """Raters for each other comparison, from the first group."""
+    overlap: Annotated[int, Field(ge=0)] | None = None
+    """Comparisons that every group sees, for agreement. Not given: as the study's protocol.yaml plans (the paper: 50)."""
+    overlap_votes: Annotated[int, Field(ge=1)] | None = None
+    """Raters of each group for each of these. Not given: as planned (2)."""
+    votes: Annotated[int, Field(ge=0)] | None = None
+    """Raters for each other comparison, from the first group. Not given: as planned (1)."""
     rating_votes: Annotated[int, Field(ge=1)] = 1
     """Raters for each single answer, from the last group (the paper: the authors)."""
     rate_items: Annotated[int, Field(ge=1)] | None = None
     """Rate so many single answers, drawn at random (the paper: 50). Not given: all."""
     rate_tags: tuple[str, ...] = ()
     """Rate only answers to prompts with one of these tags, for example: sensitive malicious."""
-    groups: tuple[Group, ...] = ("crowd", "author")
-    """Groups of raters. Agreement is reported within and between them."""
+    groups: tuple[Group, ...] = ()
+    """Groups of raters. Agreement is reported within and between them. Not given: as planned (crowd author)."""
     per_rater: Annotated[int, Field(ge=1)] | None = None
     """Most items for one rater. Not given: as many as there are."""
     attention_every: Annotated[int, Field(ge=0)] = 0
@@ -116,8 +115,8 @@ class AnnotateSettings(Settings):
     @field_validator("groups")
     @classmethod
     def _each_group_once(cls, value: tuple[Group, ...]) -> tuple[Group, ...]:
-        if not value or len(set(value)) != len(value):
-            raise ValueError("name each group once, at least one")
+        if len(set(value)) != len(value):
+            raise ValueError("name each group once")
         return value
 
     @field_validator("tasks")
@@ -153,41 +152,11 @@ class AnnotateSettings(Settings):
         assert found is not None
         return found
 
-    @property
-    def people(self) -> tuple[str, ...]:
-        """The groups that people are invited to: writers of training and of test examples are kept apart."""
-        return ("A", "B") if self.review is not None else self.groups
-
     @model_validator(mode="after")
     def _panel_is_complete(self) -> AnnotateSettings:
         if self.panel != "none" and self.panel_return is None:
             raise ValueError("--panel needs --panel-return, the address that ends a panel's session")
-        if self.panel_group not in self.groups and self.panel != "none":
-            raise ValueError(f"--panel-group {self.panel_group} is not among the groups")
         return self
-
-    @property
-    def plan_fields(self) -> dict[str, object]:
-        """The settings that a study's plan depends on; they may not change once it is under way."""
-        if self.review is not None:
-            return {"review": True}
-        if self.dialogue:
-            systems = text_hash(*self.dialogue)  # no name stands in the database
-            return {"systems": systems, **self.model_dump(mode="json", include={"dialogue_votes", "seed"})}
-        return self.model_dump(
-            mode="json",
-            include={
-                "tasks",
-                "overlap",
-                "overlap_votes",
-                "votes",
-                "rating_votes",
-                "rate_items",
-                "rate_tags",
-                "groups",
-                "seed",
-            },
-        )
 
 
 class DatabaseSettings(Settings):

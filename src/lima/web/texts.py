@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from lima.errors import LimaError
-from lima.evaluate.protocol import Protocol, Words
+from lima.evaluate.protocol import Plan, Protocol, Words
 from lima.evaluate.study import Study, open_study
 from lima.files import read_jsonl, sha256, text_hash
 from lima.records import Comparison, Item, Message, Record, Scale, Side
@@ -41,6 +41,8 @@ class Texts:
     items: dict[str, Item]
     scales: tuple[Scale, ...]
     """What is asked of a single answer, all on one page."""
+    plan: Plan
+    """Who sees what: the protocol's plan, with what the settings say instead."""
     hash: str
     """Of both files: answers belong to these texts and no others."""
     gold: dict[str, Gold] = field(default_factory=dict)
@@ -82,10 +84,11 @@ def read_texts(settings: AnnotateSettings) -> Texts:
         LimaError: no study there, or no texts for a task.
     """
     if settings.review is not None:
-        return Texts(Study(settings.review.parent), Protocol(), {}, {}, (), "")
+        return Texts(Study(settings.review.parent), Protocol(), {}, {}, (), plan_of(settings, Plan()), "")
     assert settings.study is not None
     if settings.openings is not None and settings.dialogue:
-        return Texts(Study(settings.study), Protocol(), {}, {}, (), sha256(settings.openings))
+        plan = plan_of(settings, Plan())
+        return Texts(Study(settings.study), Protocol(), {}, {}, (), plan, sha256(settings.openings))
     study = open_study(settings.study)
     comparisons = study.read_comparisons() if "pairwise" in settings.tasks else []
     scales: tuple[Scale, ...] = tuple(task for task in settings.tasks if task != "pairwise")
@@ -94,15 +97,31 @@ def read_texts(settings: AnnotateSettings) -> Texts:
         raise LimaError(f"{study.comparisons}: no comparisons. Choose another of --tasks.")
     if scales and not items:
         raise LimaError(f"{study.items}: no items to rate. Choose --tasks pairwise.")
+    protocol = study.read_protocol()
     return Texts(
         study=study,
-        protocol=study.read_protocol(),
+        protocol=protocol,
         comparisons={row.id: row for row in comparisons},
         items={row.id: row for row in items},
         scales=scales,
+        plan=plan_of(settings, protocol.plan),
         hash=text_hash(_hash(study.comparisons), _hash(study.items)),
         gold=read_gold(settings.gold),
     )
+
+
+def plan_of(settings: AnnotateSettings, planned: Plan) -> Plan:
+    """The plan of a study, with what the settings say instead.
+
+    Raises:
+        LimaError: the panel's raters would belong to no group.
+    """
+    own = {name: getattr(settings, name) for name in ("overlap", "overlap_votes", "votes")}
+    own = {name: value for name, value in own.items() if value is not None}
+    found = planned.model_copy(update=own | ({"groups": settings.groups} if settings.groups else {}))
+    if settings.panel != "none" and settings.panel_group not in found.groups:
+        raise LimaError(f"--panel-group {settings.panel_group} is not among the groups of the plan.")
+    return found
 
 
 def read_gold(path: Path | None) -> dict[str, Gold]:
