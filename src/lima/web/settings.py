@@ -156,6 +156,8 @@ class AnnotateSettings(Settings):
     def _panel_is_complete(self) -> AnnotateSettings:
         if self.panel != "none" and self.panel_return is None:
             raise ValueError("--panel needs --panel-return, the address that ends a panel's session")
+        if self.groups and self.panel_group not in self.groups and self.panel != "none":
+            raise ValueError(f"--panel-group {self.panel_group} is not among the groups")
         return self
 
 
