@@ -9,15 +9,24 @@ knows in advance: the library is told by a stopping criterion, the engine by `En
 batching knows it, because a request of it cannot be ended otherwise. It drops the repetition penalty,
 which it does not support. Every way makes the
 same number of useful tokens; what the library computes for rows that have ended is not counted.
+
+With ``--llama-cpp INTERPRETER`` llama.cpp does the same work (``benchmarks/generate_llama_cpp.py``) on the same weights,
+after a check that its greedy continuation is ours. Then: one stream alone; the time to the first token of a new
+request while 16 others decode, beside a lone step and its prefill; and how far a decode step is from its limit.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +38,7 @@ from lima.generate.decoding import Decoding, noise_key
 from lima.generate.engine import Engine
 from lima.generate.requests import Request
 
+LLAMA_CPP = Path(__file__).with_name("generate_llama_cpp.py")
 LONGEST = 256
 VOCABULARY = 16_000
 SAMPLING: dict[str, Any] = {
@@ -141,6 +151,122 @@ def ours(model: LlamaForCausalLM, work: Work, slots: int, *, compiled: bool) -> 
     assert [made[str(i)] for i in range(len(work.prompts))] == work.lengths
 
 
+def prefilled(model: LlamaForCausalLM, prompts: list[list[int]], slots: int, *, compiled: bool) -> Engine:
+    """An engine in which these prompts are decoding, with room for more."""
+    engine = Engine(model, transformers.PreTrainedTokenizerBase(), slots=slots, compiled=compiled)
+    for number, prompt in enumerate(prompts):
+        noise = noise_key(0, str(number), 0)
+        engine.submit(Request(str(number), tuple(prompt), 900, Decoding(), noise))
+    for _ in range(len(prompts) + 4):
+        engine.step()
+    return engine
+
+
+def seconds_a_step(engine: Engine, steps: int = 60) -> float:
+    """Median time of a decode step."""
+    taken = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        engine.step()
+        taken.append(time.perf_counter() - began)
+    return float(np.median(taken))
+
+
+def first_token(model: LlamaForCausalLM, prompt: list[int], others: int, *, compiled: bool) -> list[float]:
+    """Seconds from a request to its first token while ``others`` decode, 15 times."""
+    engine = prefilled(
+        model, make_work(max(1, others), seed=2).prompts[:others], others + 1, compiled=compiled
+    )
+    taken = []
+    for number in range(18):
+        name, began = f"new-{number}", time.perf_counter()
+        engine.submit(Request(name, tuple(prompt), 40, Decoding(), noise_key(0, name, 0)))
+        while not any(step.request.id == name for step in engine.step()):
+            pass
+        taken.append(time.perf_counter() - began)
+        engine.cancel(name)
+        engine.step()
+    return taken[3:]
+
+
+def latency(dtype: torch.dtype, *, compiled: bool) -> None:
+    """A new request's first token while 16 others decode, beside a lone step and its own prefill."""
+    model, prompt = make_model(dtype), make_work(1, seed=3).prompts[0] * 8
+    prompt = prompt[:91]
+    step = seconds_a_step(prefilled(model, [prompt], 1, compiled=compiled))
+    alone = float(np.median(first_token(model, prompt, 0, compiled=compiled)))
+    busy = float(np.median(first_token(model, prompt, 16, compiled=compiled)))
+    bound = 5 * step + alone
+    print(
+        f"first token, {len(prompt)} tokens of prompt: {1e3 * busy:.1f} ms while 16 decode; alone {1e3 * alone:.1f} ms, a lone step "
+        f"{1e3 * step:.1f} ms; {busy / bound:.2f} of 5 steps + prefill"
+    )
+
+
+def limit(dtype: torch.dtype, slots: int, *, compiled: bool) -> None:
+    """A decode step beside the time to read the weights once, and to multiply them with ``slots`` rows."""
+    model = make_model(dtype)
+    weights = sum(p.numel() for p in model.parameters())
+    matrix = torch.randn(4096, 4096).to(dtype)
+    many = [torch.randn(4096, 4096).to(dtype) for _ in range(12)]  # 400 MB in bf16: more than the caches
+    vector, rows = torch.randn(1, 4096).to(dtype), torch.randn(slots, 4096).to(dtype)
+    reading = _seconds(lambda: [vector @ one for one in many]) / (len(many) * matrix.nbytes)
+    multiplying = _seconds(lambda: [rows @ one for one in many]) / (len(many) * matrix.numel())
+    floor = max(reading * weights * matrix.element_size(), multiplying * weights)
+    step = seconds_a_step(prefilled(model, make_work(slots, seed=4).prompts, slots, compiled=compiled))
+    print(
+        f"a decode step at {slots} slots: {1e3 * step:.1f} ms; its limit by {slots} rows times the weights {1e3 * floor:.1f} ms "
+        f"(weights read at {1e-9 / reading:.0f} GB/s), so {step / floor:.1f} times the limit"
+    )
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    run()
+    taken = []
+    for _ in range(5):
+        began = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def one_stream(model: LlamaForCausalLM, *, compiled: bool) -> float:
+    """Tokens a second of three answers of 256 tokens, one after the other."""
+    work = make_work(3)
+    single = Work(work.prompts, [LONGEST] * 3)
+    ours(model, Work(work.prompts[:1], [40]), 1, compiled=compiled)
+    return timed(partial(ours, model, single, 1, compiled=compiled), single.tokens).wall
+
+
+def llama_cpp(interpreter: str, work: Work, dtype: str, slots: int, threads: int) -> tuple[Rate, float]:
+    """The same work by llama.cpp, and its one stream; refuses if its greedy continuation is not the model's."""
+    model = make_model(getattr(torch, dtype)).float()
+    config = model.config
+    kept = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads", "vocab_size",
+            "max_position_embeddings", "rms_norm_eps")  # fmt: skip
+    shape = {name: getattr(config, name) for name in kept} | {
+        "rope_theta": config.rope_parameters["rope_theta"]
+    }
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        tensors = {k: v.numpy() for k, v in model.state_dict().items() if k != "lm_head.weight"}
+        np.savez(folder / "weights.npz", **tensors)
+        (folder / "work.json").write_text(
+            json.dumps({"prompts": work.prompts, "lengths": work.lengths, "config": shape})
+        )
+        kind = {"bfloat16": "bf16", "float32": "f32"}[dtype]
+        command = [interpreter, LLAMA_CPP, str(folder), kind, str(slots), str(threads)]
+        environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+        run = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
+        assert run.returncode == 0, run.stderr
+        found = json.loads(run.stdout.splitlines()[-1])
+    prompt = torch.tensor([work.prompts[0]])
+    expected = model.generate(prompt, do_sample=False, max_new_tokens=8, pad_token_id=0)[0, prompt.shape[1] :]
+    same = sum(x == y for x, y in zip(found["greedy"], expected.tolist(), strict=True))
+    assert same >= 6, (found["greedy"], expected.tolist())  # bf16 may part late
+    return Rate(work.tokens / found["wall"], work.tokens / found["cpu"]), float(found["one_stream"])
+
+
 @dataclass(frozen=True)
 class Rate:
     wall: float
@@ -167,6 +293,7 @@ def main() -> None:
     parser.add_argument(
         "--no-continuous", dest="continuous", action="store_false", help="leave out generate_batch"
     )
+    parser.add_argument("--llama-cpp", help="interpreter with llama-cpp-python and gguf")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     dtype, work = getattr(torch, arguments.dtype), make_work(arguments.prompts)
@@ -187,6 +314,13 @@ def main() -> None:
     if batched:
         print(f"transformers generate_batch                {batched}", flush=True)
     for slots in arguments.slots:
+        theirs = None
+        if arguments.llama_cpp:
+            theirs, stream = llama_cpp(arguments.llama_cpp, work, arguments.dtype, slots, arguments.threads)
+            print(
+                f"llama.cpp, {slots:3d} slots                       {theirs}; one stream {stream:.0f}",
+                flush=True,
+            )
         for compiled in (False, True):
             model = make_model(dtype)
             ours(model, warm_up, slots, compiled=compiled)
@@ -198,7 +332,14 @@ def main() -> None:
                 if batched
                 else ""
             )
+            ratio += f", {rate.wall / theirs.wall:.2f} x llama.cpp" if theirs else ""
             print(f"lima engine, {slots:3d} slots, {kind}         {rate}  {ratio}", flush=True)
+    for compiled in (False, True):
+        print(
+            f"one stream, {'compiled' if compiled else 'eager'}: {one_stream(make_model(dtype), compiled=compiled):.0f} tokens/s"
+        )
+        latency(dtype, compiled=compiled)
+        limit(dtype, max(arguments.slots), compiled=compiled)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from transformers import (
 from lima import model as models_io
 from lima.errors import LimaError
 from lima.generate import attention
+from lima.generate.attention import worth_compiling
 from lima.generate.decoding import Decoding, noise_key
 from lima.generate.engine import Engine
 from lima.generate.requests import Answer, Request
@@ -317,3 +318,17 @@ def test_stories260k_greedy_equals_the_library(real_data) -> None:  # type: igno
         expected = reference.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=NEW)
         assert list(found[f"{number}/0"].ids) == expected[0, len(prompt) :].tolist()
     assert found["0/0"].text.startswith("a little girl named Lily. She loved to play outside")
+
+
+def test_compiling_by_itself_only_where_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU in bfloat16, with a C++ compiler, for many answers; what the user says goes first."""
+    full, half = MAKERS["llama-gqa"](), MAKERS["llama-gqa"]().to(torch.bfloat16)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert worth_compiling("auto", half)
+    assert worth_compiling("auto", half, answers=128)
+    assert not worth_compiling("auto", half, answers=127)
+    assert not worth_compiling("auto", full)
+    assert worth_compiling("on", full, answers=1)
+    assert not worth_compiling("off", half)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert not worth_compiling("auto", half)

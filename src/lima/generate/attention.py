@@ -7,10 +7,12 @@ writes keys and values into the slots and attends span by span. Stock model clas
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +20,9 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from lima.errors import LimaError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 NAME = "lima_slots"
 ROUND = 32
@@ -175,6 +180,21 @@ def choose(device: torch.device, dtype: torch.dtype, *, compiled: bool) -> OneQu
     if compiled:
         return by_sums
     return by_products if device.type == "cpu" and dtype != torch.float32 else by_sdpa
+
+
+MANY_ANSWERS = 128
+"""Fewer answers end sooner than the compiler's half a minute pays."""
+
+
+def worth_compiling(
+    wish: Literal["auto", "on", "off"], model: PreTrainedModel, answers: int | None = None
+) -> bool:
+    """Whether to compile for this model and this number of answers (None: as many as come)."""
+    if wish != "auto":
+        return wish == "on"
+    here = model.device.type == "cpu" and model.dtype == torch.bfloat16
+    many = answers is None or answers >= MANY_ANSWERS
+    return here and many and shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
 def by_sdpa(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lima import console, model
+from lima.generate.attention import worth_compiling
 from lima.generate.decoding import Decoding, noise_key
 from lima.generate.engine import Engine
 from lima.generate.jobs import Job
@@ -50,7 +51,8 @@ class LocalSystem:
     def answer(self, jobs: Sequence[Job], take: Callable[[Completion], None]) -> None:
         """Run the engine over all jobs."""
         settings = self._settings
-        engine = Engine(self._model, self._format.tokenizer, slots=settings.slots, compiled=settings.compile)
+        compiled = worth_compiling(settings.compile, self._model, answers=len(jobs))
+        engine = Engine(self._model, self._format.tokenizer, slots=settings.slots, compiled=compiled)
         by_id = {job.id: job for job in jobs}
         for answer in engine.run(self._request(job) for job in jobs):
             job, failed = by_id[answer.request.id], answer.finish_reason == "error"

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from lima import chat, console, model
 from lima.errors import LimaError
 from lima.generate.api import ApiError, ChatRequest, CompletionRequest
+from lima.generate.attention import worth_compiling
 from lima.generate.engine import Engine
 from lima.generate.jobs import default_name
 from lima.generate.openapi import describe
@@ -78,7 +79,8 @@ class Server:
         self.context = min(settings.max_length, model.context_length(loaded) or settings.max_length)
         self._vocabulary = loaded.get_input_embeddings().weight.shape[0]
         self._key = read_key(settings.api_key_env)
-        engine = Engine(loaded, tokenizer, slots=settings.slots, compiled=settings.compile)
+        compiled = worth_compiling(settings.compile, loaded)
+        engine = Engine(loaded, tokenizer, slots=settings.slots, compiled=compiled)
         self.worker = Worker(engine, most_open=settings.queue)
         self._replies = Replies(self.worker, self.format, self.context)
         self._started = int(time.time())

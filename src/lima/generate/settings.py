@@ -63,9 +63,9 @@ class GenerateSettings(Settings):
     """Answers that grow at once."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type of the weights; answers are reproducible to the byte in float32 on a CPU."""
-    compile: bool = False
+    compile: Literal["auto", "on", "off"] = "auto"
     """Compile the attention of growing answers: half a minute once, then up to twice the speed in bfloat16
-    on a CPU; needs a C++ compiler."""
+    on a CPU; needs a C++ compiler. auto: where there is one, for 128 answers or more."""
     server: Dialect = "generic"
     """URL#model: kind of server; decides which sampling fields beyond the common ones are sent. A lima server is
     recognised by itself."""
@@ -139,8 +139,8 @@ class ServeSettings(Settings):
     """Answers that wait or grow at once; more requests get 429."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type of the weights."""
-    compile: bool = False
-    """Compile the attention of growing answers (see lima generate)."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the attention of growing answers (see lima generate). auto: in bfloat16 on a CPU with a C++ compiler."""
     api_key_env: str = "LIMA_SERVE_KEY"
     """Environment variable with the key that clients must send. Unset: none is asked for."""
     dry_run: bool = False
