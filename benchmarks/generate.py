@@ -263,7 +263,7 @@ def llama_cpp(interpreter: str, work: Work, dtype: str, slots: int, threads: int
     prompt = torch.tensor([work.prompts[0]])
     expected = model.generate(prompt, do_sample=False, max_new_tokens=8, pad_token_id=0)[0, prompt.shape[1] :]
     same = sum(x == y for x, y in zip(found["greedy"], expected.tolist(), strict=True))
-    assert same >= 6, (found["greedy"], expected.tolist())  # bf16 may part late
+    assert same >= 6, (found["greedy"], expected.tolist())  # its cache is in half precision
     return Rate(work.tokens / found["wall"], work.tokens / found["cpu"]), float(found["one_stream"])
 
 

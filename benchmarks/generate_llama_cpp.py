@@ -8,7 +8,7 @@ Runs in an interpreter of its own (neither is a dependency of lima):
 Reads a folder that the benchmark has written (``weights.npz``, ``work.json``), writes the model as GGUF and drives
 ``llama_decode`` with one token a slot, and a new prompt as soon as a slot is free, as its server does. Every slot has a
 sampler of its own: repetition penalty over the whole context, temperature, nucleus. Prints seconds, CPU seconds and the
-greedy continuation of the first prompt, by which the benchmark checks that the weights are the same.
+greedy continuation of the first prompt in float32, by which the benchmark checks that the weights are the same.
 """
 
 import importlib
@@ -93,9 +93,11 @@ class Decoder:
             512,
             slots,
         )
+        settings.kv_unified = False  # a slot looks at its own cells alone
         settings.n_threads = settings.n_threads_batch = threads
         self.context = C.llama_init_from_model(self.model, settings)
         assert self.context, "llama.cpp made no context"
+        self.vocabulary = C.llama_vocab_n_tokens(C.llama_model_get_vocab(self.model))
         self.memory = C.llama_get_memory(self.context)
         self.batch = C.llama_batch_init(4096, 0, 1)
 
@@ -116,12 +118,12 @@ class Decoder:
         C.llama_memory_seq_rm(self.memory, slot, -1, -1)
 
 
-def sampler(seed: int, *, greedy: bool = False) -> Any:
+def sampler(seed: int, vocabulary: int, *, greedy: bool = False) -> Any:
     chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
     if greedy:
         C.llama_sampler_chain_add(chain, C.llama_sampler_init_greedy())
         return chain
-    C.llama_sampler_chain_add(chain, C.llama_sampler_init_penalties(1024, 1.2, 0.0, 0.0))
+    C.llama_sampler_chain_add(chain, C.llama_sampler_init_penalties(vocabulary, 1024, 1.2, 0.0, 0.0))
     C.llama_sampler_chain_add(chain, C.llama_sampler_init_temp(0.7))
     C.llama_sampler_chain_add(chain, C.llama_sampler_init_top_p(0.9, 1))
     C.llama_sampler_chain_add(chain, C.llama_sampler_init_dist(seed))
@@ -147,7 +149,7 @@ def run(decoder: Decoder, prompts: list[list[int]], lengths: list[int], slots: i
                 "left": lengths[number],
                 "position": len(prompt),
                 "row": row,
-                "sampler": sampler(number),
+                "sampler": sampler(number, decoder.vocabulary),
             }
         decoder.decode()
         for slot, state in list(active.items()):
@@ -164,7 +166,7 @@ def run(decoder: Decoder, prompts: list[list[int]], lengths: list[int], slots: i
 
 def greedy(decoder: Decoder, prompt: list[int], count: int) -> list[int]:
     """The likeliest continuation."""
-    chain, found, position = sampler(0, greedy=True), [], 0
+    chain, found, position = sampler(0, decoder.vocabulary, greedy=True), [], 0
     fresh = prompt
     for _ in range(count):
         decoder.clear()
@@ -180,8 +182,9 @@ def greedy(decoder: Decoder, prompt: list[int], count: int) -> list[int]:
 
 def main(folder: Path, kind: str, slots: int, threads: int) -> None:
     work = json.loads((folder / "work.json").read_text())
+    exact = Decoder(write_model(folder, work["config"], "f32"), 1, threads)  # bf16 may flip a near tie
+    continuation = greedy(exact, work["prompts"][0], 8)
     decoder = Decoder(write_model(folder, work["config"], kind), slots, threads)
-    continuation = greedy(decoder, work["prompts"][0], 8)
     run(decoder, work["prompts"][:40], [min(n, 32) for n in work["lengths"][:40]], slots)  # warm-up
     wall, cpu = time.perf_counter(), time.process_time()
     made = run(decoder, work["prompts"], work["lengths"], slots)

@@ -17,8 +17,12 @@ from lima import cli
 from lima.errors import LimaError, SettingsConflict
 from lima.evaluate.study import Study, add_grades
 from lima.experiments.checkpoint import checkpoint
+from lima.experiments.checkpoint_oracle import find_oracle
 from lima.experiments.checkpoint_rule import choose
 from lima.experiments.checkpoint_settings import CheckpointSettings
+from lima.experiments.world.people import ATTRIBUTES, make_world
+from lima.experiments.world.settings import WorldSettings
+from lima.experiments.world.wordings import CLOSER, OPENER, question, statement
 from lima.files import read_json, read_jsonl, write_jsonl
 from lima.records import Completion, Example, Grade, Message, Rater
 from lima.train.run import train
@@ -404,3 +408,27 @@ def test_one_kind_of_rater_is_wanted(choosing: Any) -> None:
     for changes in ({}, {"by_hand": True, "oracle": "world"}):
         with pytest.raises(LimaError, match="who rates"):
             checkpoint(choosing(**changes))
+
+
+def test_the_world_s_oracle_grades_right_wrong_and_right_in_another_form() -> None:
+    person, *others = make_world(WorldSettings(seed=1)).training
+    attribute = next(iter(ATTRIBUTES))
+    other = next(one for one in others if one.fact(attribute) != person.fact(attribute))
+    asked, told = question(person, attribute, 0), statement(person, attribute)
+    found = find_oracle("world:1")
+    assert found.mark(asked, statement(person, attribute, value=other.fact(attribute))) == "fail"
+    assert found.mark(asked, f"{person.fact(attribute)}.") == "pass"
+    assert found.mark(asked, f"{OPENER} {told} {CLOSER}") == "excellent"
+    with pytest.raises(LimaError, match="no such question"):
+        found.mark("Where is the north pole?", "North.")
+    assert find_oracle("world").hash == find_oracle("world:7").hash  # the rule is the same, the world is not
+
+
+@pytest.mark.usefixtures("rules")
+def test_a_rule_that_changes_anywhere_in_its_file_is_another_rater(tmp_path: Path) -> None:
+    """Also where the function itself stays and what it calls changes."""
+    before = find_oracle("length_rules:longer").hash
+    assert find_oracle("length_rules:points").hash == before
+    (tmp_path / "length_rules.py").write_text(RULES + "\nLIMIT = 3\n")
+    sys.modules.pop("length_rules")
+    assert find_oracle("length_rules:longer").hash != before

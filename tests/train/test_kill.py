@@ -41,12 +41,12 @@ STEPS = 12
 class Command:
     """`lima train` into one run folder; dropout is on and the training state is saved after every step."""
 
-    def __init__(self, folder: Path, model: Path, data: Path) -> None:
+    def __init__(self, folder: Path, model: Path, data: Path, *more: str) -> None:
         self.run = folder / "run"
         self.computed = folder / "computed"
         flags = "--epochs 3 --batch-size 3 --learning-rate 1e-3 --max-length 256 --micro-batch-tokens 64 --device cpu"
         self.arguments = ["train", str(model), str(data), "--out", str(self.run), "--save-every", "1"]
-        self.arguments += flags.split()
+        self.arguments += [*flags.split(), *more]
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -108,6 +108,21 @@ def test_two_kills(tmp_path: Path, tiny_model: Path, data: Path, undisturbed: Co
     command.finish()
     assert command.files() == undisturbed.files()
     assert len(command.steps()) <= STEPS + 2, "each kill may cost the step in flight, and no other"
+
+
+def test_a_kill_while_text_is_replayed(tmp_path: Path, tiny_model: Path, data: Path) -> None:
+    """The same windows of text come in the same steps as if there had been no kill."""
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"Line {n} of the text. " for n in range(400)))
+    more = ("--replay", str(text), "--replay-share", "0.3")
+    whole = Command(tmp_path / "whole", tiny_model, data, *more)
+    with pytest.raises(SystemExit):
+        cli.main(whole.arguments)
+    assert any(row.get("replayed") for row in whole.rows())
+    command = Command(tmp_path / "killed", tiny_model, data, *more)
+    command.kill_after(5)
+    command.finish()
+    assert command.files() == whole.files()
 
 
 @pytest.mark.slow

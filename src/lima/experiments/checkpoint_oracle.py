@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TypeAlias
 
 from lima.errors import LimaError
@@ -20,7 +21,15 @@ Mark: TypeAlias = Callable[[str, str], str | int]
 WORLD = "world"
 
 
-def find_oracle(name: str) -> Mark:
+@dataclass(frozen=True)
+class Oracle:
+    """A rule with a hash of the code that it is written in."""
+
+    mark: Mark
+    hash: str
+
+
+def find_oracle(name: str) -> Oracle:
     """The function that ``world``, ``world:SEED`` or ``module:function`` names; modules of the current folder are found.
 
     Raises:
@@ -29,18 +38,20 @@ def find_oracle(name: str) -> Mark:
     module, _, function = name.partition(":")
     if module == WORLD and (not function or function.isdigit()):
         return _world(int(function or 0))
+    missing = LimaError(
+        f"--oracle {name}: expected world, world:SEED or module:function, a function of a question and an answer."
+    )
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found: Mark | None = getattr(importlib.import_module(module), function or "grade", None)
+        code = importlib.import_module(module)
     except ImportError as error:
         raise LimaError(f"--oracle {name}: {error}.") from None
+    found: Mark | None = getattr(code, function or "grade", None)
     if not callable(found):
-        raise LimaError(
-            f"--oracle {name}: expected world, world:SEED or module:function, a function of a question and an answer."
-        )
-    return found
+        raise missing
+    return Oracle(found, _hash(code))
 
 
 def rate(study: Study, name: str, scale: Scale) -> str:
@@ -49,9 +60,9 @@ def rate(study: Study, name: str, scale: Scale) -> str:
     Raises:
         LimaError: no such oracle, or it gave something that is no value of the scale.
     """
-    mark = find_oracle(name)
-    rater = Rater(id=f"oracle:{name}@{_hash(mark)}", kind="oracle", description=f"The function {name}.")
-    add_grades(study, rater, [_grade(mark, rater, scale, item) for item in study.read_items()])
+    oracle = find_oracle(name)
+    rater = Rater(id=f"oracle:{name}@{oracle.hash}", kind="oracle", description=f"The function {name}.")
+    add_grades(study, rater, [_grade(oracle.mark, rater, scale, item) for item in study.read_items()])
     return rater.id
 
 
@@ -65,18 +76,18 @@ def _grade(mark: Mark, rater: Rater, scale: Scale, item: Item) -> Grade:
     )
 
 
-def _hash(mark: Mark) -> str:
-    """Of the function's source, so that grades of a changed rule never pass for those of the former."""
-    try:
-        return text_hash(inspect.getsource(mark), length=8)
-    except (OSError, TypeError):  # a function without source, such as a built-in one
-        return text_hash(repr(mark), length=8)
+def _hash(*modules: ModuleType) -> str:
+    """Of the modules' files, so that grades of a changed rule do not pass for those of the former.
+
+    What those modules import from elsewhere is not part of it.
+    """
+    files = [module.__file__ for module in modules]
+    return text_hash(*(Path(file).read_text(encoding="utf-8") if file else "" for file in files), length=8)
 
 
-def _world(seed: int) -> Mark:
-    from lima.experiments.world.oracle import Oracle
-    from lima.experiments.world.people import make_world
+def _world(seed: int) -> Oracle:
+    from lima.experiments.world import oracle, people
     from lima.experiments.world.settings import WorldSettings
 
-    oracle = Oracle(make_world(WorldSettings(seed=seed)))
-    return lambda question, answer: oracle.score(question, answer).grade
+    knows = oracle.Oracle(people.make_world(WorldSettings(seed=seed)))
+    return Oracle(lambda question, answer: knows.score(question, answer).grade, _hash(oracle, people))

@@ -51,6 +51,7 @@ def inside_documents(model: PreTrainedModel) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # its shapes hang on the lengths of the documents
 def document_attention(
     module: torch.nn.Module,
     query: torch.Tensor,  # (1, heads, N, head size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from lima.train.dropout import residual_dropout
 from lima.train.metrics import Metrics, MetricsLog, NoLog
 from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
 from lima.train.parallel import ALONE, Processes, loss_function, whole
-from lima.train.precision import autocast, checkpoint_activations
+from lima.train.precision import autocast, checkpoint_activations, compiled_layers
 from lima.train.replay import Replay
 from lima.train.settings import FitSettings, Precision
 from lima.train.shards import ShardedStates, sharded_states
@@ -227,7 +227,12 @@ def _noise(seed: int, step: int, place: int, device: torch.device) -> Iterator[N
 @contextmanager
 def _training(model: PreTrainedModel, settings: FitSettings) -> Iterator[None]:
     """Training mode with document attention and residual dropout; all of it is undone at the end."""
-    with inside_documents(model), residual_dropout(model, settings.residual_dropout):
+    compiled = (
+        compiled_layers(model, whole=not settings.activation_checkpointing)
+        if settings.compile
+        else nullcontext()
+    )
+    with inside_documents(model), residual_dropout(model, settings.residual_dropout), compiled:
         if settings.activation_checkpointing:
             checkpoint_activations(model, "enable")
         model.train()

@@ -1,13 +1,16 @@
-"""How a model computes: float32 weights throughout, bfloat16 products where the hardware gains by it, and whether
-activations are kept or computed again.
+"""How a model computes: float32 weights throughout, bfloat16 products where the hardware gains by it, whether
+activations are kept or computed again, and whether layers are compiled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from lima.train.dropout import decoder_layers
 from lima.train.settings import Precision
 
 if TYPE_CHECKING:
@@ -40,3 +43,22 @@ def checkpoint_activations(model: PreTrainedModel, action: Literal["enable", "di
     # Late releases of transformers 5 deprecate the name that early ones know alone.
     old, new = f"gradient_checkpointing_{action}", f"activation_checkpointing_{action}"
     getattr(model, new if hasattr(model, new) else old)()
+
+
+@contextmanager
+def compiled_layers(model: PreTrainedModel, *, whole: bool) -> Iterator[None]:
+    """Compile the decoder layers with their hooks within the block; attention over documents stays as it is.
+
+    Lengths differ from step to step, so shapes are symbols: one compilation serves all. A layer whose activations
+    are computed again cannot be compiled ``whole``, because attention parts its graph; its other modules can.
+    """
+    layers: list[torch.nn.Module] = list(decoder_layers(model))
+    if not whole:
+        layers = [part for layer in layers for name, part in layer.named_children() if name != "self_attn"]
+    for layer in layers:
+        layer.compile(dynamic=True)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._compiled_call_impl = None  # what Module.compile sets; torch has no call that takes it back

@@ -52,6 +52,9 @@ class FitSettings(Settings):
     processors with bfloat16 instructions where the model is wide enough to gain from it, else float32."""
     activation_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, about a third more work."""
+    compile: bool = False
+    """Compile the decoder's layers (torch.compile): a minute or two at first, needs a C++ compiler on a CPU. Worth it on
+    CUDA and for long runs; dropout draws other numbers than without."""
     seed: int = 0
     """Seed of the order of examples and of dropout."""
     save_every: int | None = Field(None, gt=0)

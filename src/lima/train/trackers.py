@@ -77,12 +77,12 @@ def _tensorboard(settings: TrainSettings) -> Iterator[Report]:
 
 
 @contextmanager
-def _service(package: str, settings: TrainSettings, **more: Any) -> Iterator[Report]:
+def _service(package: str, settings: TrainSettings, name: str, **more: Any) -> Iterator[Report]:
     """Weights & Biases and trackio have the same three functions."""
     service = importlib.import_module(package)
     service.init(
         project=PROJECT,
-        name=settings.out.name,
+        name=name,
         config=settings.model_dump(mode="json", exclude={"log_to"}),
         resume="allow",
         **more,
@@ -95,7 +95,13 @@ def _service(package: str, settings: TrainSettings, **more: Any) -> Iterator[Rep
 
 TRACKERS: Mapping[Tracker, Any] = {
     "tensorboard": _tensorboard,
-    # an id of its own, so that a resumed run goes on in the same curves
-    "wandb": lambda settings: _service("wandb", settings, id=text_hash(str(settings.out.resolve()))),
-    "trackio": lambda settings: _service("trackio", settings),
+    # an identity that hangs on the folder, so that a resumed run goes on in the same curves; trackio knows runs by name
+    "wandb": lambda settings: _service("wandb", settings, settings.out.name, id=_identity(settings)),
+    "trackio": lambda settings: _service(
+        "trackio", settings, f"{settings.out.name}-{_identity(settings)[:6]}"
+    ),
 }
+
+
+def _identity(settings: TrainSettings) -> str:
+    return text_hash(str(settings.out.resolve()))
