@@ -6,6 +6,10 @@ median over rounds of supervised tokens a second, the ratio to lima, and the pea
 
     python benchmarks/train.py                                    # 384 wide, 6 layers, vocabulary 16,000
     python benchmarks/train.py --size small --trl-python /tmp/trl/bin/python
+    python benchmarks/train.py --size small --trl-python /tmp/trl/bin/python --losses   # 20 steps, loss by loss
+
+The share of the matrix products' ceiling (MFU) is the model's 6 x weights x tokens (attention's products left out) over the
+time of a step, beside the rate of one large product in the same arithmetic and with the same threads.
 """
 
 from __future__ import annotations
@@ -36,6 +40,12 @@ SIZES = {
 TRL_WAYS = {
     "TRL default": {},
     "TRL micro-batch 1": {"per_device_train_batch_size": 1, "gradient_checkpointing": False},
+    "TRL default, float32": {"bf16": False},
+    "TRL micro-batch 1, float32": {
+        "per_device_train_batch_size": 1,
+        "gradient_checkpointing": False,
+        "bf16": False,
+    },
     "TRL padding-free 8": {
         "per_device_train_batch_size": 8,
         "gradient_checkpointing": False,
@@ -43,6 +53,8 @@ TRL_WAYS = {
     },
 }
 LEARNING_RATE = 1e-4
+Result = tuple[float, list[float]]
+"""Median seconds of a step without the first, and the losses."""
 
 
 def main() -> None:
@@ -54,13 +66,54 @@ def main() -> None:
         work = Path(folder)
         tokens, supervised = prepare(work, SIZES[arguments.size])
         print(f"{arguments.size}: {tokens:,} tokens a step, {supervised:,} of them supervised")
+        if arguments.losses:
+            compare_losses(work, arguments)
+            return
         ways = [*WAYS, *(TRL_WAYS if arguments.trl_python else ())]
-        ways = ["lima", *(way for way in ways if way != "lima" and arguments.only in way)]
+        ways = ["lima", *(way for way in ways if way not in ("lima", AS_TRL) and arguments.only in way)]
         results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
         for _ in range(arguments.rounds):
             for way in ways:
                 results[way].append(_in_a_process(way, work, arguments))
         report(results, supervised)
+        state_utilisation(results, tokens, SIZES[arguments.size], arguments.threads)
+
+
+def compare_losses(work: Path, arguments: argparse.Namespace) -> None:
+    """The losses of 20 steps beside TRL's: float32, no dropout, the same batch, schedule, clipping and decay groups."""
+    arguments.steps = 20
+    ours = _in_a_process(AS_TRL, work, arguments)["losses"]
+    theirs = _in_a_process("TRL micro-batch 1, float32", work, arguments)["losses"]
+    apart = [abs(x - y) / y for x, y in zip(ours, theirs, strict=True)]
+    print(
+        f"losses of 20 steps: {ours[0]:.4f} to {ours[-1]:.4f}; largest relative difference {max(apart):.1e}"
+    )
+    assert max(apart) < 1e-4, list(zip(ours, theirs, strict=True))
+
+
+def state_utilisation(
+    results: dict[str, list[dict[str, Any]]], tokens: int, size: dict[str, int], threads: int
+) -> None:
+    """How near lima comes to the rate of large matrix products."""
+    torch.set_num_threads(threads)
+    width, inner = size["width"], 8 * size["width"] // 3
+    weights = size["layers"] * (4 * width * width + 3 * width * inner) + size["vocabulary"] * width
+    for way, dtype in (("lima", None), ("lima, float32", torch.float32)):
+        if way not in results:
+            continue
+        half = torch.cpu.get_capabilities().get("avx512_bf16", False)
+        kind = dtype or (torch.bfloat16 if half and width >= 256 else torch.float32)
+        a, b = torch.randn(2048, 2048).to(kind), torch.randn(2048, 2048).to(kind)
+        taken = []
+        for _ in range(6):
+            began = time.perf_counter()
+            a @ b
+            taken.append(time.perf_counter() - began)
+        ceiling = 2 * 2048**3 / min(taken)
+        achieved = 6 * weights * tokens / statistics.median(run["seconds"] for run in results[way])
+        print(
+            f"{way}: {achieved / 1e9:.0f} GFLOP/s of {ceiling / 1e9:.0f} in one product of {kind} ({achieved / ceiling:.0%})"
+        )
 
 
 def prepare(work: Path, size: dict[str, int]) -> tuple[int, int]:
@@ -107,18 +160,18 @@ def report(results: dict[str, list[dict[str, Any]]], supervised: int) -> None:
         print(f"{way:<44}{rate:>20,.0f}{rates['lima'] / rate:>9.2f}x{memory:>10.2f}")
 
 
-def run_way(way: str, work: Path, steps: int) -> dict[str, float]:
+def run_way(way: str, work: Path, steps: int) -> dict[str, Any]:
     """Run one way in this process: seconds of a step (median without the first), first loss, peak memory."""
     from lima import model as models
 
     model, _ = models.load(work / "model")
     rows = json.loads((work / "batch.json").read_text())
-    seconds, loss = WAYS[way](model, rows, steps)
+    seconds, losses = WAYS[way](model, rows, steps)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"seconds": seconds, "loss": loss, "peak": peak}
+    return {"seconds": seconds, "loss": losses[0], "losses": losses, "peak": peak}
 
 
-def lima_fit(model: Any, rows: list[dict[str, list[int]]], steps: int, **changes: Any) -> tuple[float, float]:
+def lima_fit(model: Any, rows: list[dict[str, list[int]]], steps: int, **changes: Any) -> Result:
     from lima.train.loop import fit
     from lima.train.settings import FitSettings
 
@@ -132,12 +185,12 @@ def lima_fit(model: Any, rows: list[dict[str, list[int]]], steps: int, **changes
         fit(model, [Tokens(row["input_ids"], row["labels"]) for row in rows], settings, Path(folder))
         metrics = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
     found = [row for row in metrics if "loss" in row]
-    return statistics.median(row["seconds"] for row in found[1:]), found[0]["loss"]
+    return statistics.median(row["seconds"] for row in found[1:]), [row["loss"] for row in found]
 
 
 def padded_loop(
     model: Any, rows: list[dict[str, list[int]]], steps: int, *, micro_batch: int, half: bool
-) -> tuple[float, float]:
+) -> Result:
     """What people write by hand: pad to the longest of the micro-batch, all logits, stock cross-entropy."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1)
     supervised = sum(sum(label >= 0 for label in row["labels"][1:]) for row in rows)
@@ -168,14 +221,22 @@ def padded_loop(
         optimizer.zero_grad()
         times.append(time.monotonic() - began)
         losses.append(total)
-    return statistics.median(times[1:]), losses[0]
+    return statistics.median(times[1:]), losses
 
 
-WAYS: dict[str, Callable[..., tuple[float, float]]] = {
+def as_trl(model: Any, rows: list[dict[str, list[int]]], steps: int) -> Result:
+    """In float32 with TRL's rates: its linear schedule would reach 0 one step after the last."""
+    return lima_fit(model, rows, steps, precision="float32", final_learning_rate=LEARNING_RATE / steps)
+
+
+AS_TRL = "lima, float32, TRL's schedule"
+WAYS: dict[str, Callable[..., Result]] = {
     "lima": lima_fit,
     "lima, float32": lambda *a: lima_fit(*a, precision="float32"),
     "lima, residual dropout .3": lambda *a: lima_fit(*a, residual_dropout=0.3),
     "lima, activation checkpointing": lambda *a: lima_fit(*a, activation_checkpointing=True),
+    "lima, compiled": lambda *a: lima_fit(*a, compile=True),
+    AS_TRL: as_trl,
     "transformers, padded, micro-batch 8, bfloat16": lambda *a: padded_loop(*a, micro_batch=8, half=True),
     "transformers, padded, micro-batch 1, bfloat16": lambda *a: padded_loop(*a, micro_batch=1, half=True),
 }
@@ -234,6 +295,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="", help="only ways whose name holds this text, against lima")
     parser.add_argument("--trl-python", help="the Python of an environment that has TRL")
+    parser.add_argument("--losses", action="store_true", help="compare 20 losses with TRL's, and end")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -49,6 +49,10 @@ def main() -> None:
             save_strategy="no",
             report_to=[],
             use_cpu=True,
+            adam_beta2=0.95,
+            weight_decay=0.1,
+            max_grad_norm=1.0,
+            lr_scheduler_type="linear",
             **changes,
         )
         trainer = SFTTrainer(
@@ -61,7 +65,8 @@ def main() -> None:
         trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": statistics.median(clock.seconds[1:]), "loss": losses[0], "peak": peak}))
+    seconds = statistics.median(clock.seconds[1:])
+    print(json.dumps({"seconds": seconds, "loss": losses[0], "losses": losses, "peak": peak}))
 
 
 if __name__ == "__main__":
