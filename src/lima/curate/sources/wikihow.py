@@ -1,14 +1,16 @@
 """wikiHow articles -> "How to ...?" with the article's body (paper, section 2.1): category first, then article.
 
 Layouts: ``wikihowAll.csv`` (headline, title, text), ``wikihowSep.csv`` (overview, headline, text,
-sectionLabel, title) and JSON Lines with ``url`` and ``step_texts``. A column ``category`` is used where it is there.
+sectionLabel, title), JSON Lines with ``url`` and ``step_texts``, and pages of HTML. A column ``category`` is used where it
+is there; a page has it in its breadcrumbs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -16,12 +18,13 @@ from lima import console
 from lima.curate.candidate import Candidate, Stratum
 from lima.curate.rules import RuleSettings
 from lima.curate.sampling import chance
+from lima.curate.sources import wikihow_html
 from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
 from lima.curate.tables import read_table
 from lima.errors import LimaError
 from lima.records import Example, Message, Meta, Reject
 
-SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", *wikihow_html.SUFFIXES)
 PRUNED = (
     "references",
     "tips",
@@ -68,14 +71,15 @@ class WikiHow(SourceSettings):
     def strata(self, work: Work) -> list[Stratum]:
         """One stratum a category, articles in random order."""
         articles: dict[str, _Article] = {}
+        unread: list[Candidate | Reject] = []
         for path in candidate_files(work.path, SUFFIXES):
-            for number, row in read_table(path):
+            for number, row in _rows(path, unread):
                 if not self._add(articles, row):
                     columns = ", ".join(map(str, row))
                     raise LimaError(
                         f"{path}:{number}: no article in the columns {columns}. Is this wikiHow's table?"
                     )
-        found = [self._candidate(article) for _, article in sorted(articles.items())]
+        found = unread + [self._candidate(article) for _, article in sorted(articles.items())]
         if {article.category for article in articles.values()} == {FALLBACK_CATEGORY}:
             console.warn(
                 f"{work.name}: no column 'category', so articles are drawn from one pool, not by category."
@@ -123,6 +127,17 @@ class WikiHow(SourceSettings):
             ),
         )
         return Candidate(example, answer=body, prose=body, title=prompt)
+
+
+def _rows(path: Path, unread: list[Candidate | Reject]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a table or of a page; a page without an article, one of many, is rejected by name."""
+    if not path.name.lower().endswith(wikihow_html.SUFFIXES):
+        yield from read_table(path)
+        return
+    try:
+        yield from wikihow_html.read_page(path)
+    except LimaError as error:
+        unread.append(Reject(id=f"wikihow/{path.name}", rule="empty", reason=str(error)))
 
 
 def _title(row: Mapping[str, Any]) -> str | None:
