@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.report.settings import ReportSettings as ReportSettings
     from lima.train.run import train as train
     from lima.train.settings import TrainSettings as TrainSettings
-    from lima.web.migrate import database as database
+    from lima.web.archive import database as database
     from lima.web.serve import annotate as annotate
     from lima.web.settings import AnnotateSettings as AnnotateSettings
     from lima.web.settings import DatabaseSettings as DatabaseSettings

@@ -121,8 +121,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "database": Command(
         "lima.web.settings:DatabaseSettings",
-        "lima.web.migrate:database",
-        "bring the database of annotate to this version",
+        "lima.web.archive:database",
+        "bring the database of annotate to this version, or move it",
     ),
 }
 

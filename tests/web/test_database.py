@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from tests.web.conftest import MakeSite, MakeStudy, on_both_databases
 
 from lima.errors import LimaError
-from lima.web import migrate, plan
+from lima.web import archive, migrate, plan
 from lima.web.database import Database, open_engine, sqlite_url
 from lima.web.settings import AnnotateSettings, DatabaseSettings
 from lima.web.tables import facts, metadata
@@ -110,9 +110,9 @@ def test_the_command_upgrades_and_tells_the_version(
     database_url: Callable[[], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = database_url()
-    migrate.database(DatabaseSettings(action="status", url=url))
+    archive.database(DatabaseSettings(action="status", url=url))
     assert "version none" in capsys.readouterr().err
-    migrate.database(DatabaseSettings(action="upgrade", url=url))
+    archive.database(DatabaseSettings(action="upgrade", url=url))
     assert f"version {migrate.newest()}" in capsys.readouterr().err
 
 

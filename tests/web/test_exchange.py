@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from tests.web.conftest import MakeSite, Site, field, form, on_both_databases
 
@@ -9,7 +11,7 @@ from lima.evaluate.study import add_preferences
 from lima.files import read_jsonl
 from lima.records import Grade, Preference, Rater
 from lima.web.exchange import export_rows, export_to, read_rows
-from lima.web.tables import raters, showings, slots, units
+from lima.web.tables import iso, now, raters, showings, slots, units
 
 
 def answered(site: MakeSite) -> Site:
@@ -94,3 +96,10 @@ def test_only_rows_of_people_are_read(site: MakeSite) -> None:
         [Preference(id="o", comparison_id="cmp-000", rater="oracle:x", shown="ab", label="a")],
     )
     assert {row.rater for row in read_rows(study).preferences} == {"crowd:01", "author:01"}
+
+
+def test_times_keep_their_milliseconds_both_ways() -> None:
+    for at in (0.0, 1_800_000_000.0, 1_800_000_000.001, 1_795_764_321.987, now()):
+        assert datetime.fromisoformat(iso(at)).timestamp() == at
+    assert iso(1_800_000_000.25) == "2027-01-15T08:00:00.250+00:00"
+    assert iso(1_800_000_000.0) == "2027-01-15T08:00:00+00:00"

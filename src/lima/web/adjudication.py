@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
 
 from lima.evaluate.study import Study
@@ -11,7 +9,7 @@ from lima.files import write_jsonl
 from lima.records import Label, Record
 from lima.web.database import Database
 from lima.web.people import record
-from lima.web.tables import adjudications, units
+from lima.web.tables import adjudications, iso, units
 
 
 class Adjudication(Record):
@@ -47,7 +45,7 @@ def decided(base: Database) -> dict[str, Adjudication]:
             comparison_id=row.text_id,
             label=row.label,
             reason=row.reason,
-            at=datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"),
+            at=iso(row.at),
         )
         for row in rows
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -25,6 +24,7 @@ from lima.web.house_style import HouseStyle
 from lima.web.pages import Parts, page
 from lima.web.security import Guard, Refused
 from lima.web.settings import AnnotateSettings
+from lima.web.tables import now
 from lima.web.talking import Talking
 from lima.web.texts import Texts
 
@@ -37,7 +37,7 @@ def create_app(
     base: Database,
     *,
     lead_secret: str,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = now,
     work: Work | None = None,
 ) -> FastAPI:
     """Put the app together. ``base`` holds the tables and the plan already; ``work`` is what is not a comparison."""

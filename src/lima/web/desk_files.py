@@ -6,7 +6,7 @@ Both are written anew after every decision, atomically, so `lima curate` can run
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lima.files import read_jsonl, read_objects, replacing, write_jsonl
 from lima.records import Example, Message, Meta, Review
 from lima.web.database import Database
 from lima.web.desk import Desk, Draft, add_candidates
+from lima.web.tables import iso
 
 AUTHORED_NAME = "authored.jsonl"
 OUR_GROUPS = ("A", "B")
@@ -166,7 +167,7 @@ def _review(draft: Draft) -> Review:
         edited=outcome.edited,
         reviewer=outcome.rater or None,
         reason=outcome.reason or None,
-        at=datetime.fromtimestamp(outcome.at, UTC).isoformat(timespec="seconds") if outcome.at else None,
+        at=iso(outcome.at) if outcome.at else None,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from lima.evaluate.study import Study, existing_rows, replace_rater
 from lima.records import Grade, Preference, Rater
 from lima.web.database import Database
 from lima.web.people import NOT_COUNTED, lock_names, new_token, record
-from lima.web.tables import raters, showings, slots, units
+from lima.web.tables import iso, raters, showings, slots, units
 
 PEOPLE = ("crowd", "author")
 
@@ -177,7 +177,7 @@ def _preference(row: Any) -> Preference:
         shown=row.shown,
         label=row.answer["pairwise"],
         seconds=row.seconds,
-        at=_iso(row.answered_at),
+        at=iso(row.answered_at),
     )
 
 
@@ -190,11 +190,7 @@ def _grades(row: Any) -> list[Grade]:
             scale=scale,
             value=value,
             seconds=row.seconds,
-            at=_iso(row.answered_at),
+            at=iso(row.answered_at),
         )
         for scale, value in row.answer.items()
     ]
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -14,19 +14,8 @@ from alembic.script import ScriptDirectory
 from lima import console
 from lima.errors import LimaError
 from lima.web.database import Database
-from lima.web.settings import DatabaseSettings
 
 FOLDER = Path(__file__).parent / "migrations"
-
-
-def database(settings: DatabaseSettings) -> None:
-    """Run ``lima database upgrade`` or ``status``."""
-    base = Database(settings.url)
-    before = version(base)
-    if settings.action == "upgrade":
-        upgrade(base)
-    console.note(f"tables: version {version(base) or 'none'}, newest {newest()}, before {before or 'none'}")
-    base.close()
 
 
 def prepare(base: Database) -> None:

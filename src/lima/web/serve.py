@@ -24,6 +24,7 @@ from lima.web.migrate import prepare
 from lima.web.render import CACHED_TEXTS, to_html
 from lima.web.security import log
 from lima.web.settings import AnnotateSettings
+from lima.web.tables import now
 from lima.web.texts import Texts, read_texts
 from lima.web.work import describe_work, open_work
 
@@ -50,9 +51,9 @@ def annotate(settings: AnnotateSettings) -> None:
     settings.place.mkdir(parents=True, exist_ok=True)
     base = Database(settings.database or sqlite_url(settings.place / DATABASE_NAME))
     prepare(base)
-    plan.install(base, texts, settings, time.time())
+    plan.install(base, texts, settings, now())
     secret_file = settings.lead_secret_file or settings.place / SECRET_NAME
-    work = open_work(settings, base, time.time)
+    work = open_work(settings, base, now)
     app = create_app(settings, texts, base, lead_secret=lead_secret(secret_file), work=work)
     listening = listen(settings.host, settings.port)
     threading.Thread(target=render_ahead, args=(texts,), daemon=True).start()

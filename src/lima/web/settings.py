@@ -162,15 +162,25 @@ class AnnotateSettings(Settings):
 
 
 class DatabaseSettings(Settings):
-    """Bring the web app's database to this version's tables.
+    """Bring the web app's database to this version's tables, or move a study from one database to another.
 
-    An SQLite file is copied first, and `lima annotate` does this by itself; PostgreSQL waits for this command.
+    upgrade: an SQLite file is copied first, and `lima annotate` does this by itself; PostgreSQL waits for this command.
+    export and import: everything but the ways in (links, sessions), as one file; stop `lima annotate` before.
 
     Example:
         lima database upgrade postgresql://user@host/name
     """
 
-    action: tyro.conf.Positional[Literal["upgrade", "status"]]
-    """Change the tables, or say which version they have."""
+    action: tyro.conf.Positional[Literal["upgrade", "status", "export", "import"]]
+    """Change the tables, say which version they have, write all rows into --file, or put them into an empty database."""
     url: tyro.conf.Positional[str]
-    """Address of the database, as given to `lima annotate --database`."""
+    """Address of the database, as given to `lima annotate --database`: sqlite:///studies/first/annotations.sqlite, or
+    postgresql://..."""
+    file: Path | None = None
+    """The JSON Lines file of export and import."""
+
+    @model_validator(mode="after")
+    def _file_where_it_is_wanted(self) -> DatabaseSettings:
+        if (self.file is None) == (self.action in ("export", "import")):
+            raise ValueError(f"{self.action} needs {'--file' if self.file is None else 'no --file'}")
+        return self

@@ -1,10 +1,13 @@
-"""The tables behind the web app. Times are seconds since 1970 (UTC); secrets are stored as hashes only.
+"""The tables behind the web app. Times are seconds since 1970 (UTC), to the millisecond; secrets are hashes only.
 
 `events` is append-only and holds everything that happened. The other tables are its current state, changed
 in the same transaction.
 """
 
 from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
@@ -20,6 +23,17 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+
+
+def now() -> float:
+    """The time as the tables keep it: to the millisecond, which a file of rows holds without loss."""
+    return round(time.time(), 3)
+
+
+def iso(at: float) -> str:
+    """A time of the tables as the study's files have it; `datetime.fromisoformat` gives it back exactly."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds" if at % 1 else "seconds")
+
 
 metadata = MetaData(
     naming_convention={

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
@@ -33,7 +32,7 @@ from lima.records import (
     Rater,
 )
 from lima.web.database import Database
-from lima.web.tables import choices, raters, talks, turns
+from lima.web.tables import choices, iso, raters, talks, turns
 from lima.web.talks import Plan, Talk, all_talks
 
 DIALOGUE_WORDS = Words(
@@ -192,7 +191,7 @@ def _grades(talk: Talk, rater: str, times: dict[tuple[int, int], Any]) -> Iterat
             scale="quality",
             value=turn.value,
             seconds=row.seconds,
-            at=_iso(row.changed_at),
+            at=iso(row.changed_at),
         )
 
 
@@ -200,7 +199,7 @@ def _preference(first: Talk, second: Talk, row: Any, people: dict[int, tuple[str
     label: Label = "tie" if row.best is None else "a" if row.best == first.system else "b"
     name, rater = _pair_name(first, second), people[first.rater_id][0]
     return Preference(
-        id=f"{rater}/{name}", comparison_id=name, rater=rater, shown="ab", label=label, at=_iso(row.at)
+        id=f"{rater}/{name}", comparison_id=name, rater=rater, shown="ab", label=label, at=iso(row.at)
     )
 
 
@@ -210,7 +209,3 @@ def _example(talk: Talk) -> Example:
 
 def _sorted(rows: Any) -> tuple[Any, ...]:
     return tuple(sorted(rows, key=lambda row: row.id))
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
