@@ -16,7 +16,7 @@ from lima.records import Preference, Rater
 from lima.report.analysis import analyse
 from lima.report.drawings import drawings
 from lima.report.power import power
-from lima.report.report import report
+from lima.report.report import earlier_commands, report
 from lima.report.settings import PowerSettings, ReportSettings
 from lima.report.study import read_study
 from lima.statistics.estimates import Estimate
@@ -190,3 +190,25 @@ def test_curves_need_three_places(study: Path) -> None:
     assert "agreement" in names
     report(quick(study))
     assert (study / "figures" / "quantity.svg").read_text().count("1,000") == 1
+
+
+def test_the_report_gives_the_commands_that_made_the_study(study: Path) -> None:
+    """What was given, without the defaults; no key and no secret is among the settings."""
+    file = {"path": "my answers/tuned.jsonl", "sha256": ""}
+    write_json(
+        study / "compare.run.json",
+        {"command": "compare", "settings": {"out": "st", "names": ["a", "b"], "seed": 3, "strict": False, "dry_run": False},
+         "inputs": {"answers:0": file, "answers:1": file | {"path": "base.jsonl"}}},
+    )  # fmt: skip
+    write_json(
+        study / "judges" / "0a1b2c3d" / "run.json",
+        {"command": "judge", "inputs": {}, "settings": {"study": "st", "judge": "http://h/v1#m", "repeats": 2, "reparse": True}},
+    )  # fmt: skip
+    assert earlier_commands(study) == [
+        "lima compare 'my answers/tuned.jsonl' base.jsonl --out st --names a b --seed 3",
+        "lima judge st --judge 'http://h/v1#m' --repeats 2 --reparse",
+    ]
+    report(quick(study))
+    page = (study / "report.html").read_text()
+    assert "lima compare &#39;my answers/tuned.jsonl&#39; base.jsonl --out st" in page
+    assert "arXiv 2305.11206" in page

@@ -82,7 +82,7 @@ def power(settings: PowerSettings) -> Power:
         tasks=_tasks(study, settings, price),
     )
     _show(found, settings, alpha)
-    _show_plan(found, plan, settings)
+    _show_plan(found, plan, settings, shared=min(plan.overlap, len(study.comparisons)))
     return found
 
 
@@ -181,8 +181,7 @@ def _show(found: Power, settings: PowerSettings, alpha: float) -> None:
     )
 
 
-def _show_plan(found: Power, plan: Plan, settings: PowerSettings) -> None:
-    shared = min(plan.overlap, sum(pair.prompts for pair in found.pairs))
+def _show_plan(found: Power, plan: Plan, settings: PowerSettings, *, shared: int) -> None:
     console.table(
         f"Work of people: {shared} comparisons shared by all groups, {settings.seconds_a_vote:g} s a vote",
         ["group", "votes", "hours"],

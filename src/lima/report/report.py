@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lima import console
-from lima.files import write_json, write_text
+from lima.evaluate.settings import CompareSettings, JudgeSettings
+from lima.files import read_json, write_json, write_text
 from lima.report.analysis import Numbers, analyse, as_json, side_of
 from lima.report.drawings import draw_all, write_figures
 from lima.report.page import render
@@ -20,7 +21,8 @@ from lima.report.study import Study, read_study
 from lima.report.tables import latex, markdown, tables
 from lima.report.votes import short_names
 from lima.report.wording import points
-from lima.runs import git_commit, versions
+from lima.runs import command_of, git_commit, versions
+from lima.settings import Settings
 from lima.statistics.estimates import Estimate, Result
 
 
@@ -82,7 +84,20 @@ def provenance(settings: ReportSettings) -> dict[str, Any]:
         if value != type(settings).model_fields[name].default:
             words += [f"--{name}", str(value)]
     words += ["--all-items"] if settings.all_items else []
-    return {"command": shlex.join(words), "versions": versions(), "git_commit": git_commit()}
+    return {
+        "earlier": earlier_commands(settings.study),
+        "command": shlex.join(words),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+
+
+def earlier_commands(study: Path) -> list[str]:
+    """The commands that made the study and asked its judges, as far as their records are there."""
+    kinds: dict[str, type[Settings]] = {"compare": CompareSettings, "judge": JudgeSettings}
+    paths = [study / "compare.run.json", *sorted(study.glob("judges/*/run.json"))]
+    records = [read_json(path) for path in paths if path.exists()]
+    return [command_of(found, kinds[found["command"]]) for found in records if found.get("command") in kinds]
 
 
 def _write_all_items(study: Study, numbers: Numbers, out: Path) -> str | None:

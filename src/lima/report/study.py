@@ -98,7 +98,7 @@ def read_study(folder: Path) -> Study:
     grades = newest(all_grades, _grade_place)
     path = folder / "protocol.yaml"
     protocol = read_yaml(path) if path.exists() else {}
-    plan = validate(Plan, protocol.get("plan") or {}, str(path)) if path.exists() else None
+    plan = validate(Plan, protocol.get("plan") or {}, f"{path}: plan") if path.exists() else None
     raters = {row.id: row for row in existing_rows(made.raters, Rater)}
     study = Study(
         folder=folder,
