@@ -61,23 +61,29 @@ class SelfPreference:
 
 def rater_pairs(votes: Sequence[Vote], resampling: Resampling) -> list[RaterPair]:
     """Every two raters with a comparison in common; none where the study has more than `MOST_RATERS`."""
-    labels = _labels(votes)
+    labels = labels_by_rater(votes)
+    prompts = {vote.comparison: vote.prompt for vote in votes}
+    found = []
+    for first, second in shown_pairs(labels):
+        shared = [comparison for comparison in labels[first] if comparison in labels[second]]
+        found.append(_pair(first, second, labels, [(c, prompts[c]) for c in shared], resampling))
+    return found
+
+
+def shown_pairs(labels: Mapping[str, Mapping[str, Label]]) -> list[tuple[str, str]]:
+    """Every two raters with a comparison in common, people first; none where there are too many."""
     if len(labels) > MOST_RATERS:
         return []
     order = sorted(labels, key=lambda rater: (group_order(group_of(rater)), rater))
-    prompts = {vote.comparison: vote.prompt for vote in votes}
-    found = []
-    for first, second in combinations(order, 2):
-        shared = [comparison for comparison in labels[first] if comparison in labels[second]]
-        if shared:
-            found.append(_pair(first, second, labels, [(c, prompts[c]) for c in shared], resampling))
-    return found
+    return [pair for pair in combinations(order, 2) if labels[pair[0]].keys() & labels[pair[1]].keys()]
 
 
 def majority(votes: Sequence[Vote]) -> Majority | None:
     """The majority labels of all people; None where no comparison was judged by two of them."""
     said: dict[str, list[Label]] = defaultdict(list)
-    labels = {rater: found for rater, found in _labels(votes).items() if group_of(rater) in POOLED_KINDS}
+    labels = {
+        rater: found for rater, found in labels_by_rater(votes).items() if group_of(rater) in POOLED_KINDS
+    }
     for found in labels.values():
         for comparison, label in found.items():
             said[comparison].append(label)
@@ -98,7 +104,8 @@ def self_preferences(study: Study, votes: Sequence[Vote], level: float) -> list[
     return found
 
 
-def _labels(votes: Sequence[Vote]) -> dict[str, dict[str, Label]]:
+def labels_by_rater(votes: Sequence[Vote]) -> dict[str, dict[str, Label]]:
+    """The first verdict of every rater on every comparison, where there is one."""
     labels: dict[str, dict[str, Label]] = defaultdict(dict)
     for vote in votes:
         if vote.label is not None and vote.repeat == 0:

@@ -9,12 +9,13 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 
 from lima.files import write_text
-from lima.records import SCALE_VALUES
+from lima.records import SCALE_VALUES, Preference
 from lima.report.page import template_environment
 from lima.report.pages import ITEMS_A_PAGE
+from lima.report.rater_pairs import labels_by_rater, shown_pairs
 from lima.report.ratings import Rating
 from lima.report.study import Study
-from lima.report.votes import Vote, group_order
+from lima.report.votes import Vote, group_of, group_order
 from lima.report.wording import excerpt, last_user_turn, rows_file
 
 FOLDER = "report_rows"
@@ -64,6 +65,8 @@ def write_rows(
     pages = [
         *_preferences(study, votes, links),
         *_agreements(study, votes, links),
+        *_rater_pairs(study, votes, links),
+        *_verdicts(study, links),
         *_ratings(study, ratings, links),
     ]
     folder, template = out / FOLDER, template_environment().get_template("rows.html")
@@ -129,6 +132,40 @@ def _agreements(study: Study, votes: Sequence[Vote], links: Mapping[str, str]) -
                 ("System", "Baseline", "Verdicts on the system"),
                 rows,
             )
+
+
+def _rater_pairs(study: Study, votes: Sequence[Vote], links: Mapping[str, str]) -> Iterator[RowsPage]:
+    labels = labels_by_rater(votes)
+    for first, second in shown_pairs(labels):
+        shared = [comparison for comparison in labels[first] if comparison in labels[second]]
+        yield RowsPage(
+            rows_file("raters", first, second),
+            f"{first} and {second}",
+            (first, second),
+            [_row(study, c, links, [labels[first][c], labels[second][c]]) for c in shared],
+        )
+
+
+def _verdicts(study: Study, links: Mapping[str, str]) -> Iterator[RowsPage]:
+    """Single verdicts before orders are combined: what the bias figures count."""
+    table: dict[str, list[Preference]] = defaultdict(list)
+    for row in study.preferences:
+        if row.label is not None:
+            table[group_of(row.rater)].append(row)
+    for group, rows in table.items():
+        cells = [
+            [row.rater, "first answer" if row.shown == "ab" else "second answer", _side(row)] for row in rows
+        ]
+        yield RowsPage(
+            rows_file("verdicts", group),
+            f"Single verdicts: {group}",
+            ("Rater", "Shown first", "Preferred"),
+            [_row(study, row.comparison_id, links, words) for row, words in zip(rows, cells, strict=True)],
+        )
+
+
+def _side(row: Preference) -> str:
+    return {"a": "first answer", "b": "second answer", "tie": "neither", None: "missing"}[row.label]
 
 
 def _ratings(study: Study, ratings: Sequence[Rating], links: Mapping[str, str]) -> Iterator[RowsPage]:
