@@ -6,6 +6,7 @@ import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,9 @@ def test_both_forms_say_the_same() -> None:
         assert f'<section id="{section.key}">' in page
     assert "1 example states no licence" in markdown
     assert "1 example states no licence" in page
-    assert "Duplicates or leaks: same_prompt 1" in page, "but for case and punctuation the prompts are equal"
+    assert "1 example repeats another: see Duplicates and leaks." in page, (
+        "but for case and punctuation the prompts are equal"
+    )
     parser = Parser()
     parser.feed(page)
     assert parser.open == []
@@ -185,5 +188,24 @@ def test_the_card_of_the_released_set_finds_its_leak(tmp_path: Path) -> None:
     against = ["--against", str(tmp_path / "test.jsonl")]
     cli.run(["inspect", str(tmp_path / "train.jsonl"), "--card", str(tmp_path), *against])
     text = (tmp_path / "card.md").read_text()
+    assert "5 examples give away a test prompt: see Duplicates and leaks." in text
     assert "| lima/train/547 | leak_equal | it is the test prompt lima/test/83 |" in text
     assert "| Stack Exchange | 400 | 83 | 495 | 400 | 118 | 526 |" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_axe_finds_nothing_in_a_card_and_it_fits_the_screen(
+    tmp_path: Path, chromium: Any, width: int, mode: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    write_card(tmp_path, "Mine", ROWS * 3, "commercial")
+    page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=mode)
+    page.goto((tmp_path / "card.html").as_uri())
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()

@@ -40,9 +40,7 @@ def make_card(title: str, examples: Sequence[Example], use: Use, options: CardOp
     """Measure the examples."""
     found = sections(examples, options)
     warnings = licence_warnings(examples, use)
-    repeated = next(section for section in found if section.key == "repetition")
-    if repeated.rows:
-        warnings.append(f"Duplicates or leaks: {repeated.text.rpartition(': ')[2]}")
+    warnings += [section.warning for section in found if section.warning]
     if open_ended := sum(e.is_prompt and len(e.turns) > 1 for e in examples):
         warnings.append(f"{_count(open_ended, 'dialogue')} without a last answer: that turn teaches nothing.")
     sources = len({example.source for example in examples})

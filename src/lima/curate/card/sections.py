@@ -54,6 +54,8 @@ class Section:
     rows: Sequence[Row] = ()
     bars: Sequence[tuple[str, int]] = ()
     bars_title: str = ""
+    warning: str = ""
+    """What a reader must know first."""
     samples: Sequence[Example] = ()
 
 
@@ -125,7 +127,7 @@ def lengths(examples: Sequence[Example]) -> Section:
         names = [f"{low:,} to {high:,}" for low, high in pairwise(BIN_EDGES)]
         bars = list(zip([*names, f"{BIN_EDGES[-1]:,} and more"], counts.tolist(), strict=True))
     return Section(
-        "lengths", "Lengths", "", ["", "mean", "least", "5 %", "median", "95 %", "most"], rows,
+        "lengths", "Lengths", "", ["of", "mean", "least", "5 %", "median", "95 %", "most"], rows,
         bars, "Answers by characters",
     )  # fmt: skip
 
@@ -179,7 +181,7 @@ def diversity_section(
         "Vendi score: the effective number of different texts."
         + (f" On {MOST:,} texts drawn at random." if len(examples) > MOST else "")
     )
-    return Section("diversity", "Diversity", text, ["", "mean", "median", "95 %", "Vendi score"], rows)
+    return Section("diversity", "Diversity", text, ["of", "mean", "median", "95 %", "Vendi score"], rows)
 
 
 def style(examples: Sequence[Example]) -> Section:
@@ -191,7 +193,7 @@ def style(examples: Sequence[Example]) -> Section:
     rows = [[feature, *(f"{found[name][feature]:.0%}" for name in names)] for feature in found["all"]]
     common = ", ".join(f'"{words}" ({number})' for words, number in openers(_answers(examples)))
     text = f"Shares of answers. The commonest first words: {common}."
-    return Section("style", "Style", text, ["", *names], rows)
+    return Section("style", "Style", text, ["feature", *names], rows)
 
 
 def repetition(examples: Sequence[Example], options: CardOptions) -> Section:
@@ -219,7 +221,18 @@ def repetition(examples: Sequence[Example], options: CardOptions) -> Section:
     )
     summary = ", ".join(f"{rule} {number}" for rule, number in sorted(counts.items())) or "none found"
     text = f"Compared within the set and with {against}: {summary}."
-    return Section("repetition", "Duplicates and leaks", text, ["example", "rule", "why"], rows[:TOP])
+    leaking = sum(number for rule, number in counts.items() if rule.startswith("leak"))
+    warnings = [
+        f"{number} {one if number == 1 else many}"
+        for number, one, many in (
+            (leaking, "example gives away a test prompt", "examples give away a test prompt"),
+            (counts.total() - leaking, "example repeats another", "examples repeat others"),
+        )
+        if number
+    ]
+    warning = f"{' and '.join(warnings)}: see Duplicates and leaks." if warnings else ""
+    columns = ["example", "rule", "why"]
+    return Section("repetition", "Duplicates and leaks", text, columns, rows[:TOP], warning=warning)
 
 
 def _composition_row(name: str, group: Sequence[Example], paper: tuple[int, int, int] | None) -> Row:
