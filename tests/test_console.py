@@ -74,3 +74,16 @@ def test_further_tables_repeat_all_columns_that_tell_rows_apart(capsys: pytest.C
     for part in parts:
         for pair, rater in {(row[0], row[1]) for row in rows}:
             assert any(pair in line and rater in line for line in part.splitlines())
+
+
+def test_a_plain_line_of_progress_says_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 10.0, 10.0, 20.0, 20.0, 30.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(console, "PLAIN_LINE_SECONDS", 5)
+    tracker = console._PlainTracker("work", 4, "files")
+    tracker.advance(1, "note")
+    tracker.advance(2)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["work: 1/4 files, 10 s, 30 s left note", "work: 3/4 files, 20 s, 7 s left note"]

@@ -225,7 +225,10 @@ class _PlainTracker:
         self._printed = time.monotonic()
         of = f"/{_number(self._total)}" if self._total is not None else ""
         seconds = self._printed - self._start
-        text = f"{self._description}: {_number(self._count)}{of} {self._unit}, {seconds:.0f} s {self._note}"
+        left = ""
+        if self._total and 0 < self._count < self._total:
+            left = f", {seconds * (self._total - self._count) / self._count:.0f} s left"
+        text = f"{self._description}: {_number(self._count)}{of} {self._unit}, {seconds:.0f} s{left} {self._note}"
         notes.print(text.rstrip(), markup=False, soft_wrap=True)
 
 
