@@ -50,9 +50,12 @@ def byte_tokenizer(bos: str | None = "<s>") -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token=bos, eos_token="</s>")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A real browser (``playwright.sync_api.Browser``) without a window."""
+    """A real browser (``playwright.sync_api.Browser``) without a window.
+
+    Not for the whole session: while it is open an event loop runs, and other tests begin loops of their own.
+    """
     from playwright import sync_api
 
     found = shutil.which("chromium")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lima.errors import InputError, LimaError
-from lima.files import JsonlLog, read_jsonl, replacing, sha256, write_jsonl
+from lima.files import JsonlLog, read_jsonl, replacing, sha256, write_jsonl, write_text
 from lima.records import Reject
 
 ROWS = [Reject(id=f"x/{n}", rule="short", reason="7 characters") for n in range(3)]
@@ -137,3 +137,24 @@ def test_the_hash_of_a_folder_depends_on_names_and_contents_only(tmp_path: Path)
 
 def test_an_input_error_reads_as_path_line_problem() -> None:
     assert str(InputError("a.jsonl", 3, "bad")) == "a.jsonl:3: bad"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path) -> None:
+    """Its own temporary file, and no other's: not that of a process at work, nor one of another file."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f".rows.jsonl.{ended.pid}.tmp"
+    kept = [
+        tmp_path / name
+        for name in (
+            f".rows.jsonl.{os.getppid()}.tmp",
+            f".others.jsonl.{ended.pid}.tmp",
+            ".rows.jsonl.mine.tmp",
+        )
+    ]
+    for file in (left, *kept):
+        file.write_text("half a li")
+    write_text(tmp_path / "rows.jsonl", "whole\n")
+    assert not left.exists()
+    assert all(file.exists() for file in kept)
+    assert (tmp_path / "rows.jsonl").read_text() == "whole\n"

@@ -7,6 +7,7 @@ last, half-written line after a kill is cut off at the next opening.
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -112,9 +113,11 @@ def read_json(path: Path) -> Any:
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path`` that takes its place when the block ends well.
 
-    When the block fails (a full disk, Ctrl-C) the temporary file is removed and ``path`` is untouched.
+    When the block fails (a full disk, Ctrl-C) the temporary file is removed and ``path`` is untouched. What a killed
+    process left is removed by the next one that writes here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_behind(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
@@ -125,6 +128,24 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         raise disk_full(error, path) if isinstance(error, OSError) else error from None
+
+
+def _remove_left_behind(path: Path) -> None:
+    """Remove temporary files of `replacing` whose process has ended."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        number = left.name.removesuffix(".tmp").rpartition(".")[2]
+        if number.isdigit() and not _is_running(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def disk_full(error: OSError, path: Path) -> Exception:
