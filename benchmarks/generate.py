@@ -260,10 +260,11 @@ def llama_cpp(interpreter: str, work: Work, dtype: str, slots: int, threads: int
         run = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
         assert run.returncode == 0, run.stderr
         found = json.loads(run.stdout.splitlines()[-1])
-    prompt = torch.tensor([work.prompts[0]])
-    expected = model.generate(prompt, do_sample=False, max_new_tokens=8, pad_token_id=0)[0, prompt.shape[1] :]
-    same = sum(x == y for x, y in zip(found["greedy"], expected.tolist(), strict=True))
-    assert same >= 6, (found["greedy"], expected.tolist())  # its cache is in half precision
+    prompt, theirs = work.prompts[0], found["greedy"]
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + theirs])).logits[0, len(prompt) - 1 : -1]
+    behind = logits.amax(1) - logits[torch.arange(len(theirs)), torch.tensor(theirs)]
+    assert float(behind.max()) < 0.1, (theirs, behind)  # each of its tokens is ours, but for near ties
     return Rate(work.tokens / found["wall"], work.tokens / found["cpu"]), float(found["one_stream"])
 
 

@@ -76,13 +76,15 @@ def tensor_name(name: str) -> str:
     return f"blk.{number}.{NAMES[part.removesuffix('.weight')]}.weight"
 
 
+F32 = 0
+"""GGML_TYPE_F32, for a cache without rounding: a random model has near ties, which less would flip."""
 SILENT = C.llama_log_callback(lambda level, text, data: None)
 
 
 class Decoder:
     """A model with its context, and a batch to fill."""
 
-    def __init__(self, path: Path, slots: int, threads: int) -> None:
+    def __init__(self, path: Path, slots: int, threads: int, *, exact: bool = False) -> None:
         C.llama_log_set(SILENT, None)
         C.llama_backend_init()
         self.model = C.llama_model_load_from_file(str(path).encode(), C.llama_model_default_params())
@@ -94,6 +96,8 @@ class Decoder:
             slots,
         )
         settings.kv_unified = False  # a slot looks at its own cells alone
+        if exact:
+            settings.type_k = settings.type_v = F32
         settings.n_threads = settings.n_threads_batch = threads
         self.context = C.llama_init_from_model(self.model, settings)
         assert self.context, "llama.cpp made no context"
@@ -182,7 +186,7 @@ def greedy(decoder: Decoder, prompt: list[int], count: int) -> list[int]:
 
 def main(folder: Path, kind: str, slots: int, threads: int) -> None:
     work = json.loads((folder / "work.json").read_text())
-    exact = Decoder(write_model(folder, work["config"], "f32"), 1, threads)  # bf16 may flip a near tie
+    exact = Decoder(write_model(folder, work["config"], "f32"), 1, threads, exact=True)
     continuation = greedy(exact, work["prompts"][0], 8)
     decoder = Decoder(write_model(folder, work["config"], kind), slots, threads)
     run(decoder, work["prompts"][:40], [min(n, 32) for n in work["lengths"][:40]], slots)  # warm-up

@@ -8,6 +8,7 @@ from tests.evaluate.conftest import FIRST, SECOND, MakeStudy, answer, prompt, wr
 
 from lima.errors import InputError, LimaError, SettingsConflict
 from lima.evaluate.comparisons import compare
+from lima.evaluate.protocol import with_own_words
 from lima.evaluate.settings import CompareSettings
 from lima.evaluate.study import KEY_FILES, Study
 from lima.files import read_jsonl, sha256, write_json, write_jsonl
@@ -156,3 +157,10 @@ def test_own_words(tmp_path: Path) -> None:
     own.write_text("quality:\n  choices: {good: x, bad: y}\n")
     with pytest.raises(LimaError, match=r"own.yaml: quality.choices must name exactly fail, pass, excellent"):
         compare(settings.model_copy(update={"out": tmp_path / "other"}))
+
+
+def test_a_plan_of_one_s_own_replaces_what_it_names(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("plan: {overlap: 7, tests: {pairwise: [crowd]}}\n")
+    plan = with_own_words(tmp_path / "own.yaml").plan
+    assert (plan.overlap, plan.overlap_votes) == (7, 2)
+    assert plan.tests == {"pairwise": ("crowd",), "helpfulness": ("judge",)}

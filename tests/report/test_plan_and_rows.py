@@ -16,10 +16,12 @@ from lima.records import Preference, Rater
 from lima.report.analysis import analyse
 from lima.report.drawings import drawings
 from lima.report.power import power
+from lima.report.preferences import direction
 from lima.report.report import earlier_commands, report
 from lima.report.settings import PowerSettings, ReportSettings
 from lima.report.study import read_study
 from lima.statistics.estimates import Estimate
+from lima.statistics.intervals import clustered_mean, mean_share
 from lima.train.metrics import Metrics as Row
 
 
@@ -53,15 +55,15 @@ def test_a_study_without_a_protocol_planned_nothing(study: Path) -> None:
 
 
 def test_a_plan_that_changed_after_the_first_verdicts_shows_itself(study: Path) -> None:
-    judge = noting_plan(Study(study), Rater(id="judge:m@1", kind="judge"))
+    rewrite(study, overlap=50)
+    judge = noting_plan(Study(study), Rater(id="judge:m@1-p1", kind="judge", settings={"calls": "1"}))
     add_preferences(Study(study), judge, [])
     assert not [text for text in read_study(study).changes if "plan" in text]
     rewrite(study, overlap=3)
     (change,) = [text for text in read_study(study).changes if "plan" in text]
-    assert change == "The plan in protocol.yaml changed after the first verdicts of judge:m@1."
-    assert (
-        noting_plan(Study(study), Rater(id="judge:m@1", kind="judge")) == judge
-    )  # the first plan stays noted
+    assert change == "The plan in protocol.yaml is not the one under which judge:m@1-p1 began."
+    newer = judge.model_copy(update={"id": "judge:m@1-p2", "settings": {"calls": "1"}})
+    assert noting_plan(Study(study), newer).settings == judge.settings  # the same replies, read again
     assert change in analyse(read_study(study), quick(study)).warnings
 
 
@@ -212,3 +214,43 @@ def test_the_report_gives_the_commands_that_made_the_study(study: Path) -> None:
     page = (study / "report.html").read_text()
     assert "lima compare &#39;my answers/tuned.jsonl&#39; base.jsonl --out st" in page
     assert "arXiv 2305.11206" in page
+
+
+def test_a_planned_test_is_held_to_the_level_of_the_plan(study: Path) -> None:
+    rewrite(study, alpha=1e-30)
+    strict = {pair.group: pair for pair in analyse(read_study(study), quick(study)).pairs}
+    assert strict["crowd"].alpha == 1e-30
+    assert all(direction(pair) == 0 for pair in strict.values())
+    rewrite(study, alpha=1e-30, tests={"pairwise": ["author"]})
+    pairs = {pair.group: pair for pair in analyse(read_study(study), quick(study)).pairs}
+    assert (pairs["crowd"].planned, direction(pairs["crowd"])) == (False, 1)
+    report(quick(study))
+    assert "(1e-30 for planned tests)" in (study / "report.html").read_text()
+
+
+def test_a_protocol_without_a_plan_planned_nothing(study: Path) -> None:
+    assert "plan" not in yaml.safe_load((study / "protocol.yaml").read_text())
+    assert analyse(read_study(study), quick(study)).plan is None
+
+
+def test_another_setting_of_the_same_judge_is_no_other_rater(study: Path) -> None:
+    for name in ("judge:tuned@1", "judge:tuned@2"):
+        rows = [
+            Preference(id=f"{name}/{comparison}", comparison_id=comparison, rater=name, shown="ab",
+                       label="a" if key.a.system == "tuned" else "b")
+            for comparison, key in read_study(study).keys.items() if key.a
+        ]  # fmt: skip
+        add_preferences(Study(study), Rater(id=name, kind="judge"), rows)
+    first, second = analyse(read_study(study), quick(study)).self_preferences
+    assert isinstance(first.others, Estimate)
+    assert first.others.value < 1.0
+    assert (first.own, first.others) == (second.own, second.others)
+
+
+def test_intervals_of_credits_stay_in_their_range() -> None:
+    found = mean_share([1.0, 1.0, 1.0, 1.0, 0.5], range(5))
+    assert isinstance(found, Estimate)
+    assert found.high == 1.0
+    rounding = clustered_mean([0.1 + 0.2 - 0.3, 0.0, 0.0], range(3))
+    assert isinstance(rounding, Estimate)
+    assert rounding.low is None

@@ -103,3 +103,11 @@ def test_times_keep_their_milliseconds_both_ways() -> None:
         assert datetime.fromisoformat(iso(at)).timestamp() == at
     assert iso(1_800_000_000.25) == "2027-01-15T08:00:00.250+00:00"
     assert iso(1_800_000_000.0) == "2027-01-15T08:00:00+00:00"
+
+
+def test_people_note_the_plan_under_which_they_began(site: MakeSite) -> None:
+    here = answered(site)
+    export_to(here.texts.study, here.base)
+    noted = {rater.id: rater.settings for rater in read_jsonl(here.texts.study.raters, Rater)}
+    assert noted == {key: {"plan": here.texts.plan.hash} for key in ("author:01", "crowd:01")}
+    assert here.texts.plan.hash != here.texts.protocol.plan.hash  # --overlap says something else

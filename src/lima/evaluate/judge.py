@@ -20,7 +20,7 @@ from lima.errors import LimaError
 from lima.evaluate.identity import Judge, make_judge
 from lima.evaluate.questions import Question, Rows, plan, ratings, rows_of, verdict_of
 from lima.evaluate.settings import JudgeSettings
-from lima.evaluate.study import Study, check_texts, noting_plan, open_study, replace_rater
+from lima.evaluate.study import Study, add_preferences, check_texts, noting_plan, open_study, replace_rater
 from lima.evaluate.wording import read_prompt
 from lima.files import read_json, read_jsonl, write_json, write_jsonl
 from lima.records import Grade, Preference, Rater
@@ -56,8 +56,9 @@ def judge(settings: JudgeSettings) -> Rater:
     counters = Counters(price=price)
     with open_run(folder / "run.json", "judge", settings) as run:
         description = _introduce(asked, card, folder)
-        outcome = _rate(asked, questions, rated, folder, counters)
         rater = noting_plan(study, asked.rater(description))
+        add_preferences(study, rater, [])  # before the first verdict: the plan that it notes is that of now
+        outcome = _rate(asked, questions, rated, folder, counters)
         gone = replace_rater(
             study, rater, outcome.rows, former=lambda row: row.settings.get("calls") == asked.calls
         )

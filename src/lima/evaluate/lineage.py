@@ -39,12 +39,12 @@ def lineage_of(model: str) -> Lineage | None:
     None for a model that no run of ``lima train`` in reach has made (a hub id, a URL, a folder from elsewhere).
     """
     folder = Path(model)
-    if "#" in model or not folder.is_dir():
+    if not folder.is_dir():
         return None
-    for run in (folder, *folder.resolve().parents[:2]):
+    for run in (folder, folder.resolve().parent):
         record: dict[str, Any] = read_json(run / "run.json") if (run / "run.json").is_file() else {}
         if record.get("command") == "train":
-            epoch = re.search(r"epoch-?0*(\d+)", folder.name)
+            epoch = None if run == folder else re.fullmatch(r"epoch-0*(\d+)", folder.name)
             number = int(epoch[1]) if epoch else None
             examples = record.get("facts", {}).get("examples")
             return Lineage(

@@ -156,6 +156,8 @@ def with_own_words(path: Path | None) -> Protocol:
     for name, own in read_yaml(path).items():
         both_mappings = isinstance(own, dict) and name in values
         values[name] = values[name] | own if both_mappings else own
+        if name == "plan" and both_mappings and isinstance(own.get("tests"), dict):
+            values["plan"]["tests"] = Plan().tests | own["tests"]
     return _checked(validate(Protocol, values, str(path)), path)
 
 

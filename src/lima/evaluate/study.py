@@ -158,8 +158,13 @@ def check_texts(study: Study, protocol: Protocol) -> None:
 
 def noting_plan(study: Study, rater: Rater) -> Rater:
     """The rater with the hash of the plan that held at the first of its rows, so that a later change shows itself."""
-    before = {row.id: row.settings.get("plan") for row in existing_rows(study.raters, Rater)}
-    plan = before.get(rater.id) or study.read_protocol().plan.hash
+    calls = rater.settings.get("calls")
+    before = [
+        row.settings["plan"]
+        for row in existing_rows(study.raters, Rater)
+        if "plan" in row.settings and (row.id == rater.id or (calls and row.settings.get("calls") == calls))
+    ]
+    plan = before[0] if before else study.read_protocol().plan.hash
     return rater.model_copy(update={"settings": rater.settings | {"plan": plan}})
 
 

@@ -75,7 +75,7 @@ def narrowed(study: ImportedStudy, systems: Sequence[str], votes: int | None) ->
         LimaError: a system that the study does not have, or only one.
     """
     unknown = sorted(set(systems) - set(study.systems))
-    if unknown or len(systems) == 1:
+    if unknown or len(set(systems)) == 1:
         raise LimaError(f"--systems {' '.join(systems)}: name two or more of {', '.join(study.systems)}.")
     chosen = set(systems or study.systems)
     pairs = {key.id: (key.prompt_id, frozenset(_systems(key))) for key in study.keys}

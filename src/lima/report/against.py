@@ -14,7 +14,6 @@ from lima.report.ratings import Rating
 from lima.report.votes import Vote, group_order
 from lima.statistics.estimates import Result
 from lima.statistics.intervals import clustered_mean
-from lima.statistics.preferences import SCORES
 
 Scores = Mapping[tuple[str, str], Mapping[str, float]]
 """Mean score by (group, measure) and prompt."""
@@ -78,9 +77,9 @@ def _difference(
 def _scores(side: Side) -> Scores:
     table: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for vote in side.votes:
-        if vote.outcome and vote.system == side.system:
+        if vote.credit is not None and vote.system == side.system:
             measure = f"win + tie/2 against {vote.baseline}"
-            table[vote.group, measure][vote.prompt].append((SCORES[vote.outcome] + 1) / 2)
+            table[vote.group, measure][vote.prompt].append(vote.credit)
     for rating in side.ratings:
         if rating.scale == "helpfulness" and rating.value is not None and rating.system == side.system:
             table[rating.group, "helpfulness"][rating.prompt].append(float(rating.value))

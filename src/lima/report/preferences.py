@@ -35,6 +35,8 @@ class PairResult:
     baseline: str
     planned: bool
     """Whether the study's plan names this test; otherwise it is exploratory."""
+    alpha: float
+    """Below this adjusted p one of the two is called preferred: the plan's level, or 1 - the report's."""
     missing: int
     """Votes that have no usable verdict."""
     inconsistent: Result
@@ -133,9 +135,9 @@ def tag_results(votes: Sequence[Vote], level: float) -> list[TagResult]:
 
 
 def direction(result: PairResult) -> int:
-    """1: the system is preferred, -1: the baseline is, 0: the Holm-adjusted p is not below 1 - level."""
+    """1: the system is preferred, -1: the baseline is, 0: the Holm-adjusted p is not below the level of the test."""
     gap, p = result.result.gap, p_value(result.result.sign_flip)
-    if isinstance(gap, Undefined) or p is None or p >= 1 - gap.level:
+    if isinstance(gap, Undefined) or p is None or p >= result.alpha:
         return 0
     return 1 if gap.value > 0 else -1
 
@@ -147,21 +149,19 @@ def _pair_result(
     outcomes = [vote.outcome for vote in usable if vote.outcome]
     prompts = [vote.prompt for vote in usable]
     paired = [vote for vote in usable if vote.consistent is not None]
+    credits = [vote.credit for vote in usable if vote.credit is not None]
+    planned = plan is not None and plan.plans("pairwise", place[0])
     return PairResult(
         *place,
-        planned=plan is not None and plan.plans("pairwise", place[0]),
+        planned=planned,
+        alpha=plan.alpha if plan is not None and planned else 1 - level,
         missing=len(votes) - len(usable),
         inconsistent=share(
             [not vote.consistent for vote in paired], [vote.prompt for vote in paired], level=level
         ),
-        result=win_tie_loss(
-            outcomes,
-            prompts,
-            credits=[vote.credit for vote in usable if vote.credit is not None],
-            level=level,
-        ),
+        result=win_tie_loss(outcomes, prompts, credits=credits, level=level),
         at_equal_length=length_controlled(
-            outcomes, [vote.longer_by for vote in usable], prompts, level=level
+            outcomes, [vote.longer_by for vote in usable], prompts, credits=credits, level=level
         ),
     )
 

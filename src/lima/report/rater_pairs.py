@@ -13,7 +13,7 @@ from lima.report.votes import POOLED_KINDS, Vote, group_of, group_order
 from lima.statistics.agreement import LABELS, tie_discounted_accuracy
 from lima.statistics.bootstrap import Resampling
 from lima.statistics.estimates import Result
-from lima.statistics.intervals import clustered_mean, share
+from lima.statistics.intervals import clustered_mean, mean_share, share
 from lima.statistics.reliability import cohen_kappa
 
 MOST_RATERS = 8
@@ -98,9 +98,12 @@ def self_preferences(study: Study, votes: Sequence[Vote], level: float) -> list[
     """For every judge whose model wrote answers of this study."""
     found = []
     for judge in sorted({vote.rater for vote in votes if vote.rater.startswith("judge:")}):
-        own = {name for name in study.systems if _model(judge, study) in _names(name, study)}
-        for system in sorted(own):
-            found.append(_self_preference(judge, system, votes, level))
+        model = _model(judge, study)
+        own = {name for name in study.systems if model in _names(name, study)}
+        apart = [v for v in votes if len({v.system, v.baseline} & own) == 1]
+        others = [v for v in apart if v.rater != judge and _model(v.rater, study) != model]
+        mine = [v for v in apart if v.rater == judge]
+        found += [_self_preference(judge, system, mine, others, level) for system in sorted(own)]
     return found
 
 
@@ -127,7 +130,7 @@ def _pair(
         first=first,
         second=second,
         n=len(shared),
-        accuracy=clustered_mean(credits, prompts, level=resampling.level),
+        accuracy=mean_share(credits, prompts, level=resampling.level),
         same=share([x == y for x, y in zip(one, other, strict=True)], prompts, level=resampling.level),
         kappa=cohen_kappa(one, other, LABELS, clusters=prompts, resampling=resampling),
     )
@@ -154,20 +157,16 @@ def _plain(name: str) -> str:
     return name.rpartition("#")[2].lower()
 
 
-def _self_preference(judge: str, system: str, votes: Sequence[Vote], level: float) -> SelfPreference:
-    mine: dict[str, list[float]] = defaultdict(list)
-    theirs: dict[str, list[float]] = defaultdict(list)
-    prompts = {}
-    for vote in votes:
-        if vote.credit is not None and system in (vote.system, vote.baseline):
-            credit = vote.credit if vote.system == system else 1 - vote.credit
-            (mine if vote.rater == judge else theirs)[vote.comparison].append(credit)
-            prompts[vote.comparison] = vote.prompt
+def _self_preference(
+    judge: str, system: str, own: Sequence[Vote], others: Sequence[Vote], level: float
+) -> SelfPreference:
+    mine, theirs = _credits(system, own), _credits(system, others)
+    prompts = {vote.comparison: vote.prompt for vote in (*own, *others)}
     shared = [comparison for comparison in mine if comparison in theirs]
     gaps = [_mean(mine[c]) - _mean(theirs[c]) for c in shared]
 
     def mean(table: Mapping[str, Sequence[float]], over: Sequence[str]) -> Result:
-        return clustered_mean([_mean(table[c]) for c in over], [prompts[c] for c in over], level=level)
+        return mean_share([_mean(table[c]) for c in over], [prompts[c] for c in over], level=level)
 
     return SelfPreference(
         judge=judge,
@@ -180,3 +179,13 @@ def _self_preference(judge: str, system: str, votes: Sequence[Vote], level: floa
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def _credits(system: str, votes: Sequence[Vote]) -> dict[str, list[float]]:
+    """What each rater gives the system's answer, by comparison; a rater's repeats are one."""
+    given: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for vote in votes:
+        if vote.credit is not None and system in (vote.system, vote.baseline):
+            credit = vote.credit if vote.system == system else 1 - vote.credit
+            given[vote.comparison][vote.rater].append(credit)
+    return {text: [_mean(values) for values in raters.values()] for text, raters in given.items()}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
+from urllib.parse import quote
 
 from lima.files import write_text
 from lima.records import SCALE_VALUES, Preference
@@ -85,8 +86,10 @@ def _links(study: Study, shown: Sequence[str], *, all_items: bool) -> dict[str, 
     if all_items:
         for kind, ids in (("comparisons", study.comparisons), ("answers", study.items)):
             for position, text_id in enumerate(sorted(ids)):
-                links[text_id] = f"../report_items/{kind}-{position // ITEMS_A_PAGE + 1:03d}.html#{text_id}"
-    return links | {text_id: f"../report.html#{text_id}" for text_id in shown}
+                links[text_id] = (
+                    f"../report_items/{kind}-{position // ITEMS_A_PAGE + 1:03d}.html#{quote(text_id)}"
+                )
+    return links | {text_id: f"../report.html#{quote(text_id)}" for text_id in shown}
 
 
 def _preferences(study: Study, votes: Sequence[Vote], links: Mapping[str, str]) -> Iterator[RowsPage]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from lima.errors import LimaError
 from lima.evaluate import study as files
 from lima.evaluate.lineage import Lineage
@@ -65,7 +67,7 @@ class Study:
     lineages: Mapping[str, Lineage]
     """The training of a system, where it is known."""
     plan: Plan | None
-    """The plan in ``protocol.yaml``; None without that file (an imported study): then no test was planned."""
+    """The plan in ``protocol.yaml``; None where none was written down: then no test was planned."""
     changes: Sequence[str]
     """What was altered since the study was made, by the hashes in ``protocol.yaml``; rated by another plan."""
 
@@ -98,7 +100,8 @@ def read_study(folder: Path) -> Study:
     grades = newest(all_grades, _grade_place)
     path = folder / "protocol.yaml"
     protocol = read_yaml(path) if path.exists() else {}
-    plan = validate(Plan, protocol.get("plan") or {}, f"{path}: plan") if path.exists() else None
+    written = protocol.get("plan")
+    plan = None if written is None else validate(Plan, written, f"{path}: plan")
     raters = {row.id: row for row in existing_rows(made.raters, Rater)}
     study = Study(
         folder=folder,
@@ -183,11 +186,14 @@ def _named_systems(path: Path) -> list[str]:
 
 def _lineages(path: Path) -> dict[str, Lineage]:
     systems = read_json(path)["systems"] if path.exists() else []
-    return {
-        str(system["name"]): Lineage.model_validate(system["lineage"])
-        for system in systems
-        if system.get("lineage")
-    }
+    try:
+        return {
+            str(system["name"]): Lineage.model_validate(system["lineage"])
+            for system in systems
+            if system.get("lineage")
+        }
+    except ValidationError as error:
+        raise LimaError(f"{path}: lineage: {error.errors(include_url=False)[0]['msg']}.") from None
 
 
 def _models(path: Path) -> dict[str, str]:
@@ -216,4 +222,4 @@ def _other_plans(plan: Plan | None, raters: Mapping[str, Rater]) -> list[str]:
     late = sorted(name for name, digest in noted.items() if digest and (plan is None or digest != plan.hash))
     if not late:
         return []
-    return [f"The plan in protocol.yaml changed after the first verdicts of {', '.join(late)}."]
+    return [f"The plan in protocol.yaml is not the one under which {', '.join(late)} began."]

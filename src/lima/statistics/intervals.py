@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,14 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable], *, lev
     return Estimate(value, value - half, value + half, level, n, groups, method, standard_error=error)
 
 
+def mean_share(values: Sequence[float], clusters: Sequence[Hashable], *, level: float = 0.95) -> Result:
+    """`clustered_mean` of values in [0, 1], its interval cut there."""
+    mean = clustered_mean(values, clusters, level=level)
+    if isinstance(mean, Undefined) or mean.low is None or mean.high is None:
+        return mean
+    return replace(mean, low=max(0.0, mean.low), high=min(1.0, mean.high))
+
+
 @dataclass(frozen=True)
 class VarianceSplit:
     """How much of the spread lies between prompts and how much between answers to one prompt."""
@@ -151,7 +159,9 @@ def _robust_variance(totals: Floats) -> float:
     sums, counts = totals[:, 0], totals[:, 1]
     groups = len(totals)
     residuals = sums - counts * (sums.sum() / counts.sum())
-    if negligible(np.abs(residuals).max(), np.abs(sums).max()):
+    if negligible(
+        np.abs(residuals).max(), max(np.abs(sums).max(), counts.max())
+    ):  # scores are of the size of 1
         return 0.0
     return float((residuals**2).sum() / counts.sum() ** 2 * groups / (groups - 1))
 

@@ -33,6 +33,7 @@ def length_controlled(
     differences: Sequence[float],
     clusters: Sequence[Hashable],
     *,
+    credits: Sequence[float] | None = None,
     level: float = 0.95,
 ) -> LengthControlled:
     """Fit logit P(win) = a + b tanh(d / sd(d)); the score is the logistic of a.
@@ -41,6 +42,7 @@ def length_controlled(
         outcomes: seen from the system under test; a tie counts as half a win.
         differences: length of its answer minus length of the baseline's, in any unit.
         clusters: the prompt of each verdict.
+        credits: the part of the win that each verdict gives, where verdicts are graded.
         level: confidence level; the interval is by t on clusters - 1 degrees of freedom, on the logit scale.
     """
     n, groups = len(outcomes), len(set(clusters))
@@ -49,7 +51,7 @@ def length_controlled(
         return LengthControlled(Undefined(reason, n, METHOD), Undefined(reason, n, METHOD))
     lengths = np.asarray(differences, dtype=float)
     design = np.column_stack([np.ones(n), np.tanh(lengths / lengths.std())])
-    wins = np.array([CREDITS[outcome] for outcome in outcomes])
+    wins = np.array(credits or [CREDITS[outcome] for outcome in outcomes])
 
     def likelihood(parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         chance = 1 / (1 + np.exp(-(design @ parameters)))

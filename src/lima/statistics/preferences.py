@@ -16,7 +16,7 @@ from scipy import stats
 
 from lima.records import Label
 from lima.statistics.estimates import Estimate, Result, Significance, Undefined
-from lima.statistics.intervals import clustered_mean, share
+from lima.statistics.intervals import clustered_mean, mean_share, share
 from lima.statistics.significance import sign_flip_test, sign_test
 
 Outcome = Literal["win", "tie", "loss"]
@@ -69,7 +69,7 @@ def win_tie_loss(
     gap = _gap(clustered_mean([SCORES[o] for o in outcomes], clusters, level=level), win, loss)
     score = gap if isinstance(gap, Undefined) else gap.rescaled(0.5, 0.5)
     if credits is not None and list(credits) != [CREDITS[outcome] for outcome in outcomes]:
-        score = clustered_mean(credits, clusters, level=level)
+        score = mean_share(credits, clusters, level=level)
     return WinTieLoss(
         n=len(outcomes),
         clusters=len(set(clusters)),

@@ -19,9 +19,13 @@ from lima.evaluate.study import Study, existing_rows, replace_rater
 from lima.records import Grade, Preference, Rater
 from lima.web.database import Database
 from lima.web.people import NOT_COUNTED, lock_names, new_token, record
-from lima.web.tables import iso, raters, showings, slots, units
+from lima.web.tables import facts, iso, raters, showings, slots, units
 
 PEOPLE = ("crowd", "author")
+
+
+PLAN_HASH = "plan_hash"
+"""The fact that names the plan under which the study began; raters' rows note it."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,16 @@ def export_rows(base: Database) -> Rows:
     with base.read() as connection:
         answers = connection.execute(query).all()
         people = connection.execute(sa.select(raters.c.name, raters.c.grp)).all()
+        plan = connection.scalar(sa.select(facts.c.value).where(facts.c.name == PLAN_HASH))
+    noted = {"plan": plan} if plan else {}
     preferences = [_preference(row) for row in answers if row.task == "pairwise"]
     grades = [grade for row in answers if row.task == "rate" for grade in _grades(row)]
     return Rows(
-        tuple(sorted((Rater(id=row.name, kind=row.grp) for row in people), key=lambda row: row.id)),
+        tuple(
+            sorted(
+                (Rater(id=row.name, kind=row.grp, settings=noted) for row in people), key=lambda row: row.id
+            )
+        ),
         tuple(sorted(preferences, key=lambda row: row.id)),
         tuple(sorted(grades, key=lambda row: row.id)),
     )

@@ -18,7 +18,7 @@ from lima.errors import LimaError
 from lima.files import text_hash
 from lima.web import tables
 from lima.web.database import Database
-from lima.web.exchange import import_rows, read_rows
+from lima.web.exchange import PLAN_HASH, import_rows, read_rows
 from lima.web.settings import AnnotateSettings
 from lima.web.texts import Texts, UnitTask
 
@@ -78,6 +78,7 @@ def install(base: Database, texts: Texts, settings: AnnotateSettings, now: float
         rows: list[dict[str, object]] = [
             {"name": "texts", "value": texts.hash},
             {"name": "plan", "value": plan_fields(texts, settings)},
+            {"name": PLAN_HASH, "value": texts.plan.hash},
         ]
         connection.execute(sa.insert(tables.facts), rows)
         if settings.review is not None or settings.dialogue:
