@@ -3,7 +3,9 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -254,3 +256,23 @@ def test_intervals_of_credits_stay_in_their_range() -> None:
     rounding = clustered_mean([0.1 + 0.2 - 0.3, 0.0, 0.0], range(3))
     assert isinstance(rounding, Estimate)
     assert rounding.low is None
+
+
+def test_a_size_has_one_point_that_of_its_last_epoch(study: Path) -> None:
+    numbers = analyse(read_study(study), quick(study))
+    rating = numbers.helpfulness[0]
+    systems = {
+        f"{size}-{epoch}": Lineage(examples=size, epoch=epoch) for size in (1, 2, 4) for epoch in (5, 9, 7)
+    }
+    ratings = [replace(rating, system=name, group=f"judge:m@{n}") for n in range(6) for name in systems]
+    found = next(
+        drawing
+        for drawing in drawings(replace(numbers, lineages=systems, helpfulness=ratings))
+        if drawing.name == "quantity"
+    )
+    draw: Any = found.draw
+    assert [[point.x for point in points] for _, points in draw.args[0]] == [[1.0, 2.0, 4.0]] * 4
+    svg = found.draw(500.0)
+    assert "Not drawn, as lines would be too many: judge m @4, judge m @5." in found.description
+    assert all(f"judge m @{n}" in svg for n in range(4))
+    assert "judge m @4" not in svg

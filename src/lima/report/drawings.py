@@ -11,7 +11,7 @@ from pathlib import Path
 from lima.files import write_text
 from lima.report.analysis import Numbers
 from lima.report.figures import NARROW, WIDE, BarRow, DotRow, Part, dots, for_file, for_page, stacked_bars
-from lima.report.plots import CurvePoint, curve, matrix
+from lima.report.plots import LINES, CurvePoint, curve, matrix
 from lima.report.preferences import PairResult
 from lima.report.ratings import MeanRating, ShareRating
 from lima.statistics.estimates import Estimate, Result
@@ -151,8 +151,9 @@ def _helpfulness(numbers: Numbers) -> Drawing:
 def _curves(numbers: Numbers) -> list[Drawing]:
     """Helpfulness over the size of the training set, and over held-out perplexity, where three systems differ in it."""
     found = []
-    known = numbers.lineages.items()
-    sizes = {system: float(lineage.examples) for system, lineage in known if lineage.examples}
+    known = sorted(numbers.lineages.items(), key=lambda item: item[1].epoch or 0)
+    last = {lineage.examples: system for system, lineage in known if lineage.examples}  # one epoch a size
+    sizes = {system: float(examples) for examples, system in last.items() if examples}
     losses = {system: lineage.heldout_perplexity for system, lineage in known if lineage.heldout_perplexity}
     for name, words, places, log in (
         ("quantity", "training examples", sizes, True),
@@ -161,6 +162,10 @@ def _curves(numbers: Numbers) -> list[Drawing]:
         lines = _lines(numbers, places)
         if lines:
             text = f"Mean helpfulness with intervals over {words}, a line a group of raters."
+            if len(lines) > len(LINES):
+                left_out = ", ".join(name for name, _ in lines[len(LINES) :])
+                text += f" Not drawn, as lines would be too many: {left_out}."
+            lines = lines[: len(LINES)]
             found.append(Drawing(name, text, partial(curve, lines, (words, "mean helpfulness"), log=log)))
     return found
 
@@ -169,7 +174,7 @@ def _lines(numbers: Numbers, places: Mapping[str, float]) -> list[tuple[str, lis
     lines = []
     for group, ratings in groupby(numbers.helpfulness, key=lambda rating: rating.group):
         points = [
-            CurvePoint(places[r.system], r.mean.value, r.mean.low, r.mean.high, r.system)
+            CurvePoint(places[r.system], r.mean.value, r.mean.low, r.mean.high)
             for r in ratings
             if r.system in places and isinstance(r.mean, Estimate)
         ]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lima.report.figures import COLOURS, LEGEND, canvas, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,27 @@ class CurvePoint:
     value: float
     low: float | None
     high: float | None
-    label: str
+
+
+@dataclass(frozen=True)
+class _Field:
+    """Where values lie on the canvas of a curve, in points."""
+
+    width: float
+    x_limits: tuple[float, float]
+    y_limits: tuple[float, float]
+    log: bool
+
+    HEIGHT: ClassVar[float] = 210.0
+    LEFT: ClassVar[float] = 34.0
+    BOTTOM: ClassVar[float] = 34.0
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """The place of a value."""
+        along = _along(self.x_limits, math.log(x) if self.log else x)
+        across = self.LEFT + along * (self.width - self.LEFT - 6)
+        down = LEGEND + (1 - _along(self.y_limits, y)) * (self.HEIGHT - LEGEND - self.BOTTOM)
+        return across, down
 
 
 def curve(
@@ -27,66 +51,58 @@ def curve(
     *,
     log: bool = False,
 ) -> str:
-    """Values over a numeric axis, a line a group of raters; ``axes_words`` names the two axes, x first.
+    """Values over a numeric axis, a line a group of raters (at most `LINES`); ``axes_words`` names the axes, x first.
 
     With ``log`` the places lie by their logarithm: sizes of training sets that double.
     """
-    height, left, top, bottom = 210.0, 34.0, LEGEND, 34.0
-    axes, finish = canvas(width, height)
     every = [point for _, points in lines for point in points]
-    place: Callable[[float], float] = math.log if log else float
-    xs = [place(point.x) for point in every]
+    xs = [math.log(point.x) if log else point.x for point in every]
     ys = [bound for point in every for bound in (point.value, point.low, point.high) if bound is not None]
-    x_limits, y_limits = _widened(xs), _widened(ys)
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        across = left + (place(x) - x_limits[0]) / (x_limits[1] - x_limits[0]) * (width - left - 6)
-        down = top + (y_limits[1] - y) / (y_limits[1] - y_limits[0]) * (height - top - bottom)
-        return across, down
-
-    for tick in _ticks(y_limits):
-        y = at(every[0].x, tick)[1]
-        axes.plot([left, width], [y, y], color=COLOURS["line"], linewidth=0.7, zorder=0)
-        axes.text(
-            left - 4,
-            y,
-            f"{tick:g}".replace("-", "−"),
-            size=8,
-            color=COLOURS["muted"],
-            ha="right",
-            va="center",
-        )
-    free = 0.0
-    for x in sorted({point.x for point in every}):
-        middle = at(x, 0)[0]
-        if middle >= free:  # a label that would run into the one before it is left out
-            words = f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
-            axes.text(middle, height - 24, words, size=8, color=COLOURS["muted"], ha="center", va="center")
-            free = middle + 30
-    axes.text(width, height - 9, axes_words[0], size=8, color=COLOURS["muted"], ha="right", va="center")
-    axes.text(0, 8, axes_words[1], size=8, color=COLOURS["muted"], ha="left", va="center")
+    field = _Field(width, _widened(xs), _widened(ys), log)
+    axes, finish = canvas(width, field.HEIGHT)
+    _scales(axes, field, sorted({point.x for point in every}), axes_words)
     for colour, (name, points) in zip(LINES, lines, strict=False):
-        ordered = sorted(points, key=lambda point: point.x)
-        across, down = zip(*(at(point.x, point.value) for point in ordered), strict=True)
-        axes.plot(across, down, color=COLOURS[colour], linewidth=1.2, marker="o", markersize=5)
-        for point in ordered:
-            if point.low is not None and point.high is not None:
-                ends = [at(point.x, bound) for bound in (point.low, point.high)]
-                axes.plot([x for x, _ in ends], [y for _, y in ends], color=COLOURS[colour], linewidth=1.8)
+        end = _line(axes, field, sorted(points, key=lambda point: point.x), COLOURS[colour])
         if len(lines) > 1:
-            axes.text(
-                across[-1],
-                down[-1] - 9,
-                shortened(name, width / 3, 8.0),
-                size=8,
-                color=COLOURS[colour],
-                ha="right",
-            )
+            words = shortened(name, width / 3, 8.0)
+            axes.text(end[0], end[1] - 9, words, size=8, color=COLOURS[colour], ha="right")
     return finish()
 
 
 LINES = ("win", "loss", "muted", "ink")
-"""Colours of the lines of a curve; more lines than these are not drawn."""
+"""Colours of the lines of a curve; more lines than these cannot be told apart, and are not drawn."""
+
+
+def _scales(axes: Axes, field: _Field, places: Sequence[float], axes_words: tuple[str, str]) -> None:
+    style: dict[str, Any] = {"size": 8, "color": COLOURS["muted"], "va": "center"}
+    for tick in _ticks(field.y_limits):
+        y = field.at(places[0], tick)[1]
+        axes.plot([field.LEFT, field.width], [y, y], color=COLOURS["line"], linewidth=0.7, zorder=0)
+        axes.text(field.LEFT - 4, y, f"{tick:g}".replace("-", "\u2212"), ha="right", **style)
+    free = 0.0
+    for x in places:
+        middle = field.at(x, 0)[0]
+        if middle >= free:  # a label that would run into the one before it is left out
+            words = f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
+            axes.text(middle, field.HEIGHT - 24, words, ha="center", **style)
+            free = middle + 30
+    axes.text(field.width, field.HEIGHT - 9, axes_words[0], ha="right", **style)
+    axes.text(0, 8, axes_words[1], ha="left", **style)
+
+
+def _line(axes: Axes, field: _Field, points: Sequence[CurvePoint], colour: str) -> tuple[float, float]:
+    """Draw one line with its intervals; returns its last place."""
+    across, down = zip(*(field.at(point.x, point.value) for point in points), strict=True)
+    axes.plot(across, down, color=colour, linewidth=1.2, marker="o", markersize=5)
+    for point in points:
+        if point.low is not None and point.high is not None:
+            (x, low), (_, high) = field.at(point.x, point.low), field.at(point.x, point.high)
+            axes.plot([x, x], [low, high], color=colour, linewidth=1.8)
+    return across[-1], down[-1]
+
+
+def _along(limits: tuple[float, float], value: float) -> float:
+    return (value - limits[0]) / (limits[1] - limits[0])
 
 
 def matrix(names: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, str]], width: float) -> str:
