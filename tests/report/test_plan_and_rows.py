@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lima.errors import LimaError
 from lima.evaluate.lineage import Lineage, lineage_of
 from lima.evaluate.protocol import Plan
 from lima.evaluate.study import Study, add_preferences, noting_plan
@@ -273,6 +274,14 @@ def test_a_size_has_one_point_that_of_its_last_epoch(study: Path) -> None:
     draw: Any = found.draw
     assert [[point.x for point in points] for _, points in draw.args[0]] == [[1.0, 2.0, 4.0]] * 4
     svg = found.draw(500.0)
-    assert "Not drawn, as lines would be too many: judge m @4, judge m @5." in found.description
+    assert "Not drawn, as lines would be too many: judge m @4, judge m @5." in found.note
     assert all(f"judge m @{n}" in svg for n in range(4))
     assert "judge m @4" not in svg
+
+
+def test_a_lineage_that_is_none_is_named_with_its_file(study: Path) -> None:
+    systems = json.loads((study / "systems.json").read_text())
+    systems["systems"][0]["lineage"] = {"examples": "many"}
+    write_json(study / "systems.json", systems)
+    with pytest.raises(LimaError, match=r"systems\.json: lineage: Input should be a valid integer"):
+        read_study(study)

@@ -28,6 +28,8 @@ class Drawing:
     name: str
     description: str
     draw: Callable[[float], str]
+    note: str = ""
+    """What the figure leaves out, said below it."""
 
 
 def drawings(numbers: Numbers) -> list[Drawing]:
@@ -54,6 +56,7 @@ class Drawn:
     description: str
     wide: str
     narrow: str
+    note: str = ""
 
     @property
     def for_page(self) -> dict[str, str]:
@@ -61,13 +64,14 @@ class Drawn:
         return {
             "wide": for_page(self.wide, self.description),
             "narrow": for_page(self.narrow, self.description),
+            "note": self.note,
         }
 
 
 def draw_all(numbers: Numbers) -> list[Drawn]:
     """All figures of a report."""
     return [
-        Drawn(drawing.name, drawing.description, drawing.draw(WIDE), drawing.draw(NARROW))
+        Drawn(drawing.name, drawing.description, drawing.draw(WIDE), drawing.draw(NARROW), drawing.note)
         for drawing in drawings(numbers)
     ]
 
@@ -162,11 +166,10 @@ def _curves(numbers: Numbers) -> list[Drawing]:
         lines = _lines(numbers, places)
         if lines:
             text = f"Mean helpfulness with intervals over {words}, a line a group of raters."
-            if len(lines) > len(LINES):
-                left_out = ", ".join(name for name, _ in lines[len(LINES) :])
-                text += f" Not drawn, as lines would be too many: {left_out}."
-            lines = lines[: len(LINES)]
-            found.append(Drawing(name, text, partial(curve, lines, (words, "mean helpfulness"), log=log)))
+            left_out = ", ".join(group for group, _ in lines[len(LINES) :])
+            note = f"Not drawn, as lines would be too many: {left_out}." if left_out else ""
+            draw = partial(curve, lines[: len(LINES)], (words, "mean helpfulness"), log=log)
+            found.append(Drawing(name, text, draw, note))
     return found
 
 

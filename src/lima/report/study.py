@@ -103,6 +103,7 @@ def read_study(folder: Path) -> Study:
     written = protocol.get("plan")
     plan = None if written is None else validate(Plan, written, f"{path}: plan")
     raters = {row.id: row for row in existing_rows(made.raters, Rater)}
+    systems = _described_systems(made.systems)
     study = Study(
         folder=folder,
         protocol=protocol,
@@ -114,9 +115,9 @@ def read_study(folder: Path) -> Study:
         raters=raters,
         replaced=len(all_preferences) + len(all_grades) - len(preferences) - len(grades),
         sources=_sources(folder),
-        named_systems=_named_systems(folder / "systems.json"),
-        models=_models(folder / "systems.json"),
-        lineages=_lineages(folder / "systems.json"),
+        named_systems=[system["name"] for system in systems],
+        models={system["name"]: str(system["model"]) for system in systems if system.get("model")},
+        lineages=_lineages(made.systems, systems),
         plan=plan,
         changes=[*_changes(folder, protocol), *_other_plans(plan, raters)],
     )
@@ -175,30 +176,22 @@ def _sources(folder: Path) -> list[Source]:
     return found
 
 
-def _named_systems(path: Path) -> list[str]:
+def _described_systems(path: Path) -> list[dict[str, Any]]:
+    """What ``systems.json`` says of each system; nothing without that file."""
     if not path.exists():
         return []
     try:
-        return [str(system["name"]) for system in read_json(path)["systems"]]
+        found = [{**system, "name": str(system["name"])} for system in read_json(path)["systems"]]
     except (KeyError, TypeError):
         raise LimaError(f"{path}: expected an object with 'systems', each with a 'name'.") from None
+    return found
 
 
-def _lineages(path: Path) -> dict[str, Lineage]:
-    systems = read_json(path)["systems"] if path.exists() else []
+def _lineages(path: Path, systems: Sequence[Mapping[str, Any]]) -> dict[str, Lineage]:
     try:
-        return {
-            str(system["name"]): Lineage.model_validate(system["lineage"])
-            for system in systems
-            if system.get("lineage")
-        }
+        return {s["name"]: Lineage.model_validate(s["lineage"]) for s in systems if s.get("lineage")}
     except ValidationError as error:
         raise LimaError(f"{path}: lineage: {error.errors(include_url=False)[0]['msg']}.") from None
-
-
-def _models(path: Path) -> dict[str, str]:
-    systems = read_json(path)["systems"] if path.exists() else []
-    return {str(system["name"]): str(system["model"]) for system in systems if system.get("model")}
 
 
 def _changes(folder: Path, protocol: Mapping[str, Any]) -> list[str]:
