@@ -57,7 +57,7 @@ class Plan(Settings):
     votes: int = Field(default=1, ge=0)
     """Raters for each other comparison, from the first group."""
     alpha: float = Field(default=0.05, gt=0, lt=1)
-    """Two-sided level of the planned tests, after Holm's correction over the baselines of one kind of raters."""
+    """Two-sided level of the planned pairwise tests, after Holm's correction over the baselines of one kind of raters."""
     tests: dict[PlannedTask, tuple[Kind, ...]] = Field(default_factory=lambda: dict(PLANNED))
     """The planned tests: win minus loss against each baseline, or the difference of mean helpfulness, as these
     raters see it. Every other p value and interval of the report is exploratory."""

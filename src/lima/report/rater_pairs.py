@@ -40,6 +40,7 @@ class Majority:
     """The label that most people give: comparisons by label, for those that two people or more have judged."""
 
     people: int
+    """Who judged any of these comparisons."""
     n: int
     counts: Mapping[str, int]
     """``a``, ``b``, ``tie``, and ``none`` where no label leads."""
@@ -80,18 +81,17 @@ def shown_pairs(labels: Mapping[str, Mapping[str, Label]]) -> list[tuple[str, st
 
 def majority(votes: Sequence[Vote]) -> Majority | None:
     """The majority labels of all people; None where no comparison was judged by two of them."""
-    said: dict[str, list[Label]] = defaultdict(list)
-    labels = {
-        rater: found for rater, found in labels_by_rater(votes).items() if group_of(rater) in POOLED_KINDS
-    }
-    for found in labels.values():
-        for comparison, label in found.items():
-            said[comparison].append(label)
+    said: dict[str, dict[str, Label]] = defaultdict(dict)
+    for rater, labels in labels_by_rater(votes).items():
+        if group_of(rater) in POOLED_KINDS:
+            for comparison, label in labels.items():
+                said[comparison][rater] = label
     shared = [given for given in said.values() if len(given) > 1]
     if not shared:
         return None
-    counts = Counter(_leading(given) for given in shared)
-    return Majority(len(labels), len(shared), {name: counts[name] for name in (*LABELS, "none")})
+    people = {rater for given in shared for rater in given}
+    counts = Counter(_leading(list(given.values())) for given in shared)
+    return Majority(len(people), len(shared), {name: counts[name] for name in (*LABELS, "none")})
 
 
 def self_preferences(study: Study, votes: Sequence[Vote], level: float) -> list[SelfPreference]:

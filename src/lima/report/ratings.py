@@ -127,8 +127,10 @@ def share_ratings(ratings: Sequence[Rating], scale: Scale, level: float) -> list
     return _by_group_and_system(ratings, scale, lambda rows: _share_rating(rows, scale, level))
 
 
-def mean_gaps(ratings: Sequence[Rating], level: float, plan: Plan | None = None) -> list[MeanGap]:
-    """Paired differences of helpfulness between every two systems, by group."""
+def mean_gaps(
+    ratings: Sequence[Rating], level: float, plan: Plan | None = None, tested: str = ""
+) -> list[MeanGap]:
+    """Paired differences of helpfulness between every two systems, by group; the plan is about ``tested`` alone."""
     table: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -140,7 +142,7 @@ def mean_gaps(ratings: Sequence[Rating], level: float, plan: Plan | None = None)
             group,
             first,
             second,
-            plan is not None and plan.plans("helpfulness", group),
+            plan is not None and tested in (first, second) and plan.plans("helpfulness", group),
             _paired_gap(table[group][first], table[group][second], level),
         )
         for group in sorted(table, key=group_order)

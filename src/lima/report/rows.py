@@ -1,4 +1,4 @@
-"""The rows behind every number: one plain page a group of them in ``report_rows/``, to which the report links."""
+"""The rows behind the numbers: one plain page a group of them in ``report_rows/``, to which the report links."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _verdicts(study: Study, links: Mapping[str, str]) -> Iterator[RowsPage]:
             table[group_of(row.rater)].append(row)
     for group, rows in table.items():
         cells = [
-            [row.rater, "first answer" if row.shown == "ab" else "second answer", _side(row)] for row in rows
+            [row.rater, "answer a" if row.shown == "ab" else "answer b", _preferred(row)] for row in rows
         ]
         yield RowsPage(
             rows_file("verdicts", group),
@@ -167,8 +167,8 @@ def _verdicts(study: Study, links: Mapping[str, str]) -> Iterator[RowsPage]:
         )
 
 
-def _side(row: Preference) -> str:
-    return {"a": "first answer", "b": "second answer", "tie": "neither", None: "missing"}[row.label]
+def _preferred(row: Preference) -> str:
+    return {"a": "answer a", "b": "answer b", "tie": "neither", None: "missing"}[row.label]
 
 
 def _ratings(study: Study, ratings: Sequence[Rating], links: Mapping[str, str]) -> Iterator[RowsPage]:

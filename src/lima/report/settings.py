@@ -14,7 +14,7 @@ from lima.settings import Settings
 class ReportSettings(Settings):
     """Turn the verdicts of a study into one self-contained page, and the same numbers as JSON.
 
-    Writes report.html, report.json, tables.md, tables.tex, figures/*.svg and, behind each number, report_rows/*.html. It can run at any time, also before all raters are done.
+    Writes report.html, report.json, tables.md, tables.tex, figures/*.svg and, behind the numbers, report_rows/*.html. It can run at any time, also before all raters are done.
 
     Example: lima report studies/tuned-vs-base
     """

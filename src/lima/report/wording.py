@@ -154,10 +154,14 @@ def plan_in_words(plan: Plan | None) -> str:
 
     >>> plan_in_words(None)
     'No plan was written down before the first verdict, so every test is exploratory.'
+    >>> plan_in_words(Plan(tests={}))
+    'The plan names no test, so every test is exploratory.'
     """
-    tests = [f"{task} by {listed(kinds)}" for task, kinds in plan.tests.items() if kinds] if plan else []
-    if not tests:
+    if plan is None:
         return "No plan was written down before the first verdict, so every test is exploratory."
+    tests = [f"{task} by {listed(kinds)}" for task, kinds in plan.tests.items() if kinds]
+    if not tests:
+        return "The plan names no test, so every test is exploratory."
     return f"Planned tests: {'; '.join(tests)}. Every other figure is exploratory."
 
 

@@ -159,9 +159,8 @@ def _robust_variance(totals: Floats) -> float:
     sums, counts = totals[:, 0], totals[:, 1]
     groups = len(totals)
     residuals = sums - counts * (sums.sum() / counts.sum())
-    if negligible(
-        np.abs(residuals).max(), max(np.abs(sums).max(), counts.max())
-    ):  # scores are of the size of 1
+    largest = max(np.abs(sums).max(), counts.max())  # scores are of the size of 1, so counts are a scale too
+    if negligible(np.abs(residuals).max(), largest):
         return 0.0
     return float((residuals**2).sum() / counts.sum() ** 2 * groups / (groups - 1))
 
