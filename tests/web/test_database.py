@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import yaml
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from tests.web.conftest import MakeSite, MakeStudy, on_both_databases
 
@@ -32,6 +35,57 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database_url: Callabl
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     assert migrate.version(base) == migrate.newest()
     base.close()
+
+
+@on_both_databases
+def test_a_filled_database_of_the_first_version_comes_forward_with_every_row(
+    database_url: Callable[[], str], tmp_path: Path
+) -> None:
+    base = Database(database_url())
+    config = Config()
+    config.set_main_option("script_location", str(migrate.FOLDER))
+    with base.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    with base.write() as connection:
+        first = sa.MetaData()
+        first.reflect(connection)
+        old = [table for table in first.sorted_tables if table.name != "alembic_version"]
+        for table in old:
+            for number in (1, 2):
+                connection.execute(table.insert().values({c.name: _sample(c, number) for c in table.columns}))
+    before = _rows(base, old)
+    assert len(before) >= 7
+    assert all(len(rows) == 2 for rows in before.values())
+    if not base.is_sqlite:
+        with pytest.raises(LimaError, match=r"older tables \(version 0001\)\. Back it up"):
+            migrate.prepare(base)
+        migrate.upgrade(base)
+    migrate.prepare(base)
+    assert migrate.version(base) == migrate.newest()
+    assert _rows(base, old) == before
+    with base.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    if base.is_sqlite:
+        (copy,) = tmp_path.glob("*.0001.backup")
+        saved = Database(sqlite_url(copy))
+        assert (migrate.version(saved), _rows(saved, old)) == ("0001", before)
+        saved.close()
+    base.close()
+
+
+def _sample(column: sa.Column[Any], number: int) -> Any:
+    """A value of the column's type; the same number in every table, so that references hold."""
+    samples: dict[type[Any], Any] = {int: number, float: number + 0.5, bool: number == 1, dict: {"n": number}}
+    return samples.get(
+        column.type.python_type, f"{column.name[:6]}{number}"[: getattr(column.type, "length", 9)]
+    )
+
+
+def _rows(base: Database, tables: Sequence[sa.Table]) -> dict[str, list[Any]]:
+    with base.read() as connection:
+        found = {table.name: connection.execute(sa.select(table)).all() for table in tables}
+    return {name: sorted(map(tuple, rows), key=str) for name, rows in found.items()}
 
 
 def test_sqlite_writes_ahead_and_to_the_disk_and_checks_references(tmp_path: Path) -> None:
