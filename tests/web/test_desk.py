@@ -14,8 +14,11 @@ from tests.web.conftest import MakeSite, Site, field, on_both_databases
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.authored import Authored
+from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Review
+from lima.web.serve import annotate
+from lima.web.settings import AnnotateSettings
 
 ANSWER = (
     "That is a good question to ask before a long walk. Boots need a week of short walks before they fit, so wear "
@@ -258,3 +261,11 @@ def test_curate_takes_what_the_desk_decided(site: MakeSite, tmp_path: Path) -> N
 @pytest.mark.parametrize("path", ["/work", "/talk", "/answer"])
 def test_other_kinds_of_work_are_not_there(site: MakeSite, tmp_path: Path, path: str) -> None:
     assert desk(site, tmp_path).rater("A").get(path).status_code in (404, 405)
+
+
+def test_a_folder_of_candidates_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "mistyped" / "review.jsonl"
+    for dry_run in (True, False):
+        with pytest.raises(LimaError, match=r"mistyped: no such folder\. Make the candidates: lima curate"):
+            annotate(AnnotateSettings(review=path, dry_run=dry_run))
+    assert not path.parent.exists()

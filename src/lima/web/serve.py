@@ -41,8 +41,14 @@ def annotate(settings: AnnotateSettings) -> None:
     """Serve a study.
 
     Raises:
-        LimaError: no study, a database of another study or plan, a port in use, a bad secret file.
+        LimaError: no study, no folder of --review, a database of another study or plan, a port in use, a bad secret
+            file.
     """
+    if settings.review is not None and not settings.place.is_dir():
+        raise LimaError(
+            f"{settings.place}: no such folder. Make the candidates: "
+            f"lima curate RECIPE --input RAW --out DATA --review {settings.review}"
+        )
     texts = read_texts(settings)
     describe_work(settings, texts)
     if settings.dry_run:
