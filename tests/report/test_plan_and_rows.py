@@ -20,6 +20,7 @@ from lima.report.analysis import analyse
 from lima.report.drawings import drawings
 from lima.report.power import power
 from lima.report.preferences import direction
+from lima.report.ratings import Rating, mean_gaps
 from lima.report.report import earlier_commands, report
 from lima.report.settings import PowerSettings, ReportSettings
 from lima.report.study import read_study
@@ -285,3 +286,22 @@ def test_a_lineage_that_is_none_is_named_with_its_file(study: Path) -> None:
     write_json(study / "systems.json", systems)
     with pytest.raises(LimaError, match=r"systems\.json: lineage: Input should be a valid integer"):
         read_study(study)
+
+
+def test_the_plan_of_helpfulness_is_about_the_tested_system_alone() -> None:
+    ratings = [
+        Rating(
+            item=f"{system}{n}",
+            prompt=f"p{n}",
+            group="judge:m",
+            rater="judge:m",
+            system=system,
+            scale="helpfulness",
+            value=n + 1,
+            tags=(),
+        )
+        for system in "abc"
+        for n in range(6)
+    ]
+    found = {(gap.first, gap.second): gap.planned for gap in mean_gaps(ratings, 0.95, Plan(), "a")}
+    assert found == {("a", "b"): True, ("a", "c"): True, ("b", "c"): False}
