@@ -1,11 +1,11 @@
-"""``lima.train.loop.fit`` against a plain padded transformers loop and, where it is installed, TRL's SFTTrainer.
+"""``lima.train.loop.fit`` against a plain padded transformers loop and, where installed, TRL's SFTTrainer and LitGPT.
 
 Every way trains the same random LLaMA on the same batch of documents with long-tailed lengths, each in a
 process of its own, in turns. The first loss must agree between all ways, or nothing is reported. Printed: the
 median over rounds of supervised tokens a second, the ratio to lima, and the peak memory of the process.
 
     python benchmarks/train.py                                    # 384 wide, 6 layers, vocabulary 16,000
-    python benchmarks/train.py --size small --trl-python /tmp/trl/bin/python
+    python benchmarks/train.py --size small --trl-python /tmp/trl/bin/python --litgpt-python /tmp/trl/bin/python
     python benchmarks/train.py --size small --trl-python /tmp/trl/bin/python --losses   # 20 steps, loss by loss
 
 The share of the matrix products' ceiling (MFU) is the model's 6 x weights x tokens (attention's products left out) over the
@@ -52,6 +52,14 @@ TRL_WAYS = {
         "padding_free": True,
     },
 }
+LITGPT_WAYS = {
+    f"LitGPT {name}": {"precision": precision, "micro_batch": micro_batch}
+    for name, precision, micro_batch in (
+        ("micro-batch 1, bfloat16", "bf16-mixed", 1),
+        ("micro-batch 4, bfloat16", "bf16-mixed", 4),
+        ("micro-batch 1, float32", "32-true", 1),
+    )
+}
 LEARNING_RATE = 1e-4
 Result = tuple[float, list[float]]
 """Median seconds of a step without the first, and the losses."""
@@ -69,7 +77,11 @@ def main() -> None:
         if arguments.losses:
             compare_losses(work, arguments)
             return
-        ways = [*WAYS, *(TRL_WAYS if arguments.trl_python else ())]
+        peers = [
+            *(TRL_WAYS if arguments.trl_python else ()),
+            *(LITGPT_WAYS if arguments.litgpt_python else ()),
+        ]
+        ways = [*WAYS, *peers]
         ways = ["lima", *(way for way in ways if way not in ("lima", AS_TRL) and arguments.only in way)]
         results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
         for _ in range(arguments.rounds):
@@ -243,15 +255,15 @@ WAYS: dict[str, Callable[..., Result]] = {
 
 
 def _in_a_process(way: str, work: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    if way in TRL_WAYS:
-        script = Path(__file__).with_name("train_trl.py")
-        command = [
-            arguments.trl_python,
-            str(script),
-            str(work),
-            str(arguments.steps),
-            json.dumps(TRL_WAYS[way]),
-        ]
+    peers: dict[str, tuple[str, dict[str, Any]]] = {
+        "train_trl.py": (arguments.trl_python, TRL_WAYS),
+        "train_litgpt.py": (arguments.litgpt_python, LITGPT_WAYS),
+    }
+    for name, (python, settings) in peers.items():
+        if way in settings:
+            script = Path(__file__).with_name(name)
+            command = [python, str(script), str(work), str(arguments.steps), json.dumps(settings[way])]
+            break
     else:
         command = [
             sys.executable,
@@ -295,6 +307,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="", help="only ways whose name holds this text, against lima")
     parser.add_argument("--trl-python", help="the Python of an environment that has TRL")
+    parser.add_argument("--litgpt-python", help="the Python of an environment that has LitGPT")
     parser.add_argument("--losses", action="store_true", help="compare 20 losses with TRL's, and end")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--work", help=argparse.SUPPRESS)

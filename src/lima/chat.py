@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
+from lima.console import visible
 from lima.errors import LimaError
 from lima.records import Message
 
@@ -122,7 +123,8 @@ def highlight(tokenizer: PreTrainedTokenizerBase, tokens: Tokens) -> Text:
     for supervised, group in groupby(
         zip(tokens.ids, tokens.labels, strict=True), key=lambda pair: pair[1] != IGNORE
     ):
-        view.append(tokenizer.decode([token for token, _ in group]), style="green" if supervised else "dim")
+        text = visible(tokenizer.decode([token for token, _ in group]))
+        view.append(text, style="green" if supervised else "dim")
     return view
 
 

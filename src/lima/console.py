@@ -24,6 +24,10 @@ notes = Console(stderr=True, highlight=False)
 results = Console(highlight=False)
 
 PLAIN_LINE_SECONDS = 10.0
+CONTROLS = {
+    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+}
+"""Characters by which a text could command the terminal: escape sequences begin with one."""
 
 
 class Tracker(Protocol):
@@ -50,16 +54,21 @@ def progress(description: str, total: float | None, unit: str = "it") -> Iterato
         tracker.finish()
 
 
+def visible(text: str) -> str:
+    """A text of a model or a user, in which no character commands the terminal."""
+    return text.translate(CONTROLS)
+
+
 def note(text: str) -> None:
     """A line for the person who waits, to standard error."""
-    notes.print(text, markup=False, soft_wrap=True)
+    notes.print(visible(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """A line that the user should not miss."""
     from rich.text import Text
 
-    notes.print(Text("warning: ", style="bold yellow") + Text(text), soft_wrap=True)
+    notes.print(Text("warning: ", style="bold yellow") + Text(visible(text)), soft_wrap=True)
 
 
 _steps_shown = ContextVar("_steps_shown", default=True)
@@ -97,7 +106,7 @@ def table(
     """
     from rich.table import Table
 
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[visible(str(cell)) for cell in row] for row in rows]
     whole: list[dict[int, int | None]] = [dict.fromkeys(range(len(columns)))]
     for part, group in enumerate(_layout(columns, texts) if align == "right" else whole):
         # a title of the table itself would be broken at the table's width

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.generate.settings import ChatSettings
 from lima.generate.speakers import LocalSpeaker
@@ -105,3 +108,57 @@ def test_a_new_turn_runs_its_own_tokens_alone(tuned_folder: Path) -> None:
     "".join(side.answer())
     # All of the first prompt is reused (of its answer, what gives the same tokens when it is read again).
     assert speaker.engine.prefilled - first <= second - first
+
+
+def test_a_system_that_fails_takes_the_message_back(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = LocalSpeaker.say
+
+    def fails_once(self: LocalSpeaker, messages: Any, attempt: int) -> Any:
+        monkeypatch.setattr(LocalSpeaker, "say", real)
+        yield "half"
+        raise LimaError("the server is down.")
+
+    monkeypatch.setattr(LocalSpeaker, "say", fails_once)
+    _, err, (saved,) = talk("Lost", "Kept", "/save")
+    assert "error: the server is down. Your message is taken back." in err
+    assert contents(saved)[0] == "Kept"
+    assert len(saved.messages) == 2
+
+
+def test_an_answer_cannot_command_the_terminal(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        LocalSpeaker, "say", lambda *_: (piece for piece in ["a\x1b]0;title\x07b\x9b2J\n\tc"])
+    )
+    out, _, (saved,) = talk("Hello", "/save")
+    assert "a\ufffd]0;title\ufffdb\ufffd2J\n\tc" in out
+    assert not any(character in out for character in "\x1b\x07\x9b")
+    assert "\x1b" in saved.messages[-1].content  # the record keeps what was said
+
+
+def test_in_a_wide_terminal_two_answers_stand_beside_each_other(
+    talk: Any, base_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr("lima.console.results", screen)
+    monkeypatch.setattr(
+        LocalSpeaker, "say", lambda self, *_: (piece for piece in (f"{self.name} ", "answers"))
+    )
+    _, _, saved = talk("Hello", "/save", against=str(base_folder))
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert any("tuned-epoch-02 answers" in line and "base answers" in line for line in lines)
+    assert [contents(example)[1] for example in saved] == ["tuned-epoch-02 answers", "base answers"]
+
+
+def test_ctrl_c_drops_what_was_typed_and_stays(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed: Iterator[Any] = iter(["half a \\", KeyboardInterrupt(), "Hello", "/save", EOFError()])
+
+    def next_line(_prompt: str) -> str:
+        found = next(typed)
+        if isinstance(found, BaseException):
+            raise found
+        return str(found)
+
+    monkeypatch.setattr("builtins.input", next_line)
+    _, err, (saved,) = talk("")
+    assert "/quit or Ctrl-D ends the chat" in err
+    assert contents(saved)[0] == "Hello"

@@ -39,14 +39,14 @@ IN_FLOAT32 = ("gemma", "gemma3_text")
 """Their norms sum the gradient of their weight in float32, also in a float64 model."""
 
 
-def build(name: str, layers: int = 3) -> Any:
+def build(name: str, layers: int = 3, width: int = 32) -> Any:
     """A small random model of an architecture, in float64 and evaluation mode."""
     options = {"tie_word_embeddings": False, **ARCHITECTURES[name]}
     config = transformers.AutoConfig.for_model(
         name.removesuffix("-tied"),
         vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=48,
+        hidden_size=width,
+        intermediate_size=3 * width // 2,
         num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,

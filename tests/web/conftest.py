@@ -145,7 +145,8 @@ def site(study: MakeStudy, database_url: Callable[[], str]) -> Iterator[MakeSite
 
 @pytest.fixture
 def database() -> str:
-    return "sqlite"
+    """SQLite; `make slow` runs everything once more with ``LIMA_TEST_DATABASE=postgresql``."""
+    return os.environ.get("LIMA_TEST_DATABASE", "sqlite")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import OperationalError
 from tests.web.conftest import MakeSite, MakeStudy, on_both_databases
 
 from lima.errors import LimaError
@@ -246,3 +247,40 @@ def test_a_plan_that_asks_nothing_is_refused(study: MakeStudy) -> None:
     settings = AnnotateSettings(study=study(2), votes=0, overlap=0)
     with pytest.raises(LimaError, match="the plan is empty"):
         plan.make_plan(read_texts(settings), settings)
+
+
+def test_only_what_could_be_done_again_is_not_waited_for(new_postgresql: Callable[[], str]) -> None:
+    base = Database(new_postgresql())
+    found = []
+    for durable in (True, False):
+        with base.write(durable=durable) as connection:
+            found.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar())
+    base.close()
+    assert found == ["on", "off"]
+
+
+@pytest.mark.parametrize("idle_seconds", [0.0, 60.0])
+def test_connections_that_died_are_replaced(
+    new_postgresql: Callable[[], str], monkeypatch: pytest.MonkeyPatch, idle_seconds: float
+) -> None:
+    """After a rest they are tried before use; in the middle of work one request fails, and no second one."""
+    monkeypatch.setattr("lima.web.database.IDLE_SECONDS", idle_seconds)
+    base = Database(new_postgresql())
+    with base.read() as first, base.read() as second:
+        dying = [
+            connection.exec_driver_sql("SELECT pg_backend_pid()").scalar() for connection in (first, second)
+        ]
+    other = Database(new_postgresql())
+    with other.write() as connection:
+        for number in dying:
+            connection.execute(sa.select(sa.func.pg_terminate_backend(number)))
+    other.close()
+    failed = 0
+    for _ in range(3):
+        try:
+            with base.read() as connection:
+                assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+        except OperationalError:
+            failed += 1
+    base.close()
+    assert failed == (0 if idle_seconds == 0 else 1)

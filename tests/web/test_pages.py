@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from anyio import CapacityLimiter, to_thread
 from starlette.testclient import TestClient
 from tests.web.conftest import MakeSite, Site, field, form, on_both_databases
 
+from lima.web.app import THREADS
 from lima.web.exchange import export_rows
 from lima.web.tables import showings
 
@@ -249,3 +251,14 @@ def test_a_panels_rater_comes_in_by_address_and_returns_with_the_code(site: Make
     again = here.browser()
     assert f'href="{back}"' in again.get(address).text, "the same person, on another device"
     assert "crowd:02" not in here.lead().get("/lead").text
+
+
+def test_few_requests_are_at_work_at_a_time(site: MakeSite) -> None:
+    with site().browser() as browser:
+        assert browser.portal is not None
+        limiter = browser.portal.call(_limiter)
+    assert limiter.total_tokens == THREADS
+
+
+async def _limiter() -> CapacityLimiter:
+    return to_thread.current_default_thread_limiter()

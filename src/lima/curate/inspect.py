@@ -94,7 +94,7 @@ def _examples(examples: Sequence[Example], settings: InspectSettings) -> None:
     _shares("licence", [example.meta.licence for example in examples])
     for example in _chosen(examples, settings):
         turns = "\n".join(f"[{message.role}] {_short(message.content)}" for message in example.messages)
-        console.results.print(f"\n--- {example.id}\n{turns}", markup=False)
+        console.results.print(console.visible(f"\n--- {example.id}\n{turns}"), markup=False)
 
 
 def _completions(completions: Sequence[Completion], settings: InspectSettings) -> None:
@@ -113,7 +113,9 @@ def _completions(completions: Sequence[Completion], settings: InspectSettings) -
     _shares("finish reason", [completion.finish_reason for completion in completions])
     _shares("status", [completion.status for completion in completions])
     for completion in _chosen(completions, settings):
-        console.results.print(f"\n--- {completion.id}\n{_short(completion.content)}", markup=False)
+        console.results.print(
+            console.visible(f"\n--- {completion.id}\n{_short(completion.content)}"), markup=False
+        )
 
 
 def _lengths(groups: Sequence[tuple[str, Sequence[str]]]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lima import console
 from lima.errors import LimaError
@@ -13,6 +15,12 @@ from lima.files import JsonlLog, text_hash
 from lima.generate.settings import ChatSettings
 from lima.generate.speakers import Speaker, open_speaker
 from lima.records import Example, Message, Meta
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDE = 90
+"""From so many columns on, two systems answer beside each other."""
 
 
 def chat(settings: ChatSettings) -> None:
@@ -43,8 +51,13 @@ class Side:
     attempt: int = 0
 
     def answer(self) -> Generator[str, None, None]:
-        """Stream the reply to the last user turn, and keep what came of it, also when it is broken off."""
+        """Stream the reply to the last user turn, and keep what came of it, also when it is broken off.
+
+        Raises:
+            LimaError: the system gave no answer.
+        """
         pieces: list[str] = []
+        failed = False
         shown = list(self.messages)
         while not self.speaker.fits(shown) and self._drop_oldest(shown):
             pass
@@ -55,8 +68,12 @@ class Side:
                 for piece in stream:
                     pieces.append(piece)
                     yield piece
+        except LimaError:
+            failed = True
+            raise
         finally:
-            self.messages.append(Message(role="assistant", content="".join(pieces)))
+            if not failed:
+                self.messages.append(Message(role="assistant", content="".join(pieces)))
 
     @staticmethod
     def _drop_oldest(messages: list[Message]) -> bool:
@@ -107,23 +124,52 @@ class Terminal:
         return True
 
     def _say(self, text: str, attempt: int = 0) -> None:
+        before = [list(side.messages) for side in self._sides]
         for side in self._sides:
             side.messages.append(Message(role="user", content=text))
             side.attempt = attempt
+        try:
+            if len(self._sides) > 1 and console.results.is_terminal and console.results.width >= WIDE:
+                self._show_beside()
+            else:
+                self._show_below()
+        except LimaError as error:
+            for side, messages in zip(self._sides, before, strict=True):
+                side.messages = messages
+            raise LimaError(f"{error} Your message is taken back.") from None
+
+    def _show_below(self) -> None:
+        """One answer after the other, as it grows."""
+        for side in self._sides:
             if len(self._sides) > 1:
                 console.note(f"[{side.speaker.name}]")
-            self._show(side)
+            for piece in _until_stopped(side):
+                sys.stdout.write(console.visible(piece))
+                sys.stdout.flush()
+            sys.stdout.write("\n")
+            sys.stdout.flush()
 
-    def _show(self, side: Side) -> None:
-        try:
-            with closing(side.answer()) as pieces:
-                for piece in pieces:
-                    sys.stdout.write(piece)
-                    sys.stdout.flush()
-        except KeyboardInterrupt:
-            console.note(" (stopped)")
-        sys.stdout.write("\n")
-        sys.stdout.flush()
+    def _show_beside(self) -> None:
+        """Two answers in columns, as they grow."""
+        from rich.live import Live
+
+        texts = ["" for _ in self._sides]
+        with Live(console=console.results, transient=True, refresh_per_second=12) as live:
+            for place, side in enumerate(self._sides):
+                for piece in _until_stopped(side):
+                    texts[place] += console.visible(piece)
+                    live.update(self._columns(texts))
+        console.results.print(self._columns(texts))
+
+    def _columns(self, texts: list[str]) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        view = Table(expand=True, header_style="bold")
+        for side in self._sides:
+            view.add_column(Text(console.visible(side.speaker.name)), ratio=1)
+        view.add_row(*map(Text, texts))
+        return view
 
     def _retry(self, rest: str) -> None:
         attempt = self._sides[0].attempt + 1
@@ -159,6 +205,15 @@ class Terminal:
             console.note(f"{name:8} {text}")
 
 
+def _until_stopped(side: Side) -> Iterator[str]:
+    """The pieces of an answer, until it ends or Ctrl-C stops it."""
+    try:
+        with closing(side.answer()) as pieces:
+            yield from pieces
+    except KeyboardInterrupt:
+        console.note(" (stopped)")
+
+
 def _example(side: Side) -> Example:
     if len(side.messages) < 2:
         raise LimaError("nothing was said yet.")
@@ -168,14 +223,21 @@ def _example(side: Side) -> Example:
 
 
 def _inputs() -> Iterator[str]:
-    """Lines of the user, continued ones joined; a prompt is shown in a terminal alone."""
+    """Lines of the user, continued ones joined; a prompt is shown in a terminal alone. Ctrl-C drops what was typed."""
     shown = sys.stdin.isatty()
+    if shown:
+        with suppress(ImportError):  # Windows has none
+            importlib.import_module("readline")  # input() then edits lines and remembers them
     lines: list[str] = []
     while True:
         try:
-            line = input("> " if shown and not lines else "")
+            line = input(("> " if not lines else ". ") if shown else "")
         except EOFError:
             return
+        except KeyboardInterrupt:
+            console.note(" (dropped; /quit or Ctrl-D ends the chat)")
+            lines = []
+            continue
         lines.append(line.removesuffix("\\"))
         if not line.endswith("\\"):
             yield "\n".join(lines)

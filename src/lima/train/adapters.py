@@ -12,6 +12,7 @@ import torch
 
 from lima.errors import LimaError
 from lima.files import text_hash
+from lima.train.four_bit import whole_weight
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,7 +65,7 @@ def merged_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
             weights[f"{plain}.weight"] = module.get_merged_weights([ADAPTER])
         elif isinstance(module, LoraLayer):
             base = module.get_base_layer()
-            weights[f"{plain}.weight"] = base.weight + module.get_delta_weight(ADAPTER)
+            weights[f"{plain}.weight"] = whole_weight(base) + module.get_delta_weight(ADAPTER)
             if base.bias is not None:
                 weights[f"{plain}.bias"] = base.bias
         elif not _inside_adapter(name):

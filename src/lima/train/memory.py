@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lima.chat import Tokens
+from lima.train import four_bit
+from lima.train.adapters import add_adapters
 from lima.train.attention import inside_documents
 from lima.train.batches import MicroBatch, collate, micro_batches
-from lima.train.dropout import residual_dropout
+from lima.train.dropout import decoder_layers, residual_dropout
 from lima.train.loss import CHUNK_ELEMENTS, summed_loss
 from lima.train.precision import autocast, checkpoint_activations, resolve
-from lima.train.settings import FitSettings
+from lima.train.settings import FitSettings, TrainSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,7 +33,7 @@ FLOAT = 4
 DEVICES = (1, 2, 4, 8, 16)
 """Numbers of devices that a table shows."""
 NAMES = {
-    "weights": "weights, float32",
+    "weights": "weights",
     "gradients": "gradients",
     "moments": "AdamW's moments",
     "activations": "activations of the largest micro-batch",
@@ -72,6 +74,8 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
         settings: batches, precision, dropout, checkpointing.
     """
     weights = sum(p.numel() for p in model.parameters()) * FLOAT
+    if isinstance(settings, TrainSettings) and settings.four_bit:
+        weights -= _linear_elements(model) * (FLOAT - four_bit.BYTES)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad) * FLOAT
     batch = collate(largest_micro_batch(sequences, settings), torch.device("cpu"))
     depth = model.config.num_hidden_layers
@@ -137,6 +141,15 @@ def saved_bytes(model: PreTrainedModel, batch: MicroBatch, settings: FitSettings
     return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights)
 
 
+def _linear_elements(model: PreTrainedModel) -> int:
+    """Weights of the linear layers that four bits are kept of; adapters are not among them."""
+    return sum(
+        part.weight.numel()
+        for name, part in decoder_layers(model).named_modules()
+        if isinstance(part, torch.nn.Linear) and ".lora_" not in name
+    )
+
+
 def _of_one_layer(model: PreTrainedModel, batch: MicroBatch, settings: FitSettings) -> int:
     kept = settings.model_copy(update={"activation_checkpointing": False})
     one, two = (_fake_activations(model, batch, kept, layers) for layers in (1, 2))
@@ -151,11 +164,37 @@ def _fake_activations(model: PreTrainedModel, batch: MicroBatch, settings: FitSe
     config.num_hidden_layers = layers
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[:layers]
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with torch.device("meta"):
         small = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-        if settings.activation_checkpointing:
-            checkpoint_activations(small, "enable")
+    if isinstance(settings, TrainSettings) and settings.lora_rank:
+        add_adapters(
+            small,
+            0,
+            rank=settings.lora_rank,
+            alpha=settings.lora_alpha,
+            dropout=settings.lora_dropout,
+            seed=0,
+        )
+    if settings.activation_checkpointing:
+        checkpoint_activations(small, "enable")
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        _onto_cpu(small)
         return saved_bytes(small, batch, settings)
+
+
+def _onto_cpu(model: PreTrainedModel) -> None:
+    """New tensors on the CPU in place of those on the meta device, which no real tensor may meet in an operation."""
+    made: dict[int, torch.Tensor] = {}
+    for module in model.modules():
+        for held in (module._parameters, module._buffers):
+            for name, old in held.items():
+                if old is None:
+                    continue
+                if id(old) not in made:
+                    new = torch.empty(old.shape, dtype=old.dtype)
+                    is_weight = isinstance(old, torch.nn.Parameter)
+                    made[id(old)] = torch.nn.Parameter(new, old.requires_grad) if is_weight else new
+                held[name] = made[id(old)]
 
 
 def _largest_group(model: PreTrainedModel) -> float:

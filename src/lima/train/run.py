@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from lima import console
 from lima import model as models
 from lima.chat import eot_id
@@ -21,6 +23,7 @@ from lima.train.average import average_weights
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
+from lima.train.four_bit import quantize
 from lima.train.invariants import check_context, check_model
 from lima.train.loop import Plan, fit, mean_loss
 from lima.train.memory import memory_table
@@ -131,6 +134,10 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
         LimaError: an input is missing or broken, no example has a supervised token (or, with ``strict``, one
             has none), the model has too short a context, or its residual form is unknown.
     """
+    if settings.four_bit and not settings.lora_rank:
+        raise LimaError(
+            "--four-bit freezes the weights; train adapters on them: --lora-rank 16, or --preset qlora."
+        )
     examples = list(read_jsonl(settings.data, Example))
     files = {"heldout_nll": settings.heldout, "dev_nll": settings.dev}
     held = {name: list(read_jsonl(path, Example)) for name, path in files.items() if path is not None}
@@ -138,8 +145,9 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
         raise LimaError("adapters are trained by one process; leave torchrun out, or --lora-rank.")
     # shards go to the devices later; only the first process needs the weights
     is_plan = settings.dry_run or not processes.is_first
-    place = "meta" if is_plan else settings.device if processes.size == 1 else "cpu"
-    model, tokenizer = models.load(settings.model, device=place)
+    rounds = settings.four_bit and not is_plan
+    place = "meta" if is_plan else settings.device if processes.size == 1 and not rounds else "cpu"
+    model, tokenizer = models.load(settings.model, device=place, dtype="bfloat16" if rounds else "float32")
     if settings.residual_dropout:
         sublayer_names(model)
     if not is_plan:
@@ -148,6 +156,9 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
         note(f"{settings.model} has the token {settings.eot_token} already; its row is kept.")
     if tokenizer.bos_token_id is None:
         note(f"{settings.model} has no BOS token; texts are rendered without one.")
+    if rounds:
+        device = models.checked_device(settings.device)
+        quantize(model, device, getattr(torch, resolve(model, settings.precision)))
     if settings.lora_rank:
         _add_adapters(model, tokenizer, settings)
     data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)

@@ -102,6 +102,15 @@ class TrainSettings(FitSettings):
             "residual_dropout": 0.0,
             "lora_dropout": 0.05,
         },
+        "qlora": {
+            "lora_rank": 16,
+            "learning_rate": 1e-4,
+            "final_learning_rate": 1e-5,
+            "residual_dropout": 0.0,
+            "lora_dropout": 0.05,
+            "four_bit": True,
+            "activation_checkpointing": True,
+        },
         "tiny": {
             "epochs": 3,
             "batch_size": 16,
@@ -121,8 +130,8 @@ class TrainSettings(FitSettings):
     """The run folder."""
     preset: str | None = None
     """Named values to start from: lima-65b, lima-30b, lima-7b (the paper's), alpaca (how the paper's
-    baseline of 52,000 examples was made, by its authors' published recipe), lora (adapters), tiny (a model of a few
-    million parameters on a laptop)."""
+    baseline of 52,000 examples was made, by its authors' published recipe), lora (adapters), qlora (adapters on weights of
+    4 bits, for one small GPU), tiny (a model of a few million parameters on a laptop)."""
     max_length: int = Field(2048, gt=1)
     """Longest text in tokens; longer ones lose their end."""
     keep_eot: bool = False
@@ -140,6 +149,9 @@ class TrainSettings(FitSettings):
     """Adapters: their product is scaled by this over the rank."""
     lora_dropout: float = Field(0.0, ge=0, lt=1)
     """Adapters: dropout of their input."""
+    four_bit: bool = False
+    """Adapters: hold the frozen weights of the linear layers in 4 bits (NF4, package bitsandbytes), an eighth of their
+    memory. The saved model holds the rounded weights with the adapters merged into them."""
     keep_epochs: tuple[int, ...] = ()
     """Epochs whose folder is written, such as `5 6 7 8 9 10`; none given: all. The last is always written."""
     average_last: int = Field(0, ge=0)

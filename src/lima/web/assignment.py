@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
-from lima.records import Shown, Side
-from lima.web import checks
+from lima.records import Side
+from lima.web import checks, shortcuts
 from lima.web.database import Database
 from lima.web.people import Person, record
 from lima.web.showings import (
     COUNT,
+    COUNT_COMPARED,
     GOLD,
     Answer,
     Showing,
     answers,
-    compared,
-    find,
+    find_to_change,
     latest,
     open_showing,
     seconds_spent,
@@ -33,8 +33,10 @@ from lima.web.showings import (
 )
 from lima.web.tables import raters, showings, slots, units
 
-TOTALS_SECONDS = 60.0
-"""How long the length of a rater's list is remembered: counting it costs more than an answer."""
+COUNTS_SECONDS = 60.0
+"""How long a rater's counts are remembered: counting what is left costs more than an answer."""
+OPEN_SECONDS = 5.0
+"""How long it is remembered how many texts are open: counting reads every planned vote."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Assignment:
 
     def __init__(self, base: Database, rules: Rules, clock: Callable[[], float]) -> None:
         self.base, self.rules, self.clock = base, rules, clock
-        self._totals: dict[int, tuple[float, int]] = {}
+        self._counts: dict[int, tuple[float, int, int]] = {}
+        self._open: dict[str, tuple[float, int]] = {}
 
     def next(self, person: Person) -> Showing | Nothing:
         """The item in the rater's hands, or a new one. Asking again gives the same until it is answered."""
@@ -100,28 +103,14 @@ class Assignment:
         """
         now = self.clock()
         with self.base.write() as connection:
-            _lock(connection, person)
-            showing = find(connection, person, token)
+            showing = find_to_change(connection, person, token)
             if showing is None or showing.attempt != attempt or showing.is_answered:
                 return showing
-            state: Literal["answered", "surplus"] = (
-                "answered" if self._fill(connection, person, showing, now) else "surplus"
-            )
-            stored = replace(showing, state=state, answer=read(showing))
-            spent = seconds_spent(showing, seconds, now)
-            values = {"state": state, "answer": stored.answer, "answered_at": now, "seconds": spent}
-            connection.execute(STORE, values | {"showing": showing.id})
-            record(
-                connection,
-                "answer",
-                now,
-                key=f"answer:{token}:{attempt}",
-                rater_id=person.id,
-                showing_id=showing.id,
-                payload={"answer": stored.answer, "state": state, "seconds": spent},
-            )
+            given, spent = read(showing), seconds_spent(showing, seconds, now)
+            stored = self._store(connection, person, replace(showing, answer=given), spent, now)
             if showing.repeat == GOLD:
                 checks.end_after_misses(connection, person, now, self.rules.gold, self.rules.gold_misses)
+        self._count(person, 1)
         return stored
 
     def take_back(self, person: Person, token: str, *, attempt: int) -> Showing | None:
@@ -141,6 +130,7 @@ class Assignment:
             connection.execute(sa.update(slots).where(held).values(lease))
             key = f"back:{token}:{attempt}"
             record(connection, "take_back", now, key=key, rater_id=person.id, showing_id=showing.id)
+        self._count(person, -1)
         return replace(showing, **values)
 
     def saved(self, person: Person) -> Showing | None:
@@ -150,23 +140,35 @@ class Assignment:
         return showing if showing and showing.is_answered else None
 
     def progress(self, person: Person) -> Progress:
-        """Counts for the rater's own screen; what is left is looked up again after a minute."""
+        """Counts for the rater's own screen; what others did to them is looked up again after a minute."""
         now = self.clock()
-        with self.base.read() as connection:
-            answered = answers(connection, person)
-            until, total = self._totals.get(person.id, (0.0, 0))
-            if not now < until <= now + TOTALS_SECONDS:
-                total = answered + self._left(connection, person)
-                self._totals[person.id] = now + TOTALS_SECONDS, total
+        until, answered, total = self._counts.get(person.id, (0.0, 0, 0))
+        if not now < until <= now + COUNTS_SECONDS:
+            with self.base.read() as connection:
+                answered = answers(connection, person)
+                total = answered + self._left(connection, person, now)
+            self._counts[person.id] = now + COUNTS_SECONDS, answered, total
         return Progress(answered, max(0, total - answered))
 
-    def _left(self, connection: sa.Connection, person: Person) -> int:
-        open_ones = _unseen(person).where(~slots.c.done).with_only_columns(slots.c.unit_id).distinct()
-        left = connection.scalar(sa.select(sa.func.count()).select_from(open_ones.subquery())) or 0
-        left += connection.scalar(COUNT_OPEN, {"rater": person.id}) or 0
+    def _count(self, person: Person, change: int) -> None:
+        until, answered, total = self._counts.get(person.id, (0.0, 0, 0))
+        self._counts[person.id] = until, answered + change, total
+
+    def _left(self, connection: sa.Connection, person: Person, now: float) -> int:
+        who = {"rater": person.id, "group": person.group}
+        left = self._open_units(connection, person.group, now)
+        left += (connection.scalar(COUNT_OPEN, who) or 0) - (connection.scalar(COUNT_SEEN, who) or 0)
         if self.rules.per_rater is None:
             return left
         return min(left, max(0, self.rules.per_rater - votes(connection, person)))
+
+    def _open_units(self, connection: sa.Connection, group: str, now: float) -> int:
+        """How many texts have a vote of the group left: the same for all its raters, so counted once for all."""
+        until, count = self._open.get(group, (0.0, 0))
+        if not now < until <= now + OPEN_SECONDS:
+            count = connection.scalar(COUNT_UNITS, {"group": group}) or 0
+            self._open[group] = now + OPEN_SECONDS, count
+        return count
 
     def _current(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
         """The open item, its lease renewed; one whose slot has gone to another rater is closed."""
@@ -177,6 +179,27 @@ class Assignment:
             return showing
         connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(state="lost"))
         return None
+
+    def _store(
+        self, connection: sa.Connection, person: Person, showing: Showing, spent: float, now: float
+    ) -> Showing:
+        """Fill the showing's place and store its answer; an answer whose place has gone is stored as surplus."""
+        stored = replace(showing, state="answered")
+        row = {"answer": showing.answer, "answered_at": now, "seconds": spent, "showing": showing.id}
+        event: dict[str, Any] = {
+            "key": f"answer:{showing.token}:{showing.attempt}",
+            "rater_id": person.id,
+            "showing_id": showing.id,
+        }
+        payload = {"answer": showing.answer, "state": "answered", "seconds": spent}
+        at_once = event | {"kind": "answer", "at": now, "payload": payload}
+        if not showing.repeat and shortcuts.fill_and_store(connection, row | {"state": "answered"}, at_once):
+            return stored
+        if not self._fill(connection, person, showing, now):
+            stored = replace(showing, state="surplus")
+        connection.execute(STORE, row | {"state": stored.state})
+        record(connection, "answer", now, payload=payload | {"state": stored.state}, **event)
+        return stored
 
     def _fill(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
         """Mark the showing's slot as done; False when no slot is left for it."""
@@ -202,14 +225,9 @@ class Assignment:
         slot = connection.execute(FREE_SLOT, who).first()
         if slot is None:
             return _nothing(connection, person)
-        shown = self._side(connection, person) if slot.task == "pairwise" else "ab"
-        showing = open_showing(connection, person, slot, shown=shown, now=now)
-        lease = {"showing_id": showing.id, "lease_until": now + self.rules.lease_seconds}
-        connection.execute(LEASE, lease | {"slot": slot.id})
-        return showing
-
-    def _side(self, connection: sa.Connection, person: Person) -> Shown:
-        return side_of(self.rules.seed, person.name, compared(connection, person))
+        shown = side_of(self.rules.seed, person.name, slot.compared) if slot.task == "pairwise" else "ab"
+        lease = {"slot": slot.id, "lease_until": now + self.rules.lease_seconds}
+        return open_showing(connection, person, slot, shown=shown, now=now, lease=lease)
 
     def _check(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
         """An attention check when one is due."""
@@ -226,7 +244,13 @@ class Assignment:
 
 
 FREE_SLOT = (
-    sa.select(slots.c.id, slots.c.unit_id, units.c.task, units.c.text_id)
+    sa.select(
+        slots.c.id,
+        slots.c.unit_id,
+        units.c.task,
+        units.c.text_id,
+        COUNT_COMPARED.correlate(None).scalar_subquery().label("compared"),
+    )
     .join(units, units.c.id == slots.c.unit_id)
     .where(
         slots.c.grp == sa.bindparam("group"),
@@ -240,15 +264,16 @@ FREE_SLOT = (
     .limit(1)
     .with_for_update(of=slots, skip_locked=True)
 )
-"""The next planned vote that nobody holds, on a unit that the rater has not seen."""
+"""The next planned vote that nobody holds, on a unit that the rater has not seen, and how many it has compared."""
 
 
-COUNT_OPEN = COUNT.where(showings.c.state == "open", showings.c.repeat == 0)
-LEASE = (
-    sa.update(slots)
-    .where(slots.c.id == sa.bindparam("slot"))
-    .values(showing_id=sa.bindparam("showing_id"), lease_until=sa.bindparam("lease_until"))
+IN_GROUP = (slots.c.grp == sa.bindparam("group")) & ~slots.c.done
+COUNT_UNITS = sa.select(sa.func.count(sa.distinct(slots.c.unit_id))).where(IN_GROUP)
+COUNT_SEEN = sa.select(sa.func.count(sa.distinct(showings.c.unit_id))).where(
+    showings.c.rater_id == sa.bindparam("rater"),
+    sa.exists().where(slots.c.unit_id == showings.c.unit_id, IN_GROUP),
 )
+COUNT_OPEN = COUNT.where(showings.c.state == "open", showings.c.repeat == 0)
 FILL = sa.update(slots).where(slots.c.showing_id == sa.bindparam("showing")).values(done=True)
 STORE = (
     sa.update(showings)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from lima.records import Decision, Example
 from lima.web.database import Database
+from lima.web.holds import Holds
 from lima.web.people import Person, new_token, record
 from lima.web.security import Refused
 from lima.web.tables import decisions, drafts, raters
@@ -62,19 +63,24 @@ class Desk:
     """The candidates and drafts of one review file."""
 
     def __init__(
-        self, base: Database, clock: Callable[[], float], *, reviewers: int = 1, changed: Callable[[], None]
+        self,
+        base: Database,
+        clock: Callable[[], float],
+        *,
+        reviewers: int = 1,
+        lease_seconds: float = 1800.0,
+        changed: Callable[[], None],
     ) -> None:
         self.base, self.clock, self.reviewers, self.changed = base, clock, reviewers, changed
+        self._holds = Holds(clock, lease_seconds)
 
     def next(self, person: Person) -> Draft | None:
-        """The first open text of the person's group that it has not decided on and did not write."""
-        decided = sa.select(decisions.c.draft_id).where(decisions.c.rater_id == person.id)
-        foreign = drafts.c.rater_id.is_(None) | (drafts.c.rater_id != person.id)
-        which = (drafts.c.grp == person.group) & (drafts.c.state == "open") & foreign
-        which &= drafts.c.id.not_in(decided)
+        """The text in the person's hands, or the first open one of its group that needs another reader."""
         with self.base.read() as connection:
-            found = _drafts(connection, which, limit=1)
-        return found[0] if found else None
+            waiting = connection.execute(WAITING, {"rater": person.id, "group": person.group}).all()
+            wanted = [(row.id, self._needed(row.kind) - row.decided) for row in waiting]
+            held = self._holds.take(person.id, wanted)
+            return None if held is None else _drafts(connection, drafts.c.id == held)[0]
 
     def get(self, person: Person, token: str) -> Draft:
         """A text of the person's group; raises `Refused` (404)."""
@@ -130,6 +136,7 @@ class Desk:
             payload = {"draft": draft.text_id, "decision": decision, "reason": reason, "edited": edit}
             record(connection, "decide", now, rater_id=person.id, payload=payload)
             self._settle(connection, draft.id)
+        self._holds.release(person.id, draft.id)
         self.changed()
 
     def take_back(self, person: Person) -> str | None:
@@ -151,6 +158,7 @@ class Desk:
                 sa.update(drafts).where(drafts.c.id == draft.id).values(state="open", outcome=None)
             )
             record(connection, "undecide", now, rater_id=person.id, payload={"draft": draft.text_id})
+        self._holds.keep(person.id, draft.id)
         self.changed()
         return draft.token
 
@@ -209,10 +217,13 @@ class Desk:
         return {"open": found.get("open", 0), "taken": taken, "rejected": found.get("reject", 0),
                 "split": found.get("split", 0)}  # fmt: skip
 
+    def _needed(self, kind: Kind) -> int:
+        """How many people read a text."""
+        return 1 if kind == "authored" else self.reviewers
+
     def _settle(self, connection: sa.Connection, draft_id: int) -> None:
         draft = _drafts(connection, drafts.c.id == draft_id)[0]
-        needed = 1 if draft.kind == "authored" else self.reviewers
-        if len(draft.verdicts) < needed:
+        if len(draft.verdicts) < self._needed(draft.kind):
             return
         first = draft.verdicts[0]
         if any((v.decision, v.edited) != (first.decision, first.edited) for v in draft.verdicts):
@@ -240,6 +251,27 @@ class Desk:
         connection.execute(sa.select(drafts.c.id).where(drafts.c.id == draft_id).with_for_update())
 
 
+RATER: sa.BindParameter[int] = sa.bindparam("rater")
+WAITING = (
+    sa.select(
+        drafts.c.id,
+        drafts.c.kind,
+        sa.select(sa.func.count())
+        .where(decisions.c.draft_id == drafts.c.id)
+        .scalar_subquery()
+        .label("decided"),
+    )
+    .where(
+        drafts.c.grp == sa.bindparam("group"),
+        drafts.c.state == "open",
+        drafts.c.rater_id.is_(None) | (drafts.c.rater_id != RATER),
+        drafts.c.id.not_in(sa.select(decisions.c.draft_id).where(decisions.c.rater_id == RATER)),
+    )
+    .order_by(drafts.c.rank, drafts.c.id)
+)
+"""The open texts that a person has not decided on and did not write."""
+
+
 def add_candidates(connection: sa.Connection, rows: Sequence[dict[str, Any]], now: float) -> int:
     """Store candidates that are not there yet: `text_id`, `content`, `rank`, and an outcome where one is decided."""
     there = set(connection.scalars(sa.select(drafts.c.text_id)))
@@ -250,14 +282,12 @@ def add_candidates(connection: sa.Connection, rows: Sequence[dict[str, Any]], no
     return len(new)
 
 
-def _drafts(
-    connection: sa.Connection, which: sa.ColumnElement[bool], limit: int | None = None
-) -> list[Draft]:
+def _drafts(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Draft]:
     query = sa.select(drafts, raters.c.name).outerjoin(raters, raters.c.id == drafts.c.rater_id).where(which)
-    rows = connection.execute(query.order_by(drafts.c.rank, drafts.c.id).limit(limit)).all()
+    rows = connection.execute(query.order_by(drafts.c.rank, drafts.c.id)).all()
     verdicts: dict[int, list[Verdict]] = {row.id: [] for row in rows}
     said = sa.select(decisions, raters.c.name).join(raters, raters.c.id == decisions.c.rater_id)
-    if limit is not None or len(rows) == 1:
+    if len(rows) == 1:
         said = said.where(decisions.c.draft_id.in_(list(verdicts)))
     for row in connection.execute(said.order_by(decisions.c.id)):
         if row.draft_id in verdicts:

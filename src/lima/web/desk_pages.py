@@ -47,7 +47,7 @@ def review(request: Request) -> Response:
     desk = _desk(request)
     draft = desk.next(person)
     if draft is None:
-        text = "Everything that waits for you is decided, and saved. Thank you!"
+        text = "Every text is decided, or somebody else is reading it. All that you did is saved. Thank you!"
         return page("message.html", request, title="Nothing to read just now", text=text, to="/desk")
     prompt, answer = texts_of(draft.example)
     return page(

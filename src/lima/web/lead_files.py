@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from lima.records import Record
-from lima.web import adjudication, exchange, overview, talk_files
+from lima.web import adjudication, exchange, overview, talk_files, talk_overview
 from lima.web.pages import Parts
-from lima.web.tables import choices, talks
 
 STUDY_FILES = ("preferences.jsonl", "grades.jsonl", "raters.jsonl", "adjudications.jsonl")
 TALK_FILES = ("dialogues", "examples", "items", "comparisons", "preferences", "grades", "raters")
@@ -38,6 +35,14 @@ def tiles(app: Parts) -> list[Tile]:
         Tile(f"{names[row.task]} · {row.group}", row.done, row.planned, f"{row.leased} on a screen now")
         for row in rows
     ]
+
+
+def agreement(app: Parts) -> list[overview.AgreementRow]:
+    """How far people agree so far; nothing where nobody is asked the same."""
+    if app.talking is not None:
+        plan = app.talking.talks.plan
+        return talk_overview.agreement(app.base, plan) if plan.votes > 1 else []
+    return overview.agreement(app.base, app.texts) if app.texts.comparisons else []
 
 
 def names(app: Parts) -> tuple[str, ...]:
@@ -114,11 +119,7 @@ def _desk_tile(app: Parts, group: str) -> Tile:
 def _talk_tiles(app: Parts) -> list[Tile]:
     assert app.talking is not None
     plan = app.talking.talks.plan
-    with app.base.read() as connection:
-        finished = sa.select(sa.func.count()).where(talks.c.state == "finished")
-        held = connection.scalar(finished) or 0
-        under_way = connection.scalar(sa.select(sa.func.count()).where(talks.c.state == "open")) or 0
-        chosen = connection.scalar(sa.select(sa.func.count()).select_from(choices)) or 0
+    held, under_way, chosen = talk_overview.progress(app.base, plan)
     openings = len(plan.openings) * plan.votes
     return [
         Tile("Dialogues", held, openings * plan.systems, f"{under_way} under way"),

@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -16,6 +16,9 @@ from lima.web.people import NOT_COUNTED
 from lima.web.showings import ANSWERED, GOLD, REPEAT
 from lima.web.tables import events, raters, showings, slots, units
 from lima.web.texts import Texts
+
+if TYPE_CHECKING:  # it brings scipy, which a rater's pages do not need
+    from lima.statistics.agreement import Rated
 
 FEWEST_FOR_WARNING = 20
 """Below so many answers nothing is said of a rater's side or speed."""
@@ -111,14 +114,21 @@ def rater_rows(base: Database, known: Mapping[str, Side] | None = None) -> list[
 
 def agreement(base: Database, texts: Texts) -> list[AgreementRow]:
     """Agreement within and between groups on the comparisons that several raters answered."""
-    from lima.statistics.agreement import Rated, agreement_matrix
-    from lima.statistics.bootstrap import Resampling
+    from lima.statistics.agreement import Rated
 
     groups: dict[str, list[Rated]] = defaultdict(list)
     with base.read() as connection:
         for row in connection.execute(_counted_votes()):
             prompt = texts.prompt_of(row.text_id)
             groups[row.grp].append(Rated(row.text_id, prompt, row.name, row.answer["pairwise"]))
+    return agreement_rows(groups)
+
+
+def agreement_rows(groups: Mapping[str, Sequence[Rated]]) -> list[AgreementRow]:
+    """Votes by group -> agreement within and between the groups, as text."""
+    from lima.statistics.agreement import agreement_matrix
+    from lima.statistics.bootstrap import Resampling
+
     matrix = agreement_matrix(groups, resampling=Resampling(rounds=BOOTSTRAP_ROUNDS))
     return [
         AgreementRow(

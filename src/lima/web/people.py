@@ -77,7 +77,7 @@ INSERT_EVENT = sa.insert(events)
 
 def rater_of(base: Database, token: str, now: float) -> Person | None:
     """The active rater to whom a session token belongs."""
-    with base.read() as connection:
+    with base.look() as connection:
         row = connection.execute(SIGNED_IN, {"hash": digest(token), "now": now}).first()
     return Person(row.id, row.name, row.grp) if row else None
 

@@ -67,7 +67,8 @@ class AnnotateSettings(Settings):
     gold_misses: Annotated[int, Field(ge=1)] = 3
     """So many known answers missed end a rater's work; the places go back and the answers do not count."""
     lease_minutes: Annotated[float, Field(gt=0)] = 30.0
-    """An item that a rater has opened is kept for so long; then another rater may get it."""
+    """An item that a rater has opened, or an opening of dialogues after its last step, is kept for so long; then
+    another rater may get it."""
     panel: Literal["none", "prolific", "generic"] = "none"
     """Take in raters of a panel under /panel, without invitations. Set --panel-return too."""
     panel_id: str = "id"

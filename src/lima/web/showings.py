@@ -5,7 +5,9 @@ Functions take an open connection; `lima.web.assignment` decides when they are c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +15,9 @@ import sqlalchemy as sa
 
 from lima.files import text_hash
 from lima.records import Shown
+from lima.web import shortcuts
 from lima.web.people import Person, new_token
-from lima.web.tables import showings, units
+from lima.web.tables import raters, showings, slots, units
 from lima.web.texts import UnitTask
 
 Answer = dict[str, str | int]
@@ -54,8 +57,13 @@ class Showing:
 def side_of(seed: int, rater: str, number: int) -> Shown:
     """Which answer the rater's comparison ``number`` (from 0) shows first: balanced in blocks, by permutation."""
     block, place = divmod(number, SIDES_BLOCK)
+    return _sides(seed, rater, block)[place]
+
+
+@lru_cache(maxsize=10_000)
+def _sides(seed: int, rater: str, block: int) -> tuple[Shown, ...]:
     generator = np.random.default_rng(int(text_hash("side", str(seed), rater, str(block)), 16))
-    return "ab" if generator.permutation(SIDES_BLOCK)[place] % 2 == 0 else "ba"
+    return tuple("ab" if value % 2 == 0 else "ba" for value in generator.permutation(SIDES_BLOCK))
 
 
 def seconds_spent(showing: Showing, given: float | None, now: float) -> float:
@@ -67,19 +75,31 @@ def seconds_spent(showing: Showing, given: float | None, now: float) -> float:
 
 
 def open_showing(
-    connection: sa.Connection, person: Person, unit: Any, *, shown: Shown, now: float, repeat: int = 0
+    connection: sa.Connection,
+    person: Person,
+    unit: Any,
+    *,
+    shown: Shown,
+    now: float,
+    repeat: int = 0,
+    lease: Mapping[str, Any] | None = None,
 ) -> Showing:
-    """Put a unit on a rater's screen."""
+    """Put a unit on a rater's screen; ``lease`` holds the planned vote and its time, a check has none."""
     token = new_token()
     row = {"token": token, "rater_id": person.id, "unit_id": unit.unit_id, "repeat": repeat, "shown": shown}
-    state = {"state": "open", "attempt": 0, "opened_at": now}
-    made = connection.execute(INSERT, row | state).inserted_primary_key
-    assert made is not None
-    return Showing(made[0], token, unit.unit_id, unit.task, unit.text_id, shown, repeat, now)
+    row |= {"state": "open", "attempt": 0, "opened_at": now}
+    number = shortcuts.open_leased(connection, row, lease) if lease else None
+    if number is None:
+        made = connection.execute(INSERT, row).inserted_primary_key
+        assert made is not None
+        number = int(made[0])
+        if lease:
+            connection.execute(LEASE, {"showing_id": number, **lease})
+    return Showing(number, token, unit.unit_id, unit.task, unit.text_id, shown, repeat, now)
 
 
-def find(connection: sa.Connection, person: Person, token: str) -> Showing | None:
-    """The rater's showing of that name, or None."""
+def find_to_change(connection: sa.Connection, person: Person, token: str) -> Showing | None:
+    """The rater's showing of that name, or None. Other requests of the rater wait until the transaction ends."""
     return _showing(connection.execute(BY_TOKEN, {"rater": person.id, "token": token}).first())
 
 
@@ -95,7 +115,11 @@ SHOWN = (
     .join(units, units.c.id == showings.c.unit_id)
     .where(showings.c.rater_id == RATER)
 )
-BY_TOKEN = SHOWN.where(showings.c.token == sa.bindparam("token"))
+BY_TOKEN = (
+    SHOWN.join(raters, raters.c.id == showings.c.rater_id)
+    .where(showings.c.token == sa.bindparam("token"))
+    .with_for_update(of=(raters, showings))
+)
 LATEST = SHOWN.order_by(showings.c.id.desc()).limit(1)
 COUNT = sa.select(sa.func.count()).select_from(showings).where(showings.c.rater_id == RATER)
 COUNT_ANSWERED = COUNT.where(showings.c.state.in_(ANSWERED))
@@ -104,6 +128,11 @@ COUNT_COMPARED = COUNT.join(units, units.c.id == showings.c.unit_id).where(
     units.c.task == "pairwise", showings.c.repeat == 0
 )
 INSERT = sa.insert(showings)
+LEASE = (
+    sa.update(slots)
+    .where(slots.c.id == sa.bindparam("slot"))
+    .values(showing_id=sa.bindparam("showing_id"), lease_until=sa.bindparam("lease_until"))
+)
 
 
 def _showing(row: Any) -> Showing | None:
@@ -132,8 +161,3 @@ def answers(connection: sa.Connection, person: Person) -> int:
 def votes(connection: sa.Connection, person: Person) -> int:
     """Answers of the rater that are no attention checks."""
     return connection.scalar(COUNT_VOTES, {"rater": person.id}) or 0
-
-
-def compared(connection: sa.Connection, person: Person) -> int:
-    """Comparisons that were put on the rater's screen, attention checks left out."""
-    return connection.scalar(COUNT_COMPARED, {"rater": person.id}) or 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lima.evaluate.protocol import Plan as StudyPlan
 from lima.evaluate.protocol import Protocol, Words
 from lima.evaluate.study import Study, System, Systems, hash_key, hash_texts, replace_rater
 from lima.files import text_hash, write_json, write_jsonl, write_text
@@ -32,8 +33,8 @@ from lima.records import (
     Rater,
 )
 from lima.web.database import Database
-from lima.web.tables import choices, iso, raters, talks, turns
-from lima.web.talks import Plan, Talk, all_talks
+from lima.web.tables import iso, raters, talks, turns
+from lima.web.talks import Plan, Talk, all_talks, counted_choices
 
 DIALOGUE_WORDS = Words(
     question="Put yourself in the place of the person who asked. Which dialogue served you better?",
@@ -66,7 +67,7 @@ def rows_of(base: Database, plan: Plan, names: Sequence[str]) -> Rows:
         people = {row.id: (row.name, row.grp) for row in connection.execute(sa.select(raters))}
         good = set(connection.scalars(sa.select(talks.c.id).where(talks.c.example)))
         times = {(row.talk_id, row.number): row for row in connection.execute(sa.select(turns))}
-        best = {(row.rater_id, row.opening_id): row for row in connection.execute(sa.select(choices))}
+        best = {(row.rater_id, row.opening_id): row for row in counted_choices(connection, plan)}
     tags = {opening.id: opening.meta.tags for opening in plan.openings}
     pairs = list(_pairs(held, best))
     grades = [grade for talk in held for grade in _grades(talk, people[talk.rater_id][0], times)]
@@ -129,6 +130,7 @@ def _protocol(study: Study, rows: Rows, plan: Plan) -> Protocol:
         comparisons=len(rows.comparisons),
         items=len(rows.items),
         texts=hash_texts(study),
+        plan=StudyPlan(overlap=0, votes=1),  # a comparison is of one rater's own dialogues
         pairwise=DIALOGUE_WORDS,
     )
 

@@ -6,8 +6,10 @@ then names the better dialogue. Every step is an event with a key of its own: a 
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,13 +17,33 @@ import sqlalchemy as sa
 from lima.files import text_hash
 from lima.records import Example, Message
 from lima.web.database import Database
-from lima.web.people import Person, new_token, record
+from lima.web.people import NOT_COUNTED, Person, new_token, record
 from lima.web.security import Refused
 from lima.web.tables import choices, raters, talks, turns
 
 VALUES = ("fail", "pass", "excellent")
 LONGEST_MESSAGE = 8_000
 BLIND_NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+COUNTS = raters.c.state.not_in(NOT_COUNTED)
+COUNTED_CHOICES = (
+    sa.select(choices)
+    .join(raters, raters.c.id == choices.c.rater_id)
+    .where(COUNTS)
+    .order_by(choices.c.at, choices.c.id)
+)
+LAST_STEPS = (
+    sa.select(
+        talks.c.opening_id,
+        talks.c.rater_id,
+        sa.func.max(turns.c.changed_at).label("at"),
+    )
+    .join(raters, raters.c.id == talks.c.rater_id)
+    .join(turns, turns.c.talk_id == talks.c.id)
+    .where(raters.c.state == "active")
+    .group_by(talks.c.opening_id, talks.c.rater_id)
+)
+"""When each rater who can go on did something about each opening that it has begun."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +109,33 @@ class Plan:
     votes: int = 1
     most_turns: int = 10
     seed: int = 0
+    lease_seconds: float = 1800.0
+    """An opening that a rater has begun is kept for so long after its last step; then another may begin it."""
 
     def order(self, rater: str, opening_id: str) -> list[int]:
         """The systems in the order in which this rater meets them."""
         generator = np.random.default_rng(int(text_hash("talks", str(self.seed), rater, opening_id), 16))
         return [int(system) for system in generator.permutation(self.systems)]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Who has chosen on which opening, and who is at it: raters by opening."""
+
+    plan: Plan
+    chosen: dict[str, set[int]]
+    talking: dict[str, set[int]]
+
+    def is_open_to(self, person: Person, opening_id: str) -> bool:
+        """Whether the rater may begin with an opening or go on."""
+        held = self.chosen[opening_id] | self.talking[opening_id]
+        return person.id not in self.chosen[opening_id] and (person.id in held or len(held) < self.plan.votes)
+
+    def free(self, person: Person) -> list[str]:
+        """The openings for this rater, those with fewest raters first."""
+        names = (opening.id for opening in self.plan.openings)
+        found = [name for name in names if self.is_open_to(person, name)]
+        return sorted(found, key=lambda name: len(self.chosen[name] | self.talking[name]))
 
 
 class Talks:
@@ -106,13 +150,16 @@ class Talks:
         with self.base.write() as connection:
             self._lock(connection)
             mine = _talks(connection, talks.c.rater_id == person.id)
-            if current := next((talk for talk in mine if talk.state == "open"), None):
-                return current
-            chosen = set(
-                connection.scalars(sa.select(choices.c.opening_id).where(choices.c.rater_id == person.id))
-            )
-            begun = next((talk.opening_id for talk in mine if talk.opening_id not in chosen), None)
-            opening_id = begun or self._free_opening(connection, person)
+            places = self._places(connection)
+            for talk in mine:
+                if talk.state == "open" and places.is_open_to(person, talk.opening_id):
+                    return talk
+                if talk.state == "open":  # it rested for too long, and another rater has the opening
+                    connection.execute(sa.update(talks).where(talks.c.id == talk.id).values(state="lost"))
+            lost = {talk.opening_id for talk in mine if talk.state != "finished"}
+            free = [name for name in places.free(person) if name not in lost]
+            begun = (talk.opening_id for talk in mine if talk.opening_id in free)
+            opening_id = next(begun, next(iter(free), None))
             if opening_id is None:
                 return None
             held = tuple(talk for talk in mine if talk.opening_id == opening_id)
@@ -177,7 +224,8 @@ class Talks:
             raise Refused(409, "There is nothing to rate there. Open the page again.")
         with self.base.write() as connection:
             here = (turns.c.talk_id == talk.id) & (turns.c.number == number)
-            connection.execute(sa.update(turns).where(here).values(value=value, seconds=seconds))
+            values = {"value": value, "seconds": seconds, "changed_at": self.clock()}
+            connection.execute(sa.update(turns).where(here).values(values))
             self._note(connection, "rate", talk, f"{number}:{new_token()[:8]}", {"value": value})
 
     def finish(self, person: Person, token: str, *, example: bool) -> None:
@@ -220,33 +268,18 @@ class Talks:
         """Openings that this rater is through with, and how many there may be."""
         with self.base.read() as connection:
             done = connection.scalar(sa.select(sa.func.count()).where(choices.c.rater_id == person.id)) or 0
-            free = self._free(connection, person)
+            free = self._places(connection).free(person)
         return done, done + len(free)
 
-    def _free_opening(self, connection: sa.Connection, person: Person) -> str | None:
-        free = self._free(connection, person)
-        return free[0] if free else None
-
-    def _free(self, connection: sa.Connection, person: Person) -> list[str]:
-        """Openings with votes left that this rater has not chosen on, those with fewest raters first."""
-        query = (
-            sa.select(talks.c.opening_id, talks.c.rater_id)
-            .join(raters, raters.c.id == talks.c.rater_id)
-            .where(raters.c.state.in_(("active", "revoked")))
-            .distinct()
-        )
-        held: dict[str, set[int]] = {}
-        for row in connection.execute(query):
-            held.setdefault(row.opening_id, set()).add(row.rater_id)
-        chosen = set(
-            connection.scalars(sa.select(choices.c.opening_id).where(choices.c.rater_id == person.id))
-        )
-        free = [
-            name
-            for name in self.openings
-            if name not in chosen and len(held.get(name, set()) - {person.id}) < self.plan.votes
-        ]
-        return sorted(free, key=lambda name: len(held.get(name, ())))
+    def _places(self, connection: sa.Connection) -> Places:
+        found = Places(self.plan, defaultdict(set), defaultdict(set))
+        for row in connection.execute(COUNTED_CHOICES):
+            found.chosen[row.opening_id].add(row.rater_id)
+        now = self.clock()
+        for row in connection.execute(LAST_STEPS):
+            if now - row.at < self.plan.lease_seconds:
+                found.talking[row.opening_id].add(row.rater_id)
+        return found
 
     def _open(self, connection: sa.Connection, person: Person, opening_id: str, place: int) -> Talk:
         system = self.plan.order(person.name, opening_id)[place]
@@ -290,10 +323,24 @@ class Talks:
             connection.exec_driver_sql("LOCK TABLE talks IN SHARE ROW EXCLUSIVE MODE")
 
 
+def counted_choices(connection: sa.Connection, plan: Plan) -> list[sa.Row[Any]]:
+    """The planned votes: of each opening the first choices of raters who count.
+
+    One more comes where a rater returned to an opening that had gone to another: it is kept and not counted, unless
+    one of the others is excluded.
+    """
+    given: Counter[str] = Counter()
+    found = []
+    for row in connection.execute(COUNTED_CHOICES):
+        given[row.opening_id] += 1
+        if given[row.opening_id] <= plan.votes:
+            found.append(row)
+    return found
+
+
 def all_talks(connection: sa.Connection) -> list[Talk]:
     """Every dialogue of raters who were not excluded."""
-    kept = sa.select(raters.c.id).where(raters.c.state.in_(("active", "revoked")))
-    return _talks(connection, talks.c.rater_id.in_(kept))
+    return _talks(connection, talks.c.rater_id.in_(sa.select(raters.c.id).where(COUNTS)))
 
 
 def _turn(connection: sa.Connection, talk_id: int, number: int) -> bool:

@@ -68,7 +68,13 @@ def open_desk(settings: AnnotateSettings, base: Database, clock: Callable[[], fl
     house = read_house(settings.train, settings.test)
     if new := files.load(base, clock()):
         console.note(f"{new} texts are new to the desk")
-    desk = Desk(base, clock, reviewers=settings.reviewers, changed=lambda: files.write(desk))
+    desk = Desk(
+        base,
+        clock,
+        reviewers=settings.reviewers,
+        lease_seconds=60 * settings.lease_minutes,
+        changed=lambda: files.write(desk),
+    )
     return Work(desk=desk, house=house, files=files)
 
 
@@ -84,7 +90,14 @@ def talk_plan(settings: AnnotateSettings) -> Plan:
         raise LimaError(
             f"{settings.openings}: no openings. A row is an Example that begins with a user turn."
         )
-    return Plan(openings, len(settings.dialogue), settings.dialogue_votes, settings.most_turns, settings.seed)
+    return Plan(
+        openings,
+        systems=len(settings.dialogue),
+        votes=settings.dialogue_votes,
+        most_turns=settings.most_turns,
+        seed=settings.seed,
+        lease_seconds=60 * settings.lease_minutes,
+    )
 
 
 def speakers(settings: AnnotateSettings) -> list[Callable[[], Speaker]]:
