@@ -82,7 +82,8 @@ def main() -> None:
             *(LITGPT_WAYS if arguments.litgpt_python else ()),
         ]
         ways = [*WAYS, *peers]
-        ways = ["lima", *(way for way in ways if way not in ("lima", AS_TRL) and arguments.only in way)]
+        wanted = (way for way in ways if any(text in way for text in arguments.only))
+        ways = ["lima", *(way for way in wanted if way not in ("lima", AS_TRL))]
         results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
         for _ in range(arguments.rounds):
             for way in ways:
@@ -305,7 +306,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way, in turns")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--only", default="", help="only ways whose name holds this text, against lima")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="only ways whose name holds one of these texts, against lima"
+    )
     parser.add_argument("--trl-python", help="the Python of an environment that has TRL")
     parser.add_argument("--litgpt-python", help="the Python of an environment that has LitGPT")
     parser.add_argument("--losses", action="store_true", help="compare 20 losses with TRL's, and end")

@@ -10,6 +10,7 @@ from lima.files import read_jsonl, write_jsonl
 from lima.records import Preference
 from lima.report.against import Side, differences
 from lima.report.preferences import pair_results, posteriors, rankings
+from lima.report.rater_pairs import majority
 from lima.report.raters import RaterCard, alt_tests, has_list
 from lima.report.ratings import Rating, worst_of_k
 from lima.report.report import report
@@ -46,6 +47,18 @@ def test_a_ranking_needs_three_linked_systems() -> None:
     (refused,) = rankings(never, ["tuned", "base", "scratch"], 0.95)
     assert refused.strengths == []
     assert "win, or lose, every verdict" in refused.undefined
+
+
+def test_the_majority_is_of_people_who_share_a_comparison() -> None:
+    rows = [
+        vote("p", "win", rater="crowd:01"), vote("p", "win", rater="crowd:02"),
+        vote("p", "loss", rater="judge:x@1"), vote("q", "loss", rater="author:01"),
+    ]  # fmt: skip
+    found = majority(rows)
+    assert found is not None
+    assert (found.people, found.n) == (2, 1)
+    assert found.counts == {"a": 1, "b": 0, "tie": 0, "none": 0}
+    assert majority(rows[1:]) is None
 
 
 def test_worst_of_k_by_hand() -> None:
