@@ -6,6 +6,7 @@ is saved is an ordinary model again, with the adapters merged into its weights.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +31,7 @@ def add_adapters(
     Raises:
         LimaError: the package peft is not installed.
     """
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft imports it; it tells of a kernel for inference
     try:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError:
