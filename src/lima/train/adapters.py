@@ -31,7 +31,8 @@ def add_adapters(
     Raises:
         LimaError: the package peft is not installed.
     """
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # peft imports it; it tells of a kernel for inference
+    # peft imports bitsandbytes, which then tells everybody of a kernel that only inference lacks
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError:
