@@ -223,15 +223,22 @@ def test_a_system_that_fails_can_be_asked_again(site: MakeSite, visit: Visit, tm
     assert "opening-" in page.inner_text(".reply")
 
 
+def to_read(page: Page, text: str) -> None:
+    """Wait for a text of the desk, and for the script that listens to keys: its button shows that it runs."""
+    page.wait_for_selector(f"text={text}")
+    page.wait_for_selector("#open-keys:visible")
+
+
 def test_the_desk_by_keyboard_alone(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
     here = desk(site, tmp_path)
     page = visit(here, "/desk/review", token=token_of(here, "A"))
+    to_read(page, "question 0")
     page.keyboard.press("a")
-    page.wait_for_selector("text=question 1")
+    to_read(page, "question 1")
     page.keyboard.press("r")
     page.keyboard.type("area of no use")  # letters that are keys elsewhere
     page.keyboard.press("Enter")
-    page.wait_for_selector("text=question 2")
+    to_read(page, "question 2")
     page.keyboard.press("e")
     page.keyboard.press("Control+a")
     page.keyboard.type("A better answer.")
