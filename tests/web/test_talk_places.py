@@ -66,6 +66,24 @@ def test_a_rater_who_rests_for_too_long_loses_the_opening_to_another(site: MakeS
     assert chosen(here) == {"open-0": 1}
 
 
+def test_a_late_step_in_a_place_that_has_gone_holds_nothing(site: MakeSite, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, openings=1)
+    slow, quick, third = person(here), person(here), person(here)
+    old = held(here).next(slow)
+    assert isinstance(old, Talk)
+    here.clock.now += LEASE
+    begun(here, quick)
+    held(here).answer(old, 0, "an answer", 0)  # the slow rater's page is still open
+    assert held(here).next(slow) is not None, "its step renews the place while its own dialogue is open"
+    here.clock.now += LEASE
+    begun(here, third)
+    assert held(here).next(slow) is None
+    assert held(here).next(quick) is None
+    here.clock.now += LEASE - 1
+    people.remove_rater(here.base, third.id, here.clock(), keep_answers=False)
+    assert begun(here, person(here)) == "open-0", "lost dialogues keep nobody out"
+
+
 def test_a_rater_who_comes_back_goes_on_while_nobody_has_the_opening(site: MakeSite, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, openings=1)
     rater = person(here)

@@ -40,7 +40,7 @@ LAST_STEPS = (
     )
     .join(raters, raters.c.id == talks.c.rater_id)
     .join(turns, turns.c.talk_id == talks.c.id)
-    .where(raters.c.state == "active")
+    .where(raters.c.state == "active", talks.c.state != "lost")
     .group_by(talks.c.opening_id, talks.c.rater_id)
 )
 """When each rater who can go on did something about each opening that it has begun."""
