@@ -130,7 +130,7 @@ def test_four_bits_without_adapters_are_refused(
 
 
 def test_weights_that_come_out_wrong_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """bitsandbytes 0.50.2 garbles rows of 32, 96 or 160 weights on a CPU with AVX-512, for one."""
+    """Bitsandbytes 0.50.2 garbles rows of 32, 96 or 160 weights on a CPU with AVX-512, for one."""
     monkeypatch.setattr("lima.train.four_bit.whole_weight", lambda linear: 2 * whole_weight(linear))
     with pytest.raises(LimaError, match=r"q_proj.*comes back from 4 bits \d+ % off"):
         rounded()
