@@ -21,7 +21,7 @@ from lima.train.adapters import add_adapters, merged_weights
 from lima.train.batches import collate
 from lima.train.four_bit import BYTES, quantize, whole_weight
 from lima.train.loop import fit
-from lima.train.memory import estimate, largest_micro_batch, saved_bytes
+from lima.train.memory import estimate, largest_micro_batch, memory_table, saved_bytes
 from lima.train.run import prepare, train
 from lima.train.settings import TrainSettings
 
@@ -171,4 +171,6 @@ def test_the_estimate_is_what_is_held(four_bit: bool, checkpointing: bool, tmp_p
     assert found.activations == pytest.approx(counted, rel=0.1)
     rest = 4 * (sum(p.numel() for p in plan.parameters()) - parts)
     assert found.weights == pytest.approx(rest + parts * (BYTES if four_bit else 4))
+    head, *_ = memory_table(plan, data, settings)
+    assert head[1:] == ["1 device"], "adapters are trained on one"
     assert found.gradients == sum(4 * p.numel() for p in model.parameters() if p.requires_grad)

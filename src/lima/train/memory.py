@@ -95,10 +95,11 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
 def memory_table(
     model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitSettings
 ) -> list[list[str]]:
-    """Head and rows: the parts and their sum in GiB, by the number of devices."""
+    """Head and rows: the parts and their sum in GiB, by the number of devices; adapters are trained on one."""
     alone = estimate(model, sequences, settings)
-    shared = {count: _shared(alone, model, count) for count in DEVICES}
-    rows = [["GiB on each of", *(f"{count} device{'s' * (count > 1)}" for count in DEVICES)]]
+    adapters = isinstance(settings, TrainSettings) and settings.lora_rank
+    shared = {count: _shared(alone, model, count) for count in (DEVICES[:1] if adapters else DEVICES)}
+    rows = [["GiB on each of", *(f"{count} device{'s' * (count > 1)}" for count in shared)]]
     for field in fields(Memory):
         rows.append([NAMES[field.name], *(f"{getattr(m, field.name) / 2**30:,.2f}" for m in shared.values())])
     return [*rows, ["in all", *(f"{m.total / 2**30:,.2f}" for m in shared.values())]]
