@@ -184,6 +184,39 @@ def test_a_dead_system_is_shown_and_asked_again(site: MakeSite, tmp_path: Path) 
     assert "opening-" in answer_of(browser)
 
 
+def test_a_system_that_never_answers_holds_nobody_up(site: MakeSite, tmp_path: Path) -> None:
+    """Its dialogue is finished without an answer, and what was said before counts."""
+    dead, red = Parrot("blue", broken=99), Parrot("red")
+    here = parrots(tmp_path, site, red, dead, openings=1)
+    browser = here.rater()
+    for _ in range(2):
+        answer_of(browser)
+        if 'data-state="failed"' not in browser.get("/talk").text:
+            post(browser, "rate", number=0, value="pass")
+            red.broken = 99
+            post(browser, "say", number=1, text="and then?")
+            answer_of(browser, 1)
+        assert 'data-state="failed"' in browser.get("/talk").text
+        assert post(browser, "finish", example="yes").status_code == 200
+    page = browser.get("/talk").text
+    assert "(no answer came)" in page
+    assert "and then?" not in page, "what got no answer is left out"
+    form = {"csrf": field(page, "csrf"), "opening": "open-0", "best": "tie"}
+    assert browser.post("/talk/choose", data=form).status_code == 200
+    lead = here.lead()
+    lead.post("/lead/close", data={"csrf": field(lead.get("/lead").text, "csrf")})
+    folder = here.settings.place
+    lengths = sorted(len(row.messages) for row in read_jsonl(folder / "dialogues.jsonl", Dialogue))
+    assert lengths == [1, 2]
+    (pair,) = read_jsonl(folder / "comparisons.jsonl", Comparison)
+    assert "**No answer came.**" in (pair.a, pair.b)
+    assert len(list(read_jsonl(folder / "items.jsonl", Item))) == 1
+    assert len(list(read_jsonl(folder / "grades.jsonl", Grade))) == 1
+    (good,) = read_jsonl(folder / "examples.jsonl", Example)
+    assert [message.role for message in good.messages] == ["user", "assistant"]
+    report(ReportSettings(study=folder))
+
+
 def test_a_system_that_takes_too_long_has_failed(site: MakeSite, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, Parrot("red", slow=1.0), Parrot("blue", slow=1.0), answer_seconds=0.1)
     browser = here.rater()

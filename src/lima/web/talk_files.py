@@ -45,6 +45,9 @@ DIALOGUE_WORDS = Words(
     },
 )
 
+NO_ANSWER = "**No answer came.**"
+"""The transcript of a system that failed from the opening on."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -75,7 +78,7 @@ def rows_of(base: Database, plan: Plan, names: Sequence[str]) -> Rows:
     who = {people[talk.rater_id] for talk in held}
     return Rows(
         _sorted(
-            Dialogue(id=name_of(t), opening_id=t.opening_id, messages=t.messages, tags=tags[t.opening_id])
+            Dialogue(id=name_of(t), opening_id=t.opening_id, messages=t.spoken, tags=tags[t.opening_id])
             for t in held
         ),
         _sorted(item for talk in held for item in _items(talk, tags[talk.opening_id])),
@@ -84,7 +87,7 @@ def rows_of(base: Database, plan: Plan, names: Sequence[str]) -> Rows:
         _sorted(grades),
         _sorted(preferences),
         _sorted(Rater(id=name, kind=group) for name, group in who),
-        _sorted(_example(talk) for talk in held if talk.id in good),
+        _sorted(_example(talk) for talk in held if talk.id in good and len(talk.spoken) > 1),
     )
 
 
@@ -120,6 +123,8 @@ def name_of(talk: Talk) -> str:
 
 def transcript(messages: Sequence[Message]) -> str:
     """A dialogue after its opening as one Markdown text, which a judge can compare with another."""
+    if len(messages) < 2:
+        return NO_ANSWER
     spoken = {"user": "Asked", "assistant": "Answered", "system": "Setting"}
     return "\n\n".join(f"**{spoken[message.role]}:** {message.content}" for message in messages[1:])
 
@@ -158,14 +163,14 @@ def _comparison(first: Talk, second: Talk, tags: tuple[str, ...]) -> Comparison:
     return Comparison(
         id=_pair_name(first, second),
         messages=first.messages[:1],
-        a=transcript(first.messages),
-        b=transcript(second.messages),
+        a=transcript(first.spoken),
+        b=transcript(second.spoken),
         tags=tags,
     )
 
 
 def _items(talk: Talk, tags: tuple[str, ...]) -> Iterator[Item]:
-    for turn in talk.turns:
+    for turn in talk.answered:
         before = talk.messages[: 2 * turn.number + 1]
         yield Item(id=f"{name_of(talk)}/{turn.number}", messages=before, content=turn.reply or "", tags=tags)
 
@@ -175,7 +180,7 @@ def _keys(held: Sequence[Talk], pairs: Sequence[Pair], names: Sequence[str]) -> 
         return Origin(system=names[talk.system], completion_id=name_of(talk))
 
     for talk in held:
-        for turn in talk.turns:
+        for turn in talk.answered:
             item = f"{name_of(talk)}/{turn.number}"
             yield Key(id=item, prompt_id=talk.opening_id, content=origin(talk))
     for first, second, _ in pairs:
@@ -183,7 +188,7 @@ def _keys(held: Sequence[Talk], pairs: Sequence[Pair], names: Sequence[str]) -> 
 
 
 def _grades(talk: Talk, rater: str, times: dict[tuple[int, int], Any]) -> Iterator[Grade]:
-    for turn in talk.turns:
+    for turn in talk.answered:
         item, row = f"{name_of(talk)}/{turn.number}", times[talk.id, turn.number]
         yield Grade(
             id=f"{rater}/{item}",
@@ -206,7 +211,7 @@ def _preference(first: Talk, second: Talk, row: Any, people: dict[int, tuple[str
 
 
 def _example(talk: Talk) -> Example:
-    return Example(id=name_of(talk), source="dialogue", messages=talk.messages, meta=Meta(tags=("dialogue",)))
+    return Example(id=name_of(talk), source="dialogue", messages=talk.spoken, meta=Meta(tags=("dialogue",)))
 
 
 def _sorted(rows: Any) -> tuple[Any, ...]:

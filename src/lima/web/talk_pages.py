@@ -78,7 +78,12 @@ def state(
         raise Refused(404, "There is no such turn.")
     turn = found.turns[number]
     return JSONResponse(
-        {"state": turn.state, "attempt": turn.attempt, "html": str(to_html(turn.reply or ""))}
+        {
+            "state": turn.state,
+            "attempt": turn.attempt,
+            "html": str(to_html(turn.reply or "")),
+            "all": found.is_rated,
+        }
     )
 
 

@@ -88,8 +88,19 @@ class Talk:
 
     @property
     def is_rated(self) -> bool:
-        """Whether every answer has a rating, and nothing is under way."""
-        return bool(self.turns) and all(turn.value for turn in self.turns)
+        """Whether every answer has a rating, and nothing is under way. A system that failed gave no answer to rate."""
+        return bool(self.turns) and all(turn.value or turn.state == "failed" for turn in self.turns)
+
+    @property
+    def answered(self) -> tuple[Turn, ...]:
+        """The turns that have an answer."""
+        return tuple(turn for turn in self.turns if turn.state == "answered")
+
+    @property
+    def spoken(self) -> tuple[Message, ...]:
+        """The conversation without a last message that got no answer; the opening stands in any case."""
+        found = self.messages
+        return found[:-1] if len(found) > 1 and found[-1].role == "user" else found
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ function settle(answer, place, reply) {
     place.replaceChildren();
     again.elements.attempt.value = reply.attempt;
     again.hidden = false;
-    return;
+    return mayFinish(reply.all);
   }
   const parsed = new DOMParser().parseFromString(reply.html, "text/html");
   place.replaceChildren(...parsed.body.childNodes);
@@ -101,8 +101,12 @@ function rated(form, chosen, reply) {
   status.textContent = reply.problem ?? "Saved.";
   if (reply.problem) return;
   for (const choice of form.querySelectorAll(".choice")) choice.setAttribute("aria-pressed", String(choice === chosen));
-  document.querySelector("#finish").hidden = !reply.all;
-  document.querySelector("#unrated").hidden = reply.all;
+  mayFinish(reply.all);
+}
+
+function mayFinish(all) {
+  document.querySelector("#finish").hidden = !all;
+  document.querySelector("#unrated").hidden = all;
 }
 
 function stored() {
