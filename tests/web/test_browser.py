@@ -19,7 +19,7 @@ from playwright.sync_api import Page
 from tests.web.conftest import SECRET, MakeSite, Site, free_port
 from tests.web.test_desk import ANSWER, decide, desk, rows, write
 from tests.web.test_pages import vote
-from tests.web.test_talks import Parrot, hold, parrots
+from tests.web.test_talks import Parrot, answer_of, hold, parrots, post
 
 from lima.web import people
 from lima.web.exchange import export_rows
@@ -44,17 +44,24 @@ def served(site: Site) -> Iterator[str]:
 
 @pytest.fixture
 def visit(chromium: sync_api.Browser, site: MakeSite) -> Iterator[Visit]:
-    """Opens a path of a site as one of its people; what the browser complains of fails the test."""
+    """Opens a path of a site as one of its people; what the browser complains of fails the test.
+
+    The next item comes only where ``by_itself`` asks for it: otherwise a test on a busy machine could miss the last.
+    """
     complaints: list[str] = []
     open_ones = []
 
-    def go(here: Site, path: str, *, token: str = "", lead: str = "", width: int = 1280) -> Page:
+    def go(
+        here: Site, path: str, *, token: str = "", lead: str = "", width: int = 1280, by_itself: bool = False
+    ) -> Page:
         serving = served(here)
         base = serving.__enter__()
         context = chromium.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce")
         open_ones.append((context, serving))
         cookies = {"lima_rater": token, "lima_lead": lead}
         context.add_cookies([{"name": n, "value": v, "url": base} for n, v in cookies.items() if v])
+        if not by_itself:
+            context.add_init_script("""localStorage.lima ??= '{"advance": false}'""")
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
@@ -81,6 +88,11 @@ def saved(page: Page) -> str:
     return text
 
 
+def listening(page: Page) -> None:
+    """Wait for the script that listens to keys: its button shows that it runs."""
+    page.wait_for_selector("#open-keys:visible")
+
+
 def test_a_rater_compares_by_keyboard_alone(site: MakeSite, visit: Visit) -> None:
     here = site(4, overlap=0)
     page = visit(here, "/work", token=token_of(here))
@@ -91,6 +103,7 @@ def test_a_rater_compares_by_keyboard_alone(site: MakeSite, visit: Visit) -> Non
     page.keyboard.press("u")
     page.wait_for_selector("#answer:not([hidden])")
     assert page.inner_text(".answers") == first
+    listening(page)
     page.keyboard.press("3")
     assert saved(page).startswith("Neither")
     page.keyboard.press("Enter")
@@ -101,11 +114,12 @@ def test_a_rater_compares_by_keyboard_alone(site: MakeSite, visit: Visit) -> Non
 
 def test_the_next_item_comes_by_itself(site: MakeSite, visit: Visit) -> None:
     here = site(4, overlap=0)
-    page = visit(here, "/work", token=token_of(here))
+    page = visit(here, "/work", token=token_of(here), by_itself=True)
+    first = page.inner_text(".answers")
     page.click("text=Answer A is significantly better.")
-    saved(page)
-    sync_api.expect(page.locator("#answer")).to_be_visible(timeout=6_000)
-    assert page.inner_text("#count") == "1 of 4"
+    page.wait_for_selector("#count:text('1 of 4')")
+    page.wait_for_selector("#answer:visible")
+    assert page.inner_text(".answers") != first
 
 
 def test_keys_can_be_changed_and_are_kept(site: MakeSite, visit: Visit) -> None:
@@ -186,7 +200,7 @@ def test_at_twice_the_size_everything_is_there(site: MakeSite, visit: Visit) -> 
 def test_a_dialogue_from_its_opening_to_the_choice(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, Parrot("red", slow=0.3), Parrot("blue", slow=0.3), openings=1)
     page = visit(here, "/talk", token=token_of(here))
-    for _ in range(2):
+    for following in (".over:has-text('2 of 2')", "#choose"):
         page.wait_for_selector(".answer[data-state=answered]")
         assert page.is_hidden("#finish")
         page.click(".rate >> text=Excellent")
@@ -199,12 +213,74 @@ def test_a_dialogue_from_its_opening_to_the_choice(site: MakeSite, visit: Visit,
         page.locator(".answer[data-number='1'] .choice").nth(1).click()
         page.wait_for_selector("#finish:not([hidden])")
         page.click("text=Finish this dialogue")
-        page.wait_for_load_state()
+        page.wait_for_selector(following)
     page.click("text=Neither is significantly better")
     page.wait_for_selector("text=That was the last one")
     rows = rows_of(here.base, here.app.state.parts.talking.talks.plan, ["x", "y"])
     assert Counter(row.value for row in rows.grades) == {"excellent": 2, "pass": 2}
     assert [row.label for row in rows.preferences] == ["tie"]
+
+
+def offline(page: Page, selector: str = "text=Not saved yet") -> None:
+    """Wait until the page has said that it could not save, and connect it again."""
+    page.wait_for_selector(selector)
+    page.context.set_offline(False)
+
+
+def test_dialogues_go_on_after_a_lost_connection(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, openings=1)
+    page = visit(here, "/talk", token=token_of(here))
+    for following in (".over:has-text('2 of 2')", "#choose"):
+        page.wait_for_selector(".answer[data-state=answered]")
+        page.wait_for_load_state()
+        page.context.set_offline(True)
+        page.click(".rate >> text=Fail")
+        page.click(".rate >> text=Pass")
+        page.click(".rate >> text=Excellent")  # the last one counts, whenever they arrive
+        offline(page)
+        page.wait_for_selector("#finish:not([hidden])")
+        page.wait_for_selector(".choice[aria-pressed=true] >> text=Excellent")
+        page.fill("#text", "and\nthen?")
+        page.context.set_offline(True)
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Not saved yet")
+        assert page.input_value("#text") == "and\nthen?"
+        page.context.set_offline(False)
+        page.wait_for_selector(".answer[data-number='1'][data-state=answered]")
+        assert page.input_value("#text") == ""
+        page.locator(".answer[data-number='1'] .choice").nth(1).click()
+        page.wait_for_selector("#finish:not([hidden])")
+        page.context.set_offline(True)
+        page.click("text=Finish this dialogue")
+        offline(page)
+        page.wait_for_selector(following)
+    page.wait_for_load_state()
+    page.context.set_offline(True)
+    page.click("text=Neither is significantly better")
+    offline(page)
+    page.wait_for_selector("text=That was the last one")
+    rows = rows_of(here.base, here.app.state.parts.talking.talks.plan, ["x", "y"])
+    assert Counter(row.value for row in rows.grades) == {"excellent": 2, "pass": 2}
+    assert [len(row.messages) for row in rows.dialogues] == [4, 4]
+    assert {row.messages[2].content for row in rows.dialogues} == {"and\nthen?"}
+    assert [row.label for row in rows.preferences] == ["tie"]
+
+
+def test_what_is_typed_before_the_script_runs_stays(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, openings=1)
+    person = here.rater()
+    answer_of(person)
+    post(person, "rate", number=0, value="pass")
+    late = threading.Event()
+    page = visit(here, "/talk", token=person.cookies["lima_rater"])
+    page.fill("#text", "kept in this tab")
+    page.route("**/talk.js", lambda route: (late.wait(10), route.continue_()))
+    page.reload(wait_until="commit")
+    page.fill("#text", "typed early")
+    late.set()
+    page.wait_for_load_state()
+    assert page.input_value("#text") == "typed early"
 
 
 def test_tokens_appear_before_the_answer_is_whole(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
@@ -224,9 +300,9 @@ def test_a_system_that_fails_can_be_asked_again(site: MakeSite, visit: Visit, tm
 
 
 def to_read(page: Page, text: str) -> None:
-    """Wait for a text of the desk, and for the script that listens to keys: its button shows that it runs."""
+    """Wait for a text of the desk."""
     page.wait_for_selector(f"text={text}")
-    page.wait_for_selector("#open-keys:visible")
+    listening(page)
 
 
 def test_the_desk_by_keyboard_alone(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
@@ -248,6 +324,32 @@ def test_the_desk_by_keyboard_alone(site: MakeSite, visit: Visit, tmp_path: Path
     assert (first.decision, second.reason) == ("accept", "area of no use")
     assert third.edited is not None
     assert third.edited.messages[-1].content == "A better answer."
+
+
+def test_an_edit_outlives_a_reload_and_a_lost_connection(
+    site: MakeSite, visit: Visit, tmp_path: Path
+) -> None:
+    here = desk(site, tmp_path)
+    page = visit(here, "/desk/review", token=token_of(here, "A"))
+    to_read(page, "question 0")
+    page.keyboard.press("e")
+    page.fill("#answer", "A better answer.")
+    page.reload()
+    to_read(page, "question 0")
+    assert page.input_value("#answer") == "A better answer."
+    page.context.set_offline(True)
+    page.click("text=Accept with these changes")
+    offline(page)
+    to_read(page, "question 1")
+    page.context.set_offline(True)
+    page.keyboard.press("u")
+    page.keyboard.press("u")
+    offline(page)
+    to_read(page, "question 0")
+    assert not page.is_visible("#answer"), "what was decided is no draft any more"
+    page.keyboard.press("a")
+    to_read(page, "question 1")
+    assert [row.decision for row in rows(here)] == ["accept", None, None]
 
 
 def test_an_example_is_written_with_live_checks(site: MakeSite, visit: Visit, tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def test_a_script_is_told_to_leave(site: MakeSite, tmp_path: Path) -> None:
             "/answer", data=form(page, pairwise=choice), headers={"accept": "application/json"}
         )
         replies.append(sent.json())
-        if "leave" in replies[-1]:
+        if "to" in replies[-1]:
             break
-    assert replies[-1] == {"leave": "/checked"}
+    assert replies[-1] == {"to": "/checked"}
 
 
 def test_a_panels_rater_for_whom_nothing_is_left_is_screened_out(site: MakeSite) -> None:

@@ -17,6 +17,7 @@ from lima.curate.sources.authored import Authored
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Review
+from lima.web.desk_pages import LONGEST_TEXT
 from lima.web.serve import annotate
 from lima.web.settings import AnnotateSettings
 
@@ -44,7 +45,7 @@ def desk(site: MakeSite, tmp_path: Path, count: int = 3, **settings: Any) -> Sit
 
 def form_of(browser: TestClient) -> dict[str, str]:
     page = browser.get("/desk/review").text
-    return {name: field(page, name) for name in ("csrf", "item", "version")}
+    return {name: field(page, name) for name in ("csrf", "item", "version", "key")}
 
 
 def decide(browser: TestClient, decision: str, **values: str) -> Any:
@@ -107,6 +108,35 @@ def test_the_last_decision_can_be_taken_back(site: MakeSite, tmp_path: Path) -> 
     browser.post("/desk/undo", data={"csrf": form_of(browser)["csrf"]})
     assert [row.decision for row in rows(here)] == [None, None, None]
     assert "question 0" in browser.get("/desk/review").text
+
+
+@on_both_databases
+def test_sent_twice_one_decision_is_taken_back_and_none_comes_again(site: MakeSite, tmp_path: Path) -> None:
+    here = desk(site, tmp_path)
+    browser = here.rater("A")
+    decide(browser, "accept")
+    here.clock.now -= 3600  # the clock is set back: the second decision is still the latest
+    second = form_of(browser) | {"decision": "accept"}
+    browser.post("/desk/decide", data=second)
+    page = form_of(browser)
+    for _ in range(2):
+        reply = browser.post("/desk/undo", data=page, headers={"Accept": "application/json"})
+        assert reply.json() == {"to": "/desk/review"}
+        assert [row.decision for row in rows(here)] == ["accept", None, None]
+    browser.post("/desk/decide", data=second)  # a retry that comes late
+    assert [row.decision for row in rows(here)] == ["accept", None, None]
+    browser.post("/desk/undo", data=form_of(browser))
+    assert [row.decision for row in rows(here)] == [None, None, None]
+
+
+def test_the_longest_text_fits_into_a_form_in_any_script(site: MakeSite, tmp_path: Path) -> None:
+    here = desk(site, tmp_path)
+    longest = LONGEST_TEXT * "\u597d"
+    reply = decide(here.rater("A"), "edit", prompt=longest, answer=longest)
+    assert reply.status_code == 200
+    edited = rows(here)[0].edited
+    assert edited is not None
+    assert [message.content for message in edited.messages] == [longest, longest]
 
 
 def test_two_reviewers_who_agree_decide_and_others_go_to_the_lead(site: MakeSite, tmp_path: Path) -> None:

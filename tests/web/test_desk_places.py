@@ -17,8 +17,9 @@ from tests.web.test_desk import desk, example
 from lima.files import write_jsonl
 from lima.records import Review
 from lima.web import people
-from lima.web.desk import Desk, Draft
-from lima.web.people import Person
+from lima.web.desk import Desk
+from lima.web.drafts import Draft
+from lima.web.people import Person, new_token
 from lima.web.security import Refused
 from lima.web.tables import decisions, drafts, events, metadata, raters
 
@@ -83,7 +84,9 @@ def test_what_is_taken_back_is_in_the_same_hands(site: MakeSite, tmp_path: Path)
 
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["arrive", "open", "read", "read", "read", "again", "back", "wait", "rewind"]),
+        st.sampled_from(
+            ["arrive", "open", "read", "read", "read", "again", "back", "back twice", "wait", "rewind"]
+        ),
         st.integers(0, 4),
     ),
     max_size=40,
@@ -136,6 +139,18 @@ def play(here: Site, crowd: list[Person], last: dict[int, Draft], move: str, num
             attempt(lambda: accept(here, reader, last[reader.id]))
         elif move == "back":
             attempt(lambda: of(here).take_back(reader))
+        elif move == "back twice":
+            key = new_token()
+            before = decided_by(here, reader)
+            for _ in range(2):
+                attempt(lambda: of(here).take_back(reader, key=key))
+            assert decided_by(here, reader) >= before - 1
+
+
+def decided_by(here: Site, reader: Person) -> int:
+    with here.base.read() as connection:
+        mine = sa.select(sa.func.count()).where(decisions.c.rater_id == reader.id)
+        return int(connection.scalar(mine) or 0)
 
 
 def attempt(action: Callable[[], object]) -> None:

@@ -32,6 +32,24 @@ def test_pages_allow_no_inline_script_and_no_other_origin(site: MakeSite) -> Non
         assert not re.search(r'(src|href)="(https?:)?//', reply.text)
 
 
+def test_files_of_pages_are_kept_for_good_under_an_address_of_their_content(site: MakeSite) -> None:
+    here = site()
+    page = here.rater().get("/work").text
+    addresses = re.findall(r'(?:src|href)="(/static/[^"]+)"', page)
+    assert len(addresses) >= 4
+    version = addresses[0].split("/")[2]
+    for address in [
+        *addresses,
+        f"/static/{version}/send.js",
+    ]:  # a script's imports have the address of the script
+        reply = here.browser().get(address)
+        assert reply.status_code == 200
+        assert "immutable" in reply.headers["cache-control"]
+    for gone in (f"/static/{version}/none.js", "/static/0123abcd/send.js", "/static/send.js"):
+        assert here.browser().get(gone).status_code == 404
+        assert here.browser().get(gone).headers["cache-control"] == "no-store"
+
+
 def test_tokens_and_codes_are_stored_as_hashes(site: MakeSite) -> None:
     here = site()
     code = people.invite(here.base, "crowd", "", here.clock())

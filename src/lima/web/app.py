@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib import resources
 from urllib.parse import urlsplit
 
 from anyio import to_thread
@@ -23,7 +22,7 @@ from lima.web.database import Database
 from lima.web.desk import Desk
 from lima.web.desk_files import DeskFiles
 from lima.web.house_style import HouseStyle
-from lima.web.pages import Parts, page
+from lima.web.pages import STATIC, Parts, page, static_root, wants_json
 from lima.web.security import Guard, Refused
 from lima.web.settings import AnnotateSettings
 from lima.web.tables import now
@@ -62,7 +61,7 @@ def create_app(
     if work.desk:
         app.include_router(lead_desk_pages.router)
     app.add_api_route("/health", _health)
-    app.mount("/static", StaticFiles(directory=str(resources.files("lima.web") / "static")))
+    app.mount(static_root(), StaticFiles(directory=STATIC))
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _no_page)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -127,6 +126,6 @@ def _malformed(request: Request, error: Exception) -> Response:
 
 
 def _problem(request: Request, status: int, text: str) -> Response:
-    if "application/json" in request.headers.get("accept", ""):
+    if wants_json(request):
         return JSONResponse({"problem": text}, status)
     return page("message.html", request, status=status, title="That did not work", text=text, to=None)

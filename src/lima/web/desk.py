@@ -7,56 +7,18 @@ differently waits for the lead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
 from lima.records import Decision, Example
 from lima.web.database import Database
+from lima.web.drafts import WAITING, Draft, Kind, Verdict, read_drafts
 from lima.web.holds import Holds
-from lima.web.people import Person, new_token, record
+from lima.web.people import Person, record
 from lima.web.security import Refused
-from lima.web.tables import decisions, drafts, raters
-
-Kind = Literal["candidate", "authored"]
-FINAL = ("accept", "edit", "reject")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one person decided."""
-
-    rater: str
-    decision: Decision
-    edited: Example | None
-    reason: str
-    at: float
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A text that waits for a decision, or has one."""
-
-    id: int
-    token: str
-    kind: Kind
-    text_id: str
-    group: str
-    author: str | None
-    example: Example
-    state: str
-    version: int
-    outcome: Verdict | None
-    verdicts: tuple[Verdict, ...] = ()
-
-    @property
-    def final(self) -> Example | None:
-        """The text to use, if it was taken."""
-        if self.state not in ("accept", "edit"):
-            return None
-        return self.outcome.edited if self.outcome and self.outcome.edited else self.example
+from lima.web.tables import decisions, drafts, events, raters
 
 
 class Desk:
@@ -80,12 +42,12 @@ class Desk:
             waiting = connection.execute(WAITING, {"rater": person.id, "group": person.group}).all()
             wanted = [(row.id, self._needed(row.kind) - row.decided) for row in waiting]
             held = self._holds.take(person.id, wanted)
-            return None if held is None else _drafts(connection, drafts.c.id == held)[0]
+            return None if held is None else read_drafts(connection, drafts.c.id == held)[0]
 
     def get(self, person: Person, token: str) -> Draft:
         """A text of the person's group; raises `Refused` (404)."""
         with self.base.read() as connection:
-            found = _drafts(connection, (drafts.c.token == token) & (drafts.c.grp == person.group))
+            found = read_drafts(connection, (drafts.c.token == token) & (drafts.c.grp == person.group))
         if not found:
             raise Refused(404, "There is no such text.")
         return found[0]
@@ -93,12 +55,12 @@ class Desk:
     def mine(self, person: Person) -> list[Draft]:
         """What the person wrote, newest first, with what others decided."""
         with self.base.read() as connection:
-            return _drafts(connection, drafts.c.rater_id == person.id)[::-1]
+            return read_drafts(connection, drafts.c.rater_id == person.id)[::-1]
 
     def everything(self) -> list[Draft]:
         """All texts, by rank."""
         with self.base.read() as connection:
-            return _drafts(connection, sa.true())
+            return read_drafts(connection, sa.true())
 
     def decide(
         self,
@@ -109,18 +71,23 @@ class Desk:
         edited: Example | None,
         reason: str,
         version: int,
+        key: str | None = None,
     ) -> None:
-        """Decide on a text. Sent twice, it is decided once; a text that its author has changed since is refused."""
+        """Decide on a text; one that its author has changed since is refused.
+
+        ``key`` names the page that this comes from: sent twice, it is decided once, even if it was taken back between.
+        """
         draft = self.get(person, token)
         if draft.author == person.name:
             raise Refused(403, "Somebody else reads what you wrote.")
         if decision == "reject" and not reason:
             raise Refused(422, "Say why it is rejected.")
-        now = self.clock()
+        now, event = self.clock(), _event("decide", person, key)
         with self.base.write() as connection:
+            self._lock_reader(connection, person)
             self._lock(connection, draft.id)
-            draft = _drafts(connection, drafts.c.id == draft.id)[0]
-            if any(verdict.rater == person.name for verdict in draft.verdicts):
+            draft = read_drafts(connection, drafts.c.id == draft.id)[0]
+            if _is_done(connection, event) or draft.was_read_by(person):
                 return
             if draft.state != "open" or draft.version != version:
                 raise Refused(409, "This text was changed or decided meanwhile. Open the page again.")
@@ -134,33 +101,38 @@ class Desk:
             edit = edited.model_dump(mode="json") if edited else None
             connection.execute(sa.insert(decisions).values(row | {"edited": edit}))
             payload = {"draft": draft.text_id, "decision": decision, "reason": reason, "edited": edit}
-            record(connection, "decide", now, rater_id=person.id, payload=payload)
+            record(connection, "decide", now, key=event, rater_id=person.id, payload=payload)
             self._settle(connection, draft.id)
         self._holds.release(person.id, draft.id)
         self.changed()
 
-    def take_back(self, person: Person) -> str | None:
-        """Undo the person's latest decision while the text has no other reader's; its token."""
-        now = self.clock()
+    def take_back(self, person: Person, *, key: str | None = None) -> bool:
+        """Undo the person's latest decision while the text has no other reader's; False: there is none.
+
+        ``key`` names the page that this comes from: sent twice, one decision is taken back.
+        """
+        now, event = self.clock(), _event("undecide", person, key)
+        latest = sa.select(decisions).where(decisions.c.rater_id == person.id)
         with self.base.write() as connection:
-            latest = sa.select(decisions).where(decisions.c.rater_id == person.id)
-            row = connection.execute(
-                latest.order_by(decisions.c.at.desc(), decisions.c.id.desc()).limit(1)
-            ).first()
+            self._lock_reader(connection, person)
+            if _is_done(connection, event):
+                return True
+            row = connection.execute(latest.order_by(decisions.c.id.desc()).limit(1)).first()
             if row is None:
-                return None
+                return False
             self._lock(connection, row.draft_id)
-            draft = _drafts(connection, drafts.c.id == row.draft_id)[0]
+            draft = read_drafts(connection, drafts.c.id == row.draft_id)[0]
             if len(draft.verdicts) > 1:
                 raise Refused(409, "Somebody else has read this text since. Ask the lead.")
             connection.execute(sa.delete(decisions).where(decisions.c.id == row.id))
             connection.execute(
                 sa.update(drafts).where(drafts.c.id == draft.id).values(state="open", outcome=None)
             )
-            record(connection, "undecide", now, rater_id=person.id, payload={"draft": draft.text_id})
+            payload = {"draft": draft.text_id}
+            record(connection, "undecide", now, key=event, rater_id=person.id, payload=payload)
         self._holds.keep(person.id, draft.id)
         self.changed()
-        return draft.token
+        return True
 
     def write(self, person: Person, example: Example, token: str) -> None:
         """Store a person's example, or its new version; other people read it (again)."""
@@ -222,7 +194,7 @@ class Desk:
         return 1 if kind == "authored" else self.reviewers
 
     def _settle(self, connection: sa.Connection, draft_id: int) -> None:
-        draft = _drafts(connection, drafts.c.id == draft_id)[0]
+        draft = read_drafts(connection, drafts.c.id == draft_id)[0]
         if len(draft.verdicts) < self._needed(draft.kind):
             return
         first = draft.verdicts[0]
@@ -246,73 +218,20 @@ class Desk:
         values = {"state": verdict.decision, "outcome": outcome, "changed_at": verdict.at}
         connection.execute(sa.update(drafts).where(drafts.c.id == draft_id).values(values))
 
+    def _lock_reader(self, connection: sa.Connection, person: Person) -> None:
+        """One step of a reader at a time."""
+        connection.execute(sa.select(raters.c.id).where(raters.c.id == person.id).with_for_update())
+
     def _lock(self, connection: sa.Connection, draft_id: int) -> None:
         """One decision on a text at a time. SQLite has one writer anyway."""
         connection.execute(sa.select(drafts.c.id).where(drafts.c.id == draft_id).with_for_update())
 
 
-RATER: sa.BindParameter[int] = sa.bindparam("rater")
-WAITING = (
-    sa.select(
-        drafts.c.id,
-        drafts.c.kind,
-        sa.select(sa.func.count())
-        .where(decisions.c.draft_id == drafts.c.id)
-        .scalar_subquery()
-        .label("decided"),
-    )
-    .where(
-        drafts.c.grp == sa.bindparam("group"),
-        drafts.c.state == "open",
-        drafts.c.rater_id.is_(None) | (drafts.c.rater_id != RATER),
-        drafts.c.id.not_in(sa.select(decisions.c.draft_id).where(decisions.c.rater_id == RATER)),
-    )
-    .order_by(drafts.c.rank, drafts.c.id)
-)
-"""The open texts that a person has not decided on and did not write."""
+def _event(step: str, person: Person, key: str | None) -> str | None:
+    """The idempotency key of a step."""
+    return f"{step}:{person.id}:{key}" if key else None
 
 
-def add_candidates(connection: sa.Connection, rows: Sequence[dict[str, Any]], now: float) -> int:
-    """Store candidates that are not there yet: `text_id`, `content`, `rank`, and an outcome where one is decided."""
-    there = set(connection.scalars(sa.select(drafts.c.text_id)))
-    new = [row for row in rows if row["text_id"] not in there]
-    defaults = {"kind": "candidate", "grp": "A", "rater_id": None, "version": 0, "changed_at": now}
-    if new:
-        connection.execute(sa.insert(drafts), [defaults | {"token": new_token()} | row for row in new])
-    return len(new)
-
-
-def _drafts(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Draft]:
-    query = sa.select(drafts, raters.c.name).outerjoin(raters, raters.c.id == drafts.c.rater_id).where(which)
-    rows = connection.execute(query.order_by(drafts.c.rank, drafts.c.id)).all()
-    verdicts: dict[int, list[Verdict]] = {row.id: [] for row in rows}
-    said = sa.select(decisions, raters.c.name).join(raters, raters.c.id == decisions.c.rater_id)
-    if len(rows) == 1:
-        said = said.where(decisions.c.draft_id.in_(list(verdicts)))
-    for row in connection.execute(said.order_by(decisions.c.id)):
-        if row.draft_id in verdicts:
-            edited = Example.model_validate(row.edited) if row.edited else None
-            verdicts[row.draft_id].append(Verdict(row.name, row.decision, edited, row.reason, row.at))
-    return [
-        Draft(
-            id=row.id,
-            token=row.token,
-            kind=row.kind,
-            text_id=row.text_id,
-            group=row.grp,
-            author=row.name,
-            example=Example.model_validate(row.content),
-            state=row.state,
-            version=row.version,
-            outcome=_outcome(row.outcome),
-            verdicts=tuple(verdicts[row.id]),
-        )
-        for row in rows
-    ]
-
-
-def _outcome(value: dict[str, Any] | None) -> Verdict | None:
-    if not value:
-        return None
-    edited = Example.model_validate(value["edited"]) if value["edited"] else None
-    return Verdict(value["rater"], value["decision"], edited, value["reason"], value["at"])
+def _is_done(connection: sa.Connection, event: str | None) -> bool:
+    there = sa.select(events.c.id).where(events.c.key == event)
+    return event is not None and connection.scalar(there) is not None

@@ -16,7 +16,8 @@ from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, replacing, write_jsonl
 from lima.records import Example, Message, Meta, Review
 from lima.web.database import Database
-from lima.web.desk import Desk, Draft, add_candidates
+from lima.web.desk import Desk
+from lima.web.drafts import Draft, add_candidates
 from lima.web.tables import iso
 
 AUTHORED_NAME = "authored.jsonl"

@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lima.records import Decision, Example
-from lima.web.desk import Desk, Draft
+from lima.web.desk import Desk
 from lima.web.desk_files import example_of, texts_of, with_texts
+from lima.web.drafts import Draft
 from lima.web.house_style import Finding, is_stopped
-from lima.web.pages import Parts, page, parts, redirect, signed_in
+from lima.web.pages import Parts, page, parts, saved, signed_in, typed
 from lima.web.people import Person, new_token
 from lima.web.security import Refused, check_csrf
 
@@ -22,6 +23,8 @@ LONGEST_TEXT = 20_000
 TAGS = ("sensitive", "malicious", "format", "refusal")
 
 Token = Annotated[str, Form(max_length=64)]
+Once = Annotated[str, Form(max_length=48)]
+"""Drawn for each page: what is sent twice from one page counts once."""
 Key = Annotated[str, Query(max_length=64)]
 Long = Annotated[str, Form(max_length=LONGEST_TEXT)]
 Reason = Annotated[str, Form(max_length=500)]
@@ -54,6 +57,7 @@ def review(request: Request) -> Response:
         "review.html",
         request,
         csrf=token,
+        key=new_token(),
         draft=draft,
         prompt=prompt,
         answer=answer,
@@ -72,6 +76,7 @@ def decide(
     prompt: Long = "",
     answer: Long = "",
     reason: Reason = "",
+    key: Once = "",
     csrf: Token = "",
 ) -> Response:
     """Accept, edit or reject."""
@@ -83,17 +88,25 @@ def decide(
     edited = _edited(draft, prompt, answer) if decision == "edit" else None
     if decision == "edit" and edited == draft.example:
         decision, edited = "accept", None
-    desk.decide(person, item, cast(Decision, decision), edited=edited, reason=reason.strip(), version=version)
-    return redirect("/desk/review")
+    desk.decide(
+        person,
+        item,
+        cast(Decision, decision),
+        edited=edited,
+        reason=reason.strip(),
+        version=version,
+        key=key or None,
+    )
+    return saved(request, "/desk/review")
 
 
 @router.post("/undo")
-def undo(request: Request, csrf: Token = "") -> Response:
-    """Take the latest decision back."""
+def undo(request: Request, key: Once = "", csrf: Token = "") -> Response:
+    """Take the latest decision back; pressed twice on one page, just that one."""
     person = _checked(request, csrf)
-    if _desk(request).take_back(person) is None:
+    if not _desk(request).take_back(person, key=key or None):
         raise Refused(409, "There is no decision of yours to take back.")
-    return redirect("/desk/review")
+    return saved(request, "/desk/review")
 
 
 @router.get("/write")
@@ -160,9 +173,7 @@ def write(
         stops = " ".join(one.text for one in found if one.level == "stop")
         raise Refused(422, stops)
     _desk(request).write(person, example, item)
-    if "application/json" in request.headers.get("accept", ""):
-        return JSONResponse({"to": "/desk"})
-    return redirect("/desk#mine")
+    return saved(request, "/desk#mine")
 
 
 def _desk(request: Request) -> Desk:
@@ -184,8 +195,8 @@ def _written(person: Person, item: str, prompt: str, answer: str, tags: list[str
     name = f"authored/{person.name.replace(':', '-')}/{''.join(c for c in item if c.isalnum())[:12]}"
     return example_of(
         name,
-        _text(prompt),
-        _text(answer) or None,
+        typed(prompt),
+        typed(answer) or None,
         author=person.name,
         group=person.group,
         tags=kept,
@@ -193,13 +204,8 @@ def _written(person: Person, item: str, prompt: str, answer: str, tags: list[str
     )
 
 
-def _text(given: str) -> str:
-    """Browsers send lines with CR LF."""
-    return given.replace("\r\n", "\n").strip()
-
-
 def _edited(draft: Draft, prompt: str, answer: str) -> Example:
-    asked, told = _text(prompt), _text(answer)
+    asked, told = typed(prompt), typed(answer)
     if not asked or (not told and not draft.example.is_prompt):
         raise Refused(422, "The edited text is empty.")
     return with_texts(draft.example, asked, told)

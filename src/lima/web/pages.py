@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from lima.files import text_hash
 from lima.web import people
@@ -30,6 +31,7 @@ from lima.web.texts import Texts
 
 RATER_COOKIE = "lima_rater"
 LEAD_COOKIE = "lima_lead"
+STATIC = Path(str(resources.files("lima.web"))) / "static"
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,18 @@ def page(name: str, request: Request, *, status: int = 200, **values: Any) -> HT
 
 
 def redirect(path: str) -> RedirectResponse:
-    """Send the browser on to a page, after a form too."""
+    """Send the browser on to a page."""
     return RedirectResponse(path, 303)
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a script of a page asks, which needs no page in reply."""
+    return "application/json" in request.headers.get("accept", "")
+
+
+def saved(request: Request, to: str) -> Response:
+    """The reply to a form that changed something: where to go on."""
+    return JSONResponse({"to": to}) if wants_json(request) else redirect(to)
 
 
 def signed_in(request: Request) -> tuple[Person, str]:
@@ -141,10 +153,20 @@ def templates() -> Environment:
 
 
 @lru_cache
+def static_root() -> str:
+    """Where static files are served: the address changes with any of them, so that browsers can keep them for good."""
+    files = sorted(STATIC.iterdir())
+    return f"/static/{text_hash(*(file.read_text(encoding='utf-8') for file in files), length=8)}"
+
+
 def static(name: str) -> str:
-    """The address of a static file, which changes with its content."""
-    content = resources.files("lima.web").joinpath("static", name).read_text(encoding="utf-8")
-    return f"/static/{name}?{text_hash(content, length=8)}"
+    """The address of a static file."""
+    return f"{static_root()}/{name}"
+
+
+def typed(text: str) -> str:
+    """A text from a form, with plain newlines: a form that is sent without a script has CR LF."""
+    return text.replace("\r\n", "\n").strip()
 
 
 def spent(text: str) -> float | None:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from lima.records import SCALE_VALUES
 from lima.web.assignment import Nothing
 from lima.web.entry_pages import last_page
-from lima.web.pages import Parts, page, parts, redirect, signed_in, spent
+from lima.web.pages import Parts, page, parts, redirect, saved, signed_in, spent, wants_json
 from lima.web.people import Person
 from lima.web.security import Refused, check_csrf
 from lima.web.showings import GOLD, Answer, Showing
@@ -49,7 +49,7 @@ def work(request: Request) -> Response:
 
 
 @router.get("/saved")
-def saved(request: Request) -> Response:
+def just_saved(request: Request) -> Response:
     """The item just answered, with the chance to take the answer back (for browsers without scripts)."""
     person, token = signed_in(request)
     showing = parts(request).work.saved(person)
@@ -83,10 +83,9 @@ def answer(
     )
     if stored is None:
         raise Refused(404, "There is no such item.")
-    wants_json = "application/json" in request.headers.get("accept", "")
     if stored.repeat == GOLD and app.work.ended(person):
-        return JSONResponse({"leave": "/checked"}) if wants_json else redirect("/checked")
-    if not wants_json:
+        return saved(request, "/checked")
+    if not wants_json(request):
         return redirect("/saved")
     reply = {"saved": stored.is_answered, "answer": _on_screen(stored), "attempt": stored.attempt}
     return JSONResponse(reply)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lima.web.entry_pages import last_page
-from lima.web.pages import page, parts, redirect, signed_in, spent
+from lima.web.pages import page, parts, saved, signed_in, spent, typed, wants_json
 from lima.web.people import Person
 from lima.web.render import to_html
 from lima.web.security import Refused, check_csrf
@@ -91,8 +91,8 @@ def state(
 def say(request: Request, item: Token, number: Number, text: Long = "", csrf: Token = "") -> Response:
     """Send a message. Sent twice, it is there once."""
     person = _checked(request, csrf)
-    _held(request).talks.say(person, item, number, text)
-    return redirect("/talk")
+    _held(request).talks.say(person, item, number, typed(text))
+    return saved(request, "/talk")
 
 
 @router.post("/again")
@@ -100,7 +100,7 @@ def again(request: Request, item: Token, number: Number, attempt: Number, csrf: 
     """Ask a system that gave no answer once more."""
     person = _checked(request, csrf)
     _held(request).talks.again(person, item, number, attempt)
-    return redirect("/talk")
+    return saved(request, "/talk")
 
 
 @router.post("/rate")
@@ -111,9 +111,9 @@ def rate(
     person = _checked(request, csrf)
     talks = _held(request).talks
     talks.rate(person, item, number, value, spent(seconds))
-    if "application/json" in request.headers.get("accept", ""):
+    if wants_json(request):
         return JSONResponse({"saved": True, "all": talks.get(person, item).is_rated})
-    return redirect("/talk")
+    return saved(request, "/talk")
 
 
 @router.post("/finish")
@@ -121,7 +121,7 @@ def finish(request: Request, item: Token, example: Short = "", csrf: Token = "")
     """End a dialogue."""
     person = _checked(request, csrf)
     _held(request).talks.finish(person, item, example=bool(example))
-    return redirect("/talk")
+    return saved(request, "/talk")
 
 
 @router.post("/choose")
@@ -136,7 +136,7 @@ def choose(
     if best != "tie" and not best.isdecimal():
         raise Refused(422, "Choose one of the answers.")
     _held(request).talks.choose(person, opening, None if best == "tie" else int(best[:3]))
-    return redirect("/talk")
+    return saved(request, "/talk")
 
 
 async def _bytes(held: Talking, found: Talk, number: int) -> AsyncIterator[bytes]:

@@ -1,5 +1,7 @@
 // The desk: keys to decide with, and checks of what is being written. The forms work without this script too.
+import { keep } from "./keep.js";
 import { Keys } from "./keys.js";
+import { sendAndGo } from "./send.js";
 
 const PAUSE_BEFORE_CHECK = 500;
 const WORDS = { good: "Good: ", look: "Look again: ", stop: "Not yet: " };
@@ -32,46 +34,31 @@ function reading() {
     event.preventDefault();
     document.querySelector("#reject").click();
   });
-  let sent = false;
-  decide.addEventListener("submit", (event) => {
-    const rejects = event.submitter?.value === "reject";
-    if (sent || (rejects && !reason.value.trim())) event.preventDefault();
-    else sent = true;
-    if (rejects && !reason.value.trim()) {
-      status.textContent = "Say why it is rejected.";
-      reason.focus();
-    }
+  const forget = keep(decide);
+  edit.open ||= [...edit.querySelectorAll("textarea")].some((text) => text.value !== text.defaultValue);
+  sendAndGo(decide, say, {
+    ready: (submitter) => {
+      const ready = submitter?.value !== "reject" || reason.value.trim();
+      if (!ready) {
+        say("Say why it is rejected.");
+        reason.focus();
+      }
+      return ready;
+    },
+    done: forget,
   });
+  sendAndGo(document.querySelector("#undo"), say);
 }
 
 function writing() {
   let timer = null;
   let latest = 0;
-  const kept = "lima-draft";
-  restore(kept);
+  sendAndGo(write, say, { done: keep(write) });
   write.addEventListener("input", () => {
-    keep(kept);
     clearTimeout(timer);
     timer = setTimeout(check, PAUSE_BEFORE_CHECK);
   });
-  write.addEventListener("submit", (event) => {
-    event.preventDefault();
-    handIn(kept);
-  });
   check();
-
-  async function handIn(name) {
-    status.textContent = "Saving …";
-    try {
-      const body = new URLSearchParams(new FormData(write));
-      const reply = await (await fetch(write.action, { method: "POST", body, headers: { Accept: "application/json" } })).json();
-      if (!reply.to) return void (status.textContent = reply.problem);
-      forget(name);
-      location.assign(reply.to);
-    } catch {
-      status.textContent = "Not saved: no connection. Your text is kept; try again.";
-    }
-  }
 
   async function check() {
     const number = ++latest;
@@ -85,7 +72,7 @@ function writing() {
       const { findings } = await reply.json();
       if (number === latest && findings) show(findings);
     } catch {
-      status.textContent = "No connection: the checks rest. Your text is kept in this browser.";
+      say("No connection: the checks rest. Your text is kept in this browser.");
     }
   }
 }
@@ -103,32 +90,9 @@ function show(findings) {
   });
   document.querySelector("#findings").replaceChildren(...lines);
   const stops = findings.filter(({ level }) => level === "stop").length;
-  status.textContent = stops ? `${stops} to mend before it can be handed in.` : "";
+  say(stops ? `${stops} to mend before it can be handed in.` : "");
 }
 
-// A tab that is closed by mistake loses nothing: the text is kept until it is handed in.
-function keep(name) {
-  const { prompt, answer, notes } = write.elements;
-  try {
-    sessionStorage.setItem(name, JSON.stringify({ prompt: prompt.value, answer: answer.value, notes: notes.value }));
-  } catch {
-    // Without storage the page alone holds the text.
-  }
-}
-
-function restore(name) {
-  try {
-    const kept = JSON.parse(sessionStorage.getItem(name));
-    for (const field of kept && !write.elements.prompt.value ? ["prompt", "answer", "notes"] : []) write.elements[field].value = kept[field];
-  } catch {
-    // As above.
-  }
-}
-
-function forget(name) {
-  try {
-    sessionStorage.removeItem(name);
-  } catch {
-    // As above.
-  }
+function say(sentence) {
+  status.textContent = sentence;
 }

@@ -1,5 +1,8 @@
 // A dialogue: answers appear as they are written, ratings are saved without leaving the page.
 // What counts is on the server: a reload, a second tab or a lost connection loses and doubles nothing.
+import { keep } from "./keep.js";
+import { rest, send, sendAndGo } from "./send.js";
+
 const LONGEST_PAUSE = 15000;
 
 const main = document.querySelector("main.talk");
@@ -7,27 +10,21 @@ const { item } = main.dataset;
 const status = document.querySelector("#status");
 const composer = document.querySelector("#say");
 const text = document.querySelector("#text");
-const shownAt = performance.now();
-const kept = `lima-message-${item}`;
+const readFrom = new WeakMap(); // since when an answer that came on this page is whole, by its form
 
 for (const answer of document.querySelectorAll(".answer[data-state=waiting]")) follow(answer);
 for (const form of document.querySelectorAll("form.rate")) form.addEventListener("submit", rate);
 document.querySelector(".exchange:last-of-type")?.scrollIntoView({ block: "start" });
 
+sendAndGo(document.querySelector("#finish"), say);
+for (const form of document.querySelectorAll("form.again")) sendAndGo(form, say);
 if (composer) {
-  text.value = stored() ?? "";
-  text.addEventListener("input", () => store(text.value));
+  sendAndGo(composer, say, { ready: () => text.value.trim(), done: keep(composer) });
   text.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       composer.requestSubmit();
     }
-  });
-  let sent = false;
-  composer.addEventListener("submit", (event) => {
-    if (sent || !text.value.trim()) event.preventDefault();
-    else sent = true;
-    if (sent) store("");
   });
 }
 
@@ -40,9 +37,9 @@ async function follow(answer) {
       const reply = await (await fetch(`/talk/state?${where}`, { headers: { Accept: "application/json" } })).json();
       if (reply.state !== "waiting") return settle(answer, place, reply);
     } catch {
-      status.textContent = "No connection. Trying again …";
+      say("No connection. Trying again …");
     }
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await rest(pause);
   }
 }
 
@@ -63,7 +60,7 @@ function settle(answer, place, reply) {
   place.removeAttribute("aria-busy");
   place.classList.remove("growing");
   answer.dataset.state = reply.state;
-  status.textContent = "";
+  say("");
   if (reply.state === "failed") {
     const again = answer.querySelector(".again");
     place.replaceChildren();
@@ -73,32 +70,20 @@ function settle(answer, place, reply) {
   }
   const parsed = new DOMParser().parseFromString(reply.html, "text/html");
   place.replaceChildren(...parsed.body.childNodes);
-  answer.querySelector(".rate").hidden = false;
+  const form = answer.querySelector(".rate");
+  readFrom.set(form, performance.now());
+  form.hidden = false;
   if (composer) composer.hidden = false;
-  status.textContent = "The answer is complete.";
+  say("The answer is complete.");
 }
 
 async function rate(event) {
   event.preventDefault();
   const form = event.currentTarget;
   const chosen = event.submitter;
-  form.elements.seconds.value = ((performance.now() - shownAt) / 1000).toFixed(1);
-  const body = new URLSearchParams(new FormData(form, chosen));
-  status.textContent = "Saving …";
-  for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-    try {
-      const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
-      if (response.status < 500) return rated(form, chosen, await response.json());
-    } catch {
-      // As for votes: the same request is safe to repeat.
-    }
-    status.textContent = "Not saved yet: no connection. Trying again …";
-    await new Promise((resolve) => setTimeout(resolve, pause));
-  }
-}
-
-function rated(form, chosen, reply) {
-  status.textContent = reply.problem ?? "Saved.";
+  form.elements.seconds.value = ((performance.now() - (readFrom.get(form) ?? 0)) / 1000).toFixed(1);
+  const reply = await send(form, chosen, say);
+  say(reply.problem ?? "Saved.");
   if (reply.problem) return;
   for (const choice of form.querySelectorAll(".choice")) choice.setAttribute("aria-pressed", String(choice === chosen));
   mayFinish(reply.all);
@@ -109,18 +94,6 @@ function mayFinish(all) {
   document.querySelector("#unrated").hidden = all;
 }
 
-function stored() {
-  try {
-    return sessionStorage.getItem(kept);
-  } catch {
-    return null;
-  }
-}
-
-function store(value) {
-  try {
-    sessionStorage.setItem(kept, value);
-  } catch {
-    // Without storage the page alone holds the message.
-  }
+function say(sentence) {
+  status.textContent = sentence;
 }

@@ -1,10 +1,9 @@
-// Saves an answer without leaving the page, tries again while the connection is gone, then goes on.
-// Without this script the same forms work by themselves.
+// Saves an answer without leaving the page, then goes on. Without this script the same forms work by themselves.
 import { Clock } from "./clock.js";
 import { Keys } from "./keys.js";
+import { send } from "./send.js";
 
 const ADVANCE_MILLISECONDS = 2000;
-const LONGEST_PAUSE = 15000;
 
 const form = document.querySelector("#answer");
 const saved = document.querySelector("#saved");
@@ -26,10 +25,7 @@ mark();
 form.addEventListener("change", mark);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!busy) send(event.submitter);
-});
-addEventListener("beforeunload", (event) => {
-  if (busy) event.preventDefault();
+  if (!busy) answer(event.submitter);
 });
 
 function actions() {
@@ -57,34 +53,19 @@ function mark() {
   for (const scale of form.querySelectorAll("fieldset")) scale.classList.toggle("current", scale === scaleInHand());
 }
 
-async function send(submitter) {
+async function answer(submitter) {
   busy = true;
   form.elements.seconds.value = clock.seconds().toFixed(1);
-  const body = new URLSearchParams(new FormData(form, submitter));
   form.setAttribute("aria-busy", "true");
   submitter?.setAttribute("aria-pressed", "true");
-  say("Saving …");
-  const reply = await untilAnswered(body);
+  const reply = await send(form, submitter, say);
   busy = false;
   form.removeAttribute("aria-busy");
   submitter?.removeAttribute("aria-pressed");
-  if (reply.leave) location.assign(reply.leave);
+  if (reply.to) location.assign(reply.to);
   else if (reply.problem) say(reply.problem);
   else if (!reply.saved) location.assign("/work");
   else show(reply);
-}
-
-async function untilAnswered(body) {
-  for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-    try {
-      const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
-      if (response.status < 500) return await response.json();
-    } catch {
-      // No connection: the answer waits here, and the same request is safe to repeat.
-    }
-    say("Not saved yet: no connection. Trying again …");
-    await new Promise((resolve) => setTimeout(resolve, pause));
-  }
 }
 
 function show(reply) {
