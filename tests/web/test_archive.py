@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tests.web.conftest import MakeSite, Site, field, on_both_databases
 from tests.web.test_checks import gold, work_through
 from tests.web.test_desk import decide, desk, form_of, write
-from tests.web.test_talks import Parrot, hold, parrots
+from tests.web.test_talks import Parrot, answer_of, hold, parrots
 
 from lima.errors import InputError, LimaError
 from lima.files import read_jsonl, write_jsonl
@@ -98,6 +98,7 @@ def test_dialogues(site: MakeSite, tmp_path: Path) -> None:
     hold(browser)
     choice = {"csrf": field(browser.get("/talk").text, "csrf"), "opening": "open-0", "best": "0"}
     assert browser.post("/talk/choose", data=choice).status_code == 200
+    assert answer_of(browser)  # the next dialogue has begun: nothing is under way while the two are compared
     moved(here, elsewhere(tmp_path), tmp_path / "all.jsonl")
     assert everything(here.base)["turns"]
 

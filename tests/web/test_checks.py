@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.web.conftest import MakeSite, Site, field, form, on_both_databases
 
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Message
-from lima.web.adjudication import Adjudication
+from lima.web.adjudication import Adjudication, decided
 from lima.web.exchange import export_rows
 from lima.web.overview import rater_rows
 from lima.web.texts import Gold
@@ -71,6 +72,24 @@ def test_missed_checks_end_the_work_and_give_the_places_back(site: MakeSite, tmp
     work_through(careful, right=True)
     assert len(export_rows(here.base).preferences) == 8
     assert {row.rater for row in export_rows(here.base).preferences} == {"crowd:02"}
+
+
+def test_a_changed_list_of_known_answers_harms_nobody(site: MakeSite, tmp_path: Path) -> None:
+    """Rows that went since are no misses, and one that is open on a screen makes way."""
+    path = gold(tmp_path)
+    here = site(8, overlap=0, gold=path, gold_every=1, gold_misses=2)
+    browser = here.rater()
+    seen = work_through(browser, right=True, most=4)
+    while "gold right" not in (page := browser.get("/work").text):
+        browser.post("/answer", data=form(page, pairwise="first"))
+    work: Any = here.work
+    kept = {text_id: label for text_id, label in work.rules.gold.items() if text_id.endswith("never")}
+    work.rules = replace(work.rules, gold=kept)
+    assert sum("gold right" in page for page in seen) >= 2
+    page = browser.get("/work").text
+    assert "gold right" not in page
+    assert browser.post("/answer", data=form(page, pairwise="first")).status_code == 200
+    assert rater_rows(here.base)[0].state == "active"
 
 
 def test_a_script_is_told_to_leave(site: MakeSite, tmp_path: Path) -> None:
@@ -134,6 +153,8 @@ def test_the_leads_decisions_are_recorded_changed_and_exported(site: MakeSite) -
     (row,) = read_jsonl(here.settings.place / "adjudications.jsonl", Adjudication)
     assert (row.comparison_id, row.label, row.reason) == ("cmp-000", "a", "the left one is right")
     assert len(export_rows(here.base).preferences) == 4  # a decision changes no vote
+    again = site(folder=here.settings.study, overlap=2, groups=("crowd",), overlap_votes=2)
+    assert decided(again.base) == decided(here.base), "a new database takes them over"
 
 
 def test_a_closed_study_takes_no_answers(site: MakeSite) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests.curate.test_review import forum, pick
 from tests.web.conftest import MakeSite, Site, field, on_both_databases
@@ -17,9 +18,11 @@ from lima.curate.sources.authored import Authored
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Review
+from lima.web import people
 from lima.web.desk_pages import LONGEST_TEXT
 from lima.web.serve import annotate
 from lima.web.settings import AnnotateSettings
+from lima.web.tables import raters
 
 ANSWER = (
     "That is a good question to ask before a long walk. Boots need a week of short walks before they fit, so wear "
@@ -110,6 +113,146 @@ def test_the_last_decision_can_be_taken_back(site: MakeSite, tmp_path: Path) -> 
     assert "question 0" in browser.get("/desk/review").text
 
 
+def test_what_an_editor_decided_is_taken_over_and_the_desk_s_decisions_stand(
+    site: MakeSite, tmp_path: Path
+) -> None:
+    here = desk(site, tmp_path)
+    browser = here.rater("A")
+    decide(browser, "accept")
+    assert here.settings.review is not None
+    found = rows(here)
+    by_hand = [
+        found[0].model_copy(update={"decision": "reject", "reason": "no"}),
+        found[1].model_copy(update={"decision": "reject", "reason": "dull", "reviewer": "me"}),
+        found[2],
+    ]
+    write_jsonl(here.settings.review, by_hand)
+    decide(here.rater("A"), "accept")  # the second was taken over only with this step
+    assert [(row.decision, row.reviewer) for row in rows(here)][:2] == [("accept", "A:01"), ("reject", "me")]
+    again = site(review=here.settings.review)
+    assert [row.decision for row in rows(again)][:2] == ["accept", "reject"]
+
+
+def test_an_undo_that_the_file_does_not_have_yet_stands(site: MakeSite, tmp_path: Path) -> None:
+    """A server that is killed between the database and the file."""
+    here = desk(site, tmp_path)
+    browser = here.rater("A")
+    decide(browser, "accept")
+    parts = here.app.state.parts
+    parts.desk.changed = lambda: None
+    here.clock.now += 1
+    browser.post("/desk/undo", data=form_of(browser))
+    parts.files.load(here.base, here.clock())
+    parts.files.write(parts.desk)
+    assert [row.decision for row in rows(here)] == [None, None, None]
+
+
+def test_rows_of_others_stay_in_the_authored_file(site: MakeSite, tmp_path: Path) -> None:
+    foreign = [
+        {"prompt": "no group", "answer": "stays"},
+        {"messages": [{"role": "user", "content": "a"}], "group": "A"},
+    ]
+    ours = {"id": "mine", "group": "A", "prompt": "kept", "answer": "too", "licence": "CC0"}
+    (tmp_path / "authored.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in [foreign[0], ours, foreign[1]])
+    )
+    here = desk(site, tmp_path)
+    decide(here.rater("A"), "accept")
+    assert authored(here) == [foreign[0], ours, foreign[1]]
+
+
+def test_a_broken_file_stops_no_decision_and_is_left_alone(site: MakeSite, tmp_path: Path) -> None:
+    here = desk(site, tmp_path)
+    browser = here.rater("A")
+    decide(browser, "accept")
+    assert here.settings.review is not None
+    whole = here.settings.review.read_bytes()
+    here.settings.review.write_bytes(whole + b'{"half')
+    assert decide(browser, "accept").status_code == 200
+    assert here.settings.review.read_bytes() == whole + b'{"half'
+    lead = here.lead()
+    told = lead.post("/lead/export", data={"csrf": field(lead.get("/lead").text, "csrf")})
+    assert told.status_code == 409
+    assert "review.jsonl" in told.text
+    here.settings.review.write_bytes(whole)
+    decide(browser, "accept")
+    assert [row.decision for row in rows(here)] == ["accept", "accept", "accept"]
+
+
+def test_candidates_that_are_there_twice_or_at_no_time_are_named(site: MakeSite, tmp_path: Path) -> None:
+    row = Review(candidate=example(1))
+    path = tmp_path / "review.jsonl"
+    write_jsonl(path, [row, row])
+    with pytest.raises(LimaError, match="more than once"):
+        site(review=path)
+    write_jsonl(path, [row.model_copy(update={"decision": "accept", "at": "yesterday"})])
+    with pytest.raises(LimaError, match="yesterday"):
+        site(review=path)
+
+
+def test_a_text_too_long_to_edit_can_be_decided(site: MakeSite, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "review.jsonl", [Review(candidate=example(1, "long " * LONGEST_TEXT))])
+    here = desk(site, tmp_path)
+    browser = here.rater("A")
+    assert 'name="prompt"' not in browser.get("/desk/review").text
+    assert decide(browser, "reject", reason="long").status_code == 200
+    assert rows(here)[0].decision == "reject"
+
+
+def test_what_an_excluded_reader_decided_is_open_again(site: MakeSite, tmp_path: Path) -> None:
+    here = desk(site, tmp_path)
+    first, lead = here.rater("A"), here.lead()
+    decide(first, "accept")
+    decide(first, "reject", reason="no")
+    csrf = field(lead.get("/lead").text, "csrf")
+    lead.post("/lead/raters/1/revoke", data={"csrf": csrf})
+    assert [row.decision for row in rows(here)] == ["accept", "reject", None]
+    assert "Exclude" in lead.get("/lead").text
+    lead.post("/lead/raters/1/exclude", data={"csrf": csrf})
+    lead.post("/lead/raters/1/revoke", data={"csrf": csrf})  # a console that was left open
+    assert [row.decision for row in rows(here)] == [None, None, None]
+    assert here.app.state.parts.desk.has_work(people.Person(99, "A:99", "A"))
+    with here.base.read() as connection:
+        assert connection.scalar(sa.select(raters.c.state)) == "excluded"
+    assert lead.post("/lead/raters/999/exclude", data={"csrf": csrf}).status_code == 404
+
+
+def test_looking_holds_nothing_and_leaving_lets_go(site: MakeSite, tmp_path: Path) -> None:
+    here = desk(site, tmp_path, count=1)
+    first, second = here.rater("A"), here.rater("A")
+    first.get("/desk")
+    assert "question 0" in second.get("/desk/review").text
+    assert "Nothing to read" in first.get("/desk/review").text
+    second.post("/leave", data={"csrf": field(second.get("/pause").text, "csrf")})
+    assert "question 0" in first.get("/desk/review").text
+
+
+def test_with_fewer_reviewers_what_has_enough_is_settled(site: MakeSite, tmp_path: Path) -> None:
+    here = desk(site, tmp_path, reviewers=2)
+    decide(here.rater("A"), "accept")
+    assert rows(here)[0].decision is None
+    parts = here.app.state.parts
+    parts.desk.reviewers = 1
+    parts.desk.catch_up()
+    assert rows(here)[0].decision == "accept"
+
+
+@on_both_databases
+def test_no_text_breaks_the_server(site: MakeSite, tmp_path: Path) -> None:
+    here = desk(site, tmp_path)
+    browser = here.rater("A")
+    for text in ("a\0b", "\ud800", "\U0001f600" * 100):
+        sent = text.encode("utf-8", "surrogatepass")
+        assert write(browser, sent).status_code < 500  # type: ignore[arg-type]
+        assert decide(browser, "reject", reason=sent).status_code < 500  # type: ignore[arg-type]
+    browser = here.rater("B")
+    form = {"csrf": field(browser.get("/desk/write").text, "csrf")}
+    asked = ("How do I keep bees on a balcony?", "Which rope holds a hammock between two trees?")
+    for item, prompt in zip(("same-beginning-1", "same-beginning-2"), asked, strict=True):
+        reply = browser.post("/desk/write", data=form | {"item": item, "prompt": prompt})
+        assert reply.status_code == 200
+
+
 @on_both_databases
 def test_sent_twice_one_decision_is_taken_back_and_none_comes_again(site: MakeSite, tmp_path: Path) -> None:
     here = desk(site, tmp_path)
@@ -186,7 +329,12 @@ def test_what_comes_back_is_changed_and_read_again(site: MakeSite, tmp_path: Pat
     changed = {"csrf": csrf, "item": token, "prompt": "How do I break in leather boots?", "answer": ANSWER}
     author.post("/desk/write", data=changed)
     stale = form_of(reader)
-    author.post("/desk/write", data=changed | {"prompt": "How do I break in stiff leather boots?"})
+    again = changed | {"prompt": "How do I break in stiff leather boots?"}
+    assert author.post("/desk/write", data=again).status_code == 409, "a tab that was left open"
+    author.post(
+        "/desk/write",
+        data=again | {"version": field(author.get(f"/desk/write?item={token}").text, "version")},
+    )
     assert reader.post("/desk/decide", data=stale | {"decision": "accept"}).status_code == 409
     decide(reader, "accept")
     assert [row["prompt"] for row in authored(here)] == ["How do I break in stiff leather boots?"]
@@ -250,9 +398,8 @@ def test_a_new_database_reads_both_files_again(site: MakeSite, tmp_path: Path) -
     decide(browser, "accept")
     decide(browser, "edit", prompt="better", answer="and so on")
     write(browser, "How do I break in new boots?", tags=["refusal"])
-    for _ in range(2):
-        form = form_of(reader)
-        reader.post("/desk/decide", data=form | {"decision": "accept"})
+    for person in (reader, browser):
+        decide(person, "accept")
     before = rows(here), authored(here)
     again = desk(site, tmp_path)
     parts = again.app.state.parts

@@ -67,6 +67,22 @@ def test_an_export_in_an_empty_database_gives_the_same_content(site: MakeSite) -
     assert export_rows(again.base) == export_rows(here.base)
 
 
+def test_what_has_no_time_no_number_or_no_label_does_not_stop_an_import(site: MakeSite) -> None:
+    here = answered(site)
+    rows = export_to(here.texts.study, here.base)
+    odd = Rater(id="crowd:anna", kind="crowd")
+    votes = [
+        row.model_copy(update={"id": f"anna/{row.comparison_id}", "rater": odd.id, "seconds": None})
+        for row in rows.preferences[:3]
+    ]
+    repeat = votes[0].model_copy(update={"id": "anna/again", "repeat": 1})
+    missing = votes[1].model_copy(update={"id": "anna/none", "label": None, "status": "error", "repeat": 2})
+    add_preferences(here.texts.study, odd, [*votes, repeat, missing])
+    again = site(folder=here.settings.study, overlap=2, tasks=("pairwise", "quality", "helpfulness"))
+    assert again.rater().cookies  # a new name beside one without a number
+    assert "crowd:anna" in again.lead().get("/lead").text
+
+
 def test_a_new_rater_gets_a_new_name_after_an_import(site: MakeSite) -> None:
     here = answered(site)
     export_to(here.texts.study, here.base)

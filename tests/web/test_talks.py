@@ -227,12 +227,106 @@ def test_a_system_that_takes_too_long_has_failed(site: MakeSite, tmp_path: Path)
 
 
 def test_a_new_server_goes_on_where_the_old_one_died(site: MakeSite, tmp_path: Path) -> None:
-    here = parrots(tmp_path, site)
+    here = parrots(tmp_path, site, Parrot("red", slow=0.5), Parrot("blue", slow=0.5))
     browser = here.rater()
-    page = browser.get("/talk").text  # the opening waits for its answer; nobody has asked for it yet
+    page = browser.get("/talk").text
     here.app.state.parts.talking._growing.clear()
     assert "waiting" in page
     assert "opening-" in answer_of(browser)
+
+
+@on_both_databases
+def test_a_finished_dialogue_stays_as_it_is(site: MakeSite, tmp_path: Path) -> None:
+    """From tabs that were left open, and from a study that was closed while its files could not be written."""
+    here = parrots(tmp_path, site, Parrot("red", broken=1), Parrot("blue", broken=1), openings=1)
+    browser = here.rater()
+    answer_of(browser)
+    page = browser.get("/talk").text
+    stale = {"csrf": field(page, "csrf"), "item": field(page, "item"), "number": 0, "attempt": 0}
+    assert post(browser, "finish").status_code == 200
+    assert browser.post("/talk/again", data=stale).status_code == 409
+    assert browser.post("/talk/rate", data=stale | {"value": "pass"}).status_code == 409
+    assert browser.post("/talk/say", data=stale | {"number": 1, "text": "more"}).status_code == 409
+    lead = here.lead()
+    csrf = field(lead.get("/lead").text, "csrf")
+    key = here.settings.place / "key.jsonl"
+    key.mkdir(parents=True)  # nothing can be written there
+    with pytest.raises(OSError, match="key"):
+        lead.post("/lead/close", data={"csrf": csrf})
+    key.rmdir()
+    for _ in range(2):
+        assert "key.jsonl says who was who" in lead.post("/lead/export", data={"csrf": csrf}).text
+        assert "key: null" not in (here.settings.place / "protocol.yaml").read_text()
+        assert key.is_file()
+
+
+def test_a_rating_that_is_sent_again_is_one_step(site: MakeSite, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site)
+    browser = here.rater()
+    answer_of(browser)
+    for _ in range(3):
+        post(browser, "rate", number=0, value="pass")
+    post(browser, "rate", number=0, value="fail")
+    with here.base.read() as connection:
+        kinds = Counter(connection.scalars(sa.select(events.c.kind)))
+    assert kinds["rate"] == 2
+
+
+def test_another_message_from_another_tab_is_told_to_be_late(site: MakeSite, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site)
+    browser = here.rater()
+    answer_of(browser)
+    assert post(browser, "say", number=1, text="first tab").status_code == 200
+    assert post(browser, "say", number=1, text="first tab").status_code == 200
+    assert post(browser, "say", number=1, text="second tab").status_code == 409
+    assert "first tab" in browser.get("/talk").text
+
+
+def test_rows_of_an_excluded_rater_leave_the_files(site: MakeSite, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, openings=1)
+    lead = here.lead()
+    csrf = field(lead.get("/lead").text, "csrf")
+    for place in ("0", "1"):
+        browser = here.rater()
+        hold(browser)
+        hold(browser)
+        choice = {"csrf": field(browser.get("/talk").text, "csrf"), "opening": "open-0", "best": place}
+        assert browser.post("/talk/choose", data=choice).status_code == 200
+        lead.post("/lead/export", data={"csrf": csrf})
+        if place == "0":
+            lead.post("/lead/raters/1/exclude", data={"csrf": csrf})
+    lead.post("/lead/close", data={"csrf": csrf})
+    folder = here.settings.place
+    assert {row.rater for row in read_jsonl(folder / "preferences.jsonl", Preference)} == {"crowd:02"}
+    assert {row.rater for row in read_jsonl(folder / "grades.jsonl", Grade)} == {"crowd:02"}
+    report(ReportSettings(study=folder))
+
+
+class Odd(Parrot):
+    """Half of a surrogate pair, as a broken server sends it."""
+
+    def say(self, messages: Sequence[Message], attempt: int) -> Generator[str, None, None]:
+        yield "hi \ud800\0 there"
+
+
+def test_what_cannot_be_stored_is_replaced_and_the_page_goes_on(site: MakeSite, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, Odd("red"), Odd("blue"))
+    browser = here.rater()
+    assert "hi ?" in answer_of(browser)
+    assert post(browser, "rate", number=0, value="fail").status_code == 200
+
+
+def test_people_who_wait_for_one_system_lose_no_patience(site: MakeSite, tmp_path: Path) -> None:
+    slow = [Parrot("red", slow=0.3), Parrot("blue", slow=0.3)]
+    here = parrots(tmp_path, site, *slow, openings=8, answer_seconds=0.9)
+    crowd = [here.rater() for _ in range(6)]
+    answers: list[str] = []
+    threads = [threading.Thread(target=lambda b=b: answers.append(answer_of(b))) for b in crowd]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer for answer in answers if "opening-" not in answer] == []
 
 
 def test_others_dialogues_cannot_be_read_or_changed(site: MakeSite, tmp_path: Path) -> None:

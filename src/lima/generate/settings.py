@@ -180,5 +180,7 @@ class ChatSettings(Settings):
     """URL#model: kind of server; a lima server is recognised by itself."""
     api_key_env: str = "LIMA_API_KEY"
     """URL#model: environment variable that holds the key."""
+    timeout: float = Field(600.0, gt=0)
+    """URL#model: seconds for one answer."""
     dry_run: bool = False
     """Load the systems and end."""

@@ -18,6 +18,7 @@ from lima.generate.settings import ChatSettings
 from lima.records import Message
 from lima.remote.client import complete_all, describe_model, run_async
 from lima.remote.endpoint import parse_address, read_key
+from lima.remote.limits import Limits
 from lima.remote.log import CallLog, Reply
 from lima.remote.log import Request as CallRequest
 from lima.remote.sampling import Sampling, dialect_of, parameters
@@ -115,7 +116,7 @@ class ServedSpeaker:
         body = {"model": self._endpoint.model, "messages": turns, **fields}
         begun = False
         try:
-            for piece in stream_answer(self._endpoint, body):
+            for piece in stream_answer(self._endpoint, body, timeout=settings.timeout):
                 begun = True
                 yield piece
             return
@@ -131,7 +132,8 @@ class ServedSpeaker:
         return reply.answer.content.strip()
 
     async def _ask(self, request: CallRequest) -> Reply:
+        limits = Limits(timeout=self._settings.timeout)
         with tempfile.TemporaryDirectory() as folder, CallLog(Path(folder) / "replies.jsonl") as log:
-            async for reply in complete_all([request], self._endpoint, log):
+            async for reply in complete_all([request], self._endpoint, log, limits=limits):
                 return reply
         raise LimaError(f"{self._endpoint.address}: no answer.")

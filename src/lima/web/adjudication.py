@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
-from lima.evaluate.study import Study
+from lima.evaluate.study import Study, existing_rows
 from lima.files import write_jsonl
 from lima.records import Label, Record
 from lima.web.database import Database
 from lima.web.people import record
 from lima.web.tables import adjudications, iso, units
+
+FILE_NAME = "adjudications.jsonl"
 
 
 class Adjudication(Record):
@@ -35,6 +39,19 @@ def adjudicate(base: Database, comparison_id: str, label: Label, reason: str, no
     return True
 
 
+def take_over(connection: sa.Connection, study: Study) -> None:
+    """Keep the decisions that the study's files hold, from a former database."""
+    found = connection.execute(sa.select(units.c.id, units.c.text_id).where(units.c.task == "pairwise"))
+    unit_ids = {row.text_id: row.id for row in found}
+    for row in existing_rows(study.folder / FILE_NAME, Adjudication):
+        if row.comparison_id in unit_ids:
+            at = datetime.fromisoformat(row.at).timestamp()
+            values = {"unit_id": unit_ids[row.comparison_id], "label": row.label, "reason": row.reason}
+            connection.execute(sa.insert(adjudications).values(values | {"at": at}))
+            payload = {"unit": values["unit_id"], "label": row.label, "reason": row.reason, "imported": True}
+            record(connection, "adjudicate", at, payload=payload)
+
+
 def decided(base: Database) -> dict[str, Adjudication]:
     """All decisions by comparison."""
     query = sa.select(adjudications, units.c.text_id).join(units, units.c.id == adjudications.c.unit_id)
@@ -54,6 +71,6 @@ def decided(base: Database) -> dict[str, Adjudication]:
 def write_decisions(study: Study, base: Database) -> int:
     """Write ``adjudications.jsonl``; returns the number of decisions."""
     found = decided(base)
-    if found or (study.folder / "adjudications.jsonl").exists():
-        write_jsonl(study.folder / "adjudications.jsonl", found.values())
+    if found or (study.folder / FILE_NAME).exists():
+        write_jsonl(study.folder / FILE_NAME, found.values())
     return len(found)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -65,6 +66,7 @@ def create_app(
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _no_page)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(sa.exc.DataError, _malformed)  # PostgreSQL keeps no NUL
     app.add_middleware(Guard, hosts=_hosts(settings))
     return app
 

@@ -171,11 +171,12 @@ class Assignment:
         return count
 
     def _current(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
-        """The open item, its lease renewed; one whose slot has gone to another rater is closed."""
+        """The open item, its lease renewed; one whose slot has gone to another rater, or its check, is closed."""
         showing = latest(connection, person)
         if showing is None or showing.state != "open":
             return None
-        if self._hold(connection, person, showing, now):
+        is_known = showing.repeat != GOLD or showing.text_id in self.rules.gold
+        if is_known and self._hold(connection, person, showing, now):
             return showing
         connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(state="lost"))
         return None

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from lima.records import Decision, Example
 from lima.web.database import Database
-from lima.web.drafts import WAITING, Draft, Kind, Verdict, read_drafts
+from lima.web.drafts import LEAD, WAITING, Draft, Kind, Verdict, read_drafts
 from lima.web.holds import Holds
 from lima.web.people import Person, record
 from lima.web.security import Refused
@@ -39,10 +39,26 @@ class Desk:
     def next(self, person: Person) -> Draft | None:
         """The text in the person's hands, or the first open one of its group that needs another reader."""
         with self.base.read() as connection:
-            waiting = connection.execute(WAITING, {"rater": person.id, "group": person.group}).all()
-            wanted = [(row.id, self._needed(row.kind) - row.decided) for row in waiting]
-            held = self._holds.take(person.id, wanted)
+            held = self._holds.take(person.id, self._wanted(connection, person))
             return None if held is None else read_drafts(connection, drafts.c.id == held)[0]
+
+    def has_work(self, person: Person) -> bool:
+        """Whether `next` would find a text. Looking holds none."""
+        with self.base.read() as connection:
+            return self._holds.look(person.id, self._wanted(connection, person)) is not None
+
+    def leave(self, rater_id: int) -> None:
+        """What somebody has in hand goes to others."""
+        self._holds.release(rater_id)
+
+    def catch_up(self) -> None:
+        """Settle texts that have decisions enough: fewer may be asked for than when they were made."""
+        with self.base.write() as connection:
+            waiting = [draft for draft in read_drafts(connection, drafts.c.state == "open") if draft.verdicts]
+            for draft in waiting:
+                self._settle(connection, draft.id)
+        if waiting:
+            self.changed()
 
     def get(self, person: Person, token: str) -> Draft:
         """A text of the person's group; raises `Refused` (404)."""
@@ -126,7 +142,9 @@ class Desk:
                 raise Refused(409, "Somebody else has read this text since. Ask the lead.")
             connection.execute(sa.delete(decisions).where(decisions.c.id == row.id))
             connection.execute(
-                sa.update(drafts).where(drafts.c.id == draft.id).values(state="open", outcome=None)
+                sa.update(drafts)
+                .where(drafts.c.id == draft.id)
+                .values(state="open", outcome=None, changed_at=now)
             )
             payload = {"draft": draft.text_id}
             record(connection, "undecide", now, key=event, rater_id=person.id, payload=payload)
@@ -134,12 +152,14 @@ class Desk:
         self.changed()
         return True
 
-    def write(self, person: Person, example: Example, token: str) -> None:
-        """Store a person's example, or its new version; other people read it (again)."""
+    def write(self, person: Person, example: Example, token: str, *, version: int = 0) -> None:
+        """Store a person's example, or what follows its ``version``; other people read it (again)."""
         now = self.clock()
-        content = example.model_dump(mode="json")
         with self.base.write() as connection:
             there = connection.execute(sa.select(drafts).where(drafts.c.token == token)).first()
+            if there is not None:
+                example = example.model_copy(update={"id": there.text_id})
+            content = example.model_dump(mode="json")
             if there is None:
                 row: dict[str, Any] = {
                     "token": token,
@@ -149,10 +169,12 @@ class Desk:
                 }
                 row |= {"rater_id": person.id, "rank": 0, "state": "open", "version": 0}
                 connection.execute(sa.insert(drafts).values(row | {"content": content, "changed_at": now}))
-            elif there.rater_id != person.id or there.state in ("accept", "edit"):
+            elif there.rater_id != person.id:
                 raise Refused(409, "This example can no longer be changed.")
             elif there.content == content:
                 return  # sent twice
+            elif there.state in ("accept", "edit") or there.version != version:
+                raise Refused(409, "This example was changed or taken meanwhile. Open the page again.")
             else:
                 values = {"content": content, "state": "open", "outcome": None, "changed_at": now}
                 changed = sa.update(drafts).where(drafts.c.id == there.id)
@@ -168,7 +190,7 @@ class Desk:
             if row is None:
                 raise Refused(404, "There is no such text.")
             self._lock(connection, row.id)
-            verdict = Verdict("lead", decision, edited, reason, self.clock())
+            verdict = Verdict(LEAD, decision, edited, reason, self.clock())
             self._close(connection, row.id, verdict)
             record(
                 connection,
@@ -188,6 +210,11 @@ class Desk:
         taken = found.get("accept", 0) + found.get("edit", 0)
         return {"open": found.get("open", 0), "taken": taken, "rejected": found.get("reject", 0),
                 "split": found.get("split", 0)}  # fmt: skip
+
+    def _wanted(self, connection: sa.Connection, person: Person) -> list[tuple[int, int]]:
+        """The open texts for a person, and how many readers each still needs."""
+        waiting = connection.execute(WAITING, {"rater": person.id, "group": person.group}).all()
+        return [(row.id, self._needed(row.kind) - row.decided) for row in waiting]
 
     def _needed(self, kind: Kind) -> int:
         """How many people read a text."""

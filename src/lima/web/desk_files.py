@@ -6,6 +6,8 @@ Both are written anew after every decision, atomically, so `lima curate` can run
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,13 @@ from lima.files import read_jsonl, read_objects, replacing, write_jsonl
 from lima.records import Example, Message, Meta, Review
 from lima.web.database import Database
 from lima.web.desk import Desk
-from lima.web.drafts import Draft, add_candidates
+from lima.web.drafts import Draft, add_candidates, take_over
+from lima.web.security import log
 from lima.web.tables import iso
 
 AUTHORED_NAME = "authored.jsonl"
 OUR_GROUPS = ("A", "B")
+OUR_FIELDS = ("id", "group", "prompt", "answer", "author", "tags", "notes", "refusal")
 
 
 class DeskFiles:
@@ -34,31 +38,72 @@ class DeskFiles:
         self._written_at = 0
 
     def load(self, base: Database, now: float) -> int:
-        """Take over candidates that the database does not have; returns how many are new.
+        """Take over candidates that the database does not have, and decisions that were made in an editor.
+
+        Returns how many texts are new. A decision of the desk stands, whatever the file says.
 
         Raises:
-            LimaError: neither file is there, or a row is malformed.
+            LimaError: neither file is there, a row is malformed, or a candidate is there twice.
         """
         if not self.review.exists() and not self.authored.exists() and self.review.parent.is_dir():
             self.review.touch()  # a desk to write at, without candidates
-        rows = [_row(review, rank) for rank, review in enumerate(self._reviews(), start=1)]
+        rows = [self._row(review, rank) for rank, review in enumerate(self._reviews(), start=1)]
+        twice = [name for name, count in Counter(row["text_id"] for row in rows).items() if count > 1]
+        if twice:
+            raise LimaError(f"{self.review}: candidate {twice[0]!r} is there more than once.")
         with base.write() as connection:
             new = add_candidates(connection, rows, now)
+            for row in rows:
+                if row["outcome"]:
+                    take_over(connection, row["text_id"], row["outcome"], now)
             new += add_candidates(connection, self._written(), now)
         return new
 
+    def keep_up(self, desk: Desk) -> None:
+        """As `write`, after a step that the database has; files that cannot be read are left, and the log says so."""
+        try:
+            self.write(desk)
+        except (LimaError, OSError) as error:
+            log.error("the desk's files are not up to date, its database is: %s", error)
+
     def write(self, desk: Desk) -> None:
-        """Write both files as the database has them, with what `lima curate` has added to them since."""
+        """Write both files as the database has them, with what `lima curate` or an editor has added since.
+
+        Raises:
+            LimaError: a file that was changed meanwhile cannot be read; both stay as they are.
+        """
         with self._writing:
             if self.review.exists() and self.review.stat().st_mtime_ns != self._written_at:
                 self.load(desk.base, desk.clock())
             found = desk.everything()
+            lines = list(self._lines({draft.text_id: draft for draft in found if draft.kind == "authored"}))
             write_jsonl(self.review, [_review(draft) for draft in found if draft.kind == "candidate"])
             self._written_at = self.review.stat().st_mtime_ns
-            lines = [_authored(draft) for draft in found if draft.kind == "authored" and draft.final]
             if lines or self.authored.exists():
                 with replacing(self.authored) as stream:
                     stream.writelines(orjson.dumps(line) + b"\n" for line in lines)
+
+    def _lines(self, drafts: dict[str, Draft]) -> Iterator[dict[str, Any]]:
+        """The rows of the authored file: those that are not the desk's as they are, in their places."""
+        left = dict(drafts)
+        for number, row in read_objects(self.authored) if self.authored.exists() else ():
+            draft = left.pop(self._name(row, number), None)
+            if draft is None:
+                yield row
+            elif draft.final:
+                yield _authored(draft) | {name: row[name] for name in row if name not in OUR_FIELDS}
+        yield from (_authored(draft) for draft in left.values() if draft.final)
+
+    def _name(self, row: dict[str, Any], number: int) -> str:
+        return str(row.get("id") or f"authored/{self.authored.stem}/{number}")
+
+    def _row(self, review: Review, rank: int) -> dict[str, Any]:
+        try:
+            return _row(review, rank)
+        except ValueError:
+            raise LimaError(
+                f"{self.review}: candidate {review.candidate.id!r}: {review.at!r} is no time."
+            ) from None
 
     def _reviews(self) -> list[Review]:
         if not self.review.exists():
@@ -75,7 +120,7 @@ class DeskFiles:
         for number, row in read_objects(self.authored):
             group = row.get("group")
             if group in OUR_GROUPS and isinstance(row.get("prompt"), str):
-                found.append(_row_of_author(row, f"authored/{self.authored.stem}/{number}"))
+                found.append(_row_of_author(row, self._name(row, number)))
         return found
 
 
@@ -136,10 +181,10 @@ def _row(review: Review, rank: int) -> dict[str, Any]:
     }
 
 
-def _row_of_author(row: dict[str, Any], fallback: str) -> dict[str, Any]:
+def _row_of_author(row: dict[str, Any], name: str) -> dict[str, Any]:
     tags = (*(row.get("tags") or ()), *(("refusal",) if row.get("refusal") else ()))
     example = example_of(
-        str(row.get("id") or fallback),
+        name,
         row["prompt"],
         row.get("answer"),
         author=str(row.get("author") or ""),

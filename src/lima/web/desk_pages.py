@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lima.files import text_hash
 from lima.records import Decision, Example
 from lima.web.desk import Desk
 from lima.web.desk_files import example_of, texts_of, with_texts
@@ -26,7 +27,8 @@ Token = Annotated[str, Form(max_length=64)]
 Once = Annotated[str, Form(max_length=48)]
 """Drawn for each page: what is sent twice from one page counts once."""
 Key = Annotated[str, Query(max_length=64)]
-Long = Annotated[str, Form(max_length=LONGEST_TEXT)]
+Long = Annotated[str, Form(max_length=2 * LONGEST_TEXT)]
+"""Without a script newlines come as two characters."""
 Reason = Annotated[str, Form(max_length=500)]
 Tag = Annotated[list[Annotated[str, Form(max_length=32)]], Form(max_length=16)]
 Version = Annotated[int, Form(ge=0, le=100_000)]
@@ -38,7 +40,7 @@ def overview(request: Request) -> Response:
     person, token = signed_in(request)
     desk = _desk(request)
     counts = desk.progress(person.group)
-    waiting = desk.next(person) is not None
+    waiting = desk.has_work(person)
     mine = desk.mine(person)
     return page("desk.html", request, csrf=token, person=person, counts=counts, waiting=waiting, mine=mine)
 
@@ -57,6 +59,7 @@ def review(request: Request) -> Response:
         "review.html",
         request,
         csrf=token,
+        person=person,
         key=new_token(),
         draft=draft,
         prompt=prompt,
@@ -64,6 +67,7 @@ def review(request: Request) -> Response:
         findings=_findings(request, draft.example, person, draft),
         counts=desk.progress(person.group),
         longest=LONGEST_TEXT,
+        can_edit=max(len(prompt), len(answer)) <= LONGEST_TEXT,
     )
 
 
@@ -161,6 +165,7 @@ def write(
     answer: Long = "",
     notes: Reason = "",
     tags: Tag = [],  # noqa: B006
+    version: Version = 0,
     csrf: Token = "",
 ) -> Response:
     """Hand an example in: somebody else of the group reads it next."""
@@ -172,7 +177,7 @@ def write(
     if is_stopped(found):
         stops = " ".join(one.text for one in found if one.level == "stop")
         raise Refused(422, stops)
-    _desk(request).write(person, example, item)
+    _desk(request).write(person, example, item, version=version)
     return saved(request, "/desk#mine")
 
 
@@ -192,11 +197,11 @@ def _checked(request: Request, csrf: str) -> Person:
 
 def _written(person: Person, item: str, prompt: str, answer: str, tags: list[str], notes: str) -> Example:
     kept = tuple(tag for tag in TAGS if tag in tags)
-    name = f"authored/{person.name.replace(':', '-')}/{''.join(c for c in item if c.isalnum())[:12]}"
+    name = f"authored/{person.name.replace(':', '-')}/{text_hash(item, length=12)}"
     return example_of(
         name,
-        typed(prompt),
-        typed(answer) or None,
+        _fitting(prompt),
+        _fitting(answer) or None,
         author=person.name,
         group=person.group,
         tags=kept,
@@ -204,8 +209,15 @@ def _written(person: Person, item: str, prompt: str, answer: str, tags: list[str
     )
 
 
+def _fitting(given: str) -> str:
+    text = typed(given)
+    if len(text) > LONGEST_TEXT:
+        raise Refused(422, f"A text has at most {LONGEST_TEXT:,} characters.")
+    return text
+
+
 def _edited(draft: Draft, prompt: str, answer: str) -> Example:
-    asked, told = typed(prompt), typed(answer)
+    asked, told = _fitting(prompt), _fitting(answer)
     if not asked or (not told and not draft.example.is_prompt):
         raise Refused(422, "The edited text is empty.")
     return with_texts(draft.example, asked, told)

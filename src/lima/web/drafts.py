@@ -9,10 +9,12 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from lima.records import Decision, Example
-from lima.web.people import Person, new_token
+from lima.web.people import Person, new_token, record
 from lima.web.tables import decisions, drafts, raters
 
 Kind = Literal["candidate", "authored"]
+LEAD = "lead"
+"""Stands for a reader where the lead has settled a text."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,30 @@ WAITING = (
     .order_by(drafts.c.rank, drafts.c.id)
 )
 """The open texts that a person has not decided on and did not write."""
+
+
+def withdraw(connection: sa.Connection, rater_id: int, now: float) -> None:
+    """Open again what an excluded reader decided, unless the lead has settled it."""
+    theirs = decisions.c.rater_id == rater_id
+    for draft in read_drafts(connection, drafts.c.id.in_(sa.select(decisions.c.draft_id).where(theirs))):
+        connection.execute(sa.delete(decisions).where(decisions.c.draft_id == draft.id, theirs))
+        if draft.outcome is None or draft.outcome.rater != LEAD:
+            values = {"state": "open", "outcome": None, "changed_at": now}
+            connection.execute(sa.update(drafts).where(drafts.c.id == draft.id).values(values))
+        record(connection, "undecide", now, rater_id=rater_id, payload={"draft": draft.text_id})
+
+
+def take_over(connection: sa.Connection, text_id: str, outcome: dict[str, Any], now: float) -> bool:
+    """Keep a decision that was made outside, unless the desk has decided since, or somebody is about to."""
+    row = connection.execute(sa.select(drafts).where(drafts.c.text_id == text_id)).one()
+    is_older = outcome["at"] and outcome["at"] <= row.changed_at
+    read = connection.scalar(sa.select(decisions.c.id).where(decisions.c.draft_id == row.id).limit(1))
+    if row.state != "open" or is_older or read is not None:
+        return False
+    values = {"state": outcome["decision"], "outcome": outcome, "changed_at": now}
+    connection.execute(sa.update(drafts).where(drafts.c.id == row.id).values(values))
+    record(connection, "take over", now, payload={"draft": text_id} | outcome)
+    return True
 
 
 def add_candidates(connection: sa.Connection, rows: Sequence[dict[str, Any]], now: float) -> int:

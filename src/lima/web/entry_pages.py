@@ -73,12 +73,15 @@ def panel(request: Request) -> Response:
     external = request.query_params.get(name, "") if name else ""
     if not external or len(external) > 200:
         raise Refused(404, "There is no such page.")
-    token = new_token()
+    held, token = request.cookies.get(RATER_COOKIE, ""), new_token()
+    before = people.rater_of(app.base, held, app.clock()) if held else None
     person = people.admit(app.base, external, app.settings.panel_group, token, app.clock())
     if isinstance(person, str):
         to = app.settings.panel_failed if person == "failed" else None
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[person], to=to)
     response = redirect(app.home)
+    if person == before:
+        return response  # in another tab: the forms of the first one stay good
     set_cookie(response, request, RATER_COOKIE, token, SESSION_SECONDS)
     return response
 
@@ -100,6 +103,8 @@ def leave(request: Request, csrf: Token = "") -> Response:
     began = people.has_answered(app.base, person)
     from_panel = is_of_panel(app, person)
     people.remove_rater(app.base, person.id, app.clock(), keep_answers=True)
+    if app.desk:
+        app.desk.leave(person.id)
     to = app.settings.panel_screened if from_panel and not began else None
     return page(
         "message.html", request, title="You have left", text="Thank you. What you answered is kept.", to=to
@@ -118,6 +123,10 @@ def last_page(request: Request, person: Person, answered: int, what: str) -> Res
     """Nothing is left: thanks, and for a panel's rater the way back, by what there was to do."""
     app = parts(request)
     panel = is_of_panel(app, person)
+    if not answered and people.has_answered(app.base, person):
+        to = app.settings.panel_return if panel else None
+        text = "The rest is with other people now. What you answered is saved. Thank you!"
+        return page("message.html", request, title="Nothing is left to do", text=text, to=to)
     if not answered:
         to = app.settings.panel_screened if panel else None
         text = "All places of this study are taken. Thank you for coming."

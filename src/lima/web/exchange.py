@@ -81,7 +81,8 @@ def read_rows(study: Study) -> Rows:
     """The people's rows that the study's files hold."""
     people = [row for row in existing_rows(study.raters, Rater) if row.kind in PEOPLE]
     names = {row.id for row in people}
-    preferences = [row for row in existing_rows(study.preferences, Preference) if row.rater in names]
+    given = [row for row in existing_rows(study.preferences, Preference) if row.rater in names]
+    preferences = [row for row in given if row.label is not None and not row.repeat]
     grades = [row for row in existing_rows(study.grades, Grade) if row.rater in names]
     return Rows(tuple(people), tuple(preferences), tuple(grades))
 

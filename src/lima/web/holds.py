@@ -22,26 +22,36 @@ class Holds:
 
         ``wanted`` has for each text how many readers it still needs.
         """
-        now = self._clock()
         with self._lock:
-            self._since = {pair: at for pair, at in self._since.items() if 0 <= now - at < self._seconds}
-            free = [
-                text
-                for text, needed in wanted
-                if (text, reader) in self._since or sum(held == text for held, _ in self._since) < needed
-            ]
-            mine = next((text for text in free if (text, reader) in self._since), None)
-            found = mine if mine is not None else next(iter(free), None)
+            found = self._find(reader, wanted)
             if found is not None:
-                self._since[found, reader] = now
+                self._since[found, reader] = self._clock()
             return found
+
+    def look(self, reader: int, wanted: Iterable[tuple[int, int]]) -> int | None:
+        """The text that `take` would find."""
+        with self._lock:
+            return self._find(reader, wanted)
+
+    def _find(self, reader: int, wanted: Iterable[tuple[int, int]]) -> int | None:
+        now = self._clock()
+        self._since = {pair: at for pair, at in self._since.items() if 0 <= now - at < self._seconds}
+        free = [
+            text
+            for text, needed in wanted
+            if (text, reader) in self._since or sum(held == text for held, _ in self._since) < needed
+        ]
+        mine = next((text for text in free if (text, reader) in self._since), None)
+        return mine if mine is not None else next(iter(free), None)
 
     def keep(self, reader: int, text: int) -> None:
         """The reader has this text in hand, whoever else has it."""
         with self._lock:
             self._since[text, reader] = self._clock()
 
-    def release(self, reader: int, text: int) -> None:
-        """The reader is through with a text."""
+    def release(self, reader: int, text: int | None = None) -> None:
+        """The reader is through with a text, or with all."""
         with self._lock:
-            self._since.pop((text, reader), None)
+            held = [pair for pair in self._since if pair[1] == reader and text in (None, pair[0])]
+            for pair in held:
+                del self._since[pair]

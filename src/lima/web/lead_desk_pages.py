@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lima.web.desk import Desk
+from lima.web.drafts import LEAD
 from lima.web.lead_pages import Csrf, Reason, checked_lead
 from lima.web.pages import page, parts, redirect, signed_in_lead
 from lima.web.security import Refused
@@ -35,8 +36,10 @@ def settle(
     """Take one of the two decisions."""
     checked_lead(request, csrf)
     desk = _desk(request)
-    found = [draft for draft in desk.everything() if draft.token == item and draft.state == "split"]
-    if not found or choice >= len(found[0].verdicts):
+    found = [draft for draft in desk.everything() if draft.token == item]
+    if found and found[0].outcome and found[0].outcome.rater == LEAD:
+        return redirect("/lead/splits")  # pressed twice
+    if not found or found[0].state != "split" or choice >= len(found[0].verdicts):
         raise Refused(404, "There is no such open disagreement.")
     taken = found[0].verdicts[choice]
     desk.settle(item, taken.decision, taken.edited, reason.strip() or taken.reason)

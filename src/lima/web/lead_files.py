@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lima.errors import LimaError
 from lima.records import Record
 from lima.web import adjudication, exchange, overview, talk_files, talk_overview
 from lima.web.pages import Parts
+from lima.web.security import Refused
 
 STUDY_FILES = ("preferences.jsonl", "grades.jsonl", "raters.jsonl", "adjudications.jsonl")
 TALK_FILES = ("dialogues", "examples", "items", "comparisons", "preferences", "grades", "raters")
@@ -65,16 +67,27 @@ def download(app: Parts, name: str) -> Iterable[Record] | None:
 
 
 def export(app: Parts) -> str:
-    """Write the files, and say what was written."""
+    """Write the files, and say what was written; of a closed study's dialogues, also who was who.
+
+    Raises:
+        Refused: a file that was changed by hand cannot be read.
+    """
     folder = app.texts.study.folder.name
     if app.desk is not None and app.files is not None:
-        app.files.write(app.desk)
+        try:
+            app.files.write(app.desk)
+        except LimaError as error:
+            raise Refused(409, f"Nothing was written. {error}") from error
         return (
             f"Wrote {app.files.review.name} and {app.files.authored.name}. Next: lima curate, with --review."
         )
     if app.talking is not None:
         rows = _dialogues(app)
-        talk_files.export_to(app.texts.study, rows, app.talking.talks.plan)
+        plan, study = app.talking.talks.plan, app.texts.study
+        talk_files.export_to(study, rows, plan)
+        if app.closed.is_set():
+            talk_files.reveal(study, rows, plan, _names(app))
+            return f"Wrote the dialogues, and key.jsonl says who was who. Next: lima report {folder}"
         return (
             f"Wrote {len(rows.dialogues)} dialogues, {len(rows.grades)} ratings and {len(rows.preferences)} "
             f"choices into {folder}. Close the study to write who was who; then: lima report {folder}"
@@ -89,23 +102,19 @@ def export(app: Parts) -> str:
 
 
 def close(app: Parts) -> str:
-    """Export once more; of dialogues, also who was who. The study is closed already."""
-    text = export(app)
-    if app.talking is None:
-        return f"The study is closed. {text}"
-    from lima.web.work import system_names
-
-    rows = _dialogues(app)
-    talk_files.reveal(app.texts.study, rows, app.talking.talks.plan, system_names(app.settings))
-    folder = app.texts.study.folder.name
-    return f"The study is closed, and key.jsonl says who was who. Next: lima report {folder}"
+    """Export once more. The study is closed already, so this writes also who was who in its dialogues."""
+    return f"The study is closed. {export(app)}"
 
 
 def _dialogues(app: Parts) -> talk_files.Rows:
+    assert app.talking is not None
+    return talk_files.rows_of(app.base, app.talking.talks.plan, _names(app))
+
+
+def _names(app: Parts) -> list[str]:
     from lima.web.work import system_names
 
-    assert app.talking is not None
-    return talk_files.rows_of(app.base, app.talking.talks.plan, system_names(app.settings))
+    return system_names(app.settings)
 
 
 def _desk_tile(app: Parts, group: str) -> Tile:

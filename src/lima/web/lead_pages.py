@@ -16,6 +16,7 @@ from lima.files import encode
 from lima.records import Label
 from lima.web import adjudication, lead_files, overview, people
 from lima.web.closing import close_study
+from lima.web.drafts import withdraw
 from lima.web.pages import (
     LEAD_COOKIE,
     address,
@@ -224,7 +225,12 @@ def checked_lead(request: Request, csrf: str) -> str:
 def _remove(request: Request, rater_id: int, csrf: str, *, keep_answers: bool) -> Response:
     checked_lead(request, csrf)
     app = parts(request)
-    people.remove_rater(app.base, rater_id, app.clock(), keep_answers=keep_answers)
+    also = withdraw if app.desk else None
+    if not people.remove_rater(app.base, rater_id, app.clock(), keep_answers=keep_answers, withdraw=also):
+        raise Refused(404, "There is no such rater.")
+    if app.desk:
+        app.desk.leave(rater_id)
+        app.desk.changed()
     return redirect("/lead#raters")
 
 

@@ -106,7 +106,7 @@ def rater_rows(base: Database, known: Mapping[str, Side] | None = None) -> list[
     by_rater: dict[int, list[Any]] = defaultdict(list)
     for row in answered:
         by_rater[row.rater_id].append(row)
-    medians = [statistics.median(r.seconds for r in rows) for rows in by_rater.values()]
+    medians = [found for rows in by_rater.values() if (found := _median_seconds(rows)) is not None]
     usual = statistics.median(medians) if medians else None
     rows = [_rater_row(person, by_rater[person.id], usual, known or {}) for person in people]
     return [replace(row, steps=steps.get(row.id, 0)) for row in rows]
@@ -185,9 +185,15 @@ def percent(result: Any) -> str:
     return value if result.low is None else f"{value} [{100 * result.low:.0f}, {100 * result.high:.0f}]"
 
 
+def _median_seconds(rows: Sequence[Any]) -> float | None:
+    """Answers that were imported may have no time."""
+    known = [float(row.seconds) for row in rows if row.seconds is not None]
+    return statistics.median(known) if known else None
+
+
 def _rater_row(person: Any, rows: Sequence[Any], usual: float | None, known: Mapping[str, Side]) -> RaterRow:
     votes = [row for row in rows if not row.repeat]
-    seconds = statistics.median(row.seconds for row in votes) if votes else None
+    seconds = _median_seconds(votes)
     first, side_warning = _side(votes)
     slow_enough = seconds is None or usual is None or seconds >= FAST_SHARE * usual
     warnings = [side_warning] if side_warning else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -149,7 +149,7 @@ def came_from_panel(base: Database, person: Person) -> bool:
 def has_answered(base: Database, person: Person) -> bool:
     """Whether a rater has answered anything."""
     query = sa.select(events.c.id).where(
-        events.c.rater_id == person.id, events.c.kind.in_(("answer", "rate", "decide"))
+        events.c.rater_id == person.id, events.c.kind.in_(("answer", "rate", "decide", "write"))
     )
     with base.read() as connection:
         return connection.execute(query.limit(1)).first() is not None
@@ -161,7 +161,8 @@ def add_rater(
     """A new rater, named by its group and the next free number."""
     lock_names(connection)
     names = connection.scalars(sa.select(raters.c.name).where(raters.c.grp == group))
-    number = 1 + max((int(name.partition(":")[2]) for name in names), default=0)
+    numbers = (name.partition(":")[2] for name in names)
+    number = 1 + max((int(text) for text in numbers if text.isascii() and text.isdigit()), default=0)
     name = f"{group}:{number:02d}"
     row = {"name": name, "grp": group, "state": "active", "note": note, "joined_at": now}
     made = connection.execute(sa.insert(raters).values(row | {"external_hash": external_hash}))
@@ -222,13 +223,29 @@ def revoke_invitation(base: Database, invitation_id: int, now: float) -> None:
         record(connection, "revoke_invitation", now, payload={"id": invitation_id})
 
 
-def remove_rater(base: Database, rater_id: int, now: float, *, keep_answers: bool) -> None:
+def remove_rater(
+    base: Database,
+    rater_id: int,
+    now: float,
+    *,
+    keep_answers: bool,
+    withdraw: Callable[[sa.Connection, int, float], None] | None = None,
+) -> bool:
     """End a rater's access; its open places, and without ``keep_answers`` all its places, go back to the pool.
 
-    Answers stay stored in any case; those of an excluded rater are no longer exported or counted.
+    Answers stay stored in any case; those of an excluded rater are no longer exported or counted, and ``withdraw``
+    takes back what else they did. Who was excluded stays so. False: there is no such rater.
     """
     with base.write() as connection:
-        end_access(connection, rater_id, now, state="revoked" if keep_answers else "excluded")
+        query = sa.select(raters.c.state).where(raters.c.id == rater_id).with_for_update()
+        before = connection.scalar(query)
+        if keep_answers and before == "active":
+            end_access(connection, rater_id, now, state="revoked")
+        if not keep_answers and before in ("active", "revoked"):
+            end_access(connection, rater_id, now, state="excluded")
+            if withdraw is not None:
+                withdraw(connection, rater_id, now)
+    return before is not None
 
 
 def end_access(

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from lima import console
 from lima.errors import LimaError
 from lima.files import text_hash
-from lima.web import tables
+from lima.web import adjudication, tables
 from lima.web.database import Database
 from lima.web.exchange import PLAN_HASH, import_rows, read_rows
 from lima.web.settings import AnnotateSettings
@@ -85,6 +85,7 @@ def install(base: Database, texts: Texts, settings: AnnotateSettings, now: float
             return  # their work is not given out in slots
         _store(connection, make_plan(texts, settings))
         taken_over = import_rows(connection, read_rows(texts.study), now)
+        adjudication.take_over(connection, texts.study)
     if taken_over:
         console.note(f"took over {taken_over} answers of people that the study's files hold")
 

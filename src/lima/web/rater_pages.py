@@ -99,7 +99,7 @@ def undo(request: Request, item: Token, attempt: Attempt, csrf: Token = "") -> R
     check_csrf(request, token, csrf)
     if app.work.take_back(person, item, attempt=attempt) is None:
         raise Refused(409, "Too late: a later item is open. The answer stays as it is.")
-    return redirect("/work")
+    return saved(request, "/work")
 
 
 def _item(request: Request, person: Person, showing: Showing, token: str) -> Response:

@@ -140,6 +140,10 @@ class AnnotateSettings(Settings):
             raise ValueError("name a study folder, or the candidates of --review")
         if self.review is not None and (self.study is not None or self.dialogue):
             raise ValueError("--review is work of its own: give no study and no --dialogue with it")
+        if self.review is not None and self.panel != "none":
+            raise ValueError(
+                "--review needs readers of the groups A and B, whom the lead invites: give no --panel"
+            )
         if self.dialogue and self.openings is None:
             raise ValueError("--dialogue needs --openings, the file of first messages")
         if len(set(self.dialogue)) < len(self.dialogue):

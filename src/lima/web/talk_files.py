@@ -75,7 +75,6 @@ def rows_of(base: Database, plan: Plan, names: Sequence[str]) -> Rows:
     pairs = list(_pairs(held, best))
     grades = [grade for talk in held for grade in _grades(talk, people[talk.rater_id][0], times)]
     preferences = [_preference(first, second, row, people) for first, second, row in pairs]
-    who = {people[talk.rater_id] for talk in held}
     return Rows(
         _sorted(
             Dialogue(id=name_of(t), opening_id=t.opening_id, messages=t.spoken, tags=tags[t.opening_id])
@@ -86,13 +85,13 @@ def rows_of(base: Database, plan: Plan, names: Sequence[str]) -> Rows:
         _sorted(_keys(held, pairs, names)),
         _sorted(grades),
         _sorted(preferences),
-        _sorted(Rater(id=name, kind=group) for name, group in who),
+        _sorted(Rater(id=name, kind=group) for name, group in people.values()),
         _sorted(_example(talk) for talk in held if talk.id in good and len(talk.spoken) > 1),
     )
 
 
 def export_to(study: Study, rows: Rows, plan: Plan) -> None:
-    """Write everything that names no system."""
+    """Write everything that names no system. Rows of raters who no longer count go."""
     write_jsonl(study.folder / "dialogues.jsonl", rows.dialogues)
     write_jsonl(study.folder / "examples.jsonl", rows.examples)
     write_jsonl(study.items, rows.items)
@@ -189,6 +188,8 @@ def _keys(held: Sequence[Talk], pairs: Sequence[Pair], names: Sequence[str]) -> 
 
 def _grades(talk: Talk, rater: str, times: dict[tuple[int, int], Any]) -> Iterator[Grade]:
     for turn in talk.answered:
+        if turn.value is None:
+            continue
         item, row = f"{name_of(talk)}/{turn.number}", times[talk.id, turn.number]
         yield Grade(
             id=f"{rater}/{item}",

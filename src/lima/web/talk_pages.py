@@ -45,6 +45,8 @@ def talk(request: Request) -> Response:
         ordered = places(found.talks)
         question = DIALOGUE_WORDS.question
         return page("choose.html", request, found=found, talks=ordered, question=question, **values)
+    if found.turns[-1].state == "waiting":
+        held.begin(found, len(found.turns) - 1)  # a browser without scripts never asks for the stream
     plan = held.talks.plan
     limits: dict[str, Any] = {"most": plan.most_turns, "longest": LONGEST_MESSAGE, "systems": plan.systems}
     return page("talk.html", request, talk=found, values=VALUES, **limits, **values)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # it brings torch, which comparing and rating do not need
     from lima.generate.speakers import Speaker
 
 POLL_SECONDS = 0.05
+LONGEST_QUEUE = 5
+"""How many times the patience with one answer an answer waits for those before it."""
 LONGEST_REPLY = 100_000
 
 
@@ -31,6 +33,7 @@ class Growing:
     pieces: list[str] = field(default_factory=list)
     over: bool = False
     failed: bool = False
+    settling: bool = False
 
 
 class Talking:
@@ -52,7 +55,7 @@ class Talking:
         if turn.state != "waiting":
             yield turn.reply or ""
             return
-        growing = self._start(talk, number)
+        growing = self.begin(talk, number)
         seen = 0
         while True:
             over = growing.over  # before the pieces are read: none can come after it
@@ -63,7 +66,8 @@ class Talking:
                 return
             await asyncio.sleep(POLL_SECONDS)
 
-    def _start(self, talk: Talk, number: int) -> Growing:
+    def begin(self, talk: Talk, number: int) -> Growing:
+        """Ask for an answer, unless it is under way."""
         key = (talk.id, number, talk.turns[number].attempt)
         with self._lock:
             if key not in self._growing:
@@ -76,13 +80,17 @@ class Talking:
 
     def _ask(self, talk: Talk, number: int, growing: Growing) -> None:
         """Let the system speak; whatever goes wrong ends as a failed answer, never as a hanging page."""
-        turn = talk.turns[number]
         watch = threading.Timer(self.patience, self._give_up, (talk, number, growing))
         watch.daemon = True
-        watch.start()
+        queue = self._turns[talk.system]
         try:
-            with self._turns[talk.system]:
-                self._speak(talk, turn.attempt, growing)
+            if not queue.acquire(timeout=LONGEST_QUEUE * self.patience):
+                raise LimaError("it is busy with other answers.")
+            try:
+                watch.start()
+                self._speak(talk, talk.turns[number].attempt, growing)
+            finally:
+                queue.release()
         except Exception as error:  # a broken model must not take the page with it
             growing.failed = True
             log.warning("system %d gave no answer: %s", talk.system + 1, _reason(error))
@@ -109,12 +117,23 @@ class Talking:
 
     def _settle(self, talk: Talk, number: int, growing: Growing) -> None:
         with self._lock:
-            if growing.over:
+            if growing.settling:
                 return
-            reply = None if growing.failed else "".join(growing.pieces)
-            self.talks.answer(talk, number, reply, talk.turns[number].attempt)
-            growing.over = True
-            self._growing.pop((talk.id, number, talk.turns[number].attempt), None)
+            growing.settling = True
+        attempt = talk.turns[number].attempt
+        reply = None if growing.failed else _storable("".join(growing.pieces))
+        try:
+            self.talks.answer(talk, number, reply, attempt)
+        except Exception as error:  # the page asks again, whatever the database had
+            log.warning("an answer of system %d was not stored: %s", talk.system + 1, _reason(error))
+        growing.over = True
+        with self._lock:
+            self._growing.pop((talk.id, number, attempt), None)
+
+
+def _storable(text: str) -> str:
+    """Without what no database keeps: half of a surrogate pair, NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _reason(error: Exception) -> str:

@@ -181,28 +181,23 @@ class Talks:
     def get(self, person: Person, token: str) -> Talk:
         """A dialogue of this rater; raises `Refused` (404) when there is none."""
         with self.base.read() as connection:
-            found = _talks(connection, (talks.c.token == token) & (talks.c.rater_id == person.id))
-        if not found:
-            raise Refused(404, "There is no such dialogue.")
-        return found[0]
+            return _talk(connection, person, token)
 
     def say(self, person: Person, token: str, number: int, text: str) -> None:
         """Add the rater's message ``number``. Sent twice, it is there once."""
         text = text.strip()
-        talk = self.get(person, token)
-        if number < len(talk.turns):
-            return
         if not text or len(text) > LONGEST_MESSAGE:
             raise Refused(422, f"A message has 1 to {LONGEST_MESSAGE} characters.")
-        answered = all(turn.state == "answered" for turn in talk.turns)
-        if talk.state != "open" or number != len(talk.turns) or not answered:
-            raise Refused(409, "This dialogue is not waiting for a message. Open the page again.")
-        if number >= self.plan.most_turns:
-            raise Refused(409, f"A dialogue has at most {self.plan.most_turns} turns. Finish it.")
         with self.base.write() as connection:
-            self._lock(connection)
-            if not _turn(connection, talk.id, number):
-                self._add_turn(connection, talk, number, text)
+            talk = self._hold(connection, person, token)
+            if number < len(talk.turns) and talk.turns[number].said == text:
+                return
+            answered = all(turn.state == "answered" for turn in talk.turns)
+            if talk.state != "open" or number != len(talk.turns) or not answered:
+                raise Refused(409, "This dialogue is not waiting for this message. Open the page again.")
+            if number >= self.plan.most_turns:
+                raise Refused(409, f"A dialogue has at most {self.plan.most_turns} turns. Finish it.")
+            self._add_turn(connection, talk, number, text)
 
     def answer(self, talk: Talk, number: int, reply: str | None, attempt: int) -> None:
         """Keep what a system said; None: it failed. A late reply to a repeated attempt is left out."""
@@ -219,21 +214,27 @@ class Talks:
 
     def again(self, person: Person, token: str, number: int, attempt: int) -> None:
         """Ask a system again that gave no answer."""
-        talk = self.get(person, token)
-        now = self.clock()
-        failed = (turns.c.talk_id == talk.id) & (turns.c.number == number) & (turns.c.state == "failed")
-        values = {"state": "waiting", "attempt": attempt + 1, "changed_at": now}
+        values = {"state": "waiting", "attempt": attempt + 1, "changed_at": self.clock()}
         with self.base.write() as connection:
-            connection.execute(sa.update(turns).where(failed, turns.c.attempt == attempt).values(values))
+            talk = self._hold(connection, person, token)
+            if talk.state != "open":
+                raise Refused(409, "This dialogue is finished. Open the page again.")
+            failed = (turns.c.talk_id == talk.id) & (turns.c.number == number) & (turns.c.state == "failed")
+            change = sa.update(turns).where(failed, turns.c.attempt == attempt).values(values)
+            if connection.execute(change).rowcount:
+                self._note(connection, "again", talk, f"{number}:{attempt}", {"number": number})
 
     def rate(self, person: Person, token: str, number: int, value: str, seconds: float | None) -> None:
         """Rate an answer, or change the rating while the dialogue is open."""
-        talk = self.get(person, token)
         if value not in VALUES:
             raise Refused(422, "Choose one of the three values.")
-        if talk.state != "open" or number >= len(talk.turns) or talk.turns[number].reply is None:
-            raise Refused(409, "There is nothing to rate there. Open the page again.")
         with self.base.write() as connection:
+            talk = self._hold(connection, person, token)
+            turn = talk.turns[number] if number < len(talk.turns) else None
+            if turn is not None and turn.value == value:
+                return  # sent twice
+            if talk.state != "open" or turn is None or turn.reply is None:
+                raise Refused(409, "There is nothing to rate there. Open the page again.")
             here = (turns.c.talk_id == talk.id) & (turns.c.number == number)
             values = {"value": value, "seconds": seconds, "changed_at": self.clock()}
             connection.execute(sa.update(turns).where(here).values(values))
@@ -241,15 +242,14 @@ class Talks:
 
     def finish(self, person: Person, token: str, *, example: bool) -> None:
         """End a dialogue whose answers are all rated; ``example``: it is good enough to train on."""
-        talk = self.get(person, token)
-        if talk.state == "finished":
-            return
-        if not talk.is_rated:
-            raise Refused(409, "Rate every answer first.")
-        now = self.clock()
+        values = {"state": "finished", "example": example, "finished_at": self.clock()}
         with self.base.write() as connection:
+            talk = self._hold(connection, person, token)
+            if talk.state == "finished":
+                return
+            if not talk.is_rated:
+                raise Refused(409, "Rate every answer first.")
             is_open = (talks.c.id == talk.id) & (talks.c.state == "open")
-            values = {"state": "finished", "example": example, "finished_at": now}
             if connection.execute(sa.update(talks).where(is_open).values(values)).rowcount:
                 self._note(connection, "finish", talk, "", {"example": example})
 
@@ -328,8 +328,13 @@ class Talks:
             payload={"talk": talk.id} | payload,
         )
 
+    def _hold(self, connection: sa.Connection, person: Person, token: str) -> Talk:
+        """A dialogue of this rater that nobody else changes until the transaction ends."""
+        self._lock(connection)
+        return _talk(connection, person, token)
+
     def _lock(self, connection: sa.Connection) -> None:
-        """One who opens, says or chooses at a time: dialogues are few and slow. SQLite has one writer anyway."""
+        """One who opens, says, rates, finishes or chooses at a time: dialogues are few and slow. SQLite has one writer anyway."""
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("LOCK TABLE talks IN SHARE ROW EXCLUSIVE MODE")
 
@@ -354,9 +359,11 @@ def all_talks(connection: sa.Connection) -> list[Talk]:
     return _talks(connection, talks.c.rater_id.in_(sa.select(raters.c.id).where(COUNTS)))
 
 
-def _turn(connection: sa.Connection, talk_id: int, number: int) -> bool:
-    query = sa.select(turns.c.id).where(turns.c.talk_id == talk_id, turns.c.number == number)
-    return connection.scalar(query) is not None
+def _talk(connection: sa.Connection, person: Person, token: str) -> Talk:
+    found = _talks(connection, (talks.c.token == token) & (talks.c.rater_id == person.id))
+    if not found:
+        raise Refused(404, "There is no such dialogue.")
+    return found[0]
 
 
 def _talks(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Talk]:

@@ -21,6 +21,8 @@ from lima.web.talking import Talking
 from lima.web.talks import Plan, Talks
 from lima.web.texts import Texts
 
+LONGEST_ID = 200
+
 if TYPE_CHECKING:
     from lima.generate.speakers import Speaker
 
@@ -73,8 +75,9 @@ def open_desk(settings: AnnotateSettings, base: Database, clock: Callable[[], fl
         clock,
         reviewers=settings.reviewers,
         lease_seconds=60 * settings.lease_minutes,
-        changed=lambda: files.write(desk),
+        changed=lambda: files.keep_up(desk),
     )
+    desk.catch_up()
     return Work(desk=desk, house=house, files=files)
 
 
@@ -90,6 +93,11 @@ def talk_plan(settings: AnnotateSettings) -> Plan:
         raise LimaError(
             f"{settings.openings}: no openings. A row is an Example that begins with a user turn."
         )
+    for opening in openings:
+        if len(opening.id) > LONGEST_ID:
+            raise LimaError(
+                f"{settings.openings}: the id {opening.id[:40]!r}… is longer than {LONGEST_ID} characters."
+            )
     return Plan(
         openings,
         systems=len(settings.dialogue),
@@ -102,14 +110,14 @@ def talk_plan(settings: AnnotateSettings) -> Plan:
 
 def speakers(settings: AnnotateSettings) -> list[Callable[[], Speaker]]:
     """Makers of the systems: each is loaded when somebody first talks with it, torch with the first one."""
-    return [partial(_open, system) for system in settings.dialogue]
+    return [partial(_open, system, settings.answer_seconds) for system in settings.dialogue]
 
 
-def _open(system: str) -> Speaker:
+def _open(system: str, timeout: float) -> Speaker:
     from lima.generate.settings import ChatSettings
     from lima.generate.speakers import open_speaker
 
-    return open_speaker(system, ChatSettings(system=system))
+    return open_speaker(system, ChatSettings(system=system, timeout=timeout))
 
 
 def system_names(settings: AnnotateSettings) -> list[str]:

@@ -20,6 +20,7 @@ function reading() {
   new Keys(dialog, {
     accept: () => document.querySelector("#accept").click(),
     edit: () => {
+      if (!edit) return;
       edit.open = true;
       (document.querySelector("#answer") ?? document.querySelector("#prompt")).focus();
     },
@@ -35,7 +36,7 @@ function reading() {
     document.querySelector("#reject").click();
   });
   const forget = keep(decide);
-  edit.open ||= [...edit.querySelectorAll("textarea")].some((text) => text.value !== text.defaultValue);
+  if (edit) edit.open ||= [...edit.querySelectorAll("textarea")].some((text) => text.value !== text.defaultValue);
   sendAndGo(decide, say, {
     ready: (submitter) => {
       const ready = submitter?.value !== "reject" || reason.value.trim();

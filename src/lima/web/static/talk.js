@@ -35,6 +35,7 @@ async function follow(answer) {
     try {
       await read(await fetch(`/talk/stream?${where}`), place);
       const reply = await (await fetch(`/talk/state?${where}`, { headers: { Accept: "application/json" } })).json();
+      if (reply.problem) return say(reply.problem);
       if (reply.state !== "waiting") return settle(answer, place, reply);
     } catch {
       say("No connection. Trying again …");
@@ -44,7 +45,8 @@ async function follow(answer) {
 }
 
 async function read(response, place) {
-  if (!response.ok) throw new Error(String(response.status));
+  if (response.status >= 500) throw new Error(String(response.status));
+  if (!response.ok) return; // the state says why
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let whole = "";
   for (let part = await reader.read(); !part.done; part = await reader.read()) {

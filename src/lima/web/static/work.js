@@ -1,7 +1,7 @@
 // Saves an answer without leaving the page, then goes on. Without this script the same forms work by themselves.
 import { Clock } from "./clock.js";
 import { Keys } from "./keys.js";
-import { send } from "./send.js";
+import { send, sendAndGo } from "./send.js";
 
 const ADVANCE_MILLISECONDS = 2000;
 
@@ -22,6 +22,7 @@ opener.addEventListener("click", () => dialog.showModal());
 dialog.addEventListener("toggle", () => clearTimeout(advance));
 
 mark();
+sendAndGo(document.querySelector("#undo"), say);
 form.addEventListener("change", mark);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
