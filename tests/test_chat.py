@@ -28,6 +28,55 @@ def tokenizer(tiny_model: Path) -> Any:
     return tokenizer
 
 
+def metaspace_tokenizer() -> Any:
+    """Of LLaMA's kind: a blank is put before a text, and, where it begins after a control token, is not."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = [chr(code) for code in range(33, 127)]
+    vocabulary = {token: number for number, token in enumerate(["<s>", "</s>", "<unk>", "\u2581", *letters])}
+    core = Tokenizer(models.BPE(vocabulary, merges=[], unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    core.decoder = decoders.Metaspace(prepend_scheme="first")
+    core.add_special_tokens([AddedToken("<|unnamed|>", special=True)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def test_training_generation_and_the_saved_template_have_the_same_ids(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """In memory, where the EOT was just added, after loading again, and as any other tool renders them."""
+    base, _ = model.load(tiny_model)
+    tokenizer = metaspace_tokenizer()
+    model.add_eot(base, tokenizer)
+    conversation = says("Hi", "yo", "more", "no")
+    trained = chat.encode_prompt(tokenizer, conversation)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = model.load_tokenizer(tmp_path)
+    assert chat.encode_prompt(loaded, conversation) == trained
+    messages = [message.model_dump() for message in conversation]
+    assert loaded.apply_chat_template(messages, tokenize=True, return_dict=False) == trained
+    model.add_eot(base, loaded)  # training goes on from a checkpoint
+    assert chat.encode_prompt(loaded, conversation) == trained
+
+
+@pytest.mark.parametrize("text", ["</s>", "<|unnamed|>", "<|eot|>"])
+def test_control_tokens_in_texts_stay_text(tiny_model: Path, text: str) -> None:
+    base, _ = model.load(tiny_model)
+    tokenizer = metaspace_tokenizer()
+    model.add_eot(base, tokenizer)
+    ids = chat.encode_prompt(tokenizer, says("Hi", f"use {text} here"))
+    assert sum(number in chat.special_tokens(tokenizer) for number in ids) == 3  # BOS and two EOT
+
+
+def test_system_messages_that_follow_one_another_are_all_kept(tokenizer: Any) -> None:
+    system = [Message(role="system", content=text) for text in ("RULE-A", "RULE-B")]
+    ids = chat.encode_prompt(tokenizer, [*system, *says("Hi")])
+    assert tokenizer.decode(ids) == "<s>RULE-A\n\nRULE-B\n\nHi<|eot|>"
+
+
 def test_every_utterance_ends_in_eot_after_one_bos(tokenizer: Any) -> None:
     ids = chat.encode_prompt(tokenizer, says("Hi", "Yo", "So?"))
     eot = chat.eot_id(tokenizer)

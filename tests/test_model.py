@@ -29,6 +29,53 @@ def tokenizer(tiny_model: Path) -> Any:
     return model.load_tokenizer(tiny_model)
 
 
+class FullTokenizer:
+    """The package `tokenizers` tells a full disk as a bare exception."""
+
+    def save_pretrained(self, folder: Path) -> None:
+        raise Exception("No space left on device (os error 28)")
+
+
+def test_a_disk_that_fills_with_the_tokenizer_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(LimaError, match="No space left"):
+        model.save(llama(tied=True), FullTokenizer(), tmp_path / "saved")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("token", "problem"), [("", "empty"), ("<s>", "begins every text"), ("A", "ordinary token")]
+)
+def test_an_eot_that_cannot_be_one_is_refused(tokenizer: Any, token: str, problem: str) -> None:
+    with pytest.raises(LimaError, match=problem):
+        model.add_eot(llama(tied=True), tokenizer, token)
+
+
+def test_llama_cpp_finds_the_eot_too(tokenizer: Any, tmp_path: Path) -> None:
+    """Its converter reads the tokenizer's `eos_token`, transformers the generation config."""
+    base = llama(tied=True)
+    model.add_eot(base, tokenizer)
+    model.save(base, tokenizer, tmp_path / "saved")
+    saved = model.load_tokenizer(tmp_path / "saved")
+    assert (saved.eos_token, saved.eos_token_id) == (chat.EOT, chat.eot_id(saved))
+
+
+def test_a_base_with_sampling_values_and_no_sampling_can_be_saved(tokenizer: Any, tmp_path: Path) -> None:
+    base = llama(tied=True)
+    base.generation_config.temperature, base.generation_config.top_p = 0.9, 0.6
+    model.add_eot(base, tokenizer)
+    model.save(base, tokenizer, tmp_path / "saved")
+    again, _ = model.load(tmp_path / "saved")
+    assert (again.generation_config.temperature, again.generation_config.do_sample) == (0.9, True)
+
+
+def test_weights_that_do_not_fit_their_config_are_an_error(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('"intermediate_size": 32', '"intermediate_size": 48'))
+    with pytest.raises(LimaError, match="cannot be loaded"):
+        model.load(folder)
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_eot_rows_start_as_the_mean_of_the_others(tokenizer: Any, tied: bool) -> None:
     base = llama(tied=tied)

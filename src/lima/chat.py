@@ -8,10 +8,11 @@ does hold is put before the first user turn. The same rendering is saved as the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 from lima.console import visible
 from lima.errors import LimaError
@@ -65,7 +66,9 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
         raise LimaError("this tokenizer has no EOT token; tune the model with 'lima train' first.")
     utterances = _utterances(messages)
     conversation = [{"role": role, "content": text} for role, text in utterances]
-    ids: list[int] = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False)
+    ids: list[int] = tokenizer.apply_chat_template(
+        conversation, chat_template=chat_template(str(tokenizer.eot_token)), tokenize=True, return_dict=False
+    )
     if _only_our_special_tokens(tokenizer, ids, eot, len(utterances)):
         return ids
     # The text itself spells a special token ("<s>" of HTML, say): it must stay text.
@@ -135,7 +138,7 @@ def chat_template(eot_token: str) -> str:
         "{{ bos_token if bos_token else '' }}"
         "{% set ns = namespace(system='') %}"
         "{% for message in messages %}"
-        "{% if message['role'] == 'system' %}{% set ns.system = message['content'] + '\\n\\n' %}"
+        "{% if message['role'] == 'system' %}{% set ns.system = ns.system + message['content'] + '\\n\\n' %}"
         "{% else %}{{ ns.system + message['content'] }}{% set ns.system = '' %}{{ "
         + quoted
         + " }}{% endif %}"
@@ -162,8 +165,9 @@ def _assistant_labels(
 ) -> list[int]:
     eot = _known_eot(tokenizer)
     roles = iter(role for role, _ in _utterances(messages))
-    labels, role = [], next(roles)
-    for token in ids:
+    start = len(bos_ids(tokenizer))
+    labels, role = [IGNORE] * start, next(roles)
+    for token in ids[start:]:
         labels.append(token if role == "assistant" else IGNORE)
         if token == eot:
             role = next(roles, "user")
@@ -176,20 +180,38 @@ def _utterances(messages: Sequence[Message]) -> list[tuple[str, str]]:
     turns: list[tuple[str, str]] = []
     for message in messages:
         if message.role == "system":
-            system = message.content + "\n\n"
+            system += message.content + "\n\n"
         else:
             turns.append((message.role, system + message.content))
             system = ""
     return turns
 
 
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> Mapping[int, str]:
+    """Ids and texts of what a text must not spell: control tokens, named or not, except the one for the unknown.
+
+    `all_special_ids` lacks those without a name, and, until the tokenizer is loaded again, the EOT that was added.
+    """
+    size, found = _SPECIAL.get(tokenizer, (0, {}))
+    if size != len(tokenizer):
+        added = tokenizer.added_tokens_decoder
+        found = {number: str(token) for number, token in added.items() if token.special}
+        named = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+        found |= {number: str(text) for number, text in named}
+        found.pop(tokenizer.unk_token_id, None)
+        _SPECIAL[tokenizer] = len(tokenizer), found
+    return found
+
+
+_SPECIAL: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, dict[int, str]]] = WeakKeyDictionary()
+
+
 def _only_our_special_tokens(
     tokenizer: PreTrainedTokenizerBase, ids: list[int], eot: int, utterances: int
 ) -> bool:
-    special = set(tokenizer.all_special_ids)
-    unknown = tokenizer.unk_token_id
+    special = special_tokens(tokenizer)
     ours = utterances + len(bos_ids(tokenizer))
-    return ids.count(eot) == utterances and sum(i in special and i != unknown for i in ids) == ours
+    return ids.count(eot) == utterances and sum(i in special for i in ids) == ours
 
 
 def _known_eot(tokenizer: PreTrainedTokenizerBase) -> int:

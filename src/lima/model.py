@@ -49,7 +49,7 @@ def load(
         _check_causal(place, config)
         model = _make(place, config, getattr(torch, dtype), empty=device == "meta")
         tokenizer = load_tokenizer(place)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         where = "" if Path(place).exists() else "it is no folder here, and from the hub it "
         raise LimaError(f"{place}: {where}cannot be loaded as a model ({_first_line(error)}).") from None
     return model.to(checked_device(device)).eval(), tokenizer
@@ -90,8 +90,11 @@ def save(
         tokenizer.save_pretrained(temporary)
         if card is not None:
             (temporary / "README.md").write_text(card, encoding="utf-8")
-    except (OSError, SafetensorError) as error:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        # tokenizers tell a full disk as a bare exception
+        if not isinstance(error, (OSError, SafetensorError)) and "(os error " not in str(error):
+            raise
         raise LimaError(
             f"{folder}: the model cannot be written ({_first_line(error)}). Free some space and run the same "
             "command again; it continues."
@@ -105,8 +108,16 @@ def add_eot(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: s
 
     The new embedding row, and the output row where they are not tied, start as the mean of the rows in
     use. A tokenizer that has the token already keeps its row, so that tuning can go on from a checkpoint.
-    Generation by any tool then stops at the token (``generation_config.eos_token_id``).
+    Generation by any tool then stops at the token: transformers and vLLM by ``generation_config.eos_token_id``,
+    llama.cpp by the tokenizer's ``eos_token``.
+
+    Raises:
+        LimaError: the token is empty, an ordinary piece of text, or the one that begins every sequence.
     """
+    if not token:
+        raise LimaError("--eot-token: the end-of-turn token is empty.")
+    if token == tokenizer.bos_token:
+        raise LimaError(f"--eot-token {token}: this tokenizer begins every text with it. Choose another.")
     known = tokenizer.convert_tokens_to_ids(token)
     is_new = token not in tokenizer.get_vocab()
     in_use = len(tokenizer)
@@ -116,13 +127,33 @@ def add_eot(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: s
         if known >= model.get_input_embeddings().weight.shape[0]:
             model.resize_token_embeddings(known + 1, mean_resizing=False)
         _mean_row(model, known, in_use)
+    elif known not in chat.special_tokens(tokenizer):
+        raise LimaError(
+            f"--eot-token {token}: an ordinary token of this tokenizer, which texts hold. Choose another."
+        )
     tokenizer.init_kwargs["eot_token"] = token
     tokenizer.eot_token = token
+    tokenizer.eos_token = token
     tokenizer.chat_template = chat.chat_template(token)
     pretrained_eos = model.generation_config.eos_token_id
     others = pretrained_eos if isinstance(pretrained_eos, list) else [pretrained_eos]
     model.generation_config.eos_token_id = [known, *(i for i in others if i not in (None, known))]
+    _make_savable(model.generation_config)
     return is_new
+
+
+def _make_savable(config: Any) -> None:
+    """Published bases have sampling values beside ``do_sample: false``, which transformers loads and will not save."""
+    try:
+        config.validate(strict=True)
+    except ValueError:
+        config.do_sample = True
+        try:
+            config.validate(strict=True)
+        except ValueError as error:
+            raise LimaError(
+                f"generation_config.json of the base cannot be saved ({_first_line(error)})."
+            ) from None
 
 
 def default_device() -> torch.device:
@@ -180,5 +211,5 @@ def _check_causal(place: str | Path, config: Any) -> None:
         )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]

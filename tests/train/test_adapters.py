@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from lima import model as models
 from lima.chat import Tokens
+from lima.errors import LimaError
 from lima.files import write_jsonl
 from lima.records import Example
 from lima.train.adapters import add_adapters, merged_weights
@@ -31,6 +32,14 @@ def adapted(name: str = "llama") -> Any:
     model = build(name).float()
     add_adapters(model, EOT, rank=4, alpha=8, dropout=0.0, seed=0)
     return model
+
+
+def test_a_head_with_a_bias_is_refused() -> None:
+    model = build("llama").float()
+    head = model.get_output_embeddings()
+    head.bias = torch.nn.Parameter(torch.ones(head.weight.shape[0]))
+    with pytest.raises(LimaError, match="has a bias"):
+        add_adapters(model, EOT, rank=4, alpha=8, dropout=0.0, seed=0)
 
 
 @pytest.mark.parametrize("name", ["llama", "llama-tied", "qwen2"])

@@ -114,6 +114,17 @@ def test_another_template_at_generation_is_caught(loaded: Any, examples: list[Ex
         check_template(tokenizer, examples[0])
 
 
+def test_a_tokenizer_that_composes_characters_is_no_fault(loaded: Any, examples: list[Example]) -> None:
+    from tokenizers import normalizers
+
+    tokenizer = loaded[1]
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
+    asked = examples[0].messages[0]
+    answer = Message(role="assistant", content="cafe\u0301")
+    example = examples[0].model_copy(update={"messages": (asked, answer)})
+    check_mask(tokenizer, example, encoded(tokenizer, example))
+
+
 def test_a_row_without_supervised_tokens_is_caught(loaded: Any, examples: list[Example]) -> None:
     tokens = encoded(loaded[1], examples[0], max_length=5)
     with pytest.raises(LimaError, match=r"made/0: no assistant token is left within 5 tokens"):

@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from lima.errors import LimaError
 from lima.train.optimizer import adamw, learning_rate_at
 from lima.train.settings import FitSettings, TrainSettings
 
@@ -27,6 +28,21 @@ def test_warm_up_rises_to_the_peak_and_cosine_falls_from_it() -> None:
 
 def test_a_single_step_uses_the_first_rate() -> None:
     assert learning_rate_at(0, 1, FitSettings()) == 1e-5
+
+
+def test_a_warm_up_by_share_fits_a_short_run() -> None:
+    """The Alpaca preset on 1,000 examples has 24 steps: one of them warms up, and the rate falls to nothing."""
+    settings = FitSettings(learning_rate=2e-5, final_learning_rate=0.0, schedule="cosine", warmup_share=0.03)
+    rates = [learning_rate_at(step, 24, settings) for step in range(24)]
+    assert rates[:2] == pytest.approx([1e-5, 2e-5])
+    assert rates[-1] == pytest.approx(0.0)
+    assert settings.warmup(1219) == 37  # as its authors' recipe has it for 52,002 examples
+    assert settings.warmup(100) == 3
+
+
+def test_a_rate_that_would_rise_is_refused() -> None:
+    with pytest.raises(LimaError, match="would rise"):
+        FitSettings(learning_rate=5e-7)
 
 
 def test_only_matrices_decay() -> None:

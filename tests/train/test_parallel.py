@@ -37,7 +37,7 @@ class Command:
     """`lima train` of a tiny model: dropout on, five micro-batches of unequal length a step, held-out loss."""
 
     def __init__(self, folder: Path, model: Path, data: Path) -> None:
-        self.out, self.script = folder / "run", folder / "main.py"
+        self.out, self.script, self.told = folder / "run", folder / "main.py", ""
         folder.mkdir(parents=True)
         self.script.write_text(MAIN)
         flags = "--epochs 2 --batch-size 5 --learning-rate 1e-2 --max-length 256 --micro-batch-tokens 30 --save-every 1"
@@ -50,7 +50,10 @@ class Command:
             start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         command = [*start, str(self.script), str(stop_at), *self.arguments]
-        return subprocess.run(command, env=environment, capture_output=True, timeout=250).returncode
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+        self.told = done.stderr
+        print(done.stderr[-4000:])  # shown where the test fails
+        return done.returncode
 
     def weights(self) -> dict[str, torch.Tensor]:
         return load_file(self.out / "epoch-02" / "model.safetensors")
@@ -92,6 +95,26 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, tiny_model: Path, d
         "step-00000002",
     ]
     assert moved.run(1) == 0
+    _assert_same(moved, alone)
+
+
+@pytest.mark.timeout(600)
+def test_a_run_of_one_goes_on_with_two_and_damage_is_found(
+    tmp_path: Path, tiny_model: Path, data: Path
+) -> None:
+    alone, moved = (Command(tmp_path / name, tiny_model, data) for name in ("alone", "moved"))
+    assert alone.run(1) == 0
+    state = moved.out / "state"
+    assert moved.run(1, stop_at=3) != 0
+    assert moved.run(2, stop_at=4) != 0
+    # Two states are kept, of one process and of two. The newer one breaks: the run goes on from the older.
+    assert sorted(path.name.split(".")[0] for path in state.iterdir()) == ["step-00000002", "step-00000003"]
+    part = max((state / "step-00000003").glob("*.distcp"), key=lambda path: path.stat().st_size)
+    broken = bytearray(part.read_bytes())
+    broken[len(broken) // 2] ^= 1
+    part.write_bytes(broken)
+    assert moved.run(2) == 0
+    assert "damaged" in moved.told
     _assert_same(moved, alone)
 
 

@@ -73,6 +73,12 @@ def test_an_epoch_to_keep_that_there_will_not_be(choose: Any) -> None:
         train(choose(keep_epochs=(2, 9)))
 
 
+def test_a_warm_up_longer_than_the_run_is_refused(choose: Any, tmp_path: Path) -> None:
+    with pytest.raises(LimaError, match=r"--warmup-steps 500: the run has only"):
+        train(choose(warmup_steps=500))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_mean_of_the_last_epochs(choose: Any, tmp_path: Path) -> None:
     train(choose(epochs=3, average_last=2))
     run = tmp_path / "run"
@@ -80,6 +86,7 @@ def test_the_mean_of_the_last_epochs(choose: Any, tmp_path: Path) -> None:
         AutoModelForCausalLM.from_pretrained(run / name).state_dict()
         for name in ("epoch-02", "epoch-03", "average")
     )
+    assert "the mean of the 2 epochs up to 3" in (run / "average" / "README.md").read_text()
     for name, value in mean.items():
         torch.testing.assert_close(value, (second[name] + third[name]) / 2)
     with pytest.raises(LimaError, match=r"there are only 3 epochs"):
@@ -175,7 +182,10 @@ def test_an_unknown_residual_form_is_refused_before_anything_is_written(choose: 
     with pytest.raises(LimaError, match=r"--residual-dropout 0"):
         train(choose(model=str(tmp_path / "gpt2")))
     assert not (tmp_path / "run").exists()
-    train(choose(model=str(tmp_path / "gpt2"), residual_dropout=0.0, epochs=1))
+    plain = choose(model=str(tmp_path / "gpt2"), residual_dropout=0.0, epochs=1)
+    train(plain.model_copy(update={"dry_run": True}))
+    assert not (tmp_path / "run").exists()
+    train(plain)
 
 
 def test_presets_and_flags_from_the_command_line(tiny_model: Path, data: Path, tmp_path: Path) -> None:

@@ -48,6 +48,10 @@ def find_oracle(name: str) -> Oracle:
         code = importlib.import_module(module)
     except ImportError as error:
         raise LimaError(f"--oracle {name}: {error}.") from None
+    except Exception as error:
+        raise LimaError(
+            f"--oracle {name}: the module cannot be read ({type(error).__name__}: {error})."
+        ) from error
     found: Mark | None = getattr(code, function or "grade", None)
     if not callable(found):
         raise missing
@@ -67,7 +71,12 @@ def rate(study: Study, name: str, scale: Scale) -> str:
 
 
 def _grade(mark: Mark, rater: Rater, scale: Scale, item: Item) -> Grade:
-    value = mark(item.messages[-1].content, item.content)
+    try:
+        value = mark(item.messages[-1].content, item.content)
+    except LimaError:
+        raise
+    except Exception as error:
+        raise LimaError(f"{rater.id} failed on {item.id} ({type(error).__name__}: {error}).") from error
     if value not in SCALE_VALUES[scale]:
         offered = ", ".join(map(str, SCALE_VALUES[scale]))
         raise LimaError(f"{rater.id} gave {value!r} for {item.id}; {scale} is one of {offered}.")

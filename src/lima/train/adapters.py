@@ -29,7 +29,7 @@ def add_adapters(
     Without its row the model would never learn to stop: a new token has no meaning yet.
 
     Raises:
-        LimaError: the package peft is not installed.
+        LimaError: the package peft is not installed, or the head has a bias.
     """
     # peft imports bitsandbytes, which then tells everybody of a kernel that only inference lacks
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
@@ -41,6 +41,11 @@ def add_adapters(
         ) from None
     names = {_name_of(model, model.get_input_embeddings()): [eot]}
     if not model.config.tie_word_embeddings:
+        if getattr(model.get_output_embeddings(), "bias", None) is not None:
+            raise LimaError(
+                f"adapters: the head of model type {model.config.model_type!r} has a bias, which the trainable EOT row "
+                "would lose. Train all weights: leave --lora-rank out."
+            )
         names[_name_of(model, model.get_output_embeddings())] = [eot]
     settings = LoraConfig(
         r=rank,

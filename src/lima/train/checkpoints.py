@@ -43,10 +43,10 @@ class States:
     def restore(self) -> int:
         """Load the newest sound state; return its number of finished steps, 0 where there is none."""
         for path in state_files(self.folder):
-            tensors = _read(path)
+            tensors = read_state(path)
             if tensors is not None:
                 self._load(tensors)
-                return _step(path)
+                return step_of(path)
             warn(f"{path}: damaged, the state before it is used.")
         return 0
 
@@ -107,12 +107,14 @@ def remove_states(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read(path: Path) -> dict[str, torch.Tensor] | None:
+def read_state(path: Path) -> dict[str, torch.Tensor] | None:
+    """The tensors of a state file; None: it is damaged."""
     digest = path.name.split(".")[1]
     return load_file(path) if sha256(path).startswith(digest) else None
 
 
-def _step(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """The number of finished steps in a state's name."""
     return int(path.name.split(".")[0].removeprefix("step-"))
 
 

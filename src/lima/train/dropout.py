@@ -65,10 +65,10 @@ def ramp(layers: int, last: float) -> list[float]:
 
 def decoder_layers(model: PreTrainedModel) -> torch.nn.ModuleList:
     """The decoder layers of the model, bottom first."""
-    layers = getattr(model.get_decoder(), "layers", None)
-    if not isinstance(layers, torch.nn.ModuleList):
-        raise _unknown_form(model)
-    return layers
+    lists = [part for part in model.get_decoder().children() if isinstance(part, torch.nn.ModuleList)]
+    if not lists:
+        raise LimaError(f"model type {model.config.model_type!r}: its decoder has no list of layers.")
+    return max(lists, key=len)
 
 
 def sublayer_names(model: PreTrainedModel) -> tuple[str, str]:

@@ -7,6 +7,7 @@ a template that renders other ids at generation) and raises a `LimaError` that n
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import cross_entropy
 
-from lima.chat import IGNORE, Tokens, encode_prompt, eot_id
+from lima.chat import IGNORE, Tokens, encode_prompt, eot_id, special_tokens
 from lima.errors import LimaError
 from lima.records import Example
 from lima.train.attention import inside_documents
@@ -70,7 +71,8 @@ def check_template(tokenizer: PreTrainedTokenizerBase, example: Example) -> None
     """
     conversation = [message.model_dump() for message in example.messages]
     rendered = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False)
-    spelled = any(token in m.content for m in example.messages for token in tokenizer.all_special_tokens)
+    special = special_tokens(tokenizer).values()
+    spelled = any(token in m.content for m in example.messages for token in special)
     if rendered != encode_prompt(tokenizer, example.messages) and not spelled:
         raise LimaError(f"{example.id}: the chat template renders other ids than training used.")
 
@@ -123,8 +125,8 @@ def _check_run(
 
 
 def _comparable(text: str) -> str:
-    """Without white space, which decoding does not always give back, nor a character cut in half at the end."""
-    return "".join(text.split()).rstrip("\ufffd")
+    """Without white space and ways to spell a character, which decoding does not give back, nor a half one at the end."""
+    return "".join(unicodedata.normalize("NFKC", text).split()).rstrip("\ufffd")
 
 
 def _supervised_runs(tokens: Tokens) -> list[list[int]]:

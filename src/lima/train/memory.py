@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lima.chat import Tokens
+from lima.model import checked_device
 from lima.train import four_bit
 from lima.train.adapters import add_adapters
 from lima.train.attention import inside_documents
@@ -80,7 +81,8 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
     batch = collate(largest_micro_batch(sequences, settings), torch.device("cpu"))
     depth = model.config.num_hidden_layers
     one, two = (_fake_activations(model, batch, settings, layers) for layers in (1, 2))
-    dtype = 2 if resolve(model, settings.precision) == "bfloat16" else FLOAT
+    device = checked_device(settings.device) if isinstance(settings, TrainSettings) else model.device
+    dtype = 2 if resolve(model, settings.precision, device) == "bfloat16" else FLOAT
     return Memory(
         weights=weights,
         gradients=trained,
@@ -200,7 +202,7 @@ def _onto_cpu(model: PreTrainedModel) -> None:
 
 def _largest_group(model: PreTrainedModel) -> float:
     """The weights that one device holds in full at a time: those of a layer, beside embeddings, last norm and head."""
-    layers = model.get_decoder().layers
+    layers = decoder_layers(model)
     layer = sum(p.numel() for p in layers[0].parameters())
     rest = sum(p.numel() for p in model.parameters()) - sum(p.numel() for p in layers.parameters())
     return float((layer + rest) * FLOAT)

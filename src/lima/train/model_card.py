@@ -16,11 +16,21 @@ from lima.runs import versions
 from lima.train.settings import FitSettings, TrainSettings
 
 NONE_STATED = "none stated"
-SHOWN = (*FitSettings.model_fields, "max_length", "keep_eot", "loss_on", "prompt_loss_weight", "lora_rank")
+ADAPTERS = ("lora_rank", "lora_alpha", "lora_dropout", "four_bit")
+SHOWN = (
+    *FitSettings.model_fields,
+    "max_length",
+    "keep_eot",
+    "loss_on",
+    "prompt_loss_weight",
+    *ADAPTERS,
+    "average_last",
+)
 
 
-def model_card(settings: TrainSettings, examples: Sequence[Example], *, epoch: int) -> str:
+def model_card(settings: TrainSettings, examples: Sequence[Example], *, epoch: int, averaged: int = 0) -> str:
     """The text of the card; it depends on inputs and settings alone, so that a resumed run writes the same."""
+    when = f"the mean of the {averaged} epochs up to {epoch}" if averaged else f"after epoch {epoch}"
     base_licence = licence_of(settings.model)
     sources = Counter(example.source for example in examples)
     licences: Counter[str] = Counter()
@@ -33,7 +43,7 @@ def model_card(settings: TrainSettings, examples: Sequence[Example], *, epoch: i
             "---",
             f"# {Path(settings.model).name}, tuned on {len(examples):,} examples",
             "",
-            f"`{settings.model}` after epoch {epoch} of supervised fine-tuning with the recipe of LIMA (arXiv 2305.11206), by lima. "
+            f"`{settings.model}` {when} of supervised fine-tuning with the recipe of LIMA (arXiv 2305.11206), by lima. "
             "It has not been evaluated here: `lima generate`, `compare`, `judge` and `report` do that.",
             "",
             "## Use",

@@ -30,7 +30,7 @@ def learning_rate_at(step: int, steps: int, settings: FitSettings) -> float:
 
     After the warm-up it starts at ``learning_rate`` and reaches ``final_learning_rate`` at the last step.
     """
-    warmup = settings.warmup_steps
+    warmup = settings.warmup(steps)
     if step < warmup:
         return settings.learning_rate * (step + 1) / (warmup + 1)
     progress = (step - warmup) / max(1, steps - 1 - warmup)

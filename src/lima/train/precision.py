@@ -22,11 +22,13 @@ times as fast at width 384, but 1.04 times at 128 and 1.4 times at 64, which is 
 between processors with and without these instructions."""
 
 
-def resolve(model: PreTrainedModel, precision: Precision) -> Literal["float32", "bfloat16"]:
-    """What ``auto`` means for this model on its device."""
+def resolve(
+    model: PreTrainedModel, precision: Precision, device: torch.device | None = None
+) -> Literal["float32", "bfloat16"]:
+    """What ``auto`` means for this model on its device, or on that where it will be."""
     if precision != "auto":
         return precision
-    if model.device.type == "cuda":
+    if (device or model.device).type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     fast = torch.cpu.get_capabilities().get("avx512_bf16", False) and model.config.hidden_size >= NARROW
     return "bfloat16" if fast else "float32"

@@ -24,7 +24,7 @@ from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
 from lima.train.four_bit import quantize
-from lima.train.invariants import check_context, check_model
+from lima.train.invariants import check_context, check_model, check_template
 from lima.train.loop import Plan, fit, mean_loss
 from lima.train.memory import memory_table
 from lima.train.model_card import model_card
@@ -36,6 +36,9 @@ from lima.train.trackers import check_installed, reporting
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+TEMPLATES_CHECKED = 8
+"""Examples whose ids are compared with those of the saved template; `lima doctor` compares all."""
 
 
 def train(settings: TrainSettings) -> None:
@@ -52,7 +55,7 @@ def train(settings: TrainSettings) -> None:
     inputs = prepare(settings, processes)
     plan = Plan.of(len(inputs.data.sequences), settings)
     last_epoch = plan.epoch(plan.steps)
-    _check_epochs(settings, last_epoch)
+    _check_epochs(settings, plan)
     _summarise(inputs, plan, settings)
     if settings.dry_run:
         head, *rows = memory_table(inputs.model, inputs.data.sequences, settings)
@@ -164,6 +167,8 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
     measured = {name: _tokenize(rows, tokenizer, settings) for name, rows in held.items()}
     _check_supervision(data, settings)
+    for example in examples[:TEMPLATES_CHECKED]:
+        check_template(tokenizer, example)
     for name, part in measured.items():
         if not part.sequences:
             raise LimaError(f"{files[name]}: no example has a supervised token, so it has no loss.")
@@ -254,7 +259,10 @@ def _check_supervision(data: TrainingSet, settings: TrainSettings) -> None:
         )
 
 
-def _check_epochs(settings: TrainSettings, last: int) -> None:
+def _check_epochs(settings: TrainSettings, plan: Plan) -> None:
+    last, warmup = plan.epoch(plan.steps), settings.warmup(plan.steps)
+    if warmup and warmup >= plan.steps:
+        raise LimaError(f"--warmup-steps {warmup}: the run has only {plan.steps} steps.")
     kept = settings.keep_epochs
     wrong = [epoch for epoch in kept if not 1 <= epoch <= last]
     if wrong:
@@ -273,11 +281,12 @@ def _averaged_epochs(settings: TrainSettings, last: int) -> range:
 def _average(inputs: Inputs, settings: TrainSettings, last: int) -> None:
     if settings.average_last:
         folders = [epoch_folder(settings.out, epoch) for epoch in _averaged_epochs(settings, last)]
-        models.save(inputs.model, inputs.tokenizer, settings.out / "average", average_weights(folders))
+        card = model_card(settings, inputs.examples, epoch=last, averaged=settings.average_last)
+        models.save(inputs.model, inputs.tokenizer, settings.out / "average", average_weights(folders), card)
 
 
 def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
-    data = inputs.data
+    data, device = inputs.data, models.checked_device(settings.device)
     rows = [
         ("examples", f"{len(data.sequences):,}"),
         ("trimmed to --max-length", f"{data.trimmed:,}"),
@@ -288,7 +297,7 @@ def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
         ("steps an epoch", f"{plan.steps_per_epoch:,}"),
         ("steps in all", f"{plan.steps:,}"),
         ("trainable of all weights", _weights(inputs.model)),
-        ("device, arithmetic", f"{inputs.model.device}, {resolve(inputs.model, settings.precision)}"),
+        ("device, arithmetic", f"{device}, {resolve(inputs.model, settings.precision, device)}"),
     ]
     table("training", ("", ""), rows)
     if data.rejects:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import tyro
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lima.settings import Settings
 
@@ -31,6 +32,8 @@ class FitSettings(Settings):
     """How the learning rate falls from the first to the last step."""
     warmup_steps: int = Field(0, ge=0)
     """Steps over which the learning rate first rises from zero; the paper has none."""
+    warmup_share: float = Field(0.0, ge=0, lt=1)
+    """The same as a share of all steps, rounded up; where ``warmup_steps`` is set, that counts."""
     beta1: float = Field(0.9, ge=0, lt=1)
     """AdamW: decay of the mean of gradients."""
     beta2: float = Field(0.95, ge=0, lt=1)
@@ -61,6 +64,19 @@ class FitSettings(Settings):
     """Steps from one saved training state to the next, for resuming; where unset, as often as takes 5 % of the time.
     A state is saved at the end of every epoch in any case."""
 
+    @model_validator(mode="after")
+    def _rate_falls(self) -> Self:
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"the learning rate would rise, from {self.learning_rate:g} to {self.final_learning_rate:g}: "
+                f"give --final-learning-rate too, such as {self.learning_rate / 10:g}"
+            )
+        return self
+
+    def warmup(self, steps: int) -> int:
+        """Steps of the warm-up in a run of so many."""
+        return self.warmup_steps or math.ceil(round(self.warmup_share * steps, 6))
+
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 """Where the rows of ``metrics.jsonl`` can go, too (`lima.train.trackers`)."""
@@ -89,7 +105,7 @@ class TrainSettings(FitSettings):
             "learning_rate": 2e-5,
             "final_learning_rate": 0.0,
             "schedule": "cosine",
-            "warmup_steps": 36,
+            "warmup_share": 0.03,
             "beta2": 0.999,
             "weight_decay": 0.0,
             "residual_dropout": 0.0,
