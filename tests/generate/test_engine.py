@@ -306,6 +306,30 @@ def test_a_model_without_the_attention_interface_is_refused() -> None:
         Engine(Odd(tiny_llama().config), byte_tokenizer())
 
 
+def test_a_model_with_recurrent_layers_is_refused() -> None:
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    config = Lfm2Config(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=258,
+        layer_types=["conv", "full_attention"],
+    )
+    with pytest.raises(LimaError, match=r"cannot run \(conv\)"):
+        Engine(Lfm2ForCausalLM(config), byte_tokenizer())
+
+
+def test_a_model_that_mixes_the_texts_of_a_batch_is_refused() -> None:
+    """Whatever its config says: it is compared with itself on single texts."""
+    model = tiny_llama()
+    model.model.layers[0].mlp.register_forward_hook(lambda module, inputs, output: output.cumsum(1))
+    with pytest.raises(LimaError, match="read a batch otherwise than single texts"):
+        Engine(model, byte_tokenizer())
+
+
 def test_stories260k_greedy_equals_the_library(real_data) -> None:  # type: ignore[no-untyped-def]
     place = real_data / "models" / "stories260k"
     reference, tokenizer = models_io.load(place)

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 from examples.rule_judge import MODEL, Rule, serving
+from tests.generate.conftest import byte_tokenizer, tiny_llama
 
 from lima import model as models_io
 from lima.files import read_jsonl, write_jsonl
@@ -260,10 +263,140 @@ def test_a_full_queue_is_429_and_a_key_is_asked_for(
     with pytest.raises(openai.AuthenticationError):
         running.client(api_key="wrong").models.list()
     client = running.client(api_key="secret")
-    with pytest.raises(openai.RateLimitError, match="queue is full"):
+    with pytest.raises(openai.BadRequestError, match="2 are the most"):  # which no waiting would help
         client.chat.completions.create(model="small", messages=HELLO, n=3)
+    with running.server.worker.room(1), pytest.raises(openai.RateLimitError, match="queue is full"):
+        client.chat.completions.create(model="small", messages=HELLO, n=2)
     assert client.chat.completions.create(model="small", messages=HELLO, n=2, max_tokens=2).choices
     assert running.metric("lima_requests_refused_total") == 1
+    assert running.metric("lima_requests_open") == 0
+
+
+def test_requests_that_come_at_once_do_not_pass_the_bound(start: Start, tuned_folder: Path) -> None:
+    running = start(tuned_folder, queue=3, name="small")
+    most = 0
+    real = running.server.worker.room
+
+    @contextmanager
+    def room(count: int) -> Iterator[None]:
+        nonlocal most
+        with real(count):
+            most = max(most, running.server.worker.open)
+            yield
+
+    running.server.worker.room = room  # type: ignore[method-assign]
+
+    def one(number: int) -> int:
+        body = json.dumps({"model": "small", "messages": HELLO, "max_tokens": 20, "seed": number})
+        return post(running, body.encode())[0]
+
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(one, range(32)))
+    assert set(found) <= {200, 429}
+    assert found.count(200) >= 3
+    assert most <= 3
+
+
+def post(running: Running, body: bytes, **headers: str) -> tuple[int, Any]:
+    request = urllib.request.Request(
+        f"{running.url}/v1/chat/completions", body, {"Content-Type": "application/json", **headers}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers"),
+    [
+        ({"top_k": 2**63}, {}),
+        ({"stop": ["x"] * 100_000}, {}),
+        ({}, {"Content-Encoding": "gzip"}),
+        ({}, {"Content-Encoding": "br"}),
+        ({}, {"Content-Encoding": "zstd"}),
+    ],
+)
+def test_odd_requests_are_refused_in_openai_s_shape_and_the_server_goes_on(
+    tuned: Running, changes: dict[str, Any], headers: dict[str, str]
+) -> None:
+    body = json.dumps({"model": "tuned-epoch-02", "messages": HELLO, **changes}).encode()
+    status, reply = post(tuned, body, **headers)
+    assert status == 400
+    assert reply["error"]["type"] == "invalid_request_error"
+    assert ask(tuned).choices
+
+
+def test_a_key_that_is_no_text_is_wrong(
+    start: Start, tuned_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMA_SERVE_KEY", "secret")
+    running = start(tuned_folder, name="small")
+    assert post(running, b"{}", Authorization="Bearer \xff\xfe")[0] == 401
+
+
+def test_an_empty_prompt_is_refused_where_there_is_no_bos(start: Start, tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.bos_token = None
+    models_io.save(tiny_llama(), tokenizer, tmp_path / "nobos")
+    running = start(tmp_path / "nobos", name="small")
+    body = json.dumps({"model": "small", "messages": [{"role": "user", "content": ""}]}).encode()
+    status, reply = post(running, body)
+    assert (status, reply["error"]["message"]) == (400, "the prompt is empty")
+
+
+def test_a_reply_can_be_sent_back(tuned: Running) -> None:
+    """The pattern of every client of the openai package, and fields that ask for nothing."""
+    first = ask(tuned)
+    turn = {"role": "user", "content": "And you?"}
+    for reply in (first.choices[0].message, first.choices[0].message.model_dump()):
+        assert ask(tuned, messages=[*HELLO, reply, turn]).choices
+    extra = {"best_of": 1, "min_tokens": None}
+    assert ask(tuned, logit_bias={}, response_format={"type": "text"}, tools=[], extra_body=extra).choices
+    with pytest.raises(openai.BadRequestError, match="logit_bias: not offered"):
+        ask(tuned, logit_bias={"5": 1})
+
+
+def test_a_step_that_fails_ends_its_requests_alone(
+    start: Start, tuned_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(tuned_folder, name="small")
+    engine = running.server.worker._engine
+    real, failures = engine.step, iter([True, False, True, True])
+
+    def step() -> Any:
+        if next(failures, False):
+            raise RuntimeError("out of memory")
+        return real()
+
+    monkeypatch.setattr(engine, "step", step)
+    client = running.client()
+    with pytest.raises(openai.InternalServerError, match="out of memory"):
+        client.chat.completions.create(model="small", messages=HELLO, max_tokens=3)
+    for _ in range(2):  # the second fails with two further steps; then it works again
+        try:
+            client.chat.completions.create(model="small", messages=HELLO, max_tokens=3)
+        except openai.InternalServerError:
+            continue
+    assert client.chat.completions.create(model="small", messages=HELLO, max_tokens=3).choices
+    assert json.loads(running.get("/health")) == {"status": "ok"}
+
+
+def test_ctrl_c_breaks_off_a_long_stream(tmp_path: Path) -> None:
+    llama, tokenizer = tiny_llama(max_position_embeddings=200_000), byte_tokenizer()
+    llama.generation_config.eos_token_id = None
+    models_io.save(llama, tokenizer, tmp_path / "endless")
+    command = [sys.executable, "-m", "lima", "serve", str(tmp_path / "endless"), "--port", "0"]
+    command += ["--max-length", "150000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        url, _, name = process.stdout.readline().strip().partition("#")
+        client = openai.OpenAI(base_url=url, api_key="none", max_retries=0)
+        stream = client.chat.completions.create(model=name, messages=HELLO, stream=True)
+        next(iter(stream))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
 
 
 def test_an_open_server_warns_and_ends_in_its_own_words(tuned_folder: Path) -> None:

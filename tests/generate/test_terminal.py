@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.generate.conftest import byte_tokenizer, tiny_llama
 
+from lima import model as models_io
 from lima.errors import LimaError
 from lima.files import read_jsonl
-from lima.generate.settings import ChatSettings
-from lima.generate.speakers import LocalSpeaker
+from lima.generate.settings import ChatSettings, ServeSettings
+from lima.generate.speakers import LocalSpeaker, ServedSpeaker
 from lima.generate.terminal import Side, chat
 from lima.records import Example, Message
 
@@ -23,9 +25,9 @@ def talk(
     def run(*lines: str, **changes: Any) -> tuple[str, str, list[Example]]:
         monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
         save = tmp_path / "chats.jsonl"
-        chat(ChatSettings(system=str(tuned_folder), save=save, **{"max_new_tokens": 12, **changes}))
+        chat(ChatSettings(save=save, **{"system": str(tuned_folder), "max_new_tokens": 12, **changes}))
         out, err = capsys.readouterr()
-        saved = list(read_jsonl(save, Example)) if save.exists() else []
+        saved = list(read_jsonl(save, Example)) if save.exists() and save.stat().st_size else []
         save.unlink(missing_ok=True)
         return out, err, saved
 
@@ -69,6 +71,85 @@ def test_two_systems_answer_side_by_side(talk: Any, base_folder: Path) -> None:
     ]
     assert "[tuned-epoch-02]" in err
     assert "[base]" in err
+
+
+def test_a_message_longer_than_the_context_is_taken_back(talk: Any) -> None:
+    _, err, (saved,) = talk("Hello", "x" * 400, "/save")
+    assert "leave no room for an answer" in err
+    assert len(saved.messages) == 2
+
+
+def test_a_retry_that_fails_keeps_the_answer_before_it(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = LocalSpeaker.say
+
+    def down(self: LocalSpeaker, messages: Any, attempt: int) -> Any:
+        if attempt:
+            raise LimaError("the server is down.")
+        yield from real(self, messages, attempt)
+
+    monkeypatch.setattr(LocalSpeaker, "say", down)
+    _, err, (saved,) = talk("Hello", "/retry", "/save")
+    assert "The answer before it stays." in err
+    assert len(saved.messages) == 2
+
+
+def test_a_retry_after_an_undo_draws_an_answer_that_was_not_shown(
+    talk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+    real = LocalSpeaker.say
+
+    def say(self: LocalSpeaker, messages: Any, attempt: int) -> Any:
+        asked.append((messages[-1].content, attempt))
+        yield from real(self, messages, attempt)
+
+    monkeypatch.setattr(LocalSpeaker, "say", say)
+    talk("A", "/retry", "B", "/undo", "/retry")
+    assert asked == [("A", 0), ("A", 1), ("B", 0), ("A", 2)]
+
+
+def test_a_conversation_is_saved_once(talk: Any) -> None:
+    _, err, saved = talk("Hello", "/save", "/save", "More", "/save")
+    assert len({example.id for example in saved}) == len(saved) == 2
+    assert "has it already" in err
+
+
+def test_logits_that_are_no_numbers_take_the_message_back(talk: Any, tmp_path: Path) -> None:
+    import torch
+
+    llama, tokenizer = tiny_llama(), byte_tokenizer()
+    with torch.no_grad():
+        llama.model.norm.weight.fill_(float("nan"))
+    models_io.save(llama, tokenizer, tmp_path / "nan")
+    _, err, saved = talk("Hello", "/save", system=str(tmp_path / "nan"))
+    assert "logits are not numbers" in err
+    assert saved == []
+
+
+def test_a_served_system_s_history_is_shortened_too(
+    tuned_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.generate.test_server import Running
+
+    running = Running(ServeSettings(model=str(tuned_folder), name="small"))
+    try:
+        settings = ChatSettings(system="x", max_new_tokens=20)
+        side = Side(ServedSpeaker(f"{running.url}/v1#small", settings))
+        for turn in range(6):
+            side.messages.append(Message(role="user", content=f"{turn} " + "x" * 60))
+            "".join(side.answer())
+        assert len(side.messages) == 12
+        assert "old messages do not fit" in capsys.readouterr().err
+        side.messages.append(Message(role="user", content="x" * 400))
+        with pytest.raises(LimaError, match="leave no room"):
+            "".join(side.answer())
+    finally:
+        running.stop()
+
+
+def test_input_that_is_no_utf_8_is_read(talk: Any) -> None:
+    _, _, (saved,) = talk("caf\udce9", "/save")
+    assert contents(saved)[0] == "caf\ufffd"
 
 
 def test_mistakes_do_not_end_the_chat(talk: Any) -> None:

@@ -5,16 +5,22 @@ A field that would be ignored is refused, with its name. What a client leaves ou
 
 from __future__ import annotations
 
+import itertools
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lima.generate.decoding import LEAST_PENALTY, MOST_PENALTY, PAPER, Decoding
+from lima.generate.decoding import LEAST_PENALTY, MOST_PENALTY, MOST_TOP_K, PAPER, Decoding
 from lima.generate.requests import Answer, LogProbs
 from lima.records import Message
 
+_NOTHING = object()
 NOT_NEGATIVE_TOKENS = Annotated[int, Field(ge=1)]
+
+
+StopText = Annotated[str, Field(max_length=1000)]
 
 
 class ApiError(Exception):
@@ -34,8 +40,33 @@ class ApiError(Exception):
         return {"error": error}
 
 
+NO_REQUESTS: dict[str, Any] = {
+    "annotations": [],
+    "best_of": 1,
+    "echo": False,
+    "logit_bias": {},
+    "response_format": {"type": "text"},
+    "tool_calls": [],
+    "tools": [],
+}
+"""Values with which a field that is not offered asks for nothing; null is one for every field."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_no_requests(cls, values: Any) -> Any:
+        """Clients send replies of ours back with all their fields, and fields with the value they have anyway."""
+        if not isinstance(values, dict):
+            return values
+        empty = {
+            name
+            for name, value in values.items()
+            if name not in cls.model_fields and (value is None or value == NO_REQUESTS.get(name, _NOTHING))
+        }
+        return {name: value for name, value in values.items() if name not in empty}
 
 
 class TextPart(_Model):
@@ -71,12 +102,12 @@ class Sampling(_Model):
     model: str
     temperature: float | None = Field(None, ge=0, le=100)
     top_p: float | None = Field(None, ge=0, le=1)
-    top_k: int | None = Field(None, ge=-1)
+    top_k: int | None = Field(None, ge=-1, le=MOST_TOP_K)
     repetition_penalty: float | None = Field(None, ge=LEAST_PENALTY, le=MOST_PENALTY)
     """As in vLLM, where it counts the prompt's tokens too, unless ``penalize_prompt`` is false."""
     penalize_prompt: bool | None = None
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
-    stop: str | list[str] | None = None
+    stop: StopText | Annotated[list[StopText], Field(max_length=64)] | None = None
     n: int | None = Field(None, ge=1, le=128)
     max_tokens: NOT_NEGATIVE_TOKENS | None = None
     stream: bool | None = None
@@ -155,6 +186,16 @@ class CompletionRequest(Sampling):
         return [item for item in self.prompt if not isinstance(item, int)]
 
 
+@dataclass(frozen=True)
+class Told:
+    """A token with its log-probabilities: text, bytes, and both of the likeliest in its place."""
+
+    text: str
+    raw: bytes
+    values: LogProbs
+    likely: tuple[tuple[str, bytes], ...]
+
+
 Body = ChatRequest | CompletionRequest
 
 
@@ -201,18 +242,21 @@ class Shape:
         kind = "chat.completion.chunk" if self._chat else "text_completion"
         return {**self._head, "object": kind, "choices": choices}
 
-    def logprobs(self, tokens: list[tuple[str, LogProbs, list[str]]]) -> dict[str, Any] | None:
-        """Log-probabilities of tokens, given as (text, values, texts of the likeliest)."""
+    def logprobs(self, tokens: list[Told], offset: int = 0) -> dict[str, Any] | None:
+        """Log-probabilities of tokens, the first of which begins ``offset`` characters into the answer."""
         if not tokens:
             return None
         if self._chat:
-            return {"content": [_chat_logprob(*token) for token in tokens], "refusal": None}
-        tops = [dict(zip(names, (value for _, value in told.top), strict=True)) for _, told, names in tokens]
+            return {"content": [_chat_logprob(token) for token in tokens], "refusal": None}
+        lengths = itertools.accumulate((len(token.text) for token in tokens), initial=offset)
         return {
-            "tokens": [text for text, _, _ in tokens],
-            "token_logprobs": [told.chosen for _, told, _ in tokens],
-            "top_logprobs": tops,
-            "text_offset": [],
+            "tokens": [token.text for token in tokens],
+            "token_logprobs": [token.values.chosen for token in tokens],
+            "top_logprobs": [
+                {text: value for (text, _), (_, value) in zip(token.likely, token.values.top, strict=True)}
+                for token in tokens
+            ],
+            "text_offset": list(lengths)[:-1],
         }
 
 
@@ -230,9 +274,14 @@ def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
     }
 
 
-def _chat_logprob(text: str, told: LogProbs, names: list[str]) -> dict[str, Any]:
+def _chat_logprob(token: Told) -> dict[str, Any]:
     top = [
-        {"token": name, "logprob": value, "bytes": list(name.encode())}
-        for name, (_, value) in zip(names, told.top, strict=True)
+        {"token": text, "logprob": value, "bytes": list(raw)}
+        for (text, raw), (_, value) in zip(token.likely, token.values.top, strict=True)
     ]
-    return {"token": text, "logprob": told.chosen, "bytes": list(text.encode()), "top_logprobs": top}
+    return {
+        "token": token.text,
+        "logprob": token.values.chosen,
+        "bytes": list(token.raw),
+        "top_logprobs": top,
+    }

@@ -6,6 +6,7 @@ depends on nothing but its own logits, settings and number, so that batching can
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -14,12 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lima.errors import LimaError
 from lima.files import text_hash
 
 PREFIXES = (64, 512)
 """How many of the highest logits are sorted; rows whose nucleus is wider go on to the next, at last to all."""
 COLDEST = 1e-3
 """Lower temperatures are greedy: a logit that is divided by less can leave the range of its type."""
+MOST_TOP_K = 2**31 - 1
 LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0
 """Bounds of the repetition penalty, for the same reason."""
 
@@ -36,6 +39,19 @@ class Decoding:
     repetition_penalty: float = 1.2
     penalize_prompt: bool = False
     """Whether tokens of the prompt count as repeated too, as they do in most libraries."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the engine, which many requests share, could not compute with."""
+        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
+            raise LimaError(f"temperature {self.temperature}: it is 0 or more.")
+        if not 0 <= self.top_p <= 1:
+            raise LimaError(f"top_p {self.top_p}: it is from 0 to 1.")
+        if not 0 <= self.top_k <= MOST_TOP_K:
+            raise LimaError(f"top_k {self.top_k}: it is from 0 to {MOST_TOP_K}.")
+        if not LEAST_PENALTY <= self.repetition_penalty <= MOST_PENALTY:
+            raise LimaError(
+                f"repetition_penalty {self.repetition_penalty}: {LEAST_PENALTY} to {MOST_PENALTY}."
+            )
 
 
 PAPER = Decoding()

@@ -9,7 +9,7 @@ samples of one prompt are prefilled once, and so are the in-context examples tha
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lima import chat
 from lima.errors import LimaError
 from lima.generate import attention
 from lima.generate.attention import Plan, SlotCache, Span
 from lima.generate.decoding import DecodingBatch, next_tokens, penalize, uniforms, usable
 from lima.generate.requests import Answer, LogProbs, Request, Step
-from lima.generate.text import TextStream
+from lima.generate.supported import ELSEWHERE, PROBE_ERROR, plain_logits, probes, refuse_other_layers
+from lima.generate.text import TextStream, text_of
 from lima.records import FinishReason
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Engine:
             pays in bfloat16 on a CPU, and needs a C++ compiler.
 
     Raises:
-        LimaError: the architecture does not use transformers' attention interface.
+        LimaError: the architecture does not use transformers' attention interface, or computes otherwise in the engine.
     """
 
     def __init__(
@@ -77,8 +77,10 @@ class Engine:
         if not model._can_set_attn_implementation():
             raise LimaError(
                 f"{type(model).__name__} does not use transformers' attention interface, so that the engine "
-                "cannot run it. Serve it with another engine and give its address as URL#model."
+                f"cannot run it. {ELSEWHERE}"
             )
+        refuse_other_layers(model)
+        expected = [plain_logits(model, prompt) for prompt in probes(model)]
         model.set_attn_implementation(attention.NAME)
         self.model, self.tokenizer = model.eval(), tokenizer
         self.prefilled = 0
@@ -91,6 +93,16 @@ class Engine:
         self._seen: Tensor | None = None
         self._settings: DecodingBatch | None = None
         self._waiting: deque[Request] = deque()
+        self._probe(expected)
+
+    def reset(self) -> None:
+        """Forget all requests and everything that is held for later ones."""
+        slots = len(self._slots)
+        self._slots, self._waiting = [None] * slots, deque()
+        self._held = [np.empty(0, dtype=np.int64) for _ in range(slots)]
+        for slot in range(slots):
+            self._cache.clear(slot)
+        self._settings = None
 
     def run(self, requests: Iterable[Request]) -> Iterator[Answer]:
         """Answer all requests, longest expected first, and yield each answer when it is finished.
@@ -148,6 +160,29 @@ class Engine:
             for slot, (row, token, fine) in enumerate(zip(rows, token_n, usable_n, strict=True))
         ]
 
+    def _probe(self, expected: Sequence[Tensor]) -> None:
+        """Run two prompts at once: one that this model reads otherwise alone is refused before there are requests."""
+        name = type(self.model).__name__
+        for prompt in probes(self.model):
+            self.submit(Request(id=f"probe of {len(prompt)}", prompt=prompt, max_new_tokens=1))
+        try:
+            self._admit()
+            found = self._forward([row for row in self._slots if row is not None])
+        except LimaError:
+            raise
+        except Exception as error:
+            raise LimaError(
+                f"{name} cannot be run by the engine ({type(error).__name__}: {error})."
+            ) from error
+        most = PROBE_ERROR[self.model.dtype == torch.float32]
+        for logits, alone in zip(found, expected, strict=False):  # with one slot the second one waits
+            if alone.isfinite().all() and not (logits - alone).norm() <= most * alone.norm():
+                raise LimaError(
+                    f"{name} has layers that read a batch otherwise than single texts. {ELSEWHERE}"
+                )
+        self.reset()
+        self.prefilled = 0
+
     def _admit(self) -> None:
         budget = PREFILL_TOKENS
         starting: set[tuple[int, ...]] = set()
@@ -176,7 +211,9 @@ class Engine:
             request=request,
             cached=shared,
             noise=uniforms(request.noise, request.max_new_tokens),
-            text=TextStream(self.tokenizer, request.stop, raw=request.raw) if needs_text else None,
+            text=TextStream(self.tokenizer, request.stop, raw=request.raw, prompt=request.prompt)
+            if needs_text
+            else None,
         )
         self._settings = None
         if self._seen is not None:
@@ -229,8 +266,6 @@ class Engine:
             use_cache=False,
             plan=plan,
         ).logits
-        if not self._cache.keys:
-            raise LimaError(f"{type(self.model).__name__} does not use the attention function it was given.")
         for slot, row in enumerate(rows):
             if not row.ids:
                 self.prefilled += len(row.pending)
@@ -285,10 +320,9 @@ class Engine:
         if reason == "stop":
             assert row.text is not None
             text = row.text.text
-        elif row.request.raw:
-            text = self.tokenizer.decode(row.ids, skip_special_tokens=True)
         else:
-            text = chat.decode_answer(self.tokenizer, row.ids)
+            request = row.request
+            text = text_of(self.tokenizer, row.ids, raw=request.raw, prompt=request.prompt)
         return Answer(row.request, tuple(row.ids), text, reason)
 
     def _release(self, slot: int) -> None:

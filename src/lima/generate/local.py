@@ -43,6 +43,8 @@ class LocalSystem:
         rejects = []
         for prompt in prompts:
             length = len(self._encode(prompt.prompt))
+            if not length:
+                rejects.append(Reject(id=prompt.id, rule="empty", reason="no token is left to answer to"))
             if length >= self._limit:
                 reason = f"{length} tokens leave no room for an answer within {self._limit}"
                 rejects.append(Reject(id=prompt.id, rule="over-long", reason=reason))

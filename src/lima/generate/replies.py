@@ -13,10 +13,11 @@ import orjson
 from aiohttp import web
 
 from lima.files import text_hash
-from lima.generate.api import ApiError, Body, ChatRequest, CompletionRequest, Shape, usage
+from lima.generate.api import ApiError, Body, ChatRequest, CompletionRequest, Shape, Told, usage
 from lima.generate.decoding import noise_key
+from lima.generate.pieces import Pieces
 from lima.generate.prompts import PromptFormat
-from lima.generate.requests import Answer, LogProbs, Request, Step
+from lima.generate.requests import Answer, Request, Step
 from lima.generate.worker import Broken, Worker
 
 
@@ -34,21 +35,26 @@ class Replies:
     def __init__(self, worker: Worker, form: PromptFormat, context: int) -> None:
         self._worker, self._format, self._context = worker, form, context
         self._numbers = itertools.count()
+        self._pieces = Pieces(form.tokenizer)
 
     async def reply(self, request: web.Request, body: Body, prompts: list[list[int]]) -> web.StreamResponse:
         """Answer one request whose prompts are encoded: whole, or as a stream."""
         reply_id = f"{'chatcmpl' if isinstance(body, ChatRequest) else 'cmpl'}-{next(self._numbers)}"
         parts = self._parts(reply_id, body, prompts)
-        self._worker.check_room(len(parts))
-        shape = Shape(reply_id, body)
-        prompt_tokens = sum(map(len, prompts))
-        if body.stream:
-            return await self._stream(request, body, shape, parts, prompt_tokens)
-        finished = await _gather([self._whole(shape, part) for part in parts])
-        choices = [choice for choice, _ in finished]
-        return json_response(
-            shape.whole(choices, usage(prompt_tokens, sum(tokens for _, tokens in finished)))
-        )
+        if len(parts) > self._worker.most_open:
+            raise ApiError(
+                400, f"{len(parts)} answers in one request; {self._worker.most_open} are the most here"
+            )
+        with self._worker.room(len(parts)):
+            shape = Shape(reply_id, body)
+            prompt_tokens = sum(map(len, prompts))
+            if body.stream:
+                return await self._stream(request, body, shape, parts, prompt_tokens)
+            finished = await _gather([self._whole(shape, part) for part in parts])
+            choices = [choice for choice, _ in finished]
+            return json_response(
+                shape.whole(choices, usage(prompt_tokens, sum(tokens for _, tokens in finished)))
+            )
 
     def _parts(self, reply_id: str, body: Body, prompts: list[list[int]]) -> list[_Part]:
         stop_ids = self._format.stop_ids
@@ -80,7 +86,7 @@ class Replies:
         return parts
 
     async def _whole(self, shape: Shape, part: _Part) -> tuple[dict[str, Any], int]:
-        told: list[tuple[str, LogProbs, list[str]]] = []
+        told: list[Told] = []
         answer = None
         async with aclosing(self._worker.stream(part.request)) as steps:
             async for step in steps:
@@ -100,13 +106,15 @@ class Replies:
         counts = [0] * len(parts)
 
         async def one(part: _Part) -> None:
-            first = True
+            first, offset = True, 0
             async with aclosing(self._worker.stream(part.request)) as steps:
                 async for step in steps:
                     counts[part.index] += step.token is not None
                     if step.answer is not None:
                         _check(step.answer)
-                    logprobs = shape.logprobs(self._told(step))
+                    told = self._told(step)
+                    logprobs = shape.logprobs(told, offset)
+                    offset += sum(len(token.text) for token in told)
                     if first or step.text or step.answer is not None or logprobs:
                         await _send(
                             response, shape.chunk(part.index, step.text, step.answer, logprobs, first=first)
@@ -125,12 +133,11 @@ class Replies:
         await response.write_eof()
         return response
 
-    def _told(self, step: Step) -> list[tuple[str, LogProbs, list[str]]]:
+    def _told(self, step: Step) -> list[Told]:
         if step.logprobs is None or step.token is None:
             return []
-        decode = self._format.tokenizer.decode
-        names = [decode([token]) for token, _ in step.logprobs.top]
-        return [(decode([step.token]), step.logprobs, names)]
+        text, raw = self._pieces[step.token]
+        return [Told(text, raw, step.logprobs, tuple(self._pieces[token] for token, _ in step.logprobs.top))]
 
 
 async def _gather(work: list[Any]) -> list[Any]:

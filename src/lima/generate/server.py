@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 from pydantic import ValidationError
 
@@ -29,6 +31,10 @@ from lima.generate.worker import Broken, Busy, Worker
 from lima.remote.endpoint import read_key
 from lima.remote.listening import is_loopback, until_stopped
 
+log = logging.getLogger("lima.generate")
+SHUTDOWN_SECONDS = 1.0
+"""Streams that are open at Ctrl-C are broken off after so long."""
+
 
 def serve(settings: ServeSettings) -> None:
     """Serve a model until Ctrl-C.
@@ -45,7 +51,9 @@ def serve(settings: ServeSettings) -> None:
 
 
 async def _run(server: Server, settings: ServeSettings) -> None:
-    runner = web.AppRunner(server.app(), handler_cancellation=True, access_log=None)
+    runner = web.AppRunner(
+        server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
@@ -56,7 +64,8 @@ async def _run(server: Server, settings: ServeSettings) -> None:
                 f"{settings.host}:{settings.port}: {error.strerror}. Choose another --port."
             ) from None
         port = runner.addresses[0][1]
-        console.results.print(f"http://{settings.host}:{port}/v1#{server.name}", markup=False)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        console.results.print(f"http://{host}:{port}/v1#{server.name}", markup=False)
         console.note(f"{server.name}: {server.format.explanation}. Ctrl-C stops.")
         if not is_loopback(settings.host) and not server.asks_for_key:
             console.warn(
@@ -117,7 +126,7 @@ class Server:
         try:
             if self._key and request.path.startswith("/v1/"):
                 given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-                if not hmac.compare_digest(given.encode(), self._key.encode()):
+                if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._key.encode()):
                     raise ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
             return await handler(request)
         except ApiError as error:
@@ -131,6 +140,9 @@ class Server:
             return json_response(ApiError(503, f"the engine has failed: {error}").body, 503)
         except web.HTTPException as error:
             return json_response(ApiError(error.status, error.reason).body, error.status)
+        except Exception:
+            log.exception("a request failed")
+            return json_response(ApiError(500, "the server failed; its log says how").body, 500)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await _read(request, ChatRequest)
@@ -142,6 +154,8 @@ class Server:
             ids = self.format.encode(messages)
         except LimaError as error:
             raise ApiError(400, str(error), param="messages") from None
+        if not ids:
+            raise ApiError(400, "the prompt is empty", param="messages")
         return await self._replies.reply(request, body, [ids])
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
@@ -210,6 +224,8 @@ class Server:
 async def _read(request: web.Request, kind: type[Any]) -> Any:
     try:
         return kind.model_validate_json(await request.read())
+    except (web.RequestPayloadError, aiohttp.ClientError) as error:
+        raise ApiError(400, f"the body cannot be read: {error}") from None
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in problem["loc"])

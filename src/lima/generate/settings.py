@@ -37,7 +37,7 @@ class GenerateSettings(Settings):
     """Flatness of the distribution; 0 always takes the likeliest token."""
     top_p: float = Field(0.9, ge=0, le=1)
     """Sample from the smallest set of likeliest tokens that holds this share of the probability."""
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(0, ge=0, le=2**31 - 1)
     """Sample from that many likeliest tokens at most; 0 is no limit."""
     repetition_penalty: float = Field(1.2, ge=0.01, le=100)
     """Divides the (positive) logits of tokens that were generated before; 1 is none."""

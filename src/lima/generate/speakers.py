@@ -22,7 +22,11 @@ from lima.remote.limits import Limits
 from lima.remote.log import CallLog, Reply
 from lima.remote.log import Request as CallRequest
 from lima.remote.sampling import Sampling, dialect_of, parameters
-from lima.remote.stream import stream_answer
+from lima.remote.stream import Rejected, stream_answer
+
+
+class TooLong(LimaError):
+    """The conversation has outgrown what the system reads."""
 
 
 class Speaker(Protocol):
@@ -65,6 +69,8 @@ class LocalSpeaker:
     def say(self, messages: Sequence[Message], attempt: int) -> Generator[str, None, None]:
         """Stream the next turn."""
         settings, ids = self._settings, tuple(self.format.encode(messages))
+        if not 0 < len(ids) < self._context:
+            raise LimaError(f"{len(ids)} tokens leave no room for an answer within {self._context}.")
         self._turns += 1
         request = Request(
             id=f"turn {self._turns}",
@@ -79,6 +85,8 @@ class LocalSpeaker:
         try:
             while self.engine.busy:
                 for step in self.engine.step():
+                    if step.answer is not None and step.answer.finish_reason == "error":
+                        raise LimaError(f"{self.name}: the model's logits are not numbers.")
                     yield step.text
         finally:
             self.engine.cancel(request.id)
@@ -101,6 +109,7 @@ class ServedSpeaker:
         """Ask for the next turn.
 
         Raises:
+            TooLong: the server says that the conversation does not fit.
             LimaError: the server gives no answer.
         """
         settings = self._settings
@@ -120,6 +129,10 @@ class ServedSpeaker:
                 begun = True
                 yield piece
             return
+        except Rejected as error:
+            if "context" in str(error).lower() or "no room" in str(error):
+                raise TooLong(str(error)) from None
+            raise
         except LimaError:
             if begun:
                 raise

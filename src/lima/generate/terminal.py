@@ -13,7 +13,7 @@ from lima import console
 from lima.errors import LimaError
 from lima.files import JsonlLog, text_hash
 from lima.generate.settings import ChatSettings
-from lima.generate.speakers import Speaker, open_speaker
+from lima.generate.speakers import Speaker, TooLong, open_speaker
 from lima.records import Example, Message, Meta
 
 if TYPE_CHECKING:
@@ -61,19 +61,29 @@ class Side:
         shown = list(self.messages)
         while not self.speaker.fits(shown) and self._drop_oldest(shown):
             pass
-        if len(shown) < len(self.messages):
-            console.note(f"({len(self.messages) - len(shown)} old messages do not fit and are not read)")
         try:
-            with closing(self.speaker.say(shown, self.attempt)) as stream:
-                for piece in stream:
-                    pieces.append(piece)
-                    yield piece
+            for piece in self._say(shown):
+                pieces.append(piece)
+                yield piece
         except LimaError:
             failed = True
             raise
         finally:
             if not failed:
                 self.messages.append(Message(role="assistant", content="".join(pieces)))
+
+    def _say(self, shown: list[Message]) -> Iterator[str]:
+        """What the system says to as much of the conversation as it reads."""
+        while True:
+            if len(shown) < len(self.messages):
+                console.note(f"({len(self.messages) - len(shown)} old messages do not fit and are not read)")
+            try:
+                with closing(self.speaker.say(shown, self.attempt)) as stream:
+                    yield from stream
+                return
+            except TooLong:
+                if not self._drop_oldest(shown):
+                    raise
 
     @staticmethod
     def _drop_oldest(messages: list[Message]) -> bool:
@@ -97,6 +107,8 @@ class Terminal:
 
     def __init__(self, sides: list[Side], settings: ChatSettings) -> None:
         self._sides, self._settings = sides, settings
+        self._attempts: dict[int, int] = {}
+        """How often the message at this place of the conversation was answered before."""
         self._commands: dict[str, tuple[Callable[[str], None], str]] = {
             "/retry": (self._retry, "another answer to the last message"),
             "/undo": (self._undo, "take back the last message and its answer"),
@@ -125,6 +137,7 @@ class Terminal:
 
     def _say(self, text: str, attempt: int = 0) -> None:
         before = [list(side.messages) for side in self._sides]
+        self._attempts[len(before[0])] = attempt
         for side in self._sides:
             side.messages.append(Message(role="user", content=text))
             side.attempt = attempt
@@ -172,9 +185,14 @@ class Terminal:
         return view
 
     def _retry(self, rest: str) -> None:
-        attempt = self._sides[0].attempt + 1
-        if text := self._take_back():
-            self._say(text, attempt)
+        before = [list(side.messages) for side in self._sides]
+        text = self._take_back()
+        try:
+            self._say(text, self._attempts.get(len(self._sides[0].messages), 0) + 1)
+        except LimaError as error:
+            for side, messages in zip(self._sides, before, strict=True):
+                side.messages = messages
+            raise LimaError(f"{error} The answer before it stays.") from None
 
     def _undo(self, rest: str) -> None:
         if text := self._take_back():
@@ -196,9 +214,11 @@ class Terminal:
 
     def _save(self, rest: str) -> None:
         with JsonlLog(self._settings.save, Example) as log:
-            for side in self._sides:
-                log.append(_example(side))
-        console.note(f"saved in {self._settings.save}")
+            there = {example.id for example in log.existing}
+            new = [example for side in self._sides if (example := _example(side)).id not in there]
+            for example in new:
+                log.append(example)
+        console.note(f"saved in {self._settings.save}" if new else f"{self._settings.save} has it already")
 
     def _help(self, rest: str) -> None:
         for name, (_, text) in self._commands.items():
@@ -238,6 +258,7 @@ def _inputs() -> Iterator[str]:
             console.note(" (dropped; /quit or Ctrl-D ends the chat)")
             lines = []
             continue
+        line = line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # input that is no UTF-8
         lines.append(line.removesuffix("\\"))
         if not line.endswith("\\"):
             yield "\n".join(lines)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lima.generate.engine import Engine
 from lima.generate.requests import Request, Step
+
+MOST_FAILURES = 3
+"""Steps in a row that may fail before the worker ends."""
 
 
 class Busy(Exception):
@@ -17,7 +21,7 @@ class Busy(Exception):
 
 
 class Broken(Exception):
-    """The engine failed and the worker has ended."""
+    """The engine failed in the midst of a request, or so often that the worker has ended."""
 
 
 @dataclass
@@ -43,9 +47,9 @@ class Worker:
     def __init__(self, engine: Engine, *, most_open: int = 256) -> None:
         self.counts = Counts()
         self.failure: Exception | None = None
-        self._engine, self._most_open = engine, most_open
+        self._engine, self.most_open, self._taken = engine, most_open, 0
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._outboxes: dict[str, asyncio.Queue[Step | None]] = {}
+        self._outboxes: dict[str, asyncio.Queue[Step | Exception]] = {}
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -61,24 +65,30 @@ class Worker:
     @property
     def open(self) -> int:
         """Requests that wait or run."""
-        return len(self._outboxes)
+        return self._taken
 
     @property
     def running(self) -> int:
         """Requests that grow now."""
         return self._engine.running
 
-    def check_room(self, count: int) -> None:
-        """Raise `Busy` when ``count`` more requests are too many, or `Broken`."""
+    @contextmanager
+    def room(self, count: int) -> Iterator[None]:
+        """Room for ``count`` requests within the block; raises `Busy` when they are too many, or `Broken`."""
         if self.failure is not None:
             raise Broken(str(self.failure))
-        if len(self._outboxes) + count > self._most_open:
+        if self._taken + count > self.most_open:
             self.counts.refused += 1
             raise Busy
+        self._taken += count
+        try:
+            yield
+        finally:
+            self._taken -= count
 
     async def stream(self, request: Request) -> AsyncGenerator[Step, None]:
         """The steps of one request; leaving the iteration before its end cancels it."""
-        outbox: asyncio.Queue[Step | None] = asyncio.Queue()
+        outbox: asyncio.Queue[Step | Exception] = asyncio.Queue()
         self._outboxes[request.id] = outbox
         self.counts.requests += 1
         self.counts.prompt_tokens += len(request.prompt)
@@ -87,8 +97,8 @@ class Worker:
         try:
             while not finished:
                 step = await outbox.get()
-                if step is None:
-                    raise Broken(str(self.failure))
+                if isinstance(step, Exception):
+                    raise Broken(f"{type(step).__name__}: {step}")
                 finished = step.answer is not None
                 self._count(step)
                 yield step
@@ -105,13 +115,21 @@ class Worker:
             self.counts.finished[reason] = self.counts.finished.get(reason, 0) + 1
 
     def _work(self) -> None:
-        try:
-            while self._take_orders():
-                if steps := self._engine.step():
-                    self._loop.call_soon_threadsafe(self._deliver, steps)
-        except Exception as failure:  # told to everyone who waits; the thread cannot go on
-            self.failure = failure
-            self._loop.call_soon_threadsafe(self._fail)
+        failures = 0
+        while self._take_orders():
+            try:
+                steps = self._engine.step()
+                failures = 0
+            except Exception as failure:  # told to everyone who waits; those who come later begin anew
+                failures += 1
+                self._engine.reset()
+                if failures == MOST_FAILURES:
+                    self.failure = failure
+                self._loop.call_soon_threadsafe(self._fail, failure)
+                if self.failure is not None:
+                    return
+            else:
+                self._loop.call_soon_threadsafe(self._deliver, steps)
 
     def _take_orders(self) -> bool:
         """Do what has come in; wait for something where the engine is idle. False ends the work."""
@@ -127,6 +145,6 @@ class Worker:
             if outbox := self._outboxes.get(step.request.id):
                 outbox.put_nowait(step)
 
-    def _fail(self) -> None:
+    def _fail(self, failure: Exception) -> None:
         for outbox in self._outboxes.values():
-            outbox.put_nowait(None)
+            outbox.put_nowait(failure)

@@ -58,6 +58,10 @@ def parse_address(address: str, key: str = "") -> Endpoint:
         raise LimaError(f"{address!r} is no server address. Write URL#model, for example {EXAMPLE}.")
     if not model:
         raise LimaError(f"{address!r} names no model. Write URL#model, for example {EXAMPLE}.")
+    try:
+        (parts.hostname or "").encode("idna")
+    except UnicodeError:
+        raise LimaError(f"{address!r}: {parts.hostname!r} is no host name.") from None
     path = parts.path.rstrip("/") or "/v1"
     return Endpoint(f"{parts.scheme}://{parts.netloc}{path}", model, key)
 

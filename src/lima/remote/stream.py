@@ -20,6 +20,10 @@ CONNECT_SECONDS = 10.0
 LONGEST_LINE = 1 << 20
 
 
+class Rejected(LimaError):
+    """The server takes this request never; its words are in the error."""
+
+
 def stream_answer(
     endpoint: Endpoint, body: dict[str, Any], *, timeout: float = 600.0
 ) -> Generator[str, None, None]:
@@ -37,7 +41,8 @@ def stream_answer(
     try:
         while (piece := pieces.get()) is not None:
             if isinstance(piece, Exception):
-                raise LimaError(f"{endpoint.address}: no answer ({endpoint.redact(str(piece))}).") from None
+                kind = Rejected if isinstance(piece, Rejected) else LimaError
+                raise kind(f"{endpoint.address}: no answer ({endpoint.redact(str(piece))}).") from None
             yield piece
     finally:
         stop.set()
@@ -72,7 +77,9 @@ async def _pieces(endpoint: Endpoint, body: dict[str, Any], timeout: float) -> A
         ) as response,
     ):
         if response.status != 200:
-            raise LimaError(f"HTTP {response.status}")
+            why = _excerpt(await response.read())
+            kind = Rejected if response.status in (400, 413, 422) else LimaError
+            raise kind(f"HTTP {response.status}{why}")
         if "event-stream" not in response.headers.get("content-type", ""):
             answer = read_answer((await response.read()).decode("utf-8", "replace"))
             if answer is None:
@@ -86,6 +93,13 @@ async def _pieces(endpoint: Endpoint, body: dict[str, Any], timeout: float) -> A
             if line.startswith(b"data:") and (piece := _piece(data)):
                 yield piece
         raise LimaError("the answer broke off")
+
+
+def _excerpt(body: bytes) -> str:
+    """What an error reply says, in short."""
+    with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+        return f": {str(orjson.loads(body)['error']['message'])[:300]}"
+    return ""
 
 
 def _piece(data: bytes) -> str:
