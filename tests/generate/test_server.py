@@ -328,6 +328,13 @@ def test_odd_requests_are_refused_in_openai_s_shape_and_the_server_goes_on(
     assert ask(tuned).choices
 
 
+def test_a_prompt_of_megabytes_is_refused_unread(tuned: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(tuned.server.format), "encode", lambda *_: pytest.fail("it was read"))
+    body = {"model": "tuned-epoch-02", "messages": [{"role": "user", "content": "x " * 2_000_000}]}
+    status, reply = post(tuned, json.dumps(body).encode())
+    assert (status, reply["error"]["code"]) == (400, "context_length_exceeded")
+
+
 def test_a_key_that_is_no_text_is_wrong(
     start: Start, tuned_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -302,6 +302,16 @@ def test_rows_of_an_excluded_rater_leave_the_files(site: MakeSite, tmp_path: Pat
     report(ReportSettings(study=folder))
 
 
+def test_a_new_database_does_not_take_the_place_of_dialogues(site: MakeSite, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, openings=1)
+    browser = here.rater()
+    hold(browser)
+    lead = here.lead()
+    lead.post("/lead/export", data={"csrf": field(lead.get("/lead").text, "csrf")})
+    with pytest.raises(LimaError, match="holds dialogues, and the database is new"):
+        parrots(tmp_path, site, openings=1)
+
+
 class Odd(Parrot):
     """Half of a surrogate pair, as a broken server sends it."""
 

@@ -151,6 +151,7 @@ def _tune(settings: DoctorSettings, pilot: list[Example], folder: Path) -> Path:
         out=folder / "pilot",
         max_length=settings.max_length,
         keep_eot=True,
+        eot_token=settings.eot_token,
         keep_epochs=(last,),
     )
     train(wanted)

@@ -32,6 +32,8 @@ from lima.remote.endpoint import read_key
 from lima.remote.listening import is_loopback, until_stopped
 
 log = logging.getLogger("lima.generate")
+LONGEST_TOKEN = 128
+"""Characters of the longest tokens that vocabularies have (blanks)."""
 SHUTDOWN_SECONDS = 1.0
 """Streams that are open at Ctrl-C are broken off after so long."""
 
@@ -150,6 +152,7 @@ class Server:
         messages = [message.message() for message in body.messages]
         if messages[-1].role != "user":
             raise ApiError(400, "the last message must be the user's", param="messages")
+        self._check_length(sum(len(message.content) for message in messages), "messages")
         try:
             ids = self.format.encode(messages)
         except LimaError as error:
@@ -161,10 +164,22 @@ class Server:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await _read(request, CompletionRequest)
         self._check_model(body.model)
+        for prompt in body.prompts:
+            self._check_length(len(prompt), "prompt")
         prompts = [self._raw_ids(prompt) for prompt in body.prompts]
         if not prompts or not all(prompts):
             raise ApiError(400, "the prompt is empty", param="prompt")
         return await self._replies.reply(request, body, prompts)
+
+    def _check_length(self, size: int, param: str) -> None:
+        """Refuse what cannot fit without reading it: other requests would wait for the tokenizer."""
+        if size > LONGEST_TOKEN * self.context:
+            raise ApiError(
+                400,
+                f"the prompt's {size} characters leave no room for an answer within {self.context} tokens",
+                param=param,
+                code="context_length_exceeded",
+            )
 
     def _raw_ids(self, prompt: str | list[int]) -> list[int]:
         if isinstance(prompt, str):

@@ -24,7 +24,7 @@ from lima.web.desk import Desk
 from lima.web.desk_files import DeskFiles
 from lima.web.house_style import HouseStyle
 from lima.web.pages import STATIC, Parts, page, static_root, wants_json
-from lima.web.security import Guard, Refused
+from lima.web.security import Guard, Refused, log
 from lima.web.settings import AnnotateSettings
 from lima.web.tables import now
 from lima.web.talking import Talking
@@ -67,6 +67,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _no_page)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(sa.exc.DataError, _malformed)  # PostgreSQL keeps no NUL
+    app.add_exception_handler(sa.exc.IntegrityError, _at_once)
     app.add_middleware(Guard, hosts=_hosts(settings))
     return app
 
@@ -125,6 +126,12 @@ def _no_page(request: Request, error: Exception) -> Response:
 
 def _malformed(request: Request, error: Exception) -> Response:
     return _problem(request, 422, "The form was incomplete. Open the page again and repeat.")
+
+
+def _at_once(request: Request, error: Exception) -> Response:
+    """Two requests for the same thing met in the database; one of them is stored."""
+    log.warning("two requests met: %s", type(error).__name__)
+    return _problem(request, 409, "This was sent twice at the same time. Open the page again.")
 
 
 def _problem(request: Request, status: int, text: str) -> Response:

@@ -68,13 +68,16 @@ def install(base: Database, texts: Texts, settings: AnnotateSettings, now: float
     Answers of people that the study's files hold already, from a former database, are taken over.
 
     Raises:
-        LimaError: it belongs to other texts, or the plan's settings have changed.
+        LimaError: it belongs to other texts, the plan's settings have changed, or it is new and the folder holds
+            dialogues.
     """
     with base.write() as connection:
         found = {str(row.name): row.value for row in connection.execute(sa.select(tables.facts))}
         if found:
             _refuse_difference(found, texts, settings)
             return
+        if settings.dialogue:
+            _refuse_other_dialogues(settings)
         rows: list[dict[str, object]] = [
             {"name": "texts", "value": texts.hash},
             {"name": "plan", "value": plan_fields(texts, settings)},
@@ -148,6 +151,16 @@ def _store(connection: sa.Connection, units: Sequence[Unit]) -> None:
         for rank, (position, group) in enumerate(slots_of(units))
     ]
     connection.execute(sa.insert(tables.slots), slots)
+
+
+def _refuse_other_dialogues(settings: AnnotateSettings) -> None:
+    """An export of this empty database would take the place of dialogues that another one holds."""
+    path = settings.place / "dialogues.jsonl"
+    if path.exists() and path.stat().st_size:
+        raise LimaError(
+            f"{path} holds dialogues, and the database is new. Bring the old database back (lima database import), or "
+            "name another study folder."
+        )
 
 
 def _refuse_difference(found: dict[str, object], texts: Texts, settings: AnnotateSettings) -> None:

@@ -46,8 +46,8 @@ export function sendAndGo(form, say, { ready = () => true, done = () => {} } = {
 async function untilAnswered(address, body, say) {
   for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     const reply = await once(address, body);
-    if (reply) return reply;
-    say("Not saved yet: no connection. Trying again …");
+    if (!reply.missing) return reply;
+    say(`Not saved yet: ${reply.missing}. Trying again …`);
     await rest(pause);
   }
 }
@@ -55,11 +55,11 @@ async function untilAnswered(address, body, say) {
 async function once(address, body) {
   try {
     const response = await fetch(address, { method: "POST", body, headers: { Accept: "application/json" } });
-    if (response.status >= 500) return null;
+    if (response.status >= 500) return { missing: "the server has a problem" };
     const isJson = response.headers.get("content-type")?.startsWith("application/json");
     return isJson ? await response.json() : { problem: `Not saved: the server turned it away (${response.status}).` };
   } catch {
-    return null;
+    return { missing: "no connection" };
   }
 }
 
