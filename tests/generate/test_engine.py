@@ -306,6 +306,12 @@ def test_a_model_without_the_attention_interface_is_refused() -> None:
         Engine(Odd(tiny_llama().config), byte_tokenizer())
 
 
+def test_a_model_can_go_from_engine_to_engine() -> None:
+    model, request = tiny_llama(), Request(id="a", prompt=(256, 72, 105), max_new_tokens=5)
+    first, second = (list(Engine(model, byte_tokenizer(), slots=n).run([request])) for n in (2, 3))
+    assert [answer.ids for answer in first] == [answer.ids for answer in second]
+
+
 def test_a_model_with_recurrent_layers_is_refused() -> None:
     from transformers import Lfm2Config, Lfm2ForCausalLM
 

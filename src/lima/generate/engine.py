@@ -80,6 +80,8 @@ class Engine:
                 f"cannot run it. {ELSEWHERE}"
             )
         refuse_other_layers(model)
+        if model.config._attn_implementation == attention.NAME:  # of an engine before this one
+            model.set_attn_implementation("eager")
         expected = [plain_logits(model, prompt) for prompt in probes(model)]
         model.set_attn_implementation(attention.NAME)
         self.model, self.tokenizer = model.eval(), tokenizer
