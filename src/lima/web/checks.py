@@ -46,7 +46,8 @@ def due_gold(
     if not gold:
         return None
     asked = set(connection.scalars(_asked(person)))
-    if len(asked) >= min(len(gold), (votes(connection, person) + every - every // 2) // every):
+    due = (votes(connection, person) + every - every // 2) // every
+    if gold.keys() <= asked or len(asked) >= due:
         return None
     text_id = _next_gold(connection, person, asked, gold, seed)
     unit = connection.execute(
