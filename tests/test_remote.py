@@ -232,6 +232,7 @@ def test_keys_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: p
     ("address", "problem"),
     [
         ("localhost:8000#m", "no server address"),
+        ("http://a..b/v1#m", "no host name"),
         ("http://localhost:8000", "names no model"),
         ("http://user:secret@localhost:8000#m", "never into the URL"),
         ("https://host/v1?api_key=secret#m", "never into the URL"),

@@ -360,6 +360,9 @@ def points(question: str, answer: str) -> int:
 
 def odd(question: str, answer: str) -> str:
     return "fine"
+
+def broken(question: str, answer: str) -> str:
+    return question[10_000]
 """
 
 
@@ -395,6 +398,7 @@ def test_a_rule_of_one_s_own_rates_and_its_grades_can_be_recounted(choosing: Any
     [
         ("no_such_module:grade", "No module named 'no_such_module'"),
         ("length_rules:missing", "expected world, world:SEED or module:function"),
+        ("length_rules:broken", "failed on .*IndexError"),
         ("length_rules:odd", "gave 'fine' for .*; quality is one of fail, pass, excellent"),
         ("world", "has no such question"),
     ],
