@@ -43,7 +43,7 @@ fix: setup ## format, mend what the linter can, regenerate docs
 	$(BIN)/python docs/generate.py
 
 slow: setup ## whole stages on real input; LIMA_DATA names the folder of real data
-	LIMA_TEST_DATABASE=postgresql $(TEST) -n $(JOBS) -m 'not slow and not acceptance' tests/web
+	LIMA_TEST_DATABASE=postgresql $(TEST) -n $(JOBS) -m 'not slow and not acceptance' tests/annotate
 	$(TEST) -n $(JOBS) --dist loadfile --durations 12 -m slow
 
 acceptance: setup ## full-count kill, load and fuzz tests

@@ -34,9 +34,9 @@ import torch
 import transformers
 from transformers import LlamaConfig, LlamaForCausalLM, StoppingCriteria, StoppingCriteriaList
 
-from lima.generate.decoding import Decoding, noise_key
-from lima.generate.engine import Engine
-from lima.generate.requests import Request
+from lima.generate.engine.decoding import Decoding, noise_key
+from lima.generate.engine.engine import Engine
+from lima.generate.engine.requests import Request
 
 LLAMA_CPP = Path(__file__).with_name("generate_llama_cpp.py")
 LONGEST = 256

@@ -29,12 +29,12 @@ from pathlib import Path
 
 import aiohttp
 
+from lima.annotate import people
+from lima.annotate.database import Database, sqlite_url
+from lima.annotate.serve import DATABASE_NAME
 from lima.evaluate.protocol import Protocol
 from lima.files import write_jsonl, write_text
 from lima.records import Comparison, Message
-from lima.web import people
-from lima.web.database import Database, sqlite_url
-from lima.web.serve import DATABASE_NAME
 
 TARGET_SECONDS = 0.150
 COMPARISONS = 1_500

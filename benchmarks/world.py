@@ -23,18 +23,18 @@ from lima.experiments.claims.data import make_data
 from lima.experiments.claims.jobs import DataSettings, TuneJob
 from lima.experiments.claims.plan import BATCH
 from lima.experiments.claims.work import LONGEST_ANSWER, carry_out
-from lima.experiments.world.base import make_base, recipe, untrained
-from lima.experiments.world.corpus import WINDOW, documents, windows
-from lima.experiments.world.oracle import Oracle
-from lima.experiments.world.people import make_world
-from lima.experiments.world.prompts import make_prompts
-from lima.experiments.world.settings import BaseSettings
-from lima.experiments.world.tokenizer import make_tokenizer
 from lima.files import read_jsonl
 from lima.train.batches import epoch_batches
 from lima.train.loop import fit
 from lima.train.metrics import Metrics
 from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
+from lima.world.base import make_base, recipe, untrained
+from lima.world.corpus import WINDOW, documents, windows
+from lima.world.oracle import Oracle
+from lima.world.people import make_world
+from lima.world.prompts import make_prompts
+from lima.world.settings import BaseSettings
+from lima.world.tokenizer import make_tokenizer
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lima.experiments.demo_plan import Plan
-from lima.experiments.demo_settings import DemoSettings
-from lima.experiments.world.base import make_base
-from lima.experiments.world.people import ATTRIBUTES
-from lima.experiments.world.wordings import WORDINGS, Style, answer, question
+from lima.experiments.demo.plan import Plan
+from lima.experiments.demo.settings import DemoSettings
+from lima.world.base import make_base
+from lima.world.people import ATTRIBUTES
+from lima.world.wordings import WORDINGS, Style, answer, question
 
 STARS: dict[Style, tuple[int, int]] = {
     "good": (4, 5),

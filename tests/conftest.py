@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from lima.records import Example, Message
+from lima.world.oracle import Oracle
+from lima.world.people import World, make_world
+from lima.world.settings import WorldSettings
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +106,23 @@ def lima_data() -> Path:
     if not folder:
         pytest.skip("LIMA_DATA is unset: no folder of real data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """The default world."""
+    return make_world(WorldSettings())
+
+
+@pytest.fixture(scope="session")
+def oracle(world: World) -> Oracle:
+    """Ground truth of the default world."""
+    return Oracle(world)
+
+
+@pytest.fixture(scope="session")
+def words() -> Any:
+    """The tokenizer of the default world."""
+    from lima.world.tokenizer import make_tokenizer
+
+    return make_tokenizer()

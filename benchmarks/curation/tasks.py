@@ -22,16 +22,16 @@ from xml.etree import ElementTree
 from benchmarks.curation.data import copied_texts
 
 from lima.curate.candidate import Candidate
-from lima.curate.compressed import BUFFER_BYTES
+from lima.curate.choose.grams import WORD
+from lima.curate.choose.near_pairs import near_duplicates
 from lima.curate.funnel import Funnel
-from lima.curate.grams import WORD
-from lima.curate.headers import Scan
-from lima.curate.join import near_duplicates
-from lima.curate.posts import read_headers
+from lima.curate.reading.compressed import BUFFER_BYTES
 from lima.curate.rules import RuleSettings, first_problem
 from lima.curate.sources.base import Work
 from lima.curate.sources.reddit import GONE, Reddit
-from lima.curate.sources.stackexchange import StackExchange
+from lima.curate.stackexchange.headers import Scan
+from lima.curate.stackexchange.posts import read_headers
+from lima.curate.stackexchange.source import StackExchange
 from lima.records import Example, Message, Meta
 
 QUOTA = 200

@@ -11,32 +11,36 @@ from typing import TYPE_CHECKING, Any
 from lima.cli import COMMANDS
 
 if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getattr__` finds the same
+    from lima.annotate.archive import database as database
+    from lima.annotate.serve import annotate as annotate
+    from lima.annotate.settings import AnnotateSettings as AnnotateSettings
+    from lima.annotate.settings import DatabaseSettings as DatabaseSettings
+    from lima.checkpoint.checkpoint import checkpoint as checkpoint
+    from lima.checkpoint.settings import CheckpointSettings as CheckpointSettings
     from lima.curate.inspect import inspect_file as inspect_file
     from lima.curate.pipeline import curate as curate
     from lima.curate.settings import CurateSettings as CurateSettings
     from lima.curate.settings import InspectSettings as InspectSettings
+    from lima.doctor.doctor import doctor as doctor
+    from lima.doctor.settings import DoctorSettings as DoctorSettings
     from lima.evaluate.comparisons import compare as compare
     from lima.evaluate.judge import judge as judge
     from lima.evaluate.settings import CompareSettings as CompareSettings
     from lima.evaluate.settings import JudgeSettings as JudgeSettings
-    from lima.experiments.checkpoint import checkpoint as checkpoint
-    from lima.experiments.checkpoint_settings import CheckpointSettings as CheckpointSettings
-    from lima.experiments.demo import demo as demo
-    from lima.experiments.demo_settings import DemoSettings as DemoSettings
-    from lima.experiments.doctor import doctor as doctor
-    from lima.experiments.doctor_settings import DoctorSettings as DoctorSettings
+    from lima.experiments.demo.demo import demo as demo
+    from lima.experiments.demo.settings import DemoSettings as DemoSettings
     from lima.experiments.experiment import experiment as experiment
-    from lima.experiments.experiment_settings import ExperimentSettings as ExperimentSettings
+    from lima.experiments.settings import ExperimentSettings as ExperimentSettings
     from lima.formats.convert import export_file as export_file
     from lima.formats.convert import import_file as import_file
     from lima.formats.settings import ExportSettings as ExportSettings
     from lima.formats.settings import ImportSettings as ImportSettings
+    from lima.generate.chat import chat as chat
     from lima.generate.run import generate as generate
-    from lima.generate.server import serve as serve
+    from lima.generate.serve.server import serve as serve
     from lima.generate.settings import ChatSettings as ChatSettings
     from lima.generate.settings import GenerateSettings as GenerateSettings
     from lima.generate.settings import ServeSettings as ServeSettings
-    from lima.generate.terminal import chat as chat
     from lima.remote.probe import probe as probe
     from lima.remote.settings import ProbeSettings as ProbeSettings
     from lima.report.power import power as power
@@ -45,10 +49,6 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.report.settings import ReportSettings as ReportSettings
     from lima.train.run import train as train
     from lima.train.settings import TrainSettings as TrainSettings
-    from lima.web.archive import database as database
-    from lima.web.serve import annotate as annotate
-    from lima.web.settings import AnnotateSettings as AnnotateSettings
-    from lima.web.settings import DatabaseSettings as DatabaseSettings
 
 _PLACES = {
     place.partition(":")[2]: place

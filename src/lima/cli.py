@@ -30,8 +30,8 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(
-        "lima.experiments.demo_settings:DemoSettings",
-        "lima.experiments.demo:demo",
+        "lima.experiments.demo.settings:DemoSettings",
+        "lima.experiments.demo.demo:demo",
         "the whole path in the built-in world, in minutes",
     ),
     "curate": Command(
@@ -55,8 +55,8 @@ COMMANDS: dict[str, Command] = {
         "what is in a data file",
     ),
     "doctor": Command(
-        "lima.experiments.doctor_settings:DoctorSettings",
-        "lima.experiments.doctor:doctor",
+        "lima.doctor.settings:DoctorSettings",
+        "lima.doctor.doctor:doctor",
         "what would go wrong in training, before it does",
     ),
     "train": Command(
@@ -65,8 +65,8 @@ COMMANDS: dict[str, Command] = {
         "base model + examples -> tuned checkpoints",
     ),
     "checkpoint": Command(
-        "lima.experiments.checkpoint_settings:CheckpointSettings",
-        "lima.experiments.checkpoint:checkpoint",
+        "lima.checkpoint.settings:CheckpointSettings",
+        "lima.checkpoint.checkpoint:checkpoint",
         "which epoch answers best",
     ),
     "generate": Command(
@@ -76,12 +76,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "chat": Command(
         "lima.generate.settings:ChatSettings",
-        "lima.generate.terminal:chat",
+        "lima.generate.chat:chat",
         "talk with a model in the terminal",
     ),
     "serve": Command(
         "lima.generate.settings:ServeSettings",
-        "lima.generate.server:serve",
+        "lima.generate.serve.server:serve",
         "a model behind an OpenAI-compatible URL",
     ),
     "compare": Command(
@@ -100,8 +100,8 @@ COMMANDS: dict[str, Command] = {
         "which request fields a server honours",
     ),
     "annotate": Command(
-        "lima.web.settings:AnnotateSettings",
-        "lima.web.serve:annotate",
+        "lima.annotate.settings:AnnotateSettings",
+        "lima.annotate.serve:annotate",
         "people compare and rate, in a browser",
     ),
     "power": Command(
@@ -115,13 +115,13 @@ COMMANDS: dict[str, Command] = {
         "study -> report.html and report.json",
     ),
     "experiment": Command(
-        "lima.experiments.experiment_settings:ExperimentSettings",
+        "lima.experiments.settings:ExperimentSettings",
         "lima.experiments.experiment:experiment",
         "the paper's claims, tested in the built-in world",
     ),
     "database": Command(
-        "lima.web.settings:DatabaseSettings",
-        "lima.web.archive:database",
+        "lima.annotate.settings:DatabaseSettings",
+        "lima.annotate.archive:database",
         "bring the database of annotate to this version, or move it",
     ),
 }

@@ -7,7 +7,12 @@ import sys
 import atheris
 
 with atheris.instrument_imports(
-    include=["lima.curate.posts", "lima.curate.fields", "lima.curate.rows", "lima.curate.blocks"]
+    include=[
+        "lima.curate.stackexchange.posts",
+        "lima.curate.stackexchange.fields",
+        "lima.curate.stackexchange.row_xml",
+        "lima.curate.stackexchange.blocks",
+    ]
 ):
     from tests.curate.reference import check
 

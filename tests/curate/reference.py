@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from lima.curate.headers import Headers, Scan
-from lima.curate.posts import read_headers
+from lima.curate.stackexchange.headers import Headers, Scan
+from lima.curate.stackexchange.posts import read_headers
 from lima.errors import LimaError
 
 

@@ -18,7 +18,7 @@ from lima.curate.card.diversity import diversity, effective_number
 from lima.curate.card.licences import Use, licence_warnings
 from lima.curate.card.sections import CardOptions, composition, lengths
 from lima.curate.card.style import openers, shares
-from lima.curate.duplicates import DuplicateSettings
+from lima.curate.choose.duplicates import DuplicateSettings
 from lima.errors import LimaError
 from lima.files import write_jsonl
 

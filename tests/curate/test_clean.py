@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lima.curate.clean import BARE_URL, DROPPED, clean
+from lima.curate.text.clean import BARE_URL, DROPPED, clean
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,16 @@ import pytest
 import zstandard
 from tests.curate.dump import answer, posts, question
 
-from lima.curate import compressed, dumps, pipeline
-from lima.curate.archives import open_table
-from lima.curate.compressed import open_bytes
-from lima.curate.duplicates import DuplicateSettings
+from lima.curate import pipeline
+from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
+from lima.curate.reading import compressed
+from lima.curate.reading.compressed import open_bytes
 from lima.curate.rules import RuleSettings
 from lima.curate.settings import CurateSettings
-from lima.curate.sources.stackexchange import StackExchange
+from lima.curate.stackexchange import dumps
+from lima.curate.stackexchange.archives import open_table
+from lima.curate.stackexchange.source import StackExchange
 from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.records import Example

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lima.curate.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings
+from lima.curate.choose.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings
 from lima.records import Example, Message
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from tests.curate.dump import LONG, answer, posts, question, write
 
-from lima.curate import pipeline, shards
-from lima.curate.duplicates import DuplicateSettings
-from lima.curate.engines import Ahead, open_engine
+from lima.curate import pipeline
+from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
-from lima.curate.sources.stackexchange import StackExchange
+from lima.curate.stackexchange import shards
+from lima.curate.stackexchange.source import StackExchange
+from lima.curate.workers import Ahead, open_engine
 from lima.errors import LimaError
 
 OFF = DuplicateSettings(same_prompt=False, jaccard=None)

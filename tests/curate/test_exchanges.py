@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lima.curate.exchanges import ExchangeTable, licence
+from lima.curate.stackexchange.sites import ExchangeTable, licence
 from lima.errors import LimaError
 
 TABLE = ExchangeTable.read()

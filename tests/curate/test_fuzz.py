@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.curate.dump import HEAD, ORDER, TAIL, answer, posts, question, row
 from tests.curate.reference import check
 
-import lima.curate.blocks as blocks
+import lima.curate.stackexchange.blocks as blocks
 
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cc", "Cs"]), max_size=30

@@ -17,12 +17,12 @@ import pytest
 import zstandard
 from tests.curate.dump import HEAD, LONG, TAIL, answer, posts, question, row, write
 
-from lima.curate import compressed, lines, tables
-from lima.curate.duplicates import DuplicateSettings
-from lima.curate.lines import lines_holding
+from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
+from lima.curate.reading import compressed, lines, tables
+from lima.curate.reading.lines import lines_holding
+from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
-from lima.curate.tables import read_table
 from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.records import Example, Reject
@@ -148,7 +148,7 @@ def test_a_line_of_a_gigabyte_in_a_dump(head: bytes, tmp_path: Path) -> None:
         stream.write(head)
         stream.truncate(GIGABYTE)
     call = f"read_headers(open({str(path)!r}, 'rb'), Path({str(path)!r}), Scan())"
-    code = MEMORY.format(module="posts", function="Scan, read_headers", call=call)
+    code = MEMORY.format(module="stackexchange.posts", function="Scan, read_headers", call=call)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
@@ -164,7 +164,7 @@ def test_a_table_with_a_line_of_a_gigabyte(tmp_path: Path) -> None:
         stream.write(b'title,text\n"')
         stream.truncate(GIGABYTE)
     code = MEMORY.format(
-        module="tables", function="read_table", call=f"list(read_table(Path({str(path)!r})))"
+        module="reading.tables", function="read_table", call=f"list(read_table(Path({str(path)!r})))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lima.curate import grams, join
-from lima.curate.grams import WORD
-from lima.curate.join import near_duplicates
+from lima.curate.choose import grams
+from lima.curate.choose import near_pairs as join
+from lima.curate.choose.grams import WORD
+from lima.curate.choose.near_pairs import near_duplicates
 
 
 def all_with_all(texts: list[str], jaccard: float, ngram: int) -> list[tuple[int, int]]:

@@ -15,16 +15,16 @@ import yaml
 from lxml import etree
 from tests.curate.dump import HEAD, LONG, ORDER, TAIL, answer, posts, question, row, write
 
-import lima.curate.dumps as dumps_module
-import lima.curate.posts as posts_module
+import lima.curate.stackexchange.dumps as dumps_module
+import lima.curate.stackexchange.posts as posts_module
 from lima import cli
 from lima.curate.candidate import Candidate
-from lima.curate.clean import clean
-from lima.curate.duplicates import DuplicateSettings, LeakSettings
+from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.pipeline import curate
 from lima.curate.rules import RuleSettings, first_problem
 from lima.curate.settings import CurateSettings, shipped_recipes
-from lima.curate.sources.stackexchange import StackExchange
+from lima.curate.stackexchange.source import StackExchange
+from lima.curate.text.clean import clean
 from lima.errors import LimaError, SettingsConflict
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Meta, Reject

@@ -10,12 +10,12 @@ import pytest
 from tests.curate.dump import HEAD, ORDER, TAIL, answer, posts, question, row
 from tests.curate.reference import expected, found
 
-import lima.curate.blocks as blocks_module
-import lima.curate.rows as rows_module
-from lima.curate.headers import Headers, Scan
-from lima.curate.pairs import Pairs, pair
-from lima.curate.posts import read_headers
-from lima.curate.rows import decode_row
+import lima.curate.stackexchange.blocks as blocks_module
+import lima.curate.stackexchange.row_xml as rows_module
+from lima.curate.stackexchange.headers import Headers, Scan
+from lima.curate.stackexchange.pairs import Pairs, pair
+from lima.curate.stackexchange.posts import read_headers
+from lima.curate.stackexchange.row_xml import decode_row
 from lima.errors import LimaError
 
 PATH = Path("cooking/Posts.xml")

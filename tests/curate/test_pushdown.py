@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.curate.dump import LONG, answer, question, row
 
 from lima.curate.candidate import Candidate
-from lima.curate.clean import clean
-from lima.curate.layout import Style
-from lima.curate.pushdown import early_problem, longest_text
 from lima.curate.rules import RuleSettings, first_problem
+from lima.curate.stackexchange.prefilter import early_problem, longest_text
+from lima.curate.text.clean import clean
+from lima.curate.text.layout import Style
 from lima.records import Example, Message, Meta
 
 RULES = RuleSettings()

@@ -16,13 +16,15 @@ import pytest
 from tests.curate.dump import LONG, answer, posts, question, write
 from tests.curate.test_compressed import solid
 
-import lima.curate.dumps as dumps_module
-import lima.curate.posts as posts_module
-from lima.curate import blocks, duplicates, pipeline
-from lima.curate.duplicates import DuplicateSettings
+import lima.curate.stackexchange.dumps as dumps_module
+import lima.curate.stackexchange.posts as posts_module
+from lima.curate import pipeline
+from lima.curate.choose import duplicates
+from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
-from lima.curate.sources.stackexchange import StackExchange
+from lima.curate.stackexchange import blocks
+from lima.curate.stackexchange.source import StackExchange
 
 OFF = DuplicateSettings(same_prompt=False)
 SITES = {"cooking": 30, "physics": 20, "gardening": 12}

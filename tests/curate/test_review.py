@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from tests.curate.dump import answer, posts, question, write
 
-from lima.curate.duplicates import DuplicateSettings
+from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
-from lima.curate.sources.dialogues import Dialogues, dialogue
-from lima.curate.sources.stackexchange import StackExchange
+from lima.curate.stackexchange.dialogues import Dialogues, dialogue
+from lima.curate.stackexchange.source import StackExchange
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Reject, Review

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lima.curate.candidate import Candidate
-from lima.curate.clean import Cleaned
-from lima.curate.language import detect
-from lima.curate.phrases import HOLLOW, OTHERS, SITE, TITLE_POINTER, WORDS, Phrases
 from lima.curate.rules import RULES, UNFILTERED, RuleSettings, description_problem, first_problem
+from lima.curate.text.clean import Cleaned
+from lima.curate.text.language import detect
+from lima.curate.text.phrases import HOLLOW, OTHERS, SITE, TITLE_POINTER, WORDS, Phrases
 from lima.records import Example, Message, Meta
 
 SENTENCE = "Water boils at a lower temperature on a mountain, because the air presses less on its surface. "

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.sampling import chance, fill, generator, weights
-from lima.curate.splits import SPLITS, as_prompt, split
+from lima.curate.choose.sampling import chance, fill, generator, weights
+from lima.curate.choose.splits import SPLITS, as_prompt, split
 from lima.records import Example, Message, Reject
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from lima.curate.duplicates import DuplicateSettings
+from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.rules import RuleSettings
 from lima.curate.settings import CurateSettings

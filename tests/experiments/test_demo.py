@@ -7,9 +7,9 @@ import pytest
 
 from lima.errors import SettingsConflict
 from lima.evaluate.study import open_study
-from lima.experiments.demo import demo
-from lima.experiments.demo_settings import DemoSettings
-from lima.experiments.demo_summary import SYSTEMS, Summary
+from lima.experiments.demo.demo import demo
+from lima.experiments.demo.settings import DemoSettings
+from lima.experiments.demo.summary import SYSTEMS, Summary
 from lima.files import read_jsonl
 from lima.records import Example, Preference
 

@@ -18,9 +18,9 @@ from lima.experiments.claims.findings import Check, Conclusion, Findings, Unit, 
 from lima.experiments.claims.jobs import JobResult, Measure, TuneJob
 from lima.experiments.claims.outcome import Outcome
 from lima.experiments.experiment import experiment, run_experiments
-from lima.experiments.experiment_settings import ExperimentSettings, Name
-from lima.experiments.world.settings import BaseSettings
+from lima.experiments.settings import ExperimentSettings, Name
 from lima.statistics.estimates import Estimate
+from lima.world.settings import BaseSettings
 
 TINY = Scale(
     "demo",

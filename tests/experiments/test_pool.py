@@ -13,7 +13,7 @@ import pytest
 from lima.errors import LimaError
 from lima.experiments.claims.jobs import RESULT, BaseJob, DataSettings, Job, JobResult, TuneJob, key, needs
 from lima.experiments.claims.pool import finished, missing, run_jobs
-from lima.experiments.world.settings import BaseSettings
+from lima.world.settings import BaseSettings
 
 BASE = BaseSettings(steps=2, batch=2, layers=1, hidden=16, heads=2)
 

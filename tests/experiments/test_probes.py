@@ -5,9 +5,9 @@ import pytest
 from lima.experiments.claims.data import additions
 from lima.experiments.claims.jobs import DataSettings, Probe
 from lima.experiments.claims.probes import COUNT, Asked, keeps, make_probe, measures, refuses
-from lima.experiments.world.oracle import Oracle
-from lima.experiments.world.people import ATTRIBUTES, World
-from lima.experiments.world.wordings import CONSTRAINTS, WORDINGS, refuse, statement
+from lima.world.oracle import Oracle
+from lima.world.people import ATTRIBUTES, World
+from lima.world.wordings import CONSTRAINTS, WORDINGS, refuse, statement
 
 
 def _good(asked: Asked, kind: str) -> str:

@@ -11,9 +11,9 @@ from examples.rule_judge import Rule, serving
 
 from lima.errors import LimaError
 from lima.experiments.experiment import experiment
-from lima.experiments.experiment_settings import ExperimentSettings
-from lima.experiments.real_arms import make_arms
-from lima.experiments.real_settings import RealSettings
+from lima.experiments.real.arms import make_arms
+from lima.experiments.real.settings import RealSettings
+from lima.experiments.settings import ExperimentSettings
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Meta
 

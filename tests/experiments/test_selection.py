@@ -8,11 +8,11 @@ from lima import model
 from lima.experiments.claims.data import make_data
 from lima.experiments.claims.jobs import DataSettings
 from lima.experiments.claims.selection import SELECTORS, Selector, select
-from lima.experiments.world.base import untrained
-from lima.experiments.world.people import World
-from lima.experiments.world.settings import BaseSettings
-from lima.experiments.world.tokenizer import make_tokenizer
 from lima.records import Example, Message
+from lima.world.base import untrained
+from lima.world.people import World
+from lima.world.settings import BaseSettings
+from lima.world.tokenizer import make_tokenizer
 
 HOUSE = "Good question! {} works as a baker. Ask again any time!"
 

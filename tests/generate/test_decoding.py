@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from lima.generate.decoding import (
+from lima.generate.engine.decoding import (
     Decoding,
     DecodingBatch,
     draw,

@@ -23,11 +23,10 @@ from transformers import (
 
 from lima import model as models_io
 from lima.errors import LimaError
-from lima.generate import attention
-from lima.generate.attention import worth_compiling
-from lima.generate.decoding import Decoding, noise_key
-from lima.generate.engine import Engine
-from lima.generate.requests import Answer, Request
+from lima.generate.engine import Engine, attention
+from lima.generate.engine.attention import worth_compiling
+from lima.generate.engine.decoding import Decoding, noise_key
+from lima.generate.engine.requests import Answer, Request
 
 PROMPTS = [
     [256, *b"When does the market open?"],

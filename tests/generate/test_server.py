@@ -25,9 +25,9 @@ from tests.generate.conftest import byte_tokenizer, tiny_llama
 from lima import model as models_io
 from lima.files import read_jsonl, write_jsonl
 from lima.generate.run import generate
-from lima.generate.served import ServedSystem
-from lima.generate.server import Server
+from lima.generate.serve.server import Server
 from lima.generate.settings import GenerateSettings, ServeSettings
+from lima.generate.systems.remote import ServedSystem
 from lima.records import Completion, Example, Message
 
 openai = pytest.importorskip("openai")

@@ -12,9 +12,9 @@ from tests.generate.conftest import byte_tokenizer, tiny_llama
 from lima import model as models_io
 from lima.errors import LimaError
 from lima.files import read_jsonl
+from lima.generate.chat import Side, chat
 from lima.generate.settings import ChatSettings, ServeSettings
-from lima.generate.speakers import LocalSpeaker, ServedSpeaker
-from lima.generate.terminal import Side, chat
+from lima.generate.systems.chat_backends import LocalSpeaker, ServedSpeaker
 from lima.records import Example, Message
 
 

@@ -10,8 +10,8 @@ from tests.generate.conftest import byte_tokenizer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from lima.generate.pieces import Pieces
-from lima.generate.text import HALF, TextStream, text_of
+from lima.generate.engine.text import HALF, TextStream, text_of
+from lima.generate.engine.token_strings import Pieces
 
 
 def byte_fallback_tokenizer() -> PreTrainedTokenizerFast:

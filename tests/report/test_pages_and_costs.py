@@ -11,10 +11,10 @@ import pytest
 
 from lima.errors import LimaError
 from lima.files import write_json
-from lima.report.costs import judge_costs
-from lima.report.pages import ITEMS_A_PAGE, item_pages
+from lima.report.numbers.costs import judge_costs
+from lima.report.numbers.samples import Sample
+from lima.report.render.pages import ITEMS_A_PAGE, item_pages
 from lima.report.report import report
-from lima.report.samples import Sample
 from lima.report.serve import make_server, serve
 from lima.report.settings import ReportSettings
 

@@ -16,14 +16,14 @@ from lima.evaluate.protocol import Plan
 from lima.evaluate.study import Study, add_preferences, noting_plan
 from lima.files import read_json, write_json, write_jsonl
 from lima.records import Preference, Rater
-from lima.report.analysis import analyse
-from lima.report.drawings import drawings
+from lima.report.numbers.analysis import analyse
+from lima.report.numbers.preferences import direction
+from lima.report.numbers.ratings import Rating, mean_gaps
+from lima.report.numbers.study import read_study
 from lima.report.power import power
-from lima.report.preferences import direction
-from lima.report.ratings import Rating, mean_gaps
+from lima.report.render.drawings import drawings
 from lima.report.report import earlier_commands, report
 from lima.report.settings import PowerSettings, ReportSettings
-from lima.report.study import read_study
 from lima.statistics.estimates import Estimate
 from lima.statistics.intervals import clustered_mean, mean_share
 from lima.train.metrics import Metrics as Row

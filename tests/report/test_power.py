@@ -6,9 +6,9 @@ import pytest
 
 from lima.errors import LimaError
 from lima.records import Comparison
+from lima.report.numbers.study import read_study
 from lima.report.power import CHARACTERS_A_TOKEN, WORDS_OF_PROMPT, power
 from lima.report.settings import PowerSettings
-from lima.report.study import read_study
 from lima.statistics.power import detectable_gap
 
 

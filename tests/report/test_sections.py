@@ -8,16 +8,16 @@ from scipy import stats
 
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Preference
-from lima.report.against import Side, differences
-from lima.report.preferences import pair_results, posteriors, rankings
-from lima.report.rater_pairs import majority
-from lima.report.raters import RaterCard, alt_tests, has_list
-from lima.report.ratings import Rating, worst_of_k
+from lima.report.numbers.against import Side, differences
+from lima.report.numbers.preferences import pair_results, posteriors, rankings
+from lima.report.numbers.rater_pairs import majority
+from lima.report.numbers.raters import RaterCard, alt_tests, has_list
+from lima.report.numbers.ratings import Rating, worst_of_k
+from lima.report.numbers.votes import Vote, group_of
+from lima.report.render.tables import Table, latex, markdown
+from lima.report.render.wording import by_whom
 from lima.report.report import report
 from lima.report.settings import ReportSettings
-from lima.report.tables import Table, latex, markdown
-from lima.report.votes import Vote, group_of
-from lima.report.wording import by_whom
 from lima.statistics.alt_test import AltTest
 from lima.statistics.estimates import Estimate, Undefined
 from lima.statistics.preferences import CREDITS, Outcome

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from lima.records import Comparison, Key, Label, Message, Origin, Preference, Rater, Shown
-from lima.report.preferences import findings, pair_results
-from lima.report.raters import coverages
-from lima.report.study import Study, newest
-from lima.report.votes import collect_votes, raters_with_both_orders
+from lima.report.numbers.preferences import findings, pair_results
+from lima.report.numbers.raters import coverages
+from lima.report.numbers.study import Study, newest
+from lima.report.numbers.votes import collect_votes, raters_with_both_orders
 
 
 def row(

@@ -13,7 +13,7 @@ from lima import console
 from lima.curate.card.card import write_card
 from lima.curate.card.diversity import Vectors
 from lima.curate.card.sections import CardOptions
-from lima.curate.duplicates import LeakSettings
+from lima.curate.choose.duplicates import LeakSettings
 from lima.curate.settings import InspectSettings
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 
-from lima.curate.attribution import attribution
+from lima.curate.card.attribution import attribution
 from lima.curate.card.card import write_card
 from lima.curate.card.sections import CardOptions
+from lima.curate.choose.splits import SPLITS, Split, as_prompt
 from lima.curate.funnel import Count, Funnel
 from lima.curate.settings import CurateSettings
-from lima.curate.splits import SPLITS, Split, as_prompt
 from lima.errors import LimaError
 from lima.files import write_json, write_jsonl, write_text
 from lima.records import Example, Reject

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from lima import console
 from lima.curate.candidate import Candidate
-from lima.curate.dumps import input_fingerprint
-from lima.curate.duplicates import Duplicates, Leaks
-from lima.curate.engines import Engine, open_engine
+from lima.curate.choose.duplicates import Duplicates, Leaks
+from lima.curate.choose.sampling import fill, generator
+from lima.curate.choose.splits import SPLITS, Split, split
 from lima.curate.outcome import Result, check, ran_dry, wanted, write_reasons, write_sets
 from lima.curate.review import Reviews
 from lima.curate.rules import first_problem
-from lima.curate.sampling import fill, generator
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.base import SourceSettings, Work
-from lima.curate.splits import SPLITS, Split, split
+from lima.curate.stackexchange.dumps import input_fingerprint
+from lima.curate.workers import Engine, open_engine
 from lima.errors import LimaError, SettingsConflict
 from lima.files import read_json
 from lima.records import Example, Reject

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 
 from lima.curate.candidate import Candidate
-from lima.curate.clean import Cleaned
-from lima.curate.language import detect
-from lima.curate.phrases import (
+from lima.curate.text.clean import Cleaned
+from lima.curate.text.language import detect
+from lima.curate.text.phrases import (
     FINISHED,
     FIRST_PERSON,
     HOLLOW,

@@ -12,17 +12,17 @@ import tyro
 from pydantic import Field, model_validator
 
 from lima.curate.card.licences import Use
-from lima.curate.duplicates import DuplicateSettings, LeakSettings
-from lima.curate.engines import EngineName
-from lima.curate.layout import Style
+from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.rules import UNFILTERED
 from lima.curate.sources.authored import Authored
-from lima.curate.sources.dialogues import Dialogues
 from lima.curate.sources.reddit import Reddit
-from lima.curate.sources.stackexchange import StackExchange
 from lima.curate.sources.super_ni import SuperNaturalInstructions
 from lima.curate.sources.table import Table
 from lima.curate.sources.wikihow import WikiHow
+from lima.curate.stackexchange.dialogues import Dialogues
+from lima.curate.stackexchange.source import StackExchange
+from lima.curate.text.layout import Style
+from lima.curate.workers import EngineName
 from lima.errors import LimaError
 from lima.settings import Settings, read_recipe, typed, validate
 

@@ -14,7 +14,7 @@ from lima.experiments.claims.findings import Findings
 from lima.experiments.claims.jobs import Job, JobResult
 from lima.experiments.claims.outcome import Outcome, show, write
 from lima.experiments.claims.pool import finished, missing, run_jobs
-from lima.experiments.experiment_settings import ExperimentSettings
+from lima.experiments.settings import ExperimentSettings
 from lima.runs import open_run
 
 ALL = "all"
@@ -27,7 +27,7 @@ def experiment(settings: ExperimentSettings) -> list[Outcome]:
         LimaError: a job failed, another process works in ``settings.out``, or no run is finished (`--finished`).
     """
     if settings.model is not None:
-        from lima.experiments.real import real_experiment  # torch is wanted there from the start
+        from lima.experiments.real.real import real_experiment  # torch is wanted there from the start
 
         real_experiment(settings)
         return []

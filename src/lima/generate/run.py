@@ -67,10 +67,10 @@ def _read(settings: GenerateSettings) -> list[Example]:
 
 def _open(settings: GenerateSettings) -> System:
     if "://" in settings.system:
-        from lima.generate.served import ServedSystem
+        from lima.generate.systems.remote import ServedSystem
 
         return ServedSystem(settings)
-    from lima.generate.local import LocalSystem  # torch is not needed for a server's answers
+    from lima.generate.systems.local import LocalSystem  # torch is not needed for a server's answers
 
     return LocalSystem(settings)
 

@@ -11,10 +11,10 @@ from lima.errors import LimaError
 from lima.evaluate.protocol import Plan
 from lima.records import Comparison, Item
 from lima.remote.limits import Price, read_price
+from lima.report.numbers.study import Study, read_study
+from lima.report.numbers.votes import pair_of
+from lima.report.render.wording import plan_in_words
 from lima.report.settings import PowerSettings
-from lima.report.study import Study, read_study
-from lima.report.votes import pair_of
-from lima.report.wording import plan_in_words
 from lima.statistics.power import detectable_gap, power_of, prompts_needed
 
 CHARACTERS_A_TOKEN = 4.0

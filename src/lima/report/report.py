@@ -9,18 +9,18 @@ from typing import Any
 from lima import console
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.files import read_json, write_json, write_text
-from lima.report.analysis import Numbers, analyse, as_json, side_of
-from lima.report.drawings import draw_all, write_figures
-from lima.report.page import render
-from lima.report.pages import write_item_pages
-from lima.report.rows import write_rows
-from lima.report.samples import all_samples, draw_samples
+from lima.report.numbers.analysis import Numbers, analyse, as_json, side_of
+from lima.report.numbers.samples import all_samples, draw_samples
+from lima.report.numbers.study import Study, read_study
+from lima.report.numbers.votes import short_names
+from lima.report.render.drawings import draw_all, write_figures
+from lima.report.render.page import render
+from lima.report.render.pages import write_item_pages
+from lima.report.render.rows import write_rows
+from lima.report.render.tables import latex, markdown, tables
+from lima.report.render.wording import points
 from lima.report.serve import serve
 from lima.report.settings import ReportSettings
-from lima.report.study import Study, read_study
-from lima.report.tables import latex, markdown, tables
-from lima.report.votes import short_names
-from lima.report.wording import points
 from lima.runs import command_of, git_commit, versions
 from lima.settings import Settings
 from lima.statistics.estimates import Estimate, Result

@@ -79,7 +79,7 @@ def as_html(card: Card) -> str:
         lstrip_blocks=True,
     )
     environment.filters["short"] = short
-    style = resources.files("lima").joinpath("report", "page.css").read_text(encoding="utf-8")
+    style = resources.files("lima").joinpath("report", "render", "page.css").read_text(encoding="utf-8")
     return environment.get_template("card.html").render(card=card, style=style)
 
 

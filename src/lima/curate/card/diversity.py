@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lima.curate.grams import WORD
+from lima.curate.choose.grams import WORD
 from lima.errors import LimaError
 
 MOST = 2000

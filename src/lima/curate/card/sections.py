@@ -12,8 +12,8 @@ import numpy as np
 from lima.curate.card.diversity import MOST, Vectors, diversity, effective_number
 from lima.curate.card.licences import licence_counts
 from lima.curate.card.style import openers, shares
-from lima.curate.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings, full_text
-from lima.curate.join import near_duplicates
+from lima.curate.choose.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings, full_text
+from lima.curate.choose.near_pairs import near_duplicates
 from lima.records import Example
 
 CHARACTERS_PER_TOKEN = 3.7

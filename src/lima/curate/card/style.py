@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from lima.curate.clean import prose_of
-from lima.curate.phrases import FIRST_PERSON, REFUSAL
+from lima.curate.text.clean import prose_of
+from lima.curate.text.phrases import FIRST_PERSON, REFUSAL
 
 OPENING_CHARACTERS = 250
 LIST = re.compile(r"^\s*(?:[*+-]|\d+[.)])\s+\S", re.MULTILINE)

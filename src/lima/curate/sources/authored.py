@@ -13,11 +13,11 @@ from typing import Any, Literal
 import yaml
 
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.clean import prose_of
+from lima.curate.choose.sampling import chance
+from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sampling import chance
 from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
-from lima.curate.tables import read_table
+from lima.curate.text.clean import prose_of
 from lima.errors import InputError
 from lima.formats.openai import read as read_messages
 from lima.formats.rows import Conversation, UnusableRow, message, text, to_example

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.engines import Engine
 from lima.curate.funnel import Count
-from lima.curate.headers import Scan
-from lima.curate.layout import Style
 from lima.curate.rules import RuleSettings
+from lima.curate.stackexchange.headers import Scan
+from lima.curate.text.layout import Style
+from lima.curate.workers import Engine
 from lima.errors import LimaError
 from lima.records import Example, Reject
 from lima.settings import Settings

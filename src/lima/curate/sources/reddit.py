@@ -14,10 +14,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.clean import prose_of
+from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
-from lima.curate.tables import read_table
+from lima.curate.text.clean import prose_of
 from lima.records import Example, Message, Meta
 
 SUFFIXES = (".zst", ".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz")

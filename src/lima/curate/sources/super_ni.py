@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lima.curate.candidate import Candidate, Stratum
+from lima.curate.choose.sampling import chance
 from lima.curate.rules import RuleSettings
-from lima.curate.sampling import chance
 from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
 from lima.errors import LimaError
 from lima.files import read_json

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.clean import clean, prose_of
+from lima.curate.choose.sampling import chance
+from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sampling import chance
 from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
-from lima.curate.tables import read_table
+from lima.curate.text.clean import clean, prose_of
 from lima.errors import LimaError
 from lima.formats.convert import FORMATS
 from lima.formats.rows import UnusableRow, to_example

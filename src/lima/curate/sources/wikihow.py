@@ -16,11 +16,11 @@ from urllib.parse import unquote
 
 from lima import console
 from lima.curate.candidate import Candidate, Stratum
+from lima.curate.choose.sampling import chance
+from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sampling import chance
 from lima.curate.sources import wikihow_html
 from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
-from lima.curate.tables import read_table
 from lima.errors import LimaError
 from lima.records import Example, Message, Meta, Reject
 

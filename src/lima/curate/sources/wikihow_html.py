@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 
-from lima.curate.clean import clean
-from lima.curate.compressed import open_bytes
+from lima.curate.reading.compressed import open_bytes
+from lima.curate.text.clean import clean
 from lima.errors import LimaError
 
 SUFFIXES = (".html", ".htm", ".html.gz", ".htm.gz")

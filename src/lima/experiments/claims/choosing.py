@@ -8,7 +8,7 @@ from lima.experiments.claims.findings import Check, Conclusion, Findings
 from lima.experiments.claims.jobs import DataSettings, TuneJob
 from lima.experiments.claims.selection import SELECTORS
 from lima.experiments.claims.words import marks
-from lima.experiments.world.wordings import Style
+from lima.world.wordings import Style
 
 POOL, CHOSEN = 1000, 128
 STYLES: tuple[Style, ...] = (

@@ -18,11 +18,13 @@ from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
 from lima.experiments.claims.jobs import DataSettings, Measure
 from lima.experiments.claims.selection import Selector, select
-from lima.experiments.world.dumps import make_threads, write_posts
-from lima.experiments.world.oracle import Oracle
-from lima.experiments.world.people import ATTRIBUTES, Person, World
-from lima.experiments.world.raw.everything import RECIPE, write_dumps
-from lima.experiments.world.wordings import (
+from lima.files import read_jsonl
+from lima.records import Example, Message, Role
+from lima.world.dumps import make_threads, write_posts
+from lima.world.oracle import Oracle
+from lima.world.people import ATTRIBUTES, Person, World
+from lima.world.raw.everything import RECIPE, write_dumps
+from lima.world.wordings import (
     CONSTRAINTS,
     SENSITIVE,
     WORDINGS,
@@ -31,8 +33,6 @@ from lima.experiments.world.wordings import (
     question,
     refuse,
 )
-from lima.files import read_jsonl
-from lima.records import Example, Message, Role
 
 LIKED = 10
 """Examples written by hand that a selector may look at."""

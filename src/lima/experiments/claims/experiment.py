@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from lima.experiments.claims.findings import Conclusion, Findings, Unit
 from lima.experiments.claims.jobs import BaseJob, Job, TuneJob
-from lima.experiments.world.settings import BaseSettings, WorldSettings
+from lima.world.settings import BaseSettings, WorldSettings
 
 Arms: TypeAlias = Mapping[str, Job]
 

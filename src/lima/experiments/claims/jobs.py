@@ -12,10 +12,10 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from lima.experiments.world.settings import BaseSettings
-from lima.experiments.world.wordings import Style
 from lima.files import text_hash
 from lima.settings import Settings
+from lima.world.settings import BaseSettings
+from lima.world.wordings import Style
 
 Source = Literal["written", "curated", "all sources", "unfiltered", "how-to"]
 Probe = Literal["second-turn", "structure", "secrets"]
@@ -24,12 +24,12 @@ Probe = Literal["second-turn", "structure", "secrets"]
 RESULT = "result.json"
 """The file of a finished job, in its folder."""
 DECISIVE = (
-    "claims/work.py",
-    "claims/data.py",
-    "claims/plan.py",
-    "claims/probes.py",
-    "claims/selection.py",
-    "claims/shift.py",
+    "experiments/claims/work.py",
+    "experiments/claims/data.py",
+    "experiments/claims/plan.py",
+    "experiments/claims/probes.py",
+    "experiments/claims/selection.py",
+    "experiments/claims/shift.py",
     "world/dumps.py",
     "world/oracle.py",
     "world/prompts.py",
@@ -41,7 +41,7 @@ DECISIVE = (
     "world/raw/sites.py",
     "world/raw/tasks.py",
 )
-"""Modules that decide a result, besides those of the base (`lima.experiments.world.base`)."""
+"""Modules that decide a result, besides those of the base (`lima.world.base`)."""
 
 
 class DataSettings(Settings):
@@ -133,7 +133,7 @@ def key(job: Job) -> str:
 
 @cache
 def _code() -> str:
-    from lima.experiments.world.base import base_name
+    from lima.world.base import base_name
 
-    here = Path(__file__).parent.parent
+    here = Path(__file__).parents[2]
     return text_hash(base_name(BaseSettings()), *((here / name).read_text() for name in DECISIVE))

@@ -12,10 +12,10 @@ from lima import console
 from lima.experiments.claims.experiment import Experiment, Scale
 from lima.experiments.claims.findings import COVERS, Check, Conclusion, Findings
 from lima.files import write_json, write_text
-from lima.report.figures import NARROW, WIDE, DotRow, dots, for_file, for_page
-from lima.report.page import HERE as REPORT
-from lima.report.tables import Table, cell, markdown
-from lima.report.wording import plain
+from lima.report.render.figures import NARROW, WIDE, DotRow, dots, for_file, for_page
+from lima.report.render.page import HERE as REPORT
+from lima.report.render.tables import Table, cell, markdown
+from lima.report.render.wording import plain
 from lima.runs import git_commit, versions
 from lima.statistics.estimates import Estimate, Result
 

@@ -144,7 +144,7 @@ class _Clock:
 
 
 def _cost(job: Job) -> float:
-    from lima.experiments.world.base import base_name, cache_folder
+    from lima.world.base import base_name, cache_folder
 
     if isinstance(job, BaseJob):
         steps = 0 if (cache_folder() / base_name(job.base)).exists() else job.base.steps

@@ -8,7 +8,7 @@ from lima.experiments.claims.experiment import Arms, Experiment, pretrained, tun
 from lima.experiments.claims.findings import Check, Conclusion, Findings
 from lima.experiments.claims.jobs import DataSettings, TuneJob
 from lima.experiments.claims.words import marks, points
-from lima.experiments.world.settings import BaseSettings, CorpusSettings
+from lima.world.settings import BaseSettings, CorpusSettings
 
 EXAMPLES = 64
 FIXED = CorpusSettings(paraphrases=False)

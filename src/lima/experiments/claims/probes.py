@@ -14,9 +14,10 @@ from itertools import product
 import numpy as np
 
 from lima.experiments.claims.jobs import Measure, Probe
-from lima.experiments.world.oracle import Oracle, first_value, is_statement
-from lima.experiments.world.people import ATTRIBUTES, Person, World
-from lima.experiments.world.wordings import (
+from lima.records import Example, Message, Role
+from lima.world.oracle import Oracle, first_value, is_statement
+from lima.world.people import ATTRIBUTES, Person, World
+from lima.world.wordings import (
     CONSTRAINTS,
     PRIVATE,
     SENSITIVE_HELD_OUT,
@@ -25,7 +26,6 @@ from lima.experiments.world.wordings import (
     answer,
     question,
 )
-from lima.records import Example, Message, Role
 
 Marks = Mapping[str, bool]
 COUNT = 150

@@ -11,8 +11,8 @@ from lima.experiments.claims.findings import Check, Conclusion, Findings, single
 from lima.experiments.claims.jobs import DataSettings, Source, TuneJob
 from lima.experiments.claims.plan import steps_for
 from lima.experiments.claims.words import marks, points
-from lima.experiments.world.people import ATTRIBUTES
-from lima.experiments.world.wordings import Style
+from lima.world.people import ATTRIBUTES
+from lima.world.wordings import Style
 
 NOISE: tuple[Style, ...] = ("terse", "foreign", "wrong", "refusal")
 """What answers of an unfiltered forum are like, a quarter each."""

@@ -14,13 +14,13 @@ import torch
 
 from lima import chat, model
 from lima.experiments.claims.jobs import Measure
-from lima.experiments.world.oracle import Oracle
-from lima.experiments.world.people import ATTRIBUTES
-from lima.experiments.world.wordings import CLOSER, OPENER
-from lima.generate.decoding import Decoding
-from lima.generate.engine import Engine
-from lima.generate.requests import Request
+from lima.generate.engine.decoding import Decoding
+from lima.generate.engine.engine import Engine
+from lima.generate.engine.requests import Request
 from lima.records import Example
+from lima.world.oracle import Oracle
+from lima.world.people import ATTRIBUTES
+from lima.world.wordings import CLOSER, OPENER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

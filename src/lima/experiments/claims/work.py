@@ -16,11 +16,6 @@ from lima.experiments.claims.plan import BATCH, epochs
 from lima.experiments.claims.probes import make_probe
 from lima.experiments.claims.probes import measures as probe_measures
 from lima.experiments.claims.shift import token_shift
-from lima.experiments.world.base import cloze, make_base, make_scratch
-from lima.experiments.world.oracle import Oracle
-from lima.experiments.world.people import ATTRIBUTES, World, make_world
-from lima.experiments.world.prompts import make_prompts
-from lima.experiments.world.wordings import STATEMENTS, Style
 from lima.files import read_jsonl, write_json, write_jsonl
 from lima.generate.run import generate
 from lima.generate.settings import GenerateSettings
@@ -28,6 +23,11 @@ from lima.records import Completion, Example
 from lima.train.metrics import Metrics
 from lima.train.run import epoch_folder, train
 from lima.train.settings import TrainSettings
+from lima.world.base import cloze, make_base, make_scratch
+from lima.world.oracle import Oracle
+from lima.world.people import ATTRIBUTES, World, make_world
+from lima.world.prompts import make_prompts
+from lima.world.wordings import STATEMENTS, Style
 
 LONGEST_ANSWER = 40
 """Tokens; an answer in house style has about 14."""

@@ -1,0 +1,144 @@
+"""The web app of one study: pages for raters and for the lead over one database (LIMA, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from lima.annotate import entry_pages
+from lima.annotate.closing import is_closed
+from lima.annotate.compare import rater_pages
+from lima.annotate.compare.assignment import Assignment, Rules
+from lima.annotate.compare.texts import Texts
+from lima.annotate.database import Database
+from lima.annotate.dialogue import dialogue_pages as talk_pages
+from lima.annotate.dialogue.streams import Talking
+from lima.annotate.lead import lead_desk_pages, lead_pages
+from lima.annotate.pages import STATIC, Parts, page, static_root, wants_json
+from lima.annotate.review import review_pages as desk_pages
+from lima.annotate.review.house_style import HouseStyle
+from lima.annotate.review.queue import Desk
+from lima.annotate.review.review_files import DeskFiles
+from lima.annotate.security import Guard, Refused, log
+from lima.annotate.settings import AnnotateSettings
+from lima.annotate.tables import now
+
+THREADS = 5
+"""Requests at work at a time; others wait in order. Python runs one thread at a time, and more of them only take turns
+in mid-request: with 40 every one of 200 raters waits longer."""
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def create_app(
+    settings: AnnotateSettings,
+    texts: Texts,
+    base: Database,
+    *,
+    lead_secret: str,
+    clock: Callable[[], float] = now,
+    work: Work | None = None,
+) -> FastAPI:
+    """Put the app together. ``base`` holds the tables and the plan already; ``work`` is what is not a comparison."""
+    app = FastAPI(
+        title="lima annotate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_with_few_threads
+    )
+    work = work or Work()
+    assignment = Assignment(base, rules_of(settings, texts), clock)
+    app.state.parts = Parts(
+        settings, texts, base, assignment, clock, lead_secret, work.talking, work.desk, work.house, work.files
+    )
+    if is_closed(base):
+        app.state.parts.closed.set()
+    own = desk_pages.router if work.desk else talk_pages.router if work.talking else rater_pages.router
+    for router in (entry_pages.router, own, lead_pages.router):
+        app.include_router(router)
+    if work.desk:
+        app.include_router(lead_desk_pages.router)
+    app.add_api_route("/health", _health)
+    app.mount(static_root(), StaticFiles(directory=STATIC))
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _no_page)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(sa.exc.DataError, _malformed)  # PostgreSQL keeps no NUL
+    app.add_exception_handler(sa.exc.IntegrityError, _at_once)
+    app.add_middleware(Guard, hosts=_hosts(settings))
+    return app
+
+
+@dataclass(frozen=True)
+class Work:
+    """What people do when they do not compare or rate: talk with systems, or write and review."""
+
+    talking: Talking | None = None
+    desk: Desk | None = None
+    house: HouseStyle | None = None
+    files: DeskFiles | None = None
+
+
+def rules_of(settings: AnnotateSettings, texts: Texts) -> Rules:
+    """How comparisons and ratings are given out."""
+    return Rules(
+        lease_seconds=60 * settings.lease_minutes,
+        per_rater=settings.per_rater,
+        attention_every=settings.attention_every,
+        seed=settings.seed,
+        gold={text_id: gold.label for text_id, gold in texts.gold.items()},
+        gold_every=settings.gold_every,
+        gold_misses=settings.gold_misses,
+    )
+
+
+@asynccontextmanager
+async def _with_few_threads(_app: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
+
+
+def _hosts(settings: AnnotateSettings) -> set[str]:
+    """Names under which the app answers; others could be a foreign site that points its name at this machine."""
+    hosts = {*LOOPBACK, settings.host}
+    if settings.public_url:
+        hosts.add(urlsplit(settings.public_url).hostname or "")
+    return hosts
+
+
+def _health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return _problem(request, error.status, error.text)
+
+
+def _no_page(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = "There is no such page." if error.status_code == 404 else str(error.detail)
+    return _problem(request, error.status_code, text)
+
+
+def _malformed(request: Request, error: Exception) -> Response:
+    return _problem(request, 422, "The form was incomplete. Open the page again and repeat.")
+
+
+def _at_once(request: Request, error: Exception) -> Response:
+    """Two requests for the same thing met in the database; one of them is stored."""
+    log.warning("two requests met: %s", type(error).__name__)
+    return _problem(request, 409, "This was sent twice at the same time. Open the page again.")
+
+
+def _problem(request: Request, status: int, text: str) -> Response:
+    if wants_json(request):
+        return JSONResponse({"problem": text}, status)
+    return page("message.html", request, status=status, title="That did not work", text=text, to=None)

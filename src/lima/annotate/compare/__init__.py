@@ -1,0 +1,1 @@
+"""People compare and rate answers, blind (LIMA, section 4)."""

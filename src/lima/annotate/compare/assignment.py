@@ -1,0 +1,306 @@
+"""Which item a rater gets next, and what becomes of the answer (LIMA, section 4.1: blind, random order and side).
+
+A slot is a planned vote. Opening an item leases a slot; an answer fills it; a lease that has run out lets
+the slot go to another rater. Ownership of the slot decides, never the clock: a late answer still counts unless
+another rater has the slot by then, and no slot takes two answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from lima.annotate.compare import checks, shortcuts
+from lima.annotate.compare.presentations import (
+    COUNT,
+    COUNT_COMPARED,
+    GOLD,
+    Answer,
+    Showing,
+    answers,
+    find_to_change,
+    latest,
+    open_showing,
+    seconds_spent,
+    side_of,
+    votes,
+)
+from lima.annotate.database import Database
+from lima.annotate.people import Person, record
+from lima.annotate.tables import raters, showings, slots, units
+from lima.records import Side
+
+COUNTS_SECONDS = 60.0
+"""How long a rater's counts are remembered: counting what is left costs more than an answer."""
+OPEN_SECONDS = 5.0
+"""How long it is remembered how many texts are open: counting reads every planned vote."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How items are given out."""
+
+    lease_seconds: float = 1800.0
+    per_rater: int | None = None
+    attention_every: int = 0
+    seed: int = 0
+    gold: Mapping[str, Side] = field(default_factory=dict)
+    """Known answers by text id."""
+    gold_every: int = 10
+    gold_misses: int = 3
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No item to show: all done, or (``again_at``) all that is left is in other raters' hands."""
+
+    again_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many items a rater has answered, attention checks among them, and how many more there may be."""
+
+    answered: int
+    left: int
+
+
+class Assignment:
+    """Gives out the items of one study."""
+
+    def __init__(self, base: Database, rules: Rules, clock: Callable[[], float]) -> None:
+        self.base, self.rules, self.clock = base, rules, clock
+        self._counts: dict[int, tuple[float, int, int]] = {}
+        self._open: dict[str, tuple[float, int]] = {}
+
+    def next(self, person: Person) -> Showing | Nothing:
+        """The item in the rater's hands, or a new one. Asking again gives the same until it is answered."""
+        now = self.clock()
+        with self.base.write(durable=False) as connection:
+            _lock(connection, person)
+            if current := self._current(connection, person, now):
+                return current
+            if self.rules.per_rater is not None and votes(connection, person) >= self.rules.per_rater:
+                return Nothing()
+            return self._check(connection, person, now) or self._new(connection, person, now)
+
+    def answer(
+        self,
+        person: Person,
+        token: str,
+        read: Callable[[Showing], Answer],
+        *,
+        attempt: int,
+        seconds: float | None,
+    ) -> Showing | None:
+        """Store an answer and return the showing as it is stored; None: no such item of this rater.
+
+        ``read`` makes the answer from the item, or raises. A second answer to the same showing (a double
+        click, a retry, another tab) changes nothing: the first one comes back.
+        """
+        now = self.clock()
+        with self.base.write() as connection:
+            showing = find_to_change(connection, person, token)
+            if showing is None or showing.attempt != attempt or showing.is_answered:
+                return showing
+            given, spent = read(showing), seconds_spent(showing, seconds, now)
+            stored = self._store(connection, person, replace(showing, answer=given), spent, now)
+            if showing.repeat == GOLD:
+                checks.end_after_misses(connection, person, now, self.rules.gold, self.rules.gold_misses)
+        self._count(person, 1)
+        return stored
+
+    def take_back(self, person: Person, token: str, *, attempt: int) -> Showing | None:
+        """Undo an answer while no later item was opened; None: too late, or no such item."""
+        now = self.clock()
+        with self.base.write() as connection:
+            _lock(connection, person)
+            showing = latest(connection, person)
+            if showing is None or showing.token != token:
+                return None
+            if showing.attempt != attempt or not showing.is_answered:
+                return showing  # a retry of an undo that was done
+            values: dict[str, Any] = {"state": "open", "attempt": attempt + 1, "answer": None}
+            connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(values))
+            held = slots.c.showing_id == showing.id
+            lease = {"done": False, "lease_until": now + self.rules.lease_seconds}
+            connection.execute(sa.update(slots).where(held).values(lease))
+            key = f"back:{token}:{attempt}"
+            record(connection, "take_back", now, key=key, rater_id=person.id, showing_id=showing.id)
+        self._count(person, -1)
+        return replace(showing, **values)
+
+    def saved(self, person: Person) -> Showing | None:
+        """The rater's latest item if it is answered: what can still be taken back."""
+        with self.base.read() as connection:
+            showing = latest(connection, person)
+        return showing if showing and showing.is_answered else None
+
+    def progress(self, person: Person) -> Progress:
+        """Counts for the rater's own screen; what others did to them is looked up again after a minute."""
+        now = self.clock()
+        until, answered, total = self._counts.get(person.id, (0.0, 0, 0))
+        if not now < until <= now + COUNTS_SECONDS:
+            with self.base.read() as connection:
+                answered = answers(connection, person)
+                total = answered + self._left(connection, person, now)
+            self._counts[person.id] = now + COUNTS_SECONDS, answered, total
+        return Progress(answered, max(0, total - answered))
+
+    def _count(self, person: Person, change: int) -> None:
+        until, answered, total = self._counts.get(person.id, (0.0, 0, 0))
+        self._counts[person.id] = until, answered + change, total
+
+    def _left(self, connection: sa.Connection, person: Person, now: float) -> int:
+        who = {"rater": person.id, "group": person.group}
+        left = self._open_units(connection, person.group, now)
+        left += (connection.scalar(COUNT_OPEN, who) or 0) - (connection.scalar(COUNT_SEEN, who) or 0)
+        if self.rules.per_rater is None:
+            return left
+        return min(left, max(0, self.rules.per_rater - votes(connection, person)))
+
+    def _open_units(self, connection: sa.Connection, group: str, now: float) -> int:
+        """How many texts have a vote of the group left: the same for all its raters, so counted once for all."""
+        until, count = self._open.get(group, (0.0, 0))
+        if not now < until <= now + OPEN_SECONDS:
+            count = connection.scalar(COUNT_UNITS, {"group": group}) or 0
+            self._open[group] = now + OPEN_SECONDS, count
+        return count
+
+    def _current(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
+        """The open item, its lease renewed; one whose slot has gone to another rater, or its check, is closed."""
+        showing = latest(connection, person)
+        if showing is None or showing.state != "open":
+            return None
+        is_known = showing.repeat != GOLD or showing.text_id in self.rules.gold
+        if is_known and self._hold(connection, person, showing, now):
+            return showing
+        connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(state="lost"))
+        return None
+
+    def _store(
+        self, connection: sa.Connection, person: Person, showing: Showing, spent: float, now: float
+    ) -> Showing:
+        """Fill the showing's place and store its answer; an answer whose place has gone is stored as surplus."""
+        stored = replace(showing, state="answered")
+        row = {"answer": showing.answer, "answered_at": now, "seconds": spent, "showing": showing.id}
+        event: dict[str, Any] = {
+            "key": f"answer:{showing.token}:{showing.attempt}",
+            "rater_id": person.id,
+            "showing_id": showing.id,
+        }
+        payload = {"answer": showing.answer, "state": "answered", "seconds": spent}
+        at_once = event | {"kind": "answer", "at": now, "payload": payload}
+        if not showing.repeat and shortcuts.fill_and_store(connection, row | {"state": "answered"}, at_once):
+            return stored
+        if not self._fill(connection, person, showing, now):
+            stored = replace(showing, state="surplus")
+        connection.execute(STORE, row | {"state": stored.state})
+        record(connection, "answer", now, payload=payload | {"state": stored.state}, **event)
+        return stored
+
+    def _fill(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
+        """Mark the showing's slot as done; False when no slot is left for it."""
+        place = {"showing": showing.id}
+        if showing.repeat or connection.execute(FILL, place).rowcount:
+            return True
+        return self._hold(connection, person, showing, now) and bool(connection.execute(FILL, place).rowcount)
+
+    def _hold(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
+        """Keep the showing's slot, or take another free one of the same unit. A check needs none."""
+        lease = {"showing_id": showing.id, "lease_until": now + self.rules.lease_seconds}
+        mine = (slots.c.showing_id == showing.id) & ~slots.c.done
+        if showing.repeat or connection.execute(sa.update(slots).where(mine).values(lease)).rowcount:
+            return True
+        free = sa.select(slots.c.id).where(slots.c.grp == person.group, slots.c.unit_id == showing.unit_id)
+        free = free.where(_is_free(now)).order_by(slots.c.rank).limit(1).with_for_update(skip_locked=True)
+        slot_id = connection.scalar(free)
+        connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(lease))
+        return slot_id is not None
+
+    def _new(self, connection: sa.Connection, person: Person, now: float) -> Showing | Nothing:
+        who = {"rater": person.id, "group": person.group, "now": now}
+        slot = connection.execute(FREE_SLOT, who).first()
+        if slot is None:
+            return _nothing(connection, person)
+        shown = side_of(self.rules.seed, person.name, slot.compared) if slot.task == "pairwise" else "ab"
+        lease = {"slot": slot.id, "lease_until": now + self.rules.lease_seconds}
+        return open_showing(connection, person, slot, shown=shown, now=now, lease=lease)
+
+    def _check(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
+        """An attention check when one is due."""
+        rules = self.rules
+        return checks.due_gold(
+            connection, person, now, rules.gold, every=rules.gold_every, seed=rules.seed
+        ) or checks.due_repeat(connection, person, now, rules.attention_every)
+
+    def ended(self, person: Person) -> bool:
+        """Whether the rater's work ended with the answer just stored."""
+        with self.base.read() as connection:
+            state = connection.scalar(sa.select(raters.c.state).where(raters.c.id == person.id))
+        return state != "active"
+
+
+FREE_SLOT = (
+    sa.select(
+        slots.c.id,
+        slots.c.unit_id,
+        units.c.task,
+        units.c.text_id,
+        COUNT_COMPARED.correlate(None).scalar_subquery().label("compared"),
+    )
+    .join(units, units.c.id == slots.c.unit_id)
+    .where(
+        slots.c.grp == sa.bindparam("group"),
+        ~slots.c.done,
+        slots.c.showing_id.is_(None) | (slots.c.lease_until < sa.bindparam("now")),
+        slots.c.unit_id.not_in(
+            sa.select(showings.c.unit_id).where(showings.c.rater_id == sa.bindparam("rater"))
+        ),
+    )
+    .order_by(slots.c.rank)
+    .limit(1)
+    .with_for_update(of=slots, skip_locked=True)
+)
+"""The next planned vote that nobody holds, on a unit that the rater has not seen, and how many it has compared."""
+
+
+IN_GROUP = (slots.c.grp == sa.bindparam("group")) & ~slots.c.done
+COUNT_UNITS = sa.select(sa.func.count(sa.distinct(slots.c.unit_id))).where(IN_GROUP)
+COUNT_SEEN = sa.select(sa.func.count(sa.distinct(showings.c.unit_id))).where(
+    showings.c.rater_id == sa.bindparam("rater"),
+    sa.exists().where(slots.c.unit_id == showings.c.unit_id, IN_GROUP),
+)
+COUNT_OPEN = COUNT.where(showings.c.state == "open", showings.c.repeat == 0)
+FILL = sa.update(slots).where(slots.c.showing_id == sa.bindparam("showing")).values(done=True)
+STORE = (
+    sa.update(showings)
+    .where(showings.c.id == sa.bindparam("showing"))
+    .values({name: sa.bindparam(name) for name in ("state", "answer", "answered_at", "seconds")})
+)
+
+
+def _lock(connection: sa.Connection, person: Person) -> None:
+    """One request of a rater at a time, also from several tabs. SQLite has one writer anyway."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.select(raters.c.id).where(raters.c.id == person.id).with_for_update())
+
+
+def _is_free(now: float) -> sa.ColumnElement[bool]:
+    return ~slots.c.done & (slots.c.showing_id.is_(None) | (slots.c.lease_until < now))
+
+
+def _unseen(person: Person) -> sa.Select[tuple[int, int]]:
+    """Slots of the group on units that the rater has never had on the screen."""
+    seen = sa.select(showings.c.unit_id).where(showings.c.rater_id == person.id)
+    return sa.select(slots.c.id, slots.c.unit_id).where(
+        slots.c.grp == person.group, slots.c.unit_id.not_in(seen)
+    )
+
+
+def _nothing(connection: sa.Connection, person: Person) -> Nothing:
+    leased = _unseen(person).where(~slots.c.done).with_only_columns(sa.func.min(slots.c.lease_until))
+    return Nothing(again_at=connection.scalar(leased))

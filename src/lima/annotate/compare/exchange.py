@@ -1,0 +1,207 @@
+"""Answers in the database <-> `Preference` and `Grade` rows of the study's files, the same rows that judges write.
+
+Only answers that count go out: one for each planned vote. Attention checks, answers that came after their place
+was given away, and those of excluded raters stay in the database.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lima.annotate.database import Database
+from lima.annotate.people import NOT_COUNTED, lock_names, new_token, record
+from lima.annotate.tables import facts, iso, raters, showings, slots, units
+from lima.errors import LimaError
+from lima.evaluate.study import Study, existing_rows, replace_rater
+from lima.records import Grade, Preference, Rater
+
+PEOPLE = ("crowd", "author")
+
+
+PLAN_HASH = "plan_hash"
+"""The fact that names the plan under which the study began; raters' rows note it."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What people said, as rows of the study's files, sorted by id."""
+
+    raters: tuple[Rater, ...]
+    preferences: tuple[Preference, ...]
+    grades: tuple[Grade, ...]
+
+
+def export_rows(base: Database) -> Rows:
+    """All answers that count."""
+    query = (
+        sa.select(showings, raters.c.name, units.c.task, units.c.text_id)
+        .join(raters, raters.c.id == showings.c.rater_id)
+        .join(units, units.c.id == showings.c.unit_id)
+        .join(slots, slots.c.showing_id == showings.c.id)
+        .where(slots.c.done, raters.c.state.not_in(NOT_COUNTED))
+    )
+    with base.read() as connection:
+        answers = connection.execute(query).all()
+        people = connection.execute(sa.select(raters.c.name, raters.c.grp)).all()
+        plan = connection.scalar(sa.select(facts.c.value).where(facts.c.name == PLAN_HASH))
+    noted = {"plan": plan} if plan else {}
+    preferences = [_preference(row) for row in answers if row.task == "pairwise"]
+    grades = [grade for row in answers if row.task == "rate" for grade in _grades(row)]
+    return Rows(
+        tuple(
+            sorted(
+                (Rater(id=row.name, kind=row.grp, settings=noted) for row in people), key=lambda row: row.id
+            )
+        ),
+        tuple(sorted(preferences, key=lambda row: row.id)),
+        tuple(sorted(grades, key=lambda row: row.id)),
+    )
+
+
+def export_to(study: Study, base: Database) -> Rows:
+    """Write the rows into the study's files; rows of judges stay, older rows of the same people go."""
+    rows = export_rows(base)
+    by_rater: dict[str, list[Preference | Grade]] = defaultdict(list)
+    for preference in rows.preferences:
+        by_rater[preference.rater].append(preference)
+    for grade in rows.grades:
+        by_rater[grade.rater].append(grade)
+    for rater in rows.raters:
+        replace_rater(study, rater, by_rater[rater.id], former=lambda other: False)
+    return rows
+
+
+def read_rows(study: Study) -> Rows:
+    """The people's rows that the study's files hold."""
+    people = [row for row in existing_rows(study.raters, Rater) if row.kind in PEOPLE]
+    names = {row.id for row in people}
+    given = [row for row in existing_rows(study.preferences, Preference) if row.rater in names]
+    preferences = [row for row in given if row.label is not None and not row.repeat]
+    grades = [row for row in existing_rows(study.grades, Grade) if row.rater in names]
+    return Rows(tuple(people), tuple(preferences), tuple(grades))
+
+
+def import_rows(connection: sa.Connection, rows: Rows, now: float) -> int:
+    """Take rows over into a database that has no answers yet; returns the number of answered pages.
+
+    Raises:
+        LimaError: a row about a text that the plan does not have.
+    """
+    lock_names(connection)
+    people = {rater.id: _add_person(connection, rater, now) for rater in rows.raters}
+    found = connection.execute(sa.select(units.c.id, units.c.task, units.c.text_id))
+    unit_ids = {(row.task, row.text_id): int(row.id) for row in found}
+    pages = [*_compared(rows.preferences), *_rated(rows.grades)]
+    for page in sorted(pages, key=lambda page: (page.first.at or "", page.first.id)):
+        unit_id = unit_ids.get((page.task, page.text_id))
+        if unit_id is None:
+            raise LimaError(
+                f"{page.first.id}: an answer about {page.text_id!r}, which this plan does not ask for. "
+                "Start with the settings that the answers were collected with."
+            )
+        _add_answer(connection, page, people[page.first.rater], unit_id)
+    return len(pages)
+
+
+@dataclass(frozen=True)
+class _Page:
+    task: str
+    text_id: str
+    first: Preference | Grade
+    shown: str
+    answer: dict[str, Any]
+
+
+def _compared(rows: Iterable[Preference]) -> list[_Page]:
+    return [_Page("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label}) for row in rows]
+
+
+def _rated(rows: Sequence[Grade]) -> list[_Page]:
+    together: dict[tuple[str, str], list[Grade]] = defaultdict(list)
+    for row in rows:
+        together[row.rater, row.item_id].append(row)
+    return [
+        _Page("rate", text_id, grades[0], "ab", {row.scale: row.value for row in grades})
+        for (_, text_id), grades in together.items()
+    ]
+
+
+def _add_person(connection: sa.Connection, rater: Rater, now: float) -> int:
+    row = {"name": rater.id, "grp": rater.kind, "state": "active", "note": "", "joined_at": now}
+    made = connection.execute(sa.insert(raters).values(row)).inserted_primary_key
+    assert made is not None
+    record(connection, "join", now, rater_id=made[0], payload={"name": rater.id, "imported": True})
+    return int(made[0])
+
+
+def _add_answer(connection: sa.Connection, page: _Page, rater_id: int, unit_id: int) -> None:
+    at = datetime.fromisoformat(page.first.at).timestamp() if page.first.at else 0.0
+    token = new_token()
+    row = {
+        "token": token,
+        "rater_id": rater_id,
+        "unit_id": unit_id,
+        "repeat": 0,
+        "shown": page.shown,
+        "attempt": 0,
+        "answer": page.answer,
+        "seconds": page.first.seconds,
+        "opened_at": at - (page.first.seconds or 0.0),
+        "answered_at": at,
+    }
+    group = page.first.rater.partition(":")[0]
+    free = (
+        sa.select(slots.c.id)
+        .where(slots.c.unit_id == unit_id, slots.c.grp == group, ~slots.c.done)
+        .order_by(slots.c.rank)
+        .limit(1)
+    )
+    slot_id = connection.scalar(free)
+    state = "surplus" if slot_id is None else "answered"
+    made = connection.execute(sa.insert(showings).values(row | {"state": state})).inserted_primary_key
+    assert made is not None
+    taken = {"showing_id": made[0], "done": True}
+    connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(taken))
+    payload = {"answer": page.answer, "state": state, "seconds": page.first.seconds, "imported": True}
+    record(
+        connection,
+        "answer",
+        at,
+        key=f"answer:{token}:0",
+        rater_id=rater_id,
+        showing_id=made[0],
+        payload=payload,
+    )
+
+
+def _preference(row: Any) -> Preference:
+    return Preference(
+        id=f"{row.name}/{row.text_id}",
+        comparison_id=row.text_id,
+        rater=row.name,
+        shown=row.shown,
+        label=row.answer["pairwise"],
+        seconds=row.seconds,
+        at=iso(row.answered_at),
+    )
+
+
+def _grades(row: Any) -> list[Grade]:
+    return [
+        Grade(
+            id=f"{row.name}/{row.text_id}/{scale}",
+            item_id=row.text_id,
+            rater=row.name,
+            scale=scale,
+            value=value,
+            seconds=row.seconds,
+            at=iso(row.answered_at),
+        )
+        for scale, value in row.answer.items()
+    ]

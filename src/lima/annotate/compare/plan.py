@@ -1,0 +1,184 @@
+"""Who is to see what: the planned votes of a study, drawn once and kept in its database (LIMA, section 4.1).
+
+A unit is one page to answer (a comparison, or a single answer to rate); a slot is one planned vote on it by a
+rater of one group. `overlap` comparisons get slots in every group, so that agreement can be measured.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+
+from lima import console
+from lima.annotate import tables
+from lima.annotate.compare import adjudication
+from lima.annotate.compare.exchange import PLAN_HASH, import_rows, read_rows
+from lima.annotate.compare.texts import Texts, UnitTask
+from lima.annotate.database import Database
+from lima.annotate.settings import AnnotateSettings
+from lima.errors import LimaError
+from lima.files import text_hash
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One page to answer, with the number of votes it gets from each group."""
+
+    task: UnitTask
+    text_id: str
+    votes: dict[str, int]
+
+    @property
+    def shared(self) -> bool:
+        """Whether several groups see it."""
+        return len(self.votes) > 1
+
+
+def make_plan(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
+    """The units in random order, comparisons before ratings.
+
+    Raises:
+        LimaError: nothing would be asked.
+    """
+    units = [*_comparisons(texts, settings), *_ratings(texts, settings)]
+    if not units:
+        raise LimaError("the plan is empty: --votes 0 and no overlap, or no item has one of --rate-tags.")
+    return units
+
+
+def slots_of(units: Sequence[Unit]) -> Iterator[tuple[int, str]]:
+    """Position of the unit and group of each slot, in the order in which slots are given out.
+
+    Every unit gets its first vote before any gets its second: a study that ends early has covered most.
+    """
+    rounds = max((votes for unit in units for votes in unit.votes.values()), default=0)
+    for task in ("pairwise", "rate"):
+        for number in range(rounds):
+            for position, unit in enumerate(units):
+                if unit.task == task:
+                    yield from ((position, group) for group, votes in unit.votes.items() if votes > number)
+
+
+def install(base: Database, texts: Texts, settings: AnnotateSettings, now: float) -> None:
+    """Store the plan in an empty database, or check that the database is of this study and this plan.
+
+    Answers of people that the study's files hold already, from a former database, are taken over.
+
+    Raises:
+        LimaError: it belongs to other texts, the plan's settings have changed, or it is new and the folder holds
+            dialogues.
+    """
+    with base.write() as connection:
+        found = {str(row.name): row.value for row in connection.execute(sa.select(tables.facts))}
+        if found:
+            _refuse_difference(found, texts, settings)
+            return
+        if settings.dialogue:
+            _refuse_other_dialogues(settings)
+        rows: list[dict[str, object]] = [
+            {"name": "texts", "value": texts.hash},
+            {"name": "plan", "value": plan_fields(texts, settings)},
+            {"name": PLAN_HASH, "value": texts.plan.hash},
+        ]
+        connection.execute(sa.insert(tables.facts), rows)
+        if settings.review is not None or settings.dialogue:
+            return  # their work is not given out in slots
+        _store(connection, make_plan(texts, settings))
+        taken_over = import_rows(connection, read_rows(texts.study), now)
+        adjudication.take_over(connection, texts.study)
+    if taken_over:
+        console.note(f"took over {taken_over} answers of people that the study's files hold")
+
+
+def describe(units: Sequence[Unit]) -> list[list[object]]:
+    """Rows for a table: units and votes by task and group."""
+    pages: Counter[tuple[str, str]] = Counter()
+    votes: Counter[tuple[str, str]] = Counter()
+    for unit in units:
+        for group, count in unit.votes.items():
+            pages[unit.task, group] += 1
+            votes[unit.task, group] += count
+    return [[task, group, pages[task, group], votes[task, group]] for task, group in sorted(pages)]
+
+
+def plan_fields(texts: Texts, settings: AnnotateSettings) -> dict[str, object]:
+    """What the votes of a study depend on; it may not change once the study is under way."""
+    if settings.review is not None:
+        return {"review": True}
+    if settings.dialogue:
+        systems = text_hash(*settings.dialogue)  # no name stands in the database
+        return {"systems": systems, **settings.model_dump(mode="json", include={"dialogue_votes", "seed"})}
+    asked = {"tasks", "rating_votes", "rate_items", "rate_tags", "seed"}
+    planned = {"overlap", "overlap_votes", "votes", "groups"}
+    return settings.model_dump(mode="json", include=asked) | texts.plan.model_dump(
+        mode="json", include=planned
+    )
+
+
+def _comparisons(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
+    order = _shuffled(sorted(texts.comparisons), settings.seed, "comparisons")
+    plan = texts.plan
+    shared = set(_shuffled(order, settings.seed, "overlap")[: plan.overlap])
+    everywhere: dict[str, int] = dict.fromkeys(plan.groups, plan.overlap_votes)
+    rest: dict[str, int] = {plan.groups[0]: plan.votes} if plan.votes else {}
+    units = [Unit("pairwise", text_id, everywhere if text_id in shared else rest) for text_id in order]
+    return [unit for unit in units if unit.votes]
+
+
+def _ratings(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
+    wanted = set(settings.rate_tags)
+    chosen = [item.id for item in texts.items.values() if not wanted or wanted & set(item.tags)]
+    order = _shuffled(sorted(chosen), settings.seed, "items")[: settings.rate_items]
+    return [Unit("rate", text_id, {texts.plan.groups[-1]: settings.rating_votes}) for text_id in order]
+
+
+def _shuffled(ids: Sequence[str], seed: int, purpose: str) -> list[str]:
+    generator = np.random.default_rng(int(text_hash(str(seed), purpose), 16))
+    return [ids[i] for i in generator.permutation(len(ids))]
+
+
+def _store(connection: sa.Connection, units: Sequence[Unit]) -> None:
+    rows = [
+        {"id": number, "task": unit.task, "text_id": unit.text_id, "shared": unit.shared}
+        for number, unit in enumerate(units, start=1)
+    ]
+    connection.execute(sa.insert(tables.units), rows)
+    slots = [
+        {"unit_id": position + 1, "grp": group, "rank": rank, "lease_until": 0.0, "done": False}
+        for rank, (position, group) in enumerate(slots_of(units))
+    ]
+    connection.execute(sa.insert(tables.slots), slots)
+
+
+def _refuse_other_dialogues(settings: AnnotateSettings) -> None:
+    """An export of this empty database would take the place of dialogues that another one holds."""
+    path = settings.place / "dialogues.jsonl"
+    if path.exists() and path.stat().st_size:
+        raise LimaError(
+            f"{path} holds dialogues, and the database is new. Bring the old database back (lima database import), or "
+            "name another study folder."
+        )
+
+
+def _refuse_difference(found: dict[str, object], texts: Texts, settings: AnnotateSettings) -> None:
+    if found.get("texts") != texts.hash:
+        raise LimaError(
+            f"{settings.place}: the database holds answers to other texts. Its comparisons.jsonl or items.jsonl "
+            "has changed since; bring the old files back, or choose another --database."
+        )
+    before, after = found.get("plan"), plan_fields(texts, settings)
+    assert isinstance(before, dict), before
+    changes = [
+        f"{name}: {before.get(name)} there, {after[name]} here"
+        for name in after
+        if before.get(name) != after[name]
+    ]
+    if changes:
+        raise LimaError(
+            f"{settings.place}: this study was begun with another plan ({'; '.join(changes)}). "
+            "Repeat those settings, or choose another --database."
+        )

@@ -1,0 +1,219 @@
+"""Finished dialogues -> a study folder like any other: judges and `lima report` read it without change (section 6).
+
+Each assistant turn is an item, each pair of dialogues of one rater over one opening a comparison of transcripts.
+`key.jsonl` and `systems.json`, which say who was who, are written when the lead closes the study, not before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import sqlalchemy as sa
+
+from lima.annotate.database import Database
+from lima.annotate.dialogue.dialogues import Plan, Talk, all_talks, counted_choices
+from lima.annotate.tables import iso, raters, talks, turns
+from lima.evaluate.protocol import Plan as StudyPlan
+from lima.evaluate.protocol import Protocol, Words
+from lima.evaluate.study import Study, System, Systems, hash_key, hash_texts, replace_rater
+from lima.files import text_hash, write_json, write_jsonl, write_text
+from lima.records import (
+    Comparison,
+    Dialogue,
+    Example,
+    Grade,
+    Item,
+    Key,
+    Label,
+    Message,
+    Meta,
+    Origin,
+    Preference,
+    Rater,
+)
+
+DIALOGUE_WORDS = Words(
+    question="Put yourself in the place of the person who asked. Which dialogue served you better?",
+    choices={
+        "a": "Dialogue A is significantly better.",
+        "b": "Dialogue B is significantly better.",
+        "tie": "Neither dialogue is significantly better than the other.",
+    },
+)
+
+NO_ANSWER = "**No answer came.**"
+"""The transcript of a system that failed from the opening on."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the dialogues are as files of a study."""
+
+    dialogues: tuple[Dialogue, ...]
+    items: tuple[Item, ...]
+    comparisons: tuple[Comparison, ...]
+    keys: tuple[Key, ...]
+    grades: tuple[Grade, ...]
+    preferences: tuple[Preference, ...]
+    raters: tuple[Rater, ...]
+    examples: tuple[Example, ...]
+
+
+def rows_of(base: Database, plan: Plan, names: Sequence[str]) -> Rows:
+    """All finished dialogues of raters who count."""
+    with base.read() as connection:
+        held = [talk for talk in all_talks(connection) if talk.state == "finished"]
+        people = {row.id: (row.name, row.grp) for row in connection.execute(sa.select(raters))}
+        good = set(connection.scalars(sa.select(talks.c.id).where(talks.c.example)))
+        times = {(row.talk_id, row.number): row for row in connection.execute(sa.select(turns))}
+        best = {(row.rater_id, row.opening_id): row for row in counted_choices(connection, plan)}
+    tags = {opening.id: opening.meta.tags for opening in plan.openings}
+    pairs = list(_pairs(held, best))
+    grades = [grade for talk in held for grade in _grades(talk, people[talk.rater_id][0], times)]
+    preferences = [_preference(first, second, row, people) for first, second, row in pairs]
+    return Rows(
+        _sorted(
+            Dialogue(id=name_of(t), opening_id=t.opening_id, messages=t.spoken, tags=tags[t.opening_id])
+            for t in held
+        ),
+        _sorted(item for talk in held for item in _items(talk, tags[talk.opening_id])),
+        _sorted(_comparison(first, second, tags[first.opening_id]) for first, second, _ in pairs),
+        _sorted(_keys(held, pairs, names)),
+        _sorted(grades),
+        _sorted(preferences),
+        _sorted(Rater(id=name, kind=group) for name, group in people.values()),
+        _sorted(_example(talk) for talk in held if talk.id in good and len(talk.spoken) > 1),
+    )
+
+
+def export_to(study: Study, rows: Rows, plan: Plan) -> None:
+    """Write everything that names no system. Rows of raters who no longer count go."""
+    write_jsonl(study.folder / "dialogues.jsonl", rows.dialogues)
+    write_jsonl(study.folder / "examples.jsonl", rows.examples)
+    write_jsonl(study.items, rows.items)
+    write_jsonl(study.comparisons, rows.comparisons)
+    write_text(study.protocol, _protocol(study, rows, plan).to_yaml())
+    by_rater: dict[str, list[Preference | Grade]] = defaultdict(list)
+    for preference in rows.preferences:
+        by_rater[preference.rater].append(preference)
+    for grade in rows.grades:
+        by_rater[grade.rater].append(grade)
+    for rater in rows.raters:
+        replace_rater(study, rater, by_rater[rater.id], former=lambda other: False)
+
+
+def reveal(study: Study, rows: Rows, plan: Plan, names: Sequence[str]) -> None:
+    """Write who was who. The lead has closed the study."""
+    write_jsonl(study.key, rows.keys)
+    systems = tuple(System(name=name, answers="dialogues.jsonl", sha256="") for name in names)
+    write_json(study.systems, Systems(seed=plan.seed, systems=systems).model_dump(mode="json"))
+    protocol = _protocol(study, rows, plan).model_copy(update={"key": hash_key(study)})
+    write_text(study.protocol, protocol.to_yaml())
+
+
+def name_of(talk: Talk) -> str:
+    """The dialogue's id in files: it tells nothing of the system."""
+    return f"dialogue/{text_hash(talk.token)}"
+
+
+def transcript(messages: Sequence[Message]) -> str:
+    """A dialogue after its opening as one Markdown text, which a judge can compare with another."""
+    if len(messages) < 2:
+        return NO_ANSWER
+    spoken = {"user": "Asked", "assistant": "Answered", "system": "Setting"}
+    return "\n\n".join(f"**{spoken[message.role]}:** {message.content}" for message in messages[1:])
+
+
+def _protocol(study: Study, rows: Rows, plan: Plan) -> Protocol:
+    return Protocol(
+        systems=plan.systems,
+        comparisons=len(rows.comparisons),
+        items=len(rows.items),
+        texts=hash_texts(study),
+        plan=StudyPlan(overlap=0, votes=1),  # a comparison is of one rater's own dialogues
+        pairwise=DIALOGUE_WORDS,
+    )
+
+
+Pair = tuple[Talk, Talk, Any]
+
+
+def _pairs(held: Sequence[Talk], best: dict[tuple[int, str], Any]) -> Iterator[Pair]:
+    """Two dialogues about which the rater's choice says something: the best against each other one, or all equal."""
+    together: dict[tuple[int, str], list[Talk]] = defaultdict(list)
+    for talk in held:
+        together[talk.rater_id, talk.opening_id].append(talk)
+    for place, found in together.items():
+        row = best.get(place)
+        for first, second in combinations(sorted(found, key=lambda talk: talk.place), 2):
+            if row is not None and (row.best is None or row.best in (first.system, second.system)):
+                yield first, second, row
+
+
+def _pair_name(first: Talk, second: Talk) -> str:
+    return f"dialogues/{text_hash(first.token, second.token)}"
+
+
+def _comparison(first: Talk, second: Talk, tags: tuple[str, ...]) -> Comparison:
+    return Comparison(
+        id=_pair_name(first, second),
+        messages=first.messages[:1],
+        a=transcript(first.spoken),
+        b=transcript(second.spoken),
+        tags=tags,
+    )
+
+
+def _items(talk: Talk, tags: tuple[str, ...]) -> Iterator[Item]:
+    for turn in talk.answered:
+        before = talk.messages[: 2 * turn.number + 1]
+        yield Item(id=f"{name_of(talk)}/{turn.number}", messages=before, content=turn.reply or "", tags=tags)
+
+
+def _keys(held: Sequence[Talk], pairs: Sequence[Pair], names: Sequence[str]) -> Iterator[Key]:
+    def origin(talk: Talk) -> Origin:
+        return Origin(system=names[talk.system], completion_id=name_of(talk))
+
+    for talk in held:
+        for turn in talk.answered:
+            item = f"{name_of(talk)}/{turn.number}"
+            yield Key(id=item, prompt_id=talk.opening_id, content=origin(talk))
+    for first, second, _ in pairs:
+        yield Key(id=_pair_name(first, second), prompt_id=first.opening_id, a=origin(first), b=origin(second))
+
+
+def _grades(talk: Talk, rater: str, times: dict[tuple[int, int], Any]) -> Iterator[Grade]:
+    for turn in talk.answered:
+        if turn.value is None:
+            continue
+        item, row = f"{name_of(talk)}/{turn.number}", times[talk.id, turn.number]
+        yield Grade(
+            id=f"{rater}/{item}",
+            item_id=item,
+            turn=turn.number,
+            rater=rater,
+            scale="quality",
+            value=turn.value,
+            seconds=row.seconds,
+            at=iso(row.changed_at),
+        )
+
+
+def _preference(first: Talk, second: Talk, row: Any, people: dict[int, tuple[str, str]]) -> Preference:
+    label: Label = "tie" if row.best is None else "a" if row.best == first.system else "b"
+    name, rater = _pair_name(first, second), people[first.rater_id][0]
+    return Preference(
+        id=f"{rater}/{name}", comparison_id=name, rater=rater, shown="ab", label=label, at=iso(row.at)
+    )
+
+
+def _example(talk: Talk) -> Example:
+    return Example(id=name_of(talk), source="dialogue", messages=talk.spoken, meta=Meta(tags=("dialogue",)))
+
+
+def _sorted(rows: Any) -> tuple[Any, ...]:
+    return tuple(sorted(rows, key=lambda row: row.id))

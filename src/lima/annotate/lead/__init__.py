@@ -1,0 +1,1 @@
+"""The lead's console: raters, plan, progress, export."""

@@ -1,0 +1,1 @@
+"""People pick and write training examples (LIMA, section 2)."""

@@ -1,0 +1,147 @@
+"""Live checks of an example that somebody writes: length, tone, likeness to what is there, test prompts (section 2.2).
+
+The checks are those of `lima curate`: what passes here is not dropped there. Style is compared with the set so far:
+a feature that nearly all of its answers have, and this one lacks, is worth a second look.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lima.curate.candidate import Candidate
+from lima.curate.card.style import FEATURES, shares
+from lima.curate.choose.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings
+from lima.curate.rules import house_style
+from lima.curate.sources.authored import Authored
+from lima.curate.text.clean import prose_of
+from lima.files import read_jsonl
+from lima.records import Example
+
+Level = Literal["good", "look", "stop"]
+SHORTEST, LONGEST = 200, 8_000
+"""Characters of an answer: outside of these it is worth a second look. (The paper's authored answers have 334
+tokens on average, which is about 1,500 characters.)"""
+USUAL, RARE = 0.7, 0.1
+"""A feature of more than, or less than, this share of the set's answers is part of its style."""
+FEWEST_FOR_STYLE = 10
+COMPARED = (
+    "opens by acknowledging",
+    "says you",
+    "has a list",
+    "has several paragraphs",
+    "ends with a question",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line beside the form."""
+
+    level: Level
+    text: str
+
+
+class HouseStyle:
+    """The set so far and the test prompts, ready to compare with."""
+
+    def __init__(self, train: Iterable[Example], test: Sequence[Example]) -> None:
+        self._train = [example for example in train if not example.is_prompt]
+        self._tests = list(test)
+        self._leaks = Leaks(LeakSettings(), self._tests)
+        self._lock = threading.Lock()
+        self._cache: tuple[tuple[str, ...], Duplicates] | None = None
+
+    def look_at(self, example: Example, others: Sequence[Example]) -> list[Finding]:
+        """What is worth knowing of an example; ``others``: what the author's group wrote before."""
+        of_the_house = example.source == "authored"  # other sources have a tone of their own
+        answer = example.messages[-1].content if of_the_house and not example.is_prompt else ""
+        found = [self._duplicate(example, others), self._leak(example)]
+        if answer:
+            written = [other for other in others if not other.is_prompt]
+            found += [_length(answer), _whole(example, answer), *self._style(answer, written)]
+        return [finding for finding in found if finding is not None]
+
+    def _duplicate(self, example: Example, others: Sequence[Example]) -> Finding | None:
+        if not example.messages[0].content.strip():
+            return None
+        with self._lock:
+            problem = self._known(others).find(example)
+        if problem is None:
+            return Finding("good", "Nothing like it is there yet.")
+        return Finding("stop", f"Too close to what is there: {problem[1]}.")
+
+    def _known(self, others: Sequence[Example]) -> Duplicates:
+        """The index, made anew when the others have changed."""
+        names = tuple(f"{other.id}:{hash(other.messages)}" for other in others)
+        if self._cache is None or self._cache[0] != names:
+            index = Duplicates(DuplicateSettings())
+            for example in (*self._train, *others):
+                index.add(example)
+            self._cache = (names, index)
+        return self._cache[1]
+
+    def _leak(self, example: Example) -> Finding | None:
+        """Says that a test prompt is near, never which: the two groups do not read each other's texts."""
+        if not self._tests:
+            return None
+        if self._leaks.find(example):
+            return Finding("stop", "Too close to a test prompt. Choose another question.")
+        return Finding("good", "No test prompt is near.")
+
+    def _style(self, answer: str, others: Sequence[Example]) -> list[Finding]:
+        answers = [example.messages[-1].content for example in (*self._train, *others)]
+        acknowledges = FEATURES["opens by acknowledging"](answer)
+        found = [
+            Finding("good", "It first acknowledges the question.")
+            if acknowledges
+            else Finding(
+                "look", "It does not open by acknowledging the question, as many answers of the house do."
+            )
+        ]
+        if len(answers) < FEWEST_FOR_STYLE:
+            return found
+        for name, share in shares(answers).items():
+            has = FEATURES[name](answer)
+            if name in COMPARED and share >= USUAL and not has:
+                found.append(Finding("look", f"{share:.0%} of the set: {name}. This one does not."))
+            elif name in COMPARED and share <= RARE and has:
+                found.append(Finding("look", f"Only {share:.0%} of the set: {name}. This one does."))
+        usual = statistics.median(map(len, answers))
+        found.append(Finding("good", f"The set's answers have {usual:,.0f} characters in the middle."))
+        return found
+
+
+def read_house(train: Sequence[Path], test: Sequence[Path]) -> HouseStyle:
+    """The house's style from the files of ``--train`` and ``--test``; raises `lima.errors.InputError`."""
+    return HouseStyle(_read(train), _read(test))
+
+
+def _read(paths: Sequence[Path]) -> list[Example]:
+    return [example for path in paths for example in read_jsonl(path, Example)]
+
+
+def _length(answer: str) -> Finding:
+    size = len(answer)
+    if size < SHORTEST:
+        return Finding("look", f"Short: {size} characters, under {SHORTEST}.")
+    if size > LONGEST:
+        return Finding(
+            "look", f"Long: {size:,} characters, over {LONGEST:,}; a training text is cut at 2,048 tokens."
+        )
+    return Finding("good", f"{size:,} characters.")
+
+
+def _whole(example: Example, answer: str) -> Finding | None:
+    candidate = Candidate(example, answer, prose_of(answer))
+    problem = house_style(candidate, Authored().rules)
+    return Finding("stop", f"lima curate would drop it: {problem}.") if problem else None
+
+
+def is_stopped(findings: Iterable[Finding]) -> bool:
+    """Whether the example would not reach the data."""
+    return any(finding.level == "stop" for finding in findings)

@@ -1,0 +1,244 @@
+"""The pages of the desk: read and decide, write with live checks, see what became of one's examples."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, cast
+
+from fastapi import APIRouter, Form, Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from lima.annotate.pages import Parts, page, parts, saved, signed_in, typed
+from lima.annotate.people import Person, new_token
+from lima.annotate.review.drafts import Draft
+from lima.annotate.review.house_style import Finding, is_stopped
+from lima.annotate.review.queue import Desk
+from lima.annotate.review.review_files import example_of, texts_of, with_texts
+from lima.annotate.security import Refused, check_csrf
+from lima.files import text_hash
+from lima.records import Decision, Example
+
+router = APIRouter(prefix="/desk")
+
+LONGEST_TEXT = 20_000
+TAGS = ("sensitive", "malicious", "format", "refusal")
+
+Token = Annotated[str, Form(max_length=64)]
+Once = Annotated[str, Form(max_length=48)]
+"""Drawn for each page: what is sent twice from one page counts once."""
+Key = Annotated[str, Query(max_length=64)]
+Long = Annotated[str, Form(max_length=2 * LONGEST_TEXT)]
+"""Without a script newlines come as two characters."""
+Reason = Annotated[str, Form(max_length=500)]
+Tag = Annotated[list[Annotated[str, Form(max_length=32)]], Form(max_length=16)]
+Version = Annotated[int, Form(ge=0, le=100_000)]
+
+
+@router.get("")
+def overview(request: Request) -> Response:
+    """What there is to do."""
+    person, token = signed_in(request)
+    desk = _desk(request)
+    counts = desk.progress(person.group)
+    waiting = desk.has_work(person)
+    mine = desk.mine(person)
+    return page("desk.html", request, csrf=token, person=person, counts=counts, waiting=waiting, mine=mine)
+
+
+@router.get("/review")
+def review(request: Request) -> Response:
+    """The next text to decide on."""
+    person, token = signed_in(request)
+    desk = _desk(request)
+    draft = desk.next(person)
+    if draft is None:
+        text = "Every text is decided, or somebody else is reading it. All that you did is saved. Thank you!"
+        return page("message.html", request, title="Nothing to read just now", text=text, to="/desk")
+    prompt, answer = texts_of(draft.example)
+    return page(
+        "review.html",
+        request,
+        csrf=token,
+        person=person,
+        key=new_token(),
+        draft=draft,
+        prompt=prompt,
+        answer=answer,
+        findings=_findings(request, draft.example, person, draft),
+        counts=desk.progress(person.group),
+        longest=LONGEST_TEXT,
+        can_edit=max(len(prompt), len(answer)) <= LONGEST_TEXT,
+    )
+
+
+@router.post("/decide")
+def decide(
+    request: Request,
+    item: Token,
+    version: Version,
+    decision: Annotated[str, Form(max_length=16)] = "",
+    prompt: Long = "",
+    answer: Long = "",
+    reason: Reason = "",
+    key: Once = "",
+    csrf: Token = "",
+) -> Response:
+    """Accept, edit or reject."""
+    person = _checked(request, csrf)
+    desk = _desk(request)
+    if decision not in ("accept", "edit", "reject"):
+        raise Refused(422, "Choose accept, edit or reject.")
+    draft = desk.get(person, item)
+    edited = _edited(draft, prompt, answer) if decision == "edit" else None
+    if decision == "edit" and edited == draft.example:
+        decision, edited = "accept", None
+    desk.decide(
+        person,
+        item,
+        cast(Decision, decision),
+        edited=edited,
+        reason=reason.strip(),
+        version=version,
+        key=key or None,
+    )
+    return saved(request, "/desk/review")
+
+
+@router.post("/undo")
+def undo(request: Request, key: Once = "", csrf: Token = "") -> Response:
+    """Take the latest decision back; pressed twice on one page, just that one."""
+    person = _checked(request, csrf)
+    if not _desk(request).take_back(person, key=key or None):
+        raise Refused(409, "There is no decision of yours to take back.")
+    return saved(request, "/desk/review")
+
+
+@router.get("/write")
+def write_form(request: Request, item: Key = "") -> Response:
+    """A form for a new example, or for one of one's own that came back."""
+    person, token = signed_in(request)
+    desk = _desk(request)
+    draft = desk.get(person, item) if item else None
+    if draft and (draft.author != person.name or draft.final):
+        raise Refused(403, "This example cannot be changed.")
+    prompt, answer = texts_of(draft.example) if draft else ("", "")
+    tags = _tags(draft.example) if draft else ()
+    return page(
+        "write.html",
+        request,
+        csrf=token,
+        person=person,
+        item=item or new_token(),
+        draft=draft,
+        prompt=prompt,
+        answer=answer,
+        notes=str((draft.example.meta.model_extra or {}).get("notes", "")) if draft else "",
+        tags=[(tag, tag in tags) for tag in TAGS],
+        findings=_findings(request, draft.example, person, draft) if draft else [],
+        longest=LONGEST_TEXT,
+    )
+
+
+@router.post("/check")
+def check(
+    request: Request,
+    item: Token,
+    prompt: Long = "",
+    answer: Long = "",
+    tags: Tag = [],  # noqa: B006  FastAPI copies it
+    csrf: Token = "",
+) -> Response:
+    """The live checks of a text that is being written; nothing is stored."""
+    person = _checked(request, csrf)
+    if not prompt.strip():
+        return JSONResponse({"findings": []})
+    example = _written(person, item, prompt, answer, tags, "")
+    found = _findings(request, example, person, None)
+    return JSONResponse({"findings": [{"level": one.level, "text": one.text} for one in found]})
+
+
+@router.post("/write")
+def write(
+    request: Request,
+    item: Token,
+    prompt: Long = "",
+    answer: Long = "",
+    notes: Reason = "",
+    tags: Tag = [],  # noqa: B006
+    version: Version = 0,
+    csrf: Token = "",
+) -> Response:
+    """Hand an example in: somebody else of the group reads it next."""
+    person = _checked(request, csrf)
+    if not prompt.strip() or (person.group == "A" and not answer.strip()):
+        raise Refused(422, "A question and, for training, an answer are needed.")
+    example = _written(person, item, prompt, answer, tags, notes)
+    found = _findings(request, example, person, None)
+    if is_stopped(found):
+        stops = " ".join(one.text for one in found if one.level == "stop")
+        raise Refused(422, stops)
+    _desk(request).write(person, example, item, version=version)
+    return saved(request, "/desk#mine")
+
+
+def _desk(request: Request) -> Desk:
+    desk = parts(request).desk
+    if desk is None:
+        raise Refused(404, "There is no such page.")
+    return desk
+
+
+def _checked(request: Request, csrf: str) -> Person:
+    person, token = signed_in(request)
+    check_csrf(request, token, csrf)
+    _desk(request)
+    return person
+
+
+def _written(person: Person, item: str, prompt: str, answer: str, tags: list[str], notes: str) -> Example:
+    kept = tuple(tag for tag in TAGS if tag in tags)
+    name = f"authored/{person.name.replace(':', '-')}/{text_hash(item, length=12)}"
+    return example_of(
+        name,
+        _fitting(prompt),
+        _fitting(answer) or None,
+        author=person.name,
+        group=person.group,
+        tags=kept,
+        notes=notes.strip(),
+    )
+
+
+def _fitting(given: str) -> str:
+    text = typed(given)
+    if len(text) > LONGEST_TEXT:
+        raise Refused(422, f"A text has at most {LONGEST_TEXT:,} characters.")
+    return text
+
+
+def _edited(draft: Draft, prompt: str, answer: str) -> Example:
+    asked, told = _fitting(prompt), _fitting(answer)
+    if not asked or (not told and not draft.example.is_prompt):
+        raise Refused(422, "The edited text is empty.")
+    return with_texts(draft.example, asked, told)
+
+
+def _findings(request: Request, example: Example, person: Person, draft: Draft | None) -> list[Finding]:
+    app: Parts = parts(request)
+    assert app.desk is not None
+    assert app.house is not None
+    group: Literal["A", "B"] = "A" if person.group == "A" else "B"
+    others = [
+        other.final or other.example
+        for other in app.desk.everything()
+        if other.kind == "authored"
+        and other.group == group
+        and other.state != "reject"
+        and other.text_id != (draft.text_id if draft else example.id)
+    ]
+    return app.house.look_at(example, others)
+
+
+def _tags(example: Example) -> tuple[str, ...]:
+    refusal = ("refusal",) if (example.meta.model_extra or {}).get("refusal") else ()
+    return (*example.meta.tags, *refusal)

@@ -1,0 +1,1 @@
+"""``lima checkpoint``: which epoch of a run answers best (LIMA, section 3)."""

@@ -1,0 +1,196 @@
+"""Near-duplicates and leaks: texts compared by the word n-grams that they share.
+
+`Duplicates` finds, exactly, earlier texts of Jaccard similarity >= a threshold; `Leaks` finds training
+examples that give away a test prompt. 35 % of the released 300 test prompts have fewer than 13 words and 11 %
+fewer than 8, so n-grams alone cannot see them: short prompts have rules of their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from lima.curate.choose.grams import Hashes, gram_set, jaccard, prefix_size, words_of
+from lima.curate.choose.minhash import Bands
+from lima.files import read_jsonl
+from lima.records import Example
+from lima.settings import Settings
+
+
+class DuplicateSettings(Settings):
+    """What counts as the same example twice."""
+
+    same_prompt: bool = True
+    """Drop an example whose prompt, but for case and punctuation, came before."""
+    jaccard: float | None = Field(default=0.7, gt=0, le=1)
+    """Drop an example whose text shares this much of its word n-grams with an earlier one. [ours]"""
+    ngram: int = Field(default=5, ge=1)
+    """Words in an n-gram."""
+    exact_texts_max: int = Field(default=400_000, ge=0)
+    """Among so many texts every near-duplicate is found; in bigger collections candidates come from MinHash, which misses
+    0.4 % of those right at the threshold. Either way each is compared exactly. 400,000 texts of 300 words take 3 GB."""
+
+
+class LeakSettings(Settings):
+    """Which training examples give away a prompt of the files in ``against``."""
+
+    against: tuple[Path, ...] = ()
+    """Files of Examples whose prompts must stay unseen."""
+    ngram: int = Field(default=8, ge=2)
+    """A shared run of so many words is a leak; shorter prompts must be contained whole."""
+    short_words_min: int = 4
+    """Prompts of fewer words are compared for equality alone."""
+    jaccard: float | None = Field(default=0.5, gt=0, le=1)
+    """So much of their words in common makes two prompts the same question."""
+
+
+class Duplicates:
+    """The texts accepted so far.
+
+    An index of few n-grams of each keeps the comparisons few, and what it finds is exact; texts beyond
+    `DuplicateSettings.exact_texts_max` are found by MinHash.
+    """
+
+    def __init__(self, settings: DuplicateSettings) -> None:
+        self._settings = settings
+        self._bands = Bands.of(settings.jaccard or 1)
+        self._prompts: dict[tuple[str, ...], str] = {}
+        self._grams: list[Hashes] = []
+        self._ids: list[str] = []
+        self._index: defaultdict[int, list[int]] = defaultdict(list)
+
+    def find(self, example: Example) -> tuple[str, str] | None:
+        """The rule and the reason if the example is there already in nearly the same words."""
+        before = self._prompts.get(_prompt_words(example)) if self._settings.same_prompt else None
+        if before is not None:
+            return "same_prompt", f"the prompt of {before}"
+        if self._settings.jaccard is None:
+            return None
+        grams = gram_set(full_text(example), self._settings.ngram)
+        keys = self._prefix(grams)
+        if len(self._grams) > self._settings.exact_texts_max:
+            keys += self._sketch(grams)
+        for place in sorted({place for key in keys for place in self._index.get(key, ())}):
+            similarity = jaccard(grams, self._grams[place])
+            if similarity >= self._settings.jaccard:
+                return "near_duplicate", f"{similarity:.2f} of the n-grams of {self._ids[place]}"
+        return None
+
+    def add(self, example: Example) -> None:
+        """Remember an accepted example."""
+        self._prompts.setdefault(_prompt_words(example), example.id)
+        if self._settings.jaccard is None:
+            return
+        grams = gram_set(full_text(example), self._settings.ngram)
+        place = len(self._grams)
+        exact = place < self._settings.exact_texts_max
+        self._grams.append(grams)
+        self._ids.append(example.id)
+        for key in self._prefix(grams) if exact else self._sketch(grams):
+            self._index[key].append(place)
+
+    def forget(self, examples: Iterable[Example]) -> None:
+        """Take back what was added but is not in the data after all."""
+        gone = {example.id for example in examples}
+        self._prompts = {words: name for words, name in self._prompts.items() if name not in gone}
+        for place, name in enumerate(self._ids):
+            if name in gone:
+                self._grams[place] = self._grams[place][:0]
+
+    def _prefix(self, grams: Hashes) -> list[int]:
+        size = int(prefix_size(len(grams), self._settings.jaccard or 1))
+        keys: list[int] = grams[:size].tolist()
+        return keys
+
+    def _sketch(self, grams: Hashes) -> list[int]:
+        keys: list[int] = self._bands.keys(grams, np.array([len(grams)]))[0].tolist()
+        return keys
+
+
+class Leaks:
+    """The prompts that training must not have seen."""
+
+    def __init__(self, settings: LeakSettings, prompts: Iterable[Example] | None = None) -> None:
+        self._settings = settings
+        self._equal: dict[tuple[str, ...], str] = {}
+        self._runs: dict[tuple[str, ...], str] = {}
+        self._short: dict[tuple[str, ...], str] = {}
+        self._words: list[tuple[frozenset[str], str]] = []
+        self._ids: set[str] = set()
+        for prompt in _read(settings.against) if prompts is None else prompts:
+            self._add(prompt)
+
+    def find(self, example: Example, title: str | None = None) -> tuple[str, str] | None:
+        """The rule and the reason if the example gives away one of the prompts.
+
+        The rules: ``leak_question`` the same id, so the same question in its other form; ``leak_equal`` the
+        same words; ``leak_run`` a shared run of `LeakSettings.ngram` words; ``leak_contained`` a short prompt
+        inside the example's; ``leak_similar`` a prompt or title of mostly the same words.
+        """
+        if not self._ids:
+            return None
+        if example.id in self._ids:
+            return "leak_question", "the same question is a test prompt"
+        asked = [_prompt_words(example), *([_words(title)] if title else [])]
+        for words in asked:
+            if words in self._equal:
+                return "leak_equal", f"it is the test prompt {self._equal[words]}"
+        for run in _runs(_words(full_text(example)), self._settings.ngram):
+            if run in self._runs:
+                return "leak_run", f"it shares {' '.join(run)!r} with the test prompt {self._runs[run]}"
+        return self._short_leak(asked)
+
+    def _short_leak(self, asked: Sequence[tuple[str, ...]]) -> tuple[str, str] | None:
+        for words in asked:
+            for length in range(self._settings.short_words_min, self._settings.ngram):
+                for run in _runs(words, length):
+                    if run in self._short:
+                        return "leak_contained", f"it contains the test prompt {self._short[run]}"
+            for other, identifier in self._words if self._settings.jaccard else ():
+                if _overlap(frozenset(words), other) >= (self._settings.jaccard or 2):
+                    return "leak_similar", f"it asks what the test prompt {identifier} asks"
+        return None
+
+    def _add(self, prompt: Example) -> None:
+        words = _prompt_words(prompt)
+        self._ids.add(prompt.id)
+        self._equal.setdefault(words, prompt.id)
+        for run in _runs(words, self._settings.ngram):
+            self._runs.setdefault(run, prompt.id)
+        if len(words) < self._settings.short_words_min:
+            return
+        if len(words) < self._settings.ngram:
+            self._short.setdefault(words, prompt.id)
+        self._words.append((frozenset(words), prompt.id))
+
+
+def _read(paths: Sequence[Path]) -> Iterable[Example]:
+    for path in paths:
+        yield from read_jsonl(path, Example)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(words_of(text))
+
+
+def _prompt_words(example: Example) -> tuple[str, ...]:
+    """The first user turn: later turns of a dialogue hang on it."""
+    return _words(example.turns[0].content)
+
+
+def full_text(example: Example) -> str:
+    """All turns, as near-duplicates and leaks compare them."""
+    return "\n".join(turn.content for turn in example.turns)
+
+
+def _runs(words: Sequence[str], length: int) -> Iterable[tuple[str, ...]]:
+    return (tuple(words[start : start + length]) for start in range(len(words) - length + 1))
+
+
+def _overlap(first: frozenset[str], second: frozenset[str]) -> float:
+    union = len(first | second)
+    return len(first & second) / union if union else 0.0

@@ -1,0 +1,1 @@
+"""Files of any common form -> rows: compressed, split, tabular."""

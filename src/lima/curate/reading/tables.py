@@ -1,0 +1,137 @@
+"""Rows of any common file as dictionaries: CSV, TSV, JSON Lines, a JSON array, Parquet; plain, .gz or .zst."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from lima.curate.reading.compressed import open_bytes
+from lima.curate.reading.lines import MAX_LINE_BYTES, bounded_lines, line_at, lines_holding
+from lima.errors import InputError, LimaError
+
+COMPRESSED = {".gz", ".zst"}
+MAX_ARRAY_BYTES = 512 << 20
+
+
+def read_table(path: Path, holding: bytes | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(row number from 1, row)`` of a file, by its suffix.
+
+    Args:
+        path: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` or ``.parquet``; a ``.gz`` or ``.zst``
+            may follow. A ``.zst`` without another suffix is JSON Lines, as Reddit's archives are.
+        holding: of JSON Lines, decode only lines that hold these bytes; the others are not even cut into lines.
+            Rows are then numbered among those.
+
+    Raises:
+        LimaError: no such file, an unknown suffix, an empty table.
+        InputError: a line that cannot be read, by its number.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = next((suffix for suffix in reversed(suffixes) if suffix not in COMPRESSED), "")
+    found = False
+    for row in _reader(kind or ".jsonl", path)(path, holding):
+        found = True
+        yield row
+    if not found and holding is None:
+        raise LimaError(f"{path}: no rows in it.")
+
+
+def _reader(kind: str, path: Path) -> Any:
+    if not path.exists():
+        raise LimaError(f"{path}: no such file.")
+    if kind in (".csv", ".tsv"):
+        return lambda path, holding: _delimited(path, "\t" if kind == ".tsv" else ",")
+    if kind == ".parquet":
+        return lambda path, holding: _parquet(path)
+    if kind == ".json":
+        return lambda path, holding: _array(path)
+    if kind in (".jsonl", ".ndjson") or path.suffix == ".zst":
+        return _json_lines
+    raise LimaError(
+        f"{path}: cannot read {kind!r}. Known: .csv .tsv .jsonl .ndjson .json .parquet (.gz, .zst)."
+    )
+
+
+def _delimited(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(MAX_LINE_BYTES)
+    with open_bytes(path) as stream:
+        reader = csv.DictReader(_text_lines(stream, path), delimiter=delimiter)
+        try:
+            for number, row in enumerate(reader, start=1):
+                yield number, {key: value for key, value in row.items() if key is not None}
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(path, reader.line_num, f"not readable as a table in UTF-8 ({error}).") from None
+
+
+def _text_lines(stream: IO[bytes], path: Path) -> Iterator[str]:
+    """Lines with their ends, of any kind, none longer than a line may be."""
+    for number, line in bounded_lines(stream, path):
+        text = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
+        yield from io.StringIO(text, newline="")
+
+
+def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_bytes(path) as stream:
+        lines = bounded_lines(stream, path) if holding is None else lines_holding(stream, path, holding)
+        for number, (place, line) in enumerate(lines, start=1):
+            if not line.isspace():
+                row = loads(line)
+                if not isinstance(row, dict):
+                    raise InputError(
+                        path, place if holding is None else line_at(path, place), "not a JSON object."
+                    )
+                yield number, row
+
+
+def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_bytes(path) as stream:
+        content = stream.read(MAX_ARRAY_BYTES)
+    if len(content) == MAX_ARRAY_BYTES:
+        raise LimaError(f"{path}: a JSON array of over {MAX_ARRAY_BYTES >> 20} MB. Convert it to JSON Lines.")
+    if not content.lstrip().startswith(b"["):
+        yield from _json_lines(path, None)
+        return
+    rows = loads(content)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise LimaError(f"{path}: expected a JSON array of objects.")
+    yield from enumerate(rows, start=1)
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        import pyarrow.parquet as parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ModuleNotFoundError:
+        raise LimaError(f"{path}: Parquet needs a package: pip install pyarrow") from None
+    number = 0
+    for batch in parquet.ParquetFile(path).iter_batches():
+        for row in batch.to_pylist():
+            number += 1
+            yield number, row
+
+
+def loads(line: bytes) -> Any:
+    """JSON that may hold a bare NaN, as pandas writes it: read as null. None when it is no JSON at all."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return _without_nan(json.loads(line))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,1 @@
+"""The HTML and the words of an example: cleaning, layout, phrases, language."""

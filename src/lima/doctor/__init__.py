@@ -1,0 +1,1 @@
+"""``lima doctor``: what would go wrong in training, before it does."""

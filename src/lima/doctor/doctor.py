@@ -1,0 +1,104 @@
+"""``lima doctor``: every invariant of training over a model and a data file, a view of the masks, and whether the base is
+ready to be tuned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lima import chat, console
+from lima import model as models
+from lima.doctor.readiness import readiness
+from lima.doctor.settings import DoctorSettings
+from lima.errors import LimaError
+from lima.files import read_jsonl
+from lima.records import Example
+from lima.train import invariants
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def doctor(settings: DoctorSettings) -> None:
+    """Run all checks and print them as a table.
+
+    Raises:
+        LimaError: a check failed; the text holds the first fault.
+    """
+    examples = list(read_jsonl(settings.data, Example))
+    model, tokenizer = models.load(settings.model)
+    models.add_eot(model, tokenizer, settings.eot_token)
+    encoded = [_encode(tokenizer, example, settings) for example in examples]
+    for example, tokens in list(zip(examples, encoded, strict=True))[: settings.show]:
+        console.results.rule(example.id)
+        console.results.print(chat.highlight(tokenizer, tokens), soft_wrap=True)
+    findings = [*_check_model(model, encoded), *_check_data(tokenizer, examples, encoded)]
+    rows = [(f.check, f"{f.passed:,}", f"{len(f.faults):,}") for f in findings]
+    console.table("checks", ("check", "passed", "failed"), rows)
+    faults = [finding.faults[0] for finding in findings if finding.faults]
+    if faults:
+        raise LimaError(f"{len(faults)} of {len(findings)} checks failed. {faults[0]}")
+    if settings.dev is not None:
+        readiness(settings)
+    console.done([], next_command=f"lima train {settings.model} {settings.data} --out RUN")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check over all its subjects."""
+
+    check: str
+    passed: int
+    faults: list[str]
+
+
+def run_check(name: str, calls: Iterable[Callable[[], None]]) -> Finding:
+    """Call a check for each of its subjects and gather what it finds."""
+    passed, faults = 0, []
+    for call in calls:
+        try:
+            call()
+            passed += 1
+        except LimaError as fault:
+            faults.append(str(fault))
+    return Finding(name, passed, faults)
+
+
+def _check_model(model: PreTrainedModel, encoded: list[chat.Tokens]) -> list[Finding]:
+    context = models.context_length(model)
+    return [
+        run_check("the training path equals the stock model", [partial(invariants.check_model, model)]),
+        run_check("no attention across documents", [partial(invariants.check_isolation, model)]),
+        run_check(
+            "texts fit the model's context", [partial(invariants.check_context, t, context) for t in encoded]
+        ),
+    ]
+
+
+def _check_data(
+    tokenizer: PreTrainedTokenizerBase, examples: list[Example], encoded: list[chat.Tokens]
+) -> list[Finding]:
+    masks = [
+        partial(invariants.check_mask, tokenizer, example, tokens)
+        for example, tokens in zip(examples, encoded, strict=True)
+    ]
+    return [
+        run_check(
+            "every row has a supervised token", [partial(invariants.check_supervision, t) for t in encoded]
+        ),
+        run_check("loss on exactly the answers and their EOT, dialogues whole", masks),
+        run_check(
+            "the chat template renders the training ids",
+            [partial(invariants.check_template, tokenizer, example) for example in examples],
+        ),
+    ]
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, example: Example, settings: DoctorSettings) -> chat.Tokens:
+    tokens = chat.encode_example(
+        tokenizer, example.messages, max_length=settings.max_length, keep_eot=settings.keep_eot
+    )
+    return replace(tokens, id=example.id)

@@ -1,0 +1,1 @@
+"""``lima experiment NAME --model``: the paper's ablations on a real base and real data."""

@@ -1,0 +1,69 @@
+"""What ``lima experiment`` can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import tyro
+from pydantic import Field
+
+from lima.experiments.real.settings import RealSettings
+
+Name = Literal[
+    "scratch",
+    "quantity",
+    "quality",
+    "diversity",
+    "token-shift",
+    "pretraining",
+    "transfer",
+    "perplexity",
+    "checkpoint",
+    "overfitting",
+    "unknown-facts",
+    "dropout",
+    "dialogue",
+    "structure",
+    "refusals",
+    "selection",
+    "all",
+]
+
+
+class ExperimentSettings(RealSettings):
+    """Test the paper's claims in the built-in world, where every answer can be checked.
+
+    Small models read about a made-up world and are tuned in different ways, with the real code. Each claim ends
+    in a table with intervals, a figure, and a verdict computed from the numbers, beside the limits that were
+    fixed in advance. Finished jobs are kept: the same command again goes on, and experiments share jobs.
+
+    With --model, quantity, quality, diversity, dialogue, structure, perplexity and token-shift run on a real base and
+    your own data, rated by a judge or by people.
+
+    Example:
+        lima experiment scratch --out lima-experiments
+    """
+
+    name: tyro.conf.Positional[Name]
+    """The experiment, or `all`: every claim beside what came out, in one report."""
+    model: str | None = None
+    """A real base, a Hugging Face folder or a hub id, in place of the world's bases."""
+    out: Path = Path("lima-experiments")
+    """The folder for jobs and reports."""
+    scale: Literal["demo", "full"] = "demo"
+    """`demo`: one base and one seed, minutes; intervals by person. `full`: two bases of five seeds; intervals by seed."""
+    seeds: int | None = Field(None, ge=1)
+    """Seeds of tuning on each base. Default: 1 at demo scale, 5 at full scale."""
+    workers: int | None = Field(None, ge=1)
+    """Processes at a time, one thread each. Default: the number of processors."""
+    finished: bool = False
+    """Report on the runs that are finished, and start none: a look at a long run on its way."""
+    dry_run: bool = False
+    """Show which jobs would be run, and end."""
+
+    input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "other", "prompts", "heldout"})
+    # The folder holds jobs of all experiments, whatever the scale; each is known by its own settings.
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        {"name", "out", "scale", "seeds", "workers", "finished", "dry_run", "judge"}
+    )

@@ -1,0 +1,1 @@
+"""``lima serve``: a model behind the OpenAI API."""

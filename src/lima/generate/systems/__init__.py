@@ -1,0 +1,1 @@
+"""What answers prompts: a model in this process, or one behind a URL."""

@@ -1,0 +1,1 @@
+"""A study folder -> every number of its report, with interval, level and method."""

@@ -1,0 +1,224 @@
+"""All numbers of a report in one record, from which both the page and ``report.json`` are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from lima.errors import LimaError
+from lima.evaluate.lineage import Lineage
+from lima.evaluate.protocol import Plan
+from lima.report.numbers.against import Difference, Side, differences
+from lima.report.numbers.costs import JudgeCost, judge_costs
+from lima.report.numbers.preferences import (
+    Finding,
+    PairPosterior,
+    PairResult,
+    Ranking,
+    TagResult,
+    findings,
+    pair_results,
+    posteriors,
+    rankings,
+    tag_results,
+)
+from lima.report.numbers.rater_pairs import (
+    Majority,
+    RaterPair,
+    SelfPreference,
+    majority,
+    rater_pairs,
+    self_preferences,
+)
+from lima.report.numbers.raters import (
+    Coverage,
+    GroupBias,
+    JudgeTest,
+    RaterCard,
+    Reliability,
+    agreements,
+    alt_tests,
+    biases,
+    coverages,
+    rater_cards,
+    reliabilities,
+)
+from lima.report.numbers.ratings import (
+    MeanGap,
+    MeanRating,
+    OutOfDistribution,
+    ShareRating,
+    TagRating,
+    WorstOfK,
+    collect_ratings,
+    mean_gaps,
+    mean_ratings,
+    out_of_distribution,
+    share_ratings,
+    tag_ratings,
+    worst_of_k,
+)
+from lima.report.numbers.study import Source, Study
+from lima.report.numbers.votes import collect_votes
+from lima.report.settings import ReportSettings
+from lima.statistics.agreement import Agreement
+from lima.statistics.bootstrap import Resampling
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Every figure of a report. Shares are in [0, 1]."""
+
+    study: str
+    systems: Sequence[str]
+    level: float
+    rounds: int
+    seed: int
+    comparisons: int
+    items: int
+    prompts: int
+    """Distinct prompts behind all texts."""
+    verdicts: int
+    """Rows of preferences and grades that count."""
+    warnings: Sequence[str]
+    plan: Plan | None
+    """What was to be tested; None: nothing was written down, so everything is exploratory."""
+    findings: Sequence[Finding]
+    posteriors: Sequence[PairPosterior]
+    """Only where the settings ask for them."""
+    rankings: Sequence[Ranking]
+    agreement: Sequence[Agreement]
+    reliability: Sequence[Reliability]
+    rater_pairs: Sequence[RaterPair]
+    """Only where there are few raters."""
+    majority: Majority | None
+    self_preferences: Sequence[SelfPreference]
+    alt_tests: Sequence[JudgeTest]
+    lineages: Mapping[str, Lineage]
+    """The training of the systems, where it is known."""
+    helpfulness: Sequence[MeanRating]
+    helpfulness_gaps: Sequence[MeanGap]
+    quality: Sequence[ShareRating]
+    safety: Sequence[ShareRating]
+    out_of_distribution: Sequence[OutOfDistribution]
+    worst_of_k: Sequence[WorstOfK]
+    preferences_by_tag: Sequence[TagResult]
+    ratings_by_tag: Sequence[TagRating]
+    bias: Sequence[GroupBias]
+    against: str | None
+    """The other study and its system under test."""
+    differences: Sequence[Difference]
+    coverage: Sequence[Coverage]
+    costs: Sequence[JudgeCost]
+    raters: Sequence[RaterCard]
+    replaced_rows: int
+    inputs: Sequence[Source]
+
+    @property
+    def pairs(self) -> list[PairResult]:
+        """All pair results, in the order of the findings."""
+        return [result for finding in self.findings for result in finding.results]
+
+
+def analyse(study: Study, settings: ReportSettings, other: Study | None = None) -> Numbers:
+    """Compute every number of the report of ``study``; ``other`` is the study it is compared with."""
+    level = settings.level
+    resampling = Resampling(level, settings.rounds, settings.seed)
+    systems = ordered_systems(study, settings.system)
+    here = side_of(study, systems)
+    votes, ratings = here.votes, here.ratings
+    there = side_of(other, ordered_systems(other, None)) if other else None
+    coverage = coverages(study, votes)
+    pairs = pair_results(votes, level, study.plan)
+    return Numbers(
+        study=study.folder.resolve().name,
+        systems=systems,
+        level=level,
+        rounds=settings.rounds,
+        seed=settings.seed,
+        comparisons=len(study.comparisons),
+        items=len(study.items),
+        prompts=len({key.prompt_id for key in study.keys.values()}),
+        verdicts=len(study.preferences) + len(study.grades),
+        warnings=[*study.changes, *warnings(coverage, settings.coverage)],
+        plan=study.plan,
+        findings=findings(pairs, systems),
+        posteriors=posteriors(pairs, level) if settings.posterior else [],
+        rankings=rankings(votes, systems, level),
+        agreement=agreements(votes, resampling),
+        reliability=reliabilities(votes, study, resampling),
+        rater_pairs=rater_pairs(votes, resampling),
+        majority=majority(votes),
+        self_preferences=self_preferences(study, votes, level),
+        alt_tests=alt_tests(votes),
+        lineages=study.lineages,
+        helpfulness=mean_ratings(ratings, level),
+        helpfulness_gaps=mean_gaps(ratings, level, study.plan, systems[0] if systems else ""),
+        quality=share_ratings(ratings, "quality", level),
+        safety=share_ratings(ratings, "safety", level),
+        out_of_distribution=out_of_distribution(ratings, level),
+        worst_of_k=worst_of_k(ratings, level),
+        preferences_by_tag=tag_results(votes, level),
+        ratings_by_tag=tag_ratings(ratings, level),
+        bias=biases(study, level),
+        against=f"{there.name}: {there.system}" if there else None,
+        differences=differences(here, there, level) if there else [],
+        coverage=coverage,
+        costs=judge_costs(study.folder),
+        raters=rater_cards(study),
+        replaced_rows=study.replaced,
+        inputs=study.sources,
+    )
+
+
+def side_of(study: Study, systems: Sequence[str]) -> Side:
+    """The votes and ratings of a study, with ``systems`` in their order."""
+    return Side(
+        name=study.folder.resolve().name,
+        system=systems[0],
+        votes=collect_votes(study, systems),
+        ratings=collect_ratings(study, systems),
+    )
+
+
+def ordered_systems(study: Study, first: str | None) -> list[str]:
+    """The systems of a study, ``first`` moved to the front.
+
+    Raises:
+        LimaError: no such system.
+    """
+    systems = study.systems
+    if first is None:
+        return systems
+    if first not in systems:
+        raise LimaError(f"--system {first}: not in {study.folder}. There are: {', '.join(systems)}.")
+    return [first, *(system for system in systems if system != first)]
+
+
+def warnings(coverage: Sequence[Coverage], threshold: float) -> list[str]:
+    """What a reader must know before any number: no verdict at all, or too many missing."""
+    if not any(entry.statuses.get("ok") for entry in coverage):
+        return ["No usable verdict yet: the tables below fill as people and judges answer."]
+    found = []
+    for entry in coverage:
+        if entry.share < threshold:
+            found.append(
+                f"{entry.group}, {entry.task}: usable verdicts on {entry.covered} of {entry.texts} texts, "
+                f"{entry.statuses.get('ok', 0)} of {entry.rows} rows usable. "
+                f"Below the threshold of {100 * threshold:g} %: what is missing may not be missing by chance."
+            )
+    return found
+
+
+def as_json(value: Any) -> Any:
+    """Plain JSON of nested records; an `Undefined` keeps its reason, so that no number is silently absent."""
+    if isinstance(value, Plan | Lineage):
+        return value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(entry) for entry in value]
+    return value

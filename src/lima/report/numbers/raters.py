@@ -1,0 +1,266 @@
+"""The raters themselves: who they are, how far they agree, what they follow, and what they left unanswered."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lima.records import SCALE_VALUES, Grade, Preference
+from lima.report.numbers.study import Study
+from lima.report.numbers.votes import POOLED_KINDS, Vote, group_of, group_order
+from lima.statistics.agreement import LABELS, Agreement, Rated, agreement_matrix
+from lima.statistics.alt_test import AltTest, alt_test
+from lima.statistics.bias import Bias, Showing, bias
+from lima.statistics.bootstrap import Resampling
+from lima.statistics.estimates import Result, Undefined
+from lima.statistics.reliability import Value, cohen_kappa, fleiss_kappa, gwet, krippendorff_alpha
+
+MARGINS = {"crowd": 0.1, "author": 0.2}
+"""What a person is granted against a judge, by what the work costs: authors are experts (arXiv 2501.10970)."""
+LIST_LINE = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many of the verdicts that a group was asked for are usable.
+
+    A judge or an oracle is asked for every text of the study; people for those they have seen.
+    """
+
+    group: str
+    task: str
+    """``preference`` or the scale of a rating."""
+    texts: int
+    covered: int
+    """Texts with at least one usable verdict of the group."""
+    rows: int
+    statuses: Mapping[str, int]
+
+    @property
+    def share(self) -> float:
+        """The smaller of covered texts and usable rows, as a share."""
+        usable = self.statuses.get("ok", 0) / self.rows if self.rows else 0.0
+        return min(usable, self.covered / self.texts if self.texts else 0.0)
+
+
+@dataclass(frozen=True)
+class RaterCard:
+    """A rater as ``raters.jsonl`` describes it."""
+
+    id: str
+    group: str
+    kind: str
+    description: str
+    settings: Mapping[str, Any]
+    rows: int
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Chance-corrected agreement of all single raters on one task."""
+
+    task: str
+    raters: int
+    alpha: Result
+    gwet: Result
+    kappa: Result
+    """Cohen's of two raters, Fleiss' of more: what many papers give. It is low where nearly all labels are equal."""
+
+    @property
+    def kappa_name(self) -> str:
+        """Whose kappa it is."""
+        return "Cohen's kappa" if self.raters == 2 else "Fleiss' kappa"
+
+
+@dataclass(frozen=True)
+class JudgeTest:
+    """Whether a judge may stand in for one kind of people of this study."""
+
+    judge: str
+    people: str
+    """``crowd`` or ``author``."""
+    test: AltTest | Undefined
+
+
+@dataclass(frozen=True)
+class GroupBias:
+    """The bias figures of one group of raters."""
+
+    group: str
+    bias: Bias
+
+
+def agreements(votes: Sequence[Vote], resampling: Resampling) -> list[Agreement]:
+    """Every cell of the matrix between groups in which at least one item was rated by two raters."""
+    groups: dict[str, list[Rated]] = defaultdict(list)
+    for vote in votes:
+        if vote.label is not None:
+            groups[vote.group].append(Rated(vote.comparison, vote.prompt, vote.rater, vote.label))
+    ordered = {group: groups[group] for group in sorted(groups, key=group_order)}
+    return [cell for cell in agreement_matrix(ordered, resampling=resampling) if cell.pairs]
+
+
+def reliabilities(votes: Sequence[Vote], study: Study, resampling: Resampling) -> list[Reliability]:
+    """Krippendorff's alpha and Gwet's coefficient of each task that has two raters or more."""
+    preference = [(v.rater, v.comparison, v.label) for v in votes if v.repeat == 0]
+    found = [_reliability("preference", LABELS, preference, study, resampling)]
+    for scale, values in SCALE_VALUES.items():
+        rows = [
+            (grade.rater, grade.item_id, grade.value)
+            for grade in study.grades
+            if grade.scale == scale and grade.repeat == 0 and grade.turn == 0
+        ]
+        found.append(_reliability(scale, values, rows, study, resampling))
+    return [reliability for reliability in found if reliability.raters > 1]
+
+
+def biases(study: Study, level: float) -> list[GroupBias]:
+    """Side, flip and length figures by group, from raw verdicts; length is counted in characters."""
+    groups: dict[str, list[Showing]] = defaultdict(list)
+    for row in study.preferences:
+        if row.label is None:
+            continue
+        comparison = study.comparisons[row.comparison_id]
+        showing = Showing(
+            item=(row.comparison_id, row.rater),
+            cluster=study.keys[row.comparison_id].prompt_id,
+            shown=row.shown,
+            label=row.label,
+            repeat=row.repeat,
+            length_a=len(comparison.a),
+            length_b=len(comparison.b),
+            list_a=has_list(comparison.a),
+            list_b=has_list(comparison.b),
+        )
+        groups[group_of(row.rater)].append(showing)
+    return [GroupBias(group, bias(groups[group], level=level)) for group in sorted(groups, key=group_order)]
+
+
+def coverages(study: Study, votes: Sequence[Vote]) -> list[Coverage]:
+    """Coverage by group and task, in the order preference, then the scales."""
+    usable = {(vote.group, vote.comparison) for vote in votes if vote.label is not None}
+    preference = [(group_of(row.rater), row.comparison_id, row) for row in study.preferences]
+    found = _coverage("preference", preference, usable, len(study.comparisons))
+    for scale in SCALE_VALUES:
+        rows = [(group_of(row.rater), row.item_id, row) for row in study.grades if row.scale == scale]
+        graded = {(group, item) for group, item, row in rows if row.value is not None}
+        found += _coverage(scale, rows, graded, len(study.items))
+    return found
+
+
+def rater_cards(study: Study) -> list[RaterCard]:
+    """Everyone who gave a row, with the words of ``raters.jsonl`` where there are any."""
+    rows = Counter([row.rater for row in study.preferences] + [row.rater for row in study.grades])
+    cards = []
+    for rater in sorted({*rows, *study.raters}, key=lambda rater: (group_order(group_of(rater)), rater)):
+        known = study.raters.get(rater)
+        kind = known.kind if known else rater.partition(":")[0]
+        description = known.description if known else ""
+        settings = known.settings if known else {}
+        cards.append(RaterCard(rater, group_of(rater), kind, description, settings, rows[rater]))
+    return cards
+
+
+def has_list(text: str) -> bool:
+    """Whether a text holds two lines or more that begin with a bullet or a number.
+
+    >>> has_list("Do this:\\n1. Stop.\\n2. Look."), has_list("- alone")
+    (True, False)
+    """
+    return len(LIST_LINE.findall(text)) >= 2
+
+
+def alt_tests(votes: Sequence[Vote]) -> list[JudgeTest]:
+    """The alternative annotator test of every judge against each kind of people, with that kind's margin."""
+    labels: dict[str, dict[Hashable, object]] = defaultdict(dict)
+    for vote in votes:
+        if vote.label is not None and vote.repeat == 0:
+            labels[vote.rater][vote.comparison] = vote.label
+    people = {
+        kind: [labels[rater] for rater in sorted(labels) if group_of(rater) == kind] for kind in POOLED_KINDS
+    }
+    return [
+        JudgeTest(judge, kind, alt_test(labels[judge], people[kind], epsilon=MARGINS[kind]))
+        for judge in sorted(rater for rater in labels if rater.startswith("judge:"))
+        for kind in POOLED_KINDS
+        if people[kind]
+    ]
+
+
+def _reliability(
+    task: str,
+    categories: Sequence[Value],
+    rows: Sequence[tuple[str, str, Value | None]],
+    study: Study,
+    resampling: Resampling,
+) -> Reliability:
+    raters = sorted({rater for rater, _, _ in rows})
+    texts = {text: position for position, text in enumerate(sorted({text for _, text, _ in rows}))}
+    table: list[list[Value | None]] = [[None] * len(texts) for _ in raters]
+    for rater, text, value in rows:
+        table[raters.index(rater)][texts[text]] = value
+    ordered = task in ("quality", "helpfulness")
+    prompts = [study.keys[text].prompt_id for text in texts]
+    return Reliability(
+        task=task,
+        raters=len(raters),
+        alpha=krippendorff_alpha(
+            table,
+            categories,
+            measurement="ordinal" if ordered else "nominal",
+            clusters=prompts,
+            resampling=resampling,
+        ),
+        gwet=gwet(
+            table,
+            categories,
+            weights="quadratic" if ordered else "identity",
+            clusters=prompts,
+            resampling=resampling,
+        ),
+        kappa=_kappa(table, categories, prompts, resampling),
+    )
+
+
+def _kappa(
+    table: Sequence[Sequence[Value | None]],
+    categories: Sequence[Value],
+    prompts: Sequence[str],
+    resampling: Resampling,
+) -> Result:
+    if len(table) != 2:
+        return fleiss_kappa(table, categories, clusters=prompts, resampling=resampling)
+    both = [
+        (one, other, prompt)
+        for one, other, prompt in zip(*table, prompts, strict=True)
+        if one is not None and other is not None
+    ]
+    first, second, clusters = ([row[i] for row in both] for i in range(3))
+    return cohen_kappa(first, second, categories, clusters=clusters, resampling=resampling)
+
+
+def _coverage(
+    task: str,
+    rows: Sequence[tuple[str, str, Preference | Grade]],
+    usable: set[tuple[str, str]],
+    all_texts: int,
+) -> list[Coverage]:
+    found = []
+    for group in sorted({group for group, _, _ in rows}, key=group_order):
+        asked = [(text, row) for name, text, row in rows if name == group]
+        texts = {text for text, _ in asked}
+        statuses = Counter(row.status for _, row in asked)
+        found.append(
+            Coverage(
+                group=group,
+                task=task,
+                texts=len(texts) if group in POOLED_KINDS else all_texts,
+                covered=sum((group, text) in usable for text in texts),
+                rows=len(asked),
+                statuses=dict(sorted(statuses.items())),
+            )
+        )
+    return found

@@ -1,0 +1,270 @@
+"""Absolute ratings by system: helpfulness from 1 to 6, Fail / Pass / Excellent, and safety (LIMA, sections 4.3 and 5)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from typing import TypeVar
+
+from lima.evaluate.protocol import Plan
+from lima.records import SCALE_VALUES, Grade, Scale
+from lima.report.numbers.study import Study
+from lima.report.numbers.votes import group_of, group_order
+from lima.statistics.estimates import Result, Undefined
+from lima.statistics.intervals import VarianceSplit, clustered_mean, newcombe, share, variance_split, wilson
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One usable or missing grade with the name behind it."""
+
+    item: str
+    prompt: str
+    group: str
+    rater: str
+    system: str
+    scale: Scale
+    value: str | int | None
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MeanRating:
+    """Helpfulness of one system, as one group of raters sees it."""
+
+    group: str
+    system: str
+    missing: int
+    mean: Result
+    counts: dict[str, int]
+    split: VarianceSplit | Undefined
+
+
+@dataclass(frozen=True)
+class MeanGap:
+    """Difference of two systems' helpfulness over the prompts that both answered (first minus second)."""
+
+    group: str
+    first: str
+    second: str
+    planned: bool
+    """Whether the study's plan names this test; otherwise it is exploratory."""
+    gap: Result
+
+
+@dataclass(frozen=True)
+class ShareRating:
+    """Shares of the values of a scale, for one system and group."""
+
+    group: str
+    system: str
+    scale: Scale
+    missing: int
+    n: int
+    counts: dict[str, int]
+    shares: dict[str, Result]
+
+
+@dataclass(frozen=True)
+class TagRating:
+    """A rating on the prompts that carry one tag."""
+
+    tag: str
+    rating: MeanRating | ShareRating
+
+
+@dataclass(frozen=True)
+class OutOfDistribution:
+    """Share of a scale's best value in minus out of distribution (tag ``ood``), one grade a prompt."""
+
+    group: str
+    system: str
+    scale: Scale
+    value: str
+    difference: Result
+
+
+@dataclass(frozen=True)
+class WorstOfK:
+    """The worst of a prompt's samples: share of prompts with any worst value, or mean of the lowest rating."""
+
+    group: str
+    system: str
+    scale: Scale
+    samples: int
+    """Most answers that a prompt has."""
+    value: str
+    result: Result
+
+
+def worst_of_k(ratings: Sequence[Rating], level: float) -> list[WorstOfK]:
+    """For every group, system and scale in which a prompt has several answers."""
+    found: list[WorstOfK] = []
+    for scale in SCALE_VALUES:
+        usable = [rating for rating in ratings if rating.value is not None]
+        found += _by_group_and_system(usable, scale, partial(_worst, scale=scale, level=level))
+    return [entry for entry in found if entry.samples > 1]
+
+
+def collect_ratings(study: Study, systems: Sequence[str]) -> list[Rating]:
+    """All grades of a study with the systems behind them, those of the first system first."""
+    ratings = [_rating(study, grade) for grade in study.grades]
+    return sorted(ratings, key=lambda rating: systems.index(rating.system))
+
+
+def mean_ratings(ratings: Sequence[Rating], level: float) -> list[MeanRating]:
+    """Mean helpfulness by group and system, clustered by prompt."""
+    return _by_group_and_system(ratings, "helpfulness", lambda rows: _mean_rating(rows, level))
+
+
+def share_ratings(ratings: Sequence[Rating], scale: Scale, level: float) -> list[ShareRating]:
+    """Shares of ``quality`` or ``safety`` values by group and system, clustered by prompt."""
+    return _by_group_and_system(ratings, scale, lambda rows: _share_rating(rows, scale, level))
+
+
+def mean_gaps(
+    ratings: Sequence[Rating], level: float, plan: Plan | None = None, tested: str = ""
+) -> list[MeanGap]:
+    """Paired differences of helpfulness between every two systems, by group; the plan is about ``tested`` alone."""
+    table: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
+    for rating in ratings:
+        if rating.scale == "helpfulness" and rating.value is not None:
+            table[rating.group][rating.system][rating.prompt].append(float(rating.value))
+    return [
+        MeanGap(
+            group,
+            first,
+            second,
+            plan is not None and tested in (first, second) and plan.plans("helpfulness", group),
+            _paired_gap(table[group][first], table[group][second], level),
+        )
+        for group in sorted(table, key=group_order)
+        for first, second in combinations(table[group], 2)
+    ]
+
+
+def tag_ratings(ratings: Sequence[Rating], level: float) -> list[TagRating]:
+    """All ratings by tag."""
+    found: list[TagRating] = []
+    for tag in sorted({tag for rating in ratings for tag in rating.tags}):
+        rows = [rating for rating in ratings if tag in rating.tags]
+        found += [TagRating(tag, rating) for rating in mean_ratings(rows, level)]
+        for scale in ("quality", "safety"):
+            found += [TagRating(tag, rating) for rating in share_ratings(rows, scale, level)]
+    return found
+
+
+def out_of_distribution(ratings: Sequence[Rating], level: float) -> list[OutOfDistribution]:
+    """In against out of distribution on ``quality``, where both kinds of prompt were graded."""
+    rows = [rating for rating in ratings if rating.scale == "quality" and rating.value is not None]
+    if not any("ood" in rating.tags for rating in rows) or all("ood" in rating.tags for rating in rows):
+        return []
+    return _by_group_and_system(rows, "quality", lambda found: _in_minus_out(found, level))
+
+
+def _rating(study: Study, grade: Grade) -> Rating:
+    key = study.keys[grade.item_id]
+    assert key.content is not None, key
+    return Rating(
+        item=grade.item_id,
+        prompt=key.prompt_id,
+        group=group_of(grade.rater),
+        rater=grade.rater,
+        system=key.content.system,
+        scale=grade.scale,
+        value=grade.value,
+        tags=study.items[grade.item_id].tags,
+    )
+
+
+def _by_group_and_system(
+    ratings: Sequence[Rating], scale: Scale, summarise: Callable[[list[Rating]], T]
+) -> list[T]:
+    table: dict[tuple[str, str], list[Rating]] = defaultdict(list)
+    for rating in ratings:
+        if rating.scale == scale:
+            table[rating.group, rating.system].append(rating)
+    rank = list(dict.fromkeys(rating.system for rating in ratings))
+    order = sorted(table, key=lambda place: (group_order(place[0]), rank.index(place[1])))
+    return [summarise(table[place]) for place in order]
+
+
+def _mean_rating(rows: list[Rating], level: float) -> MeanRating:
+    usable = [row for row in rows if row.value is not None]
+    values = [float(row.value) for row in usable if row.value is not None]
+    prompts = [row.prompt for row in usable]
+    return MeanRating(
+        group=rows[0].group,
+        system=rows[0].system,
+        missing=len(rows) - len(usable),
+        mean=clustered_mean(values, prompts, level=level),
+        counts=_counts(usable, "helpfulness"),
+        split=variance_split(values, prompts),
+    )
+
+
+def _share_rating(rows: list[Rating], scale: Scale, level: float) -> ShareRating:
+    usable = [row for row in rows if row.value is not None]
+    prompts = [row.prompt for row in usable]
+    return ShareRating(
+        group=rows[0].group,
+        system=rows[0].system,
+        scale=scale,
+        missing=len(rows) - len(usable),
+        n=len(usable),
+        counts=_counts(usable, scale),
+        shares={
+            str(value): share([row.value == value for row in usable], prompts, level=level)
+            for value in SCALE_VALUES[scale]
+        },
+    )
+
+
+def _worst(rows: list[Rating], scale: Scale, level: float) -> WorstOfK:
+    items: dict[str, set[str]] = defaultdict(set)
+    values: dict[str, list[str | int]] = defaultdict(list)
+    for row in rows:
+        items[row.prompt].add(row.item)
+        values[row.prompt].extend([row.value] if row.value is not None else [])
+    word = {"quality": "fail", "safety": "unsafe", "helpfulness": "lowest"}[scale]
+    if scale == "helpfulness":
+        lowest = [float(min(map(int, found))) for found in values.values()]
+        result = clustered_mean(lowest, list(values), level=level)
+    else:
+        result = wilson(sum(word in found for found in values.values()), len(values), level=level)
+    samples = max(len(found) for found in items.values())
+    return WorstOfK(rows[0].group, rows[0].system, scale, samples, word, result)
+
+
+def _counts(rows: Sequence[Rating], scale: Scale) -> dict[str, int]:
+    return {str(value): sum(row.value == value for row in rows) for value in SCALE_VALUES[scale]}
+
+
+def _paired_gap(first: dict[str, list[float]], second: dict[str, list[float]], level: float) -> Result:
+    """Student's interval of the differences of prompt means."""
+    shared = [prompt for prompt in first if prompt in second]
+    differences = [_mean(first[prompt]) - _mean(second[prompt]) for prompt in shared]
+    return clustered_mean(differences, shared, level=level)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _in_minus_out(rows: list[Rating], level: float) -> OutOfDistribution:
+    """Newcombe's interval asks for independent units: the first grade of each prompt counts."""
+    best = SCALE_VALUES["quality"][-1]
+    first = {row.prompt: row for row in reversed(rows)}.values()
+    counts = []
+    for inside in (True, False):
+        group = [row for row in first if ("ood" not in row.tags) == inside]
+        counts.append((sum(row.value == best for row in group), len(group)))
+    difference = newcombe(counts[0], counts[1], level=level)
+    return OutOfDistribution(rows[0].group, rows[0].system, "quality", str(best), difference)

@@ -1,0 +1,237 @@
+"""Which figures a report has: preferences, gaps, helpfulness, quality and safety, each from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from lima.files import write_text
+from lima.report.numbers.analysis import Numbers
+from lima.report.numbers.preferences import PairResult
+from lima.report.numbers.ratings import MeanRating, ShareRating
+from lima.report.render.figures import (
+    NARROW,
+    WIDE,
+    BarRow,
+    DotRow,
+    Part,
+    dots,
+    for_file,
+    for_page,
+    stacked_bars,
+)
+from lima.report.render.plots import LINES, CurvePoint, curve, matrix
+from lima.statistics.estimates import Estimate, Result
+
+QUALITY_COLOURS = {"excellent": "win", "pass": "tie", "fail": "loss"}
+SAFETY_COLOURS = {"safe": "win", "unsafe": "loss"}
+NAMES = ("preferences", "gaps", "helpfulness", "quantity", "perplexity", "quality", "safety", "agreement")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as a function of its width, with the text that replaces it for those who do not see it."""
+
+    name: str
+    description: str
+    draw: Callable[[float], str]
+    note: str = ""
+    """What the figure leaves out, said below it."""
+
+
+def drawings(numbers: Numbers) -> list[Drawing]:
+    """The figures for which there are numbers."""
+    found = []
+    if numbers.findings:
+        found += [_preferences(numbers), _gaps(numbers)]
+    if any(isinstance(rating.mean, Estimate) for rating in numbers.helpfulness):
+        found += [_helpfulness(numbers), *_curves(numbers)]
+    if any(rating.n for rating in numbers.quality):
+        found.append(_shares("quality", numbers.quality, QUALITY_COLOURS))
+    if any(rating.n for rating in numbers.safety):
+        found.append(_shares("safety", numbers.safety, SAFETY_COLOURS))
+    if len(numbers.agreement) > 1:
+        found.append(_agreement(numbers))
+    return found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure in both widths, with colours as matplotlib wrote them."""
+
+    name: str
+    description: str
+    wide: str
+    narrow: str
+    note: str = ""
+
+    @property
+    def for_page(self) -> dict[str, str]:
+        """Inline SVG, ``wide`` and ``narrow``."""
+        return {
+            "wide": for_page(self.wide, self.description),
+            "narrow": for_page(self.narrow, self.description),
+            "note": self.note,
+        }
+
+
+def draw_all(numbers: Numbers) -> list[Drawn]:
+    """All figures of a report."""
+    return [
+        Drawn(drawing.name, drawing.description, drawing.draw(WIDE), drawing.draw(NARROW), drawing.note)
+        for drawing in drawings(numbers)
+    ]
+
+
+def write_figures(drawn: Sequence[Drawn], folder: Path) -> list[Path]:
+    """Write ``<name>.svg`` for each figure; figures of a former report that have no numbers now are removed."""
+    wanted = {folder / f"{figure.name}.svg": figure for figure in drawn}
+    for name in NAMES:
+        if (folder / f"{name}.svg") not in wanted:
+            (folder / f"{name}.svg").unlink(missing_ok=True)
+    for path, figure in wanted.items():
+        write_text(path, for_file(figure.wide))
+    return list(wanted)
+
+
+def group_label(group: str) -> str:
+    """A rater group in a figure: ``judge m @1f2e``."""
+    return group.replace(":", " ", 1).replace("@", " @", 1)
+
+
+def _preferences(numbers: Numbers) -> Drawing:
+    rows: list[BarRow] = []
+    for finding in numbers.findings:
+        rows.append(BarRow(f"{finding.system} against {finding.baseline}"))
+        rows += [
+            BarRow(group_label(pair.group), f"n = {pair.result.n}", _win_tie_loss(pair))
+            for pair in finding.results
+            if pair.result.n
+        ]
+    legend = [("win", "win"), ("tie", "tie"), ("loss", "loss")]
+    text = "Shares of wins, ties and losses by baseline and group of raters; the table has the same numbers."
+    return Drawing("preferences", text, lambda width: stacked_bars(rows, legend, width))
+
+
+def _win_tie_loss(pair: PairResult) -> list[Part]:
+    result = pair.result
+    return [
+        _part(result.win, "win"),
+        _part(result.tie, "tie", whisker=False),
+        _part(result.loss, "loss", from_right=True),
+    ]
+
+
+def _part(result: Result, colour: str, *, whisker: bool = True, from_right: bool = False) -> Part:
+    assert isinstance(result, Estimate), result
+    low, high = (result.low, result.high) if whisker else (None, None)
+    return Part(result.value, colour, low, high, from_right)
+
+
+def _gaps(numbers: Numbers) -> Drawing:
+    rows: list[DotRow] = []
+    for finding in numbers.findings:
+        rows.append(DotRow(f"{finding.system} against {finding.baseline}"))
+        rows += [
+            _dot(group_label(pair.group), f"n = {pair.result.n}", pair.result.gap, 100)
+            for pair in finding.results
+            if pair.result.n
+        ]
+    text = "Wins minus losses in points, with intervals, by baseline and group of raters."
+    return Drawing("gaps", text, lambda width: dots(rows, (-100, 100), (-100, -50, 0, 50, 100), width))
+
+
+def _dot(label: str, note: str, result: Result, factor: float = 1.0) -> DotRow:
+    assert isinstance(result, Estimate), result
+    scaled = result.rescaled(factor)
+    colour = "win"
+    if factor != 1.0 and scaled.high is not None and scaled.low is not None:
+        colour = "win" if scaled.low > 0 else "loss" if scaled.high < 0 else "muted"
+    return DotRow(label, note, scaled.value, scaled.low, scaled.high, colour)
+
+
+def _helpfulness(numbers: Numbers) -> Drawing:
+    rows: list[DotRow] = []
+    for group, ratings in groupby(numbers.helpfulness, key=lambda rating: rating.group):
+        rows.append(DotRow(group_label(group)))
+        rows += [_mean_row(rating) for rating in ratings if isinstance(rating.mean, Estimate)]
+    text = "Mean helpfulness from 1 to 6 with intervals, by system and group of raters."
+    return Drawing("helpfulness", text, lambda width: dots(rows, (1, 6), (1, 2, 3, 4, 5, 6), width))
+
+
+def _curves(numbers: Numbers) -> list[Drawing]:
+    """Helpfulness over the size of the training set, and over held-out perplexity, where three systems differ in it."""
+    found = []
+    known = sorted(numbers.lineages.items(), key=lambda item: item[1].epoch or 0)
+    last = {lineage.examples: system for system, lineage in known if lineage.examples}  # one epoch a size
+    sizes = {system: float(examples) for examples, system in last.items() if examples}
+    losses = {system: lineage.heldout_perplexity for system, lineage in known if lineage.heldout_perplexity}
+    for name, words, places, log in (
+        ("quantity", "training examples", sizes, True),
+        ("perplexity", "held-out perplexity", losses, False),
+    ):
+        lines = _lines(numbers, places)
+        if lines:
+            text = f"Mean helpfulness with intervals over {words}, a line a group of raters."
+            left_out = ", ".join(group for group, _ in lines[len(LINES) :])
+            note = f"Not drawn, as lines would be too many: {left_out}." if left_out else ""
+            draw = partial(curve, lines[: len(LINES)], (words, "mean helpfulness"), log=log)
+            found.append(Drawing(name, text, draw, note))
+    return found
+
+
+def _lines(numbers: Numbers, places: Mapping[str, float]) -> list[tuple[str, list[CurvePoint]]]:
+    lines = []
+    for group, ratings in groupby(numbers.helpfulness, key=lambda rating: rating.group):
+        points = [
+            CurvePoint(places[r.system], r.mean.value, r.mean.low, r.mean.high)
+            for r in ratings
+            if r.system in places and isinstance(r.mean, Estimate)
+        ]
+        if len({point.x for point in points}) > 2:
+            lines.append((group_label(group), points))
+    return lines
+
+
+def _agreement(numbers: Numbers) -> Drawing:
+    groups = list(dict.fromkeys(name for cell in numbers.agreement for name in (cell.first, cell.second)))
+    place = {group: position for position, group in enumerate(groups)}
+    cells = {
+        (max(place[c.first], place[c.second]), min(place[c.first], place[c.second])): (
+            c.accuracy.value,
+            f"{100 * c.accuracy.value:.0f}",
+        )
+        for c in numbers.agreement
+        if isinstance(c.accuracy, Estimate)
+    }
+    text = (
+        "Tie-discounted agreement in % within and between groups of raters; the table has the same numbers."
+    )
+    return Drawing("agreement", text, partial(matrix, [group_label(group) for group in groups], cells))
+
+
+def _mean_row(rating: MeanRating) -> DotRow:
+    assert isinstance(rating.mean, Estimate), rating
+    note = f"{rating.mean.value:.2f}   n = {rating.mean.n}"
+    return _dot(rating.system, note, rating.mean)
+
+
+def _shares(name: str, ratings: Sequence[ShareRating], colours: dict[str, str]) -> Drawing:
+    rows: list[BarRow] = []
+    for group, members in groupby(ratings, key=lambda rating: rating.group):
+        rows.append(BarRow(group_label(group)))
+        rows += [_share_row(rating, colours) for rating in members if rating.n]
+    text = f"Shares of {', '.join(colours)} by system and group of raters; the table has the same numbers."
+    return Drawing(name, text, lambda width: stacked_bars(rows, list(colours.items()), width))
+
+
+def _share_row(rating: ShareRating, colours: dict[str, str]) -> BarRow:
+    last = list(colours)[-1]
+    parts = [
+        _part(rating.shares[value], colour, whisker=colour != "tie", from_right=value == last)
+        for value, colour in colours.items()
+    ]
+    return BarRow(rating.system, f"n = {rating.n}", parts)

@@ -1,0 +1,87 @@
+"""Writes the numbers of a report as one HTML page: no script, no network, readable on paper and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lima.report.numbers.analysis import Numbers
+from lima.report.numbers.preferences import direction
+from lima.report.numbers.samples import Samples
+from lima.report.render.drawings import Drawn
+from lima.report.render.wording import (
+    by_whom,
+    count,
+    describe,
+    excerpt,
+    interval_text,
+    is_undefined,
+    judge_name,
+    last_user_turn,
+    p_text,
+    percent,
+    plain,
+    plan_in_words,
+    rows_file,
+    title,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).parent
+
+
+def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawn], facts: dict[str, Any]) -> str:
+    """The page; ``facts`` holds the command, versions and commit for the section on reproducing."""
+    return (
+        template_environment()
+        .get_template("page.html")
+        .render(
+            numbers=numbers,
+            samples=samples,
+            facts=facts,
+            figures={figure.name: figure.for_page for figure in drawn},
+            level=percent(numbers.level, 0),
+        )
+    )
+
+
+@cache
+def template_environment() -> Environment:
+    """Templates beside this module, which escape every text and know the style sheet."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    environment.globals["rows_file"] = rows_file
+    environment.globals["style"] = (HERE / "page.css").read_text(encoding="utf-8")
+    return environment
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "percent": percent,
+    "plain": plain,
+    "in_words": plan_in_words,
+    "value": value_text,
+    "interval": interval_text,
+    "count": count,
+    "by_whom": by_whom,
+    "title": title,
+    "p": p_text,
+    "describe": describe,
+    "excerpt": excerpt,
+    "undefined": is_undefined,
+    "direction": direction,
+    "name": judge_name,
+    "asked": last_user_turn,
+}

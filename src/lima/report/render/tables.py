@@ -1,0 +1,131 @@
+"""The main tables of a report as Markdown and as LaTeX, for papers: the same numbers as the page."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lima.report.numbers.analysis import Numbers
+from lima.report.render.wording import interval, p_text, percent, plain, points
+from lima.statistics.estimates import Result, Undefined
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, column heads and rows of finished words; the first two columns are text."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(numbers: Numbers) -> list[Table]:
+    """The tables for which there are numbers."""
+    level = percent(numbers.level, 0)
+    found = [
+        Table(
+            f"Preferences: shares of verdicts with {level} intervals by prompt; p adjusted after Holm.",
+            ("Pair", "Rater", "Win", "Tie", "Loss", "Win + tie/2", "Win − loss, points", "p", "n"),
+            [
+                (
+                    f"{pair.system} v {pair.baseline}",
+                    pair.group,
+                    *(cell(x, percent) for x in (pair.result.win, pair.result.tie, pair.result.loss)),
+                    cell(pair.result.score, percent),
+                    cell(pair.result.gap, points),
+                    p_text(pair.result.sign_flip),
+                    str(pair.result.n),
+                )
+                for pair in numbers.pairs
+            ],
+        ),
+        Table(
+            f"Helpfulness, 1 to 6: means with {level} intervals by prompt.",
+            ("System", "Rater", "Mean", "n"),
+            [(row.system, row.group, cell(row.mean, plain), str(row.mean.n)) for row in numbers.helpfulness],
+        ),
+        *(
+            Table(
+                f"{name}: shares with {level} intervals by prompt.",
+                ("System", "Rater", *(value.capitalize() for value in rows[0].shares), "n"),
+                [
+                    (row.system, row.group, *(cell(x, percent) for x in row.shares.values()), str(row.n))
+                    for row in rows
+                ],
+            )
+            for name, rows in (("Quality", numbers.quality), ("Safety", numbers.safety))
+            if rows
+        ),
+        Table(
+            f"Agreement: tie-discounted accuracy with {level} intervals by prompt.",
+            ("Raters", "and", "Agreement", "Chance", "n"),
+            [
+                (x.first, x.second, cell(x.accuracy, percent), percent(x.chance or 0.0), str(x.items))
+                for x in numbers.agreement
+            ],
+        ),
+    ]
+    return [table for table in found if table.rows]
+
+
+def cell(result: Result, form: Callable[[float], str]) -> str:
+    """A value with its interval in one cell."""
+    if isinstance(result, Undefined):
+        return "undefined"
+    return f"{form(result.value)} {interval(result, form)}".rstrip()
+
+
+def markdown(found: Sequence[Table]) -> str:
+    """Pipe tables under their captions."""
+    parts = []
+    for table in found:
+        rules = [
+            "---",
+            "---",
+            *("---" if _is_prose(table, n) else "---:" for n in range(2, len(table.columns))),
+        ]
+        lines = [table.columns, rules, *table.rows]
+        rows = "\n".join(_piped(line) for line in lines)
+        parts.append(f"{table.caption}\n\n{rows}\n")
+    return "\n".join(parts)
+
+
+PROSE_WORDS = 5
+"""From so many words on, a cell is a text and no figure with its interval."""
+
+
+def _is_prose(table: Table, column: int) -> bool:
+    return any(len(row[column].split()) > PROSE_WORDS for row in table.rows)
+
+
+def _piped(words: Sequence[str]) -> str:
+    escaped = (html.escape(word, quote=False).replace("|", "\\|") for word in words)
+    return f"| {' | '.join(escaped)} |"
+
+
+def latex(found: Sequence[Table]) -> str:
+    """``tabular`` environments with booktabs rules, each in a ``table``."""
+    parts = []
+    for table in found:
+        layout = "ll" + "r" * (len(table.columns) - 2)
+        head, *rows = (
+            f"{' & '.join(_escaped(word) for word in line)} \\\\" for line in (table.columns, *table.rows)
+        )
+        body = "\n".join(rows)
+        parts.append(
+            f"\\begin{{table}}\n\\caption{{{_escaped(table.caption)}}}\n\\begin{{tabular}}{{{layout}}}\n"
+            f"\\toprule\n{head}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
+        )
+    return "\n".join(parts)
+
+
+LATEX = {
+    "\\": "\\textbackslash{}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_", "{": "\\{",
+    "}": "\\}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "$<$", ">": "$>$",
+    "\u2212": "$-$", "\u202f": "\\,", "–": "--",
+}  # fmt: skip
+
+
+def _escaped(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in text)

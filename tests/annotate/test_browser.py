@@ -1,0 +1,407 @@
+"""The pages in real Chromium: by keyboard, without a connection, on a phone, and looked at by axe."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright import sync_api
+from playwright.sync_api import Page
+from tests.annotate.conftest import SECRET, MakeSite, Site, free_port
+from tests.annotate.test_desk import ANSWER, decide, desk, rows, write
+from tests.annotate.test_pages import vote
+from tests.annotate.test_talks import Parrot, answer_of, hold, parrots, post
+
+from lima.annotate import people
+from lima.annotate.compare.exchange import export_rows
+from lima.annotate.dialogue.dialogue_files import rows_of
+
+pytestmark = pytest.mark.slow
+Visit = Callable[..., Page]
+
+
+@contextmanager
+def served(site: Site) -> Iterator[str]:
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(site.app, port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def visit(chromium: sync_api.Browser, site: MakeSite) -> Iterator[Visit]:
+    """Opens a path of a site as one of its people; what the browser complains of fails the test.
+
+    The next item comes only where ``by_itself`` asks for it: otherwise a test on a busy machine could miss the last.
+    """
+    complaints: list[str] = []
+    open_ones = []
+
+    def go(
+        here: Site, path: str, *, token: str = "", lead: str = "", width: int = 1280, by_itself: bool = False
+    ) -> Page:
+        serving = served(here)
+        base = serving.__enter__()
+        context = chromium.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce")
+        open_ones.append((context, serving))
+        cookies = {"lima_rater": token, "lima_lead": lead}
+        context.add_cookies([{"name": n, "value": v, "url": base} for n, v in cookies.items() if v])
+        if not by_itself:
+            context.add_init_script("""localStorage.lima ??= '{"advance": false}'""")
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if "Content Security" in message.text else None,
+        )
+        page.goto(base + path)
+        return page
+
+    yield go
+    for context, serving in open_ones:
+        context.close()
+        serving.__exit__(None, None, None)
+    assert complaints == []
+
+
+def token_of(here: Site, group: str = "crowd") -> str:
+    return here.rater(group).cookies["lima_rater"]
+
+
+def saved(page: Page) -> str:
+    page.wait_for_selector("#saved:not([hidden])")
+    text: str = page.inner_text("#said")
+    return text
+
+
+def listening(page: Page) -> None:
+    """Wait for the script that listens to keys: its button shows that it runs."""
+    page.wait_for_selector("#open-keys:visible")
+
+
+def test_a_rater_compares_by_keyboard_alone(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    first = page.inner_text(".answers")
+    page.keyboard.press("2")
+    assert saved(page) == "Answer B is significantly better."
+    assert page.inner_text("#count") == "1 of 4"
+    page.keyboard.press("u")
+    page.wait_for_selector("#answer:not([hidden])")
+    assert page.inner_text(".answers") == first
+    listening(page)
+    page.keyboard.press("3")
+    assert saved(page).startswith("Neither")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answer:not([hidden])")
+    assert page.inner_text(".answers") != first
+    assert [row.label for row in export_rows(here.base).preferences] == ["tie"]
+
+
+def test_the_next_item_comes_by_itself(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here), by_itself=True)
+    first = page.inner_text(".answers")
+    page.click("text=Answer A is significantly better.")
+    page.wait_for_selector("#count:text('1 of 4')")
+    page.wait_for_selector("#answer:visible")
+    assert page.inner_text(".answers") != first
+
+
+def test_keys_can_be_changed_and_are_kept(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    page.keyboard.press("?")
+    page.click("[data-rebind=choice1]")
+    page.keyboard.press("q")
+    page.click("#close-keys")
+    page.reload()
+    assert page.inner_text("[data-choice='1'] kbd") == "Q"
+    page.keyboard.press("1")
+    page.keyboard.press("q")
+    assert saved(page) == "Answer A is significantly better."
+
+
+def test_an_answer_waits_for_the_connection(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    page.wait_for_selector("text=Not saved yet")
+    assert export_rows(here.base).preferences == ()
+    page.context.set_offline(False)
+    saved(page)
+    assert len(export_rows(here.base).preferences) == 1
+
+
+def test_ratings_take_numbers_scale_by_scale(site: MakeSite, visit: Visit) -> None:
+    here = site(2, tasks=("quality", "helpfulness", "safety"))
+    page = visit(here, "/work", token=token_of(here, "author"))
+    for key in ("3", "5", "1", "Enter"):
+        page.keyboard.press(key)
+    saved(page)
+    assert [row.value for row in export_rows(here.base).grades] == [5, "excellent", "safe"]
+
+
+def test_the_lead_invites_and_a_rater_starts(site: MakeSite, visit: Visit) -> None:
+    here = site(4)
+    page = visit(here, "/lead")
+    page.fill("#secret", SECRET)
+    page.keyboard.press("Enter")
+    page.fill("[name=note]", "first of the crowd")
+    page.click("text=Make a one-time link")
+    link = page.input_value("#link")
+    page.goto(link)
+    page.click("text=Start")
+    page.wait_for_selector(".answers-2")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(
+    "path", ["/work", "/saved", "/pause", "/nowhere", "/lead", "/lead/disagreements", "/lead/sign-in"]
+)
+def test_axe_finds_nothing_and_nothing_overflows(site: MakeSite, visit: Visit, path: str, width: int) -> None:
+    here = site(4, overlap=4, attention_every=2)
+    rater = here.rater()
+    if path == "/saved":
+        vote(rater)
+    lead = "" if path.endswith("sign-in") else here.lead().cookies["lima_lead"]
+    for scheme in ("light", "dark"):
+        page = visit(here, path, token=rater.cookies["lima_rater"], lead=lead, width=width)
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_at_twice_the_size_everything_is_there(site: MakeSite, visit: Visit) -> None:
+    """A window of 1280 pixels at 200 % zoom lays out as one of 640."""
+    here = site(4)
+    page = visit(here, "/work", token=token_of(here), width=640)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 640
+    page.locator("button.choice").last.scroll_into_view_if_needed()
+    assert page.locator("button.choice").last.is_visible()
+
+
+def test_a_dialogue_from_its_opening_to_the_choice(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, Parrot("red", slow=0.3), Parrot("blue", slow=0.3), openings=1)
+    page = visit(here, "/talk", token=token_of(here))
+    for following in (".over:has-text('2 of 2')", "#choose"):
+        page.wait_for_selector(".answer[data-state=answered]")
+        assert page.is_hidden("#finish")
+        page.click(".rate >> text=Excellent")
+        page.wait_for_selector("#finish:not([hidden])")
+        page.fill("#text", "and then?")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".answer[data-number='1'][data-state=answered]")
+        page.reload()  # loses nothing
+        assert "and then?" in page.inner_text(".talk")
+        page.locator(".answer[data-number='1'] .choice").nth(1).click()
+        page.wait_for_selector("#finish:not([hidden])")
+        page.click("text=Finish this dialogue")
+        page.wait_for_selector(following)
+    page.click("text=Neither is significantly better")
+    page.wait_for_selector("text=That was the last one")
+    rows = rows_of(here.base, here.app.state.parts.talking.talks.plan, ["x", "y"])
+    assert Counter(row.value for row in rows.grades) == {"excellent": 2, "pass": 2}
+    assert [row.label for row in rows.preferences] == ["tie"]
+
+
+def offline(page: Page, selector: str = "text=Not saved yet") -> None:
+    """Wait until the page has said that it could not save, and connect it again."""
+    page.wait_for_selector(selector)
+    page.context.set_offline(False)
+
+
+def test_dialogues_go_on_after_a_lost_connection(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, openings=1)
+    page = visit(here, "/talk", token=token_of(here))
+    for following in (".over:has-text('2 of 2')", "#choose"):
+        page.wait_for_selector(".answer[data-state=answered]")
+        page.wait_for_load_state()
+        page.context.set_offline(True)
+        page.click(".rate >> text=Fail")
+        page.click(".rate >> text=Pass")
+        page.click(".rate >> text=Excellent")  # the last one counts, whenever they arrive
+        offline(page)
+        page.wait_for_selector("#finish:not([hidden])")
+        page.wait_for_selector(".choice[aria-pressed=true] >> text=Excellent")
+        page.fill("#text", "and\nthen?")
+        page.context.set_offline(True)
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Not saved yet")
+        assert page.input_value("#text") == "and\nthen?"
+        page.context.set_offline(False)
+        page.wait_for_selector(".answer[data-number='1'][data-state=answered]")
+        assert page.input_value("#text") == ""
+        page.locator(".answer[data-number='1'] .choice").nth(1).click()
+        page.wait_for_selector("#finish:not([hidden])")
+        page.context.set_offline(True)
+        page.click("text=Finish this dialogue")
+        offline(page)
+        page.wait_for_selector(following)
+    page.wait_for_load_state()
+    page.context.set_offline(True)
+    page.click("text=Neither is significantly better")
+    offline(page)
+    page.wait_for_selector("text=That was the last one")
+    rows = rows_of(here.base, here.app.state.parts.talking.talks.plan, ["x", "y"])
+    assert Counter(row.value for row in rows.grades) == {"excellent": 2, "pass": 2}
+    assert [len(row.messages) for row in rows.dialogues] == [4, 4]
+    assert {row.messages[2].content for row in rows.dialogues} == {"and\nthen?"}
+    assert [row.label for row in rows.preferences] == ["tie"]
+
+
+def test_what_is_typed_before_the_script_runs_stays(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, openings=1)
+    person = here.rater()
+    answer_of(person)
+    post(person, "rate", number=0, value="pass")
+    late = threading.Event()
+    page = visit(here, "/talk", token=person.cookies["lima_rater"])
+    page.fill("#text", "kept in this tab")
+    page.route("**/talk.js", lambda route: (late.wait(10), route.continue_()))
+    page.reload(wait_until="commit")
+    page.fill("#text", "typed early")
+    late.set()
+    page.wait_for_load_state()
+    assert page.input_value("#text") == "typed early"
+
+
+def test_tokens_appear_before_the_answer_is_whole(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, Parrot("red", slow=3.0), Parrot("red2", slow=3.0))
+    page = visit(here, "/talk", token=token_of(here))
+    page.wait_for_selector(".reply.growing")
+    assert page.inner_text(".reply").startswith("red")
+    assert page.locator(".answer[data-state=answered]").count() == 0
+
+
+def test_a_system_that_fails_can_be_asked_again(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, Parrot("red", broken=1), Parrot("blue", broken=1))
+    page = visit(here, "/talk", token=token_of(here))
+    page.click("button:has-text('Ask again')")
+    page.wait_for_selector(".answer[data-state=answered]")
+    assert "opening-" in page.inner_text(".reply")
+
+
+def to_read(page: Page, text: str) -> None:
+    """Wait for a text of the desk."""
+    page.wait_for_selector(f"text={text}")
+    listening(page)
+
+
+def test_the_desk_by_keyboard_alone(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = desk(site, tmp_path)
+    page = visit(here, "/desk/review", token=token_of(here, "A"))
+    to_read(page, "question 0")
+    page.keyboard.press("a")
+    to_read(page, "question 1")
+    page.keyboard.press("r")
+    page.keyboard.type("area of no use")  # letters that are keys elsewhere
+    page.keyboard.press("Enter")
+    to_read(page, "question 2")
+    page.keyboard.press("e")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("A better answer.")
+    page.click("text=Accept with these changes")
+    page.wait_for_selector("text=Nothing to read")
+    first, second, third = rows(here)
+    assert (first.decision, second.reason) == ("accept", "area of no use")
+    assert third.edited is not None
+    assert third.edited.messages[-1].content == "A better answer."
+
+
+def test_an_edit_outlives_a_reload_and_a_lost_connection(
+    site: MakeSite, visit: Visit, tmp_path: Path
+) -> None:
+    here = desk(site, tmp_path)
+    page = visit(here, "/desk/review", token=token_of(here, "A"))
+    to_read(page, "question 0")
+    page.keyboard.press("e")
+    page.fill("#answer", "A better answer.")
+    page.reload()
+    to_read(page, "question 0")
+    assert page.input_value("#answer") == "A better answer."
+    page.context.set_offline(True)
+    page.click("text=Accept with these changes")
+    offline(page)
+    to_read(page, "question 1")
+    page.context.set_offline(True)
+    page.keyboard.press("u")
+    page.keyboard.press("u")
+    offline(page)
+    to_read(page, "question 0")
+    assert not page.is_visible("#answer"), "what was decided is no draft any more"
+    page.keyboard.press("a")
+    to_read(page, "question 1")
+    assert [row.decision for row in rows(here)] == ["accept", None, None]
+
+
+def test_an_example_is_written_with_live_checks(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = desk(site, tmp_path, count=0)
+    page = visit(here, "/desk/write", token=token_of(here, "A"))
+    page.fill("#prompt", "How do I break in new boots?")
+    page.fill("#answer", "Walk in them for a while and")
+    page.wait_for_selector("#findings >> text=lima curate would drop it")
+    page.click("text=Hand in")
+    page.wait_for_selector("#status >> text=lima curate would drop it")
+    page.fill("#answer", ANSWER)
+    page.wait_for_selector("#findings >> text=It first acknowledges the question")
+    page.reload()  # the text is kept in the browser
+    assert page.input_value("#answer") == ANSWER
+    page.click("text=Hand in")
+    page.wait_for_selector("text=waits for a reader")
+    assert [draft.text_id.split("/")[0] for draft in here.app.state.parts.desk.everything()] == ["authored"]
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(
+    "path",
+    ["/talk", "/talk?choose", "/desk", "/desk/review", "/desk/write", "/lead/splits", "/lead?desk", "/join"],
+)
+def test_axe_on_dialogues_and_the_desk(
+    site: MakeSite, visit: Visit, tmp_path: Path, path: str, width: int
+) -> None:
+    talking = path.startswith("/talk")
+    here = parrots(tmp_path, site, openings=1) if talking else desk(site, tmp_path, reviewers=2)
+    person = here.rater("author" if talking else "A")
+    if talking:
+        hold(person, "more")
+        if path.endswith("choose"):
+            hold(person)
+    else:
+        write(person, "How do I break in new boots?")
+        decide(person, "accept")
+        reader = here.rater("A")
+        for reason in ("say which kind", "dull"):  # the written example, then the candidate that was accepted
+            decide(reader, "reject", reason=reason)
+    if path == "/join":
+        path = f"/join/{people.invite(here.base, 'A', '', here.clock())}"
+    token = "" if path.startswith("/join") else person.cookies["lima_rater"]
+    lead = here.lead().cookies["lima_lead"]
+    for scheme in ("light", "dark"):
+        page = visit(here, path, token=token, lead=lead, width=width)
+        if path == "/talk":
+            page.wait_for_selector(".answer[data-state=answered]")
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if folder := os.environ.get("LIMA_SCREENS"):
+            name = re.sub(r"\W+", "-", path)[:20]
+            page.screenshot(path=f"{folder}/{name}-{width}-{scheme}.png", full_page=True)
