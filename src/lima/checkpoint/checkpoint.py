@@ -16,12 +16,12 @@ from lima.checkpoint.oracle import find_oracle, rate
 from lima.checkpoint.outcome import Outcome, log_look, show, write_choice
 from lima.checkpoint.rule import Choice, Scores, choose
 from lima.checkpoint.settings import CheckpointSettings
+from lima.commands import as_command
 from lima.errors import LimaError
 from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.evaluate.study import Study
-from lima.experiments.commands import as_command
 from lima.generate.jobs import beside
 from lima.generate.run import generate
 from lima.generate.settings import GenerateSettings

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from lima import console, model
+from lima.commands import as_command
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
 from lima.evaluate.comparisons import compare
 from lima.evaluate.settings import CompareSettings
-from lima.experiments.commands import as_command
 from lima.experiments.demo.plan import RECIPES, Plan
 from lima.experiments.demo.settings import DemoSettings
 from lima.experiments.demo.summary import Summary, show

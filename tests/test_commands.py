@@ -4,9 +4,9 @@ import shlex
 from pathlib import Path
 
 from lima.cli import parse
+from lima.commands import as_command
 from lima.curate.settings import CurateSettings
 from lima.evaluate.settings import CompareSettings
-from lima.experiments.commands import as_command
 from lima.train.settings import TrainSettings
 
 
