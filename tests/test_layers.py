@@ -15,7 +15,7 @@ LAYERS = [
     {"chat", "model", "remote", "statistics", "formats"},
     {"curate", "train", "generate", "evaluate"},
     {"report", "annotate", "world"},
-    {"checkpoint"},
+    {"checkpoint", "select"},
     {"doctor"},
     {"experiments"},
     {"cli"},

@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.report.report import report as report
     from lima.report.settings import PowerSettings as PowerSettings
     from lima.report.settings import ReportSettings as ReportSettings
+    from lima.select.select import select as select
+    from lima.select.settings import SelectSettings as SelectSettings
     from lima.train.run import train as train
     from lima.train.settings import TrainSettings as TrainSettings
 

@@ -54,6 +54,11 @@ COMMANDS: dict[str, Command] = {
         "lima.curate.inspect:inspect_file",
         "what is in a data file",
     ),
+    "select": Command(
+        "lima.select.settings:SelectSettings",
+        "lima.select.select:select",
+        "a pool of examples -> the thousand worth tuning on",
+    ),
     "doctor": Command(
         "lima.doctor.settings:DoctorSettings",
         "lima.doctor.doctor:doctor",
