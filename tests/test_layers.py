@@ -17,6 +17,7 @@ LAYERS = [
     {"report", "annotate", "world"},
     {"checkpoint", "select"},
     {"doctor"},
+    {"align"},
     {"experiments"},
     {"cli"},
     {"api"},

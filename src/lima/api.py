@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from lima.cli import COMMANDS
 
 if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getattr__` finds the same
+    from lima.align.align import align as align
+    from lima.align.settings import AlignSettings as AlignSettings
     from lima.annotate.archive import database as database
     from lima.annotate.serve import annotate as annotate
     from lima.annotate.settings import AnnotateSettings as AnnotateSettings

@@ -34,6 +34,11 @@ COMMANDS: dict[str, Command] = {
         "lima.experiments.demo.demo:demo",
         "the whole path in the built-in world, in minutes",
     ),
+    "align": Command(
+        "lima.align.settings:AlignSettings",
+        "lima.align.align:align",
+        "base model + your own data -> a tuned model and its report",
+    ),
     "curate": Command(
         "lima.curate.settings:CurateSettings",
         "lima.curate.pipeline:curate",

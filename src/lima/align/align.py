@@ -1,0 +1,138 @@
+"""``lima align``: the whole path in one command, each stage an ordinary command with a folder of its own.
+
+data/ -> chosen/ -> run/ (one folder an epoch) -> answers/ -> study/ -> README.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from lima import console
+from lima.align.data import make_data
+from lima.align.outcome import write_outcome
+from lima.align.plan import show_plan
+from lima.align.settings import AlignSettings
+from lima.align.stages import Stages
+from lima.checkpoint.checkpoint import checkpoint
+from lima.commands import as_command
+from lima.doctor.doctor import doctor
+from lima.errors import LimaError
+from lima.evaluate.comparisons import compare
+from lima.evaluate.judge import judge
+from lima.files import read_jsonl, replacing, write_text
+from lima.generate.run import generate
+from lima.records import Example
+from lima.report.report import report
+from lima.runs import is_finished, open_run
+from lima.select.select import select
+from lima.settings import Settings
+from lima.train.run import last_epoch, train
+
+
+def align(settings: AlignSettings) -> Path | None:
+    """Do every stage that is not done yet; returns the folder of the tuned model, None after ``--plan``.
+
+    Raises:
+        LimaError: whatever stops a stage; the same command again goes on from there.
+    """
+    stages = Stages(settings)
+    if settings.plan:
+        show_plan(stages)
+        return None
+    with console.part_of_a_whole(), open_run(settings.out / "run.json", "align", settings) as run:
+        write_text(settings.out / "align.yaml", stages.as_yaml())
+        _step(1, f"data: {settings.data} becomes a pool of examples, dev and test questions")
+        make_data(settings, stages.data)
+        _step(2, f"select: {settings.number:,} examples to tune on")
+        _select(stages)
+        _step(3, "doctor: what would go wrong in training")
+        _once(stages.doctor_note, lambda: doctor(stages.doctor()))
+        _step(4, "train")
+        _do("train", stages.train(), ["model", "data"], stages.run / "run.json", train)
+        _step(5, "choose the epoch")
+        chosen = _choose_epoch(stages)
+        _step(6, f"answers: the base with {settings.in_context} examples in its prompt, and the tuned model")
+        _answer(stages, chosen)
+        _step(7, "compare the answers blind, judge, report")
+        _report(stages)
+        pages = write_outcome(stages, chosen)
+        run.finish(model=str(chosen))
+    console.done([chosen, *pages], f"lima serve {chosen}")
+    return chosen
+
+
+def _step(number: int, text: str) -> None:
+    console.note(f"\n[{number}/7] {text}")
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def _do(name: str, settings: S, positional: list[str], record: Path, run: Callable[[S], object]) -> None:
+    """Run a stage, unless it is finished with these settings and inputs."""
+    console.note(f"$ {as_command(name, settings, positional)}")
+    if is_finished(record, name, settings):
+        console.note("done before")
+    else:
+        run(settings)
+
+
+def _once(note: Path, run: Callable[[], None]) -> None:
+    """Run what leaves no record of its own; an empty file says that it passed."""
+    if note.exists():
+        console.note("passed before")
+        return
+    run()
+    write_text(note, "passed\n")
+
+
+def _select(stages: Stages) -> None:
+    """The pool as it is, where it is no larger than what is wanted."""
+    pool = sum(1 for _ in read_jsonl(stages.pool, Example))
+    if pool > stages.settings.number:
+        _do("select", stages.select(), ["pool"], stages.chosen.with_name("train.run.json"), select)
+        return
+    console.note(f"{pool:,} examples are no more than {stages.settings.number:,}: all are taken.")
+    with replacing(stages.chosen) as stream:
+        stream.write(stages.pool.read_bytes())
+
+
+def _choose_epoch(stages: Stages) -> Path:
+    """By a judge or an oracle where there is one; else the last."""
+    examples = sum(1 for _ in read_jsonl(stages.chosen, Example))
+    last = last_epoch(examples, stages.train())
+    if not (stages.settings.judge or stages.settings.oracle) or last == 1:
+        console.note(
+            f"no judge and no oracle: epoch {last}, the last, is taken. Rate yourself: lima checkpoint --by-hand"
+        )
+        return stages.epoch(last)
+    wanted = stages.checkpoint(last)
+    console.note(f"$ {as_command('checkpoint', wanted, ['run'])}")
+    choice = checkpoint(wanted)
+    if choice is None:
+        raise LimaError(f"{stages.run}: no epoch was chosen. See {wanted.folder}.")
+    return stages.epoch(choice.chosen)
+
+
+def _answer(stages: Stages, chosen: Path) -> None:
+    wanted = stages.settings.in_context
+    if wanted and (shown := stages.write_demonstrations()) < wanted:
+        console.warn(f"only {shown} of {wanted} examples fit half of the base's context; it sees those.")
+    for asked in (stages.answers_of_tuned(chosen), stages.answers_of_base()):
+        _do(
+            "generate",
+            asked,
+            ["system", "prompts"],
+            asked.out.with_name(f"{asked.out.name}.run.json"),
+            generate,
+        )
+
+
+def _report(stages: Stages) -> None:
+    pairs = stages.compare()
+    _do("compare", pairs, ["answers"], stages.study / "compare.run.json", compare)
+    if stages.settings.judge:
+        judge(stages.judge())
+    report(stages.report())

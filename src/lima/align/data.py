@@ -1,0 +1,127 @@
+"""What the user has -> the pool to select from, and dev and test questions apart from it.
+
+A table or a recipe goes through `lima curate` first; a file of Examples is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lima import console
+from lima.align.settings import AlignSettings, Columns, assignments
+from lima.curate.pipeline import curate
+from lima.curate.reading.tables import read_table
+from lima.curate.settings import CurateSettings
+from lima.errors import LimaError
+from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
+from lima.records import Example
+from lima.runs import is_finished
+from lima.settings import read_recipe, typed, validate
+
+USUAL: Mapping[str, Sequence[str]] = {
+    "prompt": ("prompt", "question", "instruction", "query", "request", "subject", "input", "user", "frage"),
+    "answer": ("answer", "response", "reply", "output", "completion", "solution", "assistant", "antwort"),
+    "id": ("id", "ticket", "ticket_id", "key", "number"),
+    "score": ("score", "rating", "stars", "votes"),
+    "category": ("category", "team", "topic", "queue", "product"),
+}
+"""Names that columns often have, likeliest first."""
+
+
+def make_data(settings: AlignSettings, folder: Path) -> None:
+    """Write ``train.jsonl`` (the pool), ``dev.jsonl`` and ``test.jsonl`` into ``folder``, unless they are there.
+
+    Raises:
+        LimaError: columns that are not found, too few rows for dev and test, and what `lima curate` raises.
+    """
+    source = settings.data
+    if not holds_examples(source):
+        wanted = curate_settings(settings, folder / "curated")
+        source = wanted.out / "train.jsonl"
+        if not is_finished(wanted.out / "run.json", "curate", wanted):
+            curate(wanted)
+    _draw(settings, source, folder)
+
+
+def holds_examples(path: Path) -> bool:
+    """Whether the file holds Examples: JSON Lines with ``id``, ``source`` and ``messages``."""
+    if path.suffix not in (".jsonl", ".ndjson"):
+        return False
+    row = next((row for _, row in read_objects(path)), {})
+    return row.keys() >= {"id", "source", "messages"}
+
+
+def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
+    """The command that makes the pool of a table, or of a recipe with its raw files."""
+    if settings.data.suffix in (".yaml", ".yml"):
+        assert settings.input is not None
+        return CurateSettings.from_recipe(
+            str(settings.data), input=settings.input, out=folder, seed=settings.seed
+        )
+    path = CurateSettings.find_recipe(["own-data"])
+    assert path is not None
+    recipe = read_recipe(path)
+    own = recipe["sources"]["own"]
+    rows = sum(1 for _ in read_table(settings.data))  # every row that the rules keep goes into the pool
+    own |= {"train": rows, "dev": 0, "test": 0}
+    own["columns"] |= find_columns(settings.data, settings.columns)
+    given = assignments(settings.curate, "--curate")
+    whole = {name: given.pop(name) for name in list(given) if name in CurateSettings.model_fields}
+    _merge(own, given)
+    _merge(recipe, whole)
+    values = typed(CurateSettings, recipe, "lima align --curate")
+    fixed = {"recipe": "own-data", "input": settings.data, "out": folder, "seed": settings.seed}
+    return validate(CurateSettings, values | fixed, "lima align --curate")
+
+
+def find_columns(path: Path, given: Columns) -> dict[str, str]:
+    """Which column is what: as given, else by its usual names; what was assumed is printed."""
+    first = next(islice(read_table(path), 1), None)
+    if first is None:
+        raise LimaError(f"{path}: the table is empty.")
+    names = {str(name).strip().casefold(): str(name) for name in first[1]}
+    found: dict[str, str] = {}
+    for part, usual in USUAL.items():
+        name = getattr(given, part) or next((names[known] for known in usual if known in names), None)
+        if name is not None:
+            found[part] = name
+    for part in ("prompt", "answer"):
+        if part not in found:
+            raise LimaError(
+                f"{path}: no column looks like the {part}s. Name it: --columns.{part} NAME. "
+                f"There are: {', '.join(names.values())}."
+            )
+    guessed = [f"{part} = {name!r}" for part, name in found.items() if getattr(given, part) is None]
+    if guessed:
+        console.note(f"columns taken by their names: {', '.join(guessed)} (--columns.NAME says otherwise)")
+    return found
+
+
+def _draw(settings: AlignSettings, source: Path, folder: Path) -> None:
+    """Dev and test questions out of a file of Examples, by a hash of their ids; the rest is the pool."""
+    rows = [row for row in read_jsonl(source, Example) if not row.is_prompt]
+    if len(rows) < settings.dev + settings.test + 1:
+        raise LimaError(
+            f"{source}: {len(rows):,} answered examples are too few for {settings.dev} dev and "
+            f"{settings.test} test questions. Lower --dev and --test."
+        )
+    rows.sort(key=lambda row: text_hash(str(settings.seed), "align", row.id))
+    cut = settings.dev + settings.test
+    asked = [row.model_copy(update={"messages": row.prompt}) for row in rows[settings.dev : cut]]
+    for name, part in (("dev", rows[: settings.dev]), ("test", asked), ("train", rows[cut:])):
+        part.sort(key=lambda row: row.id)
+        write_jsonl(folder / f"{name}.jsonl", part)
+    console.note(
+        f"{len(rows) - cut:,} examples in the pool, {settings.dev} dev and {settings.test} test questions"
+    )
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = value

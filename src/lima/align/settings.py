@@ -1,0 +1,132 @@
+"""Settings of ``lima align``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import tyro
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from lima.errors import LimaError
+from lima.remote.endpoint import check_variable_name, parse_address
+from lima.select.settings import Method
+from lima.settings import Settings
+
+
+class Columns(Settings):
+    """The names of a table's columns; what is not given is found by its usual names."""
+
+    prompt: str | None = None
+    """What people ask."""
+    answer: str | None = None
+    """The answers to learn from."""
+    id: str | None = None
+    """A key that stays with each row."""
+    score: str | None = None
+    """A rating of the answers."""
+    category: str | None = None
+    """A topic or team, for quotas and for even draws."""
+
+
+class AlignSettings(Settings):
+    """Turn a base model into an assistant with your own data: curate, select, train, choose the epoch, answer, compare, report.
+
+    DATA is a table of questions and answers (see `lima curate own-data`), a file of Examples, or a recipe of `lima curate`
+    with --input. Every stage is an ordinary lima command whose folder lies in --out; the same command again goes on where
+    it was stopped. --plan prints the steps, time, disk and cost first. All settings stand in OUT/align.yaml.
+
+    Example: lima align HuggingFaceTB/SmolLM2-135M tickets.csv --out runs/tickets
+    """
+
+    input_fields: ClassVar[frozenset[str]] = frozenset({"data", "target"})
+    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "plan", "recipe", "prices", "api_key_env"})
+
+    base: tyro.conf.Positional[str]
+    """The base model: a Hugging Face folder or a hub id."""
+    data: tyro.conf.Positional[Path]
+    """A table, a JSON Lines file of Examples, or a recipe (.yaml)."""
+    out: Path
+    """The folder for everything."""
+    recipe: Path | None = None
+    """An align.yaml with these settings."""
+    input: Path | None = None
+    """Where a recipe's raw files are."""
+    columns: Columns = Columns()
+    """Which column of a table is what."""
+    curate: tuple[str, ...] = ()
+    """Settings of `lima curate own-data` for a table, NAME=VALUE: `rules.score_min=4`, `duplicates.jaccard=null` ..."""
+    number: Annotated[int, Field(ge=1)] = 1000
+    """Examples to tune on; of more, so many are selected."""
+    by: Method = "quality-diverse"
+    """How they are selected (`lima select`)."""
+    target: Path | None = None
+    """Examples of the kind that you want, for --by likeness and rds."""
+    dev: Annotated[int, Field(ge=2)] = 50
+    """Questions by whose answers the epoch is chosen."""
+    test: Annotated[int, Field(ge=1)] = 100
+    """Questions that no stage before the comparison sees."""
+    preset: str | None = None
+    """A preset of `lima train`, such as lora."""
+    train: tuple[str, ...] = ()
+    """Settings of `lima train`, NAME=VALUE: `epochs=3`, `learning_rate=1e-4` ... Where the learning rate is not given it is the
+    paper's 1e-5 at a width of 4,096, and larger in proportion for narrower models; 5 epochs."""
+    in_context: Annotated[int, Field(ge=0)] = 3
+    """Examples that the base, untuned, gets to see before each question: the baseline that tuning must beat."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 512
+    """Longest answer in tokens."""
+    judge: str | None = None
+    """URL#model that chooses the epoch and judges the comparison. Without it the last epoch is taken, and the study waits for people."""
+    oracle: str | None = None
+    """A rule of yours that chooses the epoch, module:function (see `lima checkpoint`)."""
+    api_key_env: str = "LIMA_API_KEY"
+    """Environment variable that holds the judge's key."""
+    prices: Path | None = None
+    """YAML with the judge's prices, for --plan and the report."""
+    seed: int = 0
+    """Everything random follows from it."""
+    plan: bool = False
+    """Print the steps with their time, disk and cost, and stop."""
+
+    @field_validator("judge")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return value if value is None else parse_address(value).address
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable(cls, value: str) -> str:
+        return check_variable_name(value)
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> AlignSettings:
+        if self.judge and self.oracle:
+            raise LimaError("--judge and --oracle: choose one of them to pick the epoch.")
+        if self.data.suffix in (".yaml", ".yml") and self.input is None:
+            raise LimaError(f"{self.data}: a recipe needs --input, the folder of its raw files.")
+        assignments(self.train, "--train")
+        assignments(self.curate, "--curate")
+        return self
+
+
+def assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
+    """``("a=1", "b.c=null")`` -> ``{"a": 1, "b": {"c": None}}``; values are YAML, and 1e-4 is a number."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            raise LimaError(f"{flag} {pair}: expected NAME=VALUE.")
+        *folders, last = name.replace("-", "_").split(".")
+        place = found
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[last] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)  # YAML reads 1e-4 as text
+    except ValueError:
+        return yaml.safe_load(text)

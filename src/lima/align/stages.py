@@ -1,0 +1,196 @@
+"""The settings of ``lima align`` -> those of each of its stages, and where everything lies."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers import AutoConfig
+
+from lima.align.settings import AlignSettings, assignments
+from lima.checkpoint.settings import CheckpointSettings
+from lima.doctor.settings import DoctorSettings
+from lima.evaluate.settings import CompareSettings, JudgeSettings
+from lima.files import read_jsonl, text_hash, write_jsonl
+from lima.generate.prompts import PromptFormat
+from lima.generate.settings import GenerateSettings
+from lima.model import load_tokenizer
+from lima.records import Example
+from lima.report.settings import ReportSettings
+from lima.select.settings import SelectSettings
+from lima.settings import preset_values, typed, validate
+from lima.train.run import epoch_folder
+from lima.train.settings import TrainSettings
+
+WIDTH = 4096
+"""Width of the paper's smallest model: its learning rate is for models as wide."""
+EPOCHS = 5
+LONGEST = 2048
+"""Context of a base whose config names none."""
+NAMES = ("tuned", "base")
+"""The system under test first."""
+
+
+class Stages:
+    """Where the stages of one alignment lie, and what each is told."""
+
+    def __init__(self, settings: AlignSettings) -> None:
+        self.settings = settings
+        out = settings.out
+        self.data, self.run, self.study = out / "data", out / "run", out / "study"
+        self.pool = self.data / "train.jsonl"
+        self.chosen = out / "chosen" / "train.jsonl"
+        self.doctor_note = out / "doctor.txt"
+        self.demonstrations = out / "answers" / "in-context.jsonl"
+
+    @cached_property
+    def config(self) -> Any:
+        """The base's config, of its text model."""
+        return AutoConfig.from_pretrained(self.settings.base).get_text_config()
+
+    @property
+    def width(self) -> int:
+        """Of the base's hidden states."""
+        return int(self.config.hidden_size)
+
+    def epoch(self, number: int) -> Path:
+        """The folder of an epoch's model."""
+        return epoch_folder(self.run, number)
+
+    def select(self) -> SelectSettings:
+        """Of the pool, so many examples."""
+        settings = self.settings
+        return SelectSettings(
+            pool=self.pool,
+            out=self.chosen,
+            number=settings.number,
+            by=(settings.by,),
+            target=settings.target,
+            model=settings.base if settings.by in ("ifd", "rds") else None,
+            seed=settings.seed,
+        )
+
+    def doctor(self) -> DoctorSettings:
+        """Every check of model and data."""
+        training = self.train()
+        return DoctorSettings(
+            model=self.settings.base,
+            data=self.chosen,
+            max_length=training.max_length,
+            keep_eot=training.keep_eot,
+            eot_token=training.eot_token,
+            show=1,
+        )
+
+    def train(self) -> TrainSettings:
+        """The paper's recipe at the base's width, then the preset, then what the user says."""
+        settings = self.settings
+        rate = 1e-5 * max(1.0, WIDTH / self.width)
+        values: dict[str, Any] = {
+            "epochs": EPOCHS,
+            "learning_rate": rate,
+            "final_learning_rate": rate / 10,
+            "residual_dropout": 0.2 if self.width >= WIDTH else 0.0,
+            "seed": settings.seed,
+        }
+        if settings.preset:
+            values |= preset_values(TrainSettings, settings.preset) | {"preset": settings.preset}
+        given = typed(TrainSettings, assignments(settings.train, "--train"), "lima align --train")
+        if "learning_rate" in given and "final_learning_rate" not in given:
+            given["final_learning_rate"] = given["learning_rate"] / 10
+        fixed = {"model": settings.base, "data": self.chosen, "out": self.run}
+        return validate(TrainSettings, values | given | fixed, "lima align --train")
+
+    def checkpoint(self, last: int) -> CheckpointSettings:
+        """All epochs that were kept, rated by the judge or the oracle."""
+        settings = self.settings
+        return CheckpointSettings(
+            run=self.run,
+            dev=self.data / "dev.jsonl",
+            epochs=tuple(range(1, last + 1)),
+            judge=settings.judge,
+            oracle=settings.oracle,
+            max_new_tokens=settings.max_new_tokens,
+            seed=settings.seed,
+            api_key_env=settings.api_key_env,
+        )
+
+    def answers_of_tuned(self, chosen: Path) -> GenerateSettings:
+        """The tuned model and the test questions."""
+        return self._answers(str(chosen), "tuned")
+
+    def answers_of_base(self) -> GenerateSettings:
+        """The base with examples in its prompt, which is what tuning must beat."""
+        return self._answers(
+            self.settings.base,
+            "base",
+            in_context=self.demonstrations if self.demonstrations.exists() else None,
+        )
+
+    def _answers(self, system: str, name: str, **more: Any) -> GenerateSettings:
+        return GenerateSettings(
+            system=system,
+            prompts=self.data / "test.jsonl",
+            out=self.settings.out / "answers" / f"{name}.jsonl",
+            name=name,
+            max_new_tokens=self.settings.max_new_tokens,
+            seed=self.settings.seed,
+            **more,
+        )
+
+    def write_demonstrations(self) -> int:
+        """Examples for the base's prompt, from the shorter half, drawn by a hash of their ids; returns how many there are.
+
+        As many as are wanted and fit half of the base's context.
+        """
+        single = [row for row in read_jsonl(self.chosen, Example) if len(row.turns) == 2]
+        single.sort(key=lambda row: sum(len(turn.content) for turn in row.turns))
+        short = single[: max(self.settings.in_context, len(single) // 2)]
+        short.sort(key=lambda row: text_hash(str(self.settings.seed), "in context", row.id))
+        taken = short[: self.settings.in_context]
+        tokenizer = load_tokenizer(self.settings.base)
+        room = getattr(self.config, "max_position_embeddings", None) or LONGEST
+        while (
+            taken
+            and len(PromptFormat("in-context", tokenizer, frozenset(), tuple(taken)).encode(())) > room / 2
+        ):
+            taken.pop()
+        if taken:
+            write_jsonl(self.demonstrations, taken)
+        return len(taken)
+
+    def compare(self) -> CompareSettings:
+        """Tuned against base, blind."""
+        answers = tuple(self.settings.out / "answers" / f"{name}.jsonl" for name in NAMES)
+        return CompareSettings(
+            answers=answers, out=self.study, prompts=self.data / "test.jsonl", seed=self.settings.seed
+        )
+
+    def judge(self) -> JudgeSettings:
+        """The pairs, in both orders."""
+        assert self.settings.judge is not None
+        return JudgeSettings(
+            study=self.study,
+            judge=self.settings.judge,
+            api_key_env=self.settings.api_key_env,
+            prices=self.settings.prices,
+        )
+
+    def report(self) -> ReportSettings:
+        """The study's page."""
+        return ReportSettings(study=self.study, system="tuned", seed=self.settings.seed)
+
+    def as_yaml(self) -> str:
+        """The settings as a commented recipe: ``lima align BASE DATA --recipe align.yaml --out OTHER`` does the same."""
+        lines = [
+            "# Settings of this lima align; a copy of this file is a recipe: lima align BASE DATA --recipe FILE --out OUT",
+            "",
+        ]
+        values = self.settings.model_dump(mode="json", exclude={"base", "data", "out", "recipe", "plan"})
+        for name, value in values.items():
+            described = AlignSettings.model_fields[name].description or ""
+            lines += [f"# {line}" for line in described.splitlines() if line.strip()]
+            lines += [yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True).rstrip(), ""]
+        return "\n".join(lines)

@@ -1,0 +1,196 @@
+"""`lima align`: a messy table becomes a tuned model and a report; a stopped run goes on; mistakes are one line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lima.align.settings import AlignSettings, assignments
+from lima.cli import run
+from lima.errors import LimaError
+from lima.files import read_jsonl, write_jsonl
+from lima.records import Example
+
+SMALL = ["--dev", "3", "--test", "4", "--number", "12", "--max-new-tokens", "8", "--in-context", "1"]
+TRAIN = ["--train", "epochs=2", "batch_size=4", "max_length=96", "learning_rate=1e-3"]
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> Path:
+    """Thirty answered tickets under the names that help desks use."""
+    path = tmp_path / "tickets.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["Ticket", "Question", "Reply", "Team"])
+        for number in range(30):
+            asked = f"How do I mend machine number {number}?"
+            rows.writerow(
+                [f"T-{number}", asked, f"Turn it off, wait {number + 2} seconds, and turn it on.", "desk"]
+            )
+    return path
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Every output without what names times and the folder itself."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*.jsonl"))
+        if path.name != "metrics.jsonl"
+    }
+
+
+def test_from_a_table_to_a_report(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:
+    out = tmp_path / "out"
+    run(["align", str(tiny_model), str(tickets), "--out", str(out), *SMALL, *TRAIN])
+    chosen = list(read_jsonl(out / "chosen" / "train.jsonl", Example))
+    assert len(chosen) == 12
+    assert {row.id.partition("/")[2].partition("-")[0] for row in chosen} == {"T"}  # the ticket's own key
+    assert (out / "run" / "epoch-02" / "config.json").exists()
+    assert (out / "study" / "report.html").exists()
+    page = (out / "README.md").read_text()
+    assert "Tuned on 12 of 23 examples" in page  # 30 less 3 dev and 4 test questions
+    assert "Nobody has compared the answers yet" in page
+    asked = {row.messages[0].content for row in read_jsonl(out / "data" / "test.jsonl", Example)}
+    assert not asked & {row.messages[0].content for row in chosen}
+    recipe = yaml.safe_load((out / "align.yaml").read_text())
+    assert recipe["number"] == 12
+
+
+def test_the_recipe_that_it_writes_does_the_same(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    run(["align", str(tiny_model), str(tickets), "--out", str(first), *SMALL, *TRAIN])
+    recipe = str(first / "align.yaml")
+    run(["align", str(tiny_model), str(tickets), "--out", str(second), "--recipe", recipe])
+    for name in ("chosen/train.jsonl", "answers/tuned.jsonl", "study/comparisons.jsonl"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_a_second_call_does_nothing_again(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:
+    command = ["align", str(tiny_model), str(tickets), "--out", str(tmp_path / "out"), *SMALL, *TRAIN]
+    run(command)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+    run(command)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+
+
+def test_a_file_of_examples_is_split_by_a_seed(
+    tmp_path: Path, tiny_model: Path, examples: list[Example]
+) -> None:
+    many = [row.model_copy(update={"id": f"{row.id}/{copy}"}) for row in examples for copy in range(3)]
+    write_jsonl(tmp_path / "mine.jsonl", many)
+    out = tmp_path / "out"
+    run(["align", str(tiny_model), str(tmp_path / "mine.jsonl"), "--out", str(out), *SMALL, *TRAIN])
+    parts = {
+        name: {row.id for row in read_jsonl(out / "data" / f"{name}.jsonl", Example)}
+        for name in ("train", "dev", "test")
+    }
+    assert {name: len(ids) for name, ids in parts.items()} == {"train": 23, "dev": 3, "test": 4}
+    assert len(set.union(*parts.values())) == 30
+
+
+def test_an_oracle_chooses_the_epoch(
+    tickets: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rule.py").write_text(
+        "def grade(question, answer):\n    return 'pass' if answer else 'fail'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out"
+    run(["align", str(tiny_model), str(tickets), "--out", str(out), *SMALL, *TRAIN, "--oracle", "rule:grade"])
+    assert json.loads((out / "run" / "checkpoint" / "choice.json").read_text())["chosen"] in (1, 2)
+    assert "Epoch chosen by rule:grade" in (out / "README.md").read_text()
+
+
+def test_the_plan_writes_nothing(
+    tickets: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["align", str(tiny_model), str(tickets), "--out", str(tmp_path / "out"), *SMALL, *TRAIN, "--plan"])
+    assert "2 epochs" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--columns.prompt", "Frage"], "no column 'Frage'"),
+        (["--train", "epochs"], "--train epochs: expected NAME=VALUE"),
+        (["--train", "epoch=3"], "no setting 'epoch'. Did you mean 'epochs'"),
+        (["--curate", "rules.score_mim=3"], "score_min"),
+        (["--judge", "http://127.0.0.1:1/v1#j", "--oracle", "rule"], "choose one of them"),
+    ],
+)
+def test_mistakes_are_one_line(
+    tickets: Path, tmp_path: Path, tiny_model: Path, flags: list[str], message: str
+) -> None:
+    with pytest.raises(LimaError, match=message):
+        run(["align", str(tiny_model), str(tickets), "--out", str(tmp_path / "out"), *SMALL, *flags])
+
+
+def test_columns_with_other_names_are_asked_for(tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "t.csv").write_text("betreff,text\na,b\n")
+    with pytest.raises(
+        LimaError,
+        match=r"no column looks like the prompts. Name it: --columns.prompt NAME. There are: betreff, text",
+    ):
+        run(["align", str(tiny_model), str(tmp_path / "t.csv"), "--out", str(tmp_path / "out")])
+
+
+def test_assignments_are_yaml_and_numbers() -> None:
+    pairs = ("rules.score-min=4", "rules.hollow=false", "rate=1e-4", "keep=[1, 2]", "jaccard=null")
+    found = assignments(pairs, "--train")
+    assert found == {
+        "rules": {"score_min": 4, "hollow": False},
+        "rate": 1e-4,
+        "keep": [1, 2],
+        "jaccard": None,
+    }
+
+
+def test_narrow_models_learn_faster(tmp_path: Path, tiny_model: Path) -> None:
+    """1e-5 at a width of 4,096; the tiny model is 16 wide."""
+    from lima.align.stages import Stages
+
+    stages = Stages(AlignSettings(base=str(tiny_model), data=Path("x.csv"), out=tmp_path))
+    assert stages.train().learning_rate == pytest.approx(1e-5 * 4096 / 16)
+    assert stages.train().final_learning_rate == pytest.approx(1e-6 * 4096 / 16)
+
+
+@pytest.mark.slow
+def test_killed_twice_it_ends_in_the_same_files(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:
+    def command(out: str) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "lima",
+            "align",
+            str(tiny_model),
+            str(tickets),
+            "--out",
+            out,
+            *SMALL,
+            *TRAIN,
+        ]
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    start = time.monotonic()
+    subprocess.run(command(str(whole)), check=True, capture_output=True, timeout=240)
+    seconds = time.monotonic() - start
+    for share in (0.5, 0.3):
+        process = subprocess.Popen(command(str(killed)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds * share)
+        assert process.poll() is None, "finished before it was killed"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command(str(killed)), check=True, capture_output=True, timeout=240)
+    assert files_below(whole).keys() == files_below(killed).keys()
+    for name, content in files_below(whole).items():
+        assert files_below(killed)[name] == content, name
