@@ -33,9 +33,8 @@ def tickets(tmp_path: Path) -> Path:
         rows.writerow(["Ticket", "Question", "Reply", "Team"])
         for number in range(30):
             asked = f"How do I mend machine number {number}?"
-            rows.writerow(
-                [f"T-{number}", asked, f"Turn it off, wait {number + 2} seconds, and turn it on.", "desk"]
-            )
+            part = "abcdefghijklmnopqrstuvwxyzäöüß"[number]
+            rows.writerow([f"T-{number}", asked, f"Turn it off, wait, press {part}, and turn it on.", "desk"])
     return path
 
 

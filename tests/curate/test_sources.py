@@ -56,7 +56,7 @@ def test_table_of_tickets(tmp_path: Path) -> None:
     assert [m.content for m in example.messages] == ["Where is it, please?", "On its way."]
     assert (example.meta.category, example.meta.score, example.meta.licence) == ("shop", 5.0, "ours")
     rejected = {r.id: r.rule for r in read_jsonl(tmp_path / "out/rejected.jsonl", Reject)}
-    assert rejected == {"mine/tickets/2": "empty", "mine/3": "score"}
+    assert rejected == {"mine/2": "empty", "mine/3": "score"}
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".jsonl.gz", ".jsonl.zst"])

@@ -12,6 +12,7 @@ from lima.curate.card.sections import CardOptions
 from lima.curate.choose.splits import SPLITS, Split, as_prompt
 from lima.curate.funnel import Count, Funnel
 from lima.curate.settings import CurateSettings
+from lima.curate.text.personal import KINDS, WORDS, count_personal
 from lima.errors import LimaError
 from lima.files import write_json, write_jsonl, write_text
 from lima.records import Example, Reject
@@ -57,6 +58,19 @@ def ran_dry(name: str, missing: int, result: Result, settings: CurateSettings) -
         rule, number = total.rejected.most_common(1)[0]
         text += f" {rule!r} dropped most of them ({number}); thresholds are flags, --sources.{name}.rules...."
     return text
+
+
+def personal_warning(result: Result, settings: CurateSettings) -> str | None:
+    """What the sets hold of personal data, and what to do about it."""
+    rows = [row for name in SPLITS for row in result.sets[name]]
+    counts = count_personal(rows, regions=settings.pii_regions)
+    if not counts:
+        return None
+    found = ", ".join(f"{counts[kind]:,} with {WORDS[kind]}" for kind in KINDS if kind in counts)
+    return (
+        f"personal data in the {len(rows):,} accepted examples: {found}. A model can learn and tell them. "
+        "--pii redact puts placeholders in their place, --pii drop leaves such examples out."
+    )
 
 
 def _nothing_accepted(result: Result, settings: CurateSettings) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lima import console
@@ -16,12 +16,15 @@ from lima.curate.candidate import Candidate
 from lima.curate.choose.duplicates import Duplicates, Leaks
 from lima.curate.choose.sampling import fill, generator
 from lima.curate.choose.splits import SPLITS, Split, split
-from lima.curate.outcome import Result, check, ran_dry, wanted, write_reasons, write_sets
+from lima.curate.funnel import Count
+from lima.curate.outcome import Result, check, personal_warning, ran_dry, wanted, write_reasons, write_sets
 from lima.curate.review import Reviews
 from lima.curate.rules import first_problem
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.base import SourceSettings, Work
 from lima.curate.stackexchange.dumps import input_fingerprint
+from lima.curate.text.clean import prose_of
+from lima.curate.text.personal import count_personal, redacted
 from lima.curate.workers import Engine, open_engine
 from lima.errors import LimaError, SettingsConflict
 from lima.files import read_json
@@ -67,6 +70,8 @@ def curate(settings: CurateSettings) -> Result:
         shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
     for name, missing in result.short.items():
         console.warn(ran_dry(name, missing, result, settings))
+    if warning := personal_warning(result, settings):
+        console.warn(warning)
     console.done(written, next_command=f"lima inspect {settings.out / 'train.jsonl'}")
     return result
 
@@ -143,10 +148,45 @@ def _work(name: str, source: SourceSettings, settings: CurateSettings, result: R
     )
 
 
+@dataclass(frozen=True)
+class _Personal:
+    """What becomes of personal data, before any rule could quote it in a reason."""
+
+    how: str
+    regions: tuple[str, ...]
+
+    def applied(self, candidate: Candidate) -> Candidate | Reject:
+        """The candidate without it, or the reason why it is dropped; as it is where it is only reported."""
+        if self.how == "report":
+            return candidate
+        example, counts = redacted(candidate.example, regions=self.regions)
+        if not counts:
+            return candidate
+        if self.how == "drop":
+            found = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items()))
+            return Reject(id=candidate.id, rule="personal-data", reason=f"it holds {found}")
+        meta = example.meta.model_copy(
+            update={"transforms": (*example.meta.transforms, "personal data redacted")}
+        )
+        answer = "" if example.is_prompt else example.messages[-1].content
+        return replace(
+            candidate,
+            example=example.model_copy(update={"meta": meta}),
+            answer=answer,
+            prose=prose_of(answer),
+        )
+
+    def note(self, candidate: Candidate, count: Count) -> None:
+        """Count what an accepted example holds."""
+        for kind in count_personal([candidate.example], regions=self.regions):
+            count.notes[f"accepted with {kind}"] += 1
+
+
 class _Judge:
     """The rules, then the comparison with what was accepted before and with the test prompts."""
 
     def __init__(self, settings: CurateSettings) -> None:
+        self.personal = _Personal(settings.pii, settings.pii_regions)
         self._duplicates = Duplicates(settings.duplicates)
         self._leaks = Leaks(settings.leaks)
 
@@ -204,6 +244,8 @@ def _accepted(
         def accept(item: Candidate | Reject, stratum: str) -> bool:
             count = counts[stratum]
             count.decoded += 1
+            if isinstance(item, Candidate):
+                item = judge.personal.applied(item)
             reject = item if isinstance(item, Reject) else judge.problem(item, source)
             if reject is not None:
                 count.rejected[reject.rule] += 1
@@ -211,6 +253,7 @@ def _accepted(
                 return False
             assert isinstance(item, Candidate), item
             count.accepted += 1
+            judge.personal.note(item, count)
             drawn.append((stratum, item))
             bar.advance(1)
             return True

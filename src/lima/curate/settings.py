@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 from pydantic import Field, model_validator
@@ -22,6 +22,7 @@ from lima.curate.sources.wikihow import WikiHow
 from lima.curate.stackexchange.dialogues import Dialogues
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.layout import Style
+from lima.curate.text.personal import REGIONS
 from lima.curate.workers import EngineName
 from lima.errors import LimaError
 from lima.settings import Settings, read_recipe, typed, validate
@@ -70,6 +71,12 @@ class CurateSettings(Settings):
     """What counts as the same example twice."""
     leaks: LeakSettings = LeakSettings()
     """Which prompts training must not give away."""
+    pii: Literal["report", "redact", "drop"] = "report"
+    """E-mail addresses, telephone numbers, bank accounts, cards and IP addresses: ``report`` counts and warns, ``redact``
+    puts steady placeholders such as ``[EMAIL_1]`` in their place, ``drop`` drops the candidate. Names need a model and
+    are not looked for."""
+    pii_regions: tuple[str, ...] = REGIONS
+    """Countries whose national telephone numbers are known; numbers with a country's code are found anyway."""
     review: Path | None = None
     """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
     file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from lima.curate.card.licences import licence_counts
 from lima.curate.card.style import openers, shares
 from lima.curate.choose.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings, full_text
 from lima.curate.choose.near_pairs import near_duplicates
+from lima.curate.text.personal import KINDS, WORDS, Kind, count_personal
 from lima.records import Example
 
 CHARACTERS_PER_TOKEN = 3.7
@@ -81,6 +82,7 @@ def sections(examples: Sequence[Example], options: CardOptions) -> list[Section]
         diversity_section(examples, random, options.embeddings),
         *([style(examples)] if any(not e.is_prompt for e in examples) else []),
         repetition(examples, options),
+        *([personal(counts)] if (counts := count_personal(examples)) else []),
     ]
     chosen = sorted(random.choice(len(examples), min(SHOWN, len(examples)), replace=False))
     return [
@@ -233,6 +235,20 @@ def repetition(examples: Sequence[Example], options: CardOptions) -> Section:
     warning = f"{' and '.join(warnings)}: see Duplicates and leaks." if warnings else ""
     columns = ["example", "rule", "why"]
     return Section("repetition", "Duplicates and leaks", text, columns, rows[:TOP], warning=warning)
+
+
+def personal(counts: Mapping[Kind, int]) -> Section:
+    """How many examples hold personal data, by kind."""
+    rows = [[WORDS[kind], f"{counts[kind]:,}"] for kind in KINDS if kind in counts]
+    return Section(
+        "personal",
+        "Personal data",
+        "Found by form and check digits; names and street addresses are not looked for. A model can learn and tell them: "
+        "`lima curate --pii redact` puts placeholders in their place.",
+        ["holds", "examples"],
+        rows,
+        warning=f"Personal data: {', '.join(f'{row[1]} examples with {row[0]}' for row in rows)}.",
+    )
 
 
 def _composition_row(name: str, group: Sequence[Example], paper: tuple[int, int, int] | None) -> Row:

@@ -1,34 +1,43 @@
-"""Rows of any common file as dictionaries: CSV, TSV, JSON Lines, a JSON array, Parquet; plain, .gz or .zst."""
+"""Rows of any common file as dictionaries: CSV, TSV, workbooks, JSON Lines, a JSON array, Parquet; plain, .gz or .zst."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
 from lima.curate.reading.compressed import open_bytes
-from lima.curate.reading.lines import MAX_LINE_BYTES, bounded_lines, line_at, lines_holding
+from lima.curate.reading.delimited import read_delimited
+from lima.curate.reading.lines import bounded_lines, line_at, lines_holding
+from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
+from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
 
 COMPRESSED = {".gz", ".zst"}
 MAX_ARRAY_BYTES = 512 << 20
+DELIMITED = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+"""Suffixes of delimited text, and the delimiter that they promise."""
 
 
-def read_table(path: Path, holding: bytes | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_table(
+    path: Path, holding: bytes | None = None, *, encoding: str | None = None, delimiter: str | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(row number from 1, row)`` of a file, by its suffix.
 
     Args:
-        path: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json`` or ``.parquet``; a ``.gz`` or ``.zst``
-            may follow. A ``.zst`` without another suffix is JSON Lines, as Reddit's archives are.
+        path: ``.csv``, ``.tsv``, ``.txt``, a workbook (``.xlsx``, ``.xls``, ``.ods``), ``.jsonl``, ``.ndjson``, ``.json`` or
+            ``.parquet``; a ``.gz`` or ``.zst`` may follow. A ``.zst`` without another suffix is JSON Lines, as
+            Reddit's archives are.
         holding: of JSON Lines, decode only lines that hold these bytes; the others are not even cut into lines.
             Rows are then numbered among those.
+        encoding: of delimited text, where it is known; found otherwise.
+        delimiter: likewise.
+
+    A delimited row that is not what its writer meant comes as a `TornRow`.
 
     Raises:
         LimaError: no such file, an unknown suffix, an empty table.
@@ -37,7 +46,11 @@ def read_table(path: Path, holding: bytes | None = None) -> Iterator[tuple[int, 
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix not in COMPRESSED), "")
     found = False
-    for row in _reader(kind or ".jsonl", path)(path, holding):
+    if kind in DELIMITED and path.exists():
+        rows = read_delimited(path, usual=DELIMITED[kind], encoding=encoding, delimiter=delimiter)
+    else:
+        rows = _reader(kind or ".jsonl", path)(path, holding)
+    for row in rows:
         found = True
         yield row
     if not found and holding is None:
@@ -47,8 +60,8 @@ def read_table(path: Path, holding: bytes | None = None) -> Iterator[tuple[int, 
 def _reader(kind: str, path: Path) -> Any:
     if not path.exists():
         raise LimaError(f"{path}: no such file.")
-    if kind in (".csv", ".tsv"):
-        return lambda path, holding: _delimited(path, "\t" if kind == ".tsv" else ",")
+    if kind in WORKBOOKS:
+        return lambda path, holding: read_workbook(path)
     if kind == ".parquet":
         return lambda path, holding: _parquet(path)
     if kind == ".json":
@@ -56,26 +69,8 @@ def _reader(kind: str, path: Path) -> Any:
     if kind in (".jsonl", ".ndjson") or path.suffix == ".zst":
         return _json_lines
     raise LimaError(
-        f"{path}: cannot read {kind!r}. Known: .csv .tsv .jsonl .ndjson .json .parquet (.gz, .zst)."
+        f"{path}: cannot read {kind!r}. Known: .csv .tsv .txt .xlsx .xls .ods .jsonl .ndjson .json .parquet (.gz, .zst)."
     )
-
-
-def _delimited(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(MAX_LINE_BYTES)
-    with open_bytes(path) as stream:
-        reader = csv.DictReader(_text_lines(stream, path), delimiter=delimiter)
-        try:
-            for number, row in enumerate(reader, start=1):
-                yield number, {key: value for key, value in row.items() if key is not None}
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(path, reader.line_num, f"not readable as a table in UTF-8 ({error}).") from None
-
-
-def _text_lines(stream: IO[bytes], path: Path) -> Iterator[str]:
-    """Lines with their ends, of any kind, none longer than a line may be."""
-    for number, line in bounded_lines(stream, path):
-        text = (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode()
-        yield from io.StringIO(text, newline="")
 
 
 def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[str, Any]]]:

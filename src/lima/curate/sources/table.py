@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum
 from lima.curate.choose.sampling import chance
+from lima.curate.reading.delimited import TornRow
 from lima.curate.reading.tables import read_table
+from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
 from lima.curate.text.clean import clean, prose_of
+from lima.curate.text.mail import own_words
 from lima.errors import LimaError
 from lima.formats.convert import FORMATS
 from lima.formats.rows import UnusableRow, to_example
@@ -20,7 +25,30 @@ from lima.formats.settings import FormatName
 from lima.records import Example, Message, Meta, Reject
 from lima.settings import Settings
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".csv.gz", ".jsonl.gz", ".jsonl.zst")
+SUFFIXES = (
+    *(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet"),
+    *WORKBOOKS,
+    *(".csv.gz", ".csv.zst", ".tsv.gz", ".jsonl.gz", ".jsonl.zst"),
+)
+TAG = re.compile(
+    r"</?(?:p|br|div|span|a|ul|ol|li|b|i|em|strong|pre|code|table|tr|td|h[1-6]|blockquote|img)\b[^<>]*>", re.I
+)
+"""What makes a cell HTML, unless it stands in code."""
+FENCED = re.compile(r"```.*?```|`[^`\n]+`", re.S)
+TEMPLATE_MIN = 20
+"""Different questions with one answer, numbers and names of days apart, that make it a template."""
+AUTOMATIC = re.compile(
+    r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
+      | (?:we (?:\s have|'ve)? | has \s been) \s received \s your \s (?:message|request|e-?mail|ticket|enquiry|inquiry)
+      | your \s (?:ticket|request|case|message) \b .{0,40} \b (?:has \s been|was) \s (?:received|created|logged|registered)
+      | (?:please \s)? do \s not \s (?:reply|respond) \s to \s this \s (?:e-?mail|message)
+      | automatische \s (?:antwort|nachricht|eingangsbestätigung) | abwesenheitsnotiz
+      | wir \s haben \s ihre \s (?:nachricht|anfrage|e-?mail) \b .{0,30} \b erhalten
+      | réponse \s automatique | nous \s avons \s bien \s reçu \s votre | respuesta \s automática | hemos \s recibido \s su )"""
+)
+AUTOMATIC_CHARACTERS = 500
+"""A longer text that says so holds an answer too."""
+VARYING = re.compile(r"\d+|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b")
 
 
 class ColumnMap(Settings):
@@ -57,8 +85,18 @@ class Table(SourceSettings):
     """A chat format of ``lima import`` instead of columns."""
     columns: ColumnMap = ColumnMap()
     """Which column is what."""
-    html: bool = False
-    """Whether prompts and answers are HTML, to be cleaned."""
+    encoding: str | None = None
+    """Encoding of delimited text, such as ``cp1252``; found where it is not given."""
+    delimiter: str | None = None
+    """What stands between its cells; found where it is not given."""
+    html: bool | None = None
+    """Whether prompts and answers are HTML, to be cleaned; not given: each cell that holds tags is."""
+    mail: Literal["auto", "on", "off"] = "auto"
+    """Cut quoted threads, signatures, disclaimers and greetings; ``on``: every line that begins with ``>`` too."""
+    templates: int | None = Field(default=TEMPLATE_MIN, ge=2)
+    """Drop an answer that so many different questions got, numbers apart. None keeps them."""
+    automatic: bool = False
+    """Keep automatic acknowledgements and absence notes, which say that an answer will come."""
     order: Literal["random", "score", "longest", "file"] = "random"
     """Which rows come first."""
     licence: str | None = Field(default=None)
@@ -72,11 +110,33 @@ class Table(SourceSettings):
         """One stratum a category, or a single one."""
         found: list[Candidate | Reject] = []
         for path in candidate_files(work.path, SUFFIXES):
-            for number, row in read_table(path):
-                found.append(
-                    self._candidate(row, f"{work.name}/{path.name.partition('.')[0]}/{number}", work)
-                )
-        return in_strata(found, work, lambda candidate: self._place(candidate, work))
+            for number, row in read_table(path, encoding=self.encoding, delimiter=self.delimiter):
+                place = f"{work.name}/{path.name.partition('.')[0]}/{number}"
+                found.append(self._candidate(row, self._identifier(row, place, work), work))
+        return in_strata(self._without_templates(found), work, lambda candidate: self._place(candidate, work))
+
+    def _identifier(self, row: Mapping[str, Any], place: str, work: Work) -> str:
+        """The row's own key where there is one, also for what is rejected."""
+        own = self.columns.id and row.get(self.columns.id)
+        return f"{work.name}/{own}" if own else place
+
+    def _without_templates(self, found: Sequence[Candidate | Reject]) -> list[Candidate | Reject]:
+        """Automatic replies dropped: one answer, numbers apart, to many different questions."""
+        if self.templates is None:
+            return list(found)
+        asked: dict[str, set[str]] = defaultdict(set)
+        for one in found:
+            if isinstance(one, Candidate) and one.answer:
+                asked[_template(one.answer)].add(one.example.messages[-2].content)
+        return [self._unless_template(one, asked) for one in found]
+
+    def _unless_template(self, one: Candidate | Reject, asked: Mapping[str, set[str]]) -> Candidate | Reject:
+        assert self.templates is not None
+        if isinstance(one, Reject) or not one.answer:
+            return one
+        if (times := len(asked[_template(one.answer)])) < self.templates:
+            return one
+        return Reject(id=one.id, rule="template", reason=f"{times} different questions got this answer")
 
     def _place(self, candidate: Candidate, work: Work) -> tuple[Any, ...]:
         score = candidate.example.meta.score
@@ -88,6 +148,8 @@ class Table(SourceSettings):
         }[self.order]
 
     def _candidate(self, row: Mapping[str, Any], identifier: str, work: Work) -> Candidate | Reject:
+        if isinstance(row, TornRow):
+            return Reject(id=identifier, rule="torn-row", reason=row.reason)
         try:
             example = (
                 self._from_format(row, identifier)
@@ -97,6 +159,8 @@ class Table(SourceSettings):
         except UnusableRow as error:
             return Reject(id=identifier, rule=error.rule, reason=error.reason)
         answer = "" if example.is_prompt else example.messages[-1].content
+        if not self.automatic and len(answer) < AUTOMATIC_CHARACTERS and (told := AUTOMATIC.search(answer)):
+            return Reject(id=identifier, rule="automatic", reason=f"it says {told[0]!r}")
         title = self.columns.title and row.get(self.columns.title)
         return Candidate(example, answer, prose_of(answer), title=str(title) if title else None)
 
@@ -112,24 +176,36 @@ class Table(SourceSettings):
                     f"{work.path}: no column {column!r}. There are: {', '.join(map(str, row))}. "
                     f"Name yours: --sources.{work.name}.columns.prompt NAME"
                 )
-        texts = {"user": row[columns.prompt], "assistant": row[columns.answer]}
+        cells = {"user": row[columns.prompt], "assistant": row[columns.answer]}
         if columns.system and row.get(columns.system):
-            texts = {"system": row[columns.system], **texts}
-        messages = []
-        for role, value in texts.items():
-            content = clean(str(value or ""), work.style).text if self.html else str(value or "").strip()
-            if not content:
-                raise UnusableRow("empty", f"the {role} text is empty")
+            cells = {"system": row[columns.system], **cells}
+        messages, changes = [], []
+        for role, value in cells.items():
+            content, cuts = self._text(value, role, work)
             messages.append(Message.model_validate({"role": role, "content": content}))
-        own = columns.id and row.get(columns.id)
-        return Example(
-            id=f"{work.name}/{own}" if own else identifier,
-            source=work.name,
-            messages=tuple(messages),
-            meta=self._meta(row),
-        )
+            changes += cuts
+        meta = self._meta(row, tuple(dict.fromkeys(changes)))
+        return Example(id=identifier, source=work.name, messages=tuple(messages), meta=meta)
 
-    def _meta(self, row: Mapping[str, Any]) -> Meta:
+    def _text(self, value: Any, role: str, work: Work) -> tuple[str, list[str]]:
+        """A cell as text, and what was done to it.
+
+        Raises:
+            UnusableRow: the cell holds no text, or nothing is left of it.
+        """
+        if value is not None and not isinstance(value, str | int | float):
+            raise UnusableRow("not-text", f"the {role} cell is a {type(value).__name__}, expected text")
+        content, changes = str("" if value is None else value).strip(), []
+        if self.html or (self.html is None and TAG.search(FENCED.sub("", content))):
+            content, changes = clean(content, work.style).text, ["HTML to text"]
+        if self.mail != "off" and role != "system":
+            mail = own_words(content, bare_quotes=self.mail == "on")
+            content, changes = mail.text.strip(), [*changes, *(f"{cut} cut" for cut in mail.cuts)]
+        if not content:
+            raise UnusableRow("empty", f"the {role} text is empty")
+        return content, changes
+
+    def _meta(self, row: Mapping[str, Any], changes: tuple[str, ...]) -> Meta:
         def value(column: str | None) -> str | None:
             found = row.get(column) if column else None
             return str(found) if found not in (None, "") else None
@@ -141,8 +217,12 @@ class Table(SourceSettings):
             licence=value(columns.licence) or self.licence,
             score=_number(value(columns.score)),
             category=value(columns.category),
-            transforms=("HTML to text",) if self.html else (),
+            transforms=changes,
         )
+
+
+def _template(answer: str) -> str:
+    return VARYING.sub("#", " ".join(answer.casefold().split()))
 
 
 def _number(text: str | None) -> float | None:

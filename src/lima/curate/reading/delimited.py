@@ -1,0 +1,256 @@
+"""Delimited text as people's programs write it -> rows: encoding, delimiter and header are found, and said when unusual.
+
+Excel writes semicolons where a comma is the decimal mark, cp1252 or UTF-16 by its mood, and a ``sep=`` line; help desks put a
+title above the header. A row that cannot be meant as it stands (surplus cells, an open quote) comes as a `TornRow`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from lima import console
+from lima.curate.reading.compressed import open_bytes
+from lima.curate.reading.lines import MAX_LINE_BYTES
+from lima.errors import InputError, LimaError
+
+HEAD_BYTES = 1 << 20
+"""What encoding, delimiter and header are found from."""
+DELIMITERS = (",", ";", "\t", "|")
+HEADER_WITHIN = 20
+"""Rows from the top among which the header is looked for."""
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""In this order: UTF-32's begins like UTF-16's."""
+
+
+class TornRow(dict[str, Any]):
+    """A row that is not what its writer meant; ``reason`` says why."""
+
+    reason = ""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written."""
+
+    encoding: str
+    delimiter: str
+    header: int
+    """Rows above the header."""
+
+    def said(self, path: Path, usual: str) -> None:
+        """Tell what was assumed, where it is not what one expects."""
+        found = [] if self.encoding in ("utf-8", "utf-8-sig") else [self.encoding]
+        found += [] if self.delimiter == usual else [f"{self.delimiter!r} between cells"]
+        found += [f"the header in row {self.header + 1}"] if self.header else []
+        if found:
+            console.note(
+                f"{path}: read as {', '.join(found)} (--sources.NAME.encoding, .delimiter say otherwise)"
+            )
+
+
+def read_delimited(
+    path: Path, *, usual: str = ",", encoding: str | None = None, delimiter: str | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(row number below the header from 1, row)``; names of columns without outer blanks.
+
+    Args:
+        path: the file, plain, ``.gz`` or ``.zst``.
+        usual: the delimiter that its suffix promises, taken where the content does not tell.
+        encoding: where it is known; found otherwise.
+        delimiter: likewise.
+
+    Raises:
+        InputError: bytes that are not in the encoding, with their line.
+        LimaError: an unknown encoding, two columns of one name.
+    """
+    with open_bytes(path) as stream:
+        head = stream.read(HEAD_BYTES)
+    form = _form(path, head, usual, encoding, delimiter)
+    form.said(path, usual)
+    with open_bytes(path) as stream:
+        rows = _rows(stream, form, path)
+        names: list[str] | None = None
+        number = 0
+        for cells in rows:
+            if names is None:
+                if isinstance(cells, list):
+                    names = _names(cells, path)
+                continue
+            if cells == []:
+                continue
+            number += 1
+            yield number, _row(names, cells, form)
+
+
+def header_place(rows: Iterable[list[Any]]) -> int:
+    """How many rows stand above the header: of the usual width, or wider, is the first that can be one.
+
+    >>> header_place([["Export of 1 May"], [], ["question", "answer"], ["a", "b"]])
+    2
+    """
+    first = [
+        [cell for cell in row if cell not in (None, "")]
+        for _, row in zip(range(HEADER_WITHIN), rows, strict=False)
+    ]
+    widths = Counter(len(row) for row in first if len(row) > 1)
+    usual = min(widths, key=lambda width: (-widths[width], width)) if widths else 1
+    return next((place for place, row in enumerate(first) if len(row) >= usual), 0)
+
+
+def _form(path: Path, head: bytes, usual: str, encoding: str | None, delimiter: str | None) -> Form:
+    found = encoding or _encoding(head)
+    try:
+        text = codecs.getincrementaldecoder(found)("ignore").decode(head)
+    except LookupError:
+        raise LimaError(f"{path}: no encoding {found!r}. Such as: utf-8, cp1252, utf-16.") from None
+    first, _, rest = text.partition("\n")
+    told = first.strip().removeprefix("\ufeff").lower()
+    if told.startswith("sep=") and len(told) == 5:  # Excel's own line: the next one is the header
+        return Form(found, delimiter or told[4], 1 + header_place(_cells(rest, delimiter or told[4])))
+    best = delimiter or _delimiter(text, usual)
+    return Form(found, best, header_place(_cells(text, best)))
+
+
+def _encoding(head: bytes) -> str:
+    """By its mark, else UTF-8 if it is, else what the text's bytes look like (charset-normalizer)."""
+    marked = next((name for mark, name in BOMS if head.startswith(mark)), None)
+    if marked:
+        return marked
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        pass
+    else:
+        return "utf-8" if b"\0" not in head[:1000] else _wide(head)
+    if b"\0" in head[:1000]:
+        return _wide(head)
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(head[:65536]).best()
+    name = codecs.lookup(best.encoding).name if best else "cp1252"
+    # Windows programs write the western code page; its relatives differ in characters that hardly occur.
+    return "cp1252" if name in ("iso8859-1", "iso8859-15", "cp1250", "cp1254", "cp1257", "latin_1") else name
+
+
+def _wide(head: bytes) -> str:
+    """UTF-16 without a mark: of western text every other byte is zero."""
+    return "utf-16-be" if head[:1000:2].count(0) > head[1:1000:2].count(0) else "utf-16-le"
+
+
+def _delimiter(text: str, usual: str) -> str:
+    """The one that cuts most of the first rows into the same number of cells, more than one."""
+
+    def score(delimiter: str) -> tuple[float, bool]:
+        rows = [len(cells) for cells in _cells(text, delimiter) if cells][:200]
+        if not rows:
+            return 0.0, False
+        width, often = Counter(rows).most_common(1)[0]
+        return (often / len(rows) if width > 1 else 0.0), delimiter == usual
+
+    best = max(DELIMITERS, key=score)
+    return best if score(best)[0] > 0 else usual
+
+
+def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
+    """Rows of a head, whose last may be cut."""
+    csv.field_size_limit(MAX_LINE_BYTES)
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    except csv.Error:
+        return
+
+
+def _rows(stream: IO[bytes], form: Form, path: Path) -> Iterator[list[str] | TornRow]:
+    """Rows from the header on. One with broken quotes comes torn, and reading goes on below it."""
+    lines = _Lines(stream, form.encoding, path)
+    reader = csv.reader(lines, delimiter=form.delimiter, strict=True)
+    above = form.header
+    while True:
+        begin = lines.number + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            if "field larger" in str(error):
+                raise InputError(path, begin, f"a cell of over {MAX_LINE_BYTES >> 20} MB.") from None
+            yield _torn(f"its quotes do not pair ({error}), lines {begin} to {lines.number}")
+            continue
+        if cells is None:
+            return
+        if above:
+            above -= 1
+        else:
+            yield cells
+
+
+class _Lines:
+    """Lines of text with their ends, of any kind; counts them, for messages."""
+
+    def __init__(self, stream: IO[bytes], encoding: str, path: Path) -> None:
+        self._text = io.TextIOWrapper(stream, encoding, newline="")
+        self._path, self._encoding, self.number = path, encoding, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            line = self._text.readline(MAX_LINE_BYTES)
+        except UnicodeError as error:
+            raise InputError(
+                self._path,
+                self.number + 1,
+                f"not readable as {self._encoding} ({error}). Name the file's encoding: --sources.NAME.encoding cp1252",
+            ) from None
+        if not line:
+            raise StopIteration
+        self.number += 1
+        if len(line) >= MAX_LINE_BYTES:
+            raise InputError(self._path, self.number, f"a line of over {MAX_LINE_BYTES >> 20} MB.")
+        return line
+
+
+def _names(cells: list[str], path: Path) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise LimaError(f"{path}: two columns are called {twice[0]!r}. Rename one of them.")
+    return names
+
+
+def _row(names: list[str], cells: list[str] | TornRow, form: Form) -> dict[str, Any]:
+    if isinstance(cells, TornRow):
+        return cells
+    if len(cells) > len(names):
+        surplus = [cell for cell in cells[len(names) :] if cell.strip()]
+        if surplus:
+            where = f"an unquoted {form.delimiter!r} in a cell, perhaps"
+            return _torn(f"{len(cells)} cells where the header has {len(names)} ({where})")
+    if any("\n" in cell and _holds_rows(cell, len(names), form.delimiter) for cell in cells):
+        return _torn("a cell holds whole rows: a quote that opens it is not closed where it should be")
+    filled = dict(zip(names, cells, strict=False))
+    return {name: filled.get(name, "") for name in names if name}
+
+
+def _holds_rows(cell: str, width: int, delimiter: str) -> bool:
+    """Whether a line inside a quoted cell has a row's cells. Prose has commas of its own, so only tabs tell."""
+    inner = cell.split("\n")[1:]
+    return delimiter == "\t" and any(line.count("\t") >= width - 1 for line in inner)
+
+
+def _torn(reason: str) -> TornRow:
+    row = TornRow()
+    row.reason = reason
+    return row

@@ -1,0 +1,50 @@
+"""The first sheet of a workbook (.xlsx, .xls, .ods) -> rows, as `lima.curate.reading.delimited` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from lima import console
+from lima.curate.reading.delimited import header_place
+from lima.errors import LimaError
+
+SUFFIXES = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+
+
+def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(row number below the header from 1, row)`` of the first sheet that holds anything.
+
+    Raises:
+        LimaError: no workbook, or nothing in it.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        book = CalamineWorkbook.from_path(path)
+        sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
+    except (CalamineError, OSError) as error:
+        raise LimaError(f"{path}: cannot be read as a workbook ({error}).") from None
+    name, cells = next(((name, rows) for name, rows in sheets.items() if rows), ("", []))
+    if not cells:
+        raise LimaError(f"{path}: no rows in any sheet.")
+    place = header_place(cells)
+    if len(sheets) > 1 or place:
+        console.note(f"{path}: sheet {name!r}, the header in row {place + 1}")
+    names = [str(cell).strip() for cell in cells[place]]
+    rows = (row for row in cells[place + 1 :] if any(cell not in (None, "") for cell in row))
+    for number, row in enumerate(rows, start=1):
+        yield number, {name: _text(cell) for name, cell in zip(names, row, strict=False) if name}
+
+
+def _text(cell: Any) -> str:
+    """What a person sees in the cell: a whole number has no point, a day no midnight."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime) and cell.time() == time():
+        return cell.date().isoformat()
+    if isinstance(cell, date | time | datetime | timedelta):
+        return str(cell)
+    return "" if cell is None else str(cell)

@@ -1,0 +1,221 @@
+"""What one person wrote in a mail -> that alone: quoted threads, signatures, disclaimers and greetings are cut.
+
+mail-parser-reply knows how mail clients of a dozen languages introduce what they quote; the cuts are whole lines of the
+original text, so that nothing else changes. Each cut has a name, for ``meta.transforms`` and the review.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+QUOTED, SIGNATURE, DISCLAIMER, GREETING = "quoted mail", "signature", "disclaimer", "greeting"
+SEPARATOR = re.compile(
+    r"""(?ix) ^ \s* (?:
+        [-_=*#]{3,} \s* (?: original \s message | (?:begin \s)? forwarded \s message | urspr(?:ü|ue)ngliche \s nachricht
+            | weitergeleitete \s nachricht | message \s (?:d'origine|original|transféré) | mensaje \s (?:original|reenviado)
+            | messaggio \s originale | oorspronkelijk \s bericht | reply \s above \s this \s line
+            | please \s type \s your \s reply \s above \s this \s line ) .*
+      | _{20,} | begin \s forwarded \s message: .*
+    ) $"""
+)
+"""A line below which another mail begins."""
+INTRODUCTION = re.compile(
+    r"""(?ix) ^ \s* (?:> \s*)* (?:
+        (?: on | am | op | le | el | il | op | em | den | dne | dnia | w \s dniu ) \b (?= .* \d ) .{5,200}
+            (?: wrote | schrieb (?:en)? (?: \s .* )? | a \s écrit | escribió | ha \s scritto | schreef (?: \s .* )? | geschreven | escreveu | skrev (?: \s .* )? | napsal\(?a?\)? | napisał\(?a?\)? )
+      | \d{4}[-/.]\d\d?[-/.]\d\d? .{3,150} (?: wrote | <[^<>\s]+@[^<>\s]+> )
+    ) \s* :? \s* $"""
+)
+"""How a client says whose words follow, on one line: by a date and a verb."""
+BEGINNING = re.compile(r"(?i)\s*(?:>\s*)*(?:on|am|le|el)\s")
+FIELD = re.compile(
+    r"(?i)^\s*(?:>\s*)*\*?(?:from|von|de|da|van|sent|gesendet|envoyé|enviado(?: el)?|inviato|date|datum|to|an|à|para|a|aan"
+    r"|subject|betreff|objet|asunto|oggetto|onderwerp|cc)\s*:\*?\s*\S"
+)
+"""A line of a quoted mail's head; two of them below each other begin one."""
+DISCLAIMERS = re.compile(
+    r"""(?ix) ^ \s* (?: disclaimer \b | confidential(?:ity)? \s (?:notice|note) | caution: \s
+      | this \s (?:e-?mail|message|communication) \b .{0,120} \b (?:confidential|privileged|intended)
+      | the \s information \s (?:contained|transmitted) \b .{0,120} \b (?:confidential|intended)
+      | diese \s (?:e-?mail|nachricht) \b .{0,120} \b (?:vertraulich|rechtlich \s geschützt)
+      | ce \s (?:message|courriel|e-?mail) \b .{0,120} \b confidentiel
+      | este \s (?:mensaje|correo) \b .{0,120} \b confidencial
+      | (?:please|bitte) \s (?:consider|think \s of|denken|prüfen) \b .{0,80} \b (?:environment|print|umwelt|druck) )"""
+)
+CLOSING = re.compile(
+    r"""(?ix) ^ \s* (?: (?:(?:with|mit|very|many|kind|best|warm|warmest|kindest|sincere) \s){0,2}
+        (?: regards | wishes | sincerely (?:\s yours)? | yours \s (?:sincerely|faithfully|truly) | cheers | best
+          | thanks (?:\s (?:and|&) \s (?:best \s|kind \s)? regards)? | freundlichen? \s grü(?:ß|ss)en? | freundlichem \s gru(?:ß|ss)
+          | (?:viele|beste|liebe|herzliche|freundliche|schöne) \s grü(?:ß|ss)e | gru(?:ß|ss) | mfg | lg | vg )
+      | (?:bien \s)? cordialement | (?:bien \s à \s vous) | sincères \s salutations | (?:un \s)? (?:cordial \s)? saludos? | atentamente
+      | cordiali \s saluti | met \s vriendelijke \s groeten? ) (?: \s (?:from|aus|de) \s .{1,40} )? \s* [,.!]* \s* $"""
+)
+DEVICE = re.compile(
+    r"(?i)^\s*(?:sent (?:from|via) (?:my |outlook|mail for|yahoo)|get outlook for|von meinem .{2,30} gesendet|gesendet (?:von|mit) "
+    r"|envoyé (?:de|depuis) mon|enviado desde mi)\S*.{0,40}$"
+)
+"""What a telephone signs with."""
+DASHES = re.compile(r"^-- ?$")
+HELLO = re.compile(
+    r"""(?ix) ^ \s* (?: hi | hello | hey | dear | good \s (?:morning|afternoon|evening|day) | hallo | guten \s (?:tag|morgen|abend)
+      | liebe[rs]? | sehr \s geehrte[rs]? | moin | grüezi | bonjour | bonsoir | cher | chère | salut | hola | estimad[oa] | buenos \s días
+      | buenas \s tardes | ciao | buongiorno | gentile | beste | geachte )
+      (?: [ ,]+ (?: [^\W\d_] [\w.'’-]* | & | \[ \w+ \] ) ){0,5} \s* [,!.:–-]* \s* $"""
+)
+"""A greeting that fills its line: at most five words after it, and no verb's punctuation inside."""
+ANNOUNCEMENT = re.compile(r"^\s*(?:>\s*)*(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
+"""A line of dashes around words, or a few words and a colon."""
+LONGEST_SIGNATURE = 12
+"""Lines below a closing or two dashes; more are no signature."""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One message."""
+
+    text: str
+    """What its writer wrote, its lines as they were."""
+    cuts: tuple[str, ...]
+    """What was cut, each kind once, in the order of the text."""
+    quoted: str = ""
+    """The thread below, with its heads and marks: what a reply answers."""
+
+
+def own_words(text: str, *, bare_quotes: bool = False) -> Mail:
+    """The message without what others wrote and without its trimmings.
+
+    Args:
+        text: the body of a mail or a ticket, plain text.
+        bare_quotes: cut lines that begin with ``>`` wherever they stand; a forum's answers have such lines of their own.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    end = min(_thread(lines), _thread_of_parser(text, lines))
+    cuts = [QUOTED] if _said(lines[end:]) else []
+    kept, quoted = lines[:end], lines[end:]
+    if bare_quotes and any(line.lstrip().startswith(">") for line in kept):
+        kept = [line for line in kept if not line.lstrip().startswith(">")]
+        cuts = [QUOTED]
+    kept, more = _without_trimmings(kept)
+    return Mail("\n".join(kept).strip("\n").rstrip(), (*more, *cuts), "\n".join(quoted).strip())
+
+
+def _thread(lines: Sequence[str]) -> int:
+    """The first line of what is quoted below; the number of lines where nothing is."""
+    for place, line in enumerate(lines):
+        if SEPARATOR.match(line):
+            return place
+        joined = " ".join(
+            [line, *lines[place + 1 : place + 3]]
+        )  # clients break a long introduction over lines
+        begins = INTRODUCTION.match(line) or (BEGINNING.match(line) and _introduces(joined))
+        if begins and _said(lines[:place]):
+            return place
+        if FIELD.match(line) and _heads(lines[place : place + 5]) >= 2 and _said(lines[:place]):
+            return _above(lines, place)
+    return len(lines)
+
+
+def _above(lines: Sequence[str], place: int) -> int:
+    """The line that announces a quoted head, such as ``Forwarded message:``, goes with it."""
+    before = place - 1
+    while before > 0 and not lines[before].strip(" >"):
+        before -= 1
+    announces = before > 0 and ANNOUNCEMENT.match(lines[before]) and _said(lines[:before])
+    return before if announces else place
+
+
+def _introduces(text: str) -> bool:
+    """Whether a text of up to three lines begins with an introduction, whatever comes after its colon."""
+    head, colon, _ = text.partition(": " if ": " in text else ":")
+    return bool(colon and INTRODUCTION.match(head + ":")) or bool(INTRODUCTION.match(text.rstrip()))
+
+
+def _heads(lines: Sequence[str]) -> int:
+    return sum(bool(FIELD.match(line)) for line in lines)
+
+
+def _thread_of_parser(text: str, lines: Sequence[str]) -> int:
+    """Where mail-parser-reply sees the first older message begin; it knows more clients than the rules above."""
+    from mailparser_reply import EmailMessage
+
+    if "@" not in text and ":" not in text:
+        return len(lines)
+    replies = EmailMessage(text=text, languages=list(_languages()), keep_hyphen_lists=True).read().replies
+    if len(replies) < 2 or not replies[0].content:
+        return len(lines)
+    wanted = [line.strip() for line in replies[1].content.split("\n") if line.strip()][:2]
+    for place, line in enumerate(lines):
+        below = [other.strip() for other in lines[place : place + 6] if other.strip()]
+        if below[: len(wanted)] == wanted and line.strip() and _said(lines[:place]):
+            return place
+    return len(lines)
+
+
+@cache
+def _languages() -> tuple[str, ...]:
+    from mailparser_reply.constants import MAIL_LANGUAGES
+
+    return tuple(name for name in MAIL_LANGUAGES if name != "david")  # a pattern for one person's mails
+
+
+def _without_trimmings(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Signature, disclaimer and greeting cut, from the outside in."""
+    cuts: list[str] = []
+    for name, find in ((DISCLAIMER, _disclaimer), (SIGNATURE, _signature)):
+        end = find(lines)
+        if end < len(lines) and _said(lines[:end]):
+            lines = lines[:end]
+            cuts.append(name)
+    first = next((place for place, line in enumerate(lines) if line.strip()), None)
+    if first is not None and HELLO.match(lines[first]) and _said(lines[first + 1 :]):
+        lines = lines[first + 1 :]
+        cuts.append(GREETING)
+    return lines, cuts[::-1]
+
+
+def _disclaimer(lines: Sequence[str]) -> int:
+    return next((place for place, line in enumerate(lines) if place and DISCLAIMERS.match(line)), len(lines))
+
+
+def _signature(lines: Sequence[str]) -> int:
+    """Two dashes or a closing line with little below it, or a device's line at the end."""
+    end = len(lines)
+    for place in range(max(1, len(lines) - LONGEST_SIGNATURE - 1), len(lines)):
+        if DEVICE.match(lines[place]) and not _said(lines[place + 1 :]):
+            end = min(end, place)
+        if DASHES.match(lines[place]) and all(len(line) < 80 for line in lines[place + 1 :]):
+            end = min(end, place)
+        if CLOSING.match(lines[place]) and _is_signature(lines[place + 1 :]):
+            end = min(end, place)
+    return end
+
+
+def _is_signature(lines: Sequence[str]) -> bool:
+    """Short lines, none of which is a sentence."""
+    said = [line.strip() for line in lines if line.strip()]
+    return all(len(line) < 60 and not re.search(r"[.?!]\s*$", line.rstrip(".")) for line in said)
+
+
+def _said(lines: Sequence[str]) -> bool:
+    return any(line.strip(" >\t") for line in lines)
+
+
+def messages_below(quoted: str) -> Iterator[str]:
+    """The words of the older messages in a quoted thread, newest first, without marks and heads."""
+    unmarked = [re.sub(r"^\s*(?:>\s?)+", "", line) for line in quoted.split("\n")]
+    place = 0
+    while place < len(unmarked) and (
+        not unmarked[place].strip()
+        or SEPARATOR.match(unmarked[place])
+        or INTRODUCTION.match(unmarked[place])
+        or FIELD.match(unmarked[place])
+    ):
+        place += 1
+    rest = own_words("\n".join(unmarked[place:]))
+    if rest.text:
+        yield rest.text
+    if rest.quoted:
+        yield from messages_below(rest.quoted)

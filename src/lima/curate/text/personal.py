@@ -1,0 +1,225 @@
+"""Personal data in a text: e-mail addresses, telephone numbers, bank accounts, payment cards, IP addresses.
+
+Found by form and check digits (phonenumbers, python-stdnum), so that an order number, a version or a date is none. Names and
+street addresses have no form; they need a model, and are not looked for. Placeholders are steady within an example:
+``[EMAIL_1]`` in the answer is ``[EMAIL_1]`` of the question.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from lima.records import Example
+
+Kind = Literal["email", "phone", "iban", "card", "ip"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+WORDS: Mapping[Kind, str] = {
+    "email": "e-mail addresses",
+    "phone": "telephone numbers",
+    "iban": "bank accounts",
+    "card": "payment cards",
+    "ip": "IP addresses",
+}
+REGIONS = (
+    "US",
+    "GB",
+    "DE",
+    "FR",
+    "ES",
+    "IT",
+    "NL",
+    "AT",
+    "CH",
+    "BE",
+    "SE",
+    "DK",
+    "NO",
+    "FI",
+    "PL",
+    "PT",
+    "IE",
+    "IN",
+    "AU",
+    "BR",
+    "JP",
+)
+"""Countries whose national forms of telephone numbers are known by default."""
+
+EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}\b", re.UNICODE)
+IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0-]?[A-Z0-9]{1,4}){3,8}\b", re.IGNORECASE)
+CARD = re.compile(r"(?<![\w.-])\d(?:[ \u00a0-]?\d){11,18}(?![\w-]|\.\d)")
+IP = re.compile(
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\w)|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"
+)
+DIGITS = re.compile(r"\d(?:[^\w\n]{0,3}\d){5}")
+"""At least six digits close to each other: only then a telephone number is looked for."""
+CALLED = re.compile(
+    r"(?i)\b(?:tel|phone|telephone|telefon(?:nummer)?|téléphone|teléfono|telefono|fon|mobile?|mobil(?:nummer)?|handy(?:nummer)?|cell|fax|call|"
+    r"ring|reach|contact|number is|numero è|número es|numéro est|nummer ist|erreich\w*|whatsapp|rufnummer|durchwahl|portable|móvil|cellulare|hotline|sms|text me)\b\W{0,3}(?:\w+\W{1,3}){0,4}$"
+)
+"""Words just before a number that make it one to call."""
+NUMBERED = re.compile(
+    r"(?i)(?:\b(?:order|invoice|ticket|code|pin|otp|key|zip|plz|case|ref(?:erence)?|tracking|serial|sku|part|article|item|model|version|build|release|firmware|"
+    r"bestellung|bestellnummer|rechnung(?:snummer)?|kundennummer|auftrag(?:snummer)?|seriennummer|artikel(?:nummer)?|vorgang|nr|no|id|"
+    r"commande|facture|pedido|factura|ordine|fattura)\b[.:]?|#)\W{0,4}(?:\w+\W{1,3}){0,2}$"
+)
+"""Words just before a number that make it something of the shop's."""
+LOOK_BACK = 40
+CARD_FORMS = re.compile(
+    r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}"
+    r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}|(?:5018|5020|5038|6304|6759|676[1-3])\d{8,15}"
+)
+"""Prefixes and lengths of Visa, Mastercard, Amex, Diners, Discover, JCB, UnionPay and Maestro (ISO/IEC 7812)."""
+
+
+@dataclass(frozen=True, order=True)
+class Found:
+    """One piece of personal data and where it stands."""
+
+    start: int
+    end: int
+    kind: Kind
+    value: str
+    """Its digits or letters alone: the same address written twice is one."""
+
+
+def find_personal(
+    text: str, *, kinds: Iterable[Kind] = KINDS, regions: Sequence[str] = REGIONS
+) -> list[Found]:
+    """All personal data of these kinds, in order, none within another."""
+    wanted = set(kinds)
+    taken: list[Found] = []
+    for kind, finder in (("email", _emails), ("iban", _ibans), ("card", _cards), ("ip", _ips)):
+        if kind in wanted:
+            taken += [found for found in finder(text) if not _within(found, taken)]
+    if "phone" in wanted and DIGITS.search(text):
+        taken += [found for found in _phones(text, regions) if not _within(found, taken)]
+    return sorted(taken)
+
+
+def redacted(
+    example: Example, *, kinds: Iterable[Kind] = KINDS, regions: Sequence[str] = REGIONS
+) -> tuple[Example, Counter[Kind]]:
+    """The example with placeholders, and how much of each kind was in it."""
+    names: dict[tuple[Kind, str], str] = {}
+    counts: Counter[Kind] = Counter()
+    wanted = tuple(kinds)
+
+    def replaced(text: str) -> str:
+        parts, place = [], 0
+        for found in find_personal(text, kinds=wanted, regions=regions):
+            number = 1 + sum(kind == found.kind for kind, _ in names)
+            name = names.setdefault((found.kind, found.value), f"[{found.kind.upper()}_{number}]")
+            counts[found.kind] += 1
+            parts += [text[place : found.start], name]
+            place = found.end
+        return "".join([*parts, text[place:]])
+
+    messages = tuple(turn.model_copy(update={"content": replaced(turn.content)}) for turn in example.messages)
+    return (example.model_copy(update={"messages": messages}) if counts else example), counts
+
+
+def count_personal(examples: Iterable[Example], *, regions: Sequence[str] = REGIONS) -> Mapping[Kind, int]:
+    """How many examples hold each kind, those without any left out."""
+    counts: Counter[Kind] = Counter()
+    for example in examples:
+        text = "\n".join(turn.content for turn in example.messages)
+        counts.update({found.kind for found in find_personal(text, regions=regions)})
+    return counts
+
+
+def _within(found: Found, others: Iterable[Found]) -> bool:
+    return any(found.start < other.end and other.start < found.end for other in others)
+
+
+def _emails(text: str) -> Iterator[Found]:
+    if "@" in text:
+        for match in EMAIL.finditer(text):
+            yield Found(match.start(), match.end(), "email", match[0].casefold())
+
+
+def _ibans(text: str) -> Iterator[Found]:
+    from stdnum import iban
+
+    for match in IBAN.finditer(text):
+        # Words may follow without a mark between; the longest beginning with right check digits counts.
+        groups = [
+            place
+            for place in range(match.start() + 15, match.end() + 1)
+            if place == match.end() or not text[place].isalnum()
+        ]
+        for end in reversed(groups):
+            value = re.sub(r"\W", "", text[match.start() : end]).upper()
+            if iban.is_valid(value, check_country=False):
+                yield Found(match.start(), end, "iban", value)
+                break
+
+
+def _cards(text: str) -> Iterator[Found]:
+    from stdnum import luhn
+
+    for match in CARD.finditer(text):
+        value = re.sub(r"\D", "", match[0])
+        if (
+            CARD_FORMS.fullmatch(value)
+            and luhn.is_valid(value)
+            and not NUMBERED.search(_before(text, match.start()))
+        ):
+            yield Found(match.start(), match.end(), "card", value)
+
+
+def _ips(text: str) -> Iterator[Found]:
+    """Addresses of machines out in the world: private ranges, masks and versions of four parts are none."""
+    for match in IP.finditer(text):
+        try:
+            address = ipaddress.ip_address(match[0])
+        except ValueError:
+            continue
+        four = address.version == 4
+        versioned = four and (NUMBERED.search(_before(text, match.start())) or max(address.packed) < 20)
+        if address.is_global and not versioned:
+            yield Found(match.start(), match.end(), "ip", str(address))
+
+
+def _phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
+    """Numbers with a country's code, and national ones that are written as their country groups them, or that a word announces."""
+    from phonenumbers import Leniency, PhoneNumberMatcher
+
+    taken: list[Found] = []
+    for region in regions:
+        for match in PhoneNumberMatcher(text, region, Leniency.VALID):
+            found = Found(match.start, match.end, "phone", re.sub(r"\D", "", match.raw_string))
+            before = _before(text, match.start)
+            if _within(found, taken) or len(found.value) < 7:
+                continue
+            abroad = match.raw_string.lstrip("(").startswith("+") or found.value.startswith("00")
+            named = CALLED.search(before) is not None
+            # without a leading 0 or an area in brackets eight or nine digits may be anything
+            plain = len(found.value) < 10 and not match.raw_string.startswith(("0", "("))
+            written = not plain and len(found.value) >= 9 and _grouped(match.raw_string, region)
+            if abroad or named or (written and not NUMBERED.search(before)):
+                taken.append(found)
+    yield from taken
+
+
+def _grouped(raw: str, region: str) -> bool:
+    """Whether a national number is written as its country groups it, with more than one group: dates and order numbers are not."""
+    from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
+
+    if len(re.findall(r"\d+", raw)) < 2 or re.fullmatch(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:\D.*)?", raw):
+        return False
+    try:
+        number = parse(raw, region)
+    except NumberParseException:
+        return False
+    usual = format_number(number, PhoneNumberFormat.NATIONAL)
+    return re.findall(r"\d+", usual) == re.findall(r"\d+", raw)
+
+
+def _before(text: str, place: int) -> str:
+    return text[max(0, place - LOOK_BACK) : place]

@@ -1,0 +1,134 @@
+"""Mails as ten clients write them, in three languages: what its writer wrote stays, line by line; the rest goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+from lima.curate.text.mail import messages_below, own_words
+
+ANSWERS = {
+    "en": "Hold the key for eight seconds:\n\n- the lamp turns green\n- the door opens\n\nThen enter the code. Is the lamp red? Call us.",
+    "de": "Halten Sie die Taste acht Sekunden:\n\n1. Die Lampe wird grün.\n2. Die Tür geht auf.\n\n    code = 'x'  # so steht es im Heft",
+    "fr": "Tenez la touche huit secondes.\n\nDe : la machine vient un bruit ; c'est normal.\n> 3 s suffisent rarement.",
+}
+QUESTION = {
+    "en": "How do I reset the panel?\nIt shows an error.",
+    "de": "Wie setze ich das Gerät zurück?\nEs zeigt einen Fehler.",
+    "fr": "Comment réinitialiser l'appareil ?\nIl affiche une erreur.",
+}
+CLIENTS = {
+    "gmail": {
+        "en": "On Fri, May 3, 2024 at 10:12 AM Ann Fox <ann.fox@example.com> wrote:",
+        "de": "Am Fr., 3. Mai 2024 um 10:12 Uhr schrieb Ann Fox <ann.fox@example.com>:",
+        "fr": "Le ven. 3 mai 2024 à 10:12, Ann Fox <ann.fox@example.com> a écrit :",
+    },
+    "gmail, broken": {
+        "en": "On Fri, May 3, 2024 at 10:12 AM Ann Fox <\nann.fox@example.com> wrote:",
+        "de": "Am Fr., 3. Mai 2024 um 10:12 Uhr schrieb Ann Fox <\nann.fox@example.com>:",
+        "fr": "Le ven. 3 mai 2024 à 10:12, Ann Fox <\nann.fox@example.com> a écrit :",
+    },
+    "thunderbird": {
+        "en": "On 5/3/24 10:12, Ann Fox wrote:",
+        "de": "Am 03.05.2024 um 10:12 schrieb Ann Fox:",
+        "fr": "Le 03/05/2024 à 10:12, Ann Fox a écrit :",
+    },
+    "apple": {
+        "en": "> On 3 May 2024, at 10:12, Ann Fox <ann.fox@example.com> wrote:",
+        "de": "> Am 03.05.2024 um 10:12 schrieb Ann Fox <ann.fox@example.com>:",
+        "fr": "> Le 3 mai 2024 à 10:12, Ann Fox <ann.fox@example.com> a écrit :",
+    },
+    "outlook": {
+        "en": "________________________________\nFrom: Ann Fox <ann.fox@example.com>\nSent: Friday, May 3, 2024 10:12 AM\nTo: Support\nSubject: Reset\n",
+        "de": "________________________________\nVon: Ann Fox <ann.fox@example.com>\nGesendet: Freitag, 3. Mai 2024 10:12\nAn: Support\nBetreff: Reset\n",
+        "fr": "________________________________\nDe : Ann Fox <ann.fox@example.com>\nEnvoyé : vendredi 3 mai 2024 10:12\nÀ : Support\nObjet : Reset\n",
+    },
+    "outlook, older": {
+        "en": "-----Original Message-----\nFrom: Ann Fox\nSent: Friday\nSubject: Reset\n",
+        "de": "-----Ursprüngliche Nachricht-----\nVon: Ann Fox\nGesendet: Freitag\nBetreff: Reset\n",
+        "fr": "-----Message d'origine-----\nDe : Ann Fox\nEnvoyé : vendredi\nObjet : Reset\n",
+    },
+    "outlook, no line": {
+        "en": "From: Ann Fox <ann.fox@example.com>\nSent: Friday, May 3, 2024 10:12 AM\nTo: Support\nSubject: Reset\n",
+        "de": "Von: Ann Fox <ann.fox@example.com>\nGesendet: Freitag, 3. Mai 2024 10:12\nAn: Support\nBetreff: Reset\n",
+        "fr": "De : Ann Fox <ann.fox@example.com>\nEnvoyé : vendredi 3 mai 2024 10:12\nÀ : Support\nObjet : Reset\n",
+    },
+    "forwarded": {
+        "en": "---------- Forwarded message ---------\nFrom: Ann Fox\nDate: Fri, May 3\nSubject: Reset\n",
+        "de": "---------- Weitergeleitete Nachricht ---------\nVon: Ann Fox\nDatum: Fr., 3. Mai\nBetreff: Reset\n",
+        "fr": "---------- Message transféré ---------\nDe : Ann Fox\nDate : ven. 3 mai\nObjet : Reset\n",
+    },
+    "help desk": dict.fromkeys(ANSWERS, "##- Please type your reply above this line -##"),
+    "dated": dict.fromkeys(ANSWERS, "2024-05-03 10:12 GMT+02:00 Ann Fox <ann.fox@example.com>:"),
+}
+SIGNATURES = {
+    "en": [
+        "\n\nKind regards,\nNina Vogel\nCustomer Care",
+        "\n\n-- \nNina Vogel\nPhone +44 20 7946 0123\nwww.example.com",
+    ],
+    "de": ["\n\nMit freundlichen Grüßen\nNina Vogel\nKundendienst", "\n\nViele Grüße aus Kiel\nNina"],
+    "fr": ["\n\nCordialement,\nNina Vogel", "\n\nEnvoyé de mon iPhone"],
+}
+HELLOS = {"en": "Hi Ann,\n\n", "de": "Sehr geehrte Frau Fox,\n\n", "fr": "Bonjour Ann,\n\n"}
+
+
+def threads() -> Iterator[tuple[str, str, str]]:
+    """Sixty messages: name, text, answer."""
+    for client, language, number in product(CLIENTS, ANSWERS, (0, 1)):
+        quoted = "\n".join(f"> {line}" for line in QUESTION[language].split("\n"))
+        hello = HELLOS[language] if number else ""
+        text = f"{hello}{ANSWERS[language]}{SIGNATURES[language][number]}\n\n{CLIENTS[client][language]}\n{quoted}\n"
+        yield f"{client}, {language}, {number}", text, ANSWERS[language]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "answer"), list(threads()), ids=lambda value: value if len(value) < 40 else ""
+)
+def test_what_its_writer_wrote_stays_and_nothing_else(name: str, text: str, answer: str) -> None:
+    found = own_words(text)
+    assert found.text == answer, name
+    assert "quoted mail" in found.cuts
+    assert "signature" in found.cuts
+    assert ("greeting" in found.cuts) == name.endswith("1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "From: is a field of the form.\n\nLeave it empty.",
+        "On Monday we wrote:\nit works.",
+        "Use --force.\n\n--\n\nThen:\n\n"
+        + "a long line that no signature has, since it explains what must be done next and why\n",
+        "Dear users of the old form will notice that it is gone.",
+        "Best is what you like. Thanks to the new key it is fast.",
+        "> quoted by a forum's writer\n\nI disagree: it works.",
+        "Subject: the line on top.\nThen press Send.",
+        "- one\n- two\n\n-three is a negative number",
+        "Hello world!\n",
+    ],
+)
+def test_answers_that_look_like_mail_stay_whole(text: str) -> None:
+    assert own_words(text).text == text.strip("\n")
+    assert own_words(text).cuts == ()
+
+
+def test_a_message_that_is_only_a_signature_is_not_emptied() -> None:
+    assert own_words("Kind regards,\nNina").text == "Kind regards,\nNina"
+
+
+def test_disclaimers() -> None:
+    below = "This e-mail and any attachments are confidential and intended solely for the addressee."
+    assert own_words(f"Press the key.\n\n{below}\nPlease notify the sender.").text == "Press the key."
+
+
+def test_bare_quotes_go_where_they_are_asked_to() -> None:
+    text = "> How do I reset it?\nHold the key.\n\n> And then?\nEnter the code."
+    assert own_words(text).text == text
+    assert own_words(text, bare_quotes=True).text == "Hold the key.\n\nEnter the code."
+
+
+def test_the_question_below_an_answer() -> None:
+    _, text, _ = next(threads())
+    assert list(messages_below(own_words(text).quoted)) == [QUESTION["en"]]
