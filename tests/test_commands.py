@@ -1,12 +1,16 @@
-"""The commands that the demo shows are the ones that it runs."""
+"""Commands that are shown are the ones that run: pasted into a shell, they give the same settings."""
 
 import shlex
 from pathlib import Path
 
 from lima.cli import parse
-from lima.commands import as_command
+from lima.commands import as_command, command, recorded_command
 from lima.curate.settings import CurateSettings
 from lima.evaluate.settings import CompareSettings
+from lima.files import read_json
+from lima.generate.settings import GenerateSettings
+from lima.report.settings import ReportSettings
+from lima.runs import open_run
 from lima.train.settings import TrainSettings
 
 
@@ -27,16 +31,35 @@ def test_train() -> None:
         keep_epochs=(3, 4),
         keep_eot=True,
     )
-    assert _typed(as_command("train", settings, ["model", "data"]), TrainSettings) == settings
+    assert _typed(as_command("train", settings), TrainSettings) == settings
 
 
 def test_compare() -> None:
     settings = CompareSettings(answers=(Path("a.jsonl"), Path("b.jsonl")), out=Path("study"))
-    assert _typed(as_command("compare", settings, ["answers"]), CompareSettings) == settings
+    assert _typed(as_command("compare", settings), CompareSettings) == settings
 
 
 def test_curate() -> None:
     settings = CurateSettings.from_recipe("world", input=Path("dump"), out=Path("data"), quota=7)
-    command = as_command("curate", settings, ["recipe"])
+    command = as_command("curate", settings)
     assert command == "lima curate world --input dump --out data --quota 7"
     assert _typed(command, CurateSettings) == settings
+
+
+def test_paths_with_blanks_can_be_pasted() -> None:
+    settings = ReportSettings(study=Path("my studies/tuned v base"), level=0.9, all_items=True)
+    shown = as_command("report", settings)
+    assert shown == "lima report 'my studies/tuned v base' --level 0.9 --all-items"
+    assert _typed(shown, ReportSettings) == settings
+    assert shlex.split(command("inspect", Path("a b/train.jsonl"))) == ["lima", "inspect", "a b/train.jsonl"]
+
+
+def test_a_record_gives_the_command_that_began_the_run(tmp_path: Path) -> None:
+    prompts = tmp_path / "my prompts.jsonl"
+    prompts.write_text('{"id": "p", "source": "s", "messages": [{"role": "user", "content": "Why?"}]}\n')
+    settings = GenerateSettings(
+        system="URL#m", prompts=prompts, out=tmp_path / "a.jsonl", name="m", samples=2
+    )
+    with open_run(tmp_path / "run.json", "generate", settings):
+        shown = recorded_command(read_json(tmp_path / "run.json"), GenerateSettings)
+    assert _typed(shown, GenerateSettings) == settings

@@ -1,38 +1,72 @@
-"""Settings of a stage -> the command that a person would type for it."""
+"""Settings of a stage -> the command line that a person would type for them."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+import tyro
+from pydantic_core import to_jsonable_python
 
 from lima.settings import Settings
 
 
-def as_command(name: str, settings: Settings, positional: Sequence[str]) -> str:
-    """The command line that gives these settings: positional fields first, then those with a value of their own.
+def command(*words: object) -> str:
+    """A `lima` command that can be pasted into a shell.
 
-    Nested settings are left out: they come from the recipe, which is one of the positional fields.
+    >>> command("report", "my studies/1")
+    "lima report 'my studies/1'"
+    """
+    return shlex.join(["lima", *map(str, words)])
+
+
+def as_command(name: str, settings: Settings) -> str:
+    """The command that gives these settings, defaults left out.
+
+    Nested settings are left out too: they come from the recipe, which is a positional field.
 
     >>> from lima.report.settings import ReportSettings
-    >>> as_command("report", ReportSettings(study="lima-demo/study", system="tuned"), ["study"])
+    >>> as_command("report", ReportSettings(study="lima-demo/study", system="tuned"))
     'lima report lima-demo/study --system tuned'
     """
-    words = ["lima", name]
-    for field in positional:
-        words += _texts(getattr(settings, field))
-    for field in type(settings).model_fields:
-        value = getattr(settings, field)
-        default = type(settings).model_fields[field].get_default()
-        if field in positional or value == default or isinstance(value, dict | Settings):
+    values = {field: getattr(settings, field) for field in type(settings).model_fields}
+    nested = {field for field, value in values.items() if isinstance(value, dict | Settings)}
+    given = {field: to_jsonable_python(value) for field, value in values.items() if field not in nested}
+    return command(name, *_words(type(settings), given))
+
+
+def recorded_command(record: Mapping[str, Any], kind: type[Settings]) -> str:
+    """The command that began a run, from the run's record (`lima.runs`)."""
+    inputs: dict[str, list[str]] = {}
+    for place, file in record.get("inputs", {}).items():
+        inputs.setdefault(place.partition(":")[0], []).append(str(file["path"]))
+    return command(record["command"], *_words(kind, {**record["settings"], **inputs}))
+
+
+def _words(kind: type[Settings], given: Mapping[str, Any]) -> list[str]:
+    """Positional values first, then the flags whose values are not the defaults; ``given`` is in JSON form."""
+    positional: list[str] = []
+    flags: list[str] = []
+    for name, field in kind.model_fields.items():
+        if name not in given:
             continue
-        words += [f"--{field.replace('_', '-')}", *_texts(value)]
-    return shlex.join(words)
+        if tyro.conf.Positional in field.metadata:
+            positional += _texts(given[name])
+        elif field.is_required() or given[name] != _default(field):
+            flags += _flag(name.replace("_", "-"), given[name])
+    return positional + flags
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """The words of one value; a flag that is set needs none."""
-    if isinstance(value, list | tuple):
-        yield from map(str, value)
-    elif value is not True:
-        yield str(value)
+def _flag(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", *_texts(value)]
+
+
+def _default(field: Any) -> Any:
+    return to_jsonable_python(field.get_default(call_default_factory=True))
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import platform
-import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +16,6 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import tyro
-from pydantic_core import to_jsonable_python
 
 from lima.errors import Busy, LimaError, SettingsConflict
 from lima.files import read_json, sha256, write_json
@@ -98,26 +94,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def command_of(record: Mapping[str, Any], kind: type[Settings]) -> str:
-    """The command line that began a run, from its record: what was given, without the defaults."""
-    inputs: dict[str, list[str]] = {}
-    for place, file in record.get("inputs", {}).items():
-        inputs.setdefault(place.partition(":")[0], []).append(str(file["path"]))
-    values: dict[str, Any] = {**record["settings"], **inputs}
-    words = ["lima", str(record["command"])]
-    for name, field in kind.model_fields.items():
-        value = values.get(name)
-        default = None if field.is_required() else field.get_default(call_default_factory=True)
-        if value is None or value == to_jsonable_python(default):
-            continue
-        flag, given = f"--{name.replace('_', '-')}", value if isinstance(value, list) else [value]
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
-        else:
-            words += [*([] if tyro.conf.Positional in field.metadata else [flag]), *map(str, given)]
-    return shlex.join(words)
 
 
 def git_commit() -> str | None:

@@ -1,21 +1,12 @@
-"""All items page by page, the local server, the costs of judges, and the headline."""
+"""All items page by page, the costs of judges, and the headline."""
 
-import os
-import signal
-import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-import pytest
-
-from lima.errors import LimaError
 from lima.files import write_json
 from lima.report.numbers.costs import judge_costs
 from lima.report.numbers.samples import Sample
 from lima.report.render.pages import ITEMS_A_PAGE, item_pages
 from lima.report.report import report
-from lima.report.serve import make_server, serve
 from lima.report.settings import ReportSettings
 
 
@@ -37,46 +28,6 @@ def test_page_names_and_sizes() -> None:
     assert [(page.name, len(page.items)) for page in pages] == [
         ("answers-001.html", ITEMS_A_PAGE), ("answers-002.html", ITEMS_A_PAGE), ("answers-003.html", 1),
     ]  # fmt: skip
-
-
-def fetch(address: str) -> int:
-    try:
-        with urllib.request.urlopen(address, timeout=10) as reply:
-            return int(reply.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def test_the_server_shows_the_report_and_hides_the_key(study: Path) -> None:
-    report(ReportSettings(study=study, rounds=200, all_items=True))
-    with make_server(study, 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            root = f"http://127.0.0.1:{server.server_port}"
-            found = {
-                path: fetch(root + path)
-                for path in ("/", "/report.json", "/figures/gaps.svg", "/report_items/answers-001.html",
-                             "/key.jsonl", "/systems.json", "/figures/", "/report_items/../key.jsonl",
-                             "/%2e%2e/other", "/judges/x")
-            }  # fmt: skip
-        finally:
-            server.shutdown()
-            thread.join()
-    assert list(found.values()) == [200] * 4 + [404] * 6
-
-
-def test_ctrl_c_ends_the_server_in_its_own_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(SystemExit) as end:
-        serve(tmp_path, 0)
-    assert end.value.code == 130
-    assert "Stopped serving." in capsys.readouterr().err
-
-
-def test_a_taken_port_is_said(tmp_path: Path) -> None:
-    with make_server(tmp_path, 0) as server, pytest.raises(LimaError, match="is not free"):
-        make_server(tmp_path, server.server_port)
 
 
 def record(rater: str, cost: object, finished: bool = True) -> dict[str, object]:

@@ -16,7 +16,7 @@ from lima.checkpoint.oracle import find_oracle, rate
 from lima.checkpoint.outcome import Outcome, log_look, show, write_choice
 from lima.checkpoint.rule import Choice, Scores, choose
 from lima.checkpoint.settings import CheckpointSettings
-from lima.commands import as_command
+from lima.commands import as_command, command
 from lima.errors import LimaError
 from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
@@ -65,9 +65,8 @@ def checkpoint(settings: CheckpointSettings) -> Choice | None:
         run.finish(chosen=choice.chosen, best=choice.best, prompts=choice.prompts, looks=looks)
     show(settings, inputs, outcome, looks)
     chosen = epoch_folder(settings.run, choice.chosen)
-    console.done(
-        [path, settings.folder / "looks.jsonl"], f"lima generate {chosen} TEST.jsonl --out answers.jsonl"
-    )
+    following = command("generate", chosen, "TEST.jsonl", "--out", "answers.jsonl")
+    console.done([path, settings.folder / "looks.jsonl"], following)
     return choice
 
 
@@ -157,11 +156,11 @@ def _judge(settings: CheckpointSettings, study: Study) -> str:
 
 
 def _annotate(settings: CheckpointSettings, study: Study) -> str:
-    return f"lima annotate {study.folder} --tasks {settings.rated_on}"
+    return command("annotate", study.folder, "--tasks", settings.rated_on)
 
 
 def _how_to_rate(settings: CheckpointSettings, study: Study) -> str:
-    again = as_command("checkpoint", settings, ["run"])
+    again = as_command("checkpoint", settings)
     return (
         f"Rate the answers: {_annotate(settings, study)}, then Export on the lead's page. "
         f"The same command reads the grades: {again}"

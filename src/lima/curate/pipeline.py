@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lima import console
+from lima.commands import command
 from lima.curate.candidate import Candidate
 from lima.curate.choose.duplicates import Duplicates, Leaks
 from lima.curate.choose.sampling import fill, generator
@@ -72,7 +73,7 @@ def curate(settings: CurateSettings) -> Result:
         console.warn(ran_dry(name, missing, result, settings))
     if warning := personal_warning(result, settings):
         console.warn(warning)
-    console.done(written, next_command=f"lima inspect {settings.out / 'train.jsonl'}")
+    console.done(written, next_command=command("inspect", settings.out / "train.jsonl"))
     return result
 
 

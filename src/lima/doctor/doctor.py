@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lima import chat, console
 from lima import model as models
+from lima.commands import command
 from lima.doctor.readiness import readiness
 from lima.doctor.settings import DoctorSettings
 from lima.errors import LimaError
@@ -43,7 +44,7 @@ def doctor(settings: DoctorSettings) -> None:
         raise LimaError(f"{len(faults)} of {len(findings)} checks failed. {faults[0]}")
     if settings.dev is not None:
         readiness(settings)
-    console.done([], next_command=f"lima train {settings.model} {settings.data} --out RUN")
+    console.done([], next_command=command("train", settings.model, settings.data, "--out", "RUN"))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lima import console
+from lima.commands import command
 from lima.errors import LimaError
 from lima.evaluate.answers import Answers, read_prompts, read_systems, record_of
 from lima.evaluate.lineage import lineage_of
@@ -53,7 +54,7 @@ def compare(settings: CompareSettings) -> Study:
     else:
         console.done(
             [study.comparisons, study.items, study.key],
-            f"lima judge {study.folder} --task pairwise --judge URL#MODEL",
+            command("judge", study.folder, "--task", "pairwise", "--judge", "URL#MODEL"),
         )
     return study
 

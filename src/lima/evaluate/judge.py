@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lima import console
+from lima.commands import as_command, command
 from lima.errors import LimaError
 from lima.evaluate.identity import Judge, make_judge
 from lima.evaluate.questions import Question, Rows, plan, ratings, rows_of, verdict_of
@@ -65,8 +66,10 @@ def judge(settings: JudgeSettings) -> Rater:
         run.finish(rater=rater.id, **outcome.facts(price))
     _show(asked, outcome, counters, gone)
     target = study.preferences if settings.task == "pairwise" else study.grades
-    again = f"lima judge {study.folder} ... (the same command)"
-    console.done([target, folder], again if outcome.unasked else f"lima report {study.folder}")
+    console.done(
+        [target, folder],
+        as_command("judge", settings) if outcome.unasked else command("report", study.folder),
+    )
     return rater
 
 

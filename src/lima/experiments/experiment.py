@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lima import console
+from lima.commands import as_command
 from lima.errors import LimaError
 from lima.experiments.claims.catalogue import EXPERIMENTS
 from lima.experiments.claims.experiment import SCALES, Experiment, Scale, job_names, limited
@@ -86,8 +87,7 @@ def _outcome(
 
 
 def _everything(settings: ExperimentSettings) -> str:
-    scale = "" if settings.scale == "demo" else f" --scale {settings.scale}"
-    return f"lima experiment all{scale} --out {settings.out}"
+    return as_command("experiment", settings.model_copy(update={"name": ALL}))
 
 
 def _explain(todo: Mapping[str, Job], wanted: int) -> None:

@@ -11,6 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from lima import console
+from lima.commands import command
 from lima.errors import InputError, LimaError
 from lima.files import encode, read_jsonl, read_objects, replacing, write_jsonl
 from lima.formats import alpaca, gair, openai, sharegpt
@@ -68,7 +69,7 @@ def import_file(settings: ImportSettings) -> Outcome | ImportedStudy:
     lines = (encode(example) for example in read_examples(settings, outcome))
     _write(settings, _one_file(settings), lines, outcome)
     if not settings.dry_run:
-        console.done(_written(settings.out, outcome), next_command=f"lima inspect {settings.out}")
+        console.done(_written(settings.out, outcome), next_command=command("inspect", settings.out))
     return outcome
 
 
@@ -121,7 +122,7 @@ def _import_study(settings: ImportSettings) -> ImportedStudy:
         raise LimaError(f"{settings.files[0]}: {missing} verdicts are missing, and --strict is set.")
     if not settings.dry_run:
         write_study(study, settings.out)
-        console.done([settings.out], next_command=f"lima report {settings.out}")
+        console.done([settings.out], next_command=command("report", settings.out))
     return study
 
 

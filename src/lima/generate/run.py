@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lima import console
+from lima.commands import command
 from lima.errors import LimaError
 from lima.files import JsonlLog, write_jsonl
 from lima.generate.jobs import Job, System, beside, default_name, plan
@@ -38,8 +39,8 @@ def generate(settings: GenerateSettings) -> list[Path]:
         )
         files.append(out)
     if not settings.dry_run:
-        others = " ".join(map(str, files)) + (" OTHER.jsonl" if len(files) == 1 else "")
-        console.done(wrote=files, next_command=f"lima compare {others} --out study")
+        pair = files if len(files) > 1 else [*files, "OTHER.jsonl"]
+        console.done(wrote=files, next_command=command("compare", *pair, "--out", "study"))
     return files
 
 

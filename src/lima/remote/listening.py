@@ -1,4 +1,4 @@
-"""What our own servers (``lima serve``, ``lima annotate``, ``lima report --serve``) have in common."""
+"""What our own servers (``lima serve`` and ``lima annotate``) have in common."""
 
 from __future__ import annotations
 

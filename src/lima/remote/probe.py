@@ -16,6 +16,7 @@ from typing import Any, Literal
 import orjson
 
 from lima import console
+from lima.commands import command
 from lima.files import write_json
 from lima.remote.client import complete_all, describe_model, run_async
 from lima.remote.endpoint import Endpoint, parse_address, read_key
@@ -87,7 +88,9 @@ def probe(settings: ProbeSettings) -> tuple[list[Result], list[Throughput]]:
     if settings.out:
         found = {"fields": [asdict(row) for row in results], "at_once": [asdict(row) for row in rounds]}
         write_json(settings.out, {"address": endpoint.address, **found})
-    console.done([settings.out] if settings.out else [], f"lima judge STUDY --judge {endpoint.address}")
+    console.done(
+        [settings.out] if settings.out else [], command("judge", "STUDY", "--judge", endpoint.address)
+    )
     return results, rounds
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lima import console
+from lima.commands import command
 from lima.errors import LimaError
 from lima.evaluate.protocol import Plan
 from lima.records import Comparison, Item
@@ -191,5 +192,5 @@ def _show_plan(found: Power, plan: Plan, settings: PowerSettings, *, shared: int
         ],
     )
     console.note(f"{plan_in_words(plan)} (protocol.yaml)")
-    command = f"lima judge {settings.study} --task pairwise --order {settings.order} --judge URL#MODEL"
-    console.done([], command)
+    judge = ("judge", settings.study, "--task", "pairwise", "--order", settings.order, "--judge", "URL#MODEL")
+    console.done([], command(*judge))

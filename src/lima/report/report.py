@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from lima import console
+from lima.commands import as_command, recorded_command
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.files import read_json, write_json, write_text
 from lima.report.numbers.analysis import Numbers, analyse, as_json, side_of
@@ -19,9 +19,8 @@ from lima.report.render.pages import write_item_pages
 from lima.report.render.rows import write_rows
 from lima.report.render.tables import latex, markdown, tables
 from lima.report.render.wording import points
-from lima.report.serve import serve
 from lima.report.settings import ReportSettings
-from lima.runs import command_of, git_commit, versions
+from lima.runs import git_commit, versions
 from lima.settings import Settings
 from lima.statistics.estimates import Estimate, Result
 
@@ -42,8 +41,6 @@ def report(settings: ReportSettings) -> Numbers:
     wrote = _write(study, numbers, settings)
     _show(numbers)
     console.done(wrote)
-    if settings.serve:
-        serve(settings.out or settings.study, settings.port)
     return numbers
 
 
@@ -78,15 +75,9 @@ def _write_tables(numbers: Numbers, out: Path) -> list[Path]:
 
 def provenance(settings: ReportSettings) -> dict[str, Any]:
     """The command that makes the same report again, with the versions it was made by."""
-    words = ["lima", "report", str(settings.study)]
-    for name in ("system", "against", "level", "seed", "rounds", "coverage", "samples"):
-        value = getattr(settings, name)
-        if value != type(settings).model_fields[name].default:
-            words += [f"--{name}", str(value)]
-    words += ["--all-items"] if settings.all_items else []
     return {
         "earlier": earlier_commands(settings.study),
-        "command": shlex.join(words),
+        "command": as_command("report", settings.model_copy(update={"out": None, "dry_run": False})),
         "versions": versions(),
         "git_commit": git_commit(),
     }
@@ -97,7 +88,9 @@ def earlier_commands(study: Path) -> list[str]:
     kinds: dict[str, type[Settings]] = {"compare": CompareSettings, "judge": JudgeSettings}
     paths = [study / "compare.run.json", *sorted(study.glob("judges/*/run.json"))]
     records = [read_json(path) for path in paths if path.exists()]
-    return [command_of(found, kinds[found["command"]]) for found in records if found.get("command") in kinds]
+    return [
+        recorded_command(found, kinds[found["command"]]) for found in records if found.get("command") in kinds
+    ]
 
 
 def _write_all_items(study: Study, numbers: Numbers, out: Path) -> str | None:

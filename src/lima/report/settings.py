@@ -41,15 +41,11 @@ class ReportSettings(Settings):
     """Items shown with their answers, verdicts and raw judge text, drawn at random when there are more."""
     all_items: bool = False
     """Also write every item, 100 a page, into report_items/."""
-    serve: bool = False
-    """Open the report at http://127.0.0.1 after writing it, until Ctrl-C."""
-    port: int = Field(default=8090, ge=0, le=65535)
-    """Port of `--serve`; 0 takes a free one."""
     dry_run: bool = False
     """Read and check the study, print its counts, write nothing."""
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"study", "against"})
-    free_fields: ClassVar[frozenset[str]] = frozenset({"dry_run", "serve", "port"})
+    free_fields: ClassVar[frozenset[str]] = frozenset({"dry_run"})
 
 
 class PowerSettings(Settings):

@@ -13,6 +13,7 @@ import torch
 from lima import console
 from lima import model as models
 from lima.chat import eot_id
+from lima.commands import command
 from lima.console import done, note, progress, table, warn
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
@@ -72,7 +73,7 @@ def train(settings: TrainSettings) -> None:
     last = epoch_folder(settings.out, last_epoch)
     done(
         wrote=[last, settings.out / "metrics.jsonl", settings.out / "rejects.jsonl"],
-        next_command=f"lima generate {last} PROMPTS.jsonl --out answers.jsonl",
+        next_command=command("generate", last, "PROMPTS.jsonl", "--out", "answers.jsonl"),
     )
 
 

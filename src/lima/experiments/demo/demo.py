@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from lima import console, model
-from lima.commands import as_command
+from lima.commands import as_command, command
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
 from lima.evaluate.comparisons import compare
@@ -68,7 +68,7 @@ def demo(settings: DemoSettings) -> Summary | None:
         write_json(plan.out / "demo.json", summary.facts())
         run.finish(**summary.facts())
     show(summary)
-    console.done([plan.study / "report.html", plan.out / "demo.json"], f"lima report {plan.study} --serve")
+    console.done([plan.study / "report.html", plan.out / "demo.json"], None)
     console.note(f"yours  {YOUR_TURN}")
     return summary
 
@@ -87,7 +87,7 @@ def _write_dumps(plan: Plan) -> None:
     rows = [[name, one.good, sum(one.dropped.values())] for name, one in planted.items()]
     console.table("What the raw dumps hold", ["source", "good", "to be dropped"], rows)
     wrote = sorted({path.parent for one in planted.values() for path in one.files})
-    console.done(wrote, f"lima curate {RECIPE} --input {folder} --out data")
+    console.done(wrote, command("curate", RECIPE, "--input", folder, "--out", "data"))
 
 
 def _prepare(plan: Plan) -> Path:
@@ -110,7 +110,7 @@ def _curate(plan: Plan) -> None:
         quota=plan.settings.examples,
         seed=plan.settings.seed,
     )
-    _show_command(as_command("curate", settings, ["recipe"]))
+    _show_command(as_command("curate", settings))
     curate(settings)
 
 
@@ -131,7 +131,7 @@ def _tune(plan: Plan, base: Path) -> None:
             seed=plan.settings.seed,
             device="cpu",
         )
-        _show_command(as_command("train", settings, ["model", "data"]))
+        _show_command(as_command("train", settings))
         train(settings)
 
 
@@ -147,7 +147,7 @@ def _generate(plan: Plan, base: Path) -> None:
             max_new_tokens=LONGEST_ANSWER,
             seed=plan.settings.seed,
         )
-        _show_command(as_command("generate", settings, ["system", "prompts"]))
+        _show_command(as_command("generate", settings))
         generate(settings)
 
 
@@ -155,10 +155,10 @@ def _report(plan: Plan) -> None:
     _step(5, "compare the answers blind, rate them by the ground truth, report")
     answers = tuple(plan.answers(system) for system in ORDER)
     pairs = CompareSettings(answers=answers, out=plan.study, seed=plan.settings.seed)
-    _show_command(as_command("compare", pairs, ["answers"]))
+    _show_command(as_command("compare", pairs))
     rate(compare(pairs), plan.oracle)
     page = ReportSettings(study=plan.study, system="tuned")
-    _show_command(as_command("report", page, ["study"]))
+    _show_command(as_command("report", page))
     report(page)
 
 

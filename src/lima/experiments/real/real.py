@@ -12,6 +12,7 @@ from pathlib import Path
 from lima import console
 from lima.checkpoint.checkpoint import checkpoint
 from lima.checkpoint.settings import CheckpointSettings
+from lima.commands import command
 from lima.errors import LimaError
 from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
@@ -151,9 +152,8 @@ def _show(settings: ExperimentSettings, study: Study, answers: Mapping[str, Path
             f"{gap.first} minus {gap.second}: {cell(gap.gap, plain)}", markup=False, soft_wrap=True
         )
     if numbers is None:
-        console.note(
-            f"next   lima judge {study.folder} --task helpfulness --judge URL#MODEL, or lima annotate {study.folder}"
-        )
+        judge_it = command("judge", study.folder, "--task", "helpfulness", "--judge", "URL#MODEL")
+        console.note(f"next   {judge_it}, or {command('annotate', study.folder)}")
     else:
         console.done([study.folder / "report.html"])
 
