@@ -14,6 +14,7 @@ from lima.checkpoint.settings import Scale
 from lima.errors import LimaError
 from lima.evaluate.study import Study, add_grades
 from lima.files import text_hash
+from lima.fingerprint import code_hash
 from lima.records import SCALE_VALUES, Grade, Item, Rater
 
 Mark: TypeAlias = Callable[[str, str], str | int]
@@ -85,13 +86,17 @@ def _grade(mark: Mark, rater: Rater, scale: Scale, item: Item) -> Grade:
     )
 
 
-def _hash(*modules: ModuleType) -> str:
-    """Of the modules' files, so that grades of a changed rule do not pass for those of the former.
+def _hash(module: ModuleType) -> str:
+    """Of the module and of what it imports beside it, so that grades of a changed rule do not pass for the former's.
 
-    What those modules import from elsewhere is not part of it.
+    Installed packages that it imports are not part of it.
     """
-    files = [module.__file__ for module in modules]
-    return text_hash(*(Path(file).read_text(encoding="utf-8") if file else "" for file in files), length=8)
+    if module.__file__ is None:
+        return text_hash(module.__name__, length=8)
+    place = Path(module.__file__)
+    root = place.parents[module.__name__.count(".") + (place.name == "__init__.py")]
+    package = "" if root == Path.cwd() else module.__name__.partition(".")[0]
+    return code_hash(module.__name__, root, package)[:8]
 
 
 def _world(seed: int) -> Oracle:
@@ -99,4 +104,6 @@ def _world(seed: int) -> Oracle:
     from lima.world.settings import WorldSettings
 
     knows = oracle.Oracle(people.make_world(WorldSettings(seed=seed)))
-    return Oracle(lambda question, answer: knows.score(question, answer).grade, _hash(oracle, people))
+    return Oracle(
+        lambda question, answer: knows.score(question, answer).grade, code_hash(oracle.__name__)[:8]
+    )

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,10 @@ from lima import console, model
 from lima.chat import Tokens
 from lima.errors import Busy
 from lima.files import text_hash
+from lima.fingerprint import code_hash
 from lima.runs import open_run, versions
 from lima.train.loop import fit
 from lima.train.settings import FitSettings
-from lima.world import corpus, people, tokenizer, wordings
 from lima.world.corpus import WINDOW, documents, windows
 from lima.world.people import ATTRIBUTES, Person, make_world
 from lima.world.settings import BaseSettings
@@ -60,9 +61,13 @@ def make_scratch(settings: BaseSettings, folder: Path) -> Path:
 
 
 def base_name(settings: BaseSettings) -> str:
-    """The name of a base's folder, with a hash of what decides its weights: settings, sources, torch's version."""
-    sources = [Path(str(module.__file__)).read_text() for module in (people, wordings, corpus, tokenizer)]
-    return f"base-{text_hash(settings.model_dump_json(), versions().get('torch', ''), *sources)}"
+    """The name of a base's folder, with a hash of what decides its weights: settings, code, torch's version."""
+    return f"base-{text_hash(settings.model_dump_json(), versions().get('torch', ''), _code())}"
+
+
+@cache
+def _code() -> str:
+    return code_hash(__name__)
 
 
 def cache_folder() -> Path:

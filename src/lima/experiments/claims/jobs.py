@@ -1,18 +1,19 @@
 """What one job of an experiment does: pretrain a base, or tune one on some examples and question it.
 
-A job is named by a hash of its settings and of the code that decides its result, so that experiments share
-jobs, and a finished one is never run again.
+A job is named by a hash of its settings and of all code that it runs, so that experiments share jobs, a finished
+one is never run again, and a result of other code is never taken for this one's.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from lima.files import text_hash
+from lima.fingerprint import code_hash
+from lima.runs import versions
 from lima.settings import Settings
 from lima.world.settings import BaseSettings
 from lima.world.wordings import Style
@@ -23,25 +24,8 @@ Probe = Literal["second-turn", "structure", "secrets"]
 
 RESULT = "result.json"
 """The file of a finished job, in its folder."""
-DECISIVE = (
-    "experiments/claims/work.py",
-    "experiments/claims/data.py",
-    "experiments/claims/plan.py",
-    "experiments/claims/probes.py",
-    "experiments/claims/selection.py",
-    "experiments/claims/shift.py",
-    "world/dumps.py",
-    "world/oracle.py",
-    "world/prompts.py",
-    "world/raw/articles.py",
-    "world/raw/everything.py",
-    "world/raw/handwritten.py",
-    "world/raw/planted.py",
-    "world/raw/posts.py",
-    "world/raw/sites.py",
-    "world/raw/tasks.py",
-)
-"""Modules that decide a result, besides those of the base (`lima.world.base`)."""
+WORKER = "lima.experiments.claims.work"
+"""The module that carries jobs out."""
 
 
 class DataSettings(Settings):
@@ -133,7 +117,4 @@ def key(job: Job) -> str:
 
 @cache
 def _code() -> str:
-    from lima.world.base import base_name
-
-    here = Path(__file__).parents[2]
-    return text_hash(base_name(BaseSettings()), *((here / name).read_text() for name in DECISIVE))
+    return text_hash(code_hash(WORKER), versions().get("torch", ""))
