@@ -20,8 +20,7 @@ from torch.nn.functional import cross_entropy
 from lima import chat, console, model
 from lima.chat import Tokens
 from lima.experiments.claims.data import make_data
-from lima.experiments.claims.jobs import DataSettings, TuneJob
-from lima.experiments.claims.plan import BATCH
+from lima.experiments.claims.jobs import BATCH, DataSettings, TuneJob
 from lima.experiments.claims.work import LONGEST_ANSWER, carry_out
 from lima.files import read_jsonl
 from lima.train.batches import epoch_batches

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers
 
 from lima import model
 from lima.world.base import base_name, cloze, make_base, make_scratch
@@ -40,11 +41,11 @@ def test_a_stopped_pretraining_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path
     undisturbed = (make_base(TINY) / "model.safetensors").read_bytes()
     monkeypatch.setenv("LIMA_CACHE", str(tmp_path / "other"))
 
-    def stopped(*arguments: object) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(model, "save", stopped)
+        patch.setattr(transformers.PreTrainedModel, "save_pretrained", stopped)
         with pytest.raises(KeyboardInterrupt):
             make_base(TINY)
     with monkeypatch.context() as patch:

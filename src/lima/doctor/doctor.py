@@ -48,7 +48,7 @@ def doctor(settings: DoctorSettings) -> None:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The outcome of one check over all its subjects."""
 
     check: str
@@ -56,7 +56,7 @@ class Finding:
     faults: list[str]
 
 
-def run_check(name: str, calls: Iterable[Callable[[], None]]) -> Finding:
+def run_check(name: str, calls: Iterable[Callable[[], None]]) -> CheckResult:
     """Call a check for each of its subjects and gather what it finds."""
     passed, faults = 0, []
     for call in calls:
@@ -65,10 +65,10 @@ def run_check(name: str, calls: Iterable[Callable[[], None]]) -> Finding:
             passed += 1
         except LimaError as fault:
             faults.append(str(fault))
-    return Finding(name, passed, faults)
+    return CheckResult(name, passed, faults)
 
 
-def _check_model(model: PreTrainedModel, encoded: list[chat.Tokens]) -> list[Finding]:
+def _check_model(model: PreTrainedModel, encoded: list[chat.Tokens]) -> list[CheckResult]:
     context = models.context_length(model)
     return [
         run_check("the training path equals the stock model", [partial(invariants.check_model, model)]),
@@ -81,7 +81,7 @@ def _check_model(model: PreTrainedModel, encoded: list[chat.Tokens]) -> list[Fin
 
 def _check_data(
     tokenizer: PreTrainedTokenizerBase, examples: list[Example], encoded: list[chat.Tokens]
-) -> list[Finding]:
+) -> list[CheckResult]:
     masks = [
         partial(invariants.check_mask, tokenizer, example, tokens)
         for example, tokens in zip(examples, encoded, strict=True)

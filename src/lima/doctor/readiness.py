@@ -43,7 +43,7 @@ STAGES = ("as it is", f"with {SHOTS} examples in the prompt", "after the pilot")
 
 
 @dataclass(frozen=True)
-class Look:
+class StageFigures:
     """How the answers of one stage compare with the references; all figures are in [0, 1]."""
 
     content: float
@@ -61,8 +61,8 @@ class Look:
         return self.content - self.chance
 
 
-def readiness(settings: DoctorSettings) -> dict[str, Look]:
-    """Look at the base at three stages, print figures and verdict, and return the figures by stage.
+def readiness(settings: DoctorSettings) -> dict[str, StageFigures]:
+    """Measure the base at three stages, print figures and verdict, and return the figures by stage.
 
     Raises:
         LimaError: the dev file has fewer than two answered prompts, or they are in the training data.
@@ -76,14 +76,14 @@ def readiness(settings: DoctorSettings) -> dict[str, Look]:
         )
     check_apart(dev, data, dev=settings.dev, data=settings.data)
     with tempfile.TemporaryDirectory() as folder, console.part_of_a_whole():
-        looks = _looks(settings, data, dev, Path(folder))
-    _show(looks)
-    return looks
+        found = measure_stages(settings, data, dev, Path(folder))
+    _show(found)
+    return found
 
 
-def verdict(looks: Mapping[str, Look]) -> str:
+def verdict(stages: Mapping[str, StageFigures]) -> str:
     """What the figures say, in plain words."""
-    before, shown, tuned = (looks[stage] for stage in STAGES)
+    before, shown, tuned = (stages[stage] for stage in STAGES)
     if tuned.ended < ENDS:
         return (
             f"Too small, or the pilot too short: after {PILOT} examples only {tuned.ended:.0%} of the answers end. "
@@ -104,9 +104,10 @@ def verdict(looks: Mapping[str, Look]) -> str:
     )
 
 
-def _looks(
+def measure_stages(
     settings: DoctorSettings, data: list[Example], dev: list[Example], folder: Path
-) -> dict[str, Look]:
+) -> dict[str, StageFigures]:
+    """The figures of each stage; its answers stay in ``folder``: ``0.jsonl``, ``1.jsonl`` and ``2.jsonl``."""
     order = np.random.default_rng([settings.seed, 12]).permutation(len(data)).tolist()
     pilot = [data[i] for i in order[:PILOT]]
     prompts = [row.model_copy(update={"messages": row.prompt}) for row in dev]
@@ -117,12 +118,12 @@ def _looks(
         STAGES[1]: (settings.model, folder / "shots.jsonl"),
         STAGES[2]: (str(_tune(settings, pilot, folder)), None),
     }
-    looks: dict[str, Look] = {}
+    found: dict[str, StageFigures] = {}
     for stage, (system, shots) in places.items():
         wanted = GenerateSettings(
             system=system,
             prompts=folder / "prompts.jsonl",
-            out=folder / f"{len(looks)}.jsonl",
+            out=folder / f"{len(found)}.jsonl",
             name="base",
             in_context=shots,
             greedy=True,
@@ -131,8 +132,9 @@ def _looks(
             max_new_tokens=settings.max_new_tokens,
         )
         generate(wanted)
-        looks[stage] = look(dev, existing_rows(wanted.out, Completion))  # none where no prompt fits
-    return looks
+        answers = existing_rows(wanted.out, Completion)  # none where no prompt fits
+        found[stage] = measure_answers(dev, answers)
+    return found
 
 
 def _tune(settings: DoctorSettings, pilot: list[Example], folder: Path) -> Path:
@@ -158,7 +160,7 @@ def _tune(settings: DoctorSettings, pilot: list[Example], folder: Path) -> Path:
     return epoch_folder(wanted.out, last)
 
 
-def look(dev: Sequence[Example], answers: Sequence[Completion]) -> Look:
+def measure_answers(dev: Sequence[Example], answers: Sequence[Completion]) -> StageFigures:
     """Compare answers with the references of their prompts; a prompt without an answer has said nothing."""
     given = {row.prompt_id: row for row in answers if row.status == "ok"}
     told = [_words(given[row.id].content) if row.id in given else [] for row in dev]
@@ -170,7 +172,7 @@ def look(dev: Sequence[Example], answers: Sequence[Completion]) -> Look:
         {word: rarity[word] for word in set(reference) - usual - set(_words(row.messages[-2].content))}
         for reference, row in zip(references, dev, strict=True)
     ]
-    return Look(
+    return StageFigures(
         content=_recall(own, told),
         chance=_recall([*own[1:], own[0]], told),
         style=float(np.mean([_style(usual, a, r) for a, r in zip(told, references, strict=True)])),
@@ -197,10 +199,10 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _show(looks: Mapping[str, Look]) -> None:
+def _show(stages: Mapping[str, StageFigures]) -> None:
     rows = [
         [stage, *(f"{value:.0%}" for value in (one.content, one.chance, one.knowledge, one.style, one.ended))]
-        for stage, one in looks.items()
+        for stage, one in stages.items()
     ]
     head = [
         "the base",
@@ -211,4 +213,4 @@ def _show(looks: Mapping[str, Look]) -> None:
         "answers that end",
     ]
     console.table("readiness", head, rows)
-    console.results.print(verdict(looks), markup=False, soft_wrap=True)
+    console.results.print(verdict(stages), markup=False, soft_wrap=True)

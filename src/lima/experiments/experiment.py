@@ -9,19 +9,41 @@ from dataclasses import replace
 from lima import console
 from lima.commands import as_command
 from lima.errors import LimaError
-from lima.experiments.claims.catalogue import EXPERIMENTS
+from lima.experiments.claims import examples, knowledge, training
 from lima.experiments.claims.experiment import SCALES, Experiment, Scale, job_names, limited
 from lima.experiments.claims.findings import Findings
 from lima.experiments.claims.jobs import Job, JobResult
-from lima.experiments.claims.outcome import Outcome, show, write
+from lima.experiments.claims.outcome import ExperimentOutcome, show, write
 from lima.experiments.claims.pool import finished, missing, run_jobs
 from lima.experiments.settings import ExperimentSettings
 from lima.runs import open_run
 
 ALL = "all"
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment
+    for experiment in (
+        knowledge.SCRATCH,
+        knowledge.QUANTITY,
+        examples.QUALITY,
+        examples.DIVERSITY,
+        training.TOKEN_SHIFT,
+        knowledge.PRETRAINING,
+        knowledge.TRANSFER,
+        training.PERPLEXITY,
+        training.CHECKPOINT,
+        training.OVERFITTING,
+        examples.UNKNOWN_FACTS,
+        training.DROPOUT,
+        examples.DIALOGUE,
+        examples.STRUCTURE,
+        examples.REFUSAL,
+        examples.SELECTION,
+    )
+}
+"""In the order of ``lima experiment all``."""
 
 
-def experiment(settings: ExperimentSettings) -> list[Outcome]:
+def experiment(settings: ExperimentSettings) -> list[ExperimentOutcome]:
     """Run what is missing, write the reports and return the outcomes; nothing after a dry run or on a real base.
 
     Raises:
@@ -44,7 +66,7 @@ def chosen_scale(settings: ExperimentSettings) -> Scale:
 
 def run_experiments(
     chosen: Sequence[Experiment], scale: Scale, settings: ExperimentSettings
-) -> list[Outcome]:
+) -> list[ExperimentOutcome]:
     """The same for any experiments at any scale."""
     plans = {wanted.name: job_names(wanted, scale) for wanted in chosen}
     jobs = {name: job for plan in plans.values() for name, job in plan.values()}
@@ -73,7 +95,7 @@ def _outcome(
     scale: Scale,
     plan: Mapping[tuple[str, int], tuple[str, Job]],
     results: Mapping[str, JobResult],
-) -> Outcome | None:
+) -> ExperimentOutcome | None:
     """What the runs say whose jobs all have results; None where there is no such run."""
     partly = {run for (_, run), (name, _) in plan.items() if name not in results}
     by_arm: dict[str, list[JobResult]] = {}
@@ -83,7 +105,7 @@ def _outcome(
     if not by_arm:
         return None
     findings = Findings(by_arm, scale.unit)
-    return Outcome(wanted, limited(scale, wanted), findings, wanted.conclude(findings))
+    return ExperimentOutcome(wanted, limited(scale, wanted), findings, wanted.conclude(findings))
 
 
 def _everything(settings: ExperimentSettings) -> str:

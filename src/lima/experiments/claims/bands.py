@@ -1,12 +1,18 @@
-"""What each claim must reach in the built-in world, fixed after a pilot and before this world was built.
+"""What each claim must reach in the built-in world, and whether it does: limits on intervals, not on points.
 
-No band is changed by what comes out: a missed one stays in the table.
+The limits were fixed after a pilot and before this world was built. None is changed by what comes out: a missed one
+stays in the table, and so does one that the runs cannot decide.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from lima.statistics.estimates import ALIKE, Result, Undefined
+
+State = Literal["met", "missed", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -18,14 +24,69 @@ class Band:
     sense: Literal["at least", "at most"]
     limit: float
 
-    def holds(self, value: float) -> bool:
-        """Whether a value lies in the band."""
-        return value >= self.limit if self.sense == "at least" else value <= self.limit
+    def judge(self, result: Result) -> State:
+        """``met`` or ``missed`` where the whole interval lies on one side of the limit, else ``undecided``.
+
+        Where all units gave one figure there is no interval, and that figure is judged; one unit alone decides nothing.
+        """
+        if isinstance(result, Undefined) or (result.low is None and result.note != ALIKE):
+            return "undecided"
+        ends = (result.value,) if result.low is None or result.high is None else (result.low, result.high)
+        inside = [end >= self.limit if self.sense == "at least" else end <= self.limit for end in ends]
+        return "met" if all(inside) else "undecided" if any(inside) else "missed"
 
     @property
     def wanted(self) -> str:
         """Such as ``at least 0.9``."""
         return f"{self.sense} {self.limit:g}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A band and what came out."""
+
+    band: Band
+    result: Result
+    arm: str = ""
+    """Of which arm, where a band is checked on several."""
+
+    @property
+    def state(self) -> State:
+        """Whether the interval lies in the band."""
+        return self.band.judge(self.result)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What an experiment says: its figures in a sentence, and its checks.
+
+    The sentence says what was measured and nothing about what it shows: that is for the checks alone to say.
+    """
+
+    checks: Sequence[Check]
+    sentence: str
+
+    @property
+    def verdict(self) -> str:
+        """The sentence, and what the checks say."""
+        return f"{self.sentence} {self.ruling}"
+
+    @property
+    def ruling(self) -> str:
+        """Such as ``Missed: W6. Not decided: W5.``"""
+        if not self.checks:
+            return "No band was set."
+        if all(check.state == "met" for check in self.checks):
+            return "All bands met."
+        parts = [f"{words}: {', '.join(found)}." for words, found in self._not_met() if found]
+        return " ".join(parts)
+
+    def _not_met(self) -> list[tuple[str, list[str]]]:
+        words: dict[str, State] = {"Missed": "missed", "Not decided": "undecided"}
+        return [
+            (word, sorted({check.band.id for check in self.checks if check.state == state}))
+            for word, state in words.items()
+        ]
 
 
 BASE_FORM = Band("W1", "the base's answers in right form", "at most", 0.05)

@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from lima.experiments.claims.findings import Conclusion, Findings, Unit
+from lima.experiments.claims.bands import Conclusion
+from lima.experiments.claims.findings import Findings, Unit
 from lima.experiments.claims.jobs import BaseJob, Job, TuneJob
 from lima.world.settings import BaseSettings, WorldSettings
 
 Arms: TypeAlias = Mapping[str, Job]
+
+
+MARKS = {"form": "right form", "knowledge": "right fact", "exact": "both"}
+"""The columns of most experiments."""
 
 
 @dataclass(frozen=True)

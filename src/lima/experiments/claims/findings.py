@@ -1,4 +1,4 @@
-"""Results of an experiment's runs -> values, differences and bands with their intervals.
+"""Results of an experiment's runs -> values, differences and trends with their intervals, and their words.
 
 An interval covers one kind of variation. By seed: other draws of examples, a mean for each run being one unit
 (Student's t). By person: other questions to the very models that were trained.
@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from scipy import stats
 
-from lima.experiments.claims.bands import Band
 from lima.experiments.claims.jobs import JobResult, Measure
-from lima.statistics.estimates import Estimate, Result, Undefined
+from lima.statistics.estimates import Result, Undefined
 from lima.statistics.intervals import clustered_mean, share
 
 Unit = Literal["seed", "person"]
@@ -56,6 +55,16 @@ class Findings:
         gaps = [x - y for x, y in zip(a.values, b.values, strict=True)]
         return clustered_mean(gaps, a.people or range(len(gaps)))
 
+    def trend(self, arms: Sequence[str], measure: str) -> Result:
+        """Spearman's correlation of the order of the arms with their means: one figure a run, whatever the unit."""
+        by_run = np.array([self.means(arm, measure) for arm in arms]).T
+        ranks = [
+            float(stats.spearmanr(range(len(arms)), means).statistic) for means in by_run if np.ptp(means)
+        ]
+        if len(ranks) < len(by_run):
+            return Undefined("all arms of a run have the same mean", len(by_run), "Spearman")
+        return clustered_mean(ranks, range(len(ranks)))
+
     def mean(self, arm: str, measure: str) -> float:
         """The mean alone."""
         return float(np.mean(self.means(arm, measure)))
@@ -63,6 +72,10 @@ class Findings:
     def means(self, arm: str, measure: str) -> list[float]:
         """The mean in each run."""
         return [run_mean(run) for run in self._measures((arm, measure))]
+
+    def percent(self, arm: str, measure: str) -> str:
+        """The mean, a share, in per cent."""
+        return percent(self.mean(arm, measure))
 
     def has(self, arm: str, measure: str) -> bool:
         """Whether the arm has such a measure."""
@@ -73,44 +86,9 @@ class Findings:
         return [result.measures[measure] for result in self.results[arm]]
 
 
-@dataclass(frozen=True)
-class Check:
-    """A band, fixed before the world was built, and what came out."""
-
-    band: Band
-    result: Result
-    arm: str = ""
-    """Of which arm, where a band is checked on several."""
-
-    @cached_property
-    def met(self) -> bool:
-        """Whether the value lies in the band."""
-        return isinstance(self.result, Estimate) and self.band.holds(self.result.value)
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """What an experiment says: its bands, and a sentence that the numbers write."""
-
-    checks: Sequence[Check]
-    sentence: str
-
-    @property
-    def verdict(self) -> str:
-        """The sentence, with the bands that were missed."""
-        missed = ", ".join(sorted({check.band.id for check in self.checks if not check.met}))
-        ending = f"Missed: {missed}." if missed else "All bands met." if self.checks else "No band was set."
-        return f"{self.sentence} {ending}"
-
-
 def run_mean(measure: Measure) -> float:
     """The mean of one run's measure; not a number where there is nothing to count."""
     return float(np.mean(measure.values)) if measure.values else math.nan
-
-
-def single(value: float, method: str) -> Estimate:
-    """A figure of a whole experiment, such as a rank correlation, without an interval."""
-    return Estimate(value, None, None, 0.95, 1, 1, method, "no interval: one figure of the whole experiment")
 
 
 def _distinct(runs: Sequence[Measure]) -> list[Measure]:
@@ -135,3 +113,28 @@ def _alone(values: Sequence[float]) -> Result:
     if not values:
         return Undefined("there is nothing to count", 0, "mean of runs")
     return clustered_mean(values, range(len(values)))
+
+
+def percent(value: float) -> str:
+    """A share.
+
+    >>> percent(0.534)
+    '53 %'
+    """
+    return "an undefined share" if math.isnan(value) else f"{100 * value:.0f} %"
+
+
+def points(result: Result) -> str:
+    """A difference of shares in points, with its interval."""
+    if isinstance(result, Undefined):
+        return str(result)
+    ends = (
+        ""
+        if result.low is None or result.high is None
+        else f" [{_signed(result.low)}, {_signed(result.high)}]"
+    )
+    return f"{_signed(result.value)} points{ends}"
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.0f}".replace("-", "\u2212")

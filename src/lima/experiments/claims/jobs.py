@@ -6,6 +6,7 @@ one is never run again, and a result of other code is never taken for this one's
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -26,6 +27,28 @@ RESULT = "result.json"
 """The file of a finished job, in its folder."""
 WORKER = "lima.experiments.claims.work"
 """The module that carries jobs out."""
+
+
+BATCH = 16
+
+
+def steps_for(examples: int, epochs: int = 3, least: int = 160) -> int:
+    """Steps of some epochs, but not too few: end of turn is a new token, which takes some 150 steps to learn.
+
+    >>> steps_for(128), steps_for(1000)
+    (160, 189)
+    """
+    return max(least, epochs * math.ceil(examples / BATCH))
+
+
+def epochs(examples: int, steps: int) -> list[int]:
+    """The epochs that are measured where a job is measured by epoch: at most six, evenly spread, the last too.
+
+    >>> epochs(512, 480)
+    [1, 3, 6, 9, 12, 15]
+    """
+    last = math.ceil(steps / math.ceil(examples / BATCH))
+    return sorted({max(1, round(last * part / 5)) for part in range(6)})
 
 
 class DataSettings(Settings):
@@ -79,7 +102,7 @@ class TuneJob(Settings):
     """Seed of the examples, of their order and of the answers."""
     questions: int = Field(default=300, gt=0)
     by_epoch: bool = False
-    """Measure answers and perplexity after every epoch that `lima.experiments.claims.plan.epochs` names."""
+    """Measure answers and perplexity after every epoch that `epochs` names."""
     probe: Probe | None = None
     """Ask further questions too."""
     token_shift: bool = False

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lima import console
+from lima.experiments.claims.bands import Check, Conclusion, State
 from lima.experiments.claims.experiment import Experiment, Scale
-from lima.experiments.claims.findings import COVERS, Check, Conclusion, Findings
+from lima.experiments.claims.findings import COVERS, Findings
 from lima.files import write_json, write_text
 from lima.report.render.figures import NARROW, WIDE, DotRow, dots, for_file, for_page
 from lima.report.render.page import HERE as REPORT
@@ -19,6 +20,10 @@ from lima.report.render.wording import plain
 from lima.runs import git_commit, versions
 from lima.statistics.estimates import Estimate, Result
 
+LIMITS_HEAD = (
+    "Limits that were fixed in advance, and where the intervals lie: within (met), beyond (missed) or across the limit "
+    "(not decided). None is taken out."
+)
 LIMITS = (
     "The world is made up and small, so every answer can be marked, and every mechanism taken apart. It shows "
     "that the code does what the paper describes and how the effects come about. It is no evidence about models "
@@ -28,7 +33,7 @@ LIMITS = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExperimentOutcome:
     """An experiment, how much of it was run, and what it says."""
 
     experiment: Experiment
@@ -65,9 +70,12 @@ class Outcome:
 
     @property
     def tally(self) -> str:
-        """How many of its limits it keeps."""
-        met = [check.met for check in self.conclusion.checks]
-        return f"{sum(met)} of {len(met)}" if met else "no limit was set"
+        """How many of its limits are met, and how many its runs cannot decide."""
+        states = [check.state for check in self.conclusion.checks]
+        if not states:
+            return "no limit was set"
+        undecided = states.count("undecided")
+        return f"{states.count('met')} of {len(states)}" + (f", {undecided} not decided" if undecided else "")
 
     def values(self) -> Iterator[tuple[str, str, Result]]:
         """Arm, measure and figure of every cell of the table."""
@@ -111,7 +119,7 @@ class Outcome:
         return cell(self.findings.value(arm, measure), plain) if self.findings.has(arm, measure) else "–"
 
 
-def show(outcome: Outcome) -> None:
+def show(outcome: ExperimentOutcome) -> None:
     """Print table, bands and verdict."""
     head, *rows = outcome.table
     console.table(f"{outcome.experiment.name}: {outcome.size}", head, rows)
@@ -122,7 +130,7 @@ def show(outcome: Outcome) -> None:
     console.results.print(f"{outcome.conclusion.verdict} {outcome.covers}", soft_wrap=True, markup=False)
 
 
-def write(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
+def write(outcomes: Sequence[ExperimentOutcome], folder: Path) -> list[Path]:
     """Write ``experiment.html``, ``.json`` and ``.md`` and a figure for each outcome; return the paths."""
     made_by = {"versions": versions(), "git_commit": git_commit()}
     figures = {outcome.experiment.name: outcome.draw(WIDE) for outcome in outcomes}
@@ -137,9 +145,10 @@ def write(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
 
 
 BAND_HEAD = ["band", "what", "wanted", "came out", ""]
+JUDGED: dict[State, str] = {"met": "met", "missed": "missed", "undecided": "not decided"}
 
 
-def markdown_page(outcomes: Sequence[Outcome]) -> str:
+def markdown_page(outcomes: Sequence[ExperimentOutcome]) -> str:
     """The verdicts beside the paper, and every limit with what came out, for a reader of the repository."""
     claims = [
         [one.experiment.name, one.experiment.claim, one.experiment.paper, one.conclusion.verdict]
@@ -149,7 +158,7 @@ def markdown_page(outcomes: Sequence[Outcome]) -> str:
     found = [
         Table("Claims.", ("experiment", "claim", "the paper", "in the built-in world"), claims),
         Table(
-            "Limits that were fixed in advance. A missed one stays here.",
+            LIMITS_HEAD,
             (*BAND_HEAD[:4], "met?", "experiment"),
             limits,
         ),
@@ -161,7 +170,7 @@ def markdown_page(outcomes: Sequence[Outcome]) -> str:
 def _words(check: Check) -> list[str]:
     band = check.band
     words = f"{band.words}, {check.arm}" if check.arm else band.words
-    return [band.id, words, band.wanted, cell(check.result, plain), "met" if check.met else "missed"]
+    return [band.id, words, band.wanted, cell(check.result, plain), JUDGED[check.state]]
 
 
 def _check(check: Check) -> dict[str, Any]:
@@ -170,12 +179,13 @@ def _check(check: Check) -> dict[str, Any]:
         "what": check.band.words,
         "arm": check.arm,
         "wanted": check.band.wanted,
-        "met": check.met,
+        "state": check.state,
+        "met": check.state == "met",
         **asdict(check.result),
     }
 
 
-def _page(outcomes: Sequence[Outcome], figures: dict[str, str]) -> str:
+def _page(outcomes: Sequence[ExperimentOutcome], figures: dict[str, str]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -195,4 +205,6 @@ def _page(outcomes: Sequence[Outcome], figures: dict[str, str]) -> str:
         for outcome in outcomes
     }
     page = environment.get_template("page_of_claims.html")
-    return page.render(outcomes=outcomes, figures=drawn, band_head=BAND_HEAD, limits=LIMITS)
+    return page.render(
+        outcomes=outcomes, figures=drawn, band_head=BAND_HEAD, limits_head=LIMITS_HEAD, limits=LIMITS
+    )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from lima.experiments.claims import bands
-from lima.experiments.claims.amount import MARKS
-from lima.experiments.claims.experiment import Arms, Experiment, tuned
-from lima.experiments.claims.findings import Check, Conclusion, Findings
-from lima.experiments.claims.jobs import DataSettings, TuneJob
-from lima.experiments.claims.plan import epochs, steps_for
+from lima.experiments.claims.bands import Check, Conclusion
+from lima.experiments.claims.experiment import MARKS, Arms, Experiment, tuned
+from lima.experiments.claims.findings import Findings, percent, points
+from lima.experiments.claims.jobs import DataSettings, TuneJob, epochs, steps_for
 from lima.experiments.claims.shift import CLASSES
-from lima.experiments.claims.words import marks, percent, points
 
 CURATED = DataSettings(examples=1000, source="curated")
 LONG = {"examples": 512, "steps": 320}
@@ -23,7 +21,7 @@ def _shift_arms(job: TuneJob) -> Arms:
 
 def _shift_conclusion(found: Findings) -> Conclusion:
     def share(measure: str) -> str:
-        return marks(found, "base + 1000", measure)
+        return found.percent("base + 1000", measure)
 
     return Conclusion(
         [
@@ -73,7 +71,7 @@ def _perplexity_conclusion(found: Findings) -> Conclusion:
         [Check(bands.PERPLEXITY, rise), Check(bands.EXACT_RISES, gain)],
         f"From epoch {best} to {last} the NLL of another author's answers goes from "
         f"{found.mean(arm, f'other author@{best}'):.2f} to {found.mean(arm, f'other author@{last}'):.2f} nats a token, and "
-        f"exact answers change by {points(gain)}, with their best, {marks(found, arm, f'exact@{top}')}, after epoch {top}; on "
+        f"exact answers change by {points(gain)}, with their best, {found.percent(arm, f'exact@{top}')}, after epoch {top}; on "
         f"answers in the own style the NLL goes from {own[0]:.2f} to {own[1]:.2f}.",
     )
 
@@ -103,7 +101,7 @@ def _checkpoint_conclusion(found: Findings) -> Conclusion:
     by_loss = min(EPOCHS, key=lambda epoch: found.mean(arm, f"other author@{epoch}"))
     chosen = {"answers to 50 dev questions": by_answers, "perplexity": by_loss, "the last": last}
     told = "; ".join(
-        f"{way}: epoch {epoch}, {marks(found, arm, f'exact@{epoch}')} exact" for way, epoch in chosen.items()
+        f"{way}: epoch {epoch}, {found.percent(arm, f'exact@{epoch}')} exact" for way, epoch in chosen.items()
     )
     gap = found.difference((arm, f"exact@{by_answers}"), (arm, f"exact@{by_loss}"))
     return Conclusion([], f"Chosen by {told}. Answers against perplexity: {points(gap)}.")
@@ -132,8 +130,8 @@ def _overfitting_conclusion(found: Findings) -> Conclusion:
     gap = found.difference((gentle, "exact"), (hard, "exact"))
     return Conclusion(
         [Check(bands.OVERFIT, gap)],
-        f"A gentle recipe gives {marks(found, gentle, 'exact')} exact answers, a hard one "
-        f"{marks(found, hard, 'exact')} on the same 1,000 examples: {points(gap)}.",
+        f"A gentle recipe gives {found.percent(gentle, 'exact')} exact answers, a hard one "
+        f"{found.percent(hard, 'exact')} on the same 1,000 examples: {points(gap)}.",
     )
 
 
@@ -159,8 +157,8 @@ def _dropout_conclusion(found: Findings) -> Conclusion:
     gap = found.difference(("dropout 0.3", "exact"), ("dropout 0", "exact"))
     return Conclusion(
         [],
-        f"Fifteen epochs with residual dropout rising to {percent(0.3)} give {marks(found, 'dropout 0.3', 'exact')} exact "
-        f"answers, without it {marks(found, 'dropout 0', 'exact')}: {points(gap)}.",
+        f"Fifteen epochs with residual dropout rising to {percent(0.3)} give {found.percent('dropout 0.3', 'exact')} exact "
+        f"answers, without it {found.percent('dropout 0', 'exact')}: {points(gap)}.",
     )
 
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from lima import model
 from lima.experiments.claims.data import Data, make_data, references
-from lima.experiments.claims.jobs import RESULT, BaseJob, Job, JobResult, Measure, TuneJob
-from lima.experiments.claims.plan import BATCH, epochs
+from lima.experiments.claims.jobs import BATCH, RESULT, BaseJob, Job, JobResult, Measure, TuneJob, epochs
 from lima.experiments.claims.probes import make_probe
 from lima.experiments.claims.probes import measures as probe_measures
 from lima.experiments.claims.shift import token_shift
