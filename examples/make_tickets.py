@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lima.experiments.demo.plan import Plan
+from lima.experiments.demo.demo import Plan
 from lima.experiments.demo.settings import DemoSettings
 from lima.world.base import make_base
 from lima.world.people import ATTRIBUTES

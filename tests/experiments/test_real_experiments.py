@@ -11,9 +11,8 @@ from examples.rule_judge import Rule, serving
 
 from lima.errors import LimaError
 from lima.experiments.experiment import experiment
-from lima.experiments.real.arms import make_arms
-from lima.experiments.real.settings import RealSettings
-from lima.experiments.settings import ExperimentSettings
+from lima.experiments.real.real import make_arms
+from lima.experiments.settings import ExperimentSettings, RealSettings
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Meta
 

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.formats import alpaca_eval, cherry, pandalm, tulu
-from lima.formats.studies import ImportedStudy, asked, import_study, narrowed, pair_key
-from lima.formats.xlsx import read_sheet
+from lima.formats.convert import import_file
+from lima.formats.imported import ImportedStudy, asked, pair_key
+from lima.formats.settings import ImportSettings, StudyFormat
+from lima.formats.studies import narrowed
+from lima.formats.tulu import read_sheet
 from lima.records import Comparison, Key, Preference, Rater
 
 
@@ -112,19 +116,19 @@ def test_cherry_judges_must_have_seen_the_same_answers() -> None:
         cherry.read({"gpt4": [cherry_row("[1, 2]", "[1, 2]")], "gpt3.5": [other]})
 
 
-def tulu_row(number: int, preference: str, swapped: bool, at: float) -> dict[str, str]:
+def tulu_row(number: int, preference: str, swapped: bool, hour: int) -> dict[str, Any]:
     names = ("zulu", "alpha") if swapped else ("alpha", "zulu")
     texts = ("z", "a") if swapped else ("a", "z")
     return {
-        "id": f"{number}.0", "instance_index": "7.0", "instance_id": "task", "prompt": "Do.",
+        "id": float(number), "instance_index": 7.0, "instance_id": "task", "prompt": "Do.",
         "model_a": names[0], "model_b": names[1], "completion_a": texts[0], "completion_b": texts[1],
-        "preference": preference, "evaluator": "xy", "timestamp": str(at),
+        "preference": preference, "evaluator": "xy", "timestamp": datetime(2023, 5, 19, hour),
     }  # fmt: skip
 
 
 def test_tulu_votes_are_in_the_frame_of_the_comparison_and_newer_rows_supersede() -> None:
-    rows: list[dict[str, str]] = [
-        tulu_row(2, "a-is-slightly-better", True, 5.0), tulu_row(1, "a-is-better", False, 4.0), {},
+    rows: list[dict[str, Any]] = [
+        tulu_row(2, "a-is-slightly-better", True, 5), tulu_row(1, "a-is-better", False, 4), {},
     ]  # fmt: skip
     study = tulu.read(rows)
     (comparison,) = study.comparisons
@@ -134,19 +138,44 @@ def test_tulu_votes_are_in_the_frame_of_the_comparison_and_newer_rows_supersede(
     assert newer.supersedes == older.id
 
 
-SHEET = """<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
+OOXML = "http://schemas.openxmlformats.org"
+PARTS = {
+    "[Content_Types].xml": f'''<Types xmlns="{OOXML}/package/2006/content-types">
+<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>
+<Default Extension="xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>''',
+    "_rels/.rels": f'''<Relationships xmlns="{OOXML}/package/2006/relationships"><Relationship Id="r1"
+Type="{OOXML}/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>''',
+    "xl/_rels/workbook.xml.rels": f'''<Relationships xmlns="{OOXML}/package/2006/relationships">
+<Relationship Id="r1" Type="{OOXML}/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/>
+<Relationship Id="r2" Type="{OOXML}/officeDocument/2006/relationships/sharedStrings" Target="sharedStrings.xml"/>
+<Relationship Id="r3" Type="{OOXML}/officeDocument/2006/relationships/styles" Target="styles.xml"/></Relationships>''',
+    "xl/workbook.xml": f'''<workbook xmlns="{OOXML}/spreadsheetml/2006/main"
+xmlns:r="{OOXML}/officeDocument/2006/relationships"><sheets><sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>''',
+    "xl/styles.xml": f'''<styleSheet xmlns="{OOXML}/spreadsheetml/2006/main"><cellXfs><xf numFmtId="0"/><xf numFmtId="22"/>
+</cellXfs></styleSheet>''',
+    "xl/sharedStrings.xml": f'''<sst xmlns="{OOXML}/spreadsheetml/2006/main"><si><t>id</t></si>
+<si><r><t>no</t></r><r><t>te</t></r></si></sst>''',
+    "xl/worksheets/sheet1.xml": f'''<worksheet xmlns="{OOXML}/spreadsheetml/2006/main"><sheetData>
 <row><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row>
-<row><c r="A2"><v>3.5</v></c><c r="B2" t="inlineStr"><is><t>in </t><t>line</t></is></c></row>
-<row><c r="B3" t="s"><v>1</v></c></row></sheetData></worksheet>"""
-STRINGS = """<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">
-<si><t>id</t></si><si><r><t>no</t></r><r><t>te</t></r></si></sst>"""
+<row><c r="A2"><v>3.5</v></c><c r="B2" t="inlineStr"><is><t>in line</t></is></c><c r="C2" s="1"><v>45065.5</v></c></row>
+<row><c r="B3" s="1"><v>45065.75</v></c></row></sheetData></worksheet>''',
+}
+"""The least of a workbook (ECMA-376, part 1): numbers, shared and inline strings, times, empty cells."""
 
 
 def test_first_sheet_of_a_workbook(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as book:
-        book.writestr("xl/worksheets/sheet1.xml", SHEET)
-        book.writestr("xl/sharedStrings.xml", STRINGS)
-    assert read_sheet(tmp_path / "t.xlsx") == [{"id": "3.5", "note": "in line"}, {"note": "note"}]
+        for name, text in PARTS.items():
+            book.writestr(name, text)
+    # 45,065 days after 1899-12-30; the third column has no name
+    assert read_sheet(tmp_path / "t.xlsx") == [
+        {"id": 3.5, "note": "in line"},
+        {"note": datetime(2023, 5, 19, 18)},
+    ]
+
+
+def import_study(kind: StudyFormat, files: list[Path], out: Path) -> None:
+    import_file(ImportSettings(format=kind, files=tuple(files), out=out))
 
 
 def test_import_writes_a_study_folder(tmp_path: Path) -> None:

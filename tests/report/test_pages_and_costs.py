@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from lima.files import write_json
-from lima.report.numbers.costs import judge_costs
+from lima.report.numbers.raters import judge_costs
 from lima.report.numbers.samples import Sample
-from lima.report.render.pages import ITEMS_A_PAGE, item_pages
+from lima.report.render.detail_pages import ITEMS_A_PAGE, item_pages
 from lima.report.report import report
 from lima.report.settings import ReportSettings
 

@@ -21,7 +21,7 @@ from lima.report.numbers.preferences import direction
 from lima.report.numbers.ratings import Rating, mean_gaps
 from lima.report.numbers.study import read_study
 from lima.report.power import power
-from lima.report.render.drawings import drawings
+from lima.report.render.figures import drawings
 from lima.report.report import earlier_commands, report
 from lima.report.settings import PowerSettings, ReportSettings
 from lima.statistics.estimates import Estimate

@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from lima.formats import alpaca_eval, cherry, pandalm, tulu
-from lima.formats.studies import Row, read_rows
-from lima.formats.xlsx import read_sheet
+from lima.formats.imported import PublishedRow, read_rows
+from lima.formats.tulu import read_sheet
 from lima.records import Label, Preference
 from lima.statistics.agreement import Rated, group_agreement, tie_discounted_accuracy
 from lima.statistics.bias import Showing, bias
@@ -112,14 +112,14 @@ def test_pandalm_judges() -> None:
 
 
 def earliest(
-    rows: Sequence[Row], models: frozenset[str] | None
-) -> dict[tuple[str, frozenset[str]], list[Row]]:
+    rows: Sequence[PublishedRow], models: frozenset[str] | None
+) -> dict[tuple[str, frozenset[str]], list[PublishedRow]]:
     """The counted votes by instance, oldest first: the newest row of each (evaluator, instance_index)."""
-    counted: dict[tuple[str, str], Row] = {}
+    counted: dict[tuple[str, str], PublishedRow] = {}
     for row in sorted((row for row in rows if row.get("id")), key=tulu.voted_at):
         counted[row["evaluator"], row["instance_index"]] = row
     assert len(counted) == 1141
-    table: dict[tuple[str, frozenset[str]], list[Row]] = defaultdict(list)
+    table: dict[tuple[str, frozenset[str]], list[PublishedRow]] = defaultdict(list)
     for row in sorted(counted.values(), key=tulu.voted_at):
         pair = frozenset((row["model_a"], row["model_b"]))
         if models is None or pair == models:
@@ -131,7 +131,7 @@ CHATGPT = frozenset(("chatgpt", "tulu_65B"))
 SIZES = frozenset(("tulu_65B", "tulu_7B"))
 
 
-def label_for(row: Row) -> Label:
+def label_for(row: PublishedRow) -> Label:
     """The vote in the frame of the two names in their order."""
     side = tulu.SIDES[row["preference"]]
     return side if side == "tie" or row["model_a"] < row["model_b"] else "b" if side == "a" else "a"

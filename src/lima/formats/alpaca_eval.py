@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lima.files import text_hash
-from lima.formats.studies import ImportedStudy, Row, asked, pair_key, read_rows
+from lima.formats.imported import ImportedStudy, PublishedRow, asked, pair_key, read_rows
 from lima.records import Comparison, Label, Preference, Rater
 
 
@@ -19,7 +19,7 @@ def read_files(files: Sequence[Path]) -> ImportedStudy:
     return read([row for path in files for row in read_rows(path)])
 
 
-def read(rows: Sequence[Row]) -> ImportedStudy:
+def read(rows: Sequence[PublishedRow]) -> ImportedStudy:
     """Comparisons and verdicts; the answers of ``generator_2`` are under test."""
     comparisons, keys, preferences = [], [], []
     for row in rows:
@@ -78,7 +78,7 @@ def credit_of(preference: float | None) -> float | None:
     return None if preference in (None, 0, 1, 1.5, 2) else 2.0 - float(preference or 0)
 
 
-def scores(rows: Sequence[Row]) -> list[float]:
+def scores(rows: Sequence[PublishedRow]) -> list[float]:
     """Share of the win that output_2 gets in each verdict, in [0, 1]; failed calls are left out.
 
     Their mean x 100 is the leaderboard's win rate.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from lima.formats.studies import ImportedStudy, Row, asked, pair_key, read_rows
+from lima.formats.imported import ImportedStudy, PublishedRow, asked, pair_key, read_rows
 from lima.records import Comparison, Label, Preference, Rater, Shown
 
 SYSTEMS = ("Answer1", "Answer2")
@@ -22,7 +22,7 @@ def read_files(files: Sequence[Path]) -> ImportedStudy:
     return read({path.stem.rpartition("_")[2]: read_rows(path) for path in files})
 
 
-def read(reviews: Mapping[str, Sequence[Row]]) -> ImportedStudy:
+def read(reviews: Mapping[str, Sequence[PublishedRow]]) -> ImportedStudy:
     """Comparisons and both orders' verdicts by judge name; the higher score wins, equal scores are a tie.
 
     Raises:
@@ -50,7 +50,7 @@ def read(reviews: Mapping[str, Sequence[Row]]) -> ImportedStudy:
     return ImportedStudy(comparisons, keys, preferences, raters, SYSTEMS)
 
 
-def _preference(judge: str, position: int, row: Row, shown: Shown) -> Preference:
+def _preference(judge: str, position: int, row: PublishedRow, shown: Shown) -> Preference:
     suffix = "" if shown == "ab" else "_reverse"
     scores = _scores(row[f"scores{suffix}"])
     label: Label | None = None

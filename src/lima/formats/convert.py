@@ -15,9 +15,10 @@ from lima.commands import command
 from lima.errors import InputError, LimaError
 from lima.files import encode, read_jsonl, read_objects, replacing, write_jsonl
 from lima.formats import alpaca, gair, openai, sharegpt
+from lima.formats.imported import ImportedStudy
 from lima.formats.rows import Conversation, Row, UnusableRow, to_example
 from lima.formats.settings import ExportSettings, FormatName, ImportSettings, StudyFormat
-from lima.formats.studies import ImportedStudy, narrowed, read_study, write_study
+from lima.formats.studies import narrowed, read_study, write_study
 from lima.records import Example, Meta, Reject
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lima.formats.studies import ImportedStudy, Row, asked, pair_key, read_rows
+from lima.formats.imported import ImportedStudy, PublishedRow, asked, pair_key, read_rows
 from lima.records import Comparison, Label, Preference, Rater
 
 VERDICTS: dict[str, Label] = {"0": "tie", "tie": "tie", "1": "a", "2": "b"}
@@ -24,7 +24,7 @@ def read_files(files: Sequence[Path]) -> ImportedStudy:
     return read(read_rows(files[0]), judges)
 
 
-def read(rows: Sequence[Row], judges: Mapping[str, Sequence[Row]]) -> ImportedStudy:
+def read(rows: Sequence[PublishedRow], judges: Mapping[str, Sequence[PublishedRow]]) -> ImportedStudy:
     """Comparisons with the verdicts of people, and of ``judges`` by model name."""
     systems = list(dict.fromkeys(name for row in rows for name in str(row["cmp_key"]).split("_")))
     keys, comparisons = [], []
@@ -41,7 +41,7 @@ def read(rows: Sequence[Row], judges: Mapping[str, Sequence[Row]]) -> ImportedSt
     return ImportedStudy(comparisons, keys, preferences, raters, systems)
 
 
-def _people(rows: Sequence[Row]) -> Iterator[Preference]:
+def _people(rows: Sequence[PublishedRow]) -> Iterator[Preference]:
     names = annotators(rows)
     for row in rows:
         for name in names:
@@ -49,19 +49,19 @@ def _people(rows: Sequence[Row]) -> Iterator[Preference]:
                 yield _preference(f"crowd:{name}", row, row[name], None)
 
 
-def annotators(rows: Sequence[Row]) -> list[str]:
+def annotators(rows: Sequence[PublishedRow]) -> list[str]:
     """The columns that hold the verdicts of people, however many there are."""
     return sorted({name for row in rows for name in row if name.startswith(ANNOTATOR)})
 
 
-def _judges(judges: Mapping[str, Sequence[Row]]) -> Iterator[Preference]:
+def _judges(judges: Mapping[str, Sequence[PublishedRow]]) -> Iterator[Preference]:
     for name, rows in judges.items():
         for row in rows:
             prefix = next(key for key in row if key.endswith("_result")).removesuffix("_result")
             yield _preference(f"judge:{name}", row, row[f"{prefix}_result"], row.get(f"{prefix}_reason"))
 
 
-def _preference(rater: str, row: Row, value: Any, raw: str | None) -> Preference:
+def _preference(rater: str, row: PublishedRow, value: Any, raw: str | None) -> Preference:
     label = VERDICTS.get(str(value).strip().lower().removesuffix(".0"))
     return Preference(
         id=f"{rater}/{_id(row)}",
@@ -74,5 +74,5 @@ def _preference(rater: str, row: Row, value: Any, raw: str | None) -> Preference
     )
 
 
-def _id(row: Row) -> str:
+def _id(row: PublishedRow) -> str:
     return f"pandalm/{int(row['idx']):04d}"

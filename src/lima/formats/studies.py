@@ -7,45 +7,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from lima.errors import LimaError
 from lima.files import write_json, write_jsonl
+from lima.formats import alpaca_eval, cherry, pandalm, tulu
+from lima.formats.imported import ImportedStudy
 from lima.formats.settings import StudyFormat
-from lima.records import Comparison, Grade, Item, Key, Message, Origin, Preference, Rater
+from lima.records import Key, Preference
 
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class ImportedStudy:
-    """Everything that a study folder of pairwise judgments holds."""
-
-    comparisons: Sequence[Comparison]
-    keys: Sequence[Key]
-    preferences: Sequence[Preference]
-    raters: Sequence[Rater]
-    systems: Sequence[str]
-    """The one whose wins count first."""
-    items: Sequence[Item] = ()
-    grades: Sequence[Grade] = ()
-    """Ratings of single answers, given with a verdict: the id is the verdict's with ``/a`` or ``/b`` behind it."""
-
-
-def import_study(kind: StudyFormat, files: Sequence[Path], out: Path) -> ImportedStudy:
-    """Read the published files of one source (`read_study`) and write them as the study folder ``out``.
-
-    Raises:
-        LimaError: as `read_study` and `write_study`.
-    """
-    study = read_study(kind, files)
-    write_study(study, out)
-    return study
+READERS: dict[StudyFormat, Callable[[Sequence[Path]], ImportedStudy]] = {
+    "alpaca-eval": alpaca_eval.read_files,
+    "pandalm": pandalm.read_files,
+    "tulu": tulu.read_files,
+    "cherry": cherry.read_files,
+}
 
 
 def read_study(kind: StudyFormat, files: Sequence[Path]) -> ImportedStudy:
@@ -60,7 +37,7 @@ def read_study(kind: StudyFormat, files: Sequence[Path]) -> ImportedStudy:
     if not files:
         raise LimaError(f"lima import {kind}: no file given.")
     try:
-        return _readers()[kind](files)
+        return READERS[kind](files)
     except (KeyError, TypeError, ValueError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise LimaError(f"{files[0]}: not a file of {kind} ({reason}).") from None
@@ -138,39 +115,3 @@ def write_study(study: ImportedStudy, out: Path) -> None:
         write_jsonl(out / "grades.jsonl", sorted(study.grades, key=attrgetter("id")))
     write_json(out / "systems.json", {"seed": 0, "systems": [{"name": name} for name in study.systems]})
     write_jsonl(out / "comparisons.jsonl", sorted(study.comparisons, key=attrgetter("id")))
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The objects of a JSON array, or of its ``data`` field."""
-    try:
-        value = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise LimaError(f"{path}: no such file.") from None
-    except orjson.JSONDecodeError as error:
-        raise LimaError(f"{path}:{error.lineno}: not JSON ({error.msg}).") from None
-    rows = value.get("data") if isinstance(value, dict) else value
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise LimaError(f"{path}: expected a JSON array of objects, or an object with one under 'data'.")
-    return rows
-
-
-def asked(text: str) -> tuple[Message, ...]:
-    """A conversation of one user turn."""
-    return (Message(role="user", content=text),)
-
-
-def pair_key(identity: str, prompt_id: str, first: str, second: str) -> Key:
-    """The key of a comparison whose completions have no ids of their own."""
-    origins = [Origin(system=name, completion_id=f"{name}/{prompt_id}") for name in (first, second)]
-    return Key(id=identity, prompt_id=prompt_id, a=origins[0], b=origins[1])
-
-
-def _readers() -> dict[StudyFormat, Callable[[Sequence[Path]], ImportedStudy]]:
-    from lima.formats import alpaca_eval, cherry, pandalm, tulu
-
-    return {
-        "alpaca-eval": alpaca_eval.read_files,
-        "pandalm": pandalm.read_files,
-        "tulu": tulu.read_files,
-        "cherry": cherry.read_files,
-    }

@@ -8,12 +8,12 @@ twice on an instance, the newer row supersedes the older.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+from lima.errors import LimaError
 from lima.files import text_hash
-from lima.formats.studies import ImportedStudy, Row, asked, pair_key
-from lima.formats.xlsx import read_sheet
+from lima.formats.imported import ImportedStudy, PublishedRow, asked, pair_key
 from lima.records import Comparison, Grade, Item, Key, Label, Origin, Preference, Rater, Shown
 
 SIDES: dict[str, Label] = {
@@ -25,16 +25,36 @@ SIDES: dict[str, Label] = {
 }
 
 
-SHEET_EPOCH = datetime(1899, 12, 30, tzinfo=UTC)
-"""The day 0 of dates in spreadsheets."""
-
-
 def read_files(files: Sequence[Path]) -> ImportedStudy:
     """The study in the annotation table."""
     return read(read_sheet(files[0]))
 
 
-def read(rows: Iterable[Row]) -> ImportedStudy:
+def read_sheet(path: Path) -> list[PublishedRow]:
+    """The first sheet of an Excel workbook: cells by the words of the first row, without the empty ones.
+
+    Raises:
+        LimaError: no such file, no workbook, or the package python-calamine is missing.
+    """
+    try:
+        from python_calamine import CalamineError, load_workbook
+    except ModuleNotFoundError:
+        raise LimaError(
+            f"{path}: needs the package python-calamine: pip install 'lima-align[curate]'"
+        ) from None
+    if not path.is_file():
+        raise LimaError(f"{path}: no such file.")
+    try:
+        head, *rows = load_workbook(path).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except (CalamineError, ValueError) as error:
+        raise LimaError(f"{path}: not an Excel workbook with a table ({error}).") from None
+    return [
+        {str(name): cell for name, cell in zip(head, row, strict=True) if "" not in (name, cell)}
+        for row in rows
+    ]
+
+
+def read(rows: Iterable[PublishedRow]) -> ImportedStudy:
     """Comparisons and votes from the rows of the table; blank rows are left out.
 
     ``a`` of a comparison is the system that comes first by name; ``shown`` tells the order on the screen.
@@ -78,12 +98,14 @@ def read(rows: Iterable[Row]) -> ImportedStudy:
     )
 
 
-def voted_at(row: Row) -> float:
-    """The time of a vote in days, as the table has it."""
-    return float(row["timestamp"])
+def voted_at(row: PublishedRow) -> datetime:
+    """The time of a vote; one at midnight stands in the table as a day alone."""
+    found: date = row["timestamp"]
+    time = found if isinstance(found, datetime) else datetime(found.year, found.month, found.day)
+    return time.replace(tzinfo=UTC)
 
 
-def _comparison(row: Row, shown: Shown) -> Comparison:
+def _comparison(row: PublishedRow, shown: Shown) -> Comparison:
     on_screen = {"a": row.get("completion_a", ""), "b": row.get("completion_b", "")}
     first, second = (on_screen[side] for side in shown)
     systems = sorted((row["model_a"], row["model_b"]))
@@ -93,24 +115,24 @@ def _comparison(row: Row, shown: Shown) -> Comparison:
     )
 
 
-def _preference(row: Row, comparison_id: str, shown: Shown, supersedes: str | None) -> Preference:
+def _preference(row: PublishedRow, comparison_id: str, shown: Shown, supersedes: str | None) -> Preference:
     label = SIDES[row["preference"]]
     if shown == "ba" and label != "tie":
         label = "b" if label == "a" else "a"
     rater = f"crowd:{row['evaluator']}"
     return Preference(
-        id=f"{rater}/{int(float(row['id'])):05d}",
+        id=f"{rater}/{int(row['id']):05d}",
         comparison_id=comparison_id,
         rater=rater,
         shown=shown,
         label=label,
         raw=row["preference"],
         supersedes=supersedes,
-        at=(SHEET_EPOCH + timedelta(days=voted_at(row))).isoformat(),
+        at=voted_at(row).isoformat(),
     )
 
 
-def _grade(row: Row, verdict: Preference, item_id: str, on_screen: str) -> Grade:
+def _grade(row: PublishedRow, verdict: Preference, item_id: str, on_screen: str) -> Grade:
     """What was said of one answer beside the verdict: acceptable or not."""
     said = str(row.get(f"completion_{on_screen}_is_acceptable"))
     value = {"yes": "pass", "no": "fail"}.get(said)

@@ -13,10 +13,9 @@ from lima.report.numbers.analysis import Numbers, analyse, as_json, side_of
 from lima.report.numbers.samples import all_samples, draw_samples
 from lima.report.numbers.study import Study, read_study
 from lima.report.numbers.votes import short_names
-from lima.report.render.drawings import draw_all, write_figures
-from lima.report.render.page import render
-from lima.report.render.pages import write_item_pages
-from lima.report.render.rows import write_rows
+from lima.report.render.detail_pages import write_item_pages, write_rows
+from lima.report.render.figures import draw_all, write_figures
+from lima.report.render.report_page import render
 from lima.report.render.tables import latex, markdown, tables
 from lima.report.render.wording import points
 from lima.report.settings import ReportSettings

@@ -13,8 +13,8 @@ from lima.experiments.claims.bands import Check, Conclusion, State
 from lima.experiments.claims.experiment import Experiment, Scale
 from lima.experiments.claims.findings import COVERS, Findings
 from lima.files import write_json, write_text
-from lima.report.render.figures import NARROW, WIDE, DotRow, dots, for_file, for_page
-from lima.report.render.page import HERE as REPORT
+from lima.report.render.charts import NARROW, WIDE, DotRow, dots, for_file, for_page
+from lima.report.render.report_page import HERE as REPORT
 from lima.report.render.tables import Table, cell, markdown
 from lima.report.render.wording import plain
 from lima.runs import git_commit, versions

@@ -1,16 +1,20 @@
 """``lima experiment NAME --model BASE --data FILE``: an ablation on a real base, by the stages that users call.
 
-Each arm is tuned by the same recipe and answers the same prompts; the answers go into one blind study, which a judge
-rates for helpfulness 1 to 6 (LIMA, section 5) or which is left for people. Every stage resumes by itself.
+Each arm is a part of a real data set (LIMA, sections 5 and 6). It is tuned by the same recipe and answers the same
+prompts; the answers go into one blind study, which a judge rates for helpfulness 1 to 6 or which is left for people.
+Every stage resumes by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from lima import console
 from lima.checkpoint.checkpoint import checkpoint
+from lima.checkpoint.inputs import check_apart
 from lima.checkpoint.settings import CheckpointSettings
 from lima.commands import command
 from lima.errors import LimaError
@@ -18,10 +22,8 @@ from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.evaluate.study import Study
-from lima.experiments.real.arms import make_arms
-from lima.experiments.real.settings import EXPERIMENTS, RealSettings
 from lima.experiments.real.shift import show_shift
-from lima.experiments.settings import ExperimentSettings
+from lima.experiments.settings import ON_REAL_BASES, ExperimentSettings, RealSettings
 from lima.files import read_jsonl, write_jsonl
 from lima.generate.jobs import beside
 from lima.generate.prompts import read_prompts
@@ -43,10 +45,10 @@ def real_experiment(settings: ExperimentSettings) -> None:
     Raises:
         LimaError: the experiment needs the world's ground truth, an input is missing, or a stage fails.
     """
-    if settings.name not in EXPERIMENTS:
+    if settings.name not in ON_REAL_BASES:
         raise LimaError(
             f"'{settings.name}' needs the built-in world, where every answer can be checked. "
-            f"With --model there are: {', '.join(EXPERIMENTS)}."
+            f"With --model there are: {', '.join(ON_REAL_BASES)}."
         )
     if settings.prompts is None:
         raise LimaError("--prompts is missing: the questions that every arm answers.")
@@ -184,3 +186,69 @@ def _perplexity(settings: ExperimentSettings, folder: Path, run: Path) -> None:
             seed=settings.fit.seed,
         )
     )
+
+
+ArmExamples = dict[str, list[Example]]
+FORMAT_TAG = "format"
+
+
+def make_arms(name: str, settings: RealSettings, prompts: Sequence[Example], seed: int) -> ArmExamples:
+    """The examples of each arm.
+
+    Raises:
+        LimaError: a file is missing, prompts are in the data, or the data lack what the experiment varies.
+    """
+    data = _examples(settings.data, "--data")
+    other = _examples(settings.other, "--other") if name in ("quality", "diversity") else []
+    assert settings.prompts is not None, settings
+    assert settings.data is not None, settings
+    check_apart(prompts, [*data, *other], dev=settings.prompts, data=settings.data)
+    if name == "quantity":
+        return _sizes(data, seed)
+    if name in ("quality", "diversity"):
+        return _two_files(data, other, seed, settings)
+    if name == "dialogue":
+        return _without(data, lambda one: len(one.turns) > 2, "dialogues", settings.data)
+    if name == "structure":
+        return _without(
+            data, lambda one: FORMAT_TAG in one.meta.tags, "examples tagged 'format'", settings.data
+        )
+    return {"tuned": data}
+
+
+def _examples(path: Path | None, flag: str) -> list[Example]:
+    if path is None:
+        raise LimaError(f"{flag} is missing: with --model, this experiment needs it.")
+    return list(read_jsonl(path, Example))
+
+
+def _sizes(data: list[Example], seed: int) -> ArmExamples:
+    """An eighth, a quarter, a half and all of the data, each inside the next."""
+    order = np.random.default_rng([seed, 11]).permutation(len(data)).tolist()
+    sizes = sorted({max(1, len(data) // part) for part in (8, 4, 2, 1)})
+    return {f"{size} examples": [data[i] for i in sorted(order[:size])] for size in sizes}
+
+
+def _two_files(data: list[Example], other: list[Example], seed: int, settings: RealSettings) -> ArmExamples:
+    """As many of each: the larger file is cut at random."""
+    count = min(len(data), len(other))
+    arms = {}
+    for path, rows in ((settings.data, data), (settings.other, other)):
+        assert path is not None
+        chosen = np.random.default_rng([seed, 11]).permutation(len(rows))[:count].tolist()
+        arms[path.stem] = [rows[i] for i in sorted(chosen)]
+    if len(arms) < 2:
+        raise LimaError(
+            f"{settings.data} and {settings.other}: name the two files differently; arms bear their names."
+        )
+    return arms
+
+
+def _without(data: list[Example], special: Callable[[Example], bool], words: str, path: Path) -> ArmExamples:
+    kept = [one for one in data if not special(one)]
+    count = len(data) - len(kept)
+    if not count or not kept:
+        raise LimaError(
+            f"{path}: {count} of {len(data)} rows are {words}; this experiment needs some, and some others."
+        )
+    return {f"without {words}": kept, f"with {count} {words}": data}

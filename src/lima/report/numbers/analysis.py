@@ -10,7 +10,6 @@ from lima.errors import LimaError
 from lima.evaluate.lineage import Lineage
 from lima.evaluate.protocol import Plan
 from lima.report.numbers.against import Difference, Side, differences
-from lima.report.numbers.costs import JudgeCost, judge_costs
 from lima.report.numbers.preferences import (
     Finding,
     PairPosterior,
@@ -34,6 +33,7 @@ from lima.report.numbers.rater_pairs import (
 from lima.report.numbers.raters import (
     Coverage,
     GroupBias,
+    JudgeCost,
     JudgeTest,
     RaterCard,
     Reliability,
@@ -41,6 +41,7 @@ from lima.report.numbers.raters import (
     alt_tests,
     biases,
     coverages,
+    judge_costs,
     rater_cards,
     reliabilities,
 )

@@ -1,4 +1,4 @@
-"""The raters themselves: who they are, how far they agree, what they follow, and what they left unanswered."""
+"""The raters themselves: who they are, how far they agree, what they follow, left unanswered, and cost."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from lima.files import read_json
 from lima.records import SCALE_VALUES, Grade, Preference
 from lima.report.numbers.study import Study
 from lima.report.numbers.votes import POOLED_KINDS, Vote, group_of, group_order
@@ -264,3 +266,35 @@ def _coverage(
             )
         )
     return found
+
+
+@dataclass(frozen=True)
+class JudgeCost:
+    """The calls of one judge, retries included."""
+
+    rater: str
+    calls: int
+    outcomes: Mapping[str, int]
+    """Calls by what came back: ``replied``, or the kind of failure."""
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    """In the currency of the user's price file; None: unknown, which is not free."""
+
+
+def judge_costs(folder: Path) -> list[JudgeCost]:
+    """One entry a finished judge, by rater id."""
+    records = [read_json(path) for path in sorted(folder.glob("judges/*/run.json"))]
+    facts = [record["facts"] for record in records if record.get("finished")]
+    costs = [
+        JudgeCost(
+            rater=str(fact["rater"]),
+            calls=int(fact["calls"]),
+            outcomes=fact["outcomes"],
+            prompt_tokens=int(fact["prompt_tokens"]),
+            completion_tokens=int(fact["completion_tokens"]),
+            cost=fact["cost"] if isinstance(fact["cost"], int | float) else None,
+        )
+        for fact in facts
+    ]
+    return sorted(costs, key=lambda cost: cost.rater)

@@ -1,225 +1,240 @@
-"""Figures as SVG, drawn twice: wide, and narrow for a phone. Colours are names that the page's style resolves.
-
-matplotlib draws on a canvas measured in points. `for_page` makes the colours follow the reader's light or dark
-mode; `for_file` keeps the light ones on white, which any viewer and any paper shows.
-"""
+"""Which figures a report has: preferences, gaps, helpfulness, quality and safety, each from its numbers."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from itertools import groupby
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from lima.files import write_text
+from lima.report.numbers.analysis import Numbers
+from lima.report.numbers.preferences import PairResult
+from lima.report.numbers.ratings import MeanRating, ShareRating
+from lima.report.render.charts import (
+    LINES,
+    NARROW,
+    WIDE,
+    BarRow,
+    CurvePoint,
+    DotRow,
+    Part,
+    curve,
+    dots,
+    for_file,
+    for_page,
+    matrix,
+    stacked_bars,
+)
+from lima.statistics.estimates import Estimate, Result
 
-WIDE, NARROW = 500.0, 250.0
-
-COLOURS = {
-    "ink": "#22262b",
-    "muted": "#6a717b",
-    "line": "#d9dce1",
-    "win": "#2f6f9f",
-    "tie": "#c9cdd3",
-    "loss": "#c8793b",
-    "on-win": "#fefefe",
-    "on-tie": "#2b3036",
-    "on-loss": "#fffffe",
-}
-"""Light colours by the name of the page's style variable; each hex value occurs once, so it can be found again."""
-
-ROW, HEADER, LEGEND, BAR, EDGE = 43.0, 26.0, 26.0, 15.0, 2.0
-
-
-@dataclass(frozen=True)
-class Part:
-    """One segment of a stacked bar: its share in [0, 1], its colour, and the interval of the share."""
-
-    share: float
-    colour: str
-    low: float | None = None
-    high: float | None = None
-    from_right: bool = False
-    """Whether the interval is measured from the bar's right end (losses)."""
+QUALITY_COLOURS = {"excellent": "win", "pass": "tie", "fail": "loss"}
+SAFETY_COLOURS = {"safe": "win", "unsafe": "loss"}
+NAMES = ("preferences", "gaps", "helpfulness", "quantity", "perplexity", "quality", "safety", "agreement")
 
 
 @dataclass(frozen=True)
-class BarRow:
-    """A stacked bar with the words above it; without parts, a heading."""
+class Drawing:
+    """A figure as a function of its width, with the text that replaces it for those who do not see it."""
 
-    label: str
+    name: str
+    description: str
+    draw: Callable[[float], str]
     note: str = ""
-    parts: Sequence[Part] = ()
+    """What the figure leaves out, said below it."""
+
+
+def drawings(numbers: Numbers) -> list[Drawing]:
+    """The figures for which there are numbers."""
+    found = []
+    if numbers.findings:
+        found += [_preferences(numbers), _gaps(numbers)]
+    if any(isinstance(rating.mean, Estimate) for rating in numbers.helpfulness):
+        found += [_helpfulness(numbers), *_curves(numbers)]
+    if any(rating.n for rating in numbers.quality):
+        found.append(_shares("quality", numbers.quality, QUALITY_COLOURS))
+    if any(rating.n for rating in numbers.safety):
+        found.append(_shares("safety", numbers.safety, SAFETY_COLOURS))
+    if len(numbers.agreement) > 1:
+        found.append(_agreement(numbers))
+    return found
 
 
 @dataclass(frozen=True)
-class DotRow:
-    """A value with its interval; without a value, a heading."""
+class Drawn:
+    """A figure in both widths, with colours as matplotlib wrote them."""
 
-    label: str
+    name: str
+    description: str
+    wide: str
+    narrow: str
     note: str = ""
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    colour: str = "win"
+
+    @property
+    def for_page(self) -> dict[str, str]:
+        """Inline SVG, ``wide`` and ``narrow``."""
+        return {
+            "wide": for_page(self.wide, self.description),
+            "narrow": for_page(self.narrow, self.description),
+            "note": self.note,
+        }
 
 
-def stacked_bars(rows: Sequence[BarRow], legend: Sequence[tuple[str, str]], width: float) -> str:
-    """Bars of shares; ``legend`` holds (words, colour). A thin line under a bar is the interval of that share."""
-    height = LEGEND + sum(ROW if row.parts else HEADER for row in rows) + EDGE
-    axes, finish = canvas(width, height)
-    _legend(axes, legend, width)
-    y = LEGEND
-    for row in rows:
-        if row.parts:
-            _words(axes, row.label, row.note, y, width)
-            _bar(axes, row.parts, y + 15, width)
-            y += ROW
-        else:
-            axes.text(0, y + 12, row.label, size=10, weight="bold", color=COLOURS["ink"], va="center")
-            y += HEADER
-    return finish()
+def draw_all(numbers: Numbers) -> list[Drawn]:
+    """All figures of a report."""
+    return [
+        Drawn(drawing.name, drawing.description, drawing.draw(WIDE), drawing.draw(NARROW), drawing.note)
+        for drawing in drawings(numbers)
+    ]
 
 
-def dots(
-    rows: Sequence[DotRow], limits: tuple[float, float], ticks: Sequence[float], width: float, unit: str = ""
-) -> str:
-    """Values with intervals on one axis; a tick at 0 is drawn strong."""
-    height = sum(HEADER if row.value is None else ROW - 9 for row in rows) + 22
-    axes, finish = canvas(width, height)
-    _axis(axes, limits, ticks, width, height, unit)
-    y = 0.0
-    for row in rows:
-        if row.value is None:
-            axes.text(0, y + 12, row.label, size=10, weight="bold", color=COLOURS["ink"], va="center")
-            y += HEADER
-            continue
-        _words(axes, row.label, row.note, y, width)
-        _dot(axes, row, y + 21, limits, width)
-        y += ROW - 9
-    return finish()
+def write_figures(drawn: Sequence[Drawn], folder: Path) -> list[Path]:
+    """Write ``<name>.svg`` for each figure; figures of a former report that have no numbers now are removed."""
+    wanted = {folder / f"{figure.name}.svg": figure for figure in drawn}
+    for name in NAMES:
+        if (folder / f"{name}.svg") not in wanted:
+            (folder / f"{name}.svg").unlink(missing_ok=True)
+    for path, figure in wanted.items():
+        write_text(path, for_file(figure.wide))
+    return list(wanted)
 
 
-def for_page(svg: str, description: str) -> str:
-    """The figure as an element of a page: colours from style variables, a text alternative, no fixed size."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", body)
-    body = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", body)
-    for name, colour in COLOURS.items():
-        body = body.replace(colour, f"var(--{name})")
-    label = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+def group_label(group: str) -> str:
+    """A rater group in a figure: ``judge m @1f2e``."""
+    return group.replace(":", " ", 1).replace("@", " @", 1)
 
 
-def for_file(svg: str) -> str:
-    """The figure as a file of its own, on white."""
-    head, tail = svg.split("<defs>", 1)
-    return f'{head}<rect width="100%" height="100%" fill="#ffffff"/>\n <defs>{tail}'
+def _preferences(numbers: Numbers) -> Drawing:
+    rows: list[BarRow] = []
+    for finding in numbers.findings:
+        rows.append(BarRow(f"{finding.system} against {finding.baseline}"))
+        rows += [
+            BarRow(group_label(pair.group), f"n = {pair.result.n}", _win_tie_loss(pair))
+            for pair in finding.results
+            if pair.result.n
+        ]
+    legend = [("win", "win"), ("tie", "tie"), ("loss", "loss")]
+    text = "Shares of wins, ties and losses by baseline and group of raters; the table has the same numbers."
+    return Drawing("preferences", text, lambda width: stacked_bars(rows, legend, width))
 
 
-def shortened(text: str, width: float, size: float = 9.0) -> str:
-    """The text cut in its middle to fit ``width`` points, by the mean width of a letter."""
-    most = max(6, int(width / (0.56 * size)))
-    if len(text) <= most:
-        return text
-    head = most * 2 // 3
-    return f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
+def _win_tie_loss(pair: PairResult) -> list[Part]:
+    result = pair.result
+    return [
+        _part(result.win, "win"),
+        _part(result.tie, "tie", whisker=False),
+        _part(result.loss, "loss", from_right=True),
+    ]
 
 
-def canvas(width: float, height: float) -> tuple[Axes, Callable[[], str]]:
-    """Axes whose unit is a point, y downwards, and a function that ends the drawing and returns the SVG."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width / 72, height / 72))
-    FigureCanvasSVG(figure)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
-    axes.set_axis_off()
-
-    def finish() -> str:
-        stream = io.StringIO()
-        for text in axes.texts:
-            text.set_parse_math(False)  # a dollar sign in a system's name is no formula
-        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lima"}):
-            figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        return stream.getvalue()
-
-    return axes, finish
+def _part(result: Result, colour: str, *, whisker: bool = True, from_right: bool = False) -> Part:
+    assert isinstance(result, Estimate), result
+    low, high = (result.low, result.high) if whisker else (None, None)
+    return Part(result.value, colour, low, high, from_right)
 
 
-def _legend(axes: Axes, legend: Sequence[tuple[str, str]], width: float) -> None:
-    from matplotlib.patches import Rectangle
-
-    x = 0.0
-    step = min(84.0, width / max(1, len(legend)))
-    for words, colour in legend:
-        axes.add_patch(Rectangle((x, 4), 9, 9, facecolor=COLOURS[colour], linewidth=0))
-        axes.text(x + 13, 8.5, words, size=9, color=COLOURS["muted"], va="center")
-        x += step
-
-
-def _words(axes: Axes, label: str, note: str, y: float, width: float) -> None:
-    room = width - 4.8 * len(note) - 8
-    axes.text(0, y + 7, shortened(label, room), size=9, color=COLOURS["ink"], va="center")
-    axes.text(width, y + 7, note, size=8, color=COLOURS["muted"], va="center", ha="right")
+def _gaps(numbers: Numbers) -> Drawing:
+    rows: list[DotRow] = []
+    for finding in numbers.findings:
+        rows.append(DotRow(f"{finding.system} against {finding.baseline}"))
+        rows += [
+            _dot(group_label(pair.group), f"n = {pair.result.n}", pair.result.gap, 100)
+            for pair in finding.results
+            if pair.result.n
+        ]
+    text = "Wins minus losses in points, with intervals, by baseline and group of raters."
+    return Drawing("gaps", text, lambda width: dots(rows, (-100, 100), (-100, -50, 0, 50, 100), width))
 
 
-def _bar(axes: Axes, parts: Sequence[Part], y: float, width: float) -> None:
-    from matplotlib.patches import Rectangle
-
-    x = 0.0
-    for part in parts:
-        size = part.share * width
-        if size > 0:
-            gap = min(1.0, size / 2)
-            axes.add_patch(Rectangle((x, y), size - gap, BAR, facecolor=COLOURS[part.colour], linewidth=0))
-        if size >= 26:
-            ink = COLOURS[_ink_on(part.colour)]
-            axes.text(x + size / 2, y + BAR / 2, f"{100 * part.share:.0f} %", size=8.5, color=ink,
-                      ha="center", va="center")  # fmt: skip
-        x += size
-        _interval_line(axes, part, y + BAR + (6.0 if part.from_right else 3.0), width)
+def _dot(label: str, note: str, result: Result, factor: float = 1.0) -> DotRow:
+    assert isinstance(result, Estimate), result
+    scaled = result.rescaled(factor)
+    colour = "win"
+    if factor != 1.0 and scaled.high is not None and scaled.low is not None:
+        colour = "win" if scaled.low > 0 else "loss" if scaled.high < 0 else "muted"
+    return DotRow(label, note, scaled.value, scaled.low, scaled.high, colour)
 
 
-def _interval_line(axes: Axes, part: Part, y: float, width: float) -> None:
-    if part.low is None or part.high is None:
-        return
-    low, high = (1 - part.high, 1 - part.low) if part.from_right else (part.low, part.high)
-    axes.plot([low * width, high * width], [y, y], color=COLOURS[part.colour], linewidth=1.8,
-              solid_capstyle="round")  # fmt: skip
+def _helpfulness(numbers: Numbers) -> Drawing:
+    rows: list[DotRow] = []
+    for group, ratings in groupby(numbers.helpfulness, key=lambda rating: rating.group):
+        rows.append(DotRow(group_label(group)))
+        rows += [_mean_row(rating) for rating in ratings if isinstance(rating.mean, Estimate)]
+    text = "Mean helpfulness from 1 to 6 with intervals, by system and group of raters."
+    return Drawing("helpfulness", text, lambda width: dots(rows, (1, 6), (1, 2, 3, 4, 5, 6), width))
 
 
-def _ink_on(colour: str) -> str:
-    return f"on-{colour}"
+def _curves(numbers: Numbers) -> list[Drawing]:
+    """Helpfulness over the size of the training set, and over held-out perplexity, where three systems differ in it."""
+    found = []
+    known = sorted(numbers.lineages.items(), key=lambda item: item[1].epoch or 0)
+    last = {lineage.examples: system for system, lineage in known if lineage.examples}  # one epoch a size
+    sizes = {system: float(examples) for examples, system in last.items() if examples}
+    losses = {system: lineage.heldout_perplexity for system, lineage in known if lineage.heldout_perplexity}
+    for name, words, places, log in (
+        ("quantity", "training examples", sizes, True),
+        ("perplexity", "held-out perplexity", losses, False),
+    ):
+        lines = _lines(numbers, places)
+        if lines:
+            text = f"Mean helpfulness with intervals over {words}, a line a group of raters."
+            left_out = ", ".join(group for group, _ in lines[len(LINES) :])
+            note = f"Not drawn, as lines would be too many: {left_out}." if left_out else ""
+            draw = partial(curve, lines[: len(LINES)], (words, "mean helpfulness"), log=log)
+            found.append(Drawing(name, text, draw, note))
+    return found
 
 
-def _axis(
-    axes: Axes, limits: tuple[float, float], ticks: Sequence[float], width: float, height: float, unit: str
-) -> None:
-    for tick in ticks:
-        x = _place(tick, limits, width)
-        strong = tick == 0
-        axes.plot([x, x], [0, height - 18], color=COLOURS["muted" if strong else "line"],
-                  linewidth=0.9 if strong else 0.7, zorder=0)  # fmt: skip
-        side = "left" if tick == ticks[0] else "right" if tick == ticks[-1] else "center"
-        sign = "+" if tick > 0 and limits[0] < 0 else ""
-        text = f"{sign}{tick:g}{unit}".replace("-", "−")
-        axes.text(x, height - 8, text, size=8, color=COLOURS["muted"], ha=side, va="center")
+def _lines(numbers: Numbers, places: Mapping[str, float]) -> list[tuple[str, list[CurvePoint]]]:
+    lines = []
+    for group, ratings in groupby(numbers.helpfulness, key=lambda rating: rating.group):
+        points = [
+            CurvePoint(places[r.system], r.mean.value, r.mean.low, r.mean.high)
+            for r in ratings
+            if r.system in places and isinstance(r.mean, Estimate)
+        ]
+        if len({point.x for point in points}) > 2:
+            lines.append((group_label(group), points))
+    return lines
 
 
-def _dot(axes: Axes, row: DotRow, y: float, limits: tuple[float, float], width: float) -> None:
-    assert row.value is not None, row
-    colour = COLOURS[row.colour]
-    if row.low is not None and row.high is not None:
-        ends = [_place(min(max(x, limits[0]), limits[1]), limits, width) for x in (row.low, row.high)]
-        axes.plot(ends, [y, y], color=colour, linewidth=2.2, solid_capstyle="round")
-    axes.plot([_place(row.value, limits, width)], [y], marker="o", markersize=6.5, color=colour)
+def _agreement(numbers: Numbers) -> Drawing:
+    groups = list(dict.fromkeys(name for cell in numbers.agreement for name in (cell.first, cell.second)))
+    place = {group: position for position, group in enumerate(groups)}
+    cells = {
+        (max(place[c.first], place[c.second]), min(place[c.first], place[c.second])): (
+            c.accuracy.value,
+            f"{100 * c.accuracy.value:.0f}",
+        )
+        for c in numbers.agreement
+        if isinstance(c.accuracy, Estimate)
+    }
+    text = (
+        "Tie-discounted agreement in % within and between groups of raters; the table has the same numbers."
+    )
+    return Drawing("agreement", text, partial(matrix, [group_label(group) for group in groups], cells))
 
 
-def _place(value: float, limits: tuple[float, float], width: float) -> float:
-    margin = 4.0
-    return margin + (value - limits[0]) / (limits[1] - limits[0]) * (width - 2 * margin)
+def _mean_row(rating: MeanRating) -> DotRow:
+    assert isinstance(rating.mean, Estimate), rating
+    note = f"{rating.mean.value:.2f}   n = {rating.mean.n}"
+    return _dot(rating.system, note, rating.mean)
+
+
+def _shares(name: str, ratings: Sequence[ShareRating], colours: dict[str, str]) -> Drawing:
+    rows: list[BarRow] = []
+    for group, members in groupby(ratings, key=lambda rating: rating.group):
+        rows.append(BarRow(group_label(group)))
+        rows += [_share_row(rating, colours) for rating in members if rating.n]
+    text = f"Shares of {', '.join(colours)} by system and group of raters; the table has the same numbers."
+    return Drawing(name, text, lambda width: stacked_bars(rows, list(colours.items()), width))
+
+
+def _share_row(rating: ShareRating, colours: dict[str, str]) -> BarRow:
+    last = list(colours)[-1]
+    parts = [
+        _part(rating.shares[value], colour, whisker=colour != "tie", from_right=value == last)
+        for value, colour in colours.items()
+    ]
+    return BarRow(rating.system, f"n = {rating.n}", parts)

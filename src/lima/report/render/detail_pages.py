@@ -1,4 +1,4 @@
-"""The rows behind the numbers: one plain page a group of them in ``report_rows/``, to which the report links."""
+"""The pages behind the report: all items (``report_items/``), and the rows of each number (``report_rows/``)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,44 @@ from lima.files import write_text
 from lima.records import SCALE_VALUES, Preference
 from lima.report.numbers.rater_pairs import labels_by_rater, shown_pairs
 from lima.report.numbers.ratings import Rating
+from lima.report.numbers.samples import Sample
 from lima.report.numbers.study import Study
 from lima.report.numbers.votes import Vote, group_of, group_order
-from lima.report.render.page import template_environment
-from lima.report.render.pages import ITEMS_A_PAGE
+from lima.report.render.report_page import template_environment
 from lima.report.render.wording import excerpt, last_user_turn, rows_file
+
+ITEMS_A_PAGE = 100
+
+
+@dataclass(frozen=True)
+class ItemPage:
+    """One page: its file name, its place, and its items."""
+
+    name: str
+    number: int
+    items: Sequence[Sample]
+
+
+def item_pages(kind: str, items: Sequence[Sample]) -> Iterator[ItemPage]:
+    """``kind-001.html`` and so on."""
+    for number, start in enumerate(range(0, len(items), ITEMS_A_PAGE), start=1):
+        yield ItemPage(f"{kind}-{number:03d}.html", number, items[start : start + ITEMS_A_PAGE])
+
+
+def write_item_pages(
+    study: str, comparisons: Sequence[Sample], items: Sequence[Sample], folder: Path
+) -> list[Path]:
+    """Write all pages; pages of a former report that are not needed any more are removed."""
+    template = template_environment().get_template("items.html")
+    pages = [*item_pages("comparisons", comparisons), *item_pages("answers", items)]
+    names = [page.name for page in pages]
+    for old in folder.glob("*.html"):
+        if old.name not in names:
+            old.unlink()
+    for page in pages:
+        write_text(folder / page.name, template.render(study=study, page=page, names=names))
+    return [folder / name for name in names]
+
 
 FOLDER = "report_rows"
 

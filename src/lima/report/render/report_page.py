@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.preferences import direction
 from lima.report.numbers.samples import Samples
-from lima.report.render.drawings import Drawn
+from lima.report.render.figures import Drawn
 from lima.report.render.wording import (
     by_whom,
     count,
