@@ -18,7 +18,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+    from rich.measure import Measurement
     from rich.progress import Progress, TaskID
+    from rich.table import Table
 
 notes = Console(stderr=True, highlight=False)
 results = Console(highlight=False)
@@ -104,81 +107,78 @@ def table(
     A table of prose has a line between its rows. Columns of figures that do not fit beside each other go into
     further tables below, each with the columns that tell the rows apart, since a folded figure cannot be read.
     """
-    from rich.table import Table
-
     texts = [[visible(str(cell)) for cell in row] for row in rows]
-    whole: list[dict[int, int | None]] = [dict.fromkeys(range(len(columns)))]
-    for part, group in enumerate(_layout(columns, texts) if align == "right" else whole):
+    parts = _parts(columns, texts) if align == "right" else [list(range(len(columns)))]
+    for part, places in enumerate(parts):
         # a title of the table itself would be broken at the table's width
-        results.print(
-            title if part == 0 else f"{title}, continued", style="bold", markup=False, soft_wrap=True
-        )
-        view = Table(header_style="bold", show_lines=align == "left")
-        for place, width in group.items():
-            view.add_column(columns[place], justify=align if place else "left", overflow="fold", width=width)
-        for row in texts:
-            view.add_row(*(row[place] for place in group))
-        results.print(view, markup=False)
+        heading = title if part == 0 else f"{title}, continued"
+        results.print(heading, style="bold", markup=False, soft_wrap=True)
+        view = _view(columns, texts, places, align)
+        tight = _measured(view).maximum > results.width
+        results.print(_view(columns, texts, places, align, tight=True) if tight else view, markup=False)
 
 
-BORDER = 3
-"""Of each column: a blank on both sides and a line."""
 FIGURE = re.compile(r"\[?[-+−–<>~]?[\d.]|[–-]?$|undefined")
 """How a cell with a figure begins; or it is empty. Figures are never broken."""
 PROSE_WIDTH = 14
 """Columns of words have at least this width, or what they need."""
 
 
-def _layout(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[dict[int, int | None]]:
-    """Which columns stand in which table, and their widths (None: as they are). The first ones stand in all."""
-    cells = [[row[place] for row in rows] for place in range(len(columns))]
-    whole = [max(map(cell_len, (*column, name))) for name, column in zip(columns, cells, strict=True)]
-    if sum(whole) + BORDER * len(whole) < results.width:
-        return [dict.fromkeys(range(len(columns)))]
-    words = {n for n, column in enumerate(cells) if not all(FIGURE.match(cell) for cell in column)}
-    least = [
-        min(whole[n], PROSE_WIDTH) if n in words else max(map(cell_len, (*column, *columns[n].split())))
-        for n, column in enumerate(cells)
-    ]
-    names = _names(rows, words)
-    share = results.width // (names + 1)
-    unbroken = _grouped([*(min(width, share) for width in whole[:names]), *least[names:]], names)
-    broken = _grouped(least, names)
-    groups = broken if len(broken) == 1 < len(unbroken) else unbroken
-    return [_widened(group, whole, words) for group in groups]
+def _view(
+    columns: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    places: Sequence[int],
+    align: JustifyMethod,
+    *,
+    tight: bool = False,
+) -> Table:
+    """Some columns as a table. If ``tight``, those of words are broken, and those of figures are as wide as their cells."""
+    from rich.table import Table
+
+    view = Table(header_style="bold", show_lines=align == "left")
+    for place in places:
+        cells = [row[place] for row in texts]
+        need = min(max(map(cell_len, (*cells, *columns[place].split())), default=0), results.width // 2)
+        fixed = need if tight and _are_figures(cells) else None
+        side: JustifyMethod = align if place else "left"
+        view.add_column(
+            columns[place], justify=side, overflow="fold", width=fixed, min_width=min(need, PROSE_WIDTH)
+        )
+    for row in texts:
+        view.add_row(*(row[place] for place in places))
+    return view
 
 
-def _names(rows: Sequence[Sequence[str]], words: set[int]) -> int:
+def _are_figures(cells: Sequence[str]) -> bool:
+    return all(FIGURE.match(cell) for cell in cells)
+
+
+def _parts(columns: Sequence[str], texts: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Which columns stand in which table: as many as fit; those that tell the rows apart stand in all."""
+    names = list(range(_names(texts)))
+    parts = [list(names)]
+    for place in range(len(names), len(columns)):
+        wider = _view(columns, texts, [*parts[-1], place], "right", tight=True)
+        if _measured(wider).minimum <= results.width or parts[-1] == names:
+            parts[-1].append(place)
+        else:
+            parts.append([*names, place])
+    return parts
+
+
+def _measured(view: Table) -> Measurement:
+    """The least and the natural width, whatever the terminal's."""
+    from rich.measure import Measurement
+
+    return Measurement.get(results, results.options.update(max_width=10**6), view)
+
+
+def _names(texts: Sequence[Sequence[str]]) -> int:
     """How many columns of words, from the left, tell the rows apart; one where even all of them do not."""
-    leading = next((n for n in range(len(rows[0]) if rows else 0) if n not in words), len(words))
-    enough = (n for n in range(1, leading + 1) if len({tuple(row[:n]) for row in rows}) == len(rows))
+    width = len(texts[0]) if texts else 0
+    words = next((n for n in range(width) if _are_figures([row[n] for row in texts])), width)
+    enough = (n for n in range(1, words + 1) if len({tuple(row[:n]) for row in texts}) == len(texts))
     return next(enough, 1)
-
-
-def _grouped(least: Sequence[int], names: int) -> list[dict[int, int]]:
-    """The columns in as many tables as they need, each with the first ``names`` columns."""
-    named = dict(enumerate(least[:names]))
-    most = results.width - 1 - sum(named.values()) - BORDER * names
-    groups, left = [dict(named)], most
-    for place in range(names, len(least)):
-        width = max(1, min(least[place], most - BORDER))
-        if width + BORDER > left and len(groups[-1]) > names:
-            groups.append(dict(named))
-            left = most
-        groups[-1][place] = width
-        left -= width + BORDER
-    return groups
-
-
-def _widened(group: dict[int, int], whole: Sequence[int], words: set[int]) -> dict[int, int | None]:
-    """The room that is left goes to the columns of words."""
-    left = results.width - 1 - sum(group.values()) - BORDER * len(group)
-    found: dict[int, int | None] = dict(group)
-    for place in sorted(words & group.keys()):
-        more = min(left, whole[place] - group[place])
-        found[place] = group[place] + more
-        left -= more
-    return found
 
 
 def _bar() -> Progress:
