@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lima.experiments.demo.demo import Plan
+from lima.experiments.demo.demo import DemoFolder
 from lima.experiments.demo.settings import DemoSettings
 from lima.world.base import make_base
 from lima.world.people import ATTRIBUTES
@@ -32,7 +32,7 @@ HALF_GOOD = 0.6
 
 
 def main() -> None:
-    plan = Plan(DemoSettings())
+    plan = DemoFolder(DemoSettings())
     rng = np.random.default_rng(0)
     asked = list(product(plan.world.training, ATTRIBUTES, range(len(WORDINGS["town"].questions))))
     flaws = [style for style in STARS if style != "good"]

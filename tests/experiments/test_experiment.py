@@ -13,7 +13,7 @@ import pytest
 from lima.errors import LimaError
 from lima.experiments.claims import examples, training
 from lima.experiments.claims.bands import Band, Check, Conclusion, State
-from lima.experiments.claims.experiment import SCALES, Arms, Experiment, Scale, job_names, limited
+from lima.experiments.claims.experiment import SCALES, Arms, Experiment, RunScale, job_names, limited
 from lima.experiments.claims.findings import Findings, Unit
 from lima.experiments.claims.jobs import JobResult, Measure, TuneJob
 from lima.experiments.claims.outcome import ExperimentOutcome
@@ -22,7 +22,7 @@ from lima.experiments.settings import ExperimentSettings, Name
 from lima.statistics.estimates import ALIKE, Estimate, Result, Undefined
 from lima.world.settings import BaseSettings
 
-TINY = Scale(
+TINY = RunScale(
     "demo",
     (BaseSettings(steps=2, batch=2, layers=1, hidden=16, heads=2),),
     seeds=1,

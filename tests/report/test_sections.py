@@ -8,13 +8,13 @@ from scipy import stats
 
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Preference
-from lima.report.numbers.against import Side, differences
+from lima.report.numbers.against import StudySide, differences
 from lima.report.numbers.preferences import pair_results, posteriors, rankings
 from lima.report.numbers.rater_pairs import majority
 from lima.report.numbers.raters import RaterCard, alt_tests, has_list
 from lima.report.numbers.ratings import Rating, worst_of_k
 from lima.report.numbers.votes import Vote, group_of
-from lima.report.render.tables import Table, latex, markdown
+from lima.report.render.tables import TextTable, latex, markdown
 from lima.report.render.wording import by_whom
 from lima.report.report import report
 from lima.report.settings import ReportSettings
@@ -105,16 +105,16 @@ def test_alt_tests_of_judges_against_single_people_of_one_kind() -> None:
 
 def test_differences_by_hand() -> None:
     """Shared p1, p2: here win, tie (1, .5); there loss, tie (0, .5): mean difference .5, one better, one equal."""
-    here = Side("a", "tuned", [vote("p1", "win"), vote("p2", "tie"), vote("p9", "win")],
+    here = StudySide("a", "tuned", [vote("p1", "win"), vote("p2", "tie"), vote("p9", "win")],
                 [rating("1", "p1", "helpfulness", 5)])  # fmt: skip
-    there = Side("b", "tuned", [vote("p1", "loss"), vote("p2", "tie"), vote("p8", None)],
+    there = StudySide("b", "tuned", [vote("p1", "loss"), vote("p2", "tie"), vote("p8", None)],
                  [rating("1", "p1", "helpfulness", 3)])  # fmt: skip
     helpfulness, wins = sorted(differences(here, there, 0.95), key=lambda row: row.measure)
     assert isinstance(wins.difference, Estimate)
     assert (wins.here, wins.there, wins.difference.value, wins.difference.n) == (0.75, 0.25, 0.5, 2)
     assert (wins.better, wins.equal, wins.worse) == (1, 1, 0)
     assert (helpfulness.here, helpfulness.there) == (5, 3)
-    assert differences(here, Side("c", "tuned", [], []), 0.95) == []
+    assert differences(here, StudySide("c", "tuned", [], []), 0.95) == []
 
 
 def test_a_study_against_itself_and_against_one_it_beats(study: Path, tmp_path: Path) -> None:
@@ -164,10 +164,10 @@ def test_tables_for_papers(study: Path) -> None:
 
 
 def test_special_characters_in_tables() -> None:
-    table = Table("100 % of A & B_c", ("x", "y|z", "n"), [("a|b", "#1 ~", "< .001")])
+    table = TextTable("100 % of A & B_c", ("x", "y|z", "n"), [("a|b", "#1 ~", "< .001")])
     assert "a\\|b" in markdown([table])
     assert "&lt; .001" in markdown([table])
-    hostile = Table("c", ("x", "y", "n"), [("<img src=x> & co", "r", "1")])
+    hostile = TextTable("c", ("x", "y", "n"), [("<img src=x> & co", "r", "1")])
     assert "&lt;img src=x&gt; &amp; co" in markdown([hostile])
     assert "100 \\% of A \\& B\\_c" in latex([table])
     assert "\\#1 \\textasciitilde{} & $<$ .001 \\\\" in latex([table])

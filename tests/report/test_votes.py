@@ -5,7 +5,7 @@ from pathlib import Path
 from lima.records import Comparison, Key, Label, Message, Origin, Preference, Rater, Shown
 from lima.report.numbers.preferences import findings, pair_results
 from lima.report.numbers.raters import coverages
-from lima.report.numbers.study import Study, newest
+from lima.report.numbers.study import StudyData, newest
 from lima.report.numbers.votes import collect_votes, raters_with_both_orders
 
 
@@ -18,10 +18,10 @@ def row(
     )  # fmt: skip
 
 
-def study(rows: list[Preference], raters: list[Rater] | None = None) -> Study:
+def study(rows: list[Preference], raters: list[Rater] | None = None) -> StudyData:
     """One comparison, the tuned system on side b."""
     origins = [Origin(system=name, completion_id=name) for name in ("base", "tuned")]
-    return Study(
+    return StudyData(
         folder=Path("study"),
         protocol={},
         comparisons={"c1": Comparison(id="c1", messages=(Message(role="user", content="?"),), a="x", b="y")},

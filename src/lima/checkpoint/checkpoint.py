@@ -11,10 +11,10 @@ from pathlib import Path
 
 from lima import console
 from lima.checkpoint.heldout import heldout_losses
-from lima.checkpoint.inputs import Inputs, read_inputs
+from lima.checkpoint.inputs import CheckpointInputs, read_inputs
 from lima.checkpoint.oracle import find_oracle, rate
-from lima.checkpoint.outcome import Outcome, log_look, show, write_choice
-from lima.checkpoint.rule import Choice, Scores, choose
+from lima.checkpoint.outcome import RatedChoice, log_look, show, write_choice
+from lima.checkpoint.rule import EpochChoice, Scores, choose
 from lima.checkpoint.settings import CheckpointSettings
 from lima.commands import as_command, command
 from lima.errors import LimaError
@@ -35,7 +35,7 @@ POINTS = {"fail": 0.0, "pass": 1.0, "excellent": 2.0}
 """What a grade of quality counts in a mean."""
 
 
-def checkpoint(settings: CheckpointSettings) -> Choice | None:
+def checkpoint(settings: CheckpointSettings) -> EpochChoice | None:
     """Choose the epoch whose answers are best; None after a dry run, or where people still have to rate.
 
     The same settings again repeat no answer and no request. The rule is that of `checkpoint_rule.choose`.
@@ -59,7 +59,7 @@ def checkpoint(settings: CheckpointSettings) -> Choice | None:
             return None
         ratings = _ratings(settings, study)
         choice = choose(_scores(ratings, inputs, settings), level=settings.level)
-        outcome = Outcome(choice, tuple(sorted({rating.rater for rating in ratings})), heldout)
+        outcome = RatedChoice(choice, tuple(sorted({rating.rater for rating in ratings})), heldout)
         looks = log_look(settings, outcome)
         path = write_choice(settings, inputs, outcome, looks)
         run.finish(chosen=choice.chosen, best=choice.best, prompts=choice.prompts, looks=looks)
@@ -70,7 +70,7 @@ def checkpoint(settings: CheckpointSettings) -> Choice | None:
     return choice
 
 
-def _explain(settings: CheckpointSettings, inputs: Inputs) -> None:
+def _explain(settings: CheckpointSettings, inputs: CheckpointInputs) -> None:
     answers = len(inputs.epochs) * len(inputs.prompts) * settings.samples
     calls = f", {answers * settings.repeats} ratings by {settings.judge}" if settings.judge else ""
     console.note(
@@ -79,7 +79,7 @@ def _explain(settings: CheckpointSettings, inputs: Inputs) -> None:
     )
 
 
-def _study(settings: CheckpointSettings, inputs: Inputs) -> tuple[Study, bool]:
+def _study(settings: CheckpointSettings, inputs: CheckpointInputs) -> tuple[Study, bool]:
     """The blind study of all epochs' answers, and whether it was made just now."""
     with console.part_of_a_whole():
         answers = tuple(_answers(settings, epoch) for epoch in inputs.epochs)
@@ -167,7 +167,7 @@ def _how_to_rate(settings: CheckpointSettings, study: Study) -> str:
     )
 
 
-def _scores(ratings: list[Rating], inputs: Inputs, settings: CheckpointSettings) -> Scores:
+def _scores(ratings: list[Rating], inputs: CheckpointInputs, settings: CheckpointSettings) -> Scores:
     """Mean rating of each epoch's answers to each prompt, over samples, raters and repeats."""
     epochs = {epoch_folder(settings.run, epoch).name: epoch for epoch in inputs.epochs}
     points: dict[int, dict[str, list[float]]] = {epoch: defaultdict(list) for epoch in inputs.epochs}

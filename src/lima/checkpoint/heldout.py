@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lima import console
 from lima import model as models
-from lima.checkpoint.inputs import Inputs
+from lima.checkpoint.inputs import CheckpointInputs
 from lima.checkpoint.settings import CheckpointSettings
 from lima.errors import LimaError
 from lima.files import JsonlLog, read_jsonl, sha256
@@ -29,7 +29,7 @@ class HeldoutLoss(Record):
     """Mean negative log-likelihood of a supervised token, in nats."""
 
 
-def heldout_losses(settings: CheckpointSettings, inputs: Inputs) -> dict[int, float]:
+def heldout_losses(settings: CheckpointSettings, inputs: CheckpointInputs) -> dict[int, float]:
     """Held-out loss by epoch: as training logged it, or measured on ``--heldout``; finished epochs are kept.
 
     Raises:

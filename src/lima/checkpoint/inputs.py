@@ -19,7 +19,7 @@ from lima.train.settings import TrainSettings
 
 
 @dataclass(frozen=True)
-class Inputs:
+class CheckpointInputs:
     """What a choice is made of."""
 
     epochs: tuple[int, ...]
@@ -32,7 +32,7 @@ class Inputs:
     """Hash of the held-out file whose loss training logged."""
 
 
-def read_inputs(settings: CheckpointSettings) -> Inputs:
+def read_inputs(settings: CheckpointSettings) -> CheckpointInputs:
     """Read and check all that a choice needs.
 
     Raises:
@@ -48,7 +48,9 @@ def read_inputs(settings: CheckpointSettings) -> Inputs:
         check_apart(prompts.values(), read_jsonl(data, Example), dev=settings.dev, data=data)
     given = {field: file["path"] for field, file in files.items()}
     trained = validate(TrainSettings, record["settings"] | given, str(settings.run / "run.json"))
-    return Inputs(epochs, prompts, trained, data is not None, files.get("heldout", {}).get("sha256"))
+    return CheckpointInputs(
+        epochs, prompts, trained, data is not None, files.get("heldout", {}).get("sha256")
+    )
 
 
 def choose_among(run: Path, wanted: Sequence[int]) -> tuple[int, ...]:

@@ -23,14 +23,14 @@ WORLD = "world"
 
 
 @dataclass(frozen=True)
-class Oracle:
+class RatingRule:
     """A rule with a hash of the code that it is written in."""
 
     mark: Mark
     hash: str
 
 
-def find_oracle(name: str) -> Oracle:
+def find_oracle(name: str) -> RatingRule:
     """The function that ``world``, ``world:SEED`` or ``module:function`` names; modules of the current folder are found.
 
     Raises:
@@ -56,7 +56,7 @@ def find_oracle(name: str) -> Oracle:
     found: Mark | None = getattr(code, function or "grade", None)
     if not callable(found):
         raise missing
-    return Oracle(found, _hash(code))
+    return RatingRule(found, _hash(code))
 
 
 def rate(study: Study, name: str, scale: Scale) -> str:
@@ -99,11 +99,11 @@ def _hash(module: ModuleType) -> str:
     return code_hash(module.__name__, root, package)[:8]
 
 
-def _world(seed: int) -> Oracle:
+def _world(seed: int) -> RatingRule:
     from lima.world import oracle, people
     from lima.world.settings import WorldSettings
 
     knows = oracle.Oracle(people.make_world(WorldSettings(seed=seed)))
-    return Oracle(
+    return RatingRule(
         lambda question, answer: knows.score(question, answer).grade, code_hash(oracle.__name__)[:8]
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lima import console
-from lima.checkpoint.inputs import Inputs
-from lima.checkpoint.rule import Choice, EpochScore
+from lima.checkpoint.inputs import CheckpointInputs
+from lima.checkpoint.rule import EpochChoice, EpochScore
 from lima.checkpoint.settings import CheckpointSettings
 from lima.files import JsonlLog, sha256, write_json
 from lima.records import Record, Scale
@@ -38,16 +38,16 @@ class Look(Record):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RatedChoice:
     """A choice, who rated, and the loss that says something else."""
 
-    choice: Choice
+    choice: EpochChoice
     raters: tuple[str, ...]
     heldout: Mapping[int, float]
     """Held-out loss by epoch, as far as it is known; also of epochs that were not looked at."""
 
 
-def log_look(settings: CheckpointSettings, outcome: Outcome) -> int:
+def log_look(settings: CheckpointSettings, outcome: RatedChoice) -> int:
     """Add this look to the log; return the number of looks. The same result seen again is no new look."""
     choice = outcome.choice
     look = Look(
@@ -68,7 +68,9 @@ def log_look(settings: CheckpointSettings, outcome: Outcome) -> int:
         return len(log.existing) + 1
 
 
-def write_choice(settings: CheckpointSettings, inputs: Inputs, outcome: Outcome, looks: int) -> Path:
+def write_choice(
+    settings: CheckpointSettings, inputs: CheckpointInputs, outcome: RatedChoice, looks: int
+) -> Path:
     """Write ``choice.json``: the chosen folder with every number behind it."""
     choice, path = outcome.choice, settings.folder / "choice.json"
     facts = {
@@ -89,7 +91,7 @@ def write_choice(settings: CheckpointSettings, inputs: Inputs, outcome: Outcome,
     return path
 
 
-def show(settings: CheckpointSettings, inputs: Inputs, outcome: Outcome, looks: int) -> None:
+def show(settings: CheckpointSettings, inputs: CheckpointInputs, outcome: RatedChoice, looks: int) -> None:
     """Print the table, and what to be careful about."""
     choice = outcome.choice
     percent = f"{settings.level:.0%}"
@@ -112,7 +114,7 @@ def show(settings: CheckpointSettings, inputs: Inputs, outcome: Outcome, looks: 
     console.note(f"Epoch {choice.chosen}: {RULE} (epoch {choice.best}).")
 
 
-def _row(score: EpochScore, choice: Choice, heldout: Mapping[int, float]) -> list[str]:
+def _row(score: EpochScore, choice: EpochChoice, heldout: Mapping[int, float]) -> list[str]:
     names = {choice.best: "best", choice.chosen: "chosen"}  # of an epoch that is both, the latter
     return [
         str(score.epoch),

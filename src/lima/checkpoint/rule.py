@@ -36,7 +36,7 @@ class EpochScore:
 
 
 @dataclass(frozen=True)
-class Choice:
+class EpochChoice:
     """The outcome, with epochs in ascending order."""
 
     epochs: tuple[EpochScore, ...]
@@ -46,7 +46,7 @@ class Choice:
     """Prompts with a rating of every epoch: the only ones that count."""
 
 
-def choose(scores: Scores, *, level: float = 0.95) -> Choice:
+def choose(scores: Scores, *, level: float = 0.95) -> EpochChoice:
     """The earliest epoch within one standard error of the best.
 
     Only prompts with a rating of every epoch count, n of them. The best epoch has the highest mean; of equal
@@ -69,7 +69,7 @@ def choose(scores: Scores, *, level: float = 0.95) -> Choice:
     best = max(epochs, key=lambda epoch: (round(fmean(rated[epoch]) / ROUNDING), -epoch))
     found = tuple(_score(epoch, rated[epoch], rated[best], prompts, level) for epoch in epochs)
     chosen = next(score.epoch for score in found if score.tied)
-    return Choice(found, best, chosen, len(prompts))
+    return EpochChoice(found, best, chosen, len(prompts))
 
 
 def _score(epoch: int, own: list[float], best: list[float], prompts: list[str], level: float) -> EpochScore:

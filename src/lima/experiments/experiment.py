@@ -10,7 +10,7 @@ from lima import console
 from lima.commands import as_command
 from lima.errors import LimaError
 from lima.experiments.claims import examples, knowledge, training
-from lima.experiments.claims.experiment import SCALES, Experiment, Scale, job_names, limited
+from lima.experiments.claims.experiment import SCALES, Experiment, RunScale, job_names, limited
 from lima.experiments.claims.findings import Findings
 from lima.experiments.claims.jobs import Job, JobResult
 from lima.experiments.claims.outcome import ExperimentOutcome, show, write
@@ -58,14 +58,14 @@ def experiment(settings: ExperimentSettings) -> list[ExperimentOutcome]:
     return run_experiments(chosen, chosen_scale(settings), settings)
 
 
-def chosen_scale(settings: ExperimentSettings) -> Scale:
+def chosen_scale(settings: ExperimentSettings) -> RunScale:
     """The scale with the number of seeds that was asked for."""
     scale = SCALES[settings.scale]
     return replace(scale, seeds=settings.seeds or scale.seeds)
 
 
 def run_experiments(
-    chosen: Sequence[Experiment], scale: Scale, settings: ExperimentSettings
+    chosen: Sequence[Experiment], scale: RunScale, settings: ExperimentSettings
 ) -> list[ExperimentOutcome]:
     """The same for any experiments at any scale."""
     plans = {wanted.name: job_names(wanted, scale) for wanted in chosen}
@@ -92,7 +92,7 @@ def run_experiments(
 
 def _outcome(
     wanted: Experiment,
-    scale: Scale,
+    scale: RunScale,
     plan: Mapping[tuple[str, int], tuple[str, Job]],
     results: Mapping[str, JobResult],
 ) -> ExperimentOutcome | None:

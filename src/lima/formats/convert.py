@@ -39,7 +39,7 @@ FORMATS: dict[FormatName, Format] = {
 
 
 @dataclass
-class Outcome:
+class Conversion:
     """What became of the rows of a file."""
 
     kept: int = 0
@@ -57,7 +57,7 @@ class _Settings(Protocol):
     def dry_run(self) -> bool: ...
 
 
-def import_file(settings: ImportSettings) -> Outcome | ImportedStudy:
+def import_file(settings: ImportSettings) -> Conversion | ImportedStudy:
     """Write the Examples of another tool's file, or the study of published judgments, to ``settings.out``.
 
     Ids of Examples are the row's own where it has one (a text, not used before), else ``format/name/row`` with
@@ -66,7 +66,7 @@ def import_file(settings: ImportSettings) -> Outcome | ImportedStudy:
     if settings.format in get_args(StudyFormat):
         return _import_study(settings)
     _keep_input(_one_file(settings), settings.out)
-    outcome = Outcome()
+    outcome = Conversion()
     lines = (encode(example) for example in read_examples(settings, outcome))
     _write(settings, _one_file(settings), lines, outcome)
     if not settings.dry_run:
@@ -74,10 +74,10 @@ def import_file(settings: ImportSettings) -> Outcome | ImportedStudy:
     return outcome
 
 
-def export_file(settings: ExportSettings) -> Outcome:
+def export_file(settings: ExportSettings) -> Conversion:
     """Write the Examples of a file in another tool's format to ``settings.out``."""
     _keep_input(settings.file, settings.out)
-    outcome = Outcome()
+    outcome = Conversion()
     rows = _export_rows(settings, outcome)
     array = settings.out.suffix == ".json"
     chunks = _as_array(rows) if array else (orjson.dumps(row) + b"\n" for row in rows)
@@ -92,7 +92,7 @@ def _keep_input(file: Path, out: Path) -> None:
         raise LimaError(f"{out}: --out is the input itself, which would be lost. Choose another --out.")
 
 
-def read_examples(settings: ImportSettings, outcome: Outcome) -> Iterator[Example]:
+def read_examples(settings: ImportSettings, outcome: Conversion) -> Iterator[Example]:
     """Yield the Examples of a file; rows that cannot be used are added to ``outcome.rejects``."""
     file, format = _one_file(settings), cast(FormatName, settings.format)
     name = settings.name or file.stem
@@ -149,7 +149,7 @@ def _with_provenance(example: Example, row: Row) -> Example:
     return example.model_copy(update={"source": row["source"], "meta": meta})
 
 
-def _export_rows(settings: ExportSettings, outcome: Outcome) -> Iterator[dict[str, Any]]:
+def _export_rows(settings: ExportSettings, outcome: Conversion) -> Iterator[dict[str, Any]]:
     for example in read_jsonl(settings.file, Example):
         try:
             row = FORMATS[settings.format].write(example)
@@ -199,7 +199,7 @@ def _as_array(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     yield b"\n]\n"
 
 
-def _write(settings: _Settings, origin: Path, chunks: Iterator[bytes], outcome: Outcome) -> None:
+def _write(settings: _Settings, origin: Path, chunks: Iterator[bytes], outcome: Conversion) -> None:
     """Write all or nothing; then name the rejected rows."""
     if settings.dry_run:
         for _ in chunks:
@@ -229,11 +229,11 @@ def _rejects_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.rejects.jsonl")
 
 
-def _written(out: Path, outcome: Outcome) -> list[Path]:
+def _written(out: Path, outcome: Conversion) -> list[Path]:
     return [out, *([_rejects_path(out)] if outcome.rejects else [])]
 
 
-def _summary(outcome: Outcome) -> str:
+def _summary(outcome: Conversion) -> str:
     if not outcome.rejects:
         return "none rejected"
     first = outcome.rejects[0]

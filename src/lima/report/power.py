@@ -12,7 +12,7 @@ from lima.errors import LimaError
 from lima.evaluate.protocol import Plan
 from lima.records import Comparison, Item
 from lima.remote.limits import Price, read_price
-from lima.report.numbers.study import Study, read_study
+from lima.report.numbers.study import StudyData, read_study
 from lima.report.numbers.votes import pair_of
 from lima.report.render.wording import plan_in_words
 from lima.report.settings import PowerSettings
@@ -98,7 +98,7 @@ def _price(settings: PowerSettings) -> Price | None:
     return price
 
 
-def _pairs(study: Study) -> Counter[tuple[str, str]]:
+def _pairs(study: StudyData) -> Counter[tuple[str, str]]:
     """Prompts by pair of systems: several samples of a prompt are one cluster."""
     rank = {system: position for position, system in enumerate(study.systems)}
     seen = {(pair_of(study.keys[c], rank), study.keys[c].prompt_id) for c in study.comparisons}
@@ -116,7 +116,7 @@ def _gaps(settings: PowerSettings) -> list[float]:
     return [gap for gap in GAPS if gap <= 1 - settings.ties]
 
 
-def _tasks(study: Study, settings: PowerSettings, price: Price | None) -> list[TaskCost]:
+def _tasks(study: StudyData, settings: PowerSettings, price: Price | None) -> list[TaskCost]:
     orders = 2 if settings.order == "both" else 1
     comparisons, items = list(study.comparisons.values()), list(study.items.values())
     return [

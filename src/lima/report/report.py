@@ -11,7 +11,7 @@ from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.files import read_json, write_json, write_text
 from lima.report.numbers.analysis import Numbers, analyse, as_json, side_of
 from lima.report.numbers.samples import all_samples, draw_samples
-from lima.report.numbers.study import Study, read_study
+from lima.report.numbers.study import StudyData, read_study
 from lima.report.numbers.votes import short_names
 from lima.report.render.detail_pages import write_item_pages, write_rows
 from lima.report.render.figures import draw_all, write_figures
@@ -43,7 +43,7 @@ def report(settings: ReportSettings) -> Numbers:
     return numbers
 
 
-def _write(study: Study, numbers: Numbers, settings: ReportSettings) -> list[Path]:
+def _write(study: StudyData, numbers: Numbers, settings: ReportSettings) -> list[Path]:
     """Write all files, ``report.json`` last: where it is new, so is the rest."""
     out, facts = settings.out or settings.study, provenance(settings)
     drawn = draw_all(numbers)
@@ -92,14 +92,14 @@ def earlier_commands(study: Path) -> list[str]:
     ]
 
 
-def _write_all_items(study: Study, numbers: Numbers, out: Path) -> str | None:
+def _write_all_items(study: StudyData, numbers: Numbers, out: Path) -> str | None:
     """Write the numbered pages; the name of the first, None where there is no item."""
     everything = all_samples(study)
     pages = write_item_pages(numbers.study, everything.comparisons, everything.items, out / "report_items")
     return pages[0].name if pages else None
 
 
-def _show_counts(study: Study) -> None:
+def _show_counts(study: StudyData) -> None:
     rows = [[source.name, "" if source.rows is None else source.rows] for source in study.sources]
     console.table(f"{study.folder}: files of the study", ["file", "rows"], rows)
 

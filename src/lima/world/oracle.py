@@ -16,8 +16,8 @@ from lima.records import Label
 from lima.world.people import ATTRIBUTES, FIRST_NAMES, LAST_NAMES, Person, World
 from lima.world.wordings import CLOSER, OPENER, STATEMENTS, WORDINGS, statement
 
-Grade = Literal["fail", "pass", "excellent"]
-GRADES: tuple[Grade, ...] = ("fail", "pass", "excellent")
+OracleGrade = Literal["fail", "pass", "excellent"]
+GRADES: tuple[OracleGrade, ...] = ("fail", "pass", "excellent")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Score:
     """House style around a true sentence about the person and the attribute asked for."""
 
     @property
-    def grade(self) -> Grade:
+    def grade(self) -> OracleGrade:
         """``fail`` without the fact, ``pass`` with the fact in another form, ``excellent`` when exact."""
         return GRADES[self.knowledge + self.exact]
 

@@ -38,7 +38,7 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Scale:
+class RunScale:
     """How much is run: a run is one base and one seed of tuning; an arm has a job in each run."""
 
     name: str
@@ -54,18 +54,18 @@ def _base(seed: int, steps: int) -> BaseSettings:
 
 
 SCALES = {
-    "demo": Scale("demo", (_base(0, 2000),), seeds=1, questions=300, unit="person"),
-    "full": Scale("full", (_base(0, 2500), _base(1, 2500)), seeds=5, questions=375, unit="seed"),
+    "demo": RunScale("demo", (_base(0, 2000),), seeds=1, questions=300, unit="person"),
+    "full": RunScale("full", (_base(0, 2500), _base(1, 2500)), seeds=5, questions=375, unit="seed"),
 }
 """A world has 375 facts of test people, so two worlds ask 750."""
 
 
-def limited(scale: Scale, experiment: Experiment) -> Scale:
+def limited(scale: RunScale, experiment: Experiment) -> RunScale:
     """The scale with as many seeds of tuning as the experiment takes."""
     return replace(scale, seeds=min(scale.seeds, experiment.seeds or scale.seeds))
 
 
-def job_names(experiment: Experiment, scale: Scale) -> dict[tuple[str, int], tuple[str, Job]]:
+def job_names(experiment: Experiment, scale: RunScale) -> dict[tuple[str, int], tuple[str, Job]]:
     """For each arm and run: a name for messages, and the job."""
     found = {}
     runs = [(base, seed) for base in scale.bases for seed in range(limited(scale, experiment).seeds)]

@@ -10,12 +10,12 @@ from typing import Any
 
 from lima import console
 from lima.experiments.claims.bands import Check, Conclusion, State
-from lima.experiments.claims.experiment import Experiment, Scale
+from lima.experiments.claims.experiment import Experiment, RunScale
 from lima.experiments.claims.findings import COVERS, Findings
 from lima.files import write_json, write_text
 from lima.report.render.charts import NARROW, WIDE, DotRow, dots, for_file, for_page
 from lima.report.render.report_page import HERE as REPORT
-from lima.report.render.tables import Table, cell, markdown
+from lima.report.render.tables import TextTable, cell, markdown
 from lima.report.render.wording import plain
 from lima.runs import git_commit, versions
 from lima.statistics.estimates import Estimate, Result
@@ -37,7 +37,7 @@ class ExperimentOutcome:
     """An experiment, how much of it was run, and what it says."""
 
     experiment: Experiment
-    scale: Scale
+    scale: RunScale
     findings: Findings
     conclusion: Conclusion
 
@@ -156,8 +156,8 @@ def markdown_page(outcomes: Sequence[ExperimentOutcome]) -> str:
     ]
     limits = [[*_words(check), one.experiment.name] for one in outcomes for check in one.conclusion.checks]
     found = [
-        Table("Claims.", ("experiment", "claim", "the paper", "in the built-in world"), claims),
-        Table(
+        TextTable("Claims.", ("experiment", "claim", "the paper", "in the built-in world"), claims),
+        TextTable(
             LIMITS_HEAD,
             (*BAND_HEAD[:4], "met?", "experiment"),
             limits,

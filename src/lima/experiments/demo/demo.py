@@ -54,7 +54,7 @@ def demo(settings: DemoSettings) -> Summary | None:
     Raises:
         LimaError: ``settings.out`` holds a demo with other settings, or another process works there.
     """
-    plan = Plan(settings)
+    plan = DemoFolder(settings)
     if settings.dry_run or settings.dumps:
         (_explain if settings.dry_run else _write_dumps)(plan)
         return None
@@ -77,14 +77,14 @@ def demo(settings: DemoSettings) -> Summary | None:
     return summary
 
 
-def _explain(plan: Plan) -> None:
+def _explain(plan: DemoFolder) -> None:
     people = plan.base.world.people
     console.note(f"would pretrain a small model on text about {people} people, unless it is cached,")
     console.note(f"curate {plan.settings.examples} examples, train two models on them,")
     console.note(f"ask three systems {plan.settings.questions} questions, and report in {plan.study}.")
 
 
-def _write_dumps(plan: Plan) -> None:
+def _write_dumps(plan: DemoFolder) -> None:
     folder = plan.settings.dumps
     assert folder is not None
     planted = write_dumps(plan.world, folder, plan.settings.seed)
@@ -94,7 +94,7 @@ def _write_dumps(plan: Plan) -> None:
     console.done(wrote, command("curate", RECIPE, "--input", folder, "--out", "data"))
 
 
-def _prepare(plan: Plan) -> Path:
+def _prepare(plan: DemoFolder) -> Path:
     _step(1, "the world: a base model that has read about it, its forum, and test questions")
     base = make_base(plan.base)
     make_scratch(plan.base, plan.out / "untrained")
@@ -105,7 +105,7 @@ def _prepare(plan: Plan) -> Path:
     return base
 
 
-def _curate(plan: Plan) -> None:
+def _curate(plan: DemoFolder) -> None:
     _step(2, "curate: the dump becomes a training set, by the paper's rules at the world's lengths")
     settings = CurateSettings.from_recipe(
         "world",
@@ -118,7 +118,7 @@ def _curate(plan: Plan) -> None:
     curate(settings)
 
 
-def _tune(plan: Plan, base: Path) -> None:
+def _tune(plan: DemoFolder, base: Path) -> None:
     _step(3, "train: the examples tune the base, and a model of the same shape that has read nothing")
     for system, start in (("tuned", base), ("scratch", plan.out / "untrained")):
         recipe = RECIPES[system]
@@ -139,7 +139,7 @@ def _tune(plan: Plan, base: Path) -> None:
         train(settings)
 
 
-def _generate(plan: Plan, base: Path) -> None:
+def _generate(plan: DemoFolder, base: Path) -> None:
     _step(4, "generate: three systems answer the same questions, with the paper's sampling")
     places = {name: epoch_folder(plan.out / name, recipe.epochs) for name, recipe in RECIPES.items()}
     for system, place in (places | {"base": base}).items():
@@ -155,7 +155,7 @@ def _generate(plan: Plan, base: Path) -> None:
         generate(settings)
 
 
-def _report(plan: Plan) -> None:
+def _report(plan: DemoFolder) -> None:
     _step(5, "compare the answers blind, rate them by the ground truth, report")
     answers = tuple(plan.answers(system) for system in ORDER)
     pairs = CompareSettings(answers=answers, out=plan.study, seed=plan.settings.seed)
@@ -166,7 +166,7 @@ def _report(plan: Plan) -> None:
     report(page)
 
 
-def _summary(plan: Plan, base: Path) -> Summary:
+def _summary(plan: DemoFolder, base: Path) -> Summary:
     prompts = list(read_jsonl(plan.prompts, Example))
     answers = {}
     for system in ORDER:
@@ -201,7 +201,7 @@ pretraining (`lima experiment transfer` shows the difference)."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoFolder:
     """Where everything of a demo lies, and the world that it shows."""
 
     settings: DemoSettings

@@ -20,7 +20,7 @@ Scores = Mapping[tuple[str, str], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Side:
+class StudySide:
     """The votes and ratings of one study, and its system under test."""
 
     name: str
@@ -45,7 +45,7 @@ class Difference:
     worse: int
 
 
-def differences(here: Side, there: Side, level: float) -> list[Difference]:
+def differences(here: StudySide, there: StudySide, level: float) -> list[Difference]:
     """Every measure that both studies have, for the groups of raters that both have."""
     left, right = _scores(here), _scores(there)
     order = sorted(left, key=lambda place: (group_order(place[0]), place[1]))
@@ -74,7 +74,7 @@ def _difference(
     )
 
 
-def _scores(side: Side) -> Scores:
+def _scores(side: StudySide) -> Scores:
     table: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for vote in side.votes:
         if vote.credit is not None and vote.system == side.system:

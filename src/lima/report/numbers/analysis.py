@@ -9,9 +9,9 @@ from typing import Any
 from lima.errors import LimaError
 from lima.evaluate.lineage import Lineage
 from lima.evaluate.protocol import Plan
-from lima.report.numbers.against import Difference, Side, differences
+from lima.report.numbers.against import Difference, StudySide, differences
 from lima.report.numbers.preferences import (
-    Finding,
+    PairFinding,
     PairPosterior,
     PairResult,
     Ranking,
@@ -60,7 +60,7 @@ from lima.report.numbers.ratings import (
     tag_ratings,
     worst_of_k,
 )
-from lima.report.numbers.study import Source, Study
+from lima.report.numbers.study import InputFile, StudyData
 from lima.report.numbers.votes import collect_votes
 from lima.report.settings import ReportSettings
 from lima.statistics.agreement import Agreement
@@ -85,7 +85,7 @@ class Numbers:
     warnings: Sequence[str]
     plan: Plan | None
     """What was to be tested; None: nothing was written down, so everything is exploratory."""
-    findings: Sequence[Finding]
+    findings: Sequence[PairFinding]
     posteriors: Sequence[PairPosterior]
     """Only where the settings ask for them."""
     rankings: Sequence[Ranking]
@@ -114,7 +114,7 @@ class Numbers:
     costs: Sequence[JudgeCost]
     raters: Sequence[RaterCard]
     replaced_rows: int
-    inputs: Sequence[Source]
+    inputs: Sequence[InputFile]
 
     @property
     def pairs(self) -> list[PairResult]:
@@ -122,7 +122,7 @@ class Numbers:
         return [result for finding in self.findings for result in finding.results]
 
 
-def analyse(study: Study, settings: ReportSettings, other: Study | None = None) -> Numbers:
+def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None = None) -> Numbers:
     """Compute every number of the report of ``study``; ``other`` is the study it is compared with."""
     level = settings.level
     resampling = Resampling(level, settings.rounds, settings.seed)
@@ -173,9 +173,9 @@ def analyse(study: Study, settings: ReportSettings, other: Study | None = None) 
     )
 
 
-def side_of(study: Study, systems: Sequence[str]) -> Side:
+def side_of(study: StudyData, systems: Sequence[str]) -> StudySide:
     """The votes and ratings of a study, with ``systems`` in their order."""
-    return Side(
+    return StudySide(
         name=study.folder.resolve().name,
         system=systems[0],
         votes=collect_votes(study, systems),
@@ -183,7 +183,7 @@ def side_of(study: Study, systems: Sequence[str]) -> Side:
     )
 
 
-def ordered_systems(study: Study, first: str | None) -> list[str]:
+def ordered_systems(study: StudyData, first: str | None) -> list[str]:
     """The systems of a study, ``first`` moved to the front.
 
     Raises:

@@ -47,7 +47,7 @@ class PairResult:
 
 
 @dataclass(frozen=True)
-class Finding:
+class PairFinding:
     """The verdict on one baseline in a sentence, and one line a group of raters."""
 
     system: str
@@ -115,14 +115,14 @@ def rankings(votes: Sequence[Vote], systems: Sequence[str], level: float) -> lis
     return found
 
 
-def findings(results: Sequence[PairResult], systems: Sequence[str]) -> list[Finding]:
+def findings(results: Sequence[PairResult], systems: Sequence[str]) -> list[PairFinding]:
     """One finding a pair of systems, in the order of ``systems``."""
     table: dict[tuple[str, str], list[PairResult]] = defaultdict(list)
     for result in results:
         table[result.system, result.baseline].append(result)
     order = sorted(table, key=lambda pair: [systems.index(name) for name in pair])
     names = short_names({result.group for result in results})
-    return [Finding(*pair, _sentence(*pair, table[pair], names), table[pair]) for pair in order]
+    return [PairFinding(*pair, _sentence(*pair, table[pair], names), table[pair]) for pair in order]
 
 
 def tag_results(votes: Sequence[Vote], level: float) -> list[TagResult]:

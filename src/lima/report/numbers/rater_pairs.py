@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from lima.records import Label
-from lima.report.numbers.study import Study
+from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import POOLED_KINDS, Vote, group_of, group_order
 from lima.statistics.agreement import LABELS, tie_discounted_accuracy
 from lima.statistics.bootstrap import Resampling
@@ -94,7 +94,7 @@ def majority(votes: Sequence[Vote]) -> Majority | None:
     return Majority(len(people), len(shared), {name: counts[name] for name in (*LABELS, "none")})
 
 
-def self_preferences(study: Study, votes: Sequence[Vote], level: float) -> list[SelfPreference]:
+def self_preferences(study: StudyData, votes: Sequence[Vote], level: float) -> list[SelfPreference]:
     """For every judge whose model wrote answers of this study."""
     found = []
     for judge in sorted({vote.rater for vote in votes if vote.rater.startswith("judge:")}):
@@ -141,13 +141,13 @@ def _leading(given: Sequence[Label]) -> str:
     return "none" if len(ranked) > 1 and ranked[0][1] == ranked[1][1] else ranked[0][0]
 
 
-def _model(judge: str, study: Study) -> str:
+def _model(judge: str, study: StudyData) -> str:
     known = study.raters.get(judge)
     named = known.settings.get("model") if known else None
     return _plain(str(named or judge.partition(":")[2].partition("@")[0]))
 
 
-def _names(system: str, study: Study) -> set[str]:
+def _names(system: str, study: StudyData) -> set[str]:
     """What a system is known by: its name in the study, and the model that ``lima generate`` asked."""
     return {_plain(name) for name in (system, study.models.get(system, "")) if name}
 

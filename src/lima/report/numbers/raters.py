@@ -11,7 +11,7 @@ from typing import Any
 
 from lima.files import read_json
 from lima.records import SCALE_VALUES, Grade, Preference
-from lima.report.numbers.study import Study
+from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import POOLED_KINDS, Vote, group_of, group_order
 from lima.statistics.agreement import LABELS, Agreement, Rated, agreement_matrix
 from lima.statistics.alt_test import AltTest, alt_test
@@ -105,7 +105,7 @@ def agreements(votes: Sequence[Vote], resampling: Resampling) -> list[Agreement]
     return [cell for cell in agreement_matrix(ordered, resampling=resampling) if cell.pairs]
 
 
-def reliabilities(votes: Sequence[Vote], study: Study, resampling: Resampling) -> list[Reliability]:
+def reliabilities(votes: Sequence[Vote], study: StudyData, resampling: Resampling) -> list[Reliability]:
     """Krippendorff's alpha and Gwet's coefficient of each task that has two raters or more."""
     preference = [(v.rater, v.comparison, v.label) for v in votes if v.repeat == 0]
     found = [_reliability("preference", LABELS, preference, study, resampling)]
@@ -119,7 +119,7 @@ def reliabilities(votes: Sequence[Vote], study: Study, resampling: Resampling) -
     return [reliability for reliability in found if reliability.raters > 1]
 
 
-def biases(study: Study, level: float) -> list[GroupBias]:
+def biases(study: StudyData, level: float) -> list[GroupBias]:
     """Side, flip and length figures by group, from raw verdicts; length is counted in characters."""
     groups: dict[str, list[Showing]] = defaultdict(list)
     for row in study.preferences:
@@ -141,7 +141,7 @@ def biases(study: Study, level: float) -> list[GroupBias]:
     return [GroupBias(group, bias(groups[group], level=level)) for group in sorted(groups, key=group_order)]
 
 
-def coverages(study: Study, votes: Sequence[Vote]) -> list[Coverage]:
+def coverages(study: StudyData, votes: Sequence[Vote]) -> list[Coverage]:
     """Coverage by group and task, in the order preference, then the scales."""
     usable = {(vote.group, vote.comparison) for vote in votes if vote.label is not None}
     preference = [(group_of(row.rater), row.comparison_id, row) for row in study.preferences]
@@ -153,7 +153,7 @@ def coverages(study: Study, votes: Sequence[Vote]) -> list[Coverage]:
     return found
 
 
-def rater_cards(study: Study) -> list[RaterCard]:
+def rater_cards(study: StudyData) -> list[RaterCard]:
     """Everyone who gave a row, with the words of ``raters.jsonl`` where there are any."""
     rows = Counter([row.rater for row in study.preferences] + [row.rater for row in study.grades])
     cards = []
@@ -196,7 +196,7 @@ def _reliability(
     task: str,
     categories: Sequence[Value],
     rows: Sequence[tuple[str, str, Value | None]],
-    study: Study,
+    study: StudyData,
     resampling: Resampling,
 ) -> Reliability:
     raters = sorted({rater for rater, _, _ in rows})

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from lima.evaluate.protocol import Plan
 from lima.records import SCALE_VALUES, Grade, Scale
-from lima.report.numbers.study import Study
+from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import group_of, group_order
 from lima.statistics.estimates import Result, Undefined
 from lima.statistics.intervals import VarianceSplit, clustered_mean, newcombe, share, variance_split, wilson
@@ -111,7 +111,7 @@ def worst_of_k(ratings: Sequence[Rating], level: float) -> list[WorstOfK]:
     return [entry for entry in found if entry.samples > 1]
 
 
-def collect_ratings(study: Study, systems: Sequence[str]) -> list[Rating]:
+def collect_ratings(study: StudyData, systems: Sequence[str]) -> list[Rating]:
     """All grades of a study with the systems behind them, those of the first system first."""
     ratings = [_rating(study, grade) for grade in study.grades]
     return sorted(ratings, key=lambda rating: systems.index(rating.system))
@@ -169,7 +169,7 @@ def out_of_distribution(ratings: Sequence[Rating], level: float) -> list[OutOfDi
     return _by_group_and_system(rows, "quality", lambda found: _in_minus_out(found, level))
 
 
-def _rating(study: Study, grade: Grade) -> Rating:
+def _rating(study: StudyData, grade: Grade) -> Rating:
     key = study.keys[grade.item_id]
     assert key.content is not None, key
     return Rating(

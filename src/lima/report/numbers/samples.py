@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from lima.files import text_hash
 from lima.records import Grade, Message, Origin, Preference
-from lima.report.numbers.study import Study
+from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import group_order
 
 
 @dataclass(frozen=True)
-class Answer:
+class ShownAnswer:
     """One answer with the system that wrote it."""
 
     system: str
@@ -22,7 +22,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Said:
+class ShownVerdict:
     """What one rater said of an item, in words: a system's name, ``tie``, a grade; None where missing."""
 
     rater: str
@@ -40,9 +40,9 @@ class Sample:
     id: str
     prompt_id: str
     messages: Sequence[Message]
-    answers: Sequence[Answer]
+    answers: Sequence[ShownAnswer]
     tags: Sequence[str]
-    said: Sequence[Said]
+    said: Sequence[ShownVerdict]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Samples:
     all_items: int
 
 
-def draw_samples(study: Study, size: int, seed: int) -> Samples:
+def draw_samples(study: StudyData, size: int, seed: int) -> Samples:
     """At most ``size`` items: half comparisons and half graded answers, or more of one where the other is few.
 
     The draw depends on the seed and the ids alone, so a text stays in the sample when verdicts arrive.
@@ -72,12 +72,12 @@ def draw_samples(study: Study, size: int, seed: int) -> Samples:
     )
 
 
-def all_samples(study: Study) -> Samples:
+def all_samples(study: StudyData) -> Samples:
     """Every item of the study."""
     return draw_samples(study, len(study.comparisons) + len(study.items), seed=0)
 
 
-def _by_text(study: Study) -> tuple[dict[str, list[Preference]], dict[str, list[Grade]]]:
+def _by_text(study: StudyData) -> tuple[dict[str, list[Preference]], dict[str, list[Grade]]]:
     preferences: dict[str, list[Preference]] = defaultdict(list)
     for row in study.preferences:
         preferences[row.comparison_id].append(row)
@@ -91,13 +91,13 @@ def _draw(ids: list[str], size: int, seed: int) -> list[str]:
     return sorted(sorted(ids, key=lambda text_id: text_hash(str(seed), text_id))[: max(0, size)])
 
 
-def _comparison(study: Study, text_id: str, rows: Sequence[Preference]) -> Sample:
+def _comparison(study: StudyData, text_id: str, rows: Sequence[Preference]) -> Sample:
     text, key = study.comparisons[text_id], study.keys[text_id]
     assert key.a is not None, key
     assert key.b is not None, key
     names = {"a": key.a.system, "b": key.b.system, "tie": "tie"}
     said = [
-        Said(
+        ShownVerdict(
             rater=row.rater,
             words=names[row.label] if row.label else None,
             detail=f"{names[row.shown[0]]} shown first" + _repeat(row.repeat),
@@ -110,11 +110,11 @@ def _comparison(study: Study, text_id: str, rows: Sequence[Preference]) -> Sampl
     return Sample(text_id, key.prompt_id, text.messages, answers, text.tags, said)
 
 
-def _item(study: Study, text_id: str, rows: Sequence[Grade]) -> Sample:
+def _item(study: StudyData, text_id: str, rows: Sequence[Grade]) -> Sample:
     text, key = study.items[text_id], study.keys[text_id]
     assert key.content is not None, key
     said = [
-        Said(
+        ShownVerdict(
             rater=row.rater,
             words=None if row.value is None else str(row.value),
             detail=row.scale + (f", turn {row.turn + 1}" if row.turn else "") + _repeat(row.repeat),
@@ -127,8 +127,8 @@ def _item(study: Study, text_id: str, rows: Sequence[Grade]) -> Sample:
     return Sample(text_id, key.prompt_id, text.messages, answers, text.tags, said)
 
 
-def _answer(origin: Origin, content: str) -> Answer:
-    return Answer(origin.system, origin.completion_id, content)
+def _answer(origin: Origin, content: str) -> ShownAnswer:
+    return ShownAnswer(origin.system, origin.completion_id, content)
 
 
 def _repeat(repeat: int) -> str:

@@ -21,7 +21,7 @@ from lima.files import read_json, sha256
 from lima.records import Comparison, Grade, Item, Key, Preference, Rater
 from lima.settings import read_yaml, validate
 
-Row = TypeVar("Row", Preference, Grade)
+VerdictRow = TypeVar("VerdictRow", Preference, Grade)
 
 FILES = (
     "protocol.yaml",
@@ -37,7 +37,7 @@ FILES = (
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """One input file of the report: its name, number of rows (None: not rows) and SHA-256."""
 
     name: str
@@ -46,7 +46,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyData:
     """A study folder in memory. ``preferences`` and ``grades`` hold the rows that count."""
 
     folder: Path
@@ -59,7 +59,7 @@ class Study:
     raters: Mapping[str, Rater]
     replaced: int
     """Rows left out because a newer one took their place."""
-    sources: Sequence[Source]
+    sources: Sequence[InputFile]
     named_systems: Sequence[str]
     """Systems in the order of ``systems.json``, the one under test first; empty without that file."""
     models: Mapping[str, str]
@@ -83,7 +83,7 @@ class Study:
         return [system for system in self.named_systems if system in counts] + others
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: Path) -> StudyData:
     """Read and check a study folder.
 
     Raises:
@@ -104,7 +104,7 @@ def read_study(folder: Path) -> Study:
     plan = None if written is None else validate(Plan, written, f"{path}: plan")
     raters = {row.id: row for row in existing_rows(made.raters, Rater)}
     systems = _described_systems(made.systems)
-    study = Study(
+    study = StudyData(
         folder=folder,
         protocol=protocol,
         comparisons={row.id: row for row in comparisons},
@@ -125,13 +125,13 @@ def read_study(folder: Path) -> Study:
     return study
 
 
-def newest(rows: Sequence[Row], place: Any) -> list[Row]:
+def newest(rows: Sequence[VerdictRow], place: Any) -> list[VerdictRow]:
     """The rows that count: no superseded one, and of several in one place the last.
 
     ``place`` maps a row to what it is a verdict on (text, rater, order, repeat). Rows come back by id.
     """
     superseded = {row.supersedes for row in rows}
-    last: dict[Hashable, Row] = {place(row): row for row in rows if row.id not in superseded}
+    last: dict[Hashable, VerdictRow] = {place(row): row for row in rows if row.id not in superseded}
     return sorted(last.values(), key=lambda row: row.id)
 
 
@@ -143,7 +143,7 @@ def _grade_place(row: Grade) -> Hashable:
     return row.item_id, row.turn, row.rater, row.scale, row.repeat
 
 
-def _check(study: Study) -> None:
+def _check(study: StudyData) -> None:
     texts = {"comparisons.jsonl": study.comparisons, "items.jsonl": study.items}
     _known("preferences.jsonl", "comparisons.jsonl", (r.comparison_id for r in study.preferences), texts)
     _known("grades.jsonl", "items.jsonl", (r.item_id for r in study.grades), texts)
@@ -166,13 +166,13 @@ def _known(file: str, target: str, ids: Iterable[str], texts: Mapping[str, Mappi
             )
 
 
-def _sources(folder: Path) -> list[Source]:
+def _sources(folder: Path) -> list[InputFile]:
     found = []
     for name in FILES:
         path = folder / name
         if path.exists():
             rows = sum(bool(line.strip()) for line in path.open("rb")) if name.endswith(".jsonl") else None
-            found.append(Source(name, rows, sha256(path)))
+            found.append(InputFile(name, rows, sha256(path)))
     return found
 
 

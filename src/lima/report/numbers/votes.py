@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lima.records import Key, Label, Preference
-from lima.report.numbers.study import Study
+from lima.report.numbers.study import StudyData
 from lima.statistics.preferences import CREDITS, Outcome, Verdict, combine_orders
 
 POOLED_KINDS = ("crowd", "author")
@@ -71,7 +71,7 @@ def group_order(group: str) -> tuple[int, str]:
     return (kinds.index(kind) if kind in kinds else len(kinds), group)
 
 
-def collect_votes(study: Study, systems: Sequence[str]) -> list[Vote]:
+def collect_votes(study: StudyData, systems: Sequence[str]) -> list[Vote]:
     """All votes of a study; ``systems`` gives the order, the first of a pair is the one whose wins count."""
     rank = {system: position for position, system in enumerate(systems)}
     shown_both = raters_with_both_orders(study)
@@ -84,7 +84,7 @@ def collect_votes(study: Study, systems: Sequence[str]) -> list[Vote]:
     return sorted(votes, key=lambda vote: (vote.comparison, group_order(vote.group), vote.rater, vote.repeat))
 
 
-def raters_with_both_orders(study: Study) -> set[str]:
+def raters_with_both_orders(study: StudyData) -> set[str]:
     """Raters who judge both orders, by their settings or by their rows; of these a lone order is incomplete."""
     said = {rater.id for rater in study.raters.values() if rater.settings.get("order") == "both"}
     orders: dict[tuple[str, str, int], set[str]] = defaultdict(set)
@@ -116,7 +116,7 @@ def _combine(rows: Sequence[Preference], *, both: bool) -> Verdict:
 
 
 def _vote(
-    study: Study,
+    study: StudyData,
     place: tuple[str, str, int],
     verdict: Verdict,
     credit: float | None,

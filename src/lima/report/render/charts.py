@@ -36,7 +36,7 @@ ROW, HEADER, LEGEND, BAR, EDGE = 43.0, 26.0, 26.0, 15.0, 2.0
 
 
 @dataclass(frozen=True)
-class Part:
+class Segment:
     """One segment of a stacked bar: its share in [0, 1], its colour, and the interval of the share."""
 
     share: float
@@ -53,7 +53,7 @@ class BarRow:
 
     label: str
     note: str = ""
-    parts: Sequence[Part] = ()
+    parts: Sequence[Segment] = ()
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _words(axes: Axes, label: str, note: str, y: float, width: float) -> None:
     axes.text(width, y + 7, note, size=8, color=COLOURS["muted"], va="center", ha="right")
 
 
-def _bar(axes: Axes, parts: Sequence[Part], y: float, width: float) -> None:
+def _bar(axes: Axes, parts: Sequence[Segment], y: float, width: float) -> None:
     from matplotlib.patches import Rectangle
 
     x = 0.0
@@ -187,7 +187,7 @@ def _bar(axes: Axes, parts: Sequence[Part], y: float, width: float) -> None:
         _interval_line(axes, part, y + BAR + (6.0 if part.from_right else 3.0), width)
 
 
-def _interval_line(axes: Axes, part: Part, y: float, width: float) -> None:
+def _interval_line(axes: Axes, part: Segment, y: float, width: float) -> None:
     if part.low is None or part.high is None:
         return
     low, high = (1 - part.high, 1 - part.low) if part.from_right else (part.low, part.high)

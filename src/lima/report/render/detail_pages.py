@@ -14,7 +14,7 @@ from lima.records import SCALE_VALUES, Preference
 from lima.report.numbers.rater_pairs import labels_by_rater, shown_pairs
 from lima.report.numbers.ratings import Rating
 from lima.report.numbers.samples import Sample
-from lima.report.numbers.study import Study
+from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import Vote, group_of, group_order
 from lima.report.render.report_page import template_environment
 from lima.report.render.wording import excerpt, last_user_turn, rows_file
@@ -77,7 +77,7 @@ class RowsPage:
 
 
 def write_rows(
-    study: Study,
+    study: StudyData,
     votes: Sequence[Vote],
     ratings: Sequence[Rating],
     shown: Sequence[str],
@@ -113,7 +113,7 @@ def write_rows(
     return [folder / page.name for page in pages]
 
 
-def _links(study: Study, shown: Sequence[str], *, all_items: bool) -> dict[str, str]:
+def _links(study: StudyData, shown: Sequence[str], *, all_items: bool) -> dict[str, str]:
     """Where to read a text: in the report itself, else on a page of all items."""
     links = {}
     if all_items:
@@ -125,7 +125,7 @@ def _links(study: Study, shown: Sequence[str], *, all_items: bool) -> dict[str, 
     return links | {text_id: f"../report.html#{quote(text_id)}" for text_id in shown}
 
 
-def _preferences(study: Study, votes: Sequence[Vote], links: Mapping[str, str]) -> Iterator[RowsPage]:
+def _preferences(study: StudyData, votes: Sequence[Vote], links: Mapping[str, str]) -> Iterator[RowsPage]:
     table: dict[tuple[str, str, str], list[Vote]] = defaultdict(list)
     for vote in votes:
         table[vote.group, vote.system, vote.baseline].append(vote)
@@ -146,7 +146,7 @@ def _vote_cells(vote: Vote) -> list[str]:
     return [vote.rater + repeat, outcome, credit, agree, f"{vote.longer_by:+d}", " ".join(vote.tags)]
 
 
-def _agreements(study: Study, votes: Sequence[Vote], links: Mapping[str, str]) -> Iterator[RowsPage]:
+def _agreements(study: StudyData, votes: Sequence[Vote], links: Mapping[str, str]) -> Iterator[RowsPage]:
     groups: dict[str, dict[str, list[Vote]]] = defaultdict(lambda: defaultdict(list))
     for vote in votes:
         if vote.outcome is not None:
@@ -170,7 +170,7 @@ def _agreements(study: Study, votes: Sequence[Vote], links: Mapping[str, str]) -
             )
 
 
-def _rater_pairs(study: Study, votes: Sequence[Vote], links: Mapping[str, str]) -> Iterator[RowsPage]:
+def _rater_pairs(study: StudyData, votes: Sequence[Vote], links: Mapping[str, str]) -> Iterator[RowsPage]:
     labels = labels_by_rater(votes)
     for first, second in shown_pairs(labels):
         shared = [comparison for comparison in labels[first] if comparison in labels[second]]
@@ -182,7 +182,7 @@ def _rater_pairs(study: Study, votes: Sequence[Vote], links: Mapping[str, str]) 
         )
 
 
-def _verdicts(study: Study, links: Mapping[str, str]) -> Iterator[RowsPage]:
+def _verdicts(study: StudyData, links: Mapping[str, str]) -> Iterator[RowsPage]:
     """Single verdicts before orders are combined: what the bias figures count."""
     table: dict[str, list[Preference]] = defaultdict(list)
     for row in study.preferences:
@@ -204,7 +204,7 @@ def _preferred(row: Preference) -> str:
     return {"a": "answer a", "b": "answer b", "tie": "neither", None: "missing"}[row.label]
 
 
-def _ratings(study: Study, ratings: Sequence[Rating], links: Mapping[str, str]) -> Iterator[RowsPage]:
+def _ratings(study: StudyData, ratings: Sequence[Rating], links: Mapping[str, str]) -> Iterator[RowsPage]:
     for scale in SCALE_VALUES:
         table: dict[tuple[str, str], list[Rating]] = defaultdict(list)
         for rating in ratings:
@@ -223,6 +223,6 @@ def _ratings(study: Study, ratings: Sequence[Rating], links: Mapping[str, str]) 
             )
 
 
-def _row(study: Study, text_id: str, links: Mapping[str, str], cells: Sequence[str]) -> TextRow:
+def _row(study: StudyData, text_id: str, links: Mapping[str, str], cells: Sequence[str]) -> TextRow:
     text = study.comparisons.get(text_id) or study.items[text_id]
     return TextRow(text_id, links.get(text_id, ""), excerpt(last_user_turn(text.messages), 70), cells)

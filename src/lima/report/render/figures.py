@@ -19,7 +19,7 @@ from lima.report.render.charts import (
     BarRow,
     CurvePoint,
     DotRow,
-    Part,
+    Segment,
     curve,
     dots,
     for_file,
@@ -119,7 +119,7 @@ def _preferences(numbers: Numbers) -> Drawing:
     return Drawing("preferences", text, lambda width: stacked_bars(rows, legend, width))
 
 
-def _win_tie_loss(pair: PairResult) -> list[Part]:
+def _win_tie_loss(pair: PairResult) -> list[Segment]:
     result = pair.result
     return [
         _part(result.win, "win"),
@@ -128,10 +128,10 @@ def _win_tie_loss(pair: PairResult) -> list[Part]:
     ]
 
 
-def _part(result: Result, colour: str, *, whisker: bool = True, from_right: bool = False) -> Part:
+def _part(result: Result, colour: str, *, whisker: bool = True, from_right: bool = False) -> Segment:
     assert isinstance(result, Estimate), result
     low, high = (result.low, result.high) if whisker else (None, None)
-    return Part(result.value, colour, low, high, from_right)
+    return Segment(result.value, colour, low, high, from_right)
 
 
 def _gaps(numbers: Numbers) -> Drawing:

@@ -12,7 +12,7 @@ from lima.statistics.estimates import Result, Undefined
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """A caption, column heads and rows of finished words; the first two columns are text."""
 
     caption: str
@@ -20,11 +20,11 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def tables(numbers: Numbers) -> list[Table]:
+def tables(numbers: Numbers) -> list[TextTable]:
     """The tables for which there are numbers."""
     level = percent(numbers.level, 0)
     found = [
-        Table(
+        TextTable(
             f"Preferences: shares of verdicts with {level} intervals by prompt; p adjusted after Holm.",
             ("Pair", "Rater", "Win", "Tie", "Loss", "Win + tie/2", "Win − loss, points", "p", "n"),
             [
@@ -40,13 +40,13 @@ def tables(numbers: Numbers) -> list[Table]:
                 for pair in numbers.pairs
             ],
         ),
-        Table(
+        TextTable(
             f"Helpfulness, 1 to 6: means with {level} intervals by prompt.",
             ("System", "Rater", "Mean", "n"),
             [(row.system, row.group, cell(row.mean, plain), str(row.mean.n)) for row in numbers.helpfulness],
         ),
         *(
-            Table(
+            TextTable(
                 f"{name}: shares with {level} intervals by prompt.",
                 ("System", "Rater", *(value.capitalize() for value in rows[0].shares), "n"),
                 [
@@ -57,7 +57,7 @@ def tables(numbers: Numbers) -> list[Table]:
             for name, rows in (("Quality", numbers.quality), ("Safety", numbers.safety))
             if rows
         ),
-        Table(
+        TextTable(
             f"Agreement: tie-discounted accuracy with {level} intervals by prompt.",
             ("Raters", "and", "Agreement", "Chance", "n"),
             [
@@ -76,7 +76,7 @@ def cell(result: Result, form: Callable[[float], str]) -> str:
     return f"{form(result.value)} {interval(result, form)}".rstrip()
 
 
-def markdown(found: Sequence[Table]) -> str:
+def markdown(found: Sequence[TextTable]) -> str:
     """Pipe tables under their captions."""
     parts = []
     for table in found:
@@ -95,7 +95,7 @@ PROSE_WORDS = 5
 """From so many words on, a cell is a text and no figure with its interval."""
 
 
-def _is_prose(table: Table, column: int) -> bool:
+def _is_prose(table: TextTable, column: int) -> bool:
     return any(len(row[column].split()) > PROSE_WORDS for row in table.rows)
 
 
@@ -104,7 +104,7 @@ def _piped(words: Sequence[str]) -> str:
     return f"| {' | '.join(escaped)} |"
 
 
-def latex(found: Sequence[Table]) -> str:
+def latex(found: Sequence[TextTable]) -> str:
     """``tabular`` environments with booktabs rules, each in a ``table``."""
     parts = []
     for table in found:
