@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 TEST := $(BIN)/python -m pytest
 JOBS ?= 2
 
-.PHONY: setup demo test check fix lint types slow acceptance bench clean
+.PHONY: setup demo test check fix lint types slow acceptance bench mutants clean
 
 setup: .venv/.ready
 
@@ -51,6 +51,9 @@ acceptance: setup ## full-count kill, load and fuzz tests
 
 bench: setup ## every benchmark; each prints ratios against a peer in the same run
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+mutants: setup ## do the tests notice small faults? 400 mutants drawn by a seed; at least 85 % must be killed
+	$(BIN)/python tests/mutants.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
