@@ -67,7 +67,7 @@ class Mutator(ast.NodeTransformer):
         """Every node but texts, types and what states an error."""
         if isinstance(node, UNTOUCHED):
             return node
-        if isinstance(node, ast.AnnAssign | ast.arg | ast.FunctionDef):
+        if isinstance(node, ast.AnnAssign | ast.arg | ast.FunctionDef | ast.ClassDef):
             return self._without_types(node)
         new = self._changed(node)
         if new is not None:
@@ -76,7 +76,7 @@ class Mutator(ast.NodeTransformer):
                 return ast.copy_location(new, node)
         return self.generic_visit(node)
 
-    def _without_types(self, node: ast.AnnAssign | ast.arg | ast.FunctionDef) -> ast.AST:
+    def _without_types(self, node: ast.AnnAssign | ast.arg | ast.FunctionDef | ast.ClassDef) -> ast.AST:
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns", "decorator_list"):
                 continue

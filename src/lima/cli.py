@@ -21,117 +21,79 @@ from lima.errors import LimaError
 
 @dataclass(frozen=True)
 class Command:
-    """Where a subcommand lives: ``settings`` and ``run`` are ``module:name``, imported when it is chosen."""
+    """A subcommand: its settings are a class of ``lima.<room>.settings``; nothing is imported until it is chosen."""
 
-    settings: str
-    run: str
+    room: str
+    kind: str
+    function: str
+    """``module:name`` in the room."""
     summary: str
+
+    @property
+    def settings(self) -> str:
+        """``lima.train.settings:TrainSettings``."""
+        return f"lima.{self.room}.settings:{self.kind}"
+
+    @property
+    def run(self) -> str:
+        """``lima.train.run:train``."""
+        return f"lima.{self.room}.{self.function}"
 
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(
-        "lima.experiments.demo.settings:DemoSettings",
-        "lima.experiments.demo.demo:demo",
-        "the whole path in the built-in world, in minutes",
+        "experiments.demo", "DemoSettings", "demo:demo", "the whole path in the built-in world, in minutes"
     ),
     "align": Command(
-        "lima.align.settings:AlignSettings",
-        "lima.align.align:align",
-        "base model + your own data -> a tuned model and its report",
+        "align", "AlignSettings", "align:align", "base model + your own data -> a tuned model and its report"
     ),
     "curate": Command(
-        "lima.curate.settings:CurateSettings",
-        "lima.curate.pipeline:curate",
-        "raw dumps -> about a thousand examples",
+        "curate", "CurateSettings", "pipeline:curate", "raw dumps -> about a thousand examples"
     ),
     "import": Command(
-        "lima.formats.settings:ImportSettings",
-        "lima.formats.convert:import_file",
-        "another tool's file -> our records",
+        "formats", "ImportSettings", "convert:import_file", "another tool's file -> our records"
     ),
     "export": Command(
-        "lima.formats.settings:ExportSettings",
-        "lima.formats.convert:export_file",
-        "our records -> another tool's file",
+        "formats", "ExportSettings", "convert:export_file", "our records -> another tool's file"
     ),
-    "inspect": Command(
-        "lima.curate.settings:InspectSettings",
-        "lima.curate.inspect:inspect_file",
-        "what is in a data file",
-    ),
+    "inspect": Command("curate", "InspectSettings", "inspect:inspect_file", "what is in a data file"),
     "select": Command(
-        "lima.select.settings:SelectSettings",
-        "lima.select.select:select",
-        "a pool of examples -> the thousand worth tuning on",
+        "select", "SelectSettings", "select:select", "a pool of examples -> the thousand worth tuning on"
     ),
     "doctor": Command(
-        "lima.doctor.settings:DoctorSettings",
-        "lima.doctor.doctor:doctor",
-        "what would go wrong in training, before it does",
+        "doctor", "DoctorSettings", "doctor:doctor", "what would go wrong in training, before it does"
     ),
-    "train": Command(
-        "lima.train.settings:TrainSettings",
-        "lima.train.run:train",
-        "base model + examples -> tuned checkpoints",
-    ),
+    "train": Command("train", "TrainSettings", "run:train", "base model + examples -> tuned checkpoints"),
     "checkpoint": Command(
-        "lima.checkpoint.settings:CheckpointSettings",
-        "lima.checkpoint.checkpoint:checkpoint",
-        "which epoch answers best",
+        "checkpoint", "CheckpointSettings", "checkpoint:checkpoint", "which epoch answers best"
     ),
-    "generate": Command(
-        "lima.generate.settings:GenerateSettings",
-        "lima.generate.run:generate",
-        "model + prompts -> answers",
-    ),
-    "chat": Command(
-        "lima.generate.settings:ChatSettings",
-        "lima.generate.chat:chat",
-        "talk with a model in the terminal",
-    ),
+    "generate": Command("generate", "GenerateSettings", "run:generate", "model + prompts -> answers"),
+    "chat": Command("generate", "ChatSettings", "chat:chat", "talk with a model in the terminal"),
     "serve": Command(
-        "lima.generate.settings:ServeSettings",
-        "lima.generate.serve.server:serve",
-        "a model behind an OpenAI-compatible URL",
+        "generate", "ServeSettings", "serve.server:serve", "a model behind an OpenAI-compatible URL"
     ),
     "compare": Command(
-        "lima.evaluate.settings:CompareSettings",
-        "lima.evaluate.comparisons:compare",
-        "answers of several systems -> a blind study",
+        "evaluate", "CompareSettings", "comparisons:compare", "answers of several systems -> a blind study"
     ),
-    "judge": Command(
-        "lima.evaluate.settings:JudgeSettings",
-        "lima.evaluate.judge:judge",
-        "a judge model rates the study",
-    ),
-    "probe": Command(
-        "lima.remote.settings:ProbeSettings",
-        "lima.remote.probe:probe",
-        "which request fields a server honours",
-    ),
+    "judge": Command("evaluate", "JudgeSettings", "judge:judge", "a judge model rates the study"),
+    "probe": Command("remote", "ProbeSettings", "probe:probe", "which request fields a server honours"),
     "annotate": Command(
-        "lima.annotate.settings:AnnotateSettings",
-        "lima.annotate.serve:annotate",
-        "people compare and rate, in a browser",
+        "annotate", "AnnotateSettings", "serve:annotate", "people compare and rate, in a browser"
     ),
     "power": Command(
-        "lima.report.settings:PowerSettings",
-        "lima.report.power:power",
-        "what a study can show and cost, before it runs",
+        "report", "PowerSettings", "power:power", "what a study can show and cost, before it runs"
     ),
-    "report": Command(
-        "lima.report.settings:ReportSettings",
-        "lima.report.report:report",
-        "study -> report.html and report.json",
-    ),
+    "report": Command("report", "ReportSettings", "report:report", "study -> report.html and report.json"),
     "experiment": Command(
-        "lima.experiments.settings:ExperimentSettings",
-        "lima.experiments.experiment:experiment",
+        "experiments",
+        "ExperimentSettings",
+        "experiment:experiment",
         "the paper's claims, tested in the built-in world",
     ),
     "database": Command(
-        "lima.annotate.settings:DatabaseSettings",
-        "lima.annotate.archive:database",
+        "annotate",
+        "DatabaseSettings",
+        "archive:database",
         "bring the database of annotate to this version, or move it",
     ),
 }

@@ -75,7 +75,7 @@ class CheckpointSettings(Settings):
 
     # A second look (other epochs, another rater) goes into the same folder; only the answers must stay the same.
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {
+        [
             "run",
             "epochs",
             "judge",
@@ -92,7 +92,7 @@ class CheckpointSettings(Settings):
             "concurrency",
             "level",
             "dry_run",
-        }
+        ]
     )
 
     @field_validator("judge")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +16,7 @@ from lima.experiments.claims.jobs import RESULT, BaseJob, Job, JobResult, key, n
 from lima.files import read_json
 
 STEP_COST = {"base": 0.08, "tune": 0.05}
-"""Rough processor seconds of a step, for the time left."""
+"""Rough processor seconds of a step."""
 OTHER_COST = 3.0
 """Rough processor seconds of what else there is in a job: loading, answers."""
 
@@ -34,10 +33,13 @@ def run_jobs(jobs: Mapping[str, Job], folder: Path, workers: int) -> dict[str, J
         LimaError: jobs failed (the first is named); the others were finished first, and are kept.
     """
     todo = missing(jobs, folder)
-    clock = _Clock(todo)
-    with console.progress("experiment", len(todo), "jobs") as bar, _processes(workers, len(todo)) as pool:
-        for name in _run(todo, folder, pool, workers):
-            bar.advance(1, clock.time_left(name))
+    costs = {name: _cost(job) for name, job in todo.items()}
+    with (
+        console.progress("experiment", sum(costs.values()), "processor s") as bar,
+        _processes(workers, len(todo)) as pool,
+    ):
+        for count, name in enumerate(_run(todo, folder, pool, workers), start=1):
+            bar.advance(costs[name], f"{count} of {len(todo)} jobs")
     return {name: _read(job, folder) for name, job in jobs.items()}
 
 
@@ -129,21 +131,8 @@ def _read(job: Job, folder: Path) -> JobResult:
     return JobResult.model_validate(read_json(folder / key(job) / RESULT))
 
 
-class _Clock:
-    """The time left, by what the finished jobs took and what such jobs cost as a rule."""
-
-    def __init__(self, jobs: Mapping[str, Job]) -> None:
-        self._began = time.monotonic()
-        self._costs = {name: _cost(job) for name, job in jobs.items()}
-        self._done = 0.0
-
-    def time_left(self, finished: str) -> str:
-        self._done += self._costs[finished]
-        seconds = (time.monotonic() - self._began) * (sum(self._costs.values()) / self._done - 1)
-        return f"about {seconds / 60:.0f} min left" if seconds >= 60 else f"about {seconds:.0f} s left"
-
-
 def _cost(job: Job) -> float:
+    """What such a job costs as a rule, so that the time left can be told although jobs differ."""
     from lima.world.base import base_name, cache_folder
 
     if isinstance(job, BaseJob):

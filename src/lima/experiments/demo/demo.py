@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -200,57 +199,27 @@ CORPUS = CorpusSettings(echo=0.8)
 pretraining (`lima experiment transfer` shows the difference)."""
 
 
-@dataclass(frozen=True)
 class DemoFolder:
     """Where everything of a demo lies, and the world that it shows."""
 
-    settings: DemoSettings
-
-    @property
-    def out(self) -> Path:
-        """The folder of the demo."""
-        return self.settings.out
-
-    @property
-    def posts(self) -> Path:
-        """The world's forum, as its site would publish it."""
-        return self.out / "dump" / "world" / "Posts.xml"
-
-    @property
-    def data(self) -> Path:
-        """What curation makes of the dump."""
-        return self.out / "data"
-
-    @property
-    def prompts(self) -> Path:
-        """The test questions."""
-        return self.out / "prompts.jsonl"
-
-    @property
-    def study(self) -> Path:
-        """The comparisons, their verdicts and the report."""
-        return self.out / "study"
+    def __init__(self, settings: DemoSettings) -> None:
+        self.settings, self.out = settings, settings.out
+        self.posts = self.out / "dump" / "world" / "Posts.xml"
+        self.data = self.out / "data"
+        self.prompts = self.out / "prompts.jsonl"
+        self.study = self.out / "study"
+        self.base = BaseSettings(
+            world=WorldSettings(seed=settings.seed),
+            corpus=CORPUS,
+            seed=settings.seed,
+            steps=settings.pretraining_steps,
+        )
+        self.world: World = make_world(self.base.world)
+        self.oracle = Oracle(self.world)
 
     def answers(self, system: str) -> Path:
         """The completions of a system."""
         return self.out / "answers" / f"{system}.jsonl"
-
-    @cached_property
-    def base(self) -> BaseSettings:
-        """The base model's settings."""
-        seed = self.settings.seed
-        steps = self.settings.pretraining_steps
-        return BaseSettings(world=WorldSettings(seed=seed), corpus=CORPUS, seed=seed, steps=steps)
-
-    @cached_property
-    def world(self) -> World:
-        """The people and their facts."""
-        return make_world(self.base.world)
-
-    @cached_property
-    def oracle(self) -> Oracle:
-        """The one who knows all answers."""
-        return Oracle(self.world)
 
 
 @dataclass(frozen=True)

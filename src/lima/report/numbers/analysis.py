@@ -9,57 +9,9 @@ from typing import Any
 from lima.errors import LimaError
 from lima.evaluate.lineage import Lineage
 from lima.evaluate.protocol import Plan
+from lima.report.numbers import preferences, raters, ratings
+from lima.report.numbers import rater_pairs as between
 from lima.report.numbers.against import Difference, StudySide, differences
-from lima.report.numbers.preferences import (
-    PairFinding,
-    PairPosterior,
-    PairResult,
-    Ranking,
-    TagResult,
-    findings,
-    pair_results,
-    posteriors,
-    rankings,
-    tag_results,
-)
-from lima.report.numbers.rater_pairs import (
-    Majority,
-    RaterPair,
-    SelfPreference,
-    majority,
-    rater_pairs,
-    self_preferences,
-)
-from lima.report.numbers.raters import (
-    Coverage,
-    GroupBias,
-    JudgeCost,
-    JudgeTest,
-    RaterCard,
-    Reliability,
-    agreements,
-    alt_tests,
-    biases,
-    coverages,
-    judge_costs,
-    rater_cards,
-    reliabilities,
-)
-from lima.report.numbers.ratings import (
-    MeanGap,
-    MeanRating,
-    OutOfDistribution,
-    ShareRating,
-    TagRating,
-    WorstOfK,
-    collect_ratings,
-    mean_gaps,
-    mean_ratings,
-    out_of_distribution,
-    share_ratings,
-    tag_ratings,
-    worst_of_k,
-)
 from lima.report.numbers.study import InputFile, StudyData
 from lima.report.numbers.votes import collect_votes
 from lima.report.settings import ReportSettings
@@ -85,39 +37,39 @@ class Numbers:
     warnings: Sequence[str]
     plan: Plan | None
     """What was to be tested; None: nothing was written down, so everything is exploratory."""
-    findings: Sequence[PairFinding]
-    posteriors: Sequence[PairPosterior]
+    findings: Sequence[preferences.PairFinding]
+    posteriors: Sequence[preferences.PairPosterior]
     """Only where the settings ask for them."""
-    rankings: Sequence[Ranking]
+    rankings: Sequence[preferences.Ranking]
     agreement: Sequence[Agreement]
-    reliability: Sequence[Reliability]
-    rater_pairs: Sequence[RaterPair]
+    reliability: Sequence[raters.Reliability]
+    rater_pairs: Sequence[between.RaterPair]
     """Only where there are few raters."""
-    majority: Majority | None
-    self_preferences: Sequence[SelfPreference]
-    alt_tests: Sequence[JudgeTest]
+    majority: between.Majority | None
+    self_preferences: Sequence[between.SelfPreference]
+    alt_tests: Sequence[raters.JudgeTest]
     lineages: Mapping[str, Lineage]
     """The training of the systems, where it is known."""
-    helpfulness: Sequence[MeanRating]
-    helpfulness_gaps: Sequence[MeanGap]
-    quality: Sequence[ShareRating]
-    safety: Sequence[ShareRating]
-    out_of_distribution: Sequence[OutOfDistribution]
-    worst_of_k: Sequence[WorstOfK]
-    preferences_by_tag: Sequence[TagResult]
-    ratings_by_tag: Sequence[TagRating]
-    bias: Sequence[GroupBias]
+    helpfulness: Sequence[ratings.MeanRating]
+    helpfulness_gaps: Sequence[ratings.MeanGap]
+    quality: Sequence[ratings.ShareRating]
+    safety: Sequence[ratings.ShareRating]
+    out_of_distribution: Sequence[ratings.OutOfDistribution]
+    worst_of_k: Sequence[ratings.WorstOfK]
+    preferences_by_tag: Sequence[preferences.TagResult]
+    ratings_by_tag: Sequence[ratings.TagRating]
+    bias: Sequence[raters.GroupBias]
     against: str | None
     """The other study and its system under test."""
     differences: Sequence[Difference]
-    coverage: Sequence[Coverage]
-    costs: Sequence[JudgeCost]
-    raters: Sequence[RaterCard]
+    coverage: Sequence[raters.Coverage]
+    costs: Sequence[raters.JudgeCost]
+    raters: Sequence[raters.RaterCard]
     replaced_rows: int
     inputs: Sequence[InputFile]
 
     @property
-    def pairs(self) -> list[PairResult]:
+    def pairs(self) -> list[preferences.PairResult]:
         """All pair results, in the order of the findings."""
         return [result for finding in self.findings for result in finding.results]
 
@@ -128,10 +80,10 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
     resampling = Resampling(level, settings.rounds, settings.seed)
     systems = ordered_systems(study, settings.system)
     here = side_of(study, systems)
-    votes, ratings = here.votes, here.ratings
+    votes, rows = here.votes, here.ratings
     there = side_of(other, ordered_systems(other, None)) if other else None
-    coverage = coverages(study, votes)
-    pairs = pair_results(votes, level, study.plan)
+    coverage = raters.coverages(study, votes)
+    pairs = preferences.pair_results(votes, level, study.plan)
     return Numbers(
         study=study.folder.resolve().name,
         systems=systems,
@@ -144,30 +96,30 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         verdicts=len(study.preferences) + len(study.grades),
         warnings=[*study.changes, *warnings(coverage, settings.coverage)],
         plan=study.plan,
-        findings=findings(pairs, systems),
-        posteriors=posteriors(pairs, level) if settings.posterior else [],
-        rankings=rankings(votes, systems, level),
-        agreement=agreements(votes, resampling),
-        reliability=reliabilities(votes, study, resampling),
-        rater_pairs=rater_pairs(votes, resampling),
-        majority=majority(votes),
-        self_preferences=self_preferences(study, votes, level),
-        alt_tests=alt_tests(votes),
+        findings=preferences.findings(pairs, systems),
+        posteriors=preferences.posteriors(pairs, level) if settings.posterior else [],
+        rankings=preferences.rankings(votes, systems, level),
+        agreement=raters.agreements(votes, resampling),
+        reliability=raters.reliabilities(votes, study, resampling),
+        rater_pairs=between.rater_pairs(votes, resampling),
+        majority=between.majority(votes),
+        self_preferences=between.self_preferences(study, votes, level),
+        alt_tests=raters.alt_tests(votes),
         lineages=study.lineages,
-        helpfulness=mean_ratings(ratings, level),
-        helpfulness_gaps=mean_gaps(ratings, level, study.plan, systems[0] if systems else ""),
-        quality=share_ratings(ratings, "quality", level),
-        safety=share_ratings(ratings, "safety", level),
-        out_of_distribution=out_of_distribution(ratings, level),
-        worst_of_k=worst_of_k(ratings, level),
-        preferences_by_tag=tag_results(votes, level),
-        ratings_by_tag=tag_ratings(ratings, level),
-        bias=biases(study, level),
+        helpfulness=ratings.mean_ratings(rows, level),
+        helpfulness_gaps=ratings.mean_gaps(rows, level, study.plan, systems[0] if systems else ""),
+        quality=ratings.share_ratings(rows, "quality", level),
+        safety=ratings.share_ratings(rows, "safety", level),
+        out_of_distribution=ratings.out_of_distribution(rows, level),
+        worst_of_k=ratings.worst_of_k(rows, level),
+        preferences_by_tag=preferences.tag_results(votes, level),
+        ratings_by_tag=ratings.tag_ratings(rows, level),
+        bias=raters.biases(study, level),
         against=f"{there.name}: {there.system}" if there else None,
         differences=differences(here, there, level) if there else [],
         coverage=coverage,
-        costs=judge_costs(study.folder),
-        raters=rater_cards(study),
+        costs=raters.judge_costs(study.folder),
+        raters=raters.rater_cards(study),
         replaced_rows=study.replaced,
         inputs=study.sources,
     )
@@ -179,7 +131,7 @@ def side_of(study: StudyData, systems: Sequence[str]) -> StudySide:
         name=study.folder.resolve().name,
         system=systems[0],
         votes=collect_votes(study, systems),
-        ratings=collect_ratings(study, systems),
+        ratings=ratings.collect_ratings(study, systems),
     )
 
 
@@ -197,7 +149,7 @@ def ordered_systems(study: StudyData, first: str | None) -> list[str]:
     return [first, *(system for system in systems if system != first)]
 
 
-def warnings(coverage: Sequence[Coverage], threshold: float) -> list[str]:
+def warnings(coverage: Sequence[raters.Coverage], threshold: float) -> list[str]:
     """What a reader must know before any number: no verdict at all, or too many missing."""
     if not any(entry.statuses.get("ok") for entry in coverage):
         return ["No usable verdict yet: the tables below fill as people and judges answer."]
