@@ -16,7 +16,7 @@ from lima.align.plan import show_plan
 from lima.align.settings import AlignSettings
 from lima.align.stages import Stages
 from lima.checkpoint.checkpoint import checkpoint
-from lima.commands import as_command
+from lima.commands import as_command, command
 from lima.doctor.doctor import doctor
 from lima.errors import LimaError
 from lima.evaluate.comparisons import compare
@@ -50,7 +50,7 @@ def align(settings: AlignSettings) -> Path | None:
         _step(3, "doctor: what would go wrong in training")
         _once(stages.doctor_note, lambda: doctor(stages.doctor()))
         _step(4, "train")
-        _do("train", stages.train(), ["model", "data"], stages.run / "run.json", train)
+        _do("train", stages.train(), stages.run / "run.json", train)
         _step(5, "choose the epoch")
         chosen = _choose_epoch(stages)
         _step(6, f"answers: the base with {settings.in_context} examples in its prompt, and the tuned model")
@@ -59,7 +59,7 @@ def align(settings: AlignSettings) -> Path | None:
         _report(stages)
         pages = write_outcome(stages, chosen)
         run.finish(model=str(chosen))
-    console.done([chosen, *pages], f"lima serve {chosen}")
+    console.done([chosen, *pages], command("serve", chosen))
     return chosen
 
 
@@ -70,9 +70,9 @@ def _step(number: int, text: str) -> None:
 S = TypeVar("S", bound=Settings)
 
 
-def _do(name: str, settings: S, positional: list[str], record: Path, run: Callable[[S], object]) -> None:
+def _do(name: str, settings: S, record: Path, run: Callable[[S], object]) -> None:
     """Run a stage, unless it is finished with these settings and inputs."""
-    console.note(f"$ {as_command(name, settings, positional)}")
+    console.note(f"$ {as_command(name, settings)}")
     if is_finished(record, name, settings):
         console.note("done before")
     else:
@@ -92,7 +92,7 @@ def _select(stages: Stages) -> None:
     """The pool as it is, where it is no larger than what is wanted."""
     pool = sum(1 for _ in read_jsonl(stages.pool, Example))
     if pool > stages.settings.number:
-        _do("select", stages.select(), ["pool"], stages.chosen.with_name("train.run.json"), select)
+        _do("select", stages.select(), stages.chosen.with_name("train.run.json"), select)
         return
     console.note(f"{pool:,} examples are no more than {stages.settings.number:,}: all are taken.")
     with replacing(stages.chosen) as stream:
@@ -109,7 +109,7 @@ def _choose_epoch(stages: Stages) -> Path:
         )
         return stages.epoch(last)
     wanted = stages.checkpoint(last)
-    console.note(f"$ {as_command('checkpoint', wanted, ['run'])}")
+    console.note(f"$ {as_command('checkpoint', wanted)}")
     choice = checkpoint(wanted)
     if choice is None:
         raise LimaError(f"{stages.run}: no epoch was chosen. See {wanted.folder}.")
@@ -124,7 +124,6 @@ def _answer(stages: Stages, chosen: Path) -> None:
         _do(
             "generate",
             asked,
-            ["system", "prompts"],
             asked.out.with_name(f"{asked.out.name}.run.json"),
             generate,
         )
@@ -132,7 +131,7 @@ def _answer(stages: Stages, chosen: Path) -> None:
 
 def _report(stages: Stages) -> None:
     pairs = stages.compare()
-    _do("compare", pairs, ["answers"], stages.study / "compare.run.json", compare)
+    _do("compare", pairs, stages.study / "compare.run.json", compare)
     if stages.settings.judge:
         judge(stages.judge())
     report(stages.report())

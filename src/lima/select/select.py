@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lima import console
+from lima.commands import command
 from lima.curate.choose.embeddings import Embedder, Vectors, fit_embedder, read_embeddings
 from lima.curate.choose.spread import nearest_similarity
 from lima.errors import LimaError
@@ -55,7 +56,8 @@ def select(settings: SelectSettings) -> list[Line]:
         run.finish(pool=len(pool), chosen=len(choices[0].places), rejects=len(pool.rejects))
     _show(settings, pool, lines, topics)
     console.done(
-        [*wrote, beside(settings.out, "comparison.md")], f"lima train MODEL {settings.out} --out RUN"
+        [*wrote, beside(settings.out, "comparison.md")],
+        command("train", "MODEL", settings.out, "--out", "RUN"),
     )
     return lines
 
