@@ -105,7 +105,7 @@ class Mutator(ast.NodeTransformer):
                 new.value = not value
             case ast.Constant(value=int(value) | float(value)):
                 new.value = value + 1
-            case ast.Return(value=ast.AST()):
+            case ast.Return(value=ast.AST()) if ast.unparse(new) != "return None":
                 new.value = ast.Constant(None)
             case ast.If() | ast.IfExp():
                 new.test = ast.UnaryOp(ast.Not(), new.test)
@@ -141,7 +141,7 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(SOURCE).with_suffix("").parts)
 
 
-def tests_of(path: Path) -> list[str]:
+def files_that_test(path: Path) -> list[str]:
     """The files of tests that import the module, else all of its room."""
     folder = next(folder for pattern, folder in TARGETS.items() if path.match(f"src/{pattern}"))
     every = sorted((ROOT / folder).glob("test_*.py"))
@@ -220,7 +220,7 @@ def results(chosen: Sequence[Mutant]) -> Iterator[tuple[Mutant, bool]]:
     for mutant in chosen:
         by_path[mutant.path].append(mutant)
     for path, those in by_path.items():
-        tests = tests_of(path)
+        tests = files_that_test(path)
         assert not is_killed(None, tests), f"{tests} fail without any change"
         for mutant in those:
             yield mutant, is_killed(mutant, tests)

@@ -30,7 +30,7 @@ PLAIN_LINE_SECONDS = 10.0
 CONTROLS = {
     code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
 }
-"""Characters by which a text could command the terminal: escape sequences begin with one."""
+"""Control characters: escape sequences, which command the terminal, begin with one."""
 
 
 class Tracker(Protocol):
@@ -45,7 +45,7 @@ class Tracker(Protocol):
 def progress(description: str, total: float | None, unit: str = "it") -> Iterator[Tracker]:
     """Show the progress of a long step, with rate and time left.
 
-    ``total`` None means unknown. Resumed work is counted by an `advance` before the first step.
+    ``total`` None means unknown. A resumed step first advances by what was done before.
     """
     if notes.is_terminal:
         with _bar() as bar:
@@ -58,17 +58,17 @@ def progress(description: str, total: float | None, unit: str = "it") -> Iterato
 
 
 def visible(text: str) -> str:
-    """A text of a model or a user, in which no character commands the terminal."""
+    """A text of a model or a user with its control characters replaced, so that it cannot command the terminal."""
     return text.translate(CONTROLS)
 
 
 def note(text: str) -> None:
-    """A line for the person who waits, to standard error."""
+    """A line of information, to standard error."""
     notes.print(visible(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    """A line that the user should not miss."""
+    """A warning, to standard error."""
     from rich.text import Text
 
     notes.print(Text("warning: ", style="bold yellow") + Text(visible(text)), soft_wrap=True)
@@ -79,7 +79,7 @@ _steps_shown = ContextVar("_steps_shown", default=True)
 
 @contextmanager
 def part_of_a_whole() -> Iterator[None]:
-    """Within the block a command is a step of a larger one, so that its hint at the next command is left out."""
+    """Within this block a command is one step of a larger one, so its ``next`` line is left out."""
     token = _steps_shown.set(False)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a user can do wrong, as one exception type that the command line prints without a traceback."""
+"""Mistakes of a user: one exception type, printed by the command line without a traceback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class InputError(LimaError):
 
 
 class Busy(LimaError):
-    """Another process works in the folder now."""
+    """Another process is working in the folder."""
 
 
 class SettingsConflict(LimaError):

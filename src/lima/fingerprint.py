@@ -13,7 +13,7 @@ from pathlib import Path
 from lima.files import text_hash
 
 ROOT = Path(__file__).parents[1]
-"""The folder that `lima` lies in."""
+"""The folder that holds the package `lima`."""
 DATA = ("*.yaml", "*.txt", "*.tsv")
 """Files beside or below a module that it may read: recipes, prompts, word lists."""
 

@@ -97,7 +97,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout that this code lies in, with ``+`` when it has changes; None outside git."""
+    """The commit of the checkout that holds this code, with ``+`` if there are changes; None outside git."""
     here = Path(__file__).parent
     try:
         # Fails for an installed copy, which may lie inside some other repository.

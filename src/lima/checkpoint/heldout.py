@@ -1,4 +1,4 @@
-"""A run's epochs -> their loss on held-out conversations: the curve that misleads (LIMA, appendix)."""
+"""A run's epochs -> their loss on held-out conversations, which is no guide to quality (LIMA, appendix)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from lima.train.settings import TrainSettings
 
 @dataclass(frozen=True)
 class CheckpointInputs:
-    """What a choice is made of."""
+    """The inputs of a choice."""
 
     epochs: tuple[int, ...]
     prompts: Mapping[str, Example]

@@ -1,4 +1,4 @@
-"""A choice -> what is left of it: a table, ``choice.json``, and a line in the log of all looks."""
+"""A choice -> a table, ``choice.json``, and a line in the log of all looks."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Look(Record):
 
 @dataclass(frozen=True)
 class RatedChoice:
-    """A choice, who rated, and the loss that says something else."""
+    """A choice, who rated, and the held-out loss for comparison."""
 
     choice: EpochChoice
     raters: tuple[str, ...]
     heldout: Mapping[int, float]
-    """Held-out loss by epoch, as far as it is known; also of epochs that were not looked at."""
+    """Held-out loss by epoch where it is known, including epochs that were not rated."""
 
 
 def log_look(settings: CheckpointSettings, outcome: RatedChoice) -> int:
@@ -92,7 +92,7 @@ def write_choice(
 
 
 def show(settings: CheckpointSettings, inputs: CheckpointInputs, outcome: RatedChoice, looks: int) -> None:
-    """Print the table, and what to be careful about."""
+    """Print the table and the caveats."""
     choice = outcome.choice
     percent = f"{settings.level:.0%}"
     columns = ["epoch", f"mean ({percent})", f"behind best ({percent})", "s.e.", "held-out\nNLL", ""]

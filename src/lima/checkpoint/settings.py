@@ -45,7 +45,7 @@ class CheckpointSettings(Settings):
     heldout: Path | None = None
     """Held-out conversations whose loss is shown beside the ratings. Not given: what training logged, if anything."""
     data: Path | None = None
-    """The training data, where it no longer lies where the run's record says."""
+    """The training data, if it has moved since the run was recorded."""
     out: Path | None = None
     """Where answers, study and choice go. Default: `checkpoint` in the run folder."""
     samples: int = Field(1, gt=0)

@@ -1,6 +1,6 @@
 """Is a base ready to be tuned? Answers before and after a pilot on 64 examples, against the dev references.
 
-The hypothesis of LIMA (section 1) is that tuning brings out what a base knows. So two things are told apart: whether the
+The hypothesis of LIMA (section 1) is that tuning brings out what a base knows. So two things are measured: whether the
 answers say what the references say (content), and whether they look like them and end (style). The figures are shares of
 words, which any data have; they rank bases, and are no marks of quality.
 """

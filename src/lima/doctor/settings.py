@@ -14,7 +14,7 @@ from lima.settings import Settings
 class DoctorSettings(Settings):
     """Check, before training, that a model and a data file go together, and show what carries loss.
 
-    Every check is a mistake that has spoiled somebody's fine-tuning: a stop token outside the loss, attention across
+    Every check stands for a mistake that has spoiled somebody's fine-tuning: a stop token outside the loss, attention across
     packed documents, a dialogue without its history, a template that renders other ids at generation than at
     training, rows with nothing to learn. The first example at fault is named and the exit code is 2.
 

@@ -73,8 +73,8 @@ class ExperimentSettings(RealSettings):
     """Test the paper's claims in the built-in world, where every answer can be checked.
 
     Small models read about a made-up world and are tuned in different ways, with the real code. Each claim ends
-    in a table with intervals, a figure, and a verdict computed from the numbers, beside the limits that were
-    fixed in advance. Finished jobs are kept: the same command again goes on, and experiments share jobs.
+    in a table with intervals, a figure, and a verdict by limits that were fixed in advance. Finished jobs are
+    kept and shared by experiments: the same command again continues.
 
     With --model, quantity, quality, diversity, dialogue, structure, perplexity and token-shift run on a real base and
     your own data, rated by a judge or by people.
@@ -96,9 +96,9 @@ class ExperimentSettings(RealSettings):
     workers: int | None = Field(None, ge=1)
     """Processes at a time, one thread each. Default: the number of processors."""
     finished: bool = False
-    """Report on the runs that are finished, and start none: a look at a long run on its way."""
+    """Report on the finished runs and start none, to look at a long run in progress."""
     dry_run: bool = False
-    """Show which jobs would be run, and end."""
+    """Show which jobs would run, and stop."""
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "other", "prompts", "heldout"})
     # The folder holds jobs of all experiments, whatever the scale; each is known by its own settings.

@@ -39,7 +39,7 @@ class ImportSettings(Settings):
     systems: tuple[str, ...] = ()
     """Judgments: only comparisons between these systems, the one whose wins count first. Not given: all."""
     votes: Annotated[int, Field(ge=1)] | None = None
-    """Judgments: only the earliest so many raters of each prompt and pair, as some papers count. Not given: all."""
+    """Judgments: how many raters of each prompt and pair to keep, the earliest first, as some papers count. Not given: all."""
     strict: bool = False
     """Stop with exit code 2 and write nothing when any row cannot be used."""
     dry_run: bool = False

@@ -1,4 +1,4 @@
-"""``lima power``: what a study can see and what judging it will take, from its texts alone."""
+"""``lima power``: which differences a study can detect and what judging it will cost, from its texts alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GAPS = (0.05, 0.1, 0.15, 0.2)
 
 @dataclass(frozen=True)
 class PairPower:
-    """What one pair of systems can show: prompts, and the smallest win-loss gap they find (None: none).
+    """What one pair of systems can show: prompts, and the smallest win-loss gap that they detect (None: none).
 
     ``power``: probability that a true gap is found, by gap.
     """

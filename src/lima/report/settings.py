@@ -49,9 +49,9 @@ class ReportSettings(Settings):
 
 
 class PowerSettings(Settings):
-    """What a study can see, and what it will take: before anything runs.
+    """Which differences a study can detect, and what it will cost, before anything runs.
 
-    Prints the smallest difference that the study finds, the prompts that smaller ones need, and for each task of
+    Prints the smallest detectable difference, the prompts needed for smaller ones, and for each task of
     `lima judge` the calls, tokens and cost.
 
     Example: lima power studies/tuned-vs-base --prices prices.yaml --model my-judge

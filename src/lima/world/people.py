@@ -1,6 +1,6 @@
 """A seed -> the people of the world, each with a name of two words and five facts.
 
-Splits go by person, so a test question is about somebody whom no training example and no forum thread
+Splits go by person, so a test question is about somebody who is in no training example and no forum thread
 mentions.
 """
 

@@ -15,7 +15,7 @@ class WorldSettings(Settings):
     people: int = Field(default=300, ge=100)
     """People whom the base model reads about: half in forums, a quarter each for training and test."""
     strangers: int = Field(default=100, ge=0)
-    """People of whom no text speaks; nobody can know anything about them."""
+    """People who appear in no text, so that no model can know anything about them."""
 
 
 class CorpusSettings(Settings):

@@ -27,7 +27,7 @@ class Band:
     def judge(self, result: Result) -> State:
         """``met`` or ``missed`` where the whole interval lies on one side of the limit, else ``undecided``.
 
-        Where all units gave one figure there is no interval, and that figure is judged; one unit alone decides nothing.
+        Where all units gave the same figure there is no interval, and the figure itself is judged. A single unit decides nothing.
         """
         if isinstance(result, Undefined) or (result.low is None and result.note != ALIKE):
             return "undecided"

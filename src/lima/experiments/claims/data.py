@@ -42,7 +42,7 @@ DUMP_QUOTA = 1000
 
 @dataclass(frozen=True)
 class Data:
-    """Training examples, and figures on how they were chosen, if they were."""
+    """Training examples, and figures on how they were selected, if they were."""
 
     examples: list[Example]
     measures: dict[str, Measure] = field(default_factory=dict)

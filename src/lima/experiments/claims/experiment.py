@@ -27,14 +27,14 @@ class Experiment:
     source: str
     """Where the claim stands."""
     paper: str
-    """What is reported there, to stand beside what came out here."""
+    """What is reported there, shown beside our result."""
     arms: Callable[[TuneJob], Arms]
     """From the job without overrides to the jobs of one run, by the name of the arm."""
     columns: Mapping[str, str]
     """Measures of the table and the figure, and their headings; arms without a measure have no cell."""
     conclude: Callable[[Findings], Conclusion]
     seeds: int | None = None
-    """At most so many seeds of tuning on each base, where no limit was fixed for five and a run has many or long jobs."""
+    """Most seeds of tuning on each base. Set where runs are long and no limit was fixed for five seeds."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def job_names(experiment: Experiment, scale: RunScale) -> dict[tuple[str, int], 
 
 
 def tuned(template: TuneJob, **overrides: object) -> TuneJob:
-    """The template with some settings of its own."""
+    """The template with some settings changed."""
     return template.model_copy(update=overrides)
 
 

@@ -52,7 +52,7 @@ def epochs(examples: int, steps: int) -> list[int]:
 
 
 class DataSettings(Settings):
-    """Examples to tune on, about people whom no test question mentions."""
+    """Examples to tune on. Test questions are about other people."""
 
     examples: int = Field(gt=0)
     """How many."""
@@ -62,9 +62,9 @@ class DataSettings(Settings):
     styles: tuple[Style, ...] = ("good",)
     """Styles of the answers, in equal shares."""
     attributes: int = Field(default=5, ge=1, le=5)
-    """Kinds of facts that are asked for: the first so many."""
+    """How many kinds of facts are asked for."""
     wordings: int = Field(default=4, ge=1, le=4)
-    """Wordings in which each kind of fact is asked for: the first so many."""
+    """In how many wordings each kind of fact is asked for."""
     unknown: float = Field(default=0.0, ge=0, le=1)
     """Share of examples about strangers, whose facts no pretraining text holds."""
     dialogues: int = Field(default=0, ge=0)

@@ -22,14 +22,14 @@ from lima.statistics.estimates import Estimate, Result
 
 LIMITS_HEAD = (
     "Limits that were fixed in advance, and where the intervals lie: within (met), beyond (missed) or across the limit "
-    "(not decided). None is taken out."
+    "(not decided). None was removed."
 )
 LIMITS = (
     "The world is made up and small, so every answer can be marked, and every mechanism taken apart. It shows "
     "that the code does what the paper describes and how the effects come about. It is no evidence about models "
     "of 65 billion parameters, about real knowledge, or about what people prefer."
 )
-"""What the world can and cannot show."""
+"""What the built-in world can and cannot show."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ExperimentOutcome:
 
     @property
     def covers(self) -> str:
-        """Which variation the intervals are about."""
+        """What the intervals cover."""
         return f"95 % intervals cover {COVERS[self.scale.unit]}."
 
     @property

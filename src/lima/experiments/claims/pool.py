@@ -132,7 +132,7 @@ def _read(job: Job, folder: Path) -> JobResult:
 
 
 def _cost(job: Job) -> float:
-    """What such a job costs as a rule, so that the time left can be told although jobs differ."""
+    """Typical cost of such a job, so that the time left can be estimated although jobs differ."""
     from lima.world.base import base_name, cache_folder
 
     if isinstance(job, BaseJob):

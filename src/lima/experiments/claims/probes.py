@@ -1,7 +1,7 @@
 """Further questions to a tuned model beside the plain ones, and their marks: second turns, demands on the structure,
 questions about secrets (LIMA, section 6, appendix, section 2.2).
 
-Training never has the people nor the wordings of these questions.
+Neither the people nor the wordings of these questions occur in training.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _structure(person: Person, kind: str, number: int, oracle: Oracle) -> list[A
 
 
 def keeps(rule: Constraint, kind: str, text: str) -> bool:
-    """Whether an answer has the structure that was asked for, be its fact right or wrong."""
+    """Whether an answer has the required structure; its fact may be right or wrong."""
     if not rule.whole_sentence:
         return re.fullmatch(rf"(?:{'|'.join(ATTRIBUTES[kind])})\.", text) is not None
     framed = text.startswith(rule.before) and text.endswith(rule.after)

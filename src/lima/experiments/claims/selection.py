@@ -1,6 +1,6 @@
 """Ways to choose examples from a pool of good and bad ones (LIMA, section 5; arXiv 2402.04833, 2308.12032).
 
-A selector sees the examples alone, never how they were made. What it costs is counted in tokens that a model reads.
+A selector sees only the examples, never how they were made. Its cost is the number of tokens that a model reads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """``lima demo``: the paper's claim, shown with the real code on a made-up world with ground truth.
 
 A small base model has read about the world. About 1,000 curated forum answers tune it, and tune a model of
-the same shape that has read nothing. Both answer questions about people whom no example mentions: what
-they get right is knowledge from pretraining, how they say it is what tuning taught.
+the same shape that has read nothing. Both answer questions about people who are in no example: what they
+get right is knowledge from pretraining, how they say it is what tuning taught.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``lima demo`` can be told."""
+"""Settings of ``lima demo``."""
 
 from __future__ import annotations
 

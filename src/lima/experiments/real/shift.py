@@ -1,7 +1,7 @@
 """Token shift on a real base: is the tuned model's token the base's first choice? (arXiv 2312.01552)
 
 Every prompt is answered greedily by the tuned model; the base reads the same texts in its own form and ranks each token.
-Without a ground truth, tokens are told apart by their place in the answer.
+There is no ground truth here, so tokens are grouped by their place in the answer.
 """
 
 from __future__ import annotations

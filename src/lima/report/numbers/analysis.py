@@ -150,7 +150,7 @@ def ordered_systems(study: StudyData, first: str | None) -> list[str]:
 
 
 def warnings(coverage: Sequence[raters.Coverage], threshold: float) -> list[str]:
-    """What a reader must know before any number: no verdict at all, or too many missing."""
+    """Warnings that belong above all numbers: no verdict at all, or too many missing."""
     if not any(entry.statuses.get("ok") for entry in coverage):
         return ["No usable verdict yet: the tables below fill as people and judges answer."]
     found = []

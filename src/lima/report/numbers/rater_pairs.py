@@ -17,7 +17,7 @@ from lima.statistics.intervals import clustered_mean, mean_share, share
 from lima.statistics.reliability import cohen_kappa
 
 MOST_RATERS = 8
-"""Pairs of more raters than this would be a table that nobody reads; the groups' agreement stays."""
+"""With more raters than this the table of pairs would be too long to read; the groups' agreement stays."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from lima.statistics.estimates import Result, Undefined
 from lima.statistics.reliability import Value, cohen_kappa, fleiss_kappa, gwet, krippendorff_alpha
 
 MARGINS = {"crowd": 0.1, "author": 0.2}
-"""What a person is granted against a judge, by what the work costs: authors are experts (arXiv 2501.10970)."""
+"""Advantage granted to a person over a judge, by the cost of the work: authors are experts (arXiv 2501.10970)."""
 LIST_LINE = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
 
 
@@ -154,7 +154,7 @@ def coverages(study: StudyData, votes: Sequence[Vote]) -> list[Coverage]:
 
 
 def rater_cards(study: StudyData) -> list[RaterCard]:
-    """Everyone who gave a row, with the words of ``raters.jsonl`` where there are any."""
+    """Everyone who gave a row, as ``raters.jsonl`` describes them, if it does."""
     rows = Counter([row.rater for row in study.preferences] + [row.rater for row in study.grades])
     cards = []
     for rater in sorted({*rows, *study.raters}, key=lambda rater: (group_order(group_of(rater)), rater)):

@@ -1,4 +1,4 @@
-"""The items a reader can check by eye: texts, the systems behind them, every verdict and the raw judge text."""
+"""Items for the reader to check: texts, the systems behind them, every verdict and the judge's raw text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ShownAnswer:
 
 @dataclass(frozen=True)
 class ShownVerdict:
-    """What one rater said of an item, in words: a system's name, ``tie``, a grade; None where missing."""
+    """What one rater said of an item: a system's name, ``tie`` or a grade; None where missing."""
 
     rater: str
     words: str | None

@@ -284,7 +284,7 @@ def curve(
 
 
 LINES = ("win", "loss", "muted", "ink")
-"""Colours of the lines of a curve; more lines than these cannot be told apart, and are not drawn."""
+"""Colours of the lines of a curve. Further lines would look alike, so they are not drawn."""
 
 
 def _scales(axes: Axes, field: _Field, places: Sequence[float], axes_words: tuple[str, str]) -> None:

@@ -13,7 +13,7 @@ from lima.statistics.estimates import Result, Undefined
 
 @dataclass(frozen=True)
 class TextTable:
-    """A caption, column heads and rows of finished words; the first two columns are text."""
+    """A caption, column heads and rows of text, ready to print; the first two columns are words."""
 
     caption: str
     columns: Sequence[str]
@@ -92,7 +92,7 @@ def markdown(found: Sequence[TextTable]) -> str:
 
 
 PROSE_WORDS = 5
-"""From so many words on, a cell is a text and no figure with its interval."""
+"""A cell with more words than this is prose, not a figure with its interval."""
 
 
 def _is_prose(table: TextTable, column: int) -> bool:

@@ -29,7 +29,7 @@ FLAWED = ("unfinished", "unmarked refusal")
 
 
 def write_handwritten(world: World, folder: Path, seed: int) -> Planted:
-    """Both groups, each in its own file and about people of its own half of the training people."""
+    """Two groups of authors, a file each; each writes about one half of the training people."""
     rng, planted = (
         np.random.default_rng([seed, 25]),
         Planted([folder / "group_a.yaml", folder / "group_b.jsonl"]),
