@@ -14,7 +14,7 @@ from lima.report.numbers.samples import all_samples, draw_samples
 from lima.report.numbers.study import StudyData, read_study
 from lima.report.numbers.votes import short_names
 from lima.report.render.detail_pages import write_item_pages, write_rows
-from lima.report.render.figures import draw_all, write_figures
+from lima.report.render.figures import drawings, write_figures
 from lima.report.render.report_page import render
 from lima.report.render.tables import latex, markdown, tables
 from lima.report.render.wording import points
@@ -46,7 +46,7 @@ def report(settings: ReportSettings) -> Numbers:
 def _write(study: StudyData, numbers: Numbers, settings: ReportSettings) -> list[Path]:
     """Write all files, ``report.json`` last: where it is new, so is the rest."""
     out, facts = settings.out or settings.study, provenance(settings)
-    drawn = draw_all(numbers)
+    drawn = drawings(numbers)
     figures = write_figures(drawn, out / "figures")
     in_words = _write_tables(numbers, out)
     all_items = _write_all_items(study, numbers, out) if settings.all_items else None

@@ -13,8 +13,9 @@ from lima.experiments.claims.bands import Check, Conclusion, State
 from lima.experiments.claims.experiment import Experiment, RunScale
 from lima.experiments.claims.findings import COVERS, Findings
 from lima.files import write_json, write_text
-from lima.report.render.charts import NARROW, WIDE, DotRow, dots, for_file, for_page
-from lima.report.render.report_page import HERE as REPORT
+from lima.report.render.charts import DotRow, dots, for_file
+from lima.report.render.figures import Drawing
+from lima.report.render.report_page import template_environment
 from lima.report.render.tables import TextTable, cell, markdown
 from lima.report.render.wording import plain
 from lima.runs import git_commit, versions
@@ -133,14 +134,14 @@ def show(outcome: ExperimentOutcome) -> None:
 def write(outcomes: Sequence[ExperimentOutcome], folder: Path) -> list[Path]:
     """Write ``experiment.html``, ``.json`` and ``.md`` and a figure for each outcome; return the paths."""
     made_by = {"versions": versions(), "git_commit": git_commit()}
-    figures = {outcome.experiment.name: outcome.draw(WIDE) for outcome in outcomes}
+    figures = [Drawing(one.experiment.name, one.experiment.claim, one.draw) for one in outcomes]
     paths = [folder / f"experiment.{ending}" for ending in ("html", "json", "md")]
     write_text(paths[0], _page(outcomes, figures))
     write_json(paths[1], {"made_by": made_by, "experiments": [outcome.as_json() for outcome in outcomes]})
     write_text(paths[2], markdown_page(outcomes))
-    for name, figure in figures.items():
-        paths.append(folder / f"{name}.svg")
-        write_text(paths[-1], for_file(figure))
+    for figure in figures:
+        paths.append(folder / f"{figure.name}.svg")
+        write_text(paths[-1], for_file(figure.wide))
     return paths
 
 
@@ -157,11 +158,7 @@ def markdown_page(outcomes: Sequence[ExperimentOutcome]) -> str:
     limits = [[*_words(check), one.experiment.name] for one in outcomes for check in one.conclusion.checks]
     found = [
         TextTable("Claims.", ("experiment", "claim", "the paper", "in the built-in world"), claims),
-        TextTable(
-            LIMITS_HEAD,
-            (*BAND_HEAD[:4], "met?", "experiment"),
-            limits,
-        ),
+        TextTable(LIMITS_HEAD, (*BAND_HEAD[:4], "met?", "experiment"), limits),
     ]
     sizes = sorted({one.size for one in outcomes})
     return f"{LIMITS}\n\n{'; '.join(sizes)}. {outcomes[0].covers}\n\n{markdown([t for t in found if t.rows])}"
@@ -185,26 +182,13 @@ def _check(check: Check) -> dict[str, Any]:
     }
 
 
-def _page(outcomes: Sequence[ExperimentOutcome], figures: dict[str, str]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, REPORT]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["style"] = (REPORT / "page.css").read_text(encoding="utf-8")
-    environment.filters.update({"band": _words})
-    drawn = {
-        outcome.experiment.name: {
-            "wide": for_page(figures[outcome.experiment.name], outcome.experiment.claim),
-            "narrow": for_page(outcome.draw(NARROW), outcome.experiment.claim),
-        }
-        for outcome in outcomes
-    }
-    page = environment.get_template("page_of_claims.html")
-    return page.render(
-        outcomes=outcomes, figures=drawn, band_head=BAND_HEAD, limits_head=LIMITS_HEAD, limits=LIMITS
+def _page(outcomes: Sequence[ExperimentOutcome], figures: Sequence[Drawing]) -> str:
+    environment = template_environment(Path(__file__).parent)
+    environment.filters["band"] = _words
+    return environment.get_template("page_of_claims.html").render(
+        outcomes=outcomes,
+        figures={figure.name: figure.for_page for figure in figures},
+        band_head=BAND_HEAD,
+        limits_head=LIMITS_HEAD,
+        limits=LIMITS,
     )

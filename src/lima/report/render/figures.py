@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -44,6 +44,17 @@ class Drawing:
     note: str = ""
     """What the figure leaves out, said below it."""
 
+    @cached_property
+    def wide(self) -> str:
+        """The figure for a file or a screen, with colours as matplotlib wrote them."""
+        return self.draw(WIDE)
+
+    @property
+    def for_page(self) -> dict[str, str]:
+        """Inline SVG, ``wide`` and ``narrow`` (for a phone), with the note."""
+        narrow = for_page(self.draw(NARROW), self.description)
+        return {"wide": for_page(self.wide, self.description), "narrow": narrow, "note": self.note}
+
 
 def drawings(numbers: Numbers) -> list[Drawing]:
     """The figures for which there are numbers."""
@@ -61,35 +72,7 @@ def drawings(numbers: Numbers) -> list[Drawing]:
     return found
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A figure in both widths, with colours as matplotlib wrote them."""
-
-    name: str
-    description: str
-    wide: str
-    narrow: str
-    note: str = ""
-
-    @property
-    def for_page(self) -> dict[str, str]:
-        """Inline SVG, ``wide`` and ``narrow``."""
-        return {
-            "wide": for_page(self.wide, self.description),
-            "narrow": for_page(self.narrow, self.description),
-            "note": self.note,
-        }
-
-
-def draw_all(numbers: Numbers) -> list[Drawn]:
-    """All figures of a report."""
-    return [
-        Drawn(drawing.name, drawing.description, drawing.draw(WIDE), drawing.draw(NARROW), drawing.note)
-        for drawing in drawings(numbers)
-    ]
-
-
-def write_figures(drawn: Sequence[Drawn], folder: Path) -> list[Path]:
+def write_figures(drawn: Sequence[Drawing], folder: Path) -> list[Path]:
     """Write ``<name>.svg`` for each figure; figures of a former report that have no numbers now are removed."""
     wanted = {folder / f"{figure.name}.svg": figure for figure in drawn}
     for name in NAMES:

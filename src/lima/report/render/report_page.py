@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.preferences import direction
 from lima.report.numbers.samples import Samples
-from lima.report.render.figures import Drawn
+from lima.report.render.figures import Drawing
 from lima.report.render.wording import (
     by_whom,
     count,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawn], facts: dict[str, Any]) -> str:
+def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawing], facts: dict[str, Any]) -> str:
     """The page; ``facts`` holds the command, versions and commit for the section on reproducing."""
     return (
         template_environment()
@@ -51,12 +51,12 @@ def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawn], facts: di
 
 
 @cache
-def template_environment() -> Environment:
-    """Templates beside this module, which escape every text and know the style sheet."""
+def template_environment(folder: Path = HERE) -> Environment:
+    """Templates in a folder and beside this module, which escape every text and know the style sheet."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(HERE),
+        loader=FileSystemLoader([folder, HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
