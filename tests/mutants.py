@@ -154,10 +154,14 @@ def files_that_test(path: Path) -> list[str]:
 
 
 class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds one module, and compiles it with the mutant's change."""
+    """A plugin of pytest that finds one module, and compiles it with the mutant's change."""
 
     def __init__(self, mutant: Mutant) -> None:
         self.mutant, self.name = mutant, module_name(mutant.path)
+
+    def pytest_sessionstart(self) -> None:
+        """Go before pytest's own finder, which takes a file named ``alt_test.py`` for a test."""
+        sys.meta_path.insert(0, self)
 
     def find_spec(
         self, fullname: str, path: object, target: object = None
@@ -197,11 +201,10 @@ def _test(mutant: Mutant | None, tests: Sequence[str]) -> int:
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    if mutant:
-        sys.meta_path.insert(0, Changed(mutant))
+    plugins = [Changed(mutant)] if mutant else []
     flags = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not slow and not acceptance"]
     try:
-        return int(pytest.main([*flags, *tests]))
+        return int(pytest.main([*flags, *tests], plugins=plugins))
     except BaseException:
         return 1
 

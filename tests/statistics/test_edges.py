@@ -1,0 +1,48 @@
+"""Limits and defaults at which a slip would go unseen elsewhere; each was left alive by `make mutants`."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lima.statistics.alt_test import SMALLEST_ITEMS, AltTest, Labels, alt_test
+from lima.statistics.bias import Showing, bias
+from lima.statistics.bootstrap import bca_tails
+from lima.statistics.estimates import Estimate, Significance, Undefined
+from lima.statistics.power import detectable_gap
+from lima.statistics.significance import sign_flip_test
+
+
+def test_thirty_shared_items_are_enough_for_the_alternative_annotator_test() -> None:
+    def labels(count: int) -> Labels:
+        return dict.fromkeys(range(count), "a")
+
+    enough = alt_test(labels(SMALLEST_ITEMS), [labels(SMALLEST_ITEMS)] * 3)
+    assert isinstance(enough, AltTest)
+    assert enough.items == 3 * SMALLEST_ITEMS
+    assert isinstance(alt_test(labels(SMALLEST_ITEMS - 1), [labels(SMALLEST_ITEMS - 1)] * 3), Undefined)
+
+
+def test_bias_is_given_with_intervals_of_95_per_cent() -> None:
+    found = bias([Showing(n, n, "ab", "a" if n % 3 else "b") for n in range(30)])
+    assert isinstance(found.side, Estimate)
+    assert found.side.level == 0.95
+
+
+def test_draws_that_tie_with_the_value_count_half() -> None:
+    # 1 of 6 draws below, 2 equal: a share of 1/3; an even jackknife has no acceleration, so BCa is plain bias correction
+    tails = bca_tails(np.array([0, 1, 1, 2, 2, 2.0]), 1.0, np.array([-1.0, 1.0]), 0.9)
+    shift = 2 * stats.norm.ppf(1 / 3)
+    assert tails == pytest.approx([stats.norm.cdf(shift + stats.norm.ppf(p)) for p in (0.05, 0.95)])
+
+
+def test_power_begins_with_one_prompt() -> None:
+    assert detectable_gap(1) is None  # no gap is large enough for it
+    with pytest.raises(ValueError, match="at least 1"):
+        detectable_gap(0)
+
+
+def test_the_smallest_p_of_99_random_sign_patterns_is_one_in_a_hundred() -> None:
+    # 40 differences of one sign: the chance that a pattern gives all of them one sign is 2 in 2^40
+    found = sign_flip_test([0.3] * 40, rounds=99)
+    assert isinstance(found, Significance)
+    assert found.p == pytest.approx(1 / 100)
