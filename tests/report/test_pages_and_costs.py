@@ -19,6 +19,7 @@ def test_every_item_is_on_a_page(study: Path) -> None:
     texts = [page.read_text() for page in pages]
     assert sum(text.count('class="item"') for text in texts) == 80 + 120
     assert "<script" not in "".join(texts)
+    assert '<th scope="col">Rater</th><th scope="col">Said</th><th scope="col">How</th>' in texts[0]
     assert 'href="report_items/comparisons-001.html"' in (study / "report.html").read_text()
 
 
