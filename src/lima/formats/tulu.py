@@ -34,14 +34,10 @@ def read_sheet(path: Path) -> list[PublishedRow]:
     """The first sheet of an Excel workbook: cells by the words of the first row, without the empty ones.
 
     Raises:
-        LimaError: no such file, no workbook, or the package python-calamine is missing.
+        LimaError: no such file, or no workbook.
     """
-    try:
-        from python_calamine import CalamineError, load_workbook
-    except ModuleNotFoundError:
-        raise LimaError(
-            f"{path}: needs the package python-calamine: pip install 'lima-align[curate]'"
-        ) from None
+    from python_calamine import CalamineError, load_workbook
+
     if not path.is_file():
         raise LimaError(f"{path}: no such file.")
     try:
