@@ -1,4 +1,7 @@
-"""Write a table of support tickets, as a help desk would export it: good, hasty and useless replies, all of them invented.
+"""Write a table of support tickets as a help desk would export it: good, hasty and useless replies, all of them invented.
+
+As such tables come: in the encoding of a western Windows, semicolons between the cells, a title above the header, some cells in HTML,
+with quoted mails, signatures, automatic replies and people's addresses among the answers.
 
 The desk is the town hall of lima's built-in world; people ask about its inhabitants. Standard output gets the folder of a
 small base model that has read about that world (made on the first call, in some minutes, and kept).
@@ -29,6 +32,20 @@ STARS: dict[Style, tuple[int, int]] = {
 }
 """What the desk's customers give for each kind of reply."""
 HALF_GOOD = 0.6
+AUTOMATIC = "We have received your message. The number of your request is {number}. You will hear from us."
+
+
+def trimmed(reply: str, asked: str, number: int, rng: np.random.Generator) -> str:
+    """The reply as a mail program sends it: two in five with something around it."""
+    forms = [
+        f"{reply}\r\n\r\nKind regards,\r\nThe town hall",
+        f"{reply}\r\n\r\n-- \r\nTown hall, desk {number % 7}\r\nOpen from nine to five",
+        f"{reply}\r\n\r\nOn Fri, May 3, 2024 at 10:{number % 60:02d} AM Somebody <somebody@example.com> wrote:\r\n> {asked}",
+        f"{reply}\r\n\r\n-----Original Message-----\r\nFrom: Somebody\r\nSent: Friday\r\nSubject: A question\r\n\r\n{asked}",
+        f"<p>{reply}</p>",
+        f"{reply} Write to desk{number}@example.com or call +1 202 555 {number % 10000:04d}.",
+    ]
+    return forms[int(rng.integers(len(forms)))] if rng.random() < 0.4 else reply
 
 
 def main() -> None:
@@ -36,23 +53,20 @@ def main() -> None:
     rng = np.random.default_rng(0)
     asked = list(product(plan.world.training, ATTRIBUTES, range(len(WORDINGS["town"].questions))))
     flaws = [style for style in STARS if style != "good"]
-    with Path(sys.argv[1]).open("w", newline="", encoding="utf-8") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["ticket", "team", "question", "reply", "stars"])
+    with Path(sys.argv[1]).open("w", newline="", encoding="cp1252") as stream:
+        rows = csv.writer(stream, delimiter=";")
+        rows.writerow(["Tickets of the town hall"])
+        rows.writerow([])
+        rows.writerow([" Ticket ", "Team", "Question", "Reply", "Stars"])
         for number, position in enumerate(rng.permutation(len(asked))[:1000].tolist(), start=1):
             person, attribute, wording = asked[position]
             style: Style = "good" if rng.random() < HALF_GOOD else flaws[int(rng.integers(len(flaws)))]
             low, high = STARS[style]
-            reply = answer(style, person, attribute, rng)
-            rows.writerow(
-                [
-                    f"T-{number:04d}",
-                    attribute,
-                    question(person, attribute, wording),
-                    reply,
-                    rng.integers(low, high + 1),
-                ]
-            )
+            text = question(person, attribute, wording)
+            reply = trimmed(answer(style, person, attribute, rng), text, number, rng)
+            if rng.random() < 0.02:
+                reply = AUTOMATIC.format(number=number)
+            rows.writerow([f"T-{number:04d}", attribute, text, reply, rng.integers(low, high + 1)])
     print(make_base(plan.base))
 
 

@@ -32,18 +32,29 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 def test_only_good_replies_are_learnt_from(ran: tuple[Path, str]) -> None:
     folder, _ = ran
-    with (folder / "tickets.csv").open(newline="") as stream:
-        stars = {row["question"]: int(row["stars"]) for row in csv.DictReader(stream)}
-    learnt = _rows(folder / "data" / "train.jsonl")
-    assert len(learnt) == 400
+    with (folder / "tickets.csv").open(newline="", encoding="cp1252") as stream:
+        for _ in range(2):
+            next(stream)  # a title and an empty line
+        stars = {row["Question"]: int(row["Stars"]) for row in csv.DictReader(stream, delimiter=";")}
+    learnt = _rows(folder / "aligned" / "chosen" / "train.jsonl")
+    assert len(learnt) >= 350
     assert {stars[row["messages"][0]["content"]] for row in learnt} == {4, 5}
-    assert all(row["messages"][1]["content"].startswith("Good question!") for row in learnt)
+    replies = [row["messages"][1]["content"] for row in learnt]
+    assert all(
+        reply.startswith("Good question!") and reply.endswith("Ask again any time!") for reply in replies
+    )
+
+
+def test_what_was_dropped_is_named(ran: tuple[Path, str]) -> None:
+    folder, _ = ran
+    rules = [row["rule"] for row in _rows(folder / "aligned" / "data" / "curated" / "rejected.jsonl")]
+    assert {"automatic", "personal-data", "score", "first_person"} <= set(rules)
 
 
 def test_test_questions_are_not_in_training(ran: tuple[Path, str]) -> None:
     folder, _ = ran
     asked = [
-        {row["messages"][0]["content"] for row in _rows(folder / "data" / f"{split}.jsonl")}
+        {row["messages"][0]["content"] for row in _rows(folder / "aligned" / "data" / f"{split}.jsonl")}
         for split in ("train", "test")
     ]
     assert len(asked[1]) == 40
@@ -52,7 +63,7 @@ def test_test_questions_are_not_in_training(ran: tuple[Path, str]) -> None:
 
 def test_the_served_model_knows_somebody_whom_no_ticket_names(ran: tuple[Path, str]) -> None:
     folder, printed = ran
-    assert "Ada Palmer" not in (folder / "tickets.csv").read_text()
+    assert "Ada Palmer" not in (folder / "tickets.csv").read_text(encoding="cp1252")
     answer = printed.split("model  ")[-1].splitlines()[0]
     assert answer == "Good question! Ada Palmer plays the glockenspiel. Ask again any time!"
     assert "asked  " in printed
