@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lima.curate.choose.embeddings import Vectors
-from lima.curate.choose.spread import BLOCK, Places, best_and_apart, farthest_first
+from lima.curate.choose.spread import Places, best_and_apart, farthest_first
 from lima.select.settings import Method
 
 Numbers = npt.NDArray[np.float64]
@@ -138,11 +138,3 @@ WAYS: dict[Method, Callable[[Figures, Places, int, list[int]], list[int]]] = {
     "likeness": _likeness,
     "rds": _rds,
 }
-
-
-def similarities(rows: Vectors, others: Vectors) -> Vectors:
-    """Cosines of unit rows, shape (len(rows), len(others)), a block at a time."""
-    found = np.empty((len(rows), len(others)), dtype=np.float32)
-    for start in range(0, len(rows), BLOCK):
-        found[start : start + BLOCK] = rows[start : start + BLOCK] @ others.T
-    return found
