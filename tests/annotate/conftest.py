@@ -20,15 +20,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from lima.annotate import people
-from lima.annotate.app import Work, create_app
-from lima.annotate.compare import plan
+from lima.annotate.app import create_app
 from lima.annotate.compare.assignment import Assignment
-from lima.annotate.compare.texts import read_texts
 from lima.annotate.database import Database, sqlite_url
-from lima.annotate.dialogue.streams import Talking
+from lima.annotate.dialogue.open import open_work as open_dialogues
 from lima.annotate.migrate import prepare
+from lima.annotate.serve import KINDS
 from lima.annotate.settings import AnnotateSettings
-from lima.annotate.work import open_work
 from lima.evaluate.protocol import Protocol
 from lima.files import write_jsonl, write_text
 from lima.records import Comparison, Item, Message
@@ -49,20 +47,27 @@ class Site:
     """The app of one study with its database, and browsers to visit it."""
 
     def __init__(
-        self, settings: AnnotateSettings, url: str, speakers: Sequence[Callable[[], Any]] = ()
+        self, settings: AnnotateSettings, url: str, backends: Sequence[Callable[[], Any]] = ()
     ) -> None:
         self.settings, self.clock = settings, Clock()
-        self.texts = read_texts(settings)
         self.base = Database(url)
         prepare(self.base)
-        plan.install(self.base, self.texts, settings, self.clock())
-        work = open_work(settings, self.base, self.clock)
-        if speakers and work.talking:
-            work = Work(Talking(work.talking.talks, speakers, patience=settings.answer_seconds))
-        self.app = create_app(
-            settings, self.texts, self.base, lead_secret=SECRET, clock=self.clock, work=work
+        self.work: Any = (
+            open_dialogues(settings, self.base, self.clock, backends)
+            if backends
+            else KINDS[settings.mode].open_work(settings, self.base, self.clock)
         )
-        self.work: Assignment = self.app.state.parts.work
+        self.app = create_app(settings, self.work, self.base, lead_secret=SECRET, clock=self.clock)
+
+    def reopen(self) -> None:
+        """Claim the database again, as a server that starts anew does."""
+        KINDS[self.settings.mode].open_work(self.settings, self.base, self.clock)
+
+    @property
+    def assignment(self) -> Assignment:
+        """Of a site where people compare and rate."""
+        found: Assignment = self.work.assignment
+        return found
 
     def browser(self) -> TestClient:
         return TestClient(self.app, base_url="http://127.0.0.1", raise_server_exceptions=True)
@@ -132,11 +137,11 @@ def site(study: MakeStudy, database_url: Callable[[], str]) -> Iterator[MakeSite
     opened: list[Site] = []
 
     def make(size: int = 6, **settings: Any) -> Site:
-        speakers = settings.pop("speakers", ())
+        backends = settings.pop("backends", ())
         folder = settings.pop("folder", None)
         if "review" not in settings:
             settings["study"] = folder or study(size)
-        opened.append(Site(AnnotateSettings(**settings), database_url(), speakers))
+        opened.append(Site(AnnotateSettings(**settings), database_url(), backends))
         return opened[-1]
 
     yield make

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 from tests.annotate.conftest import MakeSite, Site, field, on_both_databases
 from tests.annotate.test_checks import gold, work_through
-from tests.annotate.test_desk import decide, desk, form_of, write
-from tests.annotate.test_talks import Parrot, answer_of, hold, parrots
+from tests.annotate.test_dialogues import Parrot, answer_of, hold, parrots
+from tests.annotate.test_review import decide, desk, form_of, write
 
-from lima.annotate.archive import SECRET_TABLES, Line, database, export_database, import_database
+from lima.annotate.archive import SECRET_TABLES, TableRow, database, export_database, import_database
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.database import Database, sqlite_url
 from lima.annotate.migrate import prepare
@@ -96,8 +96,8 @@ def test_dialogues(site: MakeSite, tmp_path: Path) -> None:
     browser = here.rater()
     hold(browser)
     hold(browser)
-    choice = {"csrf": field(browser.get("/talk").text, "csrf"), "opening": "open-0", "best": "0"}
-    assert browser.post("/talk/choose", data=choice).status_code == 200
+    choice = {"csrf": field(browser.get("/dialogue").text, "csrf"), "opening": "open-0", "best": "0"}
+    assert browser.post("/dialogue/choose", data=choice).status_code == 200
     assert answer_of(browser)  # the next dialogue has begun: nothing is under way while the two are compared
     moved(here, elsewhere(tmp_path), tmp_path / "all.jsonl")
     assert everything(here.base)["turns"]
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_kept(site: MakeSite, tmp_pa
     export_database(here.base, path)
     with pytest.raises(LimaError, match="holds a study already"):
         import_database(here.base, path)
-    first, *lines = read_jsonl(path, Line)
+    first, *lines = read_jsonl(path, TableRow)
     other, damaged, odd = (tmp_path / f"{name}.jsonl" for name in ("other", "damaged", "odd"))
     write_jsonl(other, [first.model_copy(update={"row": {"version": "0000"}}), *lines])
     with pytest.raises(InputError, match="version 0000"):
@@ -129,7 +129,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_kept(site: MakeSite, tmp_pa
     write_jsonl(damaged, [first, *(line for line in lines if line.table != "raters")])
     with pytest.raises(LimaError, match=r"a row of .* does not fit"):
         import_database(elsewhere(tmp_path), damaged)
-    write_jsonl(odd, [first, Line(table="sessions", row={"token_hash": "x"})])
+    write_jsonl(odd, [first, TableRow(table="sessions", row={"token_hash": "x"})])
     with pytest.raises(LimaError, match="no table 'sessions'"):
         import_database(elsewhere(tmp_path), odd)
     assert not any(everything(elsewhere(tmp_path)).values())

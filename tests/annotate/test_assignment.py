@@ -12,50 +12,51 @@ from hypothesis import strategies as st
 from tests.annotate.conftest import MakeSite, Site, on_both_databases
 
 from lima.annotate import people
-from lima.annotate.compare import plan
 from lima.annotate.compare.assignment import Nothing
-from lima.annotate.compare.presentations import SIDES_BLOCK, Answer, Showing, side_of
-from lima.annotate.people import Person
-from lima.annotate.tables import events, metadata, raters, showings, slots, units
+from lima.annotate.compare.presentations import SIDES_BLOCK, Answer, Presentation, side_of
+from lima.annotate.people import Participant
+from lima.annotate.tables import events, metadata, presentations, raters, slots, units
 
 DAY = 86_400.0
 
 
-def person(site: Site, group: str = "crowd") -> Person:
+def person(site: Site, group: str = "crowd") -> Participant:
     with site.base.write() as connection:
         return people.add_rater(connection, group, "", site.clock())
 
 
-def opened(site: Site, rater: Person) -> Showing:
-    showing = site.work.next(rater)
-    assert isinstance(showing, Showing), showing
-    return showing
+def opened(site: Site, rater: Participant) -> Presentation:
+    presentation = site.assignment.next(rater)
+    assert isinstance(presentation, Presentation), presentation
+    return presentation
 
 
-def vote(site: Site, rater: Person, label: str = "a") -> Showing:
-    showing = opened(site, rater)
-    stored = site.work.answer(rater, showing.token, choose(label), attempt=showing.attempt, seconds=None)
+def vote(site: Site, rater: Participant, label: str = "a") -> Presentation:
+    presentation = opened(site, rater)
+    stored = site.assignment.answer(
+        rater, presentation.token, choose(label), attempt=presentation.attempt, seconds=None
+    )
     assert stored is not None
     return stored
 
 
-def choose(label: str) -> Callable[[Showing], Answer]:
-    return lambda showing: {"pairwise": label}
+def choose(label: str) -> Callable[[Presentation], Answer]:
+    return lambda presentation: {"pairwise": label}
 
 
-def state(showing: Showing | None) -> str:
-    assert showing is not None
-    return showing.state
+def state(presentation: Presentation | None) -> str:
+    assert presentation is not None
+    return presentation.state
 
 
 def votes_by_unit(site: Site) -> Counter[tuple[str, str]]:
     """How many votes count for each text, by group."""
     query = (
         sa.select(units.c.text_id, raters.c.grp)
-        .join(showings, showings.c.unit_id == units.c.id)
-        .join(slots, slots.c.showing_id == showings.c.id)
-        .join(raters, raters.c.id == showings.c.rater_id)
-        .where(slots.c.done, showings.c.state == "answered")
+        .join(presentations, presentations.c.unit_id == units.c.id)
+        .join(slots, slots.c.showing_id == presentations.c.id)
+        .join(raters, raters.c.id == presentations.c.rater_id)
+        .where(slots.c.done, presentations.c.state == "answered")
     )
     with site.base.read() as connection:
         return Counter((row.text_id, row.grp) for row in connection.execute(query))
@@ -65,7 +66,7 @@ def votes_by_unit(site: Site) -> Counter[tuple[str, str]]:
 def test_two_groups_give_exactly_the_planned_votes(site: MakeSite) -> None:
     here = site(6, overlap=2, overlap_votes=2, votes=1)
     everybody = [person(here, group) for group in ("crowd", "crowd", "author", "author")]
-    work = here.work
+    work = here.assignment
     for rater in everybody:
         while not isinstance(work.next(rater), Nothing):
             vote(here, rater)
@@ -92,7 +93,7 @@ def test_the_same_item_comes_until_it_is_answered(site: MakeSite) -> None:
 @on_both_databases
 def test_a_second_answer_changes_nothing(site: MakeSite) -> None:
     here = site()
-    rater, work = person(here), here.work
+    rater, work = person(here), here.assignment
     stored = vote(here, rater, "a")
     for label in ("a", "b"):
         again = work.answer(rater, stored.token, choose(label), attempt=0, seconds=None)
@@ -103,7 +104,7 @@ def test_a_second_answer_changes_nothing(site: MakeSite) -> None:
 
 def test_an_answer_can_be_taken_back_until_the_next_item_is_open(site: MakeSite) -> None:
     here = site()
-    rater, work = person(here), here.work
+    rater, work = person(here), here.assignment
     stored = vote(here, rater, "a")
     assert state(work.take_back(rater, stored.token, attempt=0)) == "open"
     assert state(work.take_back(rater, stored.token, attempt=0)) == "open", "a retry of the undo"
@@ -121,7 +122,7 @@ def test_an_answer_can_be_taken_back_until_the_next_item_is_open(site: MakeSite)
 def test_a_lease_that_ran_out_lets_another_rater_have_the_place(site: MakeSite) -> None:
     here = site(1, overlap=0)
     slow, quick = person(here), person(here)
-    work = here.work
+    work = here.assignment
     kept = opened(here, slow)
     waiting = work.next(quick)
     assert isinstance(waiting, Nothing)
@@ -139,7 +140,7 @@ def test_a_late_answer_counts_while_nobody_else_has_the_place(site: MakeSite) ->
     rater = person(here)
     kept = opened(here, rater)
     here.clock.now += DAY
-    stored = here.work.answer(rater, kept.token, choose("a"), attempt=0, seconds=None)
+    stored = here.assignment.answer(rater, kept.token, choose("a"), attempt=0, seconds=None)
     assert state(stored) == "answered"
 
 
@@ -153,7 +154,7 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(site: MakeSite, jump: floa
             vote(here, rater)
     assert set(votes_by_unit(here).values()) == {2}
     with here.base.read() as connection:
-        times = connection.scalars(sa.select(showings.c.seconds)).all()
+        times = connection.scalars(sa.select(presentations.c.seconds)).all()
     assert all(0 <= seconds <= DAY for seconds in times)
 
 
@@ -162,7 +163,7 @@ def test_an_excluded_raters_places_are_given_out_again(site: MakeSite) -> None:
     bad, good = person(here), person(here)
     for _ in range(3):
         vote(here, bad)
-    assert isinstance(here.work.next(good), Nothing)
+    assert isinstance(here.assignment.next(good), Nothing)
     people.remove_rater(here.base, bad.id, here.clock(), keep_answers=False)
     for _ in range(3):
         vote(here, good)
@@ -177,25 +178,25 @@ def test_a_revoked_raters_answers_stay_and_the_open_place_is_free_again(site: Ma
     people.remove_rater(here.base, gone.id, here.clock(), keep_answers=True)
     vote(here, stays)
     assert votes_by_unit(here).total() == 2
-    assert isinstance(here.work.next(stays), Nothing)
+    assert isinstance(here.assignment.next(stays), Nothing)
 
 
 def test_nobody_gets_more_than_their_share(site: MakeSite) -> None:
     here = site(6, overlap=0, per_rater=2)
     rater = person(here)
     vote(here, rater)
-    assert here.work.progress(rater).left == 1
+    assert here.assignment.progress(rater).left == 1
     vote(here, rater)
-    assert isinstance(here.work.next(rater), Nothing)
+    assert isinstance(here.assignment.next(rater), Nothing)
 
 
 def test_attention_checks_repeat_an_item_with_sides_swapped_and_are_no_votes(site: MakeSite) -> None:
     here = site(6, overlap=0, attention_every=3)
     rater = person(here)
     shown = [vote(here, rater) for _ in range(8)]
-    texts = Counter(showing.text_id for showing in shown)
+    texts = Counter(presentation.text_id for presentation in shown)
     # votes 1 2 3, check, 4 5 6, check
-    assert [texts[showing.text_id] for showing in (shown[3], shown[7])] == [2, 2]
+    assert [texts[presentation.text_id] for presentation in (shown[3], shown[7])] == [2, 2]
     for check in (shown[3], shown[7]):
         first = next(s for s in shown if s.text_id == check.text_id)
         assert {first.shown, check.shown} == {"ab", "ba"}
@@ -236,24 +237,24 @@ def test_any_arrivals_drop_outs_and_expiries(site_of_two_votes: Site, moves: lis
     with here.base.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(sa.delete(table))
-    plan.install(here.base, here.texts, here.settings, here.clock())
-    crowd: list[Person] = []
-    last: dict[int, Showing] = {}
+    here.reopen()
+    crowd: list[Participant] = []
+    last: dict[int, Presentation] = {}
     for move, number in moves:
         play(here, crowd, last, move, number)
         check_sound(here)
     for _ in range(2):  # two raters who stay: the plan asks for two at most
         rater = person(here)
         here.clock.now += DAY
-        while not isinstance(here.work.next(rater), Nothing):
+        while not isinstance(here.assignment.next(rater), Nothing):
             vote(here, rater)
     check_sound(here)
     with here.base.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).where(~slots.c.done)) == 0
 
 
-def play(here: Site, crowd: list[Person], last: dict[int, Showing], move: str, number: int) -> None:
-    work = here.work
+def play(here: Site, crowd: list[Participant], last: dict[int, Presentation], move: str, number: int) -> None:
+    work = here.assignment
     if move == "arrive":
         crowd.append(person(here))
     elif move == "wait":
@@ -274,10 +275,14 @@ def play(here: Site, crowd: list[Person], last: dict[int, Showing], move: str, n
 def check_sound(here: Site) -> None:
     planned = sa.select(slots.c.unit_id, sa.func.count().label("n")).group_by(slots.c.unit_id)
     done = planned.where(slots.c.done)
-    seen = sa.select(sa.func.count()).select_from(showings).group_by(showings.c.rater_id, showings.c.unit_id)
+    seen = (
+        sa.select(sa.func.count())
+        .select_from(presentations)
+        .group_by(presentations.c.rater_id, presentations.c.unit_id)
+    )
     voters = (
-        sa.select(sa.func.count(sa.distinct(showings.c.rater_id)), sa.func.count())
-        .join(slots, slots.c.showing_id == showings.c.id)
+        sa.select(sa.func.count(sa.distinct(presentations.c.rater_id)), sa.func.count())
+        .join(slots, slots.c.showing_id == presentations.c.id)
         .where(slots.c.done)
         .group_by(slots.c.unit_id)
     )
@@ -287,6 +292,8 @@ def check_sound(here: Site) -> None:
         assert set(connection.scalars(seen)) <= {1}
         assert all(people == votes for people, votes in connection.execute(voters))
         held = (
-            sa.select(showings.c.state).join(slots, slots.c.showing_id == showings.c.id).where(slots.c.done)
+            sa.select(presentations.c.state)
+            .join(slots, slots.c.showing_id == presentations.c.id)
+            .where(slots.c.done)
         )
         assert set(connection.scalars(held)) <= {"answered"}

@@ -17,13 +17,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright import sync_api
 from playwright.sync_api import Page
 from tests.annotate.conftest import SECRET, MakeSite, Site, free_port
-from tests.annotate.test_desk import ANSWER, decide, desk, rows, write
+from tests.annotate.test_dialogues import Parrot, answer_of, hold, parrots, post
 from tests.annotate.test_pages import vote
-from tests.annotate.test_talks import Parrot, answer_of, hold, parrots, post
+from tests.annotate.test_review import ANSWER, decide, desk, rows, write
 
 from lima.annotate import people
 from lima.annotate.compare.exchange import export_rows
-from lima.annotate.dialogue.dialogue_files import rows_of
+from lima.annotate.dialogue.files import rows_of
 
 pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]
@@ -199,7 +199,7 @@ def test_at_twice_the_size_everything_is_there(site: MakeSite, visit: Visit) -> 
 
 def test_a_dialogue_from_its_opening_to_the_choice(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, Parrot("red", slow=0.3), Parrot("blue", slow=0.3), openings=1)
-    page = visit(here, "/talk", token=token_of(here))
+    page = visit(here, "/dialogue", token=token_of(here))
     for following in (".over:has-text('2 of 2')", "#choose"):
         page.wait_for_selector(".answer[data-state=answered]")
         assert page.is_hidden("#finish")
@@ -209,14 +209,14 @@ def test_a_dialogue_from_its_opening_to_the_choice(site: MakeSite, visit: Visit,
         page.keyboard.press("Enter")
         page.wait_for_selector(".answer[data-number='1'][data-state=answered]")
         page.reload()  # loses nothing
-        assert "and then?" in page.inner_text(".talk")
+        assert "and then?" in page.inner_text(".dialogue")
         page.locator(".answer[data-number='1'] .choice").nth(1).click()
         page.wait_for_selector("#finish:not([hidden])")
         page.click("text=Finish this dialogue")
         page.wait_for_selector(following)
     page.click("text=Neither is significantly better")
     page.wait_for_selector("text=That was the last one")
-    rows = rows_of(here.base, here.app.state.parts.talking.talks.plan, ["x", "y"])
+    rows = rows_of(here.base, here.work.streams.dialogues.plan, ["x", "y"])
     assert Counter(row.value for row in rows.grades) == {"excellent": 2, "pass": 2}
     assert [row.label for row in rows.preferences] == ["tie"]
 
@@ -229,7 +229,7 @@ def offline(page: Page, selector: str = "text=Not saved yet") -> None:
 
 def test_dialogues_go_on_after_a_lost_connection(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, openings=1)
-    page = visit(here, "/talk", token=token_of(here))
+    page = visit(here, "/dialogue", token=token_of(here))
     for following in (".over:has-text('2 of 2')", "#choose"):
         page.wait_for_selector(".answer[data-state=answered]")
         page.wait_for_load_state()
@@ -260,7 +260,7 @@ def test_dialogues_go_on_after_a_lost_connection(site: MakeSite, visit: Visit, t
     page.click("text=Neither is significantly better")
     offline(page)
     page.wait_for_selector("text=That was the last one")
-    rows = rows_of(here.base, here.app.state.parts.talking.talks.plan, ["x", "y"])
+    rows = rows_of(here.base, here.work.streams.dialogues.plan, ["x", "y"])
     assert Counter(row.value for row in rows.grades) == {"excellent": 2, "pass": 2}
     assert [len(row.messages) for row in rows.dialogues] == [4, 4]
     assert {row.messages[2].content for row in rows.dialogues} == {"and\nthen?"}
@@ -273,9 +273,9 @@ def test_what_is_typed_before_the_script_runs_stays(site: MakeSite, visit: Visit
     answer_of(person)
     post(person, "rate", number=0, value="pass")
     late = threading.Event()
-    page = visit(here, "/talk", token=person.cookies["lima_rater"])
+    page = visit(here, "/dialogue", token=person.cookies["lima_rater"])
     page.fill("#text", "kept in this tab")
-    page.route("**/talk.js", lambda route: (late.wait(10), route.continue_()))
+    page.route("**/dialogue.js", lambda route: (late.wait(10), route.continue_()))
     page.reload(wait_until="commit")
     page.fill("#text", "typed early")
     late.set()
@@ -285,7 +285,7 @@ def test_what_is_typed_before_the_script_runs_stays(site: MakeSite, visit: Visit
 
 def test_tokens_appear_before_the_answer_is_whole(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, Parrot("red", slow=3.0), Parrot("red2", slow=3.0))
-    page = visit(here, "/talk", token=token_of(here))
+    page = visit(here, "/dialogue", token=token_of(here))
     page.wait_for_selector(".reply.growing")
     assert page.inner_text(".reply").startswith("red")
     assert page.locator(".answer[data-state=answered]").count() == 0
@@ -293,7 +293,7 @@ def test_tokens_appear_before_the_answer_is_whole(site: MakeSite, visit: Visit, 
 
 def test_a_system_that_fails_can_be_asked_again(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, Parrot("red", broken=1), Parrot("blue", broken=1))
-    page = visit(here, "/talk", token=token_of(here))
+    page = visit(here, "/dialogue", token=token_of(here))
     page.click("button:has-text('Ask again')")
     page.wait_for_selector(".answer[data-state=answered]")
     assert "opening-" in page.inner_text(".reply")
@@ -307,7 +307,7 @@ def to_read(page: Page, text: str) -> None:
 
 def test_the_desk_by_keyboard_alone(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
     here = desk(site, tmp_path)
-    page = visit(here, "/desk/review", token=token_of(here, "A"))
+    page = visit(here, "/review/next", token=token_of(here, "A"))
     to_read(page, "question 0")
     page.keyboard.press("a")
     to_read(page, "question 1")
@@ -330,7 +330,7 @@ def test_an_edit_outlives_a_reload_and_a_lost_connection(
     site: MakeSite, visit: Visit, tmp_path: Path
 ) -> None:
     here = desk(site, tmp_path)
-    page = visit(here, "/desk/review", token=token_of(here, "A"))
+    page = visit(here, "/review/next", token=token_of(here, "A"))
     to_read(page, "question 0")
     page.keyboard.press("e")
     page.fill("#answer", "A better answer.")
@@ -354,7 +354,7 @@ def test_an_edit_outlives_a_reload_and_a_lost_connection(
 
 def test_an_example_is_written_with_live_checks(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
     here = desk(site, tmp_path, count=0)
-    page = visit(here, "/desk/write", token=token_of(here, "A"))
+    page = visit(here, "/review/write", token=token_of(here, "A"))
     page.fill("#prompt", "How do I break in new boots?")
     page.fill("#answer", "Walk in them for a while and")
     page.wait_for_selector("#findings >> text=lima curate would drop it")
@@ -366,18 +366,27 @@ def test_an_example_is_written_with_live_checks(site: MakeSite, visit: Visit, tm
     assert page.input_value("#answer") == ANSWER
     page.click("text=Hand in")
     page.wait_for_selector("text=waits for a reader")
-    assert [draft.text_id.split("/")[0] for draft in here.app.state.parts.desk.everything()] == ["authored"]
+    assert [draft.text_id.split("/")[0] for draft in here.work.queue.everything()] == ["authored"]
 
 
 @pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize(
     "path",
-    ["/talk", "/talk?choose", "/desk", "/desk/review", "/desk/write", "/lead/splits", "/lead?desk", "/join"],
+    [
+        "/dialogue",
+        "/dialogue?choose",
+        "/review",
+        "/review/next",
+        "/review/write",
+        "/lead/splits",
+        "/lead?desk",
+        "/join",
+    ],
 )
 def test_axe_on_dialogues_and_the_desk(
     site: MakeSite, visit: Visit, tmp_path: Path, path: str, width: int
 ) -> None:
-    talking = path.startswith("/talk")
+    talking = path.startswith("/dialogue")
     here = parrots(tmp_path, site, openings=1) if talking else desk(site, tmp_path, reviewers=2)
     person = here.rater("author" if talking else "A")
     if talking:
@@ -396,7 +405,7 @@ def test_axe_on_dialogues_and_the_desk(
     lead = here.lead().cookies["lima_lead"]
     for scheme in ("light", "dark"):
         page = visit(here, path, token=token, lead=lead, width=width)
-        if path == "/talk":
+        if path == "/dialogue":
             page.wait_for_selector(".answer[data-state=answered]")
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page).response["violations"]

@@ -9,9 +9,10 @@ from typing import Any
 from starlette.testclient import TestClient
 from tests.annotate.conftest import MakeSite, Site, field, form, on_both_databases
 
+from lima.annotate import people
 from lima.annotate.compare.adjudication import Adjudication, decided
 from lima.annotate.compare.exchange import export_rows
-from lima.annotate.compare.overview import rater_rows
+from lima.annotate.compare.overview import rater_figures
 from lima.annotate.compare.texts import Gold
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Message
@@ -51,8 +52,8 @@ def test_known_answers_are_asked_and_counted_but_never_exported(site: MakeSite, 
     asked = sum("gold right" in page and "Saved." in page for page in seen)
     assert asked >= 3
     assert len(export_rows(here.base).preferences) == 8
-    known = {text_id: row.label for text_id, row in here.texts.gold.items()}
-    assert rater_rows(here.base, known)[0].gold == "3 of 3"
+    known = {text_id: row.label for text_id, row in here.work.texts.gold.items()}
+    assert rater_figures(here.base, known)[1].gold == "3 of 3"
     assert "gold/" not in "".join(seen)
 
 
@@ -82,14 +83,14 @@ def test_a_changed_list_of_known_answers_harms_nobody(site: MakeSite, tmp_path: 
     while "gold right" not in (page := browser.get("/work").text):
         browser.post("/answer", data=form(page, pairwise="first"))
     seen += page
-    work: Any = here.work
-    kept = {text_id: row.label for text_id, row in here.texts.gold.items() if row.a not in seen}
-    assert 0 < len(kept) <= len(here.texts.gold) - 3, "two were answered, and one is open"
+    work: Any = here.assignment
+    kept = {text_id: row.label for text_id, row in here.work.texts.gold.items() if row.a not in seen}
+    assert 0 < len(kept) <= len(here.work.texts.gold) - 3, "two were answered, and one is open"
     work.rules = replace(work.rules, gold=kept)
     assert "gold right" not in browser.get("/work").text
     later = "".join(work_through(browser, right=True))
     assert "gold right" in later, "one of those that are left was asked"
-    assert rater_rows(here.base)[0].state == "active"
+    assert people.raters_joined(here.base)[0].state == "active"
 
 
 def test_a_script_is_told_to_leave(site: MakeSite, tmp_path: Path) -> None:

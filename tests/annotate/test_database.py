@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +17,12 @@ from sqlalchemy.exc import OperationalError
 from tests.annotate.conftest import MakeSite, MakeStudy, on_both_databases
 
 from lima.annotate import archive, migrate
+from lima.annotate.compare import open as compare
 from lima.annotate.compare import plan
 from lima.annotate.compare.texts import read_texts
 from lima.annotate.database import Database, open_engine, sqlite_url
 from lima.annotate.settings import AnnotateSettings, DatabaseSettings
-from lima.annotate.tables import facts, metadata
+from lima.annotate.tables import metadata
 from lima.errors import LimaError
 
 
@@ -90,51 +88,25 @@ def _rows(base: Database, tables: Sequence[sa.Table]) -> dict[str, list[Any]]:
     return {name: sorted(map(tuple, rows), key=str) for name, rows in found.items()}
 
 
-def test_sqlite_writes_ahead_and_to_the_disk_and_checks_references(tmp_path: Path) -> None:
-    with open_engine(sqlite_url(tmp_path / "x.sqlite")).connect() as connection:
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+def test_sqlite_writes_ahead_and_a_vote_waits_for_the_disk(
+    tmp_path: Path, durable: bool, synchronous: int
+) -> None:
+    """FULL (2) syncs the log at every commit; NORMAL (1) only when the log moves into the file."""
+    base = Database(sqlite_url(tmp_path / "x.sqlite"))
+    with base.write(durable=durable) as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 30_000}
-
-
-def test_one_sync_serves_all_commits_that_wait_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every durable write returns after a sync of the log that began after its commit; many share one."""
-    base = Database(sqlite_url(tmp_path / "x.sqlite"))
-    migrate.prepare(base)
-    synced: list[float] = []
-    real = os.fsync
-
-    def slow(descriptor: int) -> None:
-        began = time.monotonic()
-        time.sleep(0.02)
-        real(descriptor)
-        synced.append(began)
-
-    monkeypatch.setattr(os, "fsync", slow)
-    late: list[bool] = []
-
-    def add(number: int) -> None:
-        with base.write() as connection:
-            connection.execute(sa.insert(facts).values(name=f"fact {number}", value=number))
-            inside = time.monotonic()
-        late.append(any(began > inside for began in synced))
-
-    threads = [threading.Thread(target=add, args=(number,)) for number in range(24)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert late == [True] * 24
-    assert len(synced) < 24
-    before = len(synced)
-    with base.write(durable=False) as connection:
-        connection.execute(sa.insert(facts).values(name="unsynced", value=0))
-    assert len(synced) == before
     base.close()
+    wanted = {"journal_mode": "wal", "synchronous": synchronous, "foreign_keys": 1, "busy_timeout": 30_000}
+    assert pragmas == wanted
+
+
+def test_a_database_in_memory_is_refused() -> None:
+    with pytest.raises(LimaError, match="kept in a file"):
+        open_engine("sqlite://")
 
 
 def test_an_older_sqlite_file_is_copied_before_it_is_changed(tmp_path: Path) -> None:
@@ -196,14 +168,14 @@ def test_other_texts_are_refused(site: MakeSite) -> None:
     path = here.settings.place / "comparisons.jsonl"
     path.write_text(path.read_text().replace("left-0", "other"))
     with pytest.raises(LimaError, match="answers to other texts"):
-        plan.install(here.base, read_texts(here.settings), here.settings, 0.0)
+        compare.open_work(here.settings, here.base, here.clock)
 
 
 def test_another_plan_is_refused_with_the_difference(site: MakeSite) -> None:
     here = site(3)
     other = here.settings.model_copy(update={"votes": 3, "host": "0.0.0.0"})
     with pytest.raises(LimaError, match=r"\(votes: 1 there, 3 here\)"):
-        plan.install(here.base, read_texts(other), other, 0.0)
+        compare.open_work(other, here.base, here.clock)
 
 
 def test_the_protocol_plans_and_the_settings_overrule(study: MakeStudy) -> None:

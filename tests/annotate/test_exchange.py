@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from tests.annotate.conftest import MakeSite, Site, field, form, on_both_databases
 
 from lima.annotate.compare.exchange import export_rows, export_to, read_rows
-from lima.annotate.tables import iso, now, raters, showings, slots, units
+from lima.annotate.tables import iso, now, presentations, raters, slots, units
 from lima.evaluate.study import add_preferences
 from lima.files import read_jsonl
 from lima.records import Grade, Preference, Rater
@@ -26,13 +26,26 @@ def answered(site: MakeSite) -> Site:
 
 def content(here: Site) -> list[tuple[object, ...]]:
     """Who said what of which text, and which planned vote it fills; names given by chance left out."""
-    columns = (raters.c.name, raters.c.grp, units.c.task, units.c.text_id, showings.c.shown, showings.c.state)
-    more = (showings.c.answer, showings.c.seconds, showings.c.opened_at, showings.c.answered_at, slots.c.done)
+    columns = (
+        raters.c.name,
+        raters.c.grp,
+        units.c.task,
+        units.c.text_id,
+        presentations.c.shown,
+        presentations.c.state,
+    )
+    more = (
+        presentations.c.answer,
+        presentations.c.seconds,
+        presentations.c.opened_at,
+        presentations.c.answered_at,
+        slots.c.done,
+    )
     query = (
         sa.select(*columns, *more)
-        .join(showings, showings.c.rater_id == raters.c.id)
-        .join(units, units.c.id == showings.c.unit_id)
-        .outerjoin(slots, slots.c.showing_id == showings.c.id)
+        .join(presentations, presentations.c.rater_id == raters.c.id)
+        .join(units, units.c.id == presentations.c.unit_id)
+        .outerjoin(slots, slots.c.showing_id == presentations.c.id)
         .order_by(raters.c.name, units.c.task, units.c.text_id)
     )
     with here.base.read() as connection:
@@ -41,7 +54,7 @@ def content(here: Site) -> list[tuple[object, ...]]:
 
 def test_the_files_hold_every_answer_and_leave_judges_alone(site: MakeSite) -> None:
     here = answered(site)
-    study = here.texts.study
+    study = here.work.texts.study
     judge = Rater(id="judge:m@1", kind="judge")
     verdict = Preference(id="j", comparison_id="cmp-000", rater="judge:m@1", shown="ab", label="a")
     add_preferences(study, judge, [verdict])
@@ -61,7 +74,7 @@ def test_the_files_hold_every_answer_and_leave_judges_alone(site: MakeSite) -> N
 @on_both_databases
 def test_an_export_in_an_empty_database_gives_the_same_content(site: MakeSite) -> None:
     here = answered(site)
-    export_to(here.texts.study, here.base)
+    export_to(here.work.texts.study, here.base)
     again = site(folder=here.settings.study, overlap=2, tasks=here.settings.tasks)
     assert content(again) == content(here)
     assert export_rows(again.base) == export_rows(here.base)
@@ -69,7 +82,7 @@ def test_an_export_in_an_empty_database_gives_the_same_content(site: MakeSite) -
 
 def test_what_has_no_time_no_number_or_no_label_does_not_stop_an_import(site: MakeSite) -> None:
     here = answered(site)
-    rows = export_to(here.texts.study, here.base)
+    rows = export_to(here.work.texts.study, here.base)
     odd = Rater(id="crowd:anna", kind="crowd")
     votes = [
         row.model_copy(update={"id": f"anna/{row.comparison_id}", "rater": odd.id, "seconds": None})
@@ -77,7 +90,7 @@ def test_what_has_no_time_no_number_or_no_label_does_not_stop_an_import(site: Ma
     ]
     repeat = votes[0].model_copy(update={"id": "anna/again", "repeat": 1})
     missing = votes[1].model_copy(update={"id": "anna/none", "label": None, "status": "error", "repeat": 2})
-    add_preferences(here.texts.study, odd, [*votes, repeat, missing])
+    add_preferences(here.work.texts.study, odd, [*votes, repeat, missing])
     again = site(folder=here.settings.study, overlap=2, tasks=("pairwise", "quality", "helpfulness"))
     assert again.rater().cookies  # a new name beside one without a number
     assert "crowd:anna" in again.lead().get("/lead").text
@@ -85,7 +98,7 @@ def test_what_has_no_time_no_number_or_no_label_does_not_stop_an_import(site: Ma
 
 def test_a_new_rater_gets_a_new_name_after_an_import(site: MakeSite) -> None:
     here = answered(site)
-    export_to(here.texts.study, here.base)
+    export_to(here.work.texts.study, here.base)
     again = site(folder=here.settings.study, overlap=2, tasks=here.settings.tasks)
     again.rater("crowd")
     assert "crowd:02" in {rater.id for rater in export_rows(again.base).raters}
@@ -93,18 +106,18 @@ def test_a_new_rater_gets_a_new_name_after_an_import(site: MakeSite) -> None:
 
 def test_answers_of_an_excluded_rater_leave_the_files(site: MakeSite) -> None:
     here = answered(site)
-    export_to(here.texts.study, here.base)
+    export_to(here.work.texts.study, here.base)
     lead = here.lead()
     csrf = field(lead.get("/lead").text, "csrf")
     lead.post("/lead/raters/1/exclude", data={"csrf": csrf})
     lead.post("/lead/export", data={"csrf": csrf})
-    rows = list(read_jsonl(here.texts.study.preferences, Preference))
+    rows = list(read_jsonl(here.work.texts.study.preferences, Preference))
     assert {row.rater for row in rows} == {"author:01"}
 
 
 def test_only_rows_of_people_are_read(site: MakeSite) -> None:
     here = answered(site)
-    study = here.texts.study
+    study = here.work.texts.study
     export_to(study, here.base)
     add_preferences(
         study,
@@ -123,7 +136,7 @@ def test_times_keep_their_milliseconds_both_ways() -> None:
 
 def test_people_note_the_plan_under_which_they_began(site: MakeSite) -> None:
     here = answered(site)
-    export_to(here.texts.study, here.base)
-    noted = {rater.id: rater.settings for rater in read_jsonl(here.texts.study.raters, Rater)}
-    assert noted == {key: {"plan": here.texts.plan.hash} for key in ("author:01", "crowd:01")}
-    assert here.texts.plan.hash != here.texts.protocol.plan.hash  # --overlap says something else
+    export_to(here.work.texts.study, here.base)
+    noted = {rater.id: rater.settings for rater in read_jsonl(here.work.texts.study.raters, Rater)}
+    assert noted == {key: {"plan": here.work.texts.plan.hash} for key in ("author:01", "crowd:01")}
+    assert here.work.texts.plan.hash != here.work.texts.protocol.plan.hash  # --overlap says something else

@@ -13,7 +13,7 @@ from tests.annotate.conftest import MakeSite, Site, field, form, on_both_databas
 
 from lima.annotate.app import THREADS
 from lima.annotate.compare.exchange import export_rows
-from lima.annotate.tables import showings
+from lima.annotate.tables import presentations
 
 JSON = {"accept": "application/json"}
 
@@ -204,7 +204,7 @@ def test_a_lost_open_item_is_closed_and_another_comes(site: MakeSite) -> None:
     late = slow.post("/answer", data=form(kept, pairwise="first"), headers=JSON).json()
     assert late["saved"]
     with here.base.read() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).where(showings.c.state == "surplus")) == 1
+        assert connection.scalar(sa.select(sa.func.count()).where(presentations.c.state == "surplus")) == 1
     assert len(export_rows(here.base).preferences) == 2
 
 

@@ -7,28 +7,28 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.annotate.conftest import MakeSite, field
-from tests.annotate.test_desk import desk
-from tests.annotate.test_talks import parrots
+from tests.annotate.test_dialogues import parrots
+from tests.annotate.test_review import desk
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 
-HOMES = {"study": "/work", "talk": "/talk", "desk": "/desk/write"}
+HOMES = {"compare": "/work", "dialogue": "/dialogue", "review": "/review/write"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["nobody", "rater", "lead"])
-@pytest.mark.parametrize("kind", ["study", "talk", "desk"])
+@pytest.mark.parametrize("kind", ["compare", "dialogue", "review"])
 def test_no_request_makes_the_server_fail(site: MakeSite, tmp_path: Path, who: str, kind: str) -> None:
     here = {
-        "study": lambda: site(30),
-        "talk": lambda: parrots(tmp_path, site),
-        "desk": lambda: desk(site, tmp_path, count=30),
+        "compare": lambda: site(30),
+        "dialogue": lambda: parrots(tmp_path, site),
+        "review": lambda: desk(site, tmp_path, count=30),
     }[kind]()
-    here.app.state.parts.lead_attempts.burst = here.app.state.parts.answering.burst = 1e9
+    here.app.state.site.lead_attempts.burst = here.app.state.site.answering.burst = 1e9
     browser = {
         "nobody": here.browser,
-        "rater": lambda: here.rater(here.app.state.parts.groups[0]),
+        "rater": lambda: here.rater(here.app.state.site.work.groups[0]),
         "lead": here.lead,
     }[who]()
     page = browser.get({"nobody": "/lead/sign-in", "rater": HOMES[kind], "lead": "/lead"}[who]).text

@@ -21,7 +21,7 @@ from lima.annotate import people
 from lima.annotate.database import Database, sqlite_url
 from lima.annotate.serve import DATABASE_NAME, annotate, lead_secret, listen
 from lima.annotate.settings import AnnotateSettings
-from lima.annotate.tables import events, showings, slots, units
+from lima.annotate.tables import events, presentations, slots, units
 from lima.errors import LimaError
 
 
@@ -152,15 +152,17 @@ def check_votes(base: Database, acknowledged: Acknowledged, votes: int) -> None:
     """Every acknowledged vote is there as it was given; none is there twice."""
     frames = {"ab": {"first": "a", "second": "b"}, "ba": {"first": "b", "second": "a"}}
     query = (
-        sa.select(showings.c.token, showings.c.shown, showings.c.answer, units.c.text_id)
-        .join(slots, slots.c.showing_id == showings.c.id)
-        .join(units, units.c.id == showings.c.unit_id)
+        sa.select(presentations.c.token, presentations.c.shown, presentations.c.answer, units.c.text_id)
+        .join(slots, slots.c.showing_id == presentations.c.id)
+        .join(units, units.c.id == presentations.c.unit_id)
         .where(slots.c.done)
     )
     with base.read() as connection:
         stored = connection.execute(query).all()
         answers = connection.scalars(sa.select(events.c.showing_id).where(events.c.kind == "answer")).all()
-        surplus = connection.scalars(sa.select(showings.c.token).where(showings.c.state == "surplus")).all()
+        surplus = connection.scalars(
+            sa.select(presentations.c.token).where(presentations.c.state == "surplus")
+        ).all()
     assert len({row.text_id for row in stored}) == len(stored) == votes
     assert len(set(answers)) == len(answers)
     labels = {row.token: row.answer["pairwise"] for row in stored}

@@ -1,10 +1,9 @@
-"""The web app of one study: pages for raters and for the lead over one database (LIMA, section 4)."""
+"""The web app of one server: pages for raters and for the lead over one database (LIMA, section 4)."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -17,22 +16,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from lima.annotate import entry_pages
-from lima.annotate.closing import is_closed
-from lima.annotate.compare import rater_pages
-from lima.annotate.compare.assignment import Assignment, Rules
-from lima.annotate.compare.texts import Texts
 from lima.annotate.database import Database
-from lima.annotate.dialogue import dialogue_pages as talk_pages
-from lima.annotate.dialogue.streams import Talking
-from lima.annotate.lead import lead_desk_pages, lead_pages
-from lima.annotate.pages import STATIC, Parts, page, static_root, wants_json
-from lima.annotate.review import review_pages as desk_pages
-from lima.annotate.review.house_style import HouseStyle
-from lima.annotate.review.queue import Desk
-from lima.annotate.review.review_files import DeskFiles
+from lima.annotate.facts import is_closed
+from lima.annotate.lead import console
+from lima.annotate.pages import STATIC, Site, page, static_root, wants_json
 from lima.annotate.security import Guard, Refused, log
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import now
+from lima.annotate.work import Work
 
 THREADS = 5
 """Requests at work at a time; others wait in order. Python runs one thread at a time, and more of them only take turns
@@ -42,29 +33,21 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 def create_app(
     settings: AnnotateSettings,
-    texts: Texts,
+    work: Work,
     base: Database,
     *,
     lead_secret: str,
     clock: Callable[[], float] = now,
-    work: Work | None = None,
 ) -> FastAPI:
-    """Put the app together. ``base`` holds the tables and the plan already; ``work`` is what is not a comparison."""
+    """Put the app together; ``base`` holds the tables and the plan of ``work`` already."""
     app = FastAPI(
         title="lima annotate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_with_few_threads
     )
-    work = work or Work()
-    assignment = Assignment(base, rules_of(settings, texts), clock)
-    app.state.parts = Parts(
-        settings, texts, base, assignment, clock, lead_secret, work.talking, work.desk, work.house, work.files
-    )
+    app.state.site = Site(settings, work, base, clock, lead_secret)
     if is_closed(base):
-        app.state.parts.closed.set()
-    own = desk_pages.router if work.desk else talk_pages.router if work.talking else rater_pages.router
-    for router in (entry_pages.router, own, lead_pages.router):
+        app.state.site.closed.set()
+    for router in (entry_pages.router, *work.routers, console.router):
         app.include_router(router)
-    if work.desk:
-        app.include_router(lead_desk_pages.router)
     app.add_api_route("/health", _health)
     app.mount(static_root(), StaticFiles(directory=STATIC))
     app.add_exception_handler(Refused, _refused)
@@ -74,29 +57,6 @@ def create_app(
     app.add_exception_handler(sa.exc.IntegrityError, _at_once)
     app.add_middleware(Guard, hosts=_hosts(settings))
     return app
-
-
-@dataclass(frozen=True)
-class Work:
-    """What people do when they do not compare or rate: talk with systems, or write and review."""
-
-    talking: Talking | None = None
-    desk: Desk | None = None
-    house: HouseStyle | None = None
-    files: DeskFiles | None = None
-
-
-def rules_of(settings: AnnotateSettings, texts: Texts) -> Rules:
-    """How comparisons and ratings are given out."""
-    return Rules(
-        lease_seconds=60 * settings.lease_minutes,
-        per_rater=settings.per_rater,
-        attention_every=settings.attention_every,
-        seed=settings.seed,
-        gold={text_id: gold.label for text_id, gold in texts.gold.items()},
-        gold_every=settings.gold_every,
-        gold_misses=settings.gold_misses,
-    )
 
 
 @asynccontextmanager

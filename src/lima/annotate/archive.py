@@ -31,7 +31,7 @@ SECRET_COLUMNS = {raters.name: {"external_hash"}}
 ROWS_AT_ONCE = 1_000
 
 
-class Line(Record):
+class TableRow(Record):
     """A row of a table; in the first line of a file ``table`` is ``version`` and the row names it."""
 
     table: str
@@ -69,7 +69,7 @@ def export_database(base: Database, path: Path) -> int:
         raise LimaError("the database has no tables of this version. First: lima database upgrade")
     with base.read() as connection:
         lines = list(_lines(connection))
-    write_jsonl(path, [Line(table="version", row={"version": newest()}), *lines])
+    write_jsonl(path, [TableRow(table="version", row={"version": newest()}), *lines])
     return len(lines)
 
 
@@ -80,7 +80,7 @@ def import_database(base: Database, path: Path) -> int:
         LimaError: the database is not empty, the file is of another version, or its rows do not fit.
     """
     prepare(base)
-    first, *lines = read_jsonl(path, Line)
+    first, *lines = read_jsonl(path, TableRow)
     if first.table != "version" or first.row.get("version") != newest():
         found = first.row.get("version") if first.table == "version" else None
         raise InputError(path, 1, f"rows of tables of version {found}; this lima has {newest()}.")
@@ -99,13 +99,13 @@ def import_database(base: Database, path: Path) -> int:
     return len(lines)
 
 
-def _lines(connection: sa.Connection) -> Iterator[Line]:
+def _lines(connection: sa.Connection) -> Iterator[TableRow]:
     for table in metadata.sorted_tables:
         if table.name in SECRET_TABLES:
             continue
         hidden = SECRET_COLUMNS.get(table.name, set())
         for row in connection.execute(sa.select(table).order_by(*table.primary_key)).mappings():
-            yield Line(table=table.name, row={k: v for k, v in row.items() if k not in hidden})
+            yield TableRow(table=table.name, row={k: v for k, v in row.items() if k not in hidden})
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

@@ -1,14 +1,12 @@
 """A connection to the web app's database, SQLite or PostgreSQL, with one way to read and one to write.
 
-SQLite: write-ahead log, foreign keys checked, every commit on the disk before it is acknowledged, and
-``BEGIN IMMEDIATE`` for writes: a deferred transaction that upgrades fails at once whatever the timeout. One sync of the
-log serves all commits that wait for it (measured: 5 ms each, which 200 a second would queue for).
+SQLite: write-ahead log, foreign keys checked, votes on the disk before they are acknowledged (``synchronous=FULL``),
+and ``BEGIN IMMEDIATE`` for writes: a deferred transaction that upgrades fails at once whatever the timeout.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -28,52 +26,6 @@ IDLE_SECONDS = 5.0
 """A connection that was not used for so long is asked whether it still lives before it is used again."""
 
 
-class Log:
-    """SQLite's write-ahead log: brought to the disk once for every commit that waits by then (group commit).
-
-    SQLite itself (``synchronous=NORMAL``) syncs when it moves the log into the file; a commit is safe against power loss
-    from the next sync of the log on, and `sync` returns after one that began later than the commit.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor: int | None = None
-        self._lock = threading.Lock()
-        self._commits = self._synced = 0
-
-    def committed(self) -> int:
-        """Count a commit; called by one writer at a time. The ticket for `sync`."""
-        self._commits += 1
-        return self._commits
-
-    def sync(self, ticket: int) -> None:
-        """Return when the commit is on the disk."""
-        with self._lock:
-            if self._synced >= ticket:
-                return  # another thread's sync began after our commit
-            covered = self._commits
-            os.fsync(self._open())
-            self._synced = covered
-
-    def close(self) -> None:
-        """Let go of the file; SQLite removes it with its last connection."""
-        with self._lock:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-            self._descriptor = None
-
-    def _open(self) -> int:
-        if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
-            os.close(self._descriptor)  # SQLite has begun a new log
-            self._descriptor = None
-        if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_RDONLY)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)  # the log's own entry in its folder
-            os.close(folder)
-        return self._descriptor
-
-
 class Database:
     """Transactions on one database. `write` serialises writers on SQLite, which has one writer at a time."""
 
@@ -81,11 +33,9 @@ class Database:
         self.engine = open_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._quick = self.engine if self.is_sqlite else open_engine(url, durable=False)
+        self._quick = open_engine(url, durable=False)
         # Threads of this process queue here, in order; SQLite's own busy handler sleeps in growing steps.
         self._writing = threading.Lock() if self.is_sqlite else nullcontext()
-        name = self.engine.url.database
-        self._log = Log(Path(f"{name}-wal")) if self.is_sqlite and name and name != ":memory:" else None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -108,17 +58,11 @@ class Database:
         done again, such as choosing the next item; it spares a wait for the disk.
         """
         engine = self.engine if durable else self._quick
-        with self._writing:
-            with engine.connect().execution_options(write=True) as connection, connection.begin():
-                yield connection
-            ticket = self._log.committed() if self._log else 0
-        if durable and self._log:
-            self._log.sync(ticket)
+        with self._writing, engine.connect().execution_options(write=True) as connection, connection.begin():
+            yield connection
 
     def close(self) -> None:
         """Close all connections."""
-        if self._log:
-            self._log.close()
         self.engine.dispose()
         self._quick.dispose()
 
@@ -131,7 +75,7 @@ def sqlite_url(path: Path) -> str:
 def open_engine(url: str, *, durable: bool = True) -> sa.Engine:
     """The engine for ``sqlite:///...`` or ``postgresql://...``; raises `LimaError` for anything else.
 
-    Not ``durable``: PostgreSQL acknowledges commits before they are on the disk.
+    Not ``durable``: commits are acknowledged before they are on the disk.
     """
     try:
         parsed = sa.make_url(url)
@@ -142,10 +86,14 @@ def open_engine(url: str, *, durable: bool = True) -> sa.Engine:
         return _postgresql(parsed, durable)
     if kind != "sqlite":
         raise LimaError(f"{kind}: only sqlite and postgresql databases are known.")
+    if not parsed.database or parsed.database == ":memory:":
+        raise LimaError(
+            f"{url}: a study is kept in a file. Expected sqlite:///studies/first/annotations.sqlite."
+        )
     engine = sa.create_engine(
         parsed, pool_size=CONNECTIONS, max_overflow=CONNECTIONS, connect_args={"timeout": BUSY_SECONDS}
     )
-    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "connect", _prepare_sqlite if durable else _prepare_quick_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -192,10 +140,14 @@ def _commit_without_waiting(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(connection: Any, _record: Any, synchronous: str = "FULL") -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own accord
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_quick_sqlite(connection: Any, record: Any) -> None:
+    _prepare_sqlite(connection, record, "NORMAL")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lima.annotate import people
-from lima.annotate.pages import RATER_COOKIE, Parts, address, page, parts, redirect, set_cookie, signed_in
-from lima.annotate.people import SESSION_SECONDS, Person, new_token
+from lima.annotate.pages import RATER_COOKIE, Site, address, page, redirect, set_cookie, signed_in, site_of
+from lima.annotate.people import SESSION_SECONDS, Participant, new_token
 from lima.annotate.security import Refused, check_csrf
 
 router = APIRouter()
@@ -30,21 +30,23 @@ REFUSALS = {
 def home(request: Request) -> Response:
     """To the work, for those who are signed in."""
     signed_in(request)
-    return redirect(parts(request).home)
+    return redirect(site_of(request).work.home)
 
 
 @router.get("/join/{code}")
 def invitation(request: Request, code: Code) -> Response:
     """Show an invitation. Opening it uses nothing up: mail programs open links too."""
-    app = parts(request)
-    app.entering.check(address(request), app.clock())
+    site = site_of(request)
+    site.entering.check(address(request), site.clock())
     token = request.cookies.get(RATER_COOKIE, "")
-    if token and people.rater_of(app.base, token, app.clock()):
-        return page("message.html", request, title="Welcome back", text="You are signed in.", to=app.home)
-    if refusal := people.look_at(app.base, code):
+    if token and people.rater_of(site.base, token, site.clock()):
+        return page(
+            "message.html", request, title="Welcome back", text="You are signed in.", to=site.work.home
+        )
+    if refusal := people.look_at(site.base, code):
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[refusal], to=None)
     token = new_token()
-    response = page("join.html", request, csrf=token, texts=app.texts, desk=app.desk, talking=app.talking)
+    response = page(site.work.invitation, request, csrf=token, **site.work.invitation_values())
     set_cookie(response, request, RATER_COOKIE, token, SESSION_SECONDS)
     return response
 
@@ -52,34 +54,34 @@ def invitation(request: Request, code: Code) -> Response:
 @router.post("/join/{code}")
 def join(request: Request, code: Code, csrf: Token = "") -> Response:
     """Accept an invitation: the browser's token becomes that of a rater."""
-    app = parts(request)
-    app.entering.check(address(request), app.clock())
+    site = site_of(request)
+    site.entering.check(address(request), site.clock())
     token = request.cookies.get(RATER_COOKIE, "")
     check_csrf(request, token, csrf)
-    if people.rater_of(app.base, token, app.clock()):
-        return redirect(app.home)  # a second click
-    refusal = people.accept(app.base, code, token, app.clock())
+    if people.rater_of(site.base, token, site.clock()):
+        return redirect(site.work.home)  # a second click
+    refusal = people.accept(site.base, code, token, site.clock())
     if isinstance(refusal, str):
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[refusal], to=None)
-    return redirect(app.home)
+    return redirect(site.work.home)
 
 
 @router.get("/panel")
 def panel(request: Request) -> Response:
     """A panel sends its people here, with their id in the address."""
-    app = parts(request)
-    app.entering.check(address(request), app.clock())
-    name = {"prolific": "PROLIFIC_PID", "generic": app.settings.panel_id}.get(app.settings.panel)
+    site = site_of(request)
+    site.entering.check(address(request), site.clock())
+    name = {"prolific": "PROLIFIC_PID", "generic": site.settings.panel_id}.get(site.settings.panel)
     external = request.query_params.get(name, "") if name else ""
     if not external or len(external) > 200:
         raise Refused(404, "There is no such page.")
     held, token = request.cookies.get(RATER_COOKIE, ""), new_token()
-    before = people.rater_of(app.base, held, app.clock()) if held else None
-    person = people.admit(app.base, external, app.settings.panel_group, token, app.clock())
+    before = people.rater_of(site.base, held, site.clock()) if held else None
+    person = people.admit(site.base, external, site.settings.panel_group, token, site.clock())
     if isinstance(person, str):
-        to = app.settings.panel_failed if person == "failed" else None
+        to = site.settings.panel_failed if person == "failed" else None
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[person], to=to)
-    response = redirect(app.home)
+    response = redirect(site.work.home)
     if person == before:
         return response  # in another tab: the forms of the first one stay good
     set_cookie(response, request, RATER_COOKIE, token, SESSION_SECONDS)
@@ -90,22 +92,21 @@ def panel(request: Request) -> Response:
 def pause(request: Request) -> Response:
     """A quiet page. Nothing is lost: every answer is saved, and the open item is kept for a while."""
     _, token = signed_in(request)
-    app = parts(request)
-    return page("pause.html", request, csrf=token, minutes=app.settings.lease_minutes, to=app.home)
+    site = site_of(request)
+    return page("pause.html", request, csrf=token, minutes=site.settings.lease_minutes, to=site.work.home)
 
 
 @router.post("/leave")
 def leave(request: Request, csrf: Token = "") -> Response:
     """Stop for good: answers stay, the open place goes back to the others at once."""
-    app = parts(request)
+    site = site_of(request)
     person, token = signed_in(request)
     check_csrf(request, token, csrf)
-    began = people.has_answered(app.base, person)
-    from_panel = is_of_panel(app, person)
-    people.remove_rater(app.base, person.id, app.clock(), keep_answers=True)
-    if app.desk:
-        app.desk.leave(person.id)
-    to = app.settings.panel_screened if from_panel and not began else None
+    began = people.has_answered(site.base, person)
+    from_panel = is_of_panel(site, person)
+    people.remove_rater(site.base, person.id, site.clock(), keep_answers=True)
+    site.work.left(person.id)
+    to = site.settings.panel_screened if from_panel and not began else None
     return page(
         "message.html", request, title="You have left", text="Thank you. What you answered is kept.", to=to
     )
@@ -114,28 +115,28 @@ def leave(request: Request, csrf: Token = "") -> Response:
 @router.get("/checked")
 def checked(request: Request) -> Response:
     """Where those land who missed the checks; they are signed out, so the page knows nobody."""
-    app = parts(request)
-    to = app.settings.panel_failed
+    site = site_of(request)
+    to = site.settings.panel_failed
     return page("message.html", request, title="This study ends here", text=REFUSALS["failed"], to=to)
 
 
-def last_page(request: Request, person: Person, answered: int, what: str) -> Response:
+def last_page(request: Request, person: Participant, answered: int, what: str) -> Response:
     """Nothing is left: thanks, and for a panel's rater the way back, by what there was to do."""
-    app = parts(request)
-    panel = is_of_panel(app, person)
-    if not answered and people.has_answered(app.base, person):
-        to = app.settings.panel_return if panel else None
+    site = site_of(request)
+    panel = is_of_panel(site, person)
+    if not answered and people.has_answered(site.base, person):
+        to = site.settings.panel_return if panel else None
         text = "The rest is with other people now. What you answered is saved. Thank you!"
         return page("message.html", request, title="Nothing is left to do", text=text, to=to)
     if not answered:
-        to = app.settings.panel_screened if panel else None
+        to = site.settings.panel_screened if panel else None
         text = "All places of this study are taken. Thank you for coming."
         return page("message.html", request, title="Nothing is left to do", text=text, to=to)
     text = f"You answered {answered} {what}, and all are saved. Thank you!"
-    to = app.settings.panel_return if panel else None
+    to = site.settings.panel_return if panel else None
     return page("message.html", request, title="That was the last one", text=text, to=to)
 
 
-def is_of_panel(app: Parts, person: Person) -> bool:
+def is_of_panel(site: Site, person: Participant) -> bool:
     """Whether a rater came through the panel, and so must be sent back to it."""
-    return app.settings.panel != "none" and people.came_from_panel(app.base, person)
+    return site.settings.panel != "none" and people.came_from_panel(site.base, person)

@@ -9,49 +9,36 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from lima.annotate import people
-from lima.annotate.compare.assignment import Assignment
-from lima.annotate.compare.texts import Texts
 from lima.annotate.database import Database
-from lima.annotate.dialogue.streams import Talking
-from lima.annotate.people import Person
+from lima.annotate.people import Participant
 from lima.annotate.render import to_html
-from lima.annotate.review.house_style import HouseStyle
-from lima.annotate.review.queue import Desk
-from lima.annotate.review.review_files import DeskFiles
-from lima.annotate.security import RateLimit, Refused, csrf_token
+from lima.annotate.security import RateLimit, Refused, check_csrf, csrf_token
 from lima.annotate.settings import AnnotateSettings
+from lima.annotate.work import Work
 from lima.files import text_hash
 
 RATER_COOKIE = "lima_rater"
 LEAD_COOKIE = "lima_lead"
 STATIC = Path(str(resources.files("lima.annotate"))) / "static"
+W = TypeVar("W", bound=Work)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Everything that the pages of one study work with."""
+class Site:
+    """Everything that the pages of one server work with."""
 
     settings: AnnotateSettings
-    texts: Texts
+    work: Work
     base: Database
-    work: Assignment
     clock: Callable[[], float]
     lead_secret: str
-    talking: Talking | None = None
-    """The systems of dialogues, where people talk with systems."""
-    desk: Desk | None = None
-    """Candidates and drafts, where people write and review examples."""
-    house: HouseStyle | None = None
-    """What an example that is being written is compared with."""
-    files: DeskFiles | None = None
-    """Where the desk's texts come from and go to."""
     closed: threading.Event = field(default_factory=threading.Event)
     """Set once the lead has closed the study."""
     entering: RateLimit = field(default_factory=lambda: RateLimit(per_second=20, burst=600))
@@ -60,21 +47,18 @@ class Parts:
     answering: RateLimit = field(default_factory=lambda: RateLimit(per_second=5, burst=60))
     """Everything else that a rater does, by rater."""
 
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The groups that people are invited to: writers of training and of test examples are kept apart."""
-        return ("A", "B") if self.desk else self.texts.plan.groups
 
-    @property
-    def home(self) -> str:
-        """The page where the work of a signed-in person begins."""
-        return "/desk" if self.desk else "/talk" if self.talking else "/work"
+def site_of(request: Request) -> Site:
+    """The site that serves this request."""
+    found = request.app.state.site
+    assert isinstance(found, Site)
+    return found
 
 
-def parts(request: Request) -> Parts:
-    """The parts of the app that serves this request."""
-    found = request.app.state.parts
-    assert isinstance(found, Parts)
+def work_of(request: Request, kind: type[W]) -> W:
+    """The server's work, which is of the kind whose page was asked for: no other kind's pages are served."""
+    found = site_of(request).work
+    assert isinstance(found, kind), found
     return found
 
 
@@ -98,31 +82,45 @@ def saved(request: Request, to: str) -> Response:
     return JSONResponse({"to": to}) if wants_json(request) else redirect(to)
 
 
-def signed_in(request: Request) -> tuple[Person, str]:
+def signed_in(request: Request) -> tuple[Participant, str]:
     """The rater and the session token; raises `Refused` (401)."""
-    app, token = parts(request), request.cookies.get(RATER_COOKIE, "")
-    person = people.rater_of(app.base, token, app.clock()) if token else None
+    site, token = site_of(request), request.cookies.get(RATER_COOKIE, "")
+    person = people.rater_of(site.base, token, site.clock()) if token else None
     if person is None:
         raise Refused(
             401, "You are not signed in. Open your invitation link, or ask the study's lead for one."
         )
-    if app.closed.is_set():
+    if site.closed.is_set():
         raise Refused(410, "The study is closed. Everything you answered is saved. Thank you!")
-    app.answering.check(person.name, app.clock())
+    site.answering.check(person.name, site.clock())
     return person, token
+
+
+def checked(request: Request, csrf: str) -> Participant:
+    """The rater who sent a form; raises `Refused` unless it came from a page of its session."""
+    person, token = signed_in(request)
+    check_csrf(request, token, csrf)
+    return person
 
 
 def signed_in_lead(request: Request) -> str:
     """The lead's session token; raises `Refused` (401)."""
-    app, token = parts(request), request.cookies.get(LEAD_COOKIE, "")
-    if not token or not people.is_lead(app.base, token, app.clock()):
+    site, token = site_of(request), request.cookies.get(LEAD_COOKIE, "")
+    if not token or not people.is_lead(site.base, token, site.clock()):
         raise Refused(401, "The lead's console needs its secret.")
+    return token
+
+
+def checked_lead(request: Request, csrf: str) -> str:
+    """The lead's session token; raises `Refused` unless a form of that session was sent."""
+    token = signed_in_lead(request)
+    check_csrf(request, token, csrf)
     return token
 
 
 def set_cookie(response: Response, request: Request, name: str, token: str, seconds: int) -> None:
     """A cookie that no script reads and no other site sends with a form."""
-    public = parts(request).settings.public_url or ""
+    public = site_of(request).settings.public_url or ""
     response.set_cookie(
         name,
         token,

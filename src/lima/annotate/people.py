@@ -15,12 +15,13 @@ from typing import Literal
 import sqlalchemy as sa
 
 from lima.annotate.database import Database
-from lima.annotate.tables import events, invitations, raters, sessions, showings, slots, talks
+from lima.annotate.tables import dialogues, events, invitations, presentations, raters, sessions, slots
 
 SESSION_SECONDS = 90 * 86_400
 LEAD_SESSION_SECONDS = 12 * 3_600
 TOKEN_BYTES = 32
 
+STEPS = ("say", "rate", "choose", "write", "decide")
 NOT_COUNTED = ("excluded", "failed")
 """States of raters whose answers are stored but neither counted nor exported."""
 
@@ -29,12 +30,25 @@ Refusal = Literal["unknown", "used", "revoked", "failed"]
 
 
 @dataclass(frozen=True)
-class Person:
+class Participant:
     """A rater who is signed in."""
 
     id: int
     name: str
     group: str
+
+
+@dataclass(frozen=True)
+class JoinedRater:
+    """One rater as the lead sees it, whatever the work is."""
+
+    id: int
+    name: str
+    group: str
+    state: str
+    note: str
+    steps: int
+    """Messages, ratings, texts and decisions, where people hold dialogues, or write and review."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +89,11 @@ SIGNED_IN = (
 INSERT_EVENT = sa.insert(events)
 
 
-def rater_of(base: Database, token: str, now: float) -> Person | None:
+def rater_of(base: Database, token: str, now: float) -> Participant | None:
     """The active rater to whom a session token belongs."""
     with base.look() as connection:
         row = connection.execute(SIGNED_IN, {"hash": digest(token), "now": now}).first()
-    return Person(row.id, row.name, row.grp) if row else None
+    return Participant(row.id, row.name, row.grp) if row else None
 
 
 def invite(base: Database, group: str, note: str, now: float, *, rater_id: int | None = None) -> str:
@@ -101,7 +115,7 @@ def look_at(base: Database, code: str) -> Refusal | None:
     return _refusal(row)
 
 
-def accept(base: Database, code: str, token: str, now: float) -> Person | Refusal:
+def accept(base: Database, code: str, token: str, now: float) -> Participant | Refusal:
     """Use an invitation up and bind the browser's ``token`` to its rater."""
     with base.write() as connection:
         query = sa.select(invitations).where(invitations.c.code_hash == digest(code)).with_for_update()
@@ -115,14 +129,14 @@ def accept(base: Database, code: str, token: str, now: float) -> Person | Refusa
             found = connection.execute(sa.select(raters).where(raters.c.id == row.rater_id)).one()
             if found.state != "active":
                 return "revoked"
-            person = Person(found.id, found.name, found.grp)
+            person = Participant(found.id, found.name, found.grp)
         used = sa.update(invitations).where(invitations.c.id == row.id)
         connection.execute(used.values(used_at=now, rater_id=person.id))
         open_session(connection, token, now + SESSION_SECONDS, person.id)
     return person
 
 
-def admit(base: Database, external_id: str, group: str, token: str, now: float) -> Person | Refusal:
+def admit(base: Database, external_id: str, group: str, token: str, now: float) -> Participant | Refusal:
     """Take in a panel's rater, or let it back in, by the panel's id, which is stored as a hash."""
     external = digest(f"panel:{external_id}")
     with base.write() as connection:
@@ -131,7 +145,7 @@ def admit(base: Database, external_id: str, group: str, token: str, now: float) 
         if found and found.state != "active":
             return "failed" if found.state == "failed" else "revoked"
         person = (
-            Person(found.id, found.name, found.grp)
+            Participant(found.id, found.name, found.grp)
             if found
             else add_rater(connection, group, "panel", now, external_hash=external)
         )
@@ -139,14 +153,14 @@ def admit(base: Database, external_id: str, group: str, token: str, now: float) 
     return person
 
 
-def came_from_panel(base: Database, person: Person) -> bool:
+def came_from_panel(base: Database, person: Participant) -> bool:
     """Whether a panel sent this rater."""
     query = sa.select(raters.c.external_hash).where(raters.c.id == person.id)
     with base.read() as connection:
         return connection.scalar(query) is not None
 
 
-def has_answered(base: Database, person: Person) -> bool:
+def has_answered(base: Database, person: Participant) -> bool:
     """Whether a rater has answered anything."""
     query = sa.select(events.c.id).where(
         events.c.rater_id == person.id, events.c.kind.in_(("answer", "rate", "decide", "write"))
@@ -157,7 +171,7 @@ def has_answered(base: Database, person: Person) -> bool:
 
 def add_rater(
     connection: sa.Connection, group: str, note: str, now: float, *, external_hash: str | None = None
-) -> Person:
+) -> Participant:
     """A new rater, named by its group and the next free number."""
     lock_names(connection)
     names = connection.scalars(sa.select(raters.c.name).where(raters.c.grp == group))
@@ -167,7 +181,7 @@ def add_rater(
     row = {"name": name, "grp": group, "state": "active", "note": note, "joined_at": now}
     made = connection.execute(sa.insert(raters).values(row | {"external_hash": external_hash}))
     assert made.inserted_primary_key is not None
-    person = Person(made.inserted_primary_key[0], name, group)
+    person = Participant(made.inserted_primary_key[0], name, group)
     record(connection, "join", now, rater_id=person.id, payload={"name": name})
     return person
 
@@ -215,6 +229,20 @@ def invitations_made(base: Database) -> list[Invitation]:
     return [Invitation(row.id, row.grp, row.note, _state(row), row.created_at, row.name) for row in rows]
 
 
+def raters_joined(base: Database) -> list[JoinedRater]:
+    """All raters, in the order in which they joined."""
+    counted = (
+        sa.select(events.c.rater_id, sa.func.count().label("steps"))
+        .where(events.c.kind.in_(STEPS))
+        .group_by(events.c.rater_id)
+        .subquery()
+    )
+    query = sa.select(raters, counted.c.steps).outerjoin(counted, counted.c.rater_id == raters.c.id)
+    with base.read() as connection:
+        rows = connection.execute(query.order_by(raters.c.id)).all()
+    return [JoinedRater(row.id, row.name, row.grp, row.state, row.note, row.steps or 0) for row in rows]
+
+
 def revoke_invitation(base: Database, invitation_id: int, now: float) -> None:
     """An unused invitation stops working; a used one is left as it is."""
     with base.write() as connection:
@@ -229,7 +257,7 @@ def remove_rater(
     now: float,
     *,
     keep_answers: bool,
-    withdraw: Callable[[sa.Connection, int, float], None] | None = None,
+    withdraw: Callable[[sa.Connection, int, float], None] = lambda connection, rater_id, now: None,
 ) -> bool:
     """End a rater's access; its open places, and without ``keep_answers`` all its places, go back to the pool.
 
@@ -243,8 +271,7 @@ def remove_rater(
             end_access(connection, rater_id, now, state="revoked")
         if not keep_answers and before in ("active", "revoked"):
             end_access(connection, rater_id, now, state="excluded")
-            if withdraw is not None:
-                withdraw(connection, rater_id, now)
+            withdraw(connection, rater_id, now)
     return before is not None
 
 
@@ -255,16 +282,16 @@ def end_access(
     connection.execute(sa.select(raters.c.id).where(raters.c.id == rater_id).with_for_update())
     connection.execute(sa.update(raters).where(raters.c.id == rater_id).values(state=state))
     connection.execute(sa.delete(sessions).where(sessions.c.rater_id == rater_id))
-    mine = sa.select(showings.c.id).where(showings.c.rater_id == rater_id)
+    mine = sa.select(presentations.c.id).where(presentations.c.rater_id == rater_id)
     held = slots.c.showing_id.in_(mine)
     given_back = held & ~slots.c.done if state == "revoked" else held
     connection.execute(
         sa.update(slots).where(given_back).values(showing_id=None, lease_until=0.0, done=False)
     )
-    unanswered = (showings.c.rater_id == rater_id) & (showings.c.state == "open")
-    connection.execute(sa.update(showings).where(unanswered).values(state="lost"))
-    open_talks = (talks.c.rater_id == rater_id) & (talks.c.state == "open")
-    connection.execute(sa.update(talks).where(open_talks).values(state="lost"))
+    unanswered = (presentations.c.rater_id == rater_id) & (presentations.c.state == "open")
+    connection.execute(sa.update(presentations).where(unanswered).values(state="lost"))
+    open_dialogues = (dialogues.c.rater_id == rater_id) & (dialogues.c.state == "open")
+    connection.execute(sa.update(dialogues).where(open_dialogues).values(state="lost"))
     record(connection, state, now, rater_id=rater_id)
 
 

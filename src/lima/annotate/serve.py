@@ -10,21 +10,23 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import uvicorn
 
 from lima import console
 from lima.annotate.app import create_app
-from lima.annotate.compare import plan
-from lima.annotate.compare.texts import Texts, read_texts
+from lima.annotate.compare import open as compare
 from lima.annotate.database import Database, sqlite_url
+from lima.annotate.dialogue import open as dialogue
 from lima.annotate.migrate import prepare
 from lima.annotate.render import CACHED_TEXTS, to_html
+from lima.annotate.review import open as review
 from lima.annotate.security import log
-from lima.annotate.settings import AnnotateSettings
+from lima.annotate.settings import AnnotateSettings, Mode
 from lima.annotate.tables import now
-from lima.annotate.work import describe_work, open_work
+from lima.annotate.work import Kind
 from lima.errors import LimaError
 from lima.remote.listening import is_loopback, until_stopped
 
@@ -35,6 +37,7 @@ SWITCH_SECONDS = 0.001
 """How soon a busy thread makes way for another: requests are a few milliseconds long, Python's default is five."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep an idle connection: who closes first must not be the server, under a vote."""
+KINDS: dict[Mode, Kind] = {"compare": compare, "dialogue": dialogue, "review": review}
 
 
 def annotate(settings: AnnotateSettings) -> None:
@@ -44,25 +47,18 @@ def annotate(settings: AnnotateSettings) -> None:
         LimaError: no study, no folder of --review, a database of another study or plan, a port in use, a bad secret
             file.
     """
-    if settings.review is not None and not settings.place.is_dir():
-        raise LimaError(
-            f"{settings.place}: no such folder. Make the candidates: "
-            f"lima curate RECIPE --input RAW --out DATA --review {settings.review}"
-        )
-    texts = read_texts(settings)
-    describe_work(settings, texts)
+    KINDS[settings.mode].describe(settings)
     if settings.dry_run:
         console.note("dry run: nothing was written, no page was served")
         return
     settings.place.mkdir(parents=True, exist_ok=True)
     base = Database(settings.database or sqlite_url(settings.place / DATABASE_NAME))
     prepare(base)
-    plan.install(base, texts, settings, now())
+    work = KINDS[settings.mode].open_work(settings, base, now)
     secret_file = settings.lead_secret_file or settings.place / SECRET_NAME
-    work = open_work(settings, base, now)
-    app = create_app(settings, texts, base, lead_secret=lead_secret(secret_file), work=work)
+    app = create_app(settings, work, base, lead_secret=lead_secret(secret_file))
     listening = listen(settings.host, settings.port)
-    threading.Thread(target=render_ahead, args=(texts,), daemon=True).start()
+    threading.Thread(target=render_ahead, args=(work.shown(),), daemon=True).start()
     _announce(settings, listening, secret_file)
     if settings.log_requests:
         logging.basicConfig(format="%(asctime)s %(message)s")
@@ -82,9 +78,9 @@ def annotate(settings: AnnotateSettings) -> None:
         base.close()
 
 
-def render_ahead(texts: Texts) -> None:
-    """Render texts before they are asked for: it is half of the work of showing an item."""
-    for text in itertools.islice(texts.shown(), CACHED_TEXTS):
+def render_ahead(texts: Iterable[str]) -> None:
+    """Render texts before they are asked for: it is half of the work of presentation an item."""
+    for text in itertools.islice(texts, CACHED_TEXTS):
         to_html(text)
         time.sleep(0.002)  # requests go first
 

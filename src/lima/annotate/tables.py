@@ -95,7 +95,7 @@ units = Table(
     UniqueConstraint("task", "text_id"),
 )
 
-showings = Table(
+presentations = Table(
     "showings",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -149,7 +149,7 @@ adjudications = Table(
     Column("at", Float, nullable=False),
 )
 
-talks = Table(
+dialogues = Table(
     "talks",
     metadata,
     Column("id", Integer, primary_key=True),

@@ -1,128 +1,100 @@
-"""What a server's people do, made from its settings: compare and rate, talk with systems, or write and review."""
+"""The protocol of what people do at one server: compare and rate, hold dialogues, or review examples.
+
+`lima.annotate.compare`, `lima.annotate.dialogue` and `lima.annotate.review` implement it once each. All else (ways in,
+the lead's console, the app) knows this protocol and none of the three.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from lima import console
-from lima.annotate.app import Work
-from lima.annotate.compare import plan
-from lima.annotate.compare.texts import Texts
+import sqlalchemy as sa
+from fastapi import APIRouter
+
 from lima.annotate.database import Database
-from lima.annotate.dialogue.dialogues import Plan, Talks
-from lima.annotate.dialogue.streams import Talking
-from lima.annotate.review.house_style import read_house
-from lima.annotate.review.queue import Desk
-from lima.annotate.review.review_files import DeskFiles
 from lima.annotate.settings import AnnotateSettings
-from lima.errors import LimaError
-from lima.files import read_jsonl
-from lima.records import Example
-
-LONGEST_ID = 200
-
-if TYPE_CHECKING:
-    from lima.generate.systems.chat_backends import Speaker
+from lima.records import Record
 
 
-def describe_work(settings: AnnotateSettings, texts: Texts) -> None:
-    """Print what people will be asked.
+@dataclass(frozen=True)
+class Tile:
+    """One figure of progress on the lead's console."""
 
-    Raises:
-        LimaError: nothing would be asked.
-    """
-    if settings.review is not None:
-        files = DeskFiles(settings.review, settings.authored)
-        console.note(f"decisions go to {files.review}, written examples to {files.authored}")
-    elif settings.dialogue:
-        talks = talk_plan(settings)
-        rows = [
-            [
-                len(talks.openings),
-                talks.systems,
-                talks.votes,
-                len(talks.openings) * talks.systems * talks.votes,
-            ]
-        ]
-        console.table(f"plan of {settings.study}", ["openings", "systems", "raters each", "dialogues"], rows)
-    else:
-        units = plan.make_plan(texts, settings)
-        header = ["task", "group", "pages", "votes"]
-        console.table(f"plan of {settings.study}", header, plan.describe(units))
+    title: str
+    done: int
+    planned: int
+    note: str
 
 
-def open_work(settings: AnnotateSettings, base: Database, clock: Callable[[], float]) -> Work:
-    """The systems to talk with, or the texts to decide on; nothing for comparisons and ratings."""
-    if settings.review is not None:
-        return open_desk(settings, base, clock)
-    if settings.dialogue:
-        talks = Talks(base, talk_plan(settings), clock)
-        return Work(talking=Talking(talks, speakers(settings), patience=settings.answer_seconds))
-    return Work()
+class Work(Protocol):
+    """One kind of work on one database."""
+
+    home: str
+    """The page where the work of a signed-in person begins."""
+    invitation: str
+    """Template of the page that an invitation opens."""
+    console: str
+    """Template of the lead's console."""
+    groups: tuple[str, ...]
+    """The groups that people are invited to."""
+    routers: tuple[APIRouter, ...]
+    """The work's own pages, for its people and for the lead."""
+    files: tuple[str, ...] = ()
+    """Names of the files that the lead can download."""
+
+    @abstractmethod
+    def tiles(self) -> list[Tile]:
+        """How far the work is."""
+
+    def invitation_values(self) -> dict[str, Any]:
+        """What the template of `invitation` needs."""
+        return {}
+
+    def console_values(self) -> dict[str, Any]:
+        """What the template of `console` needs beyond the tiles."""
+        return {}
+
+    def rows(self, name: str) -> Iterable[Record]:
+        """The rows of one of `files`."""
+        raise KeyError(name)
+
+    @abstractmethod
+    def export(self, *, closed: bool) -> str:
+        """Write the study's files and say what was written. Only of a ``closed`` study may they name systems.
+
+        Raises:
+            LimaError: a file that was changed by hand cannot be read.
+        """
+
+    def shown(self) -> Iterable[str]:
+        """Texts that pages will show, worth rendering ahead."""
+        return ()
+
+    def withdraw(self, connection: sa.Connection, rater_id: int, now: float) -> None:
+        """Take back what an excluded rater did, beyond the places that go back to the others."""
+        return
+
+    def left(self, rater_id: int) -> None:
+        """A rater's access has ended: what was in hand goes to others."""
+        return
 
 
-def open_desk(settings: AnnotateSettings, base: Database, clock: Callable[[], float]) -> Work:
-    """The desk with its files read, and written again after every decision."""
-    assert settings.review is not None
-    files = DeskFiles(settings.review, settings.authored)
-    house = read_house(settings.train, settings.test)
-    if new := files.load(base, clock()):
-        console.note(f"{new} texts are new to the desk")
-    desk = Desk(
-        base,
-        clock,
-        reviewers=settings.reviewers,
-        lease_seconds=60 * settings.lease_minutes,
-        changed=lambda: files.keep_up(desk),
-    )
-    desk.catch_up()
-    return Work(desk=desk, house=house, files=files)
+class Kind(Protocol):
+    """The module that plans one kind of work and opens it."""
 
+    def describe(self, settings: AnnotateSettings) -> None:
+        """Print what people will be asked.
 
-def talk_plan(settings: AnnotateSettings) -> Plan:
-    """Who talks about what.
+        Raises:
+            LimaError: the files are not there, or nothing would be asked.
+        """
 
-    Raises:
-        LimaError: no openings there.
-    """
-    assert settings.openings is not None
-    openings = tuple(read_jsonl(settings.openings, Example))
-    if not openings:
-        raise LimaError(
-            f"{settings.openings}: no openings. A row is an Example that begins with a user turn."
-        )
-    for opening in openings:
-        if len(opening.id) > LONGEST_ID:
-            raise LimaError(
-                f"{settings.openings}: the id {opening.id[:40]!r}… is longer than {LONGEST_ID} characters."
-            )
-    return Plan(
-        openings,
-        systems=len(settings.dialogue),
-        votes=settings.dialogue_votes,
-        most_turns=settings.most_turns,
-        seed=settings.seed,
-        lease_seconds=60 * settings.lease_minutes,
-    )
+    def open_work(self, settings: AnnotateSettings, base: Database, clock: Callable[[], float]) -> Work:
+        """Put the plan into an empty database, or check that it is there; then the work can begin.
 
-
-def speakers(settings: AnnotateSettings) -> list[Callable[[], Speaker]]:
-    """Makers of the systems: each is loaded when somebody first talks with it, torch with the first one."""
-    return [partial(_open, system, settings.answer_seconds) for system in settings.dialogue]
-
-
-def _open(system: str, timeout: float) -> Speaker:
-    from lima.generate.settings import ChatSettings
-    from lima.generate.systems.chat_backends import open_speaker
-
-    return open_speaker(system, ChatSettings(system=system, timeout=timeout))
-
-
-def system_names(settings: AnnotateSettings) -> list[str]:
-    """The names for the key: a folder's own, or the model's behind an address."""
-    from lima.generate.jobs import default_name
-
-    names = [default_name(system) for system in settings.dialogue]
-    return names if len(set(names)) == len(names) else list(settings.dialogue)
+        Raises:
+            LimaError: as `describe`, or the database belongs to other texts or another plan.
+        """

@@ -19,18 +19,18 @@ from lima.annotate.compare.presentations import (
     COUNT_COMPARED,
     GOLD,
     Answer,
-    Showing,
+    Presentation,
     answers,
     find_to_change,
     latest,
-    open_showing,
+    open_presentation,
     seconds_spent,
     side_of,
     votes,
 )
 from lima.annotate.database import Database
-from lima.annotate.people import Person, record
-from lima.annotate.tables import raters, showings, slots, units
+from lima.annotate.people import Participant, record
+from lima.annotate.tables import presentations, raters, slots, units
 from lima.records import Side
 
 COUNTS_SECONDS = 60.0
@@ -76,7 +76,7 @@ class Assignment:
         self._counts: dict[int, tuple[float, int, int]] = {}
         self._open: dict[str, tuple[float, int]] = {}
 
-    def next(self, person: Person) -> Showing | Nothing:
+    def next(self, person: Participant) -> Presentation | Nothing:
         """The item in the rater's hands, or a new one. Asking again gives the same until it is answered."""
         now = self.clock()
         with self.base.write(durable=False) as connection:
@@ -89,57 +89,59 @@ class Assignment:
 
     def answer(
         self,
-        person: Person,
+        person: Participant,
         token: str,
-        read: Callable[[Showing], Answer],
+        read: Callable[[Presentation], Answer],
         *,
         attempt: int,
         seconds: float | None,
-    ) -> Showing | None:
-        """Store an answer and return the showing as it is stored; None: no such item of this rater.
+    ) -> Presentation | None:
+        """Store an answer and return the presentation as it is stored; None: no such item of this rater.
 
-        ``read`` makes the answer from the item, or raises. A second answer to the same showing (a double
+        ``read`` makes the answer from the item, or raises. A second answer to the same presentation (a double
         click, a retry, another tab) changes nothing: the first one comes back.
         """
         now = self.clock()
         with self.base.write() as connection:
-            showing = find_to_change(connection, person, token)
-            if showing is None or showing.attempt != attempt or showing.is_answered:
-                return showing
-            given, spent = read(showing), seconds_spent(showing, seconds, now)
-            stored = self._store(connection, person, replace(showing, answer=given), spent, now)
-            if showing.repeat == GOLD:
+            presentation = find_to_change(connection, person, token)
+            if presentation is None or presentation.attempt != attempt or presentation.is_answered:
+                return presentation
+            given, spent = read(presentation), seconds_spent(presentation, seconds, now)
+            stored = self._store(connection, person, replace(presentation, answer=given), spent, now)
+            if presentation.repeat == GOLD:
                 checks.end_after_misses(connection, person, now, self.rules.gold, self.rules.gold_misses)
         self._count(person, 1)
         return stored
 
-    def take_back(self, person: Person, token: str, *, attempt: int) -> Showing | None:
+    def take_back(self, person: Participant, token: str, *, attempt: int) -> Presentation | None:
         """Undo an answer while no later item was opened; None: too late, or no such item."""
         now = self.clock()
         with self.base.write() as connection:
             _lock(connection, person)
-            showing = latest(connection, person)
-            if showing is None or showing.token != token:
+            presentation = latest(connection, person)
+            if presentation is None or presentation.token != token:
                 return None
-            if showing.attempt != attempt or not showing.is_answered:
-                return showing  # a retry of an undo that was done
+            if presentation.attempt != attempt or not presentation.is_answered:
+                return presentation  # a retry of an undo that was done
             values: dict[str, Any] = {"state": "open", "attempt": attempt + 1, "answer": None}
-            connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(values))
-            held = slots.c.showing_id == showing.id
+            connection.execute(
+                sa.update(presentations).where(presentations.c.id == presentation.id).values(values)
+            )
+            held = slots.c.showing_id == presentation.id
             lease = {"done": False, "lease_until": now + self.rules.lease_seconds}
             connection.execute(sa.update(slots).where(held).values(lease))
             key = f"back:{token}:{attempt}"
-            record(connection, "take_back", now, key=key, rater_id=person.id, showing_id=showing.id)
+            record(connection, "take_back", now, key=key, rater_id=person.id, showing_id=presentation.id)
         self._count(person, -1)
-        return replace(showing, **values)
+        return replace(presentation, **values)
 
-    def saved(self, person: Person) -> Showing | None:
+    def saved(self, person: Participant) -> Presentation | None:
         """The rater's latest item if it is answered: what can still be taken back."""
         with self.base.read() as connection:
-            showing = latest(connection, person)
-        return showing if showing and showing.is_answered else None
+            presentation = latest(connection, person)
+        return presentation if presentation and presentation.is_answered else None
 
-    def progress(self, person: Person) -> Progress:
+    def progress(self, person: Participant) -> Progress:
         """Counts for the rater's own screen; what others did to them is looked up again after a minute."""
         now = self.clock()
         until, answered, total = self._counts.get(person.id, (0.0, 0, 0))
@@ -150,11 +152,11 @@ class Assignment:
             self._counts[person.id] = now + COUNTS_SECONDS, answered, total
         return Progress(answered, max(0, total - answered))
 
-    def _count(self, person: Person, change: int) -> None:
+    def _count(self, person: Participant, change: int) -> None:
         until, answered, total = self._counts.get(person.id, (0.0, 0, 0))
         self._counts[person.id] = until, answered + change, total
 
-    def _left(self, connection: sa.Connection, person: Person, now: float) -> int:
+    def _left(self, connection: sa.Connection, person: Participant, now: float) -> int:
         who = {"rater": person.id, "group": person.group}
         left = self._open_units(connection, person.group, now)
         left += (connection.scalar(COUNT_OPEN, who) or 0) - (connection.scalar(COUNT_SEEN, who) or 0)
@@ -170,74 +172,96 @@ class Assignment:
             self._open[group] = now + OPEN_SECONDS, count
         return count
 
-    def _current(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
+    def _current(self, connection: sa.Connection, person: Participant, now: float) -> Presentation | None:
         """The open item, its lease renewed; one whose slot has gone to another rater, or its check, is closed."""
-        showing = latest(connection, person)
-        if showing is None or showing.state != "open":
+        presentation = latest(connection, person)
+        if presentation is None or presentation.state != "open":
             return None
-        is_known = showing.repeat != GOLD or showing.text_id in self.rules.gold
-        if is_known and self._hold(connection, person, showing, now):
-            return showing
-        connection.execute(sa.update(showings).where(showings.c.id == showing.id).values(state="lost"))
+        is_known = presentation.repeat != GOLD or presentation.text_id in self.rules.gold
+        if is_known and self._hold(connection, person, presentation, now):
+            return presentation
+        connection.execute(
+            sa.update(presentations).where(presentations.c.id == presentation.id).values(state="lost")
+        )
         return None
 
     def _store(
-        self, connection: sa.Connection, person: Person, showing: Showing, spent: float, now: float
-    ) -> Showing:
-        """Fill the showing's place and store its answer; an answer whose place has gone is stored as surplus."""
-        stored = replace(showing, state="answered")
-        row = {"answer": showing.answer, "answered_at": now, "seconds": spent, "showing": showing.id}
-        event: dict[str, Any] = {
-            "key": f"answer:{showing.token}:{showing.attempt}",
-            "rater_id": person.id,
-            "showing_id": showing.id,
+        self,
+        connection: sa.Connection,
+        person: Participant,
+        presentation: Presentation,
+        spent: float,
+        now: float,
+    ) -> Presentation:
+        """Fill the presentation's place and store its answer; an answer whose place has gone is stored as surplus."""
+        stored = replace(presentation, state="answered")
+        row = {
+            "answer": presentation.answer,
+            "answered_at": now,
+            "seconds": spent,
+            "presentation": presentation.id,
         }
-        payload = {"answer": showing.answer, "state": "answered", "seconds": spent}
+        event: dict[str, Any] = {
+            "key": f"answer:{presentation.token}:{presentation.attempt}",
+            "rater_id": person.id,
+            "showing_id": presentation.id,
+        }
+        payload = {"answer": presentation.answer, "state": "answered", "seconds": spent}
         at_once = event | {"kind": "answer", "at": now, "payload": payload}
-        if not showing.repeat and shortcuts.fill_and_store(connection, row | {"state": "answered"}, at_once):
+        if not presentation.repeat and shortcuts.fill_and_store(
+            connection, row | {"state": "answered"}, at_once
+        ):
             return stored
-        if not self._fill(connection, person, showing, now):
-            stored = replace(showing, state="surplus")
+        if not self._fill(connection, person, presentation, now):
+            stored = replace(presentation, state="surplus")
         connection.execute(STORE, row | {"state": stored.state})
         record(connection, "answer", now, payload=payload | {"state": stored.state}, **event)
         return stored
 
-    def _fill(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
-        """Mark the showing's slot as done; False when no slot is left for it."""
-        place = {"showing": showing.id}
-        if showing.repeat or connection.execute(FILL, place).rowcount:
+    def _fill(
+        self, connection: sa.Connection, person: Participant, presentation: Presentation, now: float
+    ) -> bool:
+        """Mark the presentation's slot as done; False when no slot is left for it."""
+        place = {"presentation": presentation.id}
+        if presentation.repeat or connection.execute(FILL, place).rowcount:
             return True
-        return self._hold(connection, person, showing, now) and bool(connection.execute(FILL, place).rowcount)
+        return self._hold(connection, person, presentation, now) and bool(
+            connection.execute(FILL, place).rowcount
+        )
 
-    def _hold(self, connection: sa.Connection, person: Person, showing: Showing, now: float) -> bool:
-        """Keep the showing's slot, or take another free one of the same unit. A check needs none."""
-        lease = {"showing_id": showing.id, "lease_until": now + self.rules.lease_seconds}
-        mine = (slots.c.showing_id == showing.id) & ~slots.c.done
-        if showing.repeat or connection.execute(sa.update(slots).where(mine).values(lease)).rowcount:
+    def _hold(
+        self, connection: sa.Connection, person: Participant, presentation: Presentation, now: float
+    ) -> bool:
+        """Keep the presentation's slot, or take another free one of the same unit. A check needs none."""
+        lease = {"showing_id": presentation.id, "lease_until": now + self.rules.lease_seconds}
+        mine = (slots.c.showing_id == presentation.id) & ~slots.c.done
+        if presentation.repeat or connection.execute(sa.update(slots).where(mine).values(lease)).rowcount:
             return True
-        free = sa.select(slots.c.id).where(slots.c.grp == person.group, slots.c.unit_id == showing.unit_id)
+        free = sa.select(slots.c.id).where(
+            slots.c.grp == person.group, slots.c.unit_id == presentation.unit_id
+        )
         free = free.where(_is_free(now)).order_by(slots.c.rank).limit(1).with_for_update(skip_locked=True)
         slot_id = connection.scalar(free)
         connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(lease))
         return slot_id is not None
 
-    def _new(self, connection: sa.Connection, person: Person, now: float) -> Showing | Nothing:
+    def _new(self, connection: sa.Connection, person: Participant, now: float) -> Presentation | Nothing:
         who = {"rater": person.id, "group": person.group, "now": now}
         slot = connection.execute(FREE_SLOT, who).first()
         if slot is None:
             return _nothing(connection, person)
         shown = side_of(self.rules.seed, person.name, slot.compared) if slot.task == "pairwise" else "ab"
         lease = {"slot": slot.id, "lease_until": now + self.rules.lease_seconds}
-        return open_showing(connection, person, slot, shown=shown, now=now, lease=lease)
+        return open_presentation(connection, person, slot, shown=shown, now=now, lease=lease)
 
-    def _check(self, connection: sa.Connection, person: Person, now: float) -> Showing | None:
+    def _check(self, connection: sa.Connection, person: Participant, now: float) -> Presentation | None:
         """An attention check when one is due."""
         rules = self.rules
         return checks.due_gold(
             connection, person, now, rules.gold, every=rules.gold_every, seed=rules.seed
         ) or checks.due_repeat(connection, person, now, rules.attention_every)
 
-    def ended(self, person: Person) -> bool:
+    def ended(self, person: Participant) -> bool:
         """Whether the rater's work ended with the answer just stored."""
         with self.base.read() as connection:
             state = connection.scalar(sa.select(raters.c.state).where(raters.c.id == person.id))
@@ -258,7 +282,7 @@ FREE_SLOT = (
         ~slots.c.done,
         slots.c.showing_id.is_(None) | (slots.c.lease_until < sa.bindparam("now")),
         slots.c.unit_id.not_in(
-            sa.select(showings.c.unit_id).where(showings.c.rater_id == sa.bindparam("rater"))
+            sa.select(presentations.c.unit_id).where(presentations.c.rater_id == sa.bindparam("rater"))
         ),
     )
     .order_by(slots.c.rank)
@@ -270,20 +294,20 @@ FREE_SLOT = (
 
 IN_GROUP = (slots.c.grp == sa.bindparam("group")) & ~slots.c.done
 COUNT_UNITS = sa.select(sa.func.count(sa.distinct(slots.c.unit_id))).where(IN_GROUP)
-COUNT_SEEN = sa.select(sa.func.count(sa.distinct(showings.c.unit_id))).where(
-    showings.c.rater_id == sa.bindparam("rater"),
-    sa.exists().where(slots.c.unit_id == showings.c.unit_id, IN_GROUP),
+COUNT_SEEN = sa.select(sa.func.count(sa.distinct(presentations.c.unit_id))).where(
+    presentations.c.rater_id == sa.bindparam("rater"),
+    sa.exists().where(slots.c.unit_id == presentations.c.unit_id, IN_GROUP),
 )
-COUNT_OPEN = COUNT.where(showings.c.state == "open", showings.c.repeat == 0)
-FILL = sa.update(slots).where(slots.c.showing_id == sa.bindparam("showing")).values(done=True)
+COUNT_OPEN = COUNT.where(presentations.c.state == "open", presentations.c.repeat == 0)
+FILL = sa.update(slots).where(slots.c.showing_id == sa.bindparam("presentation")).values(done=True)
 STORE = (
-    sa.update(showings)
-    .where(showings.c.id == sa.bindparam("showing"))
+    sa.update(presentations)
+    .where(presentations.c.id == sa.bindparam("presentation"))
     .values({name: sa.bindparam(name) for name in ("state", "answer", "answered_at", "seconds")})
 )
 
 
-def _lock(connection: sa.Connection, person: Person) -> None:
+def _lock(connection: sa.Connection, person: Participant) -> None:
     """One request of a rater at a time, also from several tabs. SQLite has one writer anyway."""
     if connection.dialect.name != "sqlite":
         connection.execute(sa.select(raters.c.id).where(raters.c.id == person.id).with_for_update())
@@ -293,14 +317,14 @@ def _is_free(now: float) -> sa.ColumnElement[bool]:
     return ~slots.c.done & (slots.c.showing_id.is_(None) | (slots.c.lease_until < now))
 
 
-def _unseen(person: Person) -> sa.Select[tuple[int, int]]:
+def _unseen(person: Participant) -> sa.Select[tuple[int, int]]:
     """Slots of the group on units that the rater has never had on the screen."""
-    seen = sa.select(showings.c.unit_id).where(showings.c.rater_id == person.id)
+    seen = sa.select(presentations.c.unit_id).where(presentations.c.rater_id == person.id)
     return sa.select(slots.c.id, slots.c.unit_id).where(
         slots.c.grp == person.group, slots.c.unit_id.not_in(seen)
     )
 
 
-def _nothing(connection: sa.Connection, person: Person) -> Nothing:
+def _nothing(connection: sa.Connection, person: Participant) -> Nothing:
     leased = _unseen(person).where(~slots.c.done).with_only_columns(sa.func.min(slots.c.lease_until))
     return Nothing(again_at=connection.scalar(leased))

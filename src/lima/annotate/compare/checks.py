@@ -11,23 +11,37 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from lima.annotate.compare.presentations import ANSWERED, GOLD, REPEAT, Showing, open_showing, side_of, votes
-from lima.annotate.people import Person, end_access
-from lima.annotate.tables import showings, units
+from lima.annotate.compare.presentations import (
+    ANSWERED,
+    GOLD,
+    REPEAT,
+    Presentation,
+    open_presentation,
+    side_of,
+    votes,
+)
+from lima.annotate.people import Participant, end_access
+from lima.annotate.tables import presentations, units
 from lima.files import text_hash
 from lima.records import Shown, Side
 
 
-def due_repeat(connection: sa.Connection, person: Person, now: float, every: int) -> Showing | None:
+def due_repeat(connection: sa.Connection, person: Participant, now: float, every: int) -> Presentation | None:
     """The oldest comparison that was not asked again, when a repeat is due."""
     if not every:
         return None
-    compared = (units.c.task == "pairwise") & (showings.c.state == "answered")
+    compared = (units.c.task == "pairwise") & (presentations.c.state == "answered")
     query = (
-        sa.select(showings.c.unit_id, showings.c.shown, showings.c.repeat, units.c.task, units.c.text_id)
-        .join(units, units.c.id == showings.c.unit_id)
-        .where(showings.c.rater_id == person.id, compared, showings.c.repeat != GOLD)
-        .order_by(showings.c.id)
+        sa.select(
+            presentations.c.unit_id,
+            presentations.c.shown,
+            presentations.c.repeat,
+            units.c.task,
+            units.c.text_id,
+        )
+        .join(units, units.c.id == presentations.c.unit_id)
+        .where(presentations.c.rater_id == person.id, compared, presentations.c.repeat != GOLD)
+        .order_by(presentations.c.id)
     )
     rows = connection.execute(query).all()
     checked = {row.unit_id for row in rows if row.repeat}
@@ -36,12 +50,18 @@ def due_repeat(connection: sa.Connection, person: Person, now: float, every: int
         return None
     again = next(row for row in once if row.unit_id not in checked)
     swapped: Shown = "ba" if again.shown == "ab" else "ab"
-    return open_showing(connection, person, again, shown=swapped, now=now, repeat=REPEAT)
+    return open_presentation(connection, person, again, shown=swapped, now=now, repeat=REPEAT)
 
 
 def due_gold(
-    connection: sa.Connection, person: Person, now: float, gold: Mapping[str, Side], *, every: int, seed: int
-) -> Showing | None:
+    connection: sa.Connection,
+    person: Participant,
+    now: float,
+    gold: Mapping[str, Side],
+    *,
+    every: int,
+    seed: int,
+) -> Presentation | None:
     """A comparison with a known answer, new to this rater, when one is due; the first comes after half a round."""
     if not gold:
         return None
@@ -55,16 +75,16 @@ def due_gold(
     ).first()
     unit_id = unit.id if unit else _add_unit(connection, text_id)
     found = _Unit(unit_id, text_id)
-    return open_showing(
+    return open_presentation(
         connection, person, found, shown=side_of(seed + 1, person.name, len(asked)), now=now, repeat=GOLD
     )
 
 
 def end_after_misses(
-    connection: sa.Connection, person: Person, now: float, gold: Mapping[str, Side], most: int
+    connection: sa.Connection, person: Participant, now: float, gold: Mapping[str, Side], most: int
 ) -> bool:
     """Whether the rater has missed too many known answers; then its work ends."""
-    query = _asked(person).add_columns(showings.c.answer).where(showings.c.state.in_(ANSWERED))
+    query = _asked(person).add_columns(presentations.c.answer).where(presentations.c.state.in_(ANSWERED))
     told = [row for row in connection.execute(query) if row.text_id in gold]  # --gold may have changed since
     missed = sum(row.answer["pairwise"] != gold[row.text_id] for row in told)
     if missed < most:
@@ -78,16 +98,16 @@ class _Unit:
         self.unit_id, self.text_id, self.task = unit_id, text_id, "pairwise"
 
 
-def _asked(person: Person) -> sa.Select[Any]:
+def _asked(person: Participant) -> sa.Select[Any]:
     return (
         sa.select(units.c.text_id)
-        .join(showings, showings.c.unit_id == units.c.id)
-        .where(showings.c.rater_id == person.id, showings.c.repeat == GOLD)
+        .join(presentations, presentations.c.unit_id == units.c.id)
+        .where(presentations.c.rater_id == person.id, presentations.c.repeat == GOLD)
     )
 
 
 def _next_gold(
-    connection: sa.Connection, person: Person, asked: set[str], gold: Mapping[str, Side], seed: int
+    connection: sa.Connection, person: Participant, asked: set[str], gold: Mapping[str, Side], seed: int
 ) -> str:
     left = sorted(set(gold) - asked)
     generator = np.random.default_rng(int(text_hash("gold", str(seed), person.name, str(len(asked))), 16))

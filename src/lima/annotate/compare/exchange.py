@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from lima.annotate.database import Database
 from lima.annotate.people import NOT_COUNTED, lock_names, new_token, record
-from lima.annotate.tables import facts, iso, raters, showings, slots, units
+from lima.annotate.tables import facts, iso, presentations, raters, slots, units
 from lima.errors import LimaError
 from lima.evaluate.study import Study, existing_rows, replace_rater
 from lima.records import Grade, Preference, Rater
@@ -29,7 +29,7 @@ PLAN_HASH = "plan_hash"
 
 
 @dataclass(frozen=True)
-class Rows:
+class HumanRows:
     """What people said, as rows of the study's files, sorted by id."""
 
     raters: tuple[Rater, ...]
@@ -37,13 +37,13 @@ class Rows:
     grades: tuple[Grade, ...]
 
 
-def export_rows(base: Database) -> Rows:
+def export_rows(base: Database) -> HumanRows:
     """All answers that count."""
     query = (
-        sa.select(showings, raters.c.name, units.c.task, units.c.text_id)
-        .join(raters, raters.c.id == showings.c.rater_id)
-        .join(units, units.c.id == showings.c.unit_id)
-        .join(slots, slots.c.showing_id == showings.c.id)
+        sa.select(presentations, raters.c.name, units.c.task, units.c.text_id)
+        .join(raters, raters.c.id == presentations.c.rater_id)
+        .join(units, units.c.id == presentations.c.unit_id)
+        .join(slots, slots.c.showing_id == presentations.c.id)
         .where(slots.c.done, raters.c.state.not_in(NOT_COUNTED))
     )
     with base.read() as connection:
@@ -53,7 +53,7 @@ def export_rows(base: Database) -> Rows:
     noted = {"plan": plan} if plan else {}
     preferences = [_preference(row) for row in answers if row.task == "pairwise"]
     grades = [grade for row in answers if row.task == "rate" for grade in _grades(row)]
-    return Rows(
+    return HumanRows(
         tuple(
             sorted(
                 (Rater(id=row.name, kind=row.grp, settings=noted) for row in people), key=lambda row: row.id
@@ -64,7 +64,7 @@ def export_rows(base: Database) -> Rows:
     )
 
 
-def export_to(study: Study, base: Database) -> Rows:
+def export_to(study: Study, base: Database) -> HumanRows:
     """Write the rows into the study's files; rows of judges stay, older rows of the same people go."""
     rows = export_rows(base)
     by_rater: dict[str, list[Preference | Grade]] = defaultdict(list)
@@ -77,17 +77,17 @@ def export_to(study: Study, base: Database) -> Rows:
     return rows
 
 
-def read_rows(study: Study) -> Rows:
+def read_rows(study: Study) -> HumanRows:
     """The people's rows that the study's files hold."""
     people = [row for row in existing_rows(study.raters, Rater) if row.kind in PEOPLE]
     names = {row.id for row in people}
     given = [row for row in existing_rows(study.preferences, Preference) if row.rater in names]
     preferences = [row for row in given if row.label is not None and not row.repeat]
     grades = [row for row in existing_rows(study.grades, Grade) if row.rater in names]
-    return Rows(tuple(people), tuple(preferences), tuple(grades))
+    return HumanRows(tuple(people), tuple(preferences), tuple(grades))
 
 
-def import_rows(connection: sa.Connection, rows: Rows, now: float) -> int:
+def import_rows(connection: sa.Connection, rows: HumanRows, now: float) -> int:
     """Take rows over into a database that has no answers yet; returns the number of answered pages.
 
     Raises:
@@ -110,7 +110,7 @@ def import_rows(connection: sa.Connection, rows: Rows, now: float) -> int:
 
 
 @dataclass(frozen=True)
-class _Page:
+class _AnsweredPage:
     task: str
     text_id: str
     first: Preference | Grade
@@ -118,16 +118,18 @@ class _Page:
     answer: dict[str, Any]
 
 
-def _compared(rows: Iterable[Preference]) -> list[_Page]:
-    return [_Page("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label}) for row in rows]
+def _compared(rows: Iterable[Preference]) -> list[_AnsweredPage]:
+    return [
+        _AnsweredPage("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label}) for row in rows
+    ]
 
 
-def _rated(rows: Sequence[Grade]) -> list[_Page]:
+def _rated(rows: Sequence[Grade]) -> list[_AnsweredPage]:
     together: dict[tuple[str, str], list[Grade]] = defaultdict(list)
     for row in rows:
         together[row.rater, row.item_id].append(row)
     return [
-        _Page("rate", text_id, grades[0], "ab", {row.scale: row.value for row in grades})
+        _AnsweredPage("rate", text_id, grades[0], "ab", {row.scale: row.value for row in grades})
         for (_, text_id), grades in together.items()
     ]
 
@@ -140,7 +142,7 @@ def _add_person(connection: sa.Connection, rater: Rater, now: float) -> int:
     return int(made[0])
 
 
-def _add_answer(connection: sa.Connection, page: _Page, rater_id: int, unit_id: int) -> None:
+def _add_answer(connection: sa.Connection, page: _AnsweredPage, rater_id: int, unit_id: int) -> None:
     at = datetime.fromisoformat(page.first.at).timestamp() if page.first.at else 0.0
     token = new_token()
     row = {
@@ -164,7 +166,7 @@ def _add_answer(connection: sa.Connection, page: _Page, rater_id: int, unit_id: 
     )
     slot_id = connection.scalar(free)
     state = "surplus" if slot_id is None else "answered"
-    made = connection.execute(sa.insert(showings).values(row | {"state": state})).inserted_primary_key
+    made = connection.execute(sa.insert(presentations).values(row | {"state": state})).inserted_primary_key
     assert made is not None
     taken = {"showing_id": made[0], "done": True}
     connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(taken))

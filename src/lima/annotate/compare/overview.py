@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from lima.annotate.compare.presentations import ANSWERED, GOLD, REPEAT
 from lima.annotate.compare.texts import Texts
 from lima.annotate.database import Database
 from lima.annotate.people import NOT_COUNTED
-from lima.annotate.tables import events, raters, showings, slots, units
+from lima.annotate.tables import presentations, raters, slots, units
 from lima.records import Comparison, Side
 
 if TYPE_CHECKING:  # it brings scipy, which a rater's pages do not need
@@ -24,7 +24,6 @@ FEWEST_FOR_WARNING = 20
 """Below so many answers nothing is said of a rater's side or speed."""
 FAST_SHARE = 1 / 3
 """A rater whose median time is under this share of all raters' median is marked as fast."""
-STEPS = ("say", "rate", "choose", "write", "decide")
 BOOTSTRAP_ROUNDS = 2_000
 
 
@@ -40,14 +39,9 @@ class GroupProgress:
 
 
 @dataclass(frozen=True)
-class RaterRow:
-    """One rater as the lead sees it."""
+class RaterFigures:
+    """What a lead should look at in one rater's answers."""
 
-    id: int
-    name: str
-    group: str
-    state: str
-    note: str
     answered: int
     surplus: int
     seconds: float | None
@@ -59,8 +53,6 @@ class RaterRow:
     gold: str
     """Known answers given, of those asked."""
     warnings: tuple[str, ...]
-    steps: int = 0
-    """Messages, ratings, texts and decisions, where people talk, or write and review."""
 
 
 @dataclass(frozen=True)
@@ -93,23 +85,18 @@ def group_progress(base: Database, now: float) -> list[GroupProgress]:
         return [GroupProgress(*row) for row in connection.execute(query)]
 
 
-def rater_rows(base: Database, known: Mapping[str, Side] | None = None) -> list[RaterRow]:
-    """All raters, with what a lead should look at; ``known`` holds the answers of the gold checks."""
-    with base.read() as connection:
-        people = connection.execute(sa.select(raters).order_by(raters.c.id)).all()
-        query = sa.select(showings, units.c.task, units.c.text_id).join(
-            units, units.c.id == showings.c.unit_id
-        )
-        answered = connection.execute(query.where(showings.c.state.in_(ANSWERED))).all()
-        counted = sa.select(events.c.rater_id, sa.func.count()).where(events.c.kind.in_(STEPS))
-        steps = {row[0]: row[1] for row in connection.execute(counted.group_by(events.c.rater_id))}
+def rater_figures(base: Database, known: Mapping[str, Side]) -> dict[int, RaterFigures]:
+    """The raters who have answered, by id; ``known`` holds the answers of the gold checks."""
     by_rater: dict[int, list[Any]] = defaultdict(list)
-    for row in answered:
-        by_rater[row.rater_id].append(row)
+    query = sa.select(presentations, units.c.task, units.c.text_id).join(
+        units, units.c.id == presentations.c.unit_id
+    )
+    with base.read() as connection:
+        for row in connection.execute(query.where(presentations.c.state.in_(ANSWERED))):
+            by_rater[row.rater_id].append(row)
     medians = [found for rows in by_rater.values() if (found := _median_seconds(rows)) is not None]
     usual = statistics.median(medians) if medians else None
-    rows = [_rater_row(person, by_rater[person.id], usual, known or {}) for person in people]
-    return [replace(row, steps=steps.get(row.id, 0)) for row in rows]
+    return {rater_id: _figures(rows, usual, known) for rater_id, rows in by_rater.items()}
 
 
 def agreement(base: Database, texts: Texts) -> list[AgreementRow]:
@@ -166,12 +153,12 @@ def disagreements(base: Database, texts: Texts) -> list[Disagreement]:
 
 def _counted_votes() -> sa.Select[Any]:
     return (
-        sa.select(showings.c.answer, raters.c.name, raters.c.grp, units.c.text_id)
-        .join(slots, slots.c.showing_id == showings.c.id)
-        .join(units, units.c.id == showings.c.unit_id)
-        .join(raters, raters.c.id == showings.c.rater_id)
+        sa.select(presentations.c.answer, raters.c.name, raters.c.grp, units.c.text_id)
+        .join(slots, slots.c.showing_id == presentations.c.id)
+        .join(units, units.c.id == presentations.c.unit_id)
+        .join(raters, raters.c.id == presentations.c.rater_id)
         .where(slots.c.done, units.c.task == "pairwise", raters.c.state.not_in(NOT_COUNTED))
-        .order_by(showings.c.id)
+        .order_by(presentations.c.id)
     )
 
 
@@ -191,7 +178,7 @@ def _median_seconds(rows: Sequence[Any]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _rater_row(person: Any, rows: Sequence[Any], usual: float | None, known: Mapping[str, Side]) -> RaterRow:
+def _figures(rows: Sequence[Any], usual: float | None, known: Mapping[str, Side]) -> RaterFigures:
     votes = [row for row in rows if not row.repeat]
     seconds = _median_seconds(votes)
     first, side_warning = _side(votes)
@@ -199,20 +186,9 @@ def _rater_row(person: Any, rows: Sequence[Any], usual: float | None, known: Map
     warnings = [side_warning] if side_warning else []
     if not slow_enough and len(votes) >= FEWEST_FOR_WARNING:
         warnings.append("much faster than the others")
-    return RaterRow(
-        id=person.id,
-        name=person.name,
-        group=person.grp,
-        state=person.state,
-        note=person.note,
-        answered=len(votes),
-        surplus=sum(row.state == "surplus" for row in votes),
-        seconds=seconds,
-        first=first,
-        checks=_checks(rows),
-        gold=_gold(rows, known),
-        warnings=tuple(warnings),
-    )
+    surplus = sum(row.state == "surplus" for row in votes)
+    checks, gold = _checks(rows), _gold(rows, known)
+    return RaterFigures(len(votes), surplus, seconds, first, checks, gold, tuple(warnings))
 
 
 def _side(votes: Sequence[Any]) -> tuple[str, str]:

@@ -13,13 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
-from lima import console
 from lima.annotate import tables
-from lima.annotate.compare import adjudication
-from lima.annotate.compare.exchange import PLAN_HASH, import_rows, read_rows
 from lima.annotate.compare.texts import Texts, UnitTask
-from lima.annotate.database import Database
-from lima.annotate.settings import AnnotateSettings
+from lima.annotate.settings import RatingSettings
 from lima.errors import LimaError
 from lima.files import text_hash
 
@@ -38,7 +34,7 @@ class Unit:
         return len(self.votes) > 1
 
 
-def make_plan(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
+def make_plan(texts: Texts, settings: RatingSettings) -> list[Unit]:
     """The units in random order, comparisons before ratings.
 
     Raises:
@@ -63,37 +59,6 @@ def slots_of(units: Sequence[Unit]) -> Iterator[tuple[int, str]]:
                     yield from ((position, group) for group, votes in unit.votes.items() if votes > number)
 
 
-def install(base: Database, texts: Texts, settings: AnnotateSettings, now: float) -> None:
-    """Store the plan in an empty database, or check that the database is of this study and this plan.
-
-    Answers of people that the study's files hold already, from a former database, are taken over.
-
-    Raises:
-        LimaError: it belongs to other texts, the plan's settings have changed, or it is new and the folder holds
-            dialogues.
-    """
-    with base.write() as connection:
-        found = {str(row.name): row.value for row in connection.execute(sa.select(tables.facts))}
-        if found:
-            _refuse_difference(found, texts, settings)
-            return
-        if settings.dialogue:
-            _refuse_other_dialogues(settings)
-        rows: list[dict[str, object]] = [
-            {"name": "texts", "value": texts.hash},
-            {"name": "plan", "value": plan_fields(texts, settings)},
-            {"name": PLAN_HASH, "value": texts.plan.hash},
-        ]
-        connection.execute(sa.insert(tables.facts), rows)
-        if settings.review is not None or settings.dialogue:
-            return  # their work is not given out in slots
-        _store(connection, make_plan(texts, settings))
-        taken_over = import_rows(connection, read_rows(texts.study), now)
-        adjudication.take_over(connection, texts.study)
-    if taken_over:
-        console.note(f"took over {taken_over} answers of people that the study's files hold")
-
-
 def describe(units: Sequence[Unit]) -> list[list[object]]:
     """Rows for a table: units and votes by task and group."""
     pages: Counter[tuple[str, str]] = Counter()
@@ -105,13 +70,8 @@ def describe(units: Sequence[Unit]) -> list[list[object]]:
     return [[task, group, pages[task, group], votes[task, group]] for task, group in sorted(pages)]
 
 
-def plan_fields(texts: Texts, settings: AnnotateSettings) -> dict[str, object]:
+def plan_fields(texts: Texts, settings: RatingSettings) -> dict[str, object]:
     """What the votes of a study depend on; it may not change once the study is under way."""
-    if settings.review is not None:
-        return {"review": True}
-    if settings.dialogue:
-        systems = text_hash(*settings.dialogue)  # no name stands in the database
-        return {"systems": systems, **settings.model_dump(mode="json", include={"dialogue_votes", "seed"})}
     asked = {"tasks", "rating_votes", "rate_items", "rate_tags", "seed"}
     planned = {"overlap", "overlap_votes", "votes", "groups"}
     return settings.model_dump(mode="json", include=asked) | texts.plan.model_dump(
@@ -119,7 +79,7 @@ def plan_fields(texts: Texts, settings: AnnotateSettings) -> dict[str, object]:
     )
 
 
-def _comparisons(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
+def _comparisons(texts: Texts, settings: RatingSettings) -> list[Unit]:
     order = _shuffled(sorted(texts.comparisons), settings.seed, "comparisons")
     plan = texts.plan
     shared = set(_shuffled(order, settings.seed, "overlap")[: plan.overlap])
@@ -129,7 +89,7 @@ def _comparisons(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
     return [unit for unit in units if unit.votes]
 
 
-def _ratings(texts: Texts, settings: AnnotateSettings) -> list[Unit]:
+def _ratings(texts: Texts, settings: RatingSettings) -> list[Unit]:
     wanted = set(settings.rate_tags)
     chosen = [item.id for item in texts.items.values() if not wanted or wanted & set(item.tags)]
     order = _shuffled(sorted(chosen), settings.seed, "items")[: settings.rate_items]
@@ -141,7 +101,8 @@ def _shuffled(ids: Sequence[str], seed: int, purpose: str) -> list[str]:
     return [ids[i] for i in generator.permutation(len(ids))]
 
 
-def _store(connection: sa.Connection, units: Sequence[Unit]) -> None:
+def store(connection: sa.Connection, units: Sequence[Unit]) -> None:
+    """Put the planned votes into an empty database."""
     rows = [
         {"id": number, "task": unit.task, "text_id": unit.text_id, "shared": unit.shared}
         for number, unit in enumerate(units, start=1)
@@ -152,33 +113,3 @@ def _store(connection: sa.Connection, units: Sequence[Unit]) -> None:
         for rank, (position, group) in enumerate(slots_of(units))
     ]
     connection.execute(sa.insert(tables.slots), slots)
-
-
-def _refuse_other_dialogues(settings: AnnotateSettings) -> None:
-    """An export of this empty database would take the place of dialogues that another one holds."""
-    path = settings.place / "dialogues.jsonl"
-    if path.exists() and path.stat().st_size:
-        raise LimaError(
-            f"{path} holds dialogues, and the database is new. Bring the old database back (lima database import), or "
-            "name another study folder."
-        )
-
-
-def _refuse_difference(found: dict[str, object], texts: Texts, settings: AnnotateSettings) -> None:
-    if found.get("texts") != texts.hash:
-        raise LimaError(
-            f"{settings.place}: the database holds answers to other texts. Its comparisons.jsonl or items.jsonl "
-            "has changed since; bring the old files back, or choose another --database."
-        )
-    before, after = found.get("plan"), plan_fields(texts, settings)
-    assert isinstance(before, dict), before
-    changes = [
-        f"{name}: {before.get(name)} there, {after[name]} here"
-        for name in after
-        if before.get(name) != after[name]
-    ]
-    if changes:
-        raise LimaError(
-            f"{settings.place}: this study was begun with another plan ({'; '.join(changes)}). "
-            "Repeat those settings, or choose another --database."
-        )

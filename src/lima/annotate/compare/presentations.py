@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from lima.annotate.compare import shortcuts
 from lima.annotate.compare.texts import UnitTask
-from lima.annotate.people import Person, new_token
-from lima.annotate.tables import raters, showings, slots, units
+from lima.annotate.people import Participant, new_token
+from lima.annotate.tables import presentations, raters, slots, units
 from lima.files import text_hash
 from lima.records import Shown
 
@@ -24,7 +24,7 @@ Answer = dict[str, str | int]
 """By task or scale, in the frame of the study's files: ``{"pairwise": "a"}``, ``{"quality": "pass"}``."""
 
 ANSWERED = ("answered", "surplus")
-"""States of a showing with an answer that counts, or that came after its place was given away."""
+"""States of a presentation with an answer that counts, or that came after its place was given away."""
 SIDES_BLOCK = 4
 """Of every so many comparisons of one rater, half are shown in either order."""
 LONGEST_SECONDS = 86_400.0
@@ -33,7 +33,7 @@ REPEAT, GOLD = 1, 2
 
 
 @dataclass(frozen=True)
-class Showing:
+class Presentation:
     """One item on one rater's screen."""
 
     id: int
@@ -66,24 +66,24 @@ def _sides(seed: int, rater: str, block: int) -> tuple[Shown, ...]:
     return tuple("ab" if value % 2 == 0 else "ba" for value in generator.permutation(SIDES_BLOCK))
 
 
-def seconds_spent(showing: Showing, given: float | None, now: float) -> float:
+def seconds_spent(presentation: Presentation, given: float | None, now: float) -> float:
     """Time spent: what the browser measured while the page was visible, within what the server saw."""
     passed = (
-        now - showing.opened_at if now >= showing.opened_at else LONGEST_SECONDS
+        now - presentation.opened_at if now >= presentation.opened_at else LONGEST_SECONDS
     )  # the clock was set back
     return round(min(passed if given is None else max(0.0, given), passed, LONGEST_SECONDS), 1)
 
 
-def open_showing(
+def open_presentation(
     connection: sa.Connection,
-    person: Person,
+    person: Participant,
     unit: Any,
     *,
     shown: Shown,
     now: float,
     repeat: int = 0,
     lease: Mapping[str, Any] | None = None,
-) -> Showing:
+) -> Presentation:
     """Put a unit on a rater's screen; ``lease`` holds the planned vote and its time, a check has none."""
     token = new_token()
     row = {"token": token, "rater_id": person.id, "unit_id": unit.unit_id, "repeat": repeat, "shown": shown}
@@ -95,15 +95,15 @@ def open_showing(
         number = int(made[0])
         if lease:
             connection.execute(LEASE, {"showing_id": number, **lease})
-    return Showing(number, token, unit.unit_id, unit.task, unit.text_id, shown, repeat, now)
+    return Presentation(number, token, unit.unit_id, unit.task, unit.text_id, shown, repeat, now)
 
 
-def find_to_change(connection: sa.Connection, person: Person, token: str) -> Showing | None:
-    """The rater's showing of that name, or None. Other requests of the rater wait until the transaction ends."""
+def find_to_change(connection: sa.Connection, person: Participant, token: str) -> Presentation | None:
+    """The rater's presentation of that name, or None. Other requests of the rater wait until the transaction ends."""
     return _showing(connection.execute(BY_TOKEN, {"rater": person.id, "token": token}).first())
 
 
-def latest(connection: sa.Connection, person: Person) -> Showing | None:
+def latest(connection: sa.Connection, person: Participant) -> Presentation | None:
     """What the rater opened last."""
     return _showing(connection.execute(LATEST, {"rater": person.id}).first())
 
@@ -111,23 +111,23 @@ def latest(connection: sa.Connection, person: Person) -> Showing | None:
 # Statements of the hot path are built once: building one costs as much as running it.
 RATER: sa.BindParameter[int] = sa.bindparam("rater")
 SHOWN = (
-    sa.select(showings, units.c.task, units.c.text_id)
-    .join(units, units.c.id == showings.c.unit_id)
-    .where(showings.c.rater_id == RATER)
+    sa.select(presentations, units.c.task, units.c.text_id)
+    .join(units, units.c.id == presentations.c.unit_id)
+    .where(presentations.c.rater_id == RATER)
 )
 BY_TOKEN = (
-    SHOWN.join(raters, raters.c.id == showings.c.rater_id)
-    .where(showings.c.token == sa.bindparam("token"))
-    .with_for_update(of=(raters, showings))
+    SHOWN.join(raters, raters.c.id == presentations.c.rater_id)
+    .where(presentations.c.token == sa.bindparam("token"))
+    .with_for_update(of=(raters, presentations))
 )
-LATEST = SHOWN.order_by(showings.c.id.desc()).limit(1)
-COUNT = sa.select(sa.func.count()).select_from(showings).where(showings.c.rater_id == RATER)
-COUNT_ANSWERED = COUNT.where(showings.c.state.in_(ANSWERED))
-COUNT_VOTES = COUNT_ANSWERED.where(showings.c.repeat == 0)
-COUNT_COMPARED = COUNT.join(units, units.c.id == showings.c.unit_id).where(
-    units.c.task == "pairwise", showings.c.repeat == 0
+LATEST = SHOWN.order_by(presentations.c.id.desc()).limit(1)
+COUNT = sa.select(sa.func.count()).select_from(presentations).where(presentations.c.rater_id == RATER)
+COUNT_ANSWERED = COUNT.where(presentations.c.state.in_(ANSWERED))
+COUNT_VOTES = COUNT_ANSWERED.where(presentations.c.repeat == 0)
+COUNT_COMPARED = COUNT.join(units, units.c.id == presentations.c.unit_id).where(
+    units.c.task == "pairwise", presentations.c.repeat == 0
 )
-INSERT = sa.insert(showings)
+INSERT = sa.insert(presentations)
 LEASE = (
     sa.update(slots)
     .where(slots.c.id == sa.bindparam("slot"))
@@ -135,10 +135,10 @@ LEASE = (
 )
 
 
-def _showing(row: Any) -> Showing | None:
+def _showing(row: Any) -> Presentation | None:
     if row is None:
         return None
-    return Showing(
+    return Presentation(
         id=row.id,
         token=row.token,
         unit_id=row.unit_id,
@@ -153,11 +153,11 @@ def _showing(row: Any) -> Showing | None:
     )
 
 
-def answers(connection: sa.Connection, person: Person) -> int:
+def answers(connection: sa.Connection, person: Participant) -> int:
     """Answers of the rater, attention checks among them."""
     return connection.scalar(COUNT_ANSWERED, {"rater": person.id}) or 0
 
 
-def votes(connection: sa.Connection, person: Person) -> int:
+def votes(connection: sa.Connection, person: Participant) -> int:
     """Answers of the rater that are no attention checks."""
     return connection.scalar(COUNT_VOTES, {"rater": person.id}) or 0

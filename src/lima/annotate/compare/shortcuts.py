@@ -11,21 +11,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lima.annotate.tables import events, showings, slots
+from lima.annotate.tables import events, presentations, slots
 
 
 def open_leased(
-    connection: sa.Connection, showing: Mapping[str, Any], lease: Mapping[str, Any]
+    connection: sa.Connection, presentation: Mapping[str, Any], lease: Mapping[str, Any]
 ) -> int | None:
-    """Put a planned vote on a rater's screen and lease it; the showing's id. None: not on this database."""
+    """Put a planned vote on a rater's screen and lease it; the presentation's id. None: not on this database."""
     if connection.dialect.name != "postgresql":
         return None
-    number: int = connection.execute(OPEN_LEASED, _own({**showing, **lease})).scalar_one()
+    number: int = connection.execute(OPEN_LEASED, _own({**presentation, **lease})).scalar_one()
     return number
 
 
 def fill_and_store(connection: sa.Connection, answer: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """Fill the showing's planned vote, store its answer and note the event; False: nothing was done.
+    """Fill the presentation's planned vote, store its answer and note the event; False: nothing was done.
 
     The place was given away, or this is another database.
     """
@@ -44,13 +44,13 @@ def _parameters(table: sa.Table, *names: str) -> dict[str, sa.BindParameter[Any]
 
 
 _opened = (
-    sa.insert(showings)
+    sa.insert(presentations)
     .values(
         _parameters(
-            showings, "token", "rater_id", "unit_id", "repeat", "shown", "state", "attempt", "opened_at"
+            presentations, "token", "rater_id", "unit_id", "repeat", "shown", "state", "attempt", "opened_at"
         )
     )
-    .returning(showings.c.id)
+    .returning(presentations.c.id)
     .cte("opened")
 )
 OPEN_LEASED = (
@@ -62,16 +62,16 @@ OPEN_LEASED = (
 
 _filled = (
     sa.update(slots)
-    .where(slots.c.showing_id == sa.bindparam("own_showing"))
+    .where(slots.c.showing_id == sa.bindparam("own_presentation"))
     .values(done=True)
     .returning(slots.c.id)
     .cte("filled")
 )
 _stored = (
-    sa.update(showings)
-    .where(showings.c.id == sa.bindparam("own_showing"), sa.exists(sa.select(_filled.c.id)))
-    .values(_parameters(showings, "state", "answer", "answered_at", "seconds"))
-    .returning(showings.c.id)
+    sa.update(presentations)
+    .where(presentations.c.id == sa.bindparam("own_presentation"), sa.exists(sa.select(_filled.c.id)))
+    .values(_parameters(presentations, "state", "answer", "answered_at", "seconds"))
+    .returning(presentations.c.id)
     .cte("stored")
 )
 _EVENT = _parameters(events, "key", "kind", "at", "rater_id", "showing_id", "payload")

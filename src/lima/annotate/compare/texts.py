@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lima.annotate.settings import AnnotateSettings
+from lima.annotate.settings import RatingSettings
 from lima.errors import LimaError
 from lima.evaluate.protocol import Plan, Protocol, Words
 from lima.evaluate.study import Study, open_study
@@ -77,18 +77,13 @@ class Texts:
         return text_hash(*(part for message in messages for part in (message.role, message.content)))
 
 
-def read_texts(settings: AnnotateSettings) -> Texts:
+def read_texts(settings: RatingSettings) -> Texts:
     """Read what the tasks need.
 
     Raises:
         LimaError: no study there, or no texts for a task.
     """
-    if settings.review is not None:
-        return Texts(Study(settings.review.parent), Protocol(), {}, {}, (), plan_of(settings, Plan()), "")
     assert settings.study is not None
-    if settings.openings is not None and settings.dialogue:
-        plan = plan_of(settings, Plan())
-        return Texts(Study(settings.study), Protocol(), {}, {}, (), plan, sha256(settings.openings))
     study = open_study(settings.study)
     comparisons = study.read_comparisons() if "pairwise" in settings.tasks else []
     scales: tuple[Scale, ...] = tuple(task for task in settings.tasks if task != "pairwise")
@@ -110,7 +105,7 @@ def read_texts(settings: AnnotateSettings) -> Texts:
     )
 
 
-def plan_of(settings: AnnotateSettings, planned: Plan) -> Plan:
+def plan_of(settings: RatingSettings, planned: Plan) -> Plan:
     """The plan of a study, with what the settings say instead.
 
     Raises:
@@ -125,7 +120,7 @@ def plan_of(settings: AnnotateSettings, planned: Plan) -> Plan:
 
 
 def read_gold(path: Path | None) -> dict[str, Gold]:
-    """The checks by id. The id hangs on the text alone: the file may be reordered and extended."""
+    """The checks by id. The id depends on the text alone: the file may be reordered and extended."""
     rows = read_jsonl(path, Gold) if path else ()
     return {f"gold/{text_hash(row.messages[-1].content, row.a, row.b)}": row for row in rows}
 

@@ -15,9 +15,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from lima.annotate.database import Database
-from lima.annotate.people import NOT_COUNTED, Person, new_token, record
+from lima.annotate.people import NOT_COUNTED, Participant, new_token, record
 from lima.annotate.security import Refused
-from lima.annotate.tables import choices, raters, talks, turns
+from lima.annotate.tables import choices, dialogues, raters, turns
 from lima.files import text_hash
 from lima.records import Example, Message
 
@@ -34,20 +34,20 @@ COUNTED_CHOICES = (
 )
 LAST_STEPS = (
     sa.select(
-        talks.c.opening_id,
-        talks.c.rater_id,
+        dialogues.c.opening_id,
+        dialogues.c.rater_id,
         sa.func.max(turns.c.changed_at).label("at"),
     )
-    .join(raters, raters.c.id == talks.c.rater_id)
-    .join(turns, turns.c.talk_id == talks.c.id)
-    .where(raters.c.state == "active", talks.c.state != "lost")
-    .group_by(talks.c.opening_id, talks.c.rater_id)
+    .join(raters, raters.c.id == dialogues.c.rater_id)
+    .join(turns, turns.c.talk_id == dialogues.c.id)
+    .where(raters.c.state == "active", dialogues.c.state != "lost")
+    .group_by(dialogues.c.opening_id, dialogues.c.rater_id)
 )
 """When each rater who can go on did something about each opening that it has begun."""
 
 
 @dataclass(frozen=True)
-class Turn:
+class DialogueTurn:
     """What a rater said, and what came back."""
 
     number: int
@@ -59,7 +59,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Talk:
+class RaterDialogue:
     """One dialogue of one rater with one system."""
 
     id: int
@@ -69,7 +69,7 @@ class Talk:
     system: int
     place: int
     state: str
-    turns: tuple[Turn, ...]
+    turns: tuple[DialogueTurn, ...]
 
     @property
     def name(self) -> str:
@@ -92,7 +92,7 @@ class Talk:
         return bool(self.turns) and all(turn.value or turn.state == "failed" for turn in self.turns)
 
     @property
-    def answered(self) -> tuple[Turn, ...]:
+    def answered(self) -> tuple[DialogueTurn, ...]:
         """The turns that have an answer."""
         return tuple(turn for turn in self.turns if turn.state == "answered")
 
@@ -104,15 +104,15 @@ class Talk:
 
 
 @dataclass(frozen=True)
-class Choice:
+class DueChoice:
     """All systems have played the opening: which dialogue is better?"""
 
     opening_id: str
-    talks: tuple[Talk, ...]
+    dialogues: tuple[RaterDialogue, ...]
 
 
 @dataclass(frozen=True)
-class Plan:
+class DialoguePlan:
     """How many dialogues there are to hold."""
 
     openings: tuple[Example, ...]
@@ -133,127 +133,135 @@ class Plan:
 class Places:
     """Who has chosen on which opening, and who is at it: raters by opening."""
 
-    plan: Plan
+    plan: DialoguePlan
     chosen: dict[str, set[int]]
     talking: dict[str, set[int]]
 
-    def is_open_to(self, person: Person, opening_id: str) -> bool:
+    def is_open_to(self, person: Participant, opening_id: str) -> bool:
         """Whether the rater may begin with an opening or go on."""
         held = self.chosen[opening_id] | self.talking[opening_id]
         return person.id not in self.chosen[opening_id] and (person.id in held or len(held) < self.plan.votes)
 
-    def free(self, person: Person) -> list[str]:
+    def free(self, person: Participant) -> list[str]:
         """The openings for this rater, those with fewest raters first."""
         names = (opening.id for opening in self.plan.openings)
         found = [name for name in names if self.is_open_to(person, name)]
         return sorted(found, key=lambda name: len(self.chosen[name] | self.talking[name]))
 
 
-class Talks:
+class RaterDialogues:
     """The dialogues of one study."""
 
-    def __init__(self, base: Database, plan: Plan, clock: Callable[[], float]) -> None:
+    def __init__(self, base: Database, plan: DialoguePlan, clock: Callable[[], float]) -> None:
         self.base, self.plan, self.clock = base, plan, clock
         self.openings = {opening.id: opening for opening in plan.openings}
 
-    def next(self, person: Person) -> Talk | Choice | None:
+    def next(self, person: Participant) -> RaterDialogue | DueChoice | None:
         """The dialogue in hand, the choice that is due, or the next dialogue; None: all is done."""
         with self.base.write() as connection:
             self._lock(connection)
-            mine = _talks(connection, talks.c.rater_id == person.id)
+            mine = _read(connection, dialogues.c.rater_id == person.id)
             places = self._places(connection)
-            for talk in mine:
-                if talk.state == "open" and places.is_open_to(person, talk.opening_id):
-                    return talk
-                if talk.state == "open":  # it rested for too long, and another rater has the opening
-                    connection.execute(sa.update(talks).where(talks.c.id == talk.id).values(state="lost"))
-            lost = {talk.opening_id for talk in mine if talk.state != "finished"}
+            for dialogue in mine:
+                if dialogue.state == "open" and places.is_open_to(person, dialogue.opening_id):
+                    return dialogue
+                if dialogue.state == "open":  # it rested for too long, and another rater has the opening
+                    connection.execute(
+                        sa.update(dialogues).where(dialogues.c.id == dialogue.id).values(state="lost")
+                    )
+            lost = {dialogue.opening_id for dialogue in mine if dialogue.state != "finished"}
             free = [name for name in places.free(person) if name not in lost]
-            begun = (talk.opening_id for talk in mine if talk.opening_id in free)
+            begun = (dialogue.opening_id for dialogue in mine if dialogue.opening_id in free)
             opening_id = next(begun, next(iter(free), None))
             if opening_id is None:
                 return None
-            held = tuple(talk for talk in mine if talk.opening_id == opening_id)
+            held = tuple(dialogue for dialogue in mine if dialogue.opening_id == opening_id)
             if len(held) == self.plan.systems:
-                return Choice(opening_id, held)
+                return DueChoice(opening_id, held)
             return self._open(connection, person, opening_id, len(held))
 
-    def get(self, person: Person, token: str) -> Talk:
+    def get(self, person: Participant, token: str) -> RaterDialogue:
         """A dialogue of this rater; raises `Refused` (404) when there is none."""
         with self.base.read() as connection:
-            return _talk(connection, person, token)
+            return _find(connection, person, token)
 
-    def say(self, person: Person, token: str, number: int, text: str) -> None:
+    def say(self, person: Participant, token: str, number: int, text: str) -> None:
         """Add the rater's message ``number``. Sent twice, it is there once."""
         text = text.strip()
         if not text or len(text) > LONGEST_MESSAGE:
             raise Refused(422, f"A message has 1 to {LONGEST_MESSAGE} characters.")
         with self.base.write() as connection:
-            talk = self._hold(connection, person, token)
-            if number < len(talk.turns) and talk.turns[number].said == text:
+            dialogue = self._hold(connection, person, token)
+            if number < len(dialogue.turns) and dialogue.turns[number].said == text:
                 return
-            answered = all(turn.state == "answered" for turn in talk.turns)
-            if talk.state != "open" or number != len(talk.turns) or not answered:
+            answered = all(turn.state == "answered" for turn in dialogue.turns)
+            if dialogue.state != "open" or number != len(dialogue.turns) or not answered:
                 raise Refused(409, "This dialogue is not waiting for this message. Open the page again.")
             if number >= self.plan.most_turns:
                 raise Refused(409, f"A dialogue has at most {self.plan.most_turns} turns. Finish it.")
-            self._add_turn(connection, talk, number, text)
+            self._add_turn(connection, dialogue, number, text)
 
-    def answer(self, talk: Talk, number: int, reply: str | None, attempt: int) -> None:
+    def answer(self, dialogue: RaterDialogue, number: int, reply: str | None, attempt: int) -> None:
         """Keep what a system said; None: it failed. A late reply to a repeated attempt is left out."""
         state = "failed" if reply is None else "answered"
         now = self.clock()
         values = {"reply": reply, "state": state, "changed_at": now}
         with self.base.write() as connection:
-            waiting = (turns.c.talk_id == talk.id) & (turns.c.number == number) & (turns.c.state == "waiting")
+            waiting = (
+                (turns.c.talk_id == dialogue.id) & (turns.c.number == number) & (turns.c.state == "waiting")
+            )
             changed = connection.execute(
                 sa.update(turns).where(waiting, turns.c.attempt == attempt).values(values)
             )
             if changed.rowcount:
-                self._note(connection, "reply", talk, f"{number}:{attempt}", {"state": state, "reply": reply})
+                self._note(
+                    connection, "reply", dialogue, f"{number}:{attempt}", {"state": state, "reply": reply}
+                )
 
-    def again(self, person: Person, token: str, number: int, attempt: int) -> None:
+    def again(self, person: Participant, token: str, number: int, attempt: int) -> None:
         """Ask a system again that gave no answer."""
         values = {"state": "waiting", "attempt": attempt + 1, "changed_at": self.clock()}
         with self.base.write() as connection:
-            talk = self._hold(connection, person, token)
-            if talk.state != "open":
+            dialogue = self._hold(connection, person, token)
+            if dialogue.state != "open":
                 raise Refused(409, "This dialogue is finished. Open the page again.")
-            failed = (turns.c.talk_id == talk.id) & (turns.c.number == number) & (turns.c.state == "failed")
+            failed = (
+                (turns.c.talk_id == dialogue.id) & (turns.c.number == number) & (turns.c.state == "failed")
+            )
             change = sa.update(turns).where(failed, turns.c.attempt == attempt).values(values)
             if connection.execute(change).rowcount:
-                self._note(connection, "again", talk, f"{number}:{attempt}", {"number": number})
+                self._note(connection, "again", dialogue, f"{number}:{attempt}", {"number": number})
 
-    def rate(self, person: Person, token: str, number: int, value: str, seconds: float | None) -> None:
+    def rate(self, person: Participant, token: str, number: int, value: str, seconds: float | None) -> None:
         """Rate an answer, or change the rating while the dialogue is open."""
         if value not in VALUES:
             raise Refused(422, "Choose one of the three values.")
         with self.base.write() as connection:
-            talk = self._hold(connection, person, token)
-            turn = talk.turns[number] if number < len(talk.turns) else None
+            dialogue = self._hold(connection, person, token)
+            turn = dialogue.turns[number] if number < len(dialogue.turns) else None
             if turn is not None and turn.value == value:
                 return  # sent twice
-            if talk.state != "open" or turn is None or turn.reply is None:
+            if dialogue.state != "open" or turn is None or turn.reply is None:
                 raise Refused(409, "There is nothing to rate there. Open the page again.")
-            here = (turns.c.talk_id == talk.id) & (turns.c.number == number)
+            here = (turns.c.talk_id == dialogue.id) & (turns.c.number == number)
             values = {"value": value, "seconds": seconds, "changed_at": self.clock()}
             connection.execute(sa.update(turns).where(here).values(values))
-            self._note(connection, "rate", talk, f"{number}:{new_token()[:8]}", {"value": value})
+            self._note(connection, "rate", dialogue, f"{number}:{new_token()[:8]}", {"value": value})
 
-    def finish(self, person: Person, token: str, *, example: bool) -> None:
+    def finish(self, person: Participant, token: str, *, example: bool) -> None:
         """End a dialogue whose answers are all rated; ``example``: it is good enough to train on."""
         values = {"state": "finished", "example": example, "finished_at": self.clock()}
         with self.base.write() as connection:
-            talk = self._hold(connection, person, token)
-            if talk.state == "finished":
+            dialogue = self._hold(connection, person, token)
+            if dialogue.state == "finished":
                 return
-            if not talk.is_rated:
+            if not dialogue.is_rated:
                 raise Refused(409, "Rate every answer first.")
-            is_open = (talks.c.id == talk.id) & (talks.c.state == "open")
-            if connection.execute(sa.update(talks).where(is_open).values(values)).rowcount:
-                self._note(connection, "finish", talk, "", {"example": example})
+            is_open = (dialogues.c.id == dialogue.id) & (dialogues.c.state == "open")
+            if connection.execute(sa.update(dialogues).where(is_open).values(values)).rowcount:
+                self._note(connection, "finish", dialogue, "", {"example": example})
 
-    def choose(self, person: Person, opening_id: str, place: int | None) -> None:
+    def choose(self, person: Participant, opening_id: str, place: int | None) -> None:
         """Name the better dialogue by its blind place; None: none is better. The first answer stays."""
         if opening_id not in self.openings or (place is not None and not 0 <= place < self.plan.systems):
             raise Refused(422, "Choose one of the answers.")
@@ -261,8 +269,8 @@ class Talks:
         now = self.clock()
         with self.base.write() as connection:
             self._lock(connection)
-            mine = (talks.c.rater_id == person.id) & (talks.c.opening_id == opening_id)
-            held = [talk for talk in _talks(connection, mine) if talk.state == "finished"]
+            mine = (dialogues.c.rater_id == person.id) & (dialogues.c.opening_id == opening_id)
+            held = [dialogue for dialogue in _read(connection, mine) if dialogue.state == "finished"]
             if len(held) < self.plan.systems:
                 raise Refused(409, "Hold the dialogues with every assistant first.")
             there = sa.select(choices.c.id).where(
@@ -275,7 +283,7 @@ class Talks:
                 payload = {"opening": opening_id, "place": place}
                 record(connection, "choose", now, key=key, rater_id=person.id, payload=payload)
 
-    def progress(self, person: Person) -> tuple[int, int]:
+    def progress(self, person: Participant) -> tuple[int, int]:
         """Openings that this rater is through with, and how many there may be."""
         with self.base.read() as connection:
             done = connection.scalar(sa.select(sa.func.count()).where(choices.c.rater_id == person.id)) or 0
@@ -292,7 +300,9 @@ class Talks:
                 found.talking[row.opening_id].add(row.rater_id)
         return found
 
-    def _open(self, connection: sa.Connection, person: Person, opening_id: str, place: int) -> Talk:
+    def _open(
+        self, connection: sa.Connection, person: Participant, opening_id: str, place: int
+    ) -> RaterDialogue:
         system = self.plan.order(person.name, opening_id)[place]
         row = {
             "token": new_token(),
@@ -304,34 +314,39 @@ class Talks:
             "example": False,
             "opened_at": self.clock(),
         }
-        made = connection.execute(sa.insert(talks).values(row)).inserted_primary_key
+        made = connection.execute(sa.insert(dialogues).values(row)).inserted_primary_key
         assert made is not None
-        talk = Talk(made[0], str(row["token"]), person.id, opening_id, system, place, "open", ())
-        self._add_turn(connection, talk, 0, self.openings[opening_id].turns[0].content)
-        return _talks(connection, talks.c.id == talk.id)[0]
+        dialogue = RaterDialogue(made[0], str(row["token"]), person.id, opening_id, system, place, "open", ())
+        self._add_turn(connection, dialogue, 0, self.openings[opening_id].turns[0].content)
+        return _read(connection, dialogues.c.id == dialogue.id)[0]
 
-    def _add_turn(self, connection: sa.Connection, talk: Talk, number: int, text: str) -> None:
-        row = {"talk_id": talk.id, "number": number, "said": text, "state": "waiting", "attempt": 0}
+    def _add_turn(self, connection: sa.Connection, dialogue: RaterDialogue, number: int, text: str) -> None:
+        row = {"talk_id": dialogue.id, "number": number, "said": text, "state": "waiting", "attempt": 0}
         connection.execute(sa.insert(turns).values(row | {"changed_at": self.clock()}))
-        self._note(connection, "say", talk, str(number), {"said": text})
+        self._note(connection, "say", dialogue, str(number), {"said": text})
 
     def _note(
-        self, connection: sa.Connection, kind: str, talk: Talk, part: str, payload: dict[str, object]
+        self,
+        connection: sa.Connection,
+        kind: str,
+        dialogue: RaterDialogue,
+        part: str,
+        payload: dict[str, object],
     ) -> None:
-        key = f"{kind}:{talk.token}:{part}"[:80]
+        key = f"{kind}:{dialogue.token}:{part}"[:80]
         record(
             connection,
             kind,
             self.clock(),
             key=key,
-            rater_id=talk.rater_id,
-            payload={"talk": talk.id} | payload,
+            rater_id=dialogue.rater_id,
+            payload={"dialogue": dialogue.id} | payload,
         )
 
-    def _hold(self, connection: sa.Connection, person: Person, token: str) -> Talk:
+    def _hold(self, connection: sa.Connection, person: Participant, token: str) -> RaterDialogue:
         """A dialogue of this rater that nobody else changes until the transaction ends."""
         self._lock(connection)
-        return _talk(connection, person, token)
+        return _find(connection, person, token)
 
     def _lock(self, connection: sa.Connection) -> None:
         """One who opens, says, rates, finishes or chooses at a time: dialogues are few and slow. SQLite has one writer anyway."""
@@ -339,7 +354,7 @@ class Talks:
             connection.exec_driver_sql("LOCK TABLE talks IN SHARE ROW EXCLUSIVE MODE")
 
 
-def counted_choices(connection: sa.Connection, plan: Plan) -> list[sa.Row[Any]]:
+def counted_choices(connection: sa.Connection, plan: DialoguePlan) -> list[sa.Row[Any]]:
     """The planned votes: of each opening the first choices of raters who count.
 
     One more comes where a rater returned to an opening that had gone to another: it is kept and not counted, unless
@@ -354,26 +369,28 @@ def counted_choices(connection: sa.Connection, plan: Plan) -> list[sa.Row[Any]]:
     return found
 
 
-def all_talks(connection: sa.Connection) -> list[Talk]:
+def all_dialogues(connection: sa.Connection) -> list[RaterDialogue]:
     """Every dialogue of raters who were not excluded."""
-    return _talks(connection, talks.c.rater_id.in_(sa.select(raters.c.id).where(COUNTS)))
+    return _read(connection, dialogues.c.rater_id.in_(sa.select(raters.c.id).where(COUNTS)))
 
 
-def _talk(connection: sa.Connection, person: Person, token: str) -> Talk:
-    found = _talks(connection, (talks.c.token == token) & (talks.c.rater_id == person.id))
+def _find(connection: sa.Connection, person: Participant, token: str) -> RaterDialogue:
+    found = _read(connection, (dialogues.c.token == token) & (dialogues.c.rater_id == person.id))
     if not found:
         raise Refused(404, "There is no such dialogue.")
     return found[0]
 
 
-def _talks(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Talk]:
-    heads = connection.execute(sa.select(talks).where(which).order_by(talks.c.id)).all()
-    lines: dict[int, list[Turn]] = {row.id: [] for row in heads}
-    query = sa.select(turns).where(turns.c.talk_id.in_(sa.select(talks.c.id).where(which)))
+def _read(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[RaterDialogue]:
+    heads = connection.execute(sa.select(dialogues).where(which).order_by(dialogues.c.id)).all()
+    lines: dict[int, list[DialogueTurn]] = {row.id: [] for row in heads}
+    query = sa.select(turns).where(turns.c.talk_id.in_(sa.select(dialogues.c.id).where(which)))
     for row in connection.execute(query.order_by(turns.c.talk_id, turns.c.number)):
-        lines[row.talk_id].append(Turn(row.number, row.said, row.reply, row.state, row.attempt, row.value))
+        lines[row.talk_id].append(
+            DialogueTurn(row.number, row.said, row.reply, row.state, row.attempt, row.value)
+        )
     return [
-        Talk(
+        RaterDialogue(
             row.id,
             row.token,
             row.rater_id,
@@ -387,6 +404,6 @@ def _talks(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Tal
     ]
 
 
-def places(found: Sequence[Talk]) -> list[Talk]:
+def places(found: Sequence[RaterDialogue]) -> list[RaterDialogue]:
     """Dialogues in the order of their blind names."""
-    return sorted(found, key=lambda talk: talk.place)
+    return sorted(found, key=lambda dialogue: dialogue.place)

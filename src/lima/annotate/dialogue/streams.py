@@ -1,4 +1,4 @@
-"""Systems that talk: each answer grows in a thread of this process and is read, as it grows, by any number of pages.
+"""Systems that answer: each answer grows in a thread of this process and is read, as it grows, by any number of pages.
 
 A page that is loaded anew, or a server that was killed, loses nothing: what was said is in the database, and an
 answer that is missing there is asked for again. A slow or dead system is a failed answer that can be retried.
@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lima.annotate.dialogue.dialogues import Talk, Talks
+from lima.annotate.dialogue.dialogues import RaterDialogue, RaterDialogues
 from lima.annotate.security import log
 from lima.errors import LimaError
 
@@ -27,7 +27,7 @@ LONGEST_REPLY = 100_000
 
 
 @dataclass
-class Growing:
+class GrowingReply:
     """An answer under way. ``pieces`` only grows; ``over`` is set last."""
 
     pieces: list[str] = field(default_factory=list)
@@ -36,26 +36,26 @@ class Growing:
     settling: bool = False
 
 
-class Talking:
+class ReplyStreams:
     """Asks the systems, one answer of a system at a time, and keeps what they say."""
 
     def __init__(
-        self, talks: Talks, speakers: Sequence[Callable[[], Speaker]], *, patience: float = 120.0
+        self, dialogues: RaterDialogues, backends: Sequence[Callable[[], Speaker]], *, patience: float = 120.0
     ) -> None:
-        self.talks, self.patience = talks, patience
-        self._makers = list(speakers)
-        self._speakers: dict[int, Speaker] = {}
-        self._turns = [threading.Lock() for _ in speakers]
-        self._growing: dict[tuple[int, int, int], Growing] = {}
+        self.dialogues, self.patience = dialogues, patience
+        self._load = list(backends)
+        self._backends: dict[int, Speaker] = {}
+        self._turns = [threading.Lock() for _ in backends]
+        self._growing: dict[tuple[int, int, int], GrowingReply] = {}
         self._lock = threading.Lock()
 
-    async def stream(self, talk: Talk, number: int) -> AsyncIterator[str]:
+    async def stream(self, dialogue: RaterDialogue, number: int) -> AsyncIterator[str]:
         """The answer to message ``number`` piece by piece, from its start; ends when it is whole or has failed."""
-        turn = talk.turns[number]
+        turn = dialogue.turns[number]
         if turn.state != "waiting":
             yield turn.reply or ""
             return
-        growing = self.begin(talk, number)
+        growing = self.begin(dialogue, number)
         seen = 0
         while True:
             over = growing.over  # before the pieces are read: none can come after it
@@ -66,69 +66,69 @@ class Talking:
                 return
             await asyncio.sleep(POLL_SECONDS)
 
-    def begin(self, talk: Talk, number: int) -> Growing:
+    def begin(self, dialogue: RaterDialogue, number: int) -> GrowingReply:
         """Ask for an answer, unless it is under way."""
-        key = (talk.id, number, talk.turns[number].attempt)
+        key = (dialogue.id, number, dialogue.turns[number].attempt)
         with self._lock:
             if key not in self._growing:
-                self._growing[key] = Growing()
+                self._growing[key] = GrowingReply()
                 work = threading.Thread(
-                    target=self._ask, args=(talk, number, self._growing[key]), daemon=True
+                    target=self._ask, args=(dialogue, number, self._growing[key]), daemon=True
                 )
                 work.start()
             return self._growing[key]
 
-    def _ask(self, talk: Talk, number: int, growing: Growing) -> None:
+    def _ask(self, dialogue: RaterDialogue, number: int, growing: GrowingReply) -> None:
         """Let the system speak; whatever goes wrong ends as a failed answer, never as a hanging page."""
-        watch = threading.Timer(self.patience, self._give_up, (talk, number, growing))
+        watch = threading.Timer(self.patience, self._give_up, (dialogue, number, growing))
         watch.daemon = True
-        queue = self._turns[talk.system]
+        queue = self._turns[dialogue.system]
         try:
             if not queue.acquire(timeout=LONGEST_QUEUE * self.patience):
                 raise LimaError("it is busy with other answers.")
             try:
                 watch.start()
-                self._speak(talk, talk.turns[number].attempt, growing)
+                self._speak(dialogue, dialogue.turns[number].attempt, growing)
             finally:
                 queue.release()
         except Exception as error:  # a broken model must not take the page with it
             growing.failed = True
-            log.warning("system %d gave no answer: %s", talk.system + 1, _reason(error))
+            log.warning("system %d gave no answer: %s", dialogue.system + 1, _reason(error))
         watch.cancel()
-        self._settle(talk, number, growing)
+        self._settle(dialogue, number, growing)
 
-    def _speak(self, talk: Talk, attempt: int, growing: Growing) -> None:
-        speaker = self._speakers.get(talk.system)
-        if speaker is None:
-            speaker = self._speakers[talk.system] = self._makers[talk.system]()
-        if not speaker.fits(talk.messages):
+    def _speak(self, dialogue: RaterDialogue, attempt: int, growing: GrowingReply) -> None:
+        backend = self._backends.get(dialogue.system)
+        if backend is None:
+            backend = self._backends[dialogue.system] = self._load[dialogue.system]()
+        if not backend.fits(dialogue.messages):
             raise LimaError("the dialogue has outgrown the model's context.")
         size = 0
-        with closing(speaker.say(talk.messages, attempt)) as pieces:
+        with closing(backend.say(dialogue.messages, attempt)) as pieces:
             for piece in pieces:
                 size += len(piece)
                 if growing.over or size > LONGEST_REPLY:
                     return
                 growing.pieces.append(piece)
 
-    def _give_up(self, talk: Talk, number: int, growing: Growing) -> None:
+    def _give_up(self, dialogue: RaterDialogue, number: int, growing: GrowingReply) -> None:
         growing.failed = True
-        self._settle(talk, number, growing)
+        self._settle(dialogue, number, growing)
 
-    def _settle(self, talk: Talk, number: int, growing: Growing) -> None:
+    def _settle(self, dialogue: RaterDialogue, number: int, growing: GrowingReply) -> None:
         with self._lock:
             if growing.settling:
                 return
             growing.settling = True
-        attempt = talk.turns[number].attempt
+        attempt = dialogue.turns[number].attempt
         reply = None if growing.failed else _storable("".join(growing.pieces))
         try:
-            self.talks.answer(talk, number, reply, attempt)
+            self.dialogues.answer(dialogue, number, reply, attempt)
         except Exception as error:  # the page asks again, whatever the database had
-            log.warning("an answer of system %d was not stored: %s", talk.system + 1, _reason(error))
+            log.warning("an answer of system %d was not stored: %s", dialogue.system + 1, _reason(error))
         growing.over = True
         with self._lock:
-            self._growing.pop((talk.id, number, attempt), None)
+            self._growing.pop((dialogue.id, number, attempt), None)
 
 
 def _storable(text: str) -> str:

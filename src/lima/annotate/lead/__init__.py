@@ -1,1 +1,1 @@
-"""The lead's console: raters, plan, progress, export."""
+"""The lead's side: invitations, raters, progress, export."""

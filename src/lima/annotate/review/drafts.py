@@ -1,4 +1,4 @@
-"""The texts of the desk as rows: candidates of `lima curate` and what people wrote, with what was decided on them."""
+"""The texts of the review queue as rows: candidates of `lima curate` and what people wrote, with what was decided on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from lima.annotate.people import Person, new_token, record
+from lima.annotate.people import Participant, new_token, record
 from lima.annotate.tables import decisions, drafts, raters
 from lima.records import Decision, Example
 
@@ -18,7 +18,7 @@ LEAD = "lead"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TextDecision:
     """What one person decided."""
 
     rater: str
@@ -29,7 +29,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Draft:
+class QueuedText:
     """A text that waits for a decision, or has one."""
 
     id: int
@@ -41,10 +41,10 @@ class Draft:
     example: Example
     state: str
     version: int
-    outcome: Verdict | None
-    verdicts: tuple[Verdict, ...] = ()
+    outcome: TextDecision | None
+    verdicts: tuple[TextDecision, ...] = ()
 
-    def was_read_by(self, person: Person) -> bool:
+    def was_read_by(self, person: Participant) -> bool:
         """Whether the person has decided on it."""
         return any(verdict.rater == person.name for verdict in self.verdicts)
 
@@ -56,20 +56,20 @@ class Draft:
         return self.outcome.edited if self.outcome and self.outcome.edited else self.example
 
 
-def read_drafts(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Draft]:
+def read_drafts(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[QueuedText]:
     """The texts for which ``which`` holds, by rank."""
     query = sa.select(drafts, raters.c.name).outerjoin(raters, raters.c.id == drafts.c.rater_id).where(which)
     rows = connection.execute(query.order_by(drafts.c.rank, drafts.c.id)).all()
-    verdicts: dict[int, list[Verdict]] = {row.id: [] for row in rows}
+    verdicts: dict[int, list[TextDecision]] = {row.id: [] for row in rows}
     said = sa.select(decisions, raters.c.name).join(raters, raters.c.id == decisions.c.rater_id)
     if len(rows) == 1:
         said = said.where(decisions.c.draft_id.in_(list(verdicts)))
     for row in connection.execute(said.order_by(decisions.c.id)):
         if row.draft_id in verdicts:
             edited = Example.model_validate(row.edited) if row.edited else None
-            verdicts[row.draft_id].append(Verdict(row.name, row.decision, edited, row.reason, row.at))
+            verdicts[row.draft_id].append(TextDecision(row.name, row.decision, edited, row.reason, row.at))
     return [
-        Draft(
+        QueuedText(
             id=row.id,
             token=row.token,
             kind=row.kind,
@@ -86,11 +86,11 @@ def read_drafts(connection: sa.Connection, which: sa.ColumnElement[bool]) -> lis
     ]
 
 
-def _outcome(value: dict[str, Any] | None) -> Verdict | None:
+def _outcome(value: dict[str, Any] | None) -> TextDecision | None:
     if not value:
         return None
     edited = Example.model_validate(value["edited"]) if value["edited"] else None
-    return Verdict(value["rater"], value["decision"], edited, value["reason"], value["at"])
+    return TextDecision(value["rater"], value["decision"], edited, value["reason"], value["at"])
 
 
 RATER: sa.BindParameter[int] = sa.bindparam("rater")
@@ -126,7 +126,7 @@ def withdraw(connection: sa.Connection, rater_id: int, now: float) -> None:
 
 
 def take_over(connection: sa.Connection, text_id: str, outcome: dict[str, Any], now: float) -> bool:
-    """Keep a decision that was made outside, unless the desk has decided since, or somebody is about to."""
+    """Keep a decision that was made outside, unless people here have decided since, or somebody is about to."""
     row = connection.execute(sa.select(drafts).where(drafts.c.text_id == text_id)).one()
     is_older = outcome["at"] and outcome["at"] <= row.changed_at
     read = connection.scalar(sa.select(decisions.c.id).where(decisions.c.draft_id == row.id).limit(1))

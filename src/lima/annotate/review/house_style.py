@@ -39,7 +39,7 @@ COMPARED = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class StyleFinding:
     """One line beside the form."""
 
     level: Level
@@ -56,7 +56,7 @@ class HouseStyle:
         self._lock = threading.Lock()
         self._cache: tuple[tuple[str, ...], Duplicates] | None = None
 
-    def look_at(self, example: Example, others: Sequence[Example]) -> list[Finding]:
+    def look_at(self, example: Example, others: Sequence[Example]) -> list[StyleFinding]:
         """What is worth knowing of an example; ``others``: what the author's group wrote before."""
         of_the_house = example.source == "authored"  # other sources have a tone of their own
         answer = example.messages[-1].content if of_the_house and not example.is_prompt else ""
@@ -66,14 +66,14 @@ class HouseStyle:
             found += [_length(answer), _whole(example, answer), *self._style(answer, written)]
         return [finding for finding in found if finding is not None]
 
-    def _duplicate(self, example: Example, others: Sequence[Example]) -> Finding | None:
+    def _duplicate(self, example: Example, others: Sequence[Example]) -> StyleFinding | None:
         if not example.messages[0].content.strip():
             return None
         with self._lock:
             problem = self._known(others).find(example)
         if problem is None:
-            return Finding("good", "Nothing like it is there yet.")
-        return Finding("stop", f"Too close to what is there: {problem[1]}.")
+            return StyleFinding("good", "Nothing like it is there yet.")
+        return StyleFinding("stop", f"Too close to what is there: {problem[1]}.")
 
     def _known(self, others: Sequence[Example]) -> Duplicates:
         """The index, made anew when the others have changed."""
@@ -85,21 +85,21 @@ class HouseStyle:
             self._cache = (names, index)
         return self._cache[1]
 
-    def _leak(self, example: Example) -> Finding | None:
+    def _leak(self, example: Example) -> StyleFinding | None:
         """Says that a test prompt is near, never which: the two groups do not read each other's texts."""
         if not self._tests:
             return None
         if self._leaks.find(example):
-            return Finding("stop", "Too close to a test prompt. Choose another question.")
-        return Finding("good", "No test prompt is near.")
+            return StyleFinding("stop", "Too close to a test prompt. Choose another question.")
+        return StyleFinding("good", "No test prompt is near.")
 
-    def _style(self, answer: str, others: Sequence[Example]) -> list[Finding]:
+    def _style(self, answer: str, others: Sequence[Example]) -> list[StyleFinding]:
         answers = [example.messages[-1].content for example in (*self._train, *others)]
         acknowledges = FEATURES["opens by acknowledging"](answer)
         found = [
-            Finding("good", "It first acknowledges the question.")
+            StyleFinding("good", "It first acknowledges the question.")
             if acknowledges
-            else Finding(
+            else StyleFinding(
                 "look", "It does not open by acknowledging the question, as many answers of the house do."
             )
         ]
@@ -108,11 +108,11 @@ class HouseStyle:
         for name, share in shares(answers).items():
             has = FEATURES[name](answer)
             if name in COMPARED and share >= USUAL and not has:
-                found.append(Finding("look", f"{share:.0%} of the set: {name}. This one does not."))
+                found.append(StyleFinding("look", f"{share:.0%} of the set: {name}. This one does not."))
             elif name in COMPARED and share <= RARE and has:
-                found.append(Finding("look", f"Only {share:.0%} of the set: {name}. This one does."))
+                found.append(StyleFinding("look", f"Only {share:.0%} of the set: {name}. This one does."))
         usual = statistics.median(map(len, answers))
-        found.append(Finding("good", f"The set's answers have {usual:,.0f} characters in the middle."))
+        found.append(StyleFinding("good", f"The set's answers have {usual:,.0f} characters in the middle."))
         return found
 
 
@@ -125,23 +125,23 @@ def _read(paths: Sequence[Path]) -> list[Example]:
     return [example for path in paths for example in read_jsonl(path, Example)]
 
 
-def _length(answer: str) -> Finding:
+def _length(answer: str) -> StyleFinding:
     size = len(answer)
     if size < SHORTEST:
-        return Finding("look", f"Short: {size} characters, under {SHORTEST}.")
+        return StyleFinding("look", f"Short: {size} characters, under {SHORTEST}.")
     if size > LONGEST:
-        return Finding(
+        return StyleFinding(
             "look", f"Long: {size:,} characters, over {LONGEST:,}; a training text is cut at 2,048 tokens."
         )
-    return Finding("good", f"{size:,} characters.")
+    return StyleFinding("good", f"{size:,} characters.")
 
 
-def _whole(example: Example, answer: str) -> Finding | None:
+def _whole(example: Example, answer: str) -> StyleFinding | None:
     candidate = Candidate(example, answer, prose_of(answer))
     problem = house_style(candidate, Authored().rules)
-    return Finding("stop", f"lima curate would drop it: {problem}.") if problem else None
+    return StyleFinding("stop", f"lima curate would drop it: {problem}.") if problem else None
 
 
-def is_stopped(findings: Iterable[Finding]) -> bool:
+def is_stopped(findings: Iterable[StyleFinding]) -> bool:
     """Whether the example would not reach the data."""
     return any(finding.level == "stop" for finding in findings)

@@ -1,4 +1,4 @@
-"""Which texts are on whose desk now, so that two people do not read the same one for nothing.
+"""Which texts are in whose hands now, so that two people do not read the same one for nothing.
 
 Held in memory: a server that was killed forgets it, and then at worst a second reader is told that a text is decided.
 """
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 
-class Holds:
+class Leases:
     """Leases of texts by readers, each for ``seconds``."""
 
     def __init__(self, clock: Callable[[], float], seconds: float) -> None:

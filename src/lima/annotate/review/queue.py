@@ -13,15 +13,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from lima.annotate.database import Database
-from lima.annotate.people import Person, record
-from lima.annotate.review.drafts import LEAD, WAITING, Draft, Kind, Verdict, read_drafts
-from lima.annotate.review.leases import Holds
+from lima.annotate.people import Participant, record
+from lima.annotate.review.drafts import LEAD, WAITING, Kind, QueuedText, TextDecision, read_drafts
+from lima.annotate.review.leases import Leases
 from lima.annotate.security import Refused
 from lima.annotate.tables import decisions, drafts, events, raters
 from lima.records import Decision, Example
 
 
-class Desk:
+class ReviewQueue:
     """The candidates and drafts of one review file."""
 
     def __init__(
@@ -34,22 +34,22 @@ class Desk:
         changed: Callable[[], None],
     ) -> None:
         self.base, self.clock, self.reviewers, self.changed = base, clock, reviewers, changed
-        self._holds = Holds(clock, lease_seconds)
+        self._leases = Leases(clock, lease_seconds)
 
-    def next(self, person: Person) -> Draft | None:
+    def next(self, person: Participant) -> QueuedText | None:
         """The text in the person's hands, or the first open one of its group that needs another reader."""
         with self.base.read() as connection:
-            held = self._holds.take(person.id, self._wanted(connection, person))
+            held = self._leases.take(person.id, self._wanted(connection, person))
             return None if held is None else read_drafts(connection, drafts.c.id == held)[0]
 
-    def has_work(self, person: Person) -> bool:
+    def has_work(self, person: Participant) -> bool:
         """Whether `next` would find a text. Looking holds none."""
         with self.base.read() as connection:
-            return self._holds.look(person.id, self._wanted(connection, person)) is not None
+            return self._leases.look(person.id, self._wanted(connection, person)) is not None
 
     def leave(self, rater_id: int) -> None:
         """What somebody has in hand goes to others."""
-        self._holds.release(rater_id)
+        self._leases.release(rater_id)
 
     def catch_up(self) -> None:
         """Settle texts that have decisions enough: fewer may be asked for than when they were made."""
@@ -60,7 +60,7 @@ class Desk:
         if waiting:
             self.changed()
 
-    def get(self, person: Person, token: str) -> Draft:
+    def get(self, person: Participant, token: str) -> QueuedText:
         """A text of the person's group; raises `Refused` (404)."""
         with self.base.read() as connection:
             found = read_drafts(connection, (drafts.c.token == token) & (drafts.c.grp == person.group))
@@ -68,19 +68,19 @@ class Desk:
             raise Refused(404, "There is no such text.")
         return found[0]
 
-    def mine(self, person: Person) -> list[Draft]:
+    def mine(self, person: Participant) -> list[QueuedText]:
         """What the person wrote, newest first, with what others decided."""
         with self.base.read() as connection:
             return read_drafts(connection, drafts.c.rater_id == person.id)[::-1]
 
-    def everything(self) -> list[Draft]:
+    def everything(self) -> list[QueuedText]:
         """All texts, by rank."""
         with self.base.read() as connection:
             return read_drafts(connection, sa.true())
 
     def decide(
         self,
-        person: Person,
+        person: Participant,
         token: str,
         decision: Decision,
         *,
@@ -119,10 +119,10 @@ class Desk:
             payload = {"draft": draft.text_id, "decision": decision, "reason": reason, "edited": edit}
             record(connection, "decide", now, key=event, rater_id=person.id, payload=payload)
             self._settle(connection, draft.id)
-        self._holds.release(person.id, draft.id)
+        self._leases.release(person.id, draft.id)
         self.changed()
 
-    def take_back(self, person: Person, *, key: str | None = None) -> bool:
+    def take_back(self, person: Participant, *, key: str | None = None) -> bool:
         """Undo the person's latest decision while the text has no other reader's; False: there is none.
 
         ``key`` names the page that this comes from: sent twice, one decision is taken back.
@@ -148,11 +148,11 @@ class Desk:
             )
             payload = {"draft": draft.text_id}
             record(connection, "undecide", now, key=event, rater_id=person.id, payload=payload)
-        self._holds.keep(person.id, draft.id)
+        self._leases.keep(person.id, draft.id)
         self.changed()
         return True
 
-    def write(self, person: Person, example: Example, token: str, *, version: int = 0) -> None:
+    def write(self, person: Participant, example: Example, token: str, *, version: int = 0) -> None:
         """Store a person's example, or what follows its ``version``; other people read it (again)."""
         now = self.clock()
         with self.base.write() as connection:
@@ -190,7 +190,7 @@ class Desk:
             if row is None:
                 raise Refused(404, "There is no such text.")
             self._lock(connection, row.id)
-            verdict = Verdict(LEAD, decision, edited, reason, self.clock())
+            verdict = TextDecision(LEAD, decision, edited, reason, self.clock())
             self._close(connection, row.id, verdict)
             record(
                 connection,
@@ -211,7 +211,7 @@ class Desk:
         return {"open": found.get("open", 0), "taken": taken, "rejected": found.get("reject", 0),
                 "split": found.get("split", 0)}  # fmt: skip
 
-    def _wanted(self, connection: sa.Connection, person: Person) -> list[tuple[int, int]]:
+    def _wanted(self, connection: sa.Connection, person: Participant) -> list[tuple[int, int]]:
         """The open texts for a person, and how many readers each still needs."""
         waiting = connection.execute(WAITING, {"rater": person.id, "group": person.group}).all()
         return [(row.id, self._needed(row.kind) - row.decided) for row in waiting]
@@ -231,10 +231,10 @@ class Desk:
         readers = "+".join(sorted(verdict.rater for verdict in draft.verdicts))
         reason = "; ".join(dict.fromkeys(verdict.reason for verdict in draft.verdicts if verdict.reason))
         self._close(
-            connection, draft_id, Verdict(readers, first.decision, first.edited, reason, self.clock())
+            connection, draft_id, TextDecision(readers, first.decision, first.edited, reason, self.clock())
         )
 
-    def _close(self, connection: sa.Connection, draft_id: int, verdict: Verdict) -> None:
+    def _close(self, connection: sa.Connection, draft_id: int, verdict: TextDecision) -> None:
         outcome = {
             "rater": verdict.rater,
             "decision": verdict.decision,
@@ -245,7 +245,7 @@ class Desk:
         values = {"state": verdict.decision, "outcome": outcome, "changed_at": verdict.at}
         connection.execute(sa.update(drafts).where(drafts.c.id == draft_id).values(values))
 
-    def _lock_reader(self, connection: sa.Connection, person: Person) -> None:
+    def _lock_reader(self, connection: sa.Connection, person: Participant) -> None:
         """One step of a reader at a time."""
         connection.execute(sa.select(raters.c.id).where(raters.c.id == person.id).with_for_update())
 
@@ -254,7 +254,7 @@ class Desk:
         connection.execute(sa.select(drafts.c.id).where(drafts.c.id == draft_id).with_for_update())
 
 
-def _event(step: str, person: Person, key: str | None) -> str | None:
+def _event(step: str, person: Participant, key: str | None) -> str | None:
     """The idempotency key of a step."""
     return f"{step}:{person.id}:{key}" if key else None
 

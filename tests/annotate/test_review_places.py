@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.annotate.conftest import MakeSite, Site, on_both_databases
-from tests.annotate.test_desk import desk, example
+from tests.annotate.test_review import desk, example
 
 from lima.annotate import people
-from lima.annotate.people import Person, new_token
-from lima.annotate.review.drafts import Draft
-from lima.annotate.review.queue import Desk
+from lima.annotate.people import Participant, new_token
+from lima.annotate.review.drafts import QueuedText
+from lima.annotate.review.queue import ReviewQueue
 from lima.annotate.security import Refused
 from lima.annotate.tables import decisions, drafts, events, metadata, raters
 from lima.files import write_jsonl
@@ -27,21 +27,21 @@ LEASE = 1800.0
 TEXTS, REVIEWERS = 4, 2
 
 
-def of(here: Site) -> Desk:
-    found: Desk = here.app.state.parts.desk
+def of(here: Site) -> ReviewQueue:
+    found: ReviewQueue = here.work.queue
     return found
 
 
-def person(here: Site, group: str = "A") -> Person:
+def person(here: Site, group: str = "A") -> Participant:
     with here.base.write() as connection:
         return people.add_rater(connection, group, "", here.clock())
 
 
-def accept(here: Site, reader: Person, draft: Draft) -> None:
+def accept(here: Site, reader: Participant, draft: QueuedText) -> None:
     of(here).decide(reader, draft.token, "accept", edited=None, reason="", version=draft.version)
 
 
-def name(draft: Draft | None) -> str | None:
+def name(draft: QueuedText | None) -> str | None:
     return draft.text_id if draft else None
 
 
@@ -102,15 +102,15 @@ def busy(site: MakeSite, tmp_path: Path) -> Site:
 @given(moves=MOVES)
 def test_any_arrivals_retries_and_expiries(busy: Site, moves: list[tuple[str, int]]) -> None:
     """No text gets more decisions than planned, nobody decides twice, nothing is lost, and the work is completed."""
-    parts = busy.app.state.parts
+    work = busy.work
     assert busy.settings.review is not None
     with busy.base.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(sa.delete(table))
     write_jsonl(busy.settings.review, [Review(candidate=example(n)) for n in range(TEXTS)])
-    parts.files.load(busy.base, busy.clock())
-    crowd: list[Person] = []
-    last: dict[int, Draft] = {}
+    work.data.load(busy.base, busy.clock())
+    crowd: list[Participant] = []
+    last: dict[int, QueuedText] = {}
     for move, number in moves:
         play(busy, crowd, last, move, number)
         check_sound(busy)
@@ -123,7 +123,7 @@ def test_any_arrivals_retries_and_expiries(busy: Site, moves: list[tuple[str, in
         assert set(connection.scalars(sa.select(drafts.c.state))) == {"accept"}
 
 
-def play(here: Site, crowd: list[Person], last: dict[int, Draft], move: str, number: int) -> None:
+def play(here: Site, crowd: list[Participant], last: dict[int, QueuedText], move: str, number: int) -> None:
     if move == "arrive":
         crowd.append(person(here))
     elif move in ("wait", "rewind"):
@@ -147,7 +147,7 @@ def play(here: Site, crowd: list[Person], last: dict[int, Draft], move: str, num
             assert decided_by(here, reader) >= before - 1
 
 
-def decided_by(here: Site, reader: Person) -> int:
+def decided_by(here: Site, reader: Participant) -> int:
     with here.base.read() as connection:
         mine = sa.select(sa.func.count()).where(decisions.c.rater_id == reader.id)
         return int(connection.scalar(mine) or 0)

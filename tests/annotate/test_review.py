@@ -13,7 +13,7 @@ from tests.annotate.conftest import MakeSite, Site, field, on_both_databases
 from tests.curate.test_review import forum, pick
 
 from lima.annotate import people
-from lima.annotate.review.review_pages import LONGEST_TEXT
+from lima.annotate.review.pages import LONGEST_TEXT
 from lima.annotate.serve import annotate
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import raters
@@ -47,18 +47,18 @@ def desk(site: MakeSite, tmp_path: Path, count: int = 3, **settings: Any) -> Sit
 
 
 def form_of(browser: TestClient) -> dict[str, str]:
-    page = browser.get("/desk/review").text
+    page = browser.get("/review/next").text
     return {name: field(page, name) for name in ("csrf", "item", "version", "key")}
 
 
 def decide(browser: TestClient, decision: str, **values: str) -> Any:
-    return browser.post("/desk/decide", data=form_of(browser) | {"decision": decision} | values)
+    return browser.post("/review/decide", data=form_of(browser) | {"decision": decision} | values)
 
 
 def write(browser: TestClient, prompt: str, answer: str = ANSWER, **values: Any) -> Any:
-    page = browser.get("/desk/write").text
+    page = browser.get("/review/write").text
     form = {"csrf": field(page, "csrf"), "item": field(page, "item"), "prompt": prompt, "answer": answer}
-    return browser.post("/desk/write", data=form | values)
+    return browser.post("/review/write", data=form | values)
 
 
 def rows(here: Site) -> list[Review]:
@@ -80,7 +80,7 @@ def test_decisions_go_into_the_file_as_they_are_made(site: MakeSite, tmp_path: P
     decide(browser, "edit", prompt="a better question", answer="a better answer")
     assert decide(browser, "reject").status_code == 422
     decide(browser, "reject", reason="needs its context")
-    assert "Nothing to read" in browser.get("/desk/review").text
+    assert "Nothing to read" in browser.get("/review/next").text
     first, second, third = rows(here)
     assert (first.reviewer, first.edited) == ("A:01", None)
     assert second.edited is not None
@@ -99,7 +99,7 @@ def test_a_double_click_decides_one_text(site: MakeSite, tmp_path: Path) -> None
     browser = here.rater("A")
     form = form_of(browser) | {"decision": "accept"}
     for _ in range(3):
-        browser.post("/desk/decide", data=form)
+        browser.post("/review/decide", data=form)
     assert [row.decision for row in rows(here)] == ["accept", None, None]
 
 
@@ -108,9 +108,9 @@ def test_the_last_decision_can_be_taken_back(site: MakeSite, tmp_path: Path) -> 
     browser = here.rater("A")
     form = decide(browser, "accept")
     assert form.status_code == 200
-    browser.post("/desk/undo", data={"csrf": form_of(browser)["csrf"]})
+    browser.post("/review/undo", data={"csrf": form_of(browser)["csrf"]})
     assert [row.decision for row in rows(here)] == [None, None, None]
-    assert "question 0" in browser.get("/desk/review").text
+    assert "question 0" in browser.get("/review/next").text
 
 
 def test_what_an_editor_decided_is_taken_over_and_the_desk_s_decisions_stand(
@@ -138,12 +138,12 @@ def test_an_undo_that_the_file_does_not_have_yet_stands(site: MakeSite, tmp_path
     here = desk(site, tmp_path)
     browser = here.rater("A")
     decide(browser, "accept")
-    parts = here.app.state.parts
-    parts.desk.changed = lambda: None
+    work = here.work
+    work.queue.changed = lambda: None
     here.clock.now += 1
-    browser.post("/desk/undo", data=form_of(browser))
-    parts.files.load(here.base, here.clock())
-    parts.files.write(parts.desk)
+    browser.post("/review/undo", data=form_of(browser))
+    work.data.load(here.base, here.clock())
+    work.data.write(work.queue)
     assert [row.decision for row in rows(here)] == [None, None, None]
 
 
@@ -194,7 +194,7 @@ def test_a_text_too_long_to_edit_can_be_decided(site: MakeSite, tmp_path: Path) 
     write_jsonl(tmp_path / "review.jsonl", [Review(candidate=example(1, "long " * LONGEST_TEXT))])
     here = desk(site, tmp_path)
     browser = here.rater("A")
-    assert 'name="prompt"' not in browser.get("/desk/review").text
+    assert 'name="prompt"' not in browser.get("/review/next").text
     assert decide(browser, "reject", reason="long").status_code == 200
     assert rows(here)[0].decision == "reject"
 
@@ -211,7 +211,7 @@ def test_what_an_excluded_reader_decided_is_open_again(site: MakeSite, tmp_path:
     lead.post("/lead/raters/1/exclude", data={"csrf": csrf})
     lead.post("/lead/raters/1/revoke", data={"csrf": csrf})  # a console that was left open
     assert [row.decision for row in rows(here)] == [None, None, None]
-    assert here.app.state.parts.desk.has_work(people.Person(99, "A:99", "A"))
+    assert here.work.queue.has_work(people.Participant(99, "A:99", "A"))
     with here.base.read() as connection:
         assert connection.scalar(sa.select(raters.c.state)) == "excluded"
     assert lead.post("/lead/raters/999/exclude", data={"csrf": csrf}).status_code == 404
@@ -220,20 +220,20 @@ def test_what_an_excluded_reader_decided_is_open_again(site: MakeSite, tmp_path:
 def test_looking_holds_nothing_and_leaving_lets_go(site: MakeSite, tmp_path: Path) -> None:
     here = desk(site, tmp_path, count=1)
     first, second = here.rater("A"), here.rater("A")
-    first.get("/desk")
-    assert "question 0" in second.get("/desk/review").text
-    assert "Nothing to read" in first.get("/desk/review").text
+    first.get("/review")
+    assert "question 0" in second.get("/review/next").text
+    assert "Nothing to read" in first.get("/review/next").text
     second.post("/leave", data={"csrf": field(second.get("/pause").text, "csrf")})
-    assert "question 0" in first.get("/desk/review").text
+    assert "question 0" in first.get("/review/next").text
 
 
 def test_with_fewer_reviewers_what_has_enough_is_settled(site: MakeSite, tmp_path: Path) -> None:
     here = desk(site, tmp_path, reviewers=2)
     decide(here.rater("A"), "accept")
     assert rows(here)[0].decision is None
-    parts = here.app.state.parts
-    parts.desk.reviewers = 1
-    parts.desk.catch_up()
+    work = here.work
+    work.queue.reviewers = 1
+    work.queue.catch_up()
     assert rows(here)[0].decision == "accept"
 
 
@@ -246,10 +246,10 @@ def test_no_text_breaks_the_server(site: MakeSite, tmp_path: Path) -> None:
         assert write(browser, sent).status_code < 500  # type: ignore[arg-type]
         assert decide(browser, "reject", reason=sent).status_code < 500  # type: ignore[arg-type]
     browser = here.rater("B")
-    form = {"csrf": field(browser.get("/desk/write").text, "csrf")}
+    form = {"csrf": field(browser.get("/review/write").text, "csrf")}
     asked = ("How do I keep bees on a balcony?", "Which rope holds a hammock between two trees?")
     for item, prompt in zip(("same-beginning-1", "same-beginning-2"), asked, strict=True):
-        reply = browser.post("/desk/write", data=form | {"item": item, "prompt": prompt})
+        reply = browser.post("/review/write", data=form | {"item": item, "prompt": prompt})
         assert reply.status_code == 200
 
 
@@ -260,15 +260,15 @@ def test_sent_twice_one_decision_is_taken_back_and_none_comes_again(site: MakeSi
     decide(browser, "accept")
     here.clock.now -= 3600  # the clock is set back: the second decision is still the latest
     second = form_of(browser) | {"decision": "accept"}
-    browser.post("/desk/decide", data=second)
+    browser.post("/review/decide", data=second)
     page = form_of(browser)
     for _ in range(2):
-        reply = browser.post("/desk/undo", data=page, headers={"Accept": "application/json"})
-        assert reply.json() == {"to": "/desk/review"}
+        reply = browser.post("/review/undo", data=page, headers={"Accept": "application/json"})
+        assert reply.json() == {"to": "/review/next"}
         assert [row.decision for row in rows(here)] == ["accept", None, None]
-    browser.post("/desk/decide", data=second)  # a retry that comes late
+    browser.post("/review/decide", data=second)  # a retry that comes late
     assert [row.decision for row in rows(here)] == ["accept", None, None]
-    browser.post("/desk/undo", data=form_of(browser))
+    browser.post("/review/undo", data=form_of(browser))
     assert [row.decision for row in rows(here)] == [None, None, None]
 
 
@@ -309,8 +309,8 @@ def test_an_example_is_read_by_another_person_of_its_group(site: MakeSite, tmp_p
     author, reader, stranger = here.rater("A"), here.rater("A"), here.rater("B")
     write(author, "How do I break in new boots?", tags=["sensitive"], notes="calm")
     assert authored(here) == []
-    assert "Nothing to read" in author.get("/desk/review").text
-    assert "Nothing to read" in stranger.get("/desk/review").text
+    assert "Nothing to read" in author.get("/review/next").text
+    assert "Nothing to read" in stranger.get("/review/next").text
     decide(reader, "accept")
     (row,) = authored(here)
     assert (row["prompt"], row["group"], row["author"]) == ("How do I break in new boots?", "A", "A:01")
@@ -322,28 +322,30 @@ def test_what_comes_back_is_changed_and_read_again(site: MakeSite, tmp_path: Pat
     author, reader = here.rater("A"), here.rater("A")
     write(author, "How do I break in new boots?")
     decide(reader, "reject", reason="say which kind")
-    page = author.get("/desk").text
+    page = author.get("/review").text
     assert "say which kind" in page
-    token = page.split("/desk/write?item=")[1].split('"')[0]
-    csrf = field(author.get(f"/desk/write?item={token}").text, "csrf")
+    token = page.split("/review/write?item=")[1].split('"')[0]
+    csrf = field(author.get(f"/review/write?item={token}").text, "csrf")
     changed = {"csrf": csrf, "item": token, "prompt": "How do I break in leather boots?", "answer": ANSWER}
-    author.post("/desk/write", data=changed)
+    author.post("/review/write", data=changed)
     stale = form_of(reader)
     again = changed | {"prompt": "How do I break in stiff leather boots?"}
-    assert author.post("/desk/write", data=again).status_code == 409, "a tab that was left open"
+    assert author.post("/review/write", data=again).status_code == 409, "a tab that was left open"
     author.post(
-        "/desk/write",
-        data=again | {"version": field(author.get(f"/desk/write?item={token}").text, "version")},
+        "/review/write",
+        data=again | {"version": field(author.get(f"/review/write?item={token}").text, "version")},
     )
-    assert reader.post("/desk/decide", data=stale | {"decision": "accept"}).status_code == 409
+    assert reader.post("/review/decide", data=stale | {"decision": "accept"}).status_code == 409
     decide(reader, "accept")
     assert [row["prompt"] for row in authored(here)] == ["How do I break in stiff leather boots?"]
 
 
 def check(browser: TestClient, prompt: str, answer: str = ANSWER) -> dict[str, str]:
-    page = browser.get("/desk/write").text
+    page = browser.get("/review/write").text
     form = {"csrf": field(page, "csrf"), "item": field(page, "item"), "prompt": prompt, "answer": answer}
-    found = browser.post("/desk/check", data=form, headers={"accept": "application/json"}).json()["findings"]
+    found = browser.post("/review/check", data=form, headers={"accept": "application/json"}).json()[
+        "findings"
+    ]
     return {one["text"]: one["level"] for one in found}
 
 
@@ -375,11 +377,11 @@ def test_the_groups_see_nothing_of_each_other(site: MakeSite, tmp_path: Path) ->
     here = desk(site, tmp_path, count=0)
     writer, other = here.rater("A"), here.rater("B")
     write(writer, "How do I break in new boots?")
-    token = writer.get("/desk").text.split("/desk/write?item=")[1].split('"')[0]
-    assert other.get(f"/desk/write?item={token}").status_code == 404
-    form = {"csrf": field(other.get("/desk/write").text, "csrf"), "item": token, "version": 0}
-    assert other.post("/desk/decide", data=form | {"decision": "accept"}).status_code == 404
-    assert "boots" not in other.get("/desk").text
+    token = writer.get("/review").text.split("/review/write?item=")[1].split('"')[0]
+    assert other.get(f"/review/write?item={token}").status_code == 404
+    form = {"csrf": field(other.get("/review/write").text, "csrf"), "item": token, "version": 0}
+    assert other.post("/review/decide", data=form | {"decision": "accept"}).status_code == 404
+    assert "boots" not in other.get("/review").text
     assert set(check(other, "How do I break in new boots?").values()) == {"good"}
 
 
@@ -387,9 +389,9 @@ def test_nobody_decides_on_own_texts(site: MakeSite, tmp_path: Path) -> None:
     here = desk(site, tmp_path, count=0)
     author = here.rater("A")
     write(author, "How do I break in new boots?")
-    token = author.get("/desk").text.split("/desk/write?item=")[1].split('"')[0]
-    form = {"csrf": field(author.get("/desk/write").text, "csrf"), "item": token, "version": 0}
-    assert author.post("/desk/decide", data=form | {"decision": "accept"}).status_code == 403
+    token = author.get("/review").text.split("/review/write?item=")[1].split('"')[0]
+    form = {"csrf": field(author.get("/review/write").text, "csrf"), "item": token, "version": 0}
+    assert author.post("/review/decide", data=form | {"decision": "accept"}).status_code == 403
 
 
 def test_a_new_database_reads_both_files_again(site: MakeSite, tmp_path: Path) -> None:
@@ -402,8 +404,8 @@ def test_a_new_database_reads_both_files_again(site: MakeSite, tmp_path: Path) -
         decide(person, "accept")
     before = rows(here), authored(here)
     again = desk(site, tmp_path)
-    parts = again.app.state.parts
-    parts.files.write(parts.desk)
+    work = again.work
+    work.data.write(work.queue)
     assert (rows(again), authored(again)) == before
 
 
@@ -424,7 +426,7 @@ def test_curate_takes_what_the_desk_decided(site: MakeSite, tmp_path: Path) -> N
     assert {row.candidate.id for row in rows(here)} == offered
     assert len(offered) == 7
     write(browser, "How do I break in new boots?")
-    while "Nothing to read" not in reader.get("/desk/review").text:
+    while "Nothing to read" not in reader.get("/review/next").text:
         decide(reader, "accept")
     sources = {"house": Authored(path=Path("authored.jsonl"), group="A", train=1)}
     settings = CurateSettings.from_recipe(
@@ -435,7 +437,7 @@ def test_curate_takes_what_the_desk_decided(site: MakeSite, tmp_path: Path) -> N
     assert [m.content for m in found.messages] == ["How do I break in new boots?", ANSWER]
 
 
-@pytest.mark.parametrize("path", ["/work", "/talk", "/answer"])
+@pytest.mark.parametrize("path", ["/work", "/dialogue", "/answer"])
 def test_other_kinds_of_work_are_not_there(site: MakeSite, tmp_path: Path, path: str) -> None:
     assert desk(site, tmp_path).rater("A").get(path).status_code in (404, 405)
 

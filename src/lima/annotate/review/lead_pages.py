@@ -1,4 +1,4 @@
-"""The lead's pages of the desk: texts that two people decided differently, and everything there is."""
+"""The lead's page of texts that two people decided differently."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lima.annotate.lead.lead_pages import Csrf, Reason, checked_lead
-from lima.annotate.pages import page, parts, redirect, signed_in_lead
+from lima.annotate.pages import checked_lead, page, redirect, signed_in_lead, work_of
 from lima.annotate.review.drafts import LEAD
-from lima.annotate.review.queue import Desk
+from lima.annotate.review.work import ReviewWork
 from lima.annotate.security import Refused
 
 router = APIRouter(prefix="/lead")
@@ -21,7 +20,7 @@ router = APIRouter(prefix="/lead")
 def splits(request: Request) -> Response:
     """Texts on which two people disagree."""
     token = signed_in_lead(request)
-    found = [draft for draft in _desk(request).everything() if draft.state == "split"]
+    found = [draft for draft in work_of(request, ReviewWork).queue.everything() if draft.state == "split"]
     return page("splits.html", request, csrf=token, found=found)
 
 
@@ -30,24 +29,17 @@ def settle(
     request: Request,
     item: Annotated[str, Form(max_length=64)],
     choice: Annotated[int, Form(ge=0, le=8)],
-    reason: Reason = "",
-    csrf: Csrf = "",
+    reason: Annotated[str, Form(max_length=500)] = "",
+    csrf: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """Take one of the two decisions."""
     checked_lead(request, csrf)
-    desk = _desk(request)
-    found = [draft for draft in desk.everything() if draft.token == item]
+    queue = work_of(request, ReviewWork).queue
+    found = [draft for draft in queue.everything() if draft.token == item]
     if found and found[0].outcome and found[0].outcome.rater == LEAD:
         return redirect("/lead/splits")  # pressed twice
     if not found or found[0].state != "split" or choice >= len(found[0].verdicts):
         raise Refused(404, "There is no such open disagreement.")
     taken = found[0].verdicts[choice]
-    desk.settle(item, taken.decision, taken.edited, reason.strip() or taken.reason)
+    queue.settle(item, taken.decision, taken.edited, reason.strip() or taken.reason)
     return redirect("/lead/splits")
-
-
-def _desk(request: Request) -> Desk:
-    desk = parts(request).desk
-    if desk is None:
-        raise Refused(404, "There is no such page.")
-    return desk

@@ -9,16 +9,23 @@ from fastapi import APIRouter, Form, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from lima.annotate.dialogue.dialogue_files import DIALOGUE_WORDS
-from lima.annotate.dialogue.dialogues import LONGEST_MESSAGE, VALUES, Choice, Talk, places
-from lima.annotate.dialogue.streams import Talking
+from lima.annotate.dialogue.dialogues import (
+    LONGEST_MESSAGE,
+    VALUES,
+    DueChoice,
+    RaterDialogue,
+    RaterDialogues,
+    places,
+)
+from lima.annotate.dialogue.files import DIALOGUE_WORDS
+from lima.annotate.dialogue.streams import ReplyStreams
+from lima.annotate.dialogue.work import DialogueWork
 from lima.annotate.entry_pages import last_page
-from lima.annotate.pages import page, parts, saved, signed_in, spent, typed, wants_json
-from lima.annotate.people import Person
+from lima.annotate.pages import checked, page, saved, signed_in, spent, typed, wants_json, work_of
 from lima.annotate.render import to_html
-from lima.annotate.security import Refused, check_csrf
+from lima.annotate.security import Refused
 
-router = APIRouter(prefix="/talk")
+router = APIRouter(prefix="/dialogue")
 
 Token = Annotated[str, Form(max_length=64)]
 Number = Annotated[int, Form(ge=0, le=1_000)]
@@ -27,29 +34,30 @@ Short = Annotated[str, Form(max_length=32)]
 
 
 @router.get("")
-def talk(request: Request) -> Response:
+def in_hand(request: Request) -> Response:
     """The dialogue in hand, the choice between dialogues, or the end."""
     person, token = signed_in(request)
-    held = _held(request)
-    found = held.talks.next(person)
-    done, total = held.talks.progress(person)
+    work = work_of(request, DialogueWork)
+    dialogues = work.streams.dialogues
+    found = dialogues.next(person)
+    done, total = dialogues.progress(person)
     values: dict[str, Any] = {
         "csrf": token,
         "done": done,
         "total": total,
-        "words": parts(request).texts.words("quality"),
+        "words": work.quality,
     }
     if found is None:
         return last_page(request, person, done, "openings")
-    if isinstance(found, Choice):
-        ordered = places(found.talks)
+    if isinstance(found, DueChoice):
+        ordered = places(found.dialogues)
         question = DIALOGUE_WORDS.question
-        return page("choose.html", request, found=found, talks=ordered, question=question, **values)
+        return page("choose.html", request, found=found, dialogues=ordered, question=question, **values)
     if found.turns[-1].state == "waiting":
-        held.begin(found, len(found.turns) - 1)  # a browser without scripts never asks for the stream
-    plan = held.talks.plan
+        work.streams.begin(found, len(found.turns) - 1)  # a browser without scripts never asks for the stream
+    plan = dialogues.plan
     limits: dict[str, Any] = {"most": plan.most_turns, "longest": LONGEST_MESSAGE, "systems": plan.systems}
-    return page("talk.html", request, talk=found, values=VALUES, **limits, **values)
+    return page("dialogue.html", request, dialogue=found, values=VALUES, **limits, **values)
 
 
 @router.get("/stream")
@@ -60,11 +68,11 @@ def stream(
 ) -> Response:
     """An answer as it grows, as plain text. Whether it is whole, `state` tells."""
     person, _ = signed_in(request)
-    held = _held(request)
-    found = held.talks.get(person, item)
+    streams = work_of(request, DialogueWork).streams
+    found = streams.dialogues.get(person, item)
     if number >= len(found.turns):
         raise Refused(404, "There is no such turn.")
-    return StreamingResponse(_bytes(held, found, number), media_type="text/plain; charset=utf-8")
+    return StreamingResponse(_bytes(streams, found, number), media_type="text/plain; charset=utf-8")
 
 
 @router.get("/state")
@@ -75,7 +83,7 @@ def state(
 ) -> Response:
     """An answer when it has ended: how, and rendered."""
     person, _ = signed_in(request)
-    found = _held(request).talks.get(person, item)
+    found = _dialogues(request).get(person, item)
     if number >= len(found.turns):
         raise Refused(404, "There is no such turn.")
     turn = found.turns[number]
@@ -92,17 +100,17 @@ def state(
 @router.post("/say")
 def say(request: Request, item: Token, number: Number, text: Long = "", csrf: Token = "") -> Response:
     """Send a message. Sent twice, it is there once."""
-    person = _checked(request, csrf)
-    _held(request).talks.say(person, item, number, typed(text))
-    return saved(request, "/talk")
+    person = checked(request, csrf)
+    _dialogues(request).say(person, item, number, typed(text))
+    return saved(request, "/dialogue")
 
 
 @router.post("/again")
 def again(request: Request, item: Token, number: Number, attempt: Number, csrf: Token = "") -> Response:
     """Ask a system that gave no answer once more."""
-    person = _checked(request, csrf)
-    _held(request).talks.again(person, item, number, attempt)
-    return saved(request, "/talk")
+    person = checked(request, csrf)
+    _dialogues(request).again(person, item, number, attempt)
+    return saved(request, "/dialogue")
 
 
 @router.post("/rate")
@@ -110,20 +118,20 @@ def rate(
     request: Request, item: Token, number: Number, value: Short = "", seconds: Short = "", csrf: Token = ""
 ) -> Response:
     """Rate one answer; it can be changed until the dialogue is finished."""
-    person = _checked(request, csrf)
-    talks = _held(request).talks
-    talks.rate(person, item, number, value, spent(seconds))
+    person = checked(request, csrf)
+    dialogues = _dialogues(request)
+    dialogues.rate(person, item, number, value, spent(seconds))
     if wants_json(request):
-        return JSONResponse({"saved": True, "all": talks.get(person, item).is_rated})
-    return saved(request, "/talk")
+        return JSONResponse({"saved": True, "all": dialogues.get(person, item).is_rated})
+    return saved(request, "/dialogue")
 
 
 @router.post("/finish")
 def finish(request: Request, item: Token, example: Short = "", csrf: Token = "") -> Response:
     """End a dialogue."""
-    person = _checked(request, csrf)
-    _held(request).talks.finish(person, item, example=bool(example))
-    return saved(request, "/talk")
+    person = checked(request, csrf)
+    _dialogues(request).finish(person, item, example=bool(example))
+    return saved(request, "/dialogue")
 
 
 @router.post("/choose")
@@ -134,29 +142,19 @@ def choose(
     csrf: Token = "",
 ) -> Response:
     """Name the better dialogue."""
-    person = _checked(request, csrf)
+    person = checked(request, csrf)
     if best != "tie" and not best.isdecimal():
         raise Refused(422, "Choose one of the answers.")
-    _held(request).talks.choose(person, opening, None if best == "tie" else int(best[:3]))
-    return saved(request, "/talk")
+    _dialogues(request).choose(person, opening, None if best == "tie" else int(best[:3]))
+    return saved(request, "/dialogue")
 
 
-async def _bytes(held: Talking, found: Talk, number: int) -> AsyncIterator[bytes]:
+async def _bytes(streams: ReplyStreams, found: RaterDialogue, number: int) -> AsyncIterator[bytes]:
     """Empty pieces are left out: an empty chunk would end the response."""
-    async for piece in held.stream(found, number):
+    async for piece in streams.stream(found, number):
         if piece:
             yield piece.encode("utf-8", "replace")
 
 
-def _held(request: Request) -> Talking:
-    held = parts(request).talking
-    if held is None:
-        raise Refused(404, "There is no such page.")
-    return held
-
-
-def _checked(request: Request, csrf: str) -> Person:
-    person, token = signed_in(request)
-    check_csrf(request, token, csrf)
-    _held(request)
-    return person
+def _dialogues(request: Request) -> RaterDialogues:
+    return work_of(request, DialogueWork).streams.dialogues

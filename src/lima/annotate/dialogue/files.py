@@ -15,10 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from lima.annotate.database import Database
-from lima.annotate.dialogue.dialogues import Plan, Talk, all_talks, counted_choices
-from lima.annotate.tables import iso, raters, talks, turns
-from lima.evaluate.protocol import Plan as StudyPlan
-from lima.evaluate.protocol import Protocol, Words
+from lima.annotate.dialogue.dialogues import DialoguePlan, RaterDialogue, all_dialogues, counted_choices
+from lima.annotate.tables import dialogues, iso, raters, turns
+from lima.evaluate.protocol import Plan, Protocol, Words
 from lima.evaluate.study import Study, System, Systems, hash_key, hash_texts, replace_rater
 from lima.files import text_hash, write_json, write_jsonl, write_text
 from lima.records import (
@@ -45,12 +44,14 @@ DIALOGUE_WORDS = Words(
     },
 )
 
+NAMES = ("dialogues", "examples", "items", "comparisons", "preferences", "grades", "raters")
+"""Files that name no system, each a field of `DialogueRows`."""
 NO_ANSWER = "**No answer came.**"
 """The transcript of a system that failed from the opening on."""
 
 
 @dataclass(frozen=True)
-class Rows:
+class DialogueRows:
     """What the dialogues are as files of a study."""
 
     dialogues: tuple[Dialogue, ...]
@@ -63,35 +64,35 @@ class Rows:
     examples: tuple[Example, ...]
 
 
-def rows_of(base: Database, plan: Plan, names: Sequence[str]) -> Rows:
+def rows_of(base: Database, plan: DialoguePlan, names: Sequence[str]) -> DialogueRows:
     """All finished dialogues of raters who count."""
     with base.read() as connection:
-        held = [talk for talk in all_talks(connection) if talk.state == "finished"]
+        held = [dialogue for dialogue in all_dialogues(connection) if dialogue.state == "finished"]
         people = {row.id: (row.name, row.grp) for row in connection.execute(sa.select(raters))}
-        good = set(connection.scalars(sa.select(talks.c.id).where(talks.c.example)))
+        good = set(connection.scalars(sa.select(dialogues.c.id).where(dialogues.c.example)))
         times = {(row.talk_id, row.number): row for row in connection.execute(sa.select(turns))}
         best = {(row.rater_id, row.opening_id): row for row in counted_choices(connection, plan)}
     tags = {opening.id: opening.meta.tags for opening in plan.openings}
     pairs = list(_pairs(held, best))
-    grades = [grade for talk in held for grade in _grades(talk, people[talk.rater_id][0], times)]
+    grades = [grade for dialogue in held for grade in _grades(dialogue, people[dialogue.rater_id][0], times)]
     preferences = [_preference(first, second, row, people) for first, second, row in pairs]
-    return Rows(
+    return DialogueRows(
         _sorted(
             Dialogue(id=name_of(t), opening_id=t.opening_id, messages=t.spoken, tags=tags[t.opening_id])
             for t in held
         ),
-        _sorted(item for talk in held for item in _items(talk, tags[talk.opening_id])),
+        _sorted(item for dialogue in held for item in _items(dialogue, tags[dialogue.opening_id])),
         _sorted(_comparison(first, second, tags[first.opening_id]) for first, second, _ in pairs),
         _sorted(_keys(held, pairs, names)),
         _sorted(grades),
         _sorted(preferences),
         _sorted(Rater(id=name, kind=group) for name, group in people.values()),
-        _sorted(_example(talk) for talk in held if talk.id in good and len(talk.spoken) > 1),
+        _sorted(_example(dialogue) for dialogue in held if dialogue.id in good and len(dialogue.spoken) > 1),
     )
 
 
-def export_to(study: Study, rows: Rows, plan: Plan) -> None:
-    """Write everything that names no system. Rows of raters who no longer count go."""
+def export_to(study: Study, rows: DialogueRows, plan: DialoguePlan) -> None:
+    """Write everything that names no system. DialogueRows of raters who no longer count go."""
     write_jsonl(study.folder / "dialogues.jsonl", rows.dialogues)
     write_jsonl(study.folder / "examples.jsonl", rows.examples)
     write_jsonl(study.items, rows.items)
@@ -106,7 +107,7 @@ def export_to(study: Study, rows: Rows, plan: Plan) -> None:
         replace_rater(study, rater, by_rater[rater.id], former=lambda other: False)
 
 
-def reveal(study: Study, rows: Rows, plan: Plan, names: Sequence[str]) -> None:
+def reveal(study: Study, rows: DialogueRows, plan: DialoguePlan, names: Sequence[str]) -> None:
     """Write who was who. The lead has closed the study."""
     write_jsonl(study.key, rows.keys)
     systems = tuple(System(name=name, answers="dialogues.jsonl", sha256="") for name in names)
@@ -115,9 +116,9 @@ def reveal(study: Study, rows: Rows, plan: Plan, names: Sequence[str]) -> None:
     write_text(study.protocol, protocol.to_yaml())
 
 
-def name_of(talk: Talk) -> str:
+def name_of(dialogue: RaterDialogue) -> str:
     """The dialogue's id in files: it tells nothing of the system."""
-    return f"dialogue/{text_hash(talk.token)}"
+    return f"dialogue/{text_hash(dialogue.token)}"
 
 
 def transcript(messages: Sequence[Message]) -> str:
@@ -128,37 +129,37 @@ def transcript(messages: Sequence[Message]) -> str:
     return "\n\n".join(f"**{spoken[message.role]}:** {message.content}" for message in messages[1:])
 
 
-def _protocol(study: Study, rows: Rows, plan: Plan) -> Protocol:
+def _protocol(study: Study, rows: DialogueRows, plan: DialoguePlan) -> Protocol:
     return Protocol(
         systems=plan.systems,
         comparisons=len(rows.comparisons),
         items=len(rows.items),
         texts=hash_texts(study),
-        plan=StudyPlan(overlap=0, votes=1),  # a comparison is of one rater's own dialogues
+        plan=Plan(overlap=0, votes=1),  # a comparison is of one rater's own dialogues
         pairwise=DIALOGUE_WORDS,
     )
 
 
-Pair = tuple[Talk, Talk, Any]
+Pair = tuple[RaterDialogue, RaterDialogue, Any]
 
 
-def _pairs(held: Sequence[Talk], best: dict[tuple[int, str], Any]) -> Iterator[Pair]:
+def _pairs(held: Sequence[RaterDialogue], best: dict[tuple[int, str], Any]) -> Iterator[Pair]:
     """Two dialogues about which the rater's choice says something: the best against each other one, or all equal."""
-    together: dict[tuple[int, str], list[Talk]] = defaultdict(list)
-    for talk in held:
-        together[talk.rater_id, talk.opening_id].append(talk)
+    together: dict[tuple[int, str], list[RaterDialogue]] = defaultdict(list)
+    for dialogue in held:
+        together[dialogue.rater_id, dialogue.opening_id].append(dialogue)
     for place, found in together.items():
         row = best.get(place)
-        for first, second in combinations(sorted(found, key=lambda talk: talk.place), 2):
+        for first, second in combinations(sorted(found, key=lambda dialogue: dialogue.place), 2):
             if row is not None and (row.best is None or row.best in (first.system, second.system)):
                 yield first, second, row
 
 
-def _pair_name(first: Talk, second: Talk) -> str:
+def _pair_name(first: RaterDialogue, second: RaterDialogue) -> str:
     return f"dialogues/{text_hash(first.token, second.token)}"
 
 
-def _comparison(first: Talk, second: Talk, tags: tuple[str, ...]) -> Comparison:
+def _comparison(first: RaterDialogue, second: RaterDialogue, tags: tuple[str, ...]) -> Comparison:
     return Comparison(
         id=_pair_name(first, second),
         messages=first.messages[:1],
@@ -168,29 +169,31 @@ def _comparison(first: Talk, second: Talk, tags: tuple[str, ...]) -> Comparison:
     )
 
 
-def _items(talk: Talk, tags: tuple[str, ...]) -> Iterator[Item]:
-    for turn in talk.answered:
-        before = talk.messages[: 2 * turn.number + 1]
-        yield Item(id=f"{name_of(talk)}/{turn.number}", messages=before, content=turn.reply or "", tags=tags)
+def _items(dialogue: RaterDialogue, tags: tuple[str, ...]) -> Iterator[Item]:
+    for turn in dialogue.answered:
+        before = dialogue.messages[: 2 * turn.number + 1]
+        yield Item(
+            id=f"{name_of(dialogue)}/{turn.number}", messages=before, content=turn.reply or "", tags=tags
+        )
 
 
-def _keys(held: Sequence[Talk], pairs: Sequence[Pair], names: Sequence[str]) -> Iterator[Key]:
-    def origin(talk: Talk) -> Origin:
-        return Origin(system=names[talk.system], completion_id=name_of(talk))
+def _keys(held: Sequence[RaterDialogue], pairs: Sequence[Pair], names: Sequence[str]) -> Iterator[Key]:
+    def origin(dialogue: RaterDialogue) -> Origin:
+        return Origin(system=names[dialogue.system], completion_id=name_of(dialogue))
 
-    for talk in held:
-        for turn in talk.answered:
-            item = f"{name_of(talk)}/{turn.number}"
-            yield Key(id=item, prompt_id=talk.opening_id, content=origin(talk))
+    for dialogue in held:
+        for turn in dialogue.answered:
+            item = f"{name_of(dialogue)}/{turn.number}"
+            yield Key(id=item, prompt_id=dialogue.opening_id, content=origin(dialogue))
     for first, second, _ in pairs:
         yield Key(id=_pair_name(first, second), prompt_id=first.opening_id, a=origin(first), b=origin(second))
 
 
-def _grades(talk: Talk, rater: str, times: dict[tuple[int, int], Any]) -> Iterator[Grade]:
-    for turn in talk.answered:
+def _grades(dialogue: RaterDialogue, rater: str, times: dict[tuple[int, int], Any]) -> Iterator[Grade]:
+    for turn in dialogue.answered:
         if turn.value is None:
             continue
-        item, row = f"{name_of(talk)}/{turn.number}", times[talk.id, turn.number]
+        item, row = f"{name_of(dialogue)}/{turn.number}", times[dialogue.id, turn.number]
         yield Grade(
             id=f"{rater}/{item}",
             item_id=item,
@@ -203,7 +206,9 @@ def _grades(talk: Talk, rater: str, times: dict[tuple[int, int], Any]) -> Iterat
         )
 
 
-def _preference(first: Talk, second: Talk, row: Any, people: dict[int, tuple[str, str]]) -> Preference:
+def _preference(
+    first: RaterDialogue, second: RaterDialogue, row: Any, people: dict[int, tuple[str, str]]
+) -> Preference:
     label: Label = "tie" if row.best is None else "a" if row.best == first.system else "b"
     name, rater = _pair_name(first, second), people[first.rater_id][0]
     return Preference(
@@ -211,8 +216,10 @@ def _preference(first: Talk, second: Talk, row: Any, people: dict[int, tuple[str
     )
 
 
-def _example(talk: Talk) -> Example:
-    return Example(id=name_of(talk), source="dialogue", messages=talk.spoken, meta=Meta(tags=("dialogue",)))
+def _example(dialogue: RaterDialogue) -> Example:
+    return Example(
+        id=name_of(dialogue), source="dialogue", messages=dialogue.spoken, meta=Meta(tags=("dialogue",))
+    )
 
 
 def _sorted(rows: Any) -> tuple[Any, ...]:

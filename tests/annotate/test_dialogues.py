@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests.annotate.conftest import MakeSite, Site, field, on_both_databases
 
-from lima.annotate.tables import events, talks, turns
+from lima.annotate.tables import dialogues, events, turns
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Comparison, Dialogue, Example, Grade, Item, Key, Message, Preference
@@ -44,35 +44,35 @@ class Parrot:
         yield from messages[-1].content.split(" ")
 
 
-def parrots(tmp_path: Path, site: MakeSite, *speakers: Any, openings: int = 2, **settings: Any) -> Site:
+def parrots(tmp_path: Path, site: MakeSite, *backends: Any, openings: int = 2, **settings: Any) -> Site:
     path = tmp_path / "openings.jsonl"
     rows = [
         Example(id=f"open-{n}", source="test", messages=(Message(role="user", content=f"opening-{n}"),))
         for n in range(openings)
     ]
     write_jsonl(path, rows)
-    chosen = speakers or (Parrot("red"), Parrot("blue"))
+    chosen = backends or (Parrot("red"), Parrot("blue"))
     return site(
         folder=tmp_path / "dialogues",
         dialogue=tuple(f"runs/{speaker.name}" for speaker in chosen),
         openings=path,
-        speakers=chosen,
+        backends=chosen,
         **settings,
     )
 
 
 def answer_of(browser: TestClient, number: int = 0) -> str:
-    page = browser.get("/talk").text
+    page = browser.get("/dialogue").text
     where: dict[str, str | int] = {"item": field(page, "item"), "number": number}
-    return browser.get("/talk/stream", params=where).text
+    return browser.get("/dialogue/stream", params=where).text
 
 
 def post(browser: TestClient, action: str, **values: Any) -> Any:
-    page = browser.get("/talk").text
+    page = browser.get("/dialogue").text
     form = {"csrf": field(page, "csrf")}
     if 'name="item"' in page:
         form["item"] = field(page, "item")
-    return browser.post(f"/talk/{action}", data=form | values)
+    return browser.post(f"/dialogue/{action}", data=form | values)
 
 
 def hold(browser: TestClient, *more: str, value: str = "pass") -> None:
@@ -92,10 +92,10 @@ def test_two_systems_become_a_study_that_the_report_reads(site: MakeSite, tmp_pa
     for opening in range(2):
         hold(browser, "and then?", value="excellent")
         hold(browser, value="fail")
-        page = browser.get("/talk").text
+        page = browser.get("/dialogue").text
         assert "Which dialogue served you better" in page
         chosen = browser.post(
-            "/talk/choose",
+            "/dialogue/choose",
             data={
                 "csrf": field(page, "csrf"),
                 "opening": f"open-{opening}",
@@ -103,7 +103,7 @@ def test_two_systems_become_a_study_that_the_report_reads(site: MakeSite, tmp_pa
             },
         )
         assert chosen.status_code == 200
-    assert "That was the last one" in browser.get("/talk").text
+    assert "That was the last one" in browser.get("/dialogue").text
     lead = here.lead()
     csrf = field(lead.get("/lead").text, "csrf")
     lead.post("/lead/export", data={"csrf": csrf})
@@ -112,7 +112,7 @@ def test_two_systems_become_a_study_that_the_report_reads(site: MakeSite, tmp_pa
     assert "parrot" not in "".join(path.read_text() for path in folder.glob("*.jsonl"))
     closed = lead.post("/lead/close", data={"csrf": csrf})
     assert "key.jsonl says who was who" in closed.text
-    assert browser.get("/talk").status_code == 410
+    assert browser.get("/dialogue").status_code == 410
     grades = list(read_jsonl(folder / "grades.jsonl", Grade))
     assert Counter(row.value for row in grades) == {"excellent": 4, "fail": 2}
     labels = [row.label for row in read_jsonl(folder / "preferences.jsonl", Preference)]
@@ -133,7 +133,7 @@ def test_nothing_names_a_system(site: MakeSite, tmp_path: Path) -> None:
     here = parrots(tmp_path, site)
     browser = here.rater()
     hold(browser)
-    seen = browser.get("/talk").text + here.lead().get("/lead").text
+    seen = browser.get("/dialogue").text + here.lead().get("/lead").text
     assert "parrot" not in seen
     with here.base.read() as connection:
         assert "parrot" not in str(connection.execute(sa.text("SELECT * FROM facts")).all())
@@ -161,7 +161,7 @@ def test_two_pages_read_one_answer_as_it_grows(site: MakeSite, tmp_path: Path) -
     speakers = Parrot("red", slow=0.3), Parrot("blue", slow=0.3)
     here = parrots(tmp_path, site, *speakers)
     browser = here.rater()
-    browser.get("/talk")
+    browser.get("/dialogue")
     found: list[str] = []
     readers = [threading.Thread(target=lambda: found.append(answer_of(browser))) for _ in range(2)]
     for reader in readers:
@@ -176,7 +176,7 @@ def test_a_dead_system_is_shown_and_asked_again(site: MakeSite, tmp_path: Path) 
     here = parrots(tmp_path, site, Parrot("red", broken=1), Parrot("blue", broken=1))
     browser = here.rater()
     answer_of(browser)
-    page = browser.get("/talk").text
+    page = browser.get("/dialogue").text
     assert 'data-state="failed"' in page
     assert post(browser, "say", number=1, text="more").status_code == 409
     for _ in range(2):  # a double click
@@ -191,18 +191,18 @@ def test_a_system_that_never_answers_holds_nobody_up(site: MakeSite, tmp_path: P
     browser = here.rater()
     for _ in range(2):
         answer_of(browser)
-        if 'data-state="failed"' not in browser.get("/talk").text:
+        if 'data-state="failed"' not in browser.get("/dialogue").text:
             post(browser, "rate", number=0, value="pass")
             red.broken = 99
             post(browser, "say", number=1, text="and then?")
             answer_of(browser, 1)
-        assert 'data-state="failed"' in browser.get("/talk").text
+        assert 'data-state="failed"' in browser.get("/dialogue").text
         assert post(browser, "finish", example="yes").status_code == 200
-    page = browser.get("/talk").text
+    page = browser.get("/dialogue").text
     assert "(no answer came)" in page
     assert "and then?" not in page, "what got no answer is left out"
     form = {"csrf": field(page, "csrf"), "opening": "open-0", "best": "tie"}
-    assert browser.post("/talk/choose", data=form).status_code == 200
+    assert browser.post("/dialogue/choose", data=form).status_code == 200
     lead = here.lead()
     lead.post("/lead/close", data={"csrf": field(lead.get("/lead").text, "csrf")})
     folder = here.settings.place
@@ -223,14 +223,14 @@ def test_a_system_that_takes_too_long_has_failed(site: MakeSite, tmp_path: Path)
     started = time.monotonic()
     answer_of(browser)
     assert time.monotonic() - started < 0.8
-    assert 'data-state="failed"' in browser.get("/talk").text
+    assert 'data-state="failed"' in browser.get("/dialogue").text
 
 
 def test_a_new_server_goes_on_where_the_old_one_died(site: MakeSite, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, Parrot("red", slow=0.5), Parrot("blue", slow=0.5))
     browser = here.rater()
-    page = browser.get("/talk").text
-    here.app.state.parts.talking._growing.clear()
+    page = browser.get("/dialogue").text
+    here.work.streams._growing.clear()
     assert "waiting" in page
     assert "opening-" in answer_of(browser)
 
@@ -241,12 +241,12 @@ def test_a_finished_dialogue_stays_as_it_is(site: MakeSite, tmp_path: Path) -> N
     here = parrots(tmp_path, site, Parrot("red", broken=1), Parrot("blue", broken=1), openings=1)
     browser = here.rater()
     answer_of(browser)
-    page = browser.get("/talk").text
+    page = browser.get("/dialogue").text
     stale = {"csrf": field(page, "csrf"), "item": field(page, "item"), "number": 0, "attempt": 0}
     assert post(browser, "finish").status_code == 200
-    assert browser.post("/talk/again", data=stale).status_code == 409
-    assert browser.post("/talk/rate", data=stale | {"value": "pass"}).status_code == 409
-    assert browser.post("/talk/say", data=stale | {"number": 1, "text": "more"}).status_code == 409
+    assert browser.post("/dialogue/again", data=stale).status_code == 409
+    assert browser.post("/dialogue/rate", data=stale | {"value": "pass"}).status_code == 409
+    assert browser.post("/dialogue/say", data=stale | {"number": 1, "text": "more"}).status_code == 409
     lead = here.lead()
     csrf = field(lead.get("/lead").text, "csrf")
     key = here.settings.place / "key.jsonl"
@@ -279,7 +279,7 @@ def test_another_message_from_another_tab_is_told_to_be_late(site: MakeSite, tmp
     assert post(browser, "say", number=1, text="first tab").status_code == 200
     assert post(browser, "say", number=1, text="first tab").status_code == 200
     assert post(browser, "say", number=1, text="second tab").status_code == 409
-    assert "first tab" in browser.get("/talk").text
+    assert "first tab" in browser.get("/dialogue").text
 
 
 def test_rows_of_an_excluded_rater_leave_the_files(site: MakeSite, tmp_path: Path) -> None:
@@ -290,8 +290,8 @@ def test_rows_of_an_excluded_rater_leave_the_files(site: MakeSite, tmp_path: Pat
         browser = here.rater()
         hold(browser)
         hold(browser)
-        choice = {"csrf": field(browser.get("/talk").text, "csrf"), "opening": "open-0", "best": place}
-        assert browser.post("/talk/choose", data=choice).status_code == 200
+        choice = {"csrf": field(browser.get("/dialogue").text, "csrf"), "opening": "open-0", "best": place}
+        assert browser.post("/dialogue/choose", data=choice).status_code == 200
         lead.post("/lead/export", data={"csrf": csrf})
         if place == "0":
             lead.post("/lead/raters/1/exclude", data={"csrf": csrf})
@@ -342,12 +342,12 @@ def test_people_who_wait_for_one_system_lose_no_patience(site: MakeSite, tmp_pat
 def test_others_dialogues_cannot_be_read_or_changed(site: MakeSite, tmp_path: Path) -> None:
     here = parrots(tmp_path, site)
     first, second = here.rater(), here.rater()
-    item = field(first.get("/talk").text, "item")
-    csrf = field(second.get("/talk").text, "csrf")
-    assert second.get("/talk/stream", params={"item": item, "number": 0}).status_code == 404
+    item = field(first.get("/dialogue").text, "item")
+    csrf = field(second.get("/dialogue").text, "csrf")
+    assert second.get("/dialogue/stream", params={"item": item, "number": 0}).status_code == 404
     for action in ("say", "rate", "finish", "again"):
         values = {"csrf": csrf, "item": item, "number": 0, "attempt": 0, "value": "pass", "text": "x"}
-        assert second.post(f"/talk/{action}", data=values).status_code == 404
+        assert second.post(f"/dialogue/{action}", data=values).status_code == 404
 
 
 def test_a_dialogue_ends_only_when_every_answer_is_rated(site: MakeSite, tmp_path: Path) -> None:
@@ -364,20 +364,20 @@ def test_a_dialogue_ends_only_when_every_answer_is_rated(site: MakeSite, tmp_pat
     post(browser, "rate", number=1, value="pass")
     assert post(browser, "finish", example="yes").status_code == 200
     with here.base.read() as connection:
-        row = connection.execute(sa.select(talks).where(talks.c.state == "finished")).one()
+        row = connection.execute(sa.select(dialogues).where(dialogues.c.state == "finished")).one()
     assert row.example
 
 
 def test_a_rater_who_leaves_gives_the_opening_to_another(site: MakeSite, tmp_path: Path) -> None:
     here = parrots(tmp_path, site, openings=1)
     first, second = here.rater(), here.rater()
-    page = first.get("/talk").text
-    assert "All places of this study are taken" in second.get("/talk").text
+    page = first.get("/dialogue").text
+    assert "All places of this study are taken" in second.get("/dialogue").text
     lead = here.lead()
     rater = field(page, "csrf")
     assert rater
     lead.post("/lead/raters/1/exclude", data={"csrf": field(lead.get("/lead").text, "csrf")})
-    assert "opening-0" in second.get("/talk").text
+    assert "opening-0" in second.get("/dialogue").text
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "[x](javascript:alert(1))", "<svg onload=x>"])
@@ -387,9 +387,9 @@ def test_what_a_system_says_cannot_run(site: MakeSite, tmp_path: Path, text: str
     answer_of(browser)
     post(browser, "say", number=1, text=text)
     answer_of(browser, 1)
-    page = browser.get("/talk").text
+    page = browser.get("/dialogue").text
     item = field(page, "item")
-    html = browser.get("/talk/state", params={"item": item, "number": 1}).json()["html"]
+    html = browser.get("/dialogue/state", params={"item": item, "number": 1}).json()["html"]
     for shown in (page, html):
         assert "<script>alert" not in shown
         assert "<svg" not in shown

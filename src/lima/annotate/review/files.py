@@ -1,4 +1,4 @@
-"""The desk's files: ``review.jsonl``, from and for `lima curate`, and the file of an ``authored`` source.
+"""The review queue's files: ``review.jsonl``, from and for `lima curate`, and the file of an ``authored`` source.
 
 Both are written anew after every decision, atomically, so `lima curate` can run at any time.
 """
@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from lima.annotate.database import Database
-from lima.annotate.review.drafts import Draft, add_candidates, take_over
-from lima.annotate.review.queue import Desk
+from lima.annotate.review.drafts import QueuedText, add_candidates, take_over
+from lima.annotate.review.queue import ReviewQueue
 from lima.annotate.security import log
 from lima.annotate.tables import iso
 from lima.errors import LimaError
@@ -28,7 +28,7 @@ OUR_GROUPS = ("A", "B")
 OUR_FIELDS = ("id", "group", "prompt", "answer", "author", "tags", "notes", "refusal")
 
 
-class DeskFiles:
+class ReviewFiles:
     """Reads the files into an empty database, and writes them from it."""
 
     def __init__(self, review: Path, authored: Path | None) -> None:
@@ -40,13 +40,13 @@ class DeskFiles:
     def load(self, base: Database, now: float) -> int:
         """Take over candidates that the database does not have, and decisions that were made in an editor.
 
-        Returns how many texts are new. A decision of the desk stands, whatever the file says.
+        Returns how many texts are new. A decision made here stands, whatever the file says.
 
         Raises:
             LimaError: neither file is there, a row is malformed, or a candidate is there twice.
         """
         if not self.review.exists() and not self.authored.exists() and self.review.parent.is_dir():
-            self.review.touch()  # a desk to write at, without candidates
+            self.review.touch()  # a place to write, without candidates
         rows = [self._row(review, rank) for rank, review in enumerate(self._reviews(), start=1)]
         twice = [name for name, count in Counter(row["text_id"] for row in rows).items() if count > 1]
         if twice:
@@ -59,14 +59,14 @@ class DeskFiles:
             new += add_candidates(connection, self._written(), now)
         return new
 
-    def keep_up(self, desk: Desk) -> None:
+    def keep_up(self, queue: ReviewQueue) -> None:
         """As `write`, after a step that the database has; files that cannot be read are left, and the log says so."""
         try:
-            self.write(desk)
+            self.write(queue)
         except (LimaError, OSError) as error:
-            log.error("the desk's files are not up to date, its database is: %s", error)
+            log.error("the review files are not up to date, its database is: %s", error)
 
-    def write(self, desk: Desk) -> None:
+    def write(self, queue: ReviewQueue) -> None:
         """Write both files as the database has them, with what `lima curate` or an editor has added since.
 
         Raises:
@@ -74,8 +74,8 @@ class DeskFiles:
         """
         with self._writing:
             if self.review.exists() and self.review.stat().st_mtime_ns != self._written_at:
-                self.load(desk.base, desk.clock())
-            found = desk.everything()
+                self.load(queue.base, queue.clock())
+            found = queue.everything()
             lines = list(self._lines({draft.text_id: draft for draft in found if draft.kind == "authored"}))
             write_jsonl(self.review, [_review(draft) for draft in found if draft.kind == "candidate"])
             self._written_at = self.review.stat().st_mtime_ns
@@ -83,8 +83,8 @@ class DeskFiles:
                 with replacing(self.authored) as stream:
                     stream.writelines(orjson.dumps(line) + b"\n" for line in lines)
 
-    def _lines(self, drafts: dict[str, Draft]) -> Iterator[dict[str, Any]]:
-        """The rows of the authored file: those that are not the desk's as they are, in their places."""
+    def _lines(self, drafts: dict[str, QueuedText]) -> Iterator[dict[str, Any]]:
+        """The rows of the authored file: those that were not written here as they are, in their places."""
         left = dict(drafts)
         for number, row in read_objects(self.authored) if self.authored.exists() else ():
             draft = left.pop(self._name(row, number), None)
@@ -203,7 +203,7 @@ def _row_of_author(row: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def _review(draft: Draft) -> Review:
+def _review(draft: QueuedText) -> Review:
     outcome = draft.outcome
     if outcome is None:
         return Review(candidate=draft.example)
@@ -217,7 +217,7 @@ def _review(draft: Draft) -> Review:
     )
 
 
-def _authored(draft: Draft) -> dict[str, Any]:
+def _authored(draft: QueuedText) -> dict[str, Any]:
     example = draft.final
     assert example is not None
     prompt, answer = texts_of(example)

@@ -1,4 +1,4 @@
-// The desk: keys to decide with, and checks of what is being written. The forms work without this script too.
+// The review queue: keys to decide with, and checks of what is being written. The forms work without this script too.
 import { keep } from "./keep.js";
 import { Keys } from "./keys.js";
 import { sendAndGo } from "./send.js";
@@ -65,7 +65,7 @@ function writing() {
     const number = ++latest;
     if (!write.elements.prompt.value.trim()) return;
     try {
-      const reply = await fetch("/desk/check", {
+      const reply = await fetch("/review/check", {
         method: "POST",
         body: new URLSearchParams(new FormData(write)),
         headers: { Accept: "application/json" },

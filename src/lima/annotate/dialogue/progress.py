@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from lima.annotate.compare.overview import AgreementRow, agreement_rows
 from lima.annotate.database import Database
-from lima.annotate.dialogue.dialogues import Plan, all_talks, counted_choices
+from lima.annotate.dialogue.dialogues import DialoguePlan, all_dialogues, counted_choices
 from lima.annotate.tables import raters
 from lima.records import Label
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:  # it brings scipy
     from lima.statistics.agreement import Rated
 
 
-def progress(base: Database, plan: Plan) -> tuple[int, int, int]:
+def progress(base: Database, plan: DialoguePlan) -> tuple[int, int, int]:
     """Dialogues that are finished, dialogues under way, and choices; of raters who count."""
     with base.read() as connection:
-        states = [talk.state for talk in all_talks(connection)]
+        states = [dialogue.state for dialogue in all_dialogues(connection)]
         return states.count("finished"), states.count("open"), len(counted_choices(connection, plan))
 
 
-def agreement(base: Database, plan: Plan) -> list[AgreementRow]:
+def agreement(base: Database, plan: DialoguePlan) -> list[AgreementRow]:
     """Agreement on the better of two systems over the same opening; each rater has talked with both itself."""
     from lima.statistics.agreement import Rated
 

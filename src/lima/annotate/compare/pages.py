@@ -14,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lima.annotate.compare.assignment import Nothing
-from lima.annotate.compare.presentations import GOLD, Answer, Showing
+from lima.annotate.compare.presentations import GOLD, Answer, Presentation
+from lima.annotate.compare.work import CompareWork
 from lima.annotate.entry_pages import last_page
-from lima.annotate.pages import Parts, page, parts, redirect, saved, signed_in, spent, wants_json
-from lima.annotate.people import Person
-from lima.annotate.security import Refused, check_csrf
+from lima.annotate.pages import checked, page, redirect, saved, signed_in, spent, wants_json, work_of
+from lima.annotate.people import Participant
+from lima.annotate.security import Refused
 from lima.records import SCALE_VALUES
 
 router = APIRouter()
@@ -40,20 +41,20 @@ PLACES = {"a": "first", "b": "second", "tie": "tie"}
 @router.get("/work")
 def work(request: Request) -> Response:
     """The item in hand, or the next one."""
-    app = parts(request)
+    here = work_of(request, CompareWork)
     person, token = signed_in(request)
-    showing = app.work.next(person)
-    if isinstance(showing, Nothing):
-        return _nothing(request, person, showing)
-    return _item(request, person, showing, token)
+    presentation = here.assignment.next(person)
+    if isinstance(presentation, Nothing):
+        return _nothing(request, person, presentation)
+    return _item(request, person, presentation, token)
 
 
 @router.get("/saved")
 def just_saved(request: Request) -> Response:
     """The item just answered, with the chance to take the answer back (for browsers without scripts)."""
     person, token = signed_in(request)
-    showing = parts(request).work.saved(person)
-    return redirect("/work") if showing is None else _item(request, person, showing, token)
+    presentation = work_of(request, CompareWork).assignment.saved(person)
+    return redirect("/work") if presentation is None else _item(request, person, presentation, token)
 
 
 @router.post("/answer")
@@ -69,21 +70,19 @@ def answer(
     safety: Short = "",
 ) -> Response:
     """Save an answer. A repeated request changes nothing and gets the same reply."""
-    app = parts(request)
-    person, token = signed_in(request)
-    check_csrf(request, token, csrf)
+    here, person = work_of(request, CompareWork), checked(request, csrf)
     given = {"pairwise": pairwise, "quality": quality, "helpfulness": helpfulness, "safety": safety}
     chosen = {name: text for name, text in given.items() if text}
-    stored = app.work.answer(
+    stored = here.assignment.answer(
         person,
         item,
-        lambda showing: _to_study(app, showing, chosen),
+        lambda presentation: _to_study(here, presentation, chosen),
         attempt=attempt,
         seconds=spent(seconds),
     )
     if stored is None:
         raise Refused(404, "There is no such item.")
-    if stored.repeat == GOLD and app.work.ended(person):
+    if stored.repeat == GOLD and here.assignment.ended(person):
         return saved(request, "/checked")
     if not wants_json(request):
         return redirect("/saved")
@@ -94,58 +93,56 @@ def answer(
 @router.post("/undo")
 def undo(request: Request, item: Token, attempt: Attempt, csrf: Token = "") -> Response:
     """Take the last answer back, while no later item was opened."""
-    app = parts(request)
-    person, token = signed_in(request)
-    check_csrf(request, token, csrf)
-    if app.work.take_back(person, item, attempt=attempt) is None:
+    here, person = work_of(request, CompareWork), checked(request, csrf)
+    if here.assignment.take_back(person, item, attempt=attempt) is None:
         raise Refused(409, "Too late: a later item is open. The answer stays as it is.")
     return saved(request, "/work")
 
 
-def _item(request: Request, person: Person, showing: Showing, token: str) -> Response:
-    app = parts(request)
+def _item(request: Request, person: Participant, presentation: Presentation, token: str) -> Response:
+    here = work_of(request, CompareWork)
     values: dict[str, Any] = {
-        "showing": showing,
-        "progress": app.work.progress(person),
-        "messages": app.texts.messages(showing.task, showing.text_id),
-        "chosen": _on_screen(showing),
-        "saved": showing.is_answered,
+        "presentation": presentation,
+        "progress": here.assignment.progress(person),
+        "messages": here.texts.messages(presentation.task, presentation.text_id),
+        "chosen": _on_screen(presentation),
+        "saved": presentation.is_answered,
         "csrf": token,
     }
-    if showing.task == "pairwise":
-        comparison = app.texts.pair(showing.text_id)
-        values["answers"] = [getattr(comparison, side) for side in showing.shown]
-        values["fields"] = [("pairwise", *_choices(app, "pairwise"))]
+    if presentation.task == "pairwise":
+        comparison = here.texts.pair(presentation.text_id)
+        values["answers"] = [getattr(comparison, side) for side in presentation.shown]
+        values["fields"] = [("pairwise", *_choices(here, "pairwise"))]
     else:
-        values["answers"] = [app.texts.items[showing.text_id].content]
-        values["fields"] = [(scale, *_choices(app, scale)) for scale in app.texts.scales]
+        values["answers"] = [here.texts.items[presentation.text_id].content]
+        values["fields"] = [(scale, *_choices(here, scale)) for scale in here.texts.scales]
     return page("work.html", request, **values)
 
 
-def _choices(app: Parts, task: str) -> tuple[str, list[tuple[str, str]]]:
-    words = app.texts.words(task)
+def _choices(here: CompareWork, task: str) -> tuple[str, list[tuple[str, str]]]:
+    words = here.texts.words(task)
     names = PLACES if task == "pairwise" else {value: value for value in words.choices}
     return words.question, [(names[value], text) for value, text in words.choices.items()]
 
 
-def _nothing(request: Request, person: Person, nothing: Nothing) -> Response:
-    app = parts(request)
+def _nothing(request: Request, person: Participant, nothing: Nothing) -> Response:
+    here = work_of(request, CompareWork)
     if nothing.again_at is not None:
-        minutes = max(1, math.ceil((nothing.again_at - app.clock()) / 60))
+        minutes = max(1, math.ceil((nothing.again_at - here.assignment.clock()) / 60))
         text = f"All items that are left are with other people now. Look again in {minutes} min."
         return page("message.html", request, title="Nothing to do just now", text=text, to="/work")
-    return last_page(request, person, app.work.progress(person).answered, "items")
+    return last_page(request, person, here.assignment.progress(person).answered, "items")
 
 
-def _to_study(app: Parts, showing: Showing, given: dict[str, str]) -> Answer:
+def _to_study(here: CompareWork, presentation: Presentation, given: dict[str, str]) -> Answer:
     """The form's choices as values of the study's records; raises `Refused` (422) where one is missing."""
-    if showing.task == "pairwise":
-        label = TO_STUDY[showing.shown].get(given.get("pairwise", ""))
+    if presentation.task == "pairwise":
+        label = TO_STUDY[presentation.shown].get(given.get("pairwise", ""))
         if label is None:
             raise Refused(422, "Choose one of the three answers.")
         return {"pairwise": label}
     found: Answer = {}
-    for scale in app.texts.scales:
+    for scale in here.texts.scales:
         values = {str(value): value for value in SCALE_VALUES[scale]}
         if given.get(scale) not in values:
             raise Refused(422, f"Choose a value for {scale}.")
@@ -153,9 +150,9 @@ def _to_study(app: Parts, showing: Showing, given: dict[str, str]) -> Answer:
     return found
 
 
-def _on_screen(showing: Showing) -> dict[str, str]:
-    if showing.answer is None:
+def _on_screen(presentation: Presentation) -> dict[str, str]:
+    if presentation.answer is None:
         return {}
-    if showing.task == "pairwise":
-        return {"pairwise": TO_SCREEN[showing.shown][str(showing.answer["pairwise"])]}
-    return {scale: str(value) for scale, value in showing.answer.items()}
+    if presentation.task == "pairwise":
+        return {"pairwise": TO_SCREEN[presentation.shown][str(presentation.answer["pairwise"])]}
+    return {scale: str(value) for scale, value in presentation.answer.items()}

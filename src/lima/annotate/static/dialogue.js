@@ -5,7 +5,7 @@ import { rest, send, sendAndGo } from "./send.js";
 
 const LONGEST_PAUSE = 15000;
 
-const main = document.querySelector("main.talk");
+const main = document.querySelector("main.dialogue");
 const { item } = main.dataset;
 const status = document.querySelector("#status");
 const composer = document.querySelector("#say");
@@ -33,8 +33,8 @@ async function follow(answer) {
   const place = answer.querySelector(".reply");
   for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
-      await read(await fetch(`/talk/stream?${where}`), place);
-      const reply = await (await fetch(`/talk/state?${where}`, { headers: { Accept: "application/json" } })).json();
+      await read(await fetch(`/dialogue/stream?${where}`), place);
+      const reply = await (await fetch(`/dialogue/state?${where}`, { headers: { Accept: "application/json" } })).json();
       if (reply.problem) return say(reply.problem);
       if (reply.state !== "waiting") return settle(answer, place, reply);
     } catch {

@@ -10,42 +10,47 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.annotate.conftest import MakeSite, Site, on_both_databases
-from tests.annotate.test_talks import parrots
+from tests.annotate.test_dialogues import parrots
 
 from lima.annotate import people
-from lima.annotate.compare import plan
-from lima.annotate.dialogue import dialogue_overview as talk_overview
-from lima.annotate.dialogue.dialogues import Choice, Talk, Talks, all_talks, counted_choices
-from lima.annotate.people import Person
-from lima.annotate.tables import metadata, talks
+from lima.annotate.dialogue import progress as dialogue_progress
+from lima.annotate.dialogue.dialogues import (
+    DueChoice,
+    RaterDialogue,
+    RaterDialogues,
+    all_dialogues,
+    counted_choices,
+)
+from lima.annotate.people import Participant
+from lima.annotate.tables import dialogues, metadata
 
 LEASE = 1800.0
 OPENINGS, VOTES = 3, 2
 
 
-def held(here: Site) -> Talks:
-    found: Talks = here.app.state.parts.talking.talks
+def held(here: Site) -> RaterDialogues:
+    found: RaterDialogues = here.work.streams.dialogues
     return found
 
 
-def person(here: Site, group: str = "crowd") -> Person:
+def person(here: Site, group: str = "crowd") -> Participant:
     with here.base.write() as connection:
         return people.add_rater(connection, group, "", here.clock())
 
 
-def step(here: Site, rater: Person, best: int | None = 0) -> bool:
+def step(here: Site, rater: Participant, best: int | None = 0) -> bool:
     """Hold the dialogue in hand to its end, or make the choice that is due; False: nothing is left."""
     found = held(here).next(rater)
-    if isinstance(found, Choice):
+    if isinstance(found, DueChoice):
         held(here).choose(rater, found.opening_id, best)
-    elif isinstance(found, Talk):
+    elif isinstance(found, RaterDialogue):
         held(here).answer(found, 0, "an answer", found.turns[0].attempt)
         held(here).rate(rater, found.token, 0, "pass", None)
         held(here).finish(rater, found.token, example=False)
     return found is not None
 
 
-def begun(here: Site, rater: Person) -> str:
+def begun(here: Site, rater: Participant) -> str:
     found = held(here).next(rater)
     assert found is not None
     return found.opening_id
@@ -61,7 +66,7 @@ def test_a_rater_who_rests_for_too_long_loses_the_opening_to_another(site: MakeS
     assert begun(here, quick) == "open-0"
     assert held(here).next(slow) is None, "the place has gone"
     with here.base.read() as connection:
-        states = {row.rater_id: row.state for row in connection.execute(sa.select(talks))}
+        states = {row.rater_id: row.state for row in connection.execute(sa.select(dialogues))}
     assert states == {slow.id: "lost", quick.id: "open"}
     while step(here, quick):
         pass
@@ -72,7 +77,7 @@ def test_a_late_step_in_a_place_that_has_gone_holds_nothing(site: MakeSite, tmp_
     here = parrots(tmp_path, site, openings=1)
     slow, quick, third = person(here), person(here), person(here)
     old = held(here).next(slow)
-    assert isinstance(old, Talk)
+    assert isinstance(old, RaterDialogue)
     here.clock.now += LEASE
     begun(here, quick)
     held(here).answer(old, 0, "an answer", 0)  # the slow rater's page is still open
@@ -120,10 +125,10 @@ def test_agreement_is_on_the_system_and_not_on_its_place(site: MakeSite, tmp_pat
         while found := held(here).next(rater):
             order = held(here).plan.order(rater.name, found.opening_id)
             step(here, rater, best=order.index(1))
-    (row,) = talk_overview.agreement(here.base, held(here).plan)
+    (row,) = dialogue_progress.agreement(here.base, held(here).plan)
     assert (row.groups, row.items, row.pairs) == ("crowd – crowd", 4, 4)
     assert row.accuracy.startswith("100 %")
-    assert talk_overview.progress(here.base, held(here).plan) == (16, 0, 8)
+    assert dialogue_progress.progress(here.base, held(here).plan) == (16, 0, 8)
     page = here.lead().get("/lead").text
     assert "4 openings, each by 2 raters" in page
     assert "100 %" in page
@@ -150,8 +155,8 @@ def test_any_arrivals_drop_outs_and_expiries(busy: Site, moves: list[tuple[str, 
     with busy.base.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(sa.delete(table))
-    plan.install(busy.base, busy.texts, busy.settings, busy.clock())
-    crowd: list[Person] = []
+    busy.reopen()
+    crowd: list[Participant] = []
     for move, number in moves:
         play(busy, crowd, move, number)
         check_sound(busy)
@@ -162,7 +167,7 @@ def test_any_arrivals_drop_outs_and_expiries(busy: Site, moves: list[tuple[str, 
     assert chosen(busy) == {f"open-{n}": VOTES for n in range(OPENINGS)}
 
 
-def play(here: Site, crowd: list[Person], move: str, number: int) -> None:
+def play(here: Site, crowd: list[Participant], move: str, number: int) -> None:
     if move == "arrive":
         crowd.append(person(here))
     elif move in ("wait", "rewind"):
@@ -186,7 +191,7 @@ def chosen(here: Site) -> Counter[str]:
 def check_sound(here: Site) -> None:
     assert all(count <= VOTES for count in chosen(here).values())
     with here.base.read() as connection:
-        kept = [talk for talk in all_talks(connection) if talk.state != "lost"]
+        kept = [talk for talk in all_dialogues(connection) if talk.state != "lost"]
     assert (
         max(Counter((talk.rater_id, talk.opening_id, talk.system) for talk in kept).values(), default=1) == 1
     )

@@ -1,4 +1,4 @@
-"""The pages of the desk: read and decide, write with live checks, see what became of one's examples."""
+"""The pages of the review queue: read and decide, write with live checks, see what became of one's examples."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from fastapi import APIRouter, Form, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lima.annotate.pages import Parts, page, parts, saved, signed_in, typed
-from lima.annotate.people import Person, new_token
-from lima.annotate.review.drafts import Draft
-from lima.annotate.review.house_style import Finding, is_stopped
-from lima.annotate.review.queue import Desk
-from lima.annotate.review.review_files import example_of, texts_of, with_texts
-from lima.annotate.security import Refused, check_csrf
+from lima.annotate.pages import checked, page, saved, signed_in, typed, work_of
+from lima.annotate.people import Participant, new_token
+from lima.annotate.review.drafts import QueuedText
+from lima.annotate.review.files import example_of, texts_of, with_texts
+from lima.annotate.review.house_style import StyleFinding, is_stopped
+from lima.annotate.review.queue import ReviewQueue
+from lima.annotate.review.work import ReviewWork
+from lima.annotate.security import Refused
 from lima.files import text_hash
 from lima.records import Decision, Example
 
-router = APIRouter(prefix="/desk")
+router = APIRouter(prefix="/review")
 
 LONGEST_TEXT = 20_000
 TAGS = ("sensitive", "malicious", "format", "refusal")
@@ -38,22 +39,24 @@ Version = Annotated[int, Form(ge=0, le=100_000)]
 def overview(request: Request) -> Response:
     """What there is to do."""
     person, token = signed_in(request)
-    desk = _desk(request)
-    counts = desk.progress(person.group)
-    waiting = desk.has_work(person)
-    mine = desk.mine(person)
-    return page("desk.html", request, csrf=token, person=person, counts=counts, waiting=waiting, mine=mine)
+    queue = _queue(request)
+    counts = queue.progress(person.group)
+    waiting = queue.has_work(person)
+    mine = queue.mine(person)
+    return page(
+        "review_home.html", request, csrf=token, person=person, counts=counts, waiting=waiting, mine=mine
+    )
 
 
-@router.get("/review")
+@router.get("/next")
 def review(request: Request) -> Response:
     """The next text to decide on."""
     person, token = signed_in(request)
-    desk = _desk(request)
-    draft = desk.next(person)
+    queue = _queue(request)
+    draft = queue.next(person)
     if draft is None:
         text = "Every text is decided, or somebody else is reading it. All that you did is saved. Thank you!"
-        return page("message.html", request, title="Nothing to read just now", text=text, to="/desk")
+        return page("message.html", request, title="Nothing to read just now", text=text, to="/review")
     prompt, answer = texts_of(draft.example)
     return page(
         "review.html",
@@ -65,7 +68,7 @@ def review(request: Request) -> Response:
         prompt=prompt,
         answer=answer,
         findings=_findings(request, draft.example, person, draft),
-        counts=desk.progress(person.group),
+        counts=queue.progress(person.group),
         longest=LONGEST_TEXT,
         can_edit=max(len(prompt), len(answer)) <= LONGEST_TEXT,
     )
@@ -84,15 +87,15 @@ def decide(
     csrf: Token = "",
 ) -> Response:
     """Accept, edit or reject."""
-    person = _checked(request, csrf)
-    desk = _desk(request)
+    person = checked(request, csrf)
+    queue = _queue(request)
     if decision not in ("accept", "edit", "reject"):
         raise Refused(422, "Choose accept, edit or reject.")
-    draft = desk.get(person, item)
+    draft = queue.get(person, item)
     edited = _edited(draft, prompt, answer) if decision == "edit" else None
     if decision == "edit" and edited == draft.example:
         decision, edited = "accept", None
-    desk.decide(
+    queue.decide(
         person,
         item,
         cast(Decision, decision),
@@ -101,24 +104,24 @@ def decide(
         version=version,
         key=key or None,
     )
-    return saved(request, "/desk/review")
+    return saved(request, "/review/next")
 
 
 @router.post("/undo")
 def undo(request: Request, key: Once = "", csrf: Token = "") -> Response:
     """Take the latest decision back; pressed twice on one page, just that one."""
-    person = _checked(request, csrf)
-    if not _desk(request).take_back(person, key=key or None):
+    person = checked(request, csrf)
+    if not _queue(request).take_back(person, key=key or None):
         raise Refused(409, "There is no decision of yours to take back.")
-    return saved(request, "/desk/review")
+    return saved(request, "/review/next")
 
 
 @router.get("/write")
 def write_form(request: Request, item: Key = "") -> Response:
     """A form for a new example, or for one of one's own that came back."""
     person, token = signed_in(request)
-    desk = _desk(request)
-    draft = desk.get(person, item) if item else None
+    queue = _queue(request)
+    draft = queue.get(person, item) if item else None
     if draft and (draft.author != person.name or draft.final):
         raise Refused(403, "This example cannot be changed.")
     prompt, answer = texts_of(draft.example) if draft else ("", "")
@@ -149,7 +152,7 @@ def check(
     csrf: Token = "",
 ) -> Response:
     """The live checks of a text that is being written; nothing is stored."""
-    person = _checked(request, csrf)
+    person = checked(request, csrf)
     if not prompt.strip():
         return JSONResponse({"findings": []})
     example = _written(person, item, prompt, answer, tags, "")
@@ -169,7 +172,7 @@ def write(
     csrf: Token = "",
 ) -> Response:
     """Hand an example in: somebody else of the group reads it next."""
-    person = _checked(request, csrf)
+    person = checked(request, csrf)
     if not prompt.strip() or (person.group == "A" and not answer.strip()):
         raise Refused(422, "A question and, for training, an answer are needed.")
     example = _written(person, item, prompt, answer, tags, notes)
@@ -177,25 +180,17 @@ def write(
     if is_stopped(found):
         stops = " ".join(one.text for one in found if one.level == "stop")
         raise Refused(422, stops)
-    _desk(request).write(person, example, item, version=version)
-    return saved(request, "/desk#mine")
+    _queue(request).write(person, example, item, version=version)
+    return saved(request, "/review#mine")
 
 
-def _desk(request: Request) -> Desk:
-    desk = parts(request).desk
-    if desk is None:
-        raise Refused(404, "There is no such page.")
-    return desk
+def _queue(request: Request) -> ReviewQueue:
+    return work_of(request, ReviewWork).queue
 
 
-def _checked(request: Request, csrf: str) -> Person:
-    person, token = signed_in(request)
-    check_csrf(request, token, csrf)
-    _desk(request)
-    return person
-
-
-def _written(person: Person, item: str, prompt: str, answer: str, tags: list[str], notes: str) -> Example:
+def _written(
+    person: Participant, item: str, prompt: str, answer: str, tags: list[str], notes: str
+) -> Example:
     kept = tuple(tag for tag in TAGS if tag in tags)
     name = f"authored/{person.name.replace(':', '-')}/{text_hash(item, length=12)}"
     return example_of(
@@ -216,27 +211,27 @@ def _fitting(given: str) -> str:
     return text
 
 
-def _edited(draft: Draft, prompt: str, answer: str) -> Example:
+def _edited(draft: QueuedText, prompt: str, answer: str) -> Example:
     asked, told = _fitting(prompt), _fitting(answer)
     if not asked or (not told and not draft.example.is_prompt):
         raise Refused(422, "The edited text is empty.")
     return with_texts(draft.example, asked, told)
 
 
-def _findings(request: Request, example: Example, person: Person, draft: Draft | None) -> list[Finding]:
-    app: Parts = parts(request)
-    assert app.desk is not None
-    assert app.house is not None
+def _findings(
+    request: Request, example: Example, person: Participant, draft: QueuedText | None
+) -> list[StyleFinding]:
+    work = work_of(request, ReviewWork)
     group: Literal["A", "B"] = "A" if person.group == "A" else "B"
     others = [
         other.final or other.example
-        for other in app.desk.everything()
+        for other in work.queue.everything()
         if other.kind == "authored"
         and other.group == group
         and other.state != "reject"
         and other.text_id != (draft.text_id if draft else example.id)
     ]
-    return app.house.look_at(example, others)
+    return work.house.look_at(example, others)
 
 
 def _tags(example: Example) -> tuple[str, ...]:

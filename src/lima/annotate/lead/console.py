@@ -6,46 +6,42 @@ It works on the blind texts like the raters' pages: the key of the study is nowh
 from __future__ import annotations
 
 import hmac
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lima.annotate import people
-from lima.annotate.closing import close_study
-from lima.annotate.compare import adjudication, overview
-from lima.annotate.lead import lead_files
+from lima.annotate.facts import close_study
 from lima.annotate.pages import (
     LEAD_COOKIE,
     address,
+    checked_lead,
     page,
-    parts,
     redirect,
     set_cookie,
     signed_in_lead,
+    site_of,
 )
 from lima.annotate.people import LEAD_SESSION_SECONDS, new_token
-from lima.annotate.review.drafts import withdraw
 from lima.annotate.security import Refused, check_csrf
+from lima.errors import LimaError
 from lima.files import encode
-from lima.records import Label
 
 router = APIRouter(prefix="/lead")
 
 Csrf = Annotated[str, Form(max_length=64)]
 Text = Annotated[str, Form(max_length=200)]
-Reason = Annotated[str, Form(max_length=500)]
 RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-MOST_DISAGREEMENTS = 50
 
 
 @router.get("")
 def console(request: Request) -> Response:
     """Everything on one page."""
     token = request.cookies.get(LEAD_COOKIE, "")
-    app = parts(request)
-    if not token or not people.is_lead(app.base, token, app.clock()):
+    site = site_of(request)
+    if not token or not people.is_lead(site.base, token, site.clock()):
         return redirect("/lead/sign-in")
     return _console(request, token)
 
@@ -59,13 +55,13 @@ def sign_in_form(request: Request) -> Response:
 @router.post("/sign-in")
 def sign_in(request: Request, secret: Text = "", csrf: Csrf = "") -> Response:
     """Check the secret; attempts are limited."""
-    app = parts(request)
-    app.lead_attempts.check(address(request), app.clock())
+    site = site_of(request)
+    site.lead_attempts.check(address(request), site.clock())
     check_csrf(request, request.cookies.get(LEAD_COOKIE, ""), csrf)
-    if not hmac.compare_digest(secret.strip().encode(), app.lead_secret.encode()):
+    if not hmac.compare_digest(secret.strip().encode(), site.lead_secret.encode()):
         return _sign_in_form(request, "That is not the secret.")
     response = redirect("/lead")
-    token = people.sign_in_lead(app.base, app.clock())
+    token = people.sign_in_lead(site.base, site.clock())
     set_cookie(response, request, LEAD_COOKIE, token, LEAD_SESSION_SECONDS)
     return response
 
@@ -74,7 +70,7 @@ def sign_in(request: Request, secret: Text = "", csrf: Csrf = "") -> Response:
 def sign_out(request: Request, csrf: Csrf = "") -> Response:
     """End the lead's session."""
     token = checked_lead(request, csrf)
-    people.close_session(parts(request).base, token)
+    people.close_session(site_of(request).base, token)
     response = redirect("/lead/sign-in")
     response.delete_cookie(LEAD_COOKIE)
     return response
@@ -83,10 +79,10 @@ def sign_out(request: Request, csrf: Csrf = "") -> Response:
 @router.post("/invitations")
 def invite(request: Request, group: Text = "", note: Text = "", csrf: Csrf = "") -> Response:
     """Make a one-time link and show it, this once."""
-    token, app = checked_lead(request, csrf), parts(request)
-    if group not in app.groups:
+    token, site = checked_lead(request, csrf), site_of(request)
+    if group not in site.work.groups:
         raise Refused(422, f"There is no group {group!r}.")
-    code = people.invite(app.base, group, note.strip(), app.clock())
+    code = people.invite(site.base, group, note.strip(), site.clock())
     return _console(
         request, token, link=_link(request, code), link_for=note.strip() or f"a new {group} rater"
     )
@@ -95,11 +91,11 @@ def invite(request: Request, group: Text = "", note: Text = "", csrf: Csrf = "")
 @router.post("/raters/{rater_id}/invitations")
 def invite_again(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response:
     """A way back in for a rater who lost the browser's session."""
-    token, app = checked_lead(request, csrf), parts(request)
-    found = [row for row in overview.rater_rows(app.base) if row.id == rater_id and row.state == "active"]
+    token, site = checked_lead(request, csrf), site_of(request)
+    found = [row for row in people.raters_joined(site.base) if row.id == rater_id and row.state == "active"]
     if not found:
         raise Refused(404, "There is no such active rater.")
-    code = people.invite(app.base, found[0].group, found[0].note, app.clock(), rater_id=rater_id)
+    code = people.invite(site.base, found[0].group, found[0].note, site.clock(), rater_id=rater_id)
     return _console(request, token, link=_link(request, code), link_for=found[0].name)
 
 
@@ -107,7 +103,7 @@ def invite_again(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response
 def revoke_invitation(request: Request, invitation_id: RowId, csrf: Csrf = "") -> Response:
     """An unused link stops working."""
     checked_lead(request, csrf)
-    people.revoke_invitation(parts(request).base, invitation_id, parts(request).clock())
+    people.revoke_invitation(site_of(request).base, invitation_id, site_of(request).clock())
     return redirect("/lead#invitations")
 
 
@@ -127,86 +123,50 @@ def exclude_rater(request: Request, rater_id: RowId, csrf: Csrf = "") -> Respons
 def export(request: Request, csrf: Csrf = "") -> Response:
     """Write the answers into the study's files."""
     token = checked_lead(request, csrf)
-    return _console(request, token, notice=lead_files.export(parts(request)))
+    return _console(request, token, notice=_export(request))
 
 
 @router.post("/close")
 def close(request: Request, csrf: Csrf = "") -> Response:
     """Close the study for good: raters are done, and names may be told."""
-    token, app = checked_lead(request, csrf), parts(request)
-    close_study(app.base, app.clock())
-    app.closed.set()
-    return _console(request, token, notice=lead_files.close(app))
-
-
-@router.get("/disagreements")
-def disagreements(request: Request) -> Response:
-    """Comparisons on which raters chose opposite sides, to read and to decide."""
-    token, app = signed_in_lead(request), parts(request)
-    found = overview.disagreements(app.base, app.texts)
-    shown = found[:MOST_DISAGREEMENTS]
-    decisions = adjudication.decided(app.base)
-    return page("disagreements.html", request, csrf=token, found=shown, total=len(found), decisions=decisions)
-
-
-@router.post("/adjudicate")
-def adjudicate(
-    request: Request,
-    comparison: Text,
-    label: Annotated[str, Form(max_length=8)] = "",
-    reason: Reason = "",
-    csrf: Csrf = "",
-) -> Response:
-    """Record the lead's decision on one comparison."""
-    checked_lead(request, csrf)
-    app = parts(request)
-    if label not in ("a", "b", "tie"):
-        raise Refused(422, "Choose one of the three answers.")
-    chosen = cast(Label, label)
-    if not adjudication.adjudicate(app.base, comparison, chosen, reason.strip(), app.clock()):
-        raise Refused(404, "There is no such comparison.")
-    return redirect("/lead/disagreements")
+    token, site = checked_lead(request, csrf), site_of(request)
+    close_study(site.base, site.clock())
+    site.closed.set()
+    return _console(request, token, notice=f"The study is closed. {_export(request)}")
 
 
 @router.get("/export/{name}")
 def download(request: Request, name: Annotated[str, Path(max_length=32)]) -> Response:
     """The same rows as a file."""
     signed_in_lead(request)
-    rows = lead_files.download(parts(request), name)
-    if rows is None:
+    work = site_of(request).work
+    if name not in work.files:
         raise Refused(404, "There is no such file.")
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(b"".join(map(encode, rows)), media_type="application/x-ndjson", headers=headers)
+    return Response(
+        b"".join(map(encode, work.rows(name))), media_type="application/x-ndjson", headers=headers
+    )
 
 
 def _console(
     request: Request, token: str, *, notice: str = "", link: str = "", link_for: str = ""
 ) -> Response:
-    app = parts(request)
-    comparisons = len(app.texts.comparisons)
-    known = {text_id: gold.label for text_id, gold in app.texts.gold.items()}
+    site = site_of(request)
     return page(
-        "lead.html",
+        site.work.console,
         request,
         csrf=token,
-        settings=app.settings,
-        mode="desk" if app.desk else "talk" if app.talking else "study",
-        comparisons=comparisons,
-        plan=app.texts.plan,
-        talk_plan=app.talking.talks.plan if app.talking else None,
-        groups=app.groups,
-        shared=min(app.texts.plan.overlap, comparisons),
-        study=app.settings.place.name or "study",
-        tiles=lead_files.tiles(app),
-        raters=overview.rater_rows(app.base, known),
-        has_gold=bool(known),
-        invitations=people.invitations_made(app.base),
-        agreement=lead_files.agreement(app),
-        exports=lead_files.names(app),
-        closed=app.closed.is_set(),
+        settings=site.settings,
+        groups=site.work.groups,
+        tiles=site.work.tiles(),
+        files=site.work.files,
+        raters=people.raters_joined(site.base),
+        invitations=people.invitations_made(site.base),
+        closed=site.closed.is_set(),
         notice=notice,
         link=link,
         link_for=link_for,
+        **site.work.console_values(),
     )
 
 
@@ -217,25 +177,26 @@ def _sign_in_form(request: Request, problem: str) -> Response:
     return response
 
 
-def checked_lead(request: Request, csrf: str) -> str:
-    """The lead's session token; raises `Refused` unless a form of that session was sent."""
-    token = signed_in_lead(request)
-    check_csrf(request, token, csrf)
-    return token
+def _export(request: Request) -> str:
+    site = site_of(request)
+    try:
+        return site.work.export(closed=site.closed.is_set())
+    except LimaError as error:
+        raise Refused(409, f"Nothing was written. {error}") from error
 
 
 def _remove(request: Request, rater_id: int, csrf: str, *, keep_answers: bool) -> Response:
     checked_lead(request, csrf)
-    app = parts(request)
-    also = withdraw if app.desk else None
-    if not people.remove_rater(app.base, rater_id, app.clock(), keep_answers=keep_answers, withdraw=also):
+    site = site_of(request)
+    work = site.work
+    if not people.remove_rater(
+        site.base, rater_id, site.clock(), keep_answers=keep_answers, withdraw=work.withdraw
+    ):
         raise Refused(404, "There is no such rater.")
-    if app.desk:
-        app.desk.leave(rater_id)
-        app.desk.changed()
+    work.left(rater_id)
     return redirect("/lead#raters")
 
 
 def _link(request: Request, code: str) -> str:
-    base = parts(request).settings.public_url or str(request.base_url).rstrip("/")
+    base = site_of(request).settings.public_url or str(request.base_url).rstrip("/")
     return f"{base}/join/{code}"

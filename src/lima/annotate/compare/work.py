@@ -1,0 +1,83 @@
+"""Comparing and rating as one kind of `lima.annotate.work.Work`: its figures, its files, its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+
+from lima.annotate.compare import adjudication, exchange, overview
+from lima.annotate.compare.assignment import Assignment
+from lima.annotate.compare.texts import Texts
+from lima.annotate.work import Tile, Work
+from lima.records import Record
+
+TITLES = {"pairwise": "Comparisons", "rate": "Ratings"}
+
+
+@dataclass(frozen=True)
+class CompareWork(Work):
+    """People compare two answers, or rate one."""
+
+    texts: Texts
+    assignment: Assignment
+    routers: tuple[APIRouter, ...]
+
+    home = "/work"
+    invitation = "invitation_compare.html"
+    console = "lead_compare.html"
+    files = ("preferences.jsonl", "grades.jsonl", "raters.jsonl", "adjudications.jsonl")
+
+    @property
+    def groups(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the plan."""
+        return self.texts.plan.groups
+
+    def tiles(self) -> list[Tile]:
+        """Planned votes by task and group."""
+        rows = overview.group_progress(self.assignment.base, self.assignment.clock())
+        return [
+            Tile(f"{TITLES[row.task]} · {row.group}", row.done, row.planned, f"{row.leased} on a screen now")
+            for row in rows
+        ]
+
+    def invitation_values(self) -> dict[str, Any]:
+        """The study's own words."""
+        return {"texts": self.texts}
+
+    def console_values(self) -> dict[str, Any]:
+        """The plan, what the raters' answers look like, and how far they agree."""
+        base, texts = self.assignment.base, self.texts
+        return {
+            "plan": texts.plan,
+            "comparisons": len(texts.comparisons),
+            "figures": overview.rater_figures(base, self.assignment.rules.gold),
+            "has_gold": bool(texts.gold),
+            "agreement": overview.agreement(base, texts) if texts.comparisons else [],
+        }
+
+    def rows(self, name: str) -> Iterable[Record]:
+        """Answers that count, their raters, and the lead's decisions."""
+        if name == "adjudications.jsonl":
+            return adjudication.decided(self.assignment.base).values()
+        found = exchange.export_rows(self.assignment.base)
+        return {"preferences": found.preferences, "grades": found.grades, "raters": found.raters}[
+            name.removesuffix(".jsonl")
+        ]
+
+    def export(self, *, closed: bool) -> str:
+        """Answers and decisions go into the study's files."""
+        study = self.texts.study
+        written = exchange.export_to(study, self.assignment.base)
+        decisions = adjudication.write_decisions(study, self.assignment.base)
+        more = f", {decisions} decisions of yours" if decisions else ""
+        return (
+            f"Wrote {len(written.preferences)} verdicts and {len(written.grades)} ratings{more} into "
+            f"{study.folder.name}. Next: lima report {study.folder.name}"
+        )
+
+    def shown(self) -> Iterator[str]:
+        """Every text of the study."""
+        return self.texts.shown()

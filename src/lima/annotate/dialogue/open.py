@@ -1,0 +1,115 @@
+"""Opens a study of dialogues: its openings, its systems, its place in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lima import console
+from lima.annotate import facts
+from lima.annotate.database import Database
+from lima.annotate.dialogue import pages
+from lima.annotate.dialogue.dialogues import DialoguePlan, RaterDialogues
+from lima.annotate.dialogue.streams import ReplyStreams
+from lima.annotate.dialogue.work import DialogueWork
+from lima.annotate.settings import DialogueSettings
+from lima.errors import LimaError
+from lima.evaluate.protocol import Plan, Protocol
+from lima.evaluate.study import Study
+from lima.files import read_jsonl, sha256, text_hash
+from lima.records import Example
+
+if TYPE_CHECKING:  # it brings torch
+    from lima.generate.systems.chat_backends import Speaker
+
+LONGEST_ID = 200
+
+
+def describe(settings: DialogueSettings) -> None:
+    """Print how many dialogues there are to hold.
+
+    Raises:
+        LimaError: as `read_plan`.
+    """
+    plan = read_plan(settings)
+    row = [len(plan.openings), plan.systems, plan.votes, len(plan.openings) * plan.systems * plan.votes]
+    console.table(f"plan of {settings.study}", ["openings", "systems", "raters each", "dialogues"], [row])
+
+
+def open_work(
+    settings: DialogueSettings,
+    base: Database,
+    clock: Callable[[], float],
+    backends: Sequence[Callable[[], Speaker]] = (),
+) -> DialogueWork:
+    """Claim the database and make the systems ready: each is loaded when somebody first talks with it.
+
+    ``backends`` make the systems in place of those that the settings name.
+
+    Raises:
+        LimaError: as `read_plan`, or the database belongs to other dialogues, or is new and the folder holds some.
+    """
+    assert settings.study is not None
+    assert settings.openings is not None
+    study, plan = Study(settings.study), read_plan(settings)
+    systems = text_hash(*settings.dialogue)  # no name stands in the database
+    planned = settings.model_dump(mode="json", include={"dialogue_votes", "seed"})
+    identity = {facts.TEXTS: sha256(settings.openings), facts.PLAN: {"systems": systems, **planned}}
+    facts.claim(base, study.folder, identity, lambda _: _refuse_other_dialogues(study))
+    makers = list(backends) or [partial(_load, one, settings.answer_seconds) for one in settings.dialogue]
+    streams = ReplyStreams(RaterDialogues(base, plan, clock), makers, patience=settings.answer_seconds)
+    groups = settings.groups or Plan().groups
+    return DialogueWork(study, streams, _names(settings), Protocol().quality, groups, (pages.router,))
+
+
+def read_plan(settings: DialogueSettings) -> DialoguePlan:
+    """Who holds dialogues about what.
+
+    Raises:
+        LimaError: no openings there, or an id that is too long for the database.
+    """
+    assert settings.openings is not None
+    openings = tuple(read_jsonl(settings.openings, Example))
+    if not openings:
+        raise LimaError(
+            f"{settings.openings}: no openings. A row is an Example that begins with a user turn."
+        )
+    for opening in openings:
+        if len(opening.id) > LONGEST_ID:
+            raise LimaError(
+                f"{settings.openings}: the id {opening.id[:40]!r}… is longer than {LONGEST_ID} characters."
+            )
+    return DialoguePlan(
+        openings,
+        systems=len(settings.dialogue),
+        votes=settings.dialogue_votes,
+        most_turns=settings.most_turns,
+        seed=settings.seed,
+        lease_seconds=60 * settings.lease_minutes,
+    )
+
+
+def _load(system: str, timeout: float) -> Speaker:
+    from lima.generate.settings import ChatSettings
+    from lima.generate.systems.chat_backends import open_speaker
+
+    return open_speaker(system, ChatSettings(system=system, timeout=timeout))
+
+
+def _names(settings: DialogueSettings) -> tuple[str, ...]:
+    """The names for the key: a folder's own, or the model's behind an address."""
+    from lima.generate.jobs import default_name
+
+    names = tuple(default_name(system) for system in settings.dialogue)
+    return names if len(set(names)) == len(names) else settings.dialogue
+
+
+def _refuse_other_dialogues(study: Study) -> None:
+    """An export of this empty database would take the place of dialogues that another one holds."""
+    path = study.folder / "dialogues.jsonl"
+    if path.exists() and path.stat().st_size:
+        raise LimaError(
+            f"{path} holds dialogues, and the database is new. Bring the old database back (lima database import), or "
+            "name another study folder."
+        )

@@ -1,0 +1,71 @@
+"""What a database belongs to, and whether its study is closed: only then may anything say which system was which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from lima.annotate.database import Database
+from lima.annotate.people import record
+from lima.annotate.tables import facts
+from lima.errors import LimaError
+
+CLOSED = "closed"
+TEXTS, PLAN = "texts", "plan"
+
+
+def claim(
+    base: Database, place: Path, identity: Mapping[str, object], begin: Callable[[sa.Connection], None]
+) -> None:
+    """Note in an empty database what it belongs to and ``begin`` there; check that any other belongs to the same.
+
+    ``identity`` has a hash of the ``texts``, and the settings that votes depend on (``plan``).
+
+    Raises:
+        LimaError: it belongs to other texts, or its study was begun with other settings.
+    """
+    with base.write() as connection:
+        found = {str(row.name): row.value for row in connection.execute(sa.select(facts))}
+        if found:
+            _refuse_difference(place, found, identity)
+            return
+        rows = [{"name": name, "value": value} for name, value in identity.items()]
+        connection.execute(sa.insert(facts), rows)
+        begin(connection)
+
+
+def close_study(base: Database, now: float) -> None:
+    """Close it; closing twice is closing once. Nothing opens it again."""
+    with base.write() as connection:
+        if connection.scalar(sa.select(facts.c.name).where(facts.c.name == CLOSED)) is None:
+            connection.execute(sa.insert(facts).values(name=CLOSED, value=now))
+            record(connection, "close", now)
+
+
+def is_closed(base: Database) -> bool:
+    """Whether the lead has closed the study."""
+    with base.read() as connection:
+        return connection.scalar(sa.select(facts.c.name).where(facts.c.name == CLOSED)) is not None
+
+
+def _refuse_difference(place: Path, found: Mapping[str, object], identity: Mapping[str, object]) -> None:
+    if found.get(TEXTS) != identity[TEXTS]:
+        raise LimaError(
+            f"{place}: the database holds answers to other texts. The study's comparisons, items or openings have "
+            "changed since; bring the old files back, or choose another --database."
+        )
+    before, after = found.get(PLAN), identity[PLAN]
+    assert isinstance(before, dict), before
+    assert isinstance(after, dict), after
+    changes = [
+        f"{name}: {before.get(name)} there, {after[name]} here"
+        for name in after
+        if before.get(name) != after[name]
+    ]
+    if changes:
+        raise LimaError(
+            f"{place}: this study was begun with another plan ({'; '.join(changes)}). "
+            "Repeat those settings, or choose another --database."
+        )
