@@ -59,6 +59,11 @@ class Site:
         )
         self.app = create_app(settings, self.work, self.base, lead_secret=SECRET, clock=self.clock)
 
+    @property
+    def name(self) -> str:
+        """Of the study, in its cookies."""
+        return str(self.app.state.site.name)
+
     def reopen(self) -> None:
         """Claim the database again, as a server that starts anew does."""
         KINDS[self.settings.mode].open_work(self.settings, self.base, self.clock)
@@ -90,6 +95,11 @@ class Site:
 
 
 MakeSite = Callable[..., Site]
+
+
+def cookie_of(browser: TestClient, kind: str) -> str:
+    """The token in a browser's cookie: of a ``rater``, or of the ``lead``."""
+    return next(value for name, value in browser.cookies.items() if name.startswith(f"lima_{kind}_"))
 
 
 def field(page: str, name: str) -> str:

@@ -16,7 +16,7 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright import sync_api
 from playwright.sync_api import Page
-from tests.annotate.conftest import SECRET, MakeSite, Site, free_port
+from tests.annotate.conftest import SECRET, MakeSite, Site, cookie_of, free_port
 from tests.annotate.test_dialogues import Parrot, answer_of, hold, parrots, post
 from tests.annotate.test_pages import vote
 from tests.annotate.test_review import ANSWER, decide, desk, rows, write
@@ -58,7 +58,7 @@ def visit(chromium: sync_api.Browser, site: MakeSite) -> Iterator[Visit]:
         base = serving.__enter__()
         context = chromium.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce")
         open_ones.append((context, serving))
-        cookies = {"lima_rater": token, "lima_lead": lead}
+        cookies = {f"lima_rater_{here.name}": token, f"lima_lead_{here.name}": lead}
         context.add_cookies([{"name": n, "value": v, "url": base} for n, v in cookies.items() if v])
         if not by_itself:
             context.add_init_script("""localStorage.lima ??= '{"advance": false}'""")
@@ -79,7 +79,7 @@ def visit(chromium: sync_api.Browser, site: MakeSite) -> Iterator[Visit]:
 
 
 def token_of(here: Site, group: str = "crowd") -> str:
-    return here.rater(group).cookies["lima_rater"]
+    return cookie_of(here.rater(group), "rater")
 
 
 def saved(page: Page) -> str:
@@ -179,9 +179,9 @@ def test_axe_finds_nothing_and_nothing_overflows(site: MakeSite, visit: Visit, p
     rater = here.rater()
     if path == "/saved":
         vote(rater)
-    lead = "" if path.endswith("sign-in") else here.lead().cookies["lima_lead"]
+    lead = "" if path.endswith("sign-in") else cookie_of(here.lead(), "lead")
     for scheme in ("light", "dark"):
-        page = visit(here, path, token=rater.cookies["lima_rater"], lead=lead, width=width)
+        page = visit(here, path, token=cookie_of(rater, "rater"), lead=lead, width=width)
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page).response["violations"]
         assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
@@ -273,7 +273,7 @@ def test_what_is_typed_before_the_script_runs_stays(site: MakeSite, visit: Visit
     answer_of(person)
     post(person, "rate", number=0, value="pass")
     late = threading.Event()
-    page = visit(here, "/dialogue", token=person.cookies["lima_rater"])
+    page = visit(here, "/dialogue", token=cookie_of(person, "rater"))
     page.fill("#text", "kept in this tab")
     page.route("**/dialogue.js", lambda route: (late.wait(10), route.continue_()))
     page.reload(wait_until="commit")
@@ -401,8 +401,8 @@ def test_axe_on_dialogues_and_the_desk(
             decide(reader, "reject", reason=reason)
     if path == "/join":
         path = f"/join/{people.invite(here.base, 'A', '', here.clock())}"
-    token = "" if path.startswith("/join") else person.cookies["lima_rater"]
-    lead = here.lead().cookies["lima_lead"]
+    token = "" if path.startswith("/join") else cookie_of(person, "rater")
+    lead = cookie_of(here.lead(), "lead")
     for scheme in ("light", "dark"):
         page = visit(here, path, token=token, lead=lead, width=width)
         if path == "/dialogue":

@@ -14,9 +14,12 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests.annotate.conftest import MakeSite, Site, field, on_both_databases
 
-from lima.annotate.tables import dialogues, events, turns
+from lima.annotate.dialogue.dialogues import all_dialogues
+from lima.annotate.dialogue.streams import ReplyStreams
+from lima.annotate.tables import choices, dialogues, events, turns
 from lima.errors import LimaError
-from lima.files import read_jsonl, write_jsonl
+from lima.evaluate.protocol import read_protocol
+from lima.files import read_jsonl, write_jsonl, write_text
 from lima.records import Comparison, Dialogue, Example, Grade, Item, Key, Message, Preference
 from lima.report.report import report
 from lima.report.settings import ReportSettings
@@ -45,6 +48,7 @@ class Parrot:
 
 
 def parrots(tmp_path: Path, site: MakeSite, *backends: Any, openings: int = 2, **settings: Any) -> Site:
+    tmp_path.mkdir(exist_ok=True)
     path = tmp_path / "openings.jsonl"
     rows = [
         Example(id=f"open-{n}", source="test", messages=(Message(role="user", content=f"opening-{n}"),))
@@ -57,7 +61,7 @@ def parrots(tmp_path: Path, site: MakeSite, *backends: Any, openings: int = 2, *
         dialogue=tuple(f"runs/{speaker.name}" for speaker in chosen),
         openings=path,
         backends=chosen,
-        **settings,
+        **{"pace": 0} | settings,
     )
 
 
@@ -394,3 +398,104 @@ def test_what_a_system_says_cannot_run(site: MakeSite, tmp_path: Path, text: str
         assert "<script>alert" not in shown
         assert "<svg" not in shown
         assert 'href="javascript' not in shown
+
+
+def order_met(here: Site, openings: int) -> list[list[int]]:
+    plan = here.work.streams.dialogues.plan
+    return [plan.order("crowd:01", f"open-{n}") for n in range(openings)]
+
+
+def test_the_order_of_systems_depends_on_no_public_fact(site: MakeSite, tmp_path: Path) -> None:
+    """Two servers with the same settings, openings and raters draw different orders, and each keeps its own."""
+    one = parrots(tmp_path / "one", site, openings=24)
+    other = parrots(tmp_path / "other", site, openings=24)
+    assert order_met(one, 24) != order_met(other, 24)
+    kept = order_met(one, 24)
+    one.reopen()
+    assert order_met(one, 24) == kept
+
+
+def choose(browser: TestClient, best: str) -> str:
+    page = browser.get("/dialogue").text
+    form = {"csrf": field(page, "csrf"), "opening": field(page, "opening"), "best": best}
+    return browser.post("/dialogue/choose", data=form).text
+
+
+def test_the_last_choice_can_be_taken_back(site: MakeSite, tmp_path: Path) -> None:
+    here = parrots(tmp_path, site, openings=2)
+    browser = here.rater()
+    hold(browser)
+    hold(browser)
+    said = choose(browser, "1")
+    assert "Dialogue B is significantly better." in said
+    back = {"csrf": field(said, "csrf"), "opening": field(said, "opening")}
+    assert "Which dialogue served you better" in browser.post("/dialogue/undo", data=back).text
+    assert "Neither dialogue" in choose(browser, "tie")
+    with here.base.read() as connection:
+        kinds = [row.kind for row in connection.execute(sa.select(events).order_by(events.c.id))]
+        assert [row.best for row in connection.execute(sa.select(choices))] == [None]
+    assert [kind for kind in kinds if "choose" in kind] == ["choose", "unchoose", "choose"]
+    browser.get("/dialogue")  # the next opening is begun
+    assert browser.post("/dialogue/undo", data=back).status_code == 409
+
+
+GERMAN = """# von Hand
+pairwise:
+  question: Welches Gespräch hat Ihnen mehr geholfen?  # wörtlich so
+  choices: {a: Gespräch A war besser., b: Gespräch B war besser., tie: Keines war besser.}
+quality:
+  question: Genügt die Antwort?
+  choices: {fail: Nein., pass: Ja., excellent: "Ja, sehr."}
+"""
+
+
+def test_a_protocol_in_other_words_is_shown_and_stays(site: MakeSite, tmp_path: Path) -> None:
+    protocol = tmp_path / "dialogues" / "protocol.yaml"
+    write_text(protocol, GERMAN)
+    here = parrots(tmp_path, site, openings=1)
+    browser = here.rater()
+    assert "Genügt die Antwort?" in browser.get("/dialogue").text
+    assert "Ja, sehr." in browser.get("/dialogue").text
+    hold(browser)
+    hold(browser)
+    page = browser.get("/dialogue").text
+    assert "Welches Gespräch hat Ihnen mehr geholfen?" in page
+    assert "Gespräch A war besser." in page
+    choose(browser, "0")
+    lead = here.lead()
+    lead.post("/lead/close", data={"csrf": field(lead.get("/lead").text, "csrf")})
+    assert protocol.read_text().endswith(GERMAN)
+    written = read_protocol(protocol)
+    assert (written.systems, written.comparisons, written.items) == (2, 1, 2)
+    assert written.key
+    report(ReportSettings(study=here.settings.place))
+
+
+def test_answers_appear_at_one_pace(site: MakeSite, tmp_path: Path) -> None:
+    """One system is done at once, the other after half a second: both show their 17 characters at 10 a second."""
+    here = parrots(tmp_path, site, Parrot("rot"), Parrot("blu", slow=0.5), openings=1, pace=10)
+    browser, took = here.rater(), []
+    for _ in range(2):
+        began = time.monotonic()
+        assert len(answer_of(browser)) > 10
+        took.append(time.monotonic() - began)
+        post(browser, "rate", number=0, value="pass")
+        post(browser, "finish")
+    assert min(took) > 1.0
+    assert abs(took[0] - took[1]) < 0.4
+
+
+def test_a_system_behind_an_address_answers_several_at_once(site: MakeSite, tmp_path: Path) -> None:
+    slow = Parrot("red", slow=0.6)
+    here = parrots(tmp_path, site, slow, openings=4)
+    streams = ReplyStreams(here.work.streams.dialogues, [slow], at_once=[4])
+    people_there = [here.rater() for _ in range(4)]
+    began = time.monotonic()
+    for browser in people_there:
+        browser.get("/dialogue")
+    with here.base.read() as connection:
+        open_ones = all_dialogues(connection)
+    replies = [streams.begin(one, 0) for one in open_ones]
+    while not all(reply.over for reply in replies):
+        time.sleep(0.01)
+    assert time.monotonic() - began < 4 * 0.6

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lima.annotate.render import LONGEST_MARKDOWN, to_html
+from lima.annotate.render import LONGEST_MARKDOWN, as_written, to_html
 
 
 @pytest.mark.parametrize(
@@ -19,13 +24,28 @@ from lima.annotate.render import LONGEST_MARKDOWN, to_html
         ("# Title", "<h3>Title</h3>"),
         ("###### Deep", "<h6>Deep</h6>"),
         ("costs $5 and $10", "<p>costs $5 and $10</p>\n"),
-        ("$x$", '<p><span><math display="inline"><mrow><mi>x</mi></mrow></math></span></p>\n'),
+        ("$x$", '<p><math display="inline"><mrow><mi>x</mi></mrow></math></p>\n'),
         (r"\(x\)", '<p><math display="inline"><mrow><mi>x</mi></mrow></math></p>\n'),
-        ("\\[\nx\n\\]", '<p><math display="block"><mrow><mi>x</mi></mrow></math></p>\n'),
+        (
+            "\\[\nx\n\\]",
+            '<p><span class="wide" tabindex="0"><math display="block"><mrow><mi>x</mi></mrow></math></span></p>\n',
+        ),
         (r"\[ open", "<p>[ open</p>\n"),
-        (r"$\frac{$", '<p><span><code class="formula">\\frac{</code></span></p>\n'),
+        (r"$\frac{$", '<p><code class="formula">\\frac{</code></p>\n'),
+        (
+            "$50% off$",
+            '<p><code class="formula">50% off</code></p>\n',
+        ),  # MathML would end at the comment sign
         ("`\\(x\\)`", "<p><code>\\(x\\)</code></p>\n"),
         ("<b>raw</b>", "<p>&lt;b&gt;raw&lt;/b&gt;</p>\n"),
+        ("-2 lbs beef\n-2 onions", "<p>-2 lbs beef<br>\n-2 onions</p>\n"),
+        ("[Answer]: 42", "<p>[Answer]: 42</p>\n"),
+        ("[1]: https://a.example", "<p>[1]: https://a.example</p>\n"),
+        ("&copy; &lt;", "<p>&amp;copy; &amp;lt;</p>\n"),
+        ("3. c\n7. d", '<ol>\n<li value="3">c</li>\n<li value="7">d</li>\n</ol>\n'),
+        ("> " * 30 + "x", '<pre class="plain" tabindex="0">' + "&gt; " * 30 + "x</pre>"),
+        ("|a|\n|-|\n|1|2|", '<pre class="plain" tabindex="0">|a|\n|-|\n|1|2|</pre>'),
+        ("\u200b", '<pre class="plain" tabindex="0"><span class="control">U+200B</span></pre>'),
     ],
 )
 def test_a_text_becomes(text: str, html: str) -> None:
@@ -123,6 +143,97 @@ def test_hostile_markdown_takes_no_time(name: str) -> None:
     started = time.process_time()
     to_html(text)
     assert time.process_time() - started < 4
+
+
+def test_a_link_shows_its_address_and_its_title() -> None:
+    html = to_html('[x](https://a.example/é "why")')
+    assert page_lines(html) == ['x (https://a.example/é "why")']
+
+
+def test_heaped_marks_are_counted_instead() -> None:
+    assert page_lines(to_html("a" + "\u0301" * 40 + "b")) == ["a40 marksb"]
+
+
+class Lines(HTMLParser):
+    """What a reader sees of a fragment, line by line; formulas are left out, list numbers stand as text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.formulas = "", 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.formulas += tag == "math"
+        if tag in ("p", "br", "li", "tr", "pre", "blockquote", "hr", "div") or re.match(r"h\d", tag):
+            self.text += "\n"
+        self.text += " " if tag in ("td", "th") else ""
+        self.text += f"{dict(attrs).get('value')}. " if tag == "li" and attrs else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self.formulas -= tag == "math"
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self.formulas else data
+
+
+def page_lines(html: str) -> list[str]:
+    reader = Lines()
+    reader.feed(html)
+    return [" ".join(line.split()) for line in reader.text.splitlines() if line.strip()]
+
+
+def signs(text: str) -> str:
+    return "".join(sign for sign in text if sign.isalnum())
+
+
+def real_texts() -> Iterator[str]:
+    folder = Path(os.environ["LIMA_DATA"])
+    for name in ("train", "test"):
+        for line in (folder / "lima" / f"{name}.jsonl").read_text().splitlines():
+            yield from json.loads(line)["conversations"]
+    for path in (folder / "preferences" / "alpaca_eval").rglob("*.json"):
+        rows = json.loads(path.read_text())
+        yield from (row["output_2"] for row in rows if isinstance(row, dict) and "output_2" in row)
+
+
+@pytest.mark.skipif("LIMA_DATA" not in os.environ, reason="LIMA_DATA is not set")
+def test_people_read_the_words_and_the_lines_of_real_texts() -> None:
+    """A text without formulas has the same letters on the page; one without Markdown also the same lines."""
+    seen, plain, formulas, given_up = 0, 0, 0, 0
+    for text in real_texts():
+        html = str(to_html(text))
+        seen += 1
+        given_up += html == as_written(text) and len(text.strip()) > 0
+        page = page_lines(html)
+        if "<math" in html:
+            formulas += 1
+            rest = iter(signs(text))
+            assert all(sign in rest for sign in signs("".join(page))), text
+            continue
+        assert signs("".join(page)) == signs(text), text
+        if not re.search(r"[*_`#|>~\\\[\]<$]|^\s*([-+=]|\d+[.)])|^\s{4}|^\t", text, flags=re.MULTILINE):
+            plain += 1
+            assert page == [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    assert seen > 4_000
+    assert plain > 1_000
+    assert formulas > 10
+    assert given_up <= seen / 500
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a1", "b2 ", "\n", "\n\n", "* ", "- ", "3) ", "**", "_", "`", "```py\n", "# ", "> ", "|", "|-|\n", "$",
+             "[x]", "(y)", ": ", "](", "<u>", "&amp;", "\\", "\\(", "\\)", "    ", "![", "~~", "%", "---\n", "\u200b"]
+        ),
+        max_size=40,
+    ).map("".join)
+)  # fmt: skip
+def test_no_letter_of_any_text_is_lost(text: str) -> None:
+    html = str(to_html(text))
+    if "<math" not in html:
+        shown = re.sub(r"U\+200B", "", "".join(page_lines(html)))
+        assert signs(shown) == signs(text)
 
 
 def test_a_huge_text_is_shown_as_it_is() -> None:

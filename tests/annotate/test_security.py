@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.annotate.conftest import MakeSite, Site, field, form
+from starlette.testclient import TestClient
+from tests.annotate.conftest import MakeSite, Site, cookie_of, field, form
 
 from lima.annotate import people
 from lima.annotate.people import digest
@@ -53,7 +55,7 @@ def test_files_of_pages_are_kept_for_good_under_an_address_of_their_content(site
 def test_tokens_and_codes_are_stored_as_hashes(site: MakeSite) -> None:
     here = site()
     code = people.invite(here.base, "crowd", "", here.clock())
-    token = here.rater().cookies["lima_rater"]
+    token = cookie_of(here.rater(), "rater")
     with here.base.read() as connection:
         assert digest(token) in connection.scalars(sa.select(sessions.c.token_hash)).all()
         assert digest(code) in connection.scalars(sa.select(invitations.c.code_hash)).all()
@@ -86,7 +88,7 @@ def test_no_secret_reaches_the_log(site: MakeSite, caplog: pytest.LogCaptureFixt
         record.getMessage() for record in caplog.records if not record.name.startswith("http")
     )  # the test's own client logs its requests
     assert code not in everything
-    assert browser.cookies["lima_rater"] not in everything
+    assert cookie_of(browser, "rater") not in everything
 
 
 def test_an_invitation_works_once_and_a_preview_does_not_use_it_up(site: MakeSite) -> None:
@@ -229,7 +231,7 @@ def test_a_models_text_stays_text_on_the_page(site: MakeSite, tmp_path: Path) ->
     here = _attacked(site, folder, json.dumps("\n\n".join(ATTACKS)))
     page = here.rater().get("/work").text
     assert page.count("<script") == 1, "our own module"
-    assert page.count("<form") == 2
+    assert page.count("<form") == 3, "the view, the answer, undo"
     assert page.count("</main>") == 1
     assert not re.search(r"<(img|svg|iframe|object|embed)\b", page)
     assert not re.search(r'(href|src)="(?![/#]|https?:)', page)
@@ -241,3 +243,59 @@ def _attacked(site: MakeSite, folder: Path, text: str) -> Site:
     (folder / "comparisons.jsonl").write_text(row)
     (folder / "protocol.yaml").write_text(Protocol().to_yaml())
     return site(folder=folder)
+
+
+def test_two_studies_on_one_host_leave_each_other_signed_in(site: MakeSite) -> None:
+    """Browsers send a cookie to every port of its host."""
+    one, other = site(4), site(5)
+    first = one.rater()
+    second = TestClient(other.app, base_url="http://127.0.0.1", cookies=first.cookies)
+    code = people.invite(other.base, "crowd", "", other.clock())
+    welcome = second.get(f"/join/{code}")
+    assert second.post(f"/join/{code}", data={"csrf": field(welcome.text, "csrf")}).status_code == 200
+    both = TestClient(one.app, base_url="http://127.0.0.1", cookies=second.cookies)
+    assert "question-" in second.get("/work").text
+    assert "question-" in both.get("/work").text
+
+
+def test_a_cookie_of_a_former_version_still_lets_in(site: MakeSite) -> None:
+    here = site(4)
+    token = cookie_of(here.rater(), "rater")
+    browser = TestClient(here.app, base_url="http://127.0.0.1", cookies={"lima_rater": token})
+    assert "question-" in browser.get("/work").text
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "status"),
+    [
+        ("0.0.0.0", "192.0.2.7:8400", 200),
+        ("0.0.0.0", "[2001:db8::1]:8400", 200),
+        ("0.0.0.0", socket.gethostname().upper(), 200),
+        ("0.0.0.0", "evil.example", 421),
+        ("127.0.0.1", "192.0.2.7", 421),
+        ("127.0.0.1", "LOCALHOST", 200),
+    ],
+)
+def test_a_server_on_every_address_answers_to_the_machines_names(
+    site: MakeSite, host: str, name: str, status: int
+) -> None:
+    browser = site(4, host=host).browser()
+    assert browser.get("/health", headers={"host": name}).status_code == status
+
+
+def test_under_a_path_every_address_has_it(site: MakeSite) -> None:
+    """A proxy takes the path off what it sends on; links, forms, cookies and redirects have it."""
+    here = site(4, public_url="https://study.example.org/first/")
+    code = people.invite(here.base, "crowd", "", here.clock())
+    browser = TestClient(here.app, base_url="https://study.example.org", follow_redirects=False)
+    welcome = browser.get(f"/join/{code}")
+    assert "Path=/first" in welcome.headers["set-cookie"]
+    token = next(iter(browser.cookies.values()))
+    browser.headers["cookie"] = f"lima_rater_{here.name}={token}"
+    entered = browser.post(f"/join/{code}", data={"csrf": field(welcome.text, "csrf")})
+    assert entered.headers["location"] == "/first/work"
+    page = browser.get("/work").text
+    for address in re.findall(r'(?:href|action|src)="(/[^"]*)"', page):
+        assert address.startswith("/first/"), address
+    lead = browser.get("/lead")
+    assert lead.headers["location"] == "/first/lead/sign-in"

@@ -43,7 +43,9 @@ def test_the_page_tests_pass_on_the_wheel(tmp_path: Path) -> None:
         [sys.executable, "-c", where], env=environment, cwd=tmp_path, capture_output=True, text=True
     )
     assert found.stdout.strip() == str(site), found.stderr
-    tests = [f"tests/annotate/test_{name}.py" for name in ("pages", "dialogues", "review", "database", "checks")]
+    tests = [
+        f"tests/annotate/test_{name}.py" for name in ("pages", "dialogues", "review", "database", "checks")
+    ]
     command = [
         sys.executable,
         "-m",

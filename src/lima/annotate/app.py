@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -17,10 +18,10 @@ from starlette.staticfiles import StaticFiles
 
 from lima.annotate import entry_pages
 from lima.annotate.database import Database
-from lima.annotate.facts import is_closed
+from lima.annotate.facts import COOKIES, drawn_once, is_closed
 from lima.annotate.lead import console
 from lima.annotate.pages import STATIC, Site, page, static_root, wants_json
-from lima.annotate.security import Guard, Refused, log
+from lima.annotate.security import BY_NUMBER, Guard, Refused, log
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import now
 from lima.annotate.work import Work
@@ -29,6 +30,8 @@ THREADS = 5
 """Requests at work at a time; others wait in order. Python runs one thread at a time, and more of them only take turns
 in mid-request: with 40 every one of 200 raters waits longer."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+ANY_ADDRESS = ("0.0.0.0", "::")
+"""Values of --host that listen on every address of the machine."""
 
 
 def create_app(
@@ -43,7 +46,7 @@ def create_app(
     app = FastAPI(
         title="lima annotate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_with_few_threads
     )
-    app.state.site = Site(settings, work, base, clock, lead_secret)
+    app.state.site = Site(settings, work, base, clock, lead_secret, drawn_once(base, COOKIES)[:8])
     if is_closed(base):
         app.state.site.closed.set()
     for router in (entry_pages.router, *work.routers, console.router):
@@ -70,6 +73,8 @@ def _hosts(settings: AnnotateSettings) -> set[str]:
     hosts = {*LOOPBACK, settings.host}
     if settings.public_url:
         hosts.add(urlsplit(settings.public_url).hostname or "")
+    if settings.host in ANY_ADDRESS:
+        hosts |= {socket.gethostname(), socket.getfqdn(), BY_NUMBER}
     return hosts
 
 

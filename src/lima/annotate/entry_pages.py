@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lima.annotate import people
-from lima.annotate.pages import RATER_COOKIE, Site, address, page, redirect, set_cookie, signed_in, site_of
+from lima.annotate.pages import (
+    Site,
+    address,
+    checked,
+    cookie,
+    page,
+    redirect,
+    set_cookie,
+    signed_in,
+    site_of,
+)
 from lima.annotate.people import SESSION_SECONDS, Participant, new_token
 from lima.annotate.security import Refused, check_csrf
 
@@ -30,7 +40,7 @@ REFUSALS = {
 def home(request: Request) -> Response:
     """To the work, for those who are signed in."""
     signed_in(request)
-    return redirect(site_of(request).work.home)
+    return redirect(request, site_of(request).work.home)
 
 
 @router.get("/join/{code}")
@@ -38,7 +48,7 @@ def invitation(request: Request, code: Code) -> Response:
     """Show an invitation. Opening it uses nothing up: mail programs open links too."""
     site = site_of(request)
     site.entering.check(address(request), site.clock())
-    token = request.cookies.get(RATER_COOKIE, "")
+    token = cookie(request, "rater")
     if token and people.rater_of(site.base, token, site.clock()):
         return page(
             "message.html", request, title="Welcome back", text="You are signed in.", to=site.work.home
@@ -47,7 +57,7 @@ def invitation(request: Request, code: Code) -> Response:
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[refusal], to=None)
     token = new_token()
     response = page(site.work.invitation, request, csrf=token, **site.work.invitation_values())
-    set_cookie(response, request, RATER_COOKIE, token, SESSION_SECONDS)
+    set_cookie(response, request, "rater", token, SESSION_SECONDS)
     return response
 
 
@@ -56,14 +66,14 @@ def join(request: Request, code: Code, csrf: Token = "") -> Response:
     """Accept an invitation: the browser's token becomes that of a rater."""
     site = site_of(request)
     site.entering.check(address(request), site.clock())
-    token = request.cookies.get(RATER_COOKIE, "")
+    token = cookie(request, "rater")
     check_csrf(request, token, csrf)
     if people.rater_of(site.base, token, site.clock()):
-        return redirect(site.work.home)  # a second click
+        return redirect(request, site.work.home)  # a second click
     refusal = people.accept(site.base, code, token, site.clock())
     if isinstance(refusal, str):
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[refusal], to=None)
-    return redirect(site.work.home)
+    return redirect(request, site.work.home)
 
 
 @router.get("/panel")
@@ -75,16 +85,16 @@ def panel(request: Request) -> Response:
     external = request.query_params.get(name, "") if name else ""
     if not external or len(external) > 200:
         raise Refused(404, "There is no such page.")
-    held, token = request.cookies.get(RATER_COOKIE, ""), new_token()
+    held, token = cookie(request, "rater"), new_token()
     before = people.rater_of(site.base, held, site.clock()) if held else None
     person = people.admit(site.base, external, site.settings.panel_group, token, site.clock())
     if isinstance(person, str):
         to = site.settings.panel_failed if person == "failed" else None
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[person], to=to)
-    response = redirect(site.work.home)
+    response = redirect(request, site.work.home)
     if person == before:
         return response  # in another tab: the forms of the first one stay good
-    set_cookie(response, request, RATER_COOKIE, token, SESSION_SECONDS)
+    set_cookie(response, request, "rater", token, SESSION_SECONDS)
     return response
 
 
@@ -94,6 +104,21 @@ def pause(request: Request) -> Response:
     _, token = signed_in(request)
     site = site_of(request)
     return page("pause.html", request, csrf=token, minutes=site.settings.lease_minutes, to=site.work.home)
+
+
+@router.post("/view")
+def view(
+    request: Request,
+    to: Annotated[str, Form(max_length=64, pattern=r"^(/[a-z]+)+$")],
+    view: Annotated[Literal["rendered", "written"], Form()],
+    csrf: Token = "",
+) -> Response:
+    """Show texts rendered or as they were written, from now on; which, and since when, is noted."""
+    person, site = checked(request, csrf), site_of(request)
+    people.note_view(site.base, person, view, site.clock())
+    response = redirect(request, to)
+    set_cookie(response, request, "view", view, SESSION_SECONDS)
+    return response
 
 
 @router.post("/leave")
@@ -113,7 +138,7 @@ def leave(request: Request, csrf: Token = "") -> Response:
 
 
 @router.get("/checked")
-def checked(request: Request) -> Response:
+def failed_checks(request: Request) -> Response:
     """Where those land who missed the checks; they are signed out, so the page knows nobody."""
     site = site_of(request)
     to = site.settings.panel_failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lima.errors import LimaError
 
 CLOSED = "closed"
 TEXTS, PLAN = "texts", "plan"
+COOKIES = "cookies"
 
 
 def claim(
@@ -34,6 +36,16 @@ def claim(
         rows = [{"name": name, "value": value} for name, value in identity.items()]
         connection.execute(sa.insert(facts), rows)
         begin(connection)
+
+
+def drawn_once(base: Database, name: str) -> str:
+    """A random word that stays with the database: its name in cookies, or what nobody outside may foretell."""
+    with base.write() as connection:
+        found = connection.scalar(sa.select(facts.c.value).where(facts.c.name == name))
+        if found is None:
+            found = secrets.token_hex(16)
+            connection.execute(sa.insert(facts).values(name=name, value=found))
+    return str(found)
 
 
 def close_study(base: Database, now: float) -> None:

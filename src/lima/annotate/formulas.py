@@ -1,13 +1,16 @@
 r"""LaTeX in a Markdown text -> MathML: ``$x$``, ``$$x$$``, ``\(x\)``, ``\[x\]`` and ``\begin{align}``.
 
-The rules for brackets are our own: those of the plugin take time that grows with the square of the text.
+The rules for brackets are our own: those of the plugin take time that grows with the square of the text. A formula in
+whose MathML a letter or digit is missing (the converter drops what follows a ``%``) is shown as its source.
 """
 
 from __future__ import annotations
 
 import html
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
@@ -24,30 +27,39 @@ MOST_LINES = 60
 CLOSING = {"\\(": "\\)", "\\[": "\\]"}
 
 
+FORMULAS = "formulas"
+"""Where a rendering's environment collects the sources of the formulas that became MathML, in order."""
+LONGEST_LINE = 60
+"""Longer formulas get a box of their own that scrolls."""
+
+
 def add_formulas(markdown: MarkdownIt) -> None:
     """Teach a Markdown parser the ways in which models write formulas."""
-    dollarmath_plugin(markdown, allow_space=False, allow_digits=False, renderer=_dollars)
-    amsmath_plugin(markdown, renderer=lambda content: formula(content, "block"))
+    dollarmath_plugin(markdown, allow_labels=False, allow_space=False, allow_digits=False)
+    amsmath_plugin(markdown)
     markdown.inline.ruler.before("escape", "bracket_formula", _inline_rule)
     markdown.block.ruler.before(
         "fence", "bracket_formula", _block_rule, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )
-    markdown.add_render_rule("bracket_formula", _render)
+    for name in ("math_inline", "math_block", "amsmath", "bracket_formula"):
+        markdown.add_render_rule(name, _render)
 
 
-def formula(latex: str, display: str) -> str:
-    """MathML for one formula; what the converter does not know stays visible as source."""
-    source = f'<code class="formula">{html.escape(latex.strip())}</code>'
+def to_mathml(latex: str, display: str) -> str | None:
+    """MathML for one formula; None where the converter does not know it, or leaves something out."""
     if len(latex) > LONGEST_FORMULA:
-        return source
+        return None
     try:
-        return convert(latex.strip(), display=display)
+        found = convert(latex, display=display)
     except Exception:  # the converter raises errors of many kinds at LaTeX that it does not know
-        return source
+        return None
+    shown = html.unescape(re.sub(r"<[^>]*>", "", found))
+    written = re.sub(r"\\(begin|end)\s*\{[a-z]+\*?\}(\{[lcr|]*\})?|\\[a-zA-Z]+", "", latex)
+    return found if _signs(written) <= _signs(shown) else None
 
 
-def _dollars(content: str, options: dict[str, Any]) -> str:
-    return formula(content, "block" if options["display_mode"] else "inline")
+def _signs(text: str) -> Counter[str]:
+    return Counter(sign for sign in unicodedata.normalize("NFKC", text) if sign.isalnum())
 
 
 def _inline_rule(state: StateInline, silent: bool) -> bool:
@@ -93,5 +105,15 @@ def _render(
     self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
     token = tokens[index]
-    rendered = formula(token.content, "block" if token.markup == "\\[" else "inline")
-    return f"<p>{rendered}</p>\n" if token.block else rendered
+    latex, is_block = token.content.strip(), token.block or token.markup == "\\["
+    found = to_mathml(latex, "block" if is_block else "inline")
+    if found is None:
+        shown = f'<code class="formula">{html.escape(latex)}</code>'
+    else:
+        env[FORMULAS].append(latex)
+        shown = (
+            f'<span class="wide" tabindex="0">{found}</span>'
+            if len(latex) > LONGEST_LINE or is_block
+            else found
+        )
+    return f"<p>{shown}</p>\n" if token.block else shown

@@ -9,23 +9,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from lima.annotate import people
 from lima.annotate.database import Database
 from lima.annotate.people import Participant
-from lima.annotate.render import to_html
+from lima.annotate.render import as_written, to_html
 from lima.annotate.security import RateLimit, Refused, check_csrf, csrf_token
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.work import Work
 from lima.files import text_hash
 
-RATER_COOKIE = "lima_rater"
-LEAD_COOKIE = "lima_lead"
+Cookie = Literal["rater", "lead", "view"]
 STATIC = Path(str(resources.files("lima.annotate"))) / "static"
 W = TypeVar("W", bound=Work)
 
@@ -39,6 +40,8 @@ class Site:
     base: Database
     clock: Callable[[], float]
     lead_secret: str
+    name: str
+    """Of the study, in its cookies: browsers send them to every port of a host, where other studies may be served."""
     closed: threading.Event = field(default_factory=threading.Event)
     """Set once the lead has closed the study."""
     entering: RateLimit = field(default_factory=lambda: RateLimit(per_second=20, burst=600))
@@ -46,6 +49,11 @@ class Site:
     lead_attempts: RateLimit = field(default_factory=lambda: RateLimit(per_second=0.1, burst=10))
     answering: RateLimit = field(default_factory=lambda: RateLimit(per_second=5, burst=60))
     """Everything else that a rater does, by rater."""
+
+    @property
+    def root(self) -> str:
+        """The path of ``--public-url``, under which a proxy serves these pages."""
+        return urlsplit(self.settings.public_url or "").path.rstrip("/")
 
 
 def site_of(request: Request) -> Site:
@@ -63,13 +71,26 @@ def work_of(request: Request, kind: type[W]) -> W:
 
 
 def page(name: str, request: Request, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Render a template."""
+    """Render a template; its ``show`` makes HTML of a text, as the rater wants to see it."""
+    site = site_of(request)
+    values |= {"show": show_of(request), "written": sees_written(request), "root": site.root}
+    values |= {"static": site.root + static_root(), "may_switch": site.work.display == "rendered"}
     return HTMLResponse(templates().get_template(name).render(request=request, **values), status)
 
 
-def redirect(path: str) -> RedirectResponse:
+def sees_written(request: Request) -> bool:
+    """Whether texts are shown character by character: the protocol says so, or the rater does."""
+    return site_of(request).work.display == "written" or cookie(request, "view") == "written"
+
+
+def show_of(request: Request) -> Callable[[str], Markup]:
+    """What makes safe HTML of a text on this request's page."""
+    return as_written if sees_written(request) else to_html
+
+
+def redirect(request: Request, path: str) -> RedirectResponse:
     """Send the browser on to a page."""
-    return RedirectResponse(path, 303)
+    return RedirectResponse(site_of(request).root + path, 303)
 
 
 def wants_json(request: Request) -> bool:
@@ -79,12 +100,12 @@ def wants_json(request: Request) -> bool:
 
 def saved(request: Request, to: str) -> Response:
     """The reply to a form that changed something: where to go on."""
-    return JSONResponse({"to": to}) if wants_json(request) else redirect(to)
+    return JSONResponse({"to": site_of(request).root + to}) if wants_json(request) else redirect(request, to)
 
 
 def signed_in(request: Request) -> tuple[Participant, str]:
     """The rater and the session token; raises `Refused` (401)."""
-    site, token = site_of(request), request.cookies.get(RATER_COOKIE, "")
+    site, token = site_of(request), cookie(request, "rater")
     person = people.rater_of(site.base, token, site.clock()) if token else None
     if person is None:
         raise Refused(
@@ -105,7 +126,7 @@ def checked(request: Request, csrf: str) -> Participant:
 
 def signed_in_lead(request: Request) -> str:
     """The lead's session token; raises `Refused` (401)."""
-    site, token = site_of(request), request.cookies.get(LEAD_COOKIE, "")
+    site, token = site_of(request), cookie(request, "lead")
     if not token or not people.is_lead(site.base, token, site.clock()):
         raise Refused(401, "The lead's console needs its secret.")
     return token
@@ -118,16 +139,23 @@ def checked_lead(request: Request, csrf: str) -> str:
     return token
 
 
-def set_cookie(response: Response, request: Request, name: str, token: str, seconds: int) -> None:
+def cookie(request: Request, kind: Cookie) -> str:
+    """The study's cookie, or the one without a name that former versions set; empty where there is none."""
+    found = request.cookies.get(f"lima_{kind}_{site_of(request).name}")
+    return found or request.cookies.get(f"lima_{kind}", "")
+
+
+def set_cookie(response: Response, request: Request, kind: Cookie, value: str, seconds: int) -> None:
     """A cookie that no script reads and no other site sends with a form."""
-    public = site_of(request).settings.public_url or ""
+    site = site_of(request)
     response.set_cookie(
-        name,
-        token,
+        f"lima_{kind}_{site.name}",
+        value,
         max_age=seconds,
+        path=site.root or "/",
         httponly=True,
-        samesite="lax" if name == RATER_COOKIE else "strict",
-        secure=request.url.scheme == "https" or public.startswith("https://"),
+        samesite="strict" if kind == "lead" else "lax",
+        secure=request.url.scheme == "https" or (site.settings.public_url or "").startswith("https://"),
     )
 
 
@@ -146,7 +174,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(to_html=to_html, static=static, csrf_token=csrf_token)
+    environment.globals.update(csrf_token=csrf_token)
     return environment
 
 
@@ -155,11 +183,6 @@ def static_root() -> str:
     """Where static files are served: the address changes with any of them, so that browsers can keep them for good."""
     files = sorted(STATIC.iterdir())
     return f"/static/{text_hash(*(file.read_text(encoding='utf-8') for file in files), length=8)}"
-
-
-def static(name: str) -> str:
-    """The address of a static file."""
-    return f"{static_root()}/{name}"
 
 
 def typed(text: str) -> str:

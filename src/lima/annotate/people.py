@@ -153,6 +153,12 @@ def admit(base: Database, external_id: str, group: str, token: str, now: float) 
     return person
 
 
+def note_view(base: Database, person: Participant, view: str, now: float) -> None:
+    """Record how a rater wants to see texts from now on."""
+    with base.write() as connection:
+        record(connection, "view", now, rater_id=person.id, payload={"view": view})
+
+
 def came_from_panel(base: Database, person: Participant) -> bool:
     """Whether a panel sent this rater."""
     query = sa.select(raters.c.external_hash).where(raters.c.id == person.id)

@@ -1,18 +1,22 @@
 """Text from models -> HTML that cannot do anything: Markdown, code and maths rendered on the server, then sanitised.
 
-Raw HTML in a text is shown as text. What Markdown makes goes through an allow-list (nh3) all the same. Nothing
-is loaded from elsewhere: an image becomes a link.
+A rater must read what a judge model reads. So line breaks stay, HTML, entities and link definitions are shown as text,
+a link shows its address, and a rendering that lacks a letter or a digit of its source gives way to the source itself.
+What Markdown makes goes through an allow-list (nh3). Nothing is loaded from elsewhere: an image becomes a link.
 """
 
 from __future__ import annotations
 
 import html
 import re
+import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.common.normalize_url import normalizeLinkText
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -23,7 +27,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
-from lima.annotate.formulas import add_formulas
+from lima.annotate.formulas import FORMULAS, add_formulas
 
 LONGEST_MARKDOWN = 50_000
 """Longer texts are shown as they are: some Markdown takes time that grows with the square of its length."""
@@ -31,6 +35,13 @@ DEEPEST_NESTING = 20
 CACHED_TEXTS = 16_384
 
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+HEAPED_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5,}"
+)
+"""More marks on one letter than any script has: they would cover the page."""
 BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 MATH_TAGS = re.findall(
@@ -45,7 +56,9 @@ TEXT_TAGS = re.findall(
 )
 ATTRIBUTES = {
     "a": {"href", "title"},
-    "ol": {"start"},
+    "li": {"value"},
+    "div": {"tabindex"},
+    "span": {"tabindex"},
     "math": {"display"},
     "mo": {"stretchy", "fence", "form", "lspace", "rspace"},
     "mi": {"mathvariant"},
@@ -54,16 +67,58 @@ ATTRIBUTES = {
     "mfrac": {"linethickness"},
 }
 CODE_CLASSES = set(STANDARD_TYPES.values())
-OUR_CLASSES = {"code", "plain", "formula", "control", "right", "center"}
+OUR_CLASSES = {
+    "code",
+    "plain",
+    "formula",
+    "control",
+    "right",
+    "center",
+    "scroll",
+    "wide",
+    "language",
+    "address",
+}
 
 
 @lru_cache(maxsize=CACHED_TEXTS)
 def to_html(text: str) -> Markup:
-    """Render one model's (or user's) text. The result is safe to place in a page."""
+    """Render one model's (or user's) text. The result is safe to place in a page, and shows every word of the text."""
     text = CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
-    if len(text) > LONGEST_MARKDOWN:
-        return Markup(sanitise(f'<pre class="plain">{_visible(html.escape(text))}</pre>'))
-    return Markup(sanitise(_visible(_markdown().render(text))))
+    if len(text) > LONGEST_MARKDOWN or _is_blank(text):
+        return as_written(text)
+    env: EnvType = {FORMULAS: []}
+    rendered = sanitise(_visible(_markdown().render(text, env)))
+    return Markup(rendered) if _words(text) == _words_shown(rendered, env[FORMULAS]) else as_written(text)
+
+
+@lru_cache(maxsize=CACHED_TEXTS // 8)
+def as_written(text: str) -> Markup:
+    """The text itself, character by character, safe to place in a page."""
+    text = CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+    shown = _visible(html.escape(text))
+    if _is_blank(text):
+        shown = INVISIBLE.sub(_numbered, shown)
+    return Markup(sanitise(f'<pre class="plain">{shown}</pre>'))
+
+
+def _is_blank(text: str) -> bool:
+    """Whether a text has characters and none of them can be seen."""
+    return bool(text.strip()) and not INVISIBLE.sub("", text).strip()
+
+
+def _words(text: str) -> str:
+    """The letters and digits of a text, in order. Marks, signs and spaces may be markup."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFD", text))
+
+
+def _words_shown(fragment: str, formulas: Sequence[str]) -> str:
+    """The letters and digits on the page; a formula, which checks itself, stands for its source."""
+    sources = iter(formulas)
+    fragment = re.sub(r"<math.*?</math>", lambda _: html.escape(next(sources, "")), fragment, flags=re.DOTALL)
+    fragment = re.sub(r'<li value="(\d+)">', r"\1 ", fragment)
+    fragment = re.sub(r'<span class="control">.*?</span>', "", fragment)
+    return _words(html.unescape(re.sub(r"<[^>]*>", "", fragment)))
 
 
 def sanitise(fragment: str) -> str:
@@ -85,6 +140,8 @@ _CLASSED = ("pre", "code", "span", "div", "td", "th")
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
+    if name == "tabindex":
+        return "0"
     if name != "class":
         return value
     kept = [one for one in value.split() if one in OUR_CLASSES or (tag == "span" and one in CODE_CLASSES)]
@@ -92,14 +149,19 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 def _visible(fragment: str) -> str:
-    """Direction controls shown by their number: unseen, they could reorder what a rater reads."""
-    return BIDI_CONTROLS.sub(lambda found: f'<span class="control">U+{ord(found[0]):04X}</span>', fragment)
+    """Direction controls shown by their number, since they could reorder what a rater reads; heaped marks counted."""
+    fragment = HEAPED_MARKS.sub(lambda found: f'<span class="control">{len(found[0])} marks</span>', fragment)
+    return BIDI_CONTROLS.sub(_numbered, fragment)
+
+
+def _numbered(found: re.Match[str]) -> str:
+    return f'<span class="control">U+{ord(found[0]):04X}</span>'
 
 
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST_NESTING})
-    markdown.enable(["table", "strikethrough"])
+    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": DEEPEST_NESTING})
+    markdown.enable(["table", "strikethrough"]).disable(["reference", "entity"])
     add_formulas(markdown)
     for name, rule in RULES.items():
         markdown.add_render_rule(name, rule)
@@ -108,19 +170,48 @@ def _markdown() -> MarkdownIt:
 
 def _fence(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
     token = tokens[index]
-    language = token.info.strip().split(maxsplit=1)[0] if token.info.strip() else ""
+    info = token.info.strip()
+    label = f'<div class="language">{html.escape(info)}</div>' if info else ""
     try:
-        lexer = get_lexer_by_name(language, stripnl=False)
+        lexer = get_lexer_by_name(info.split(maxsplit=1)[0] if info else "", stripnl=False)
     except ClassNotFound:
-        return f'<pre class="code"><code>{html.escape(token.content)}</code></pre>'
+        return f'{label}<pre class="code"><code>{html.escape(token.content)}</code></pre>'
     coloured = highlight(token.content, lexer, HtmlFormatter(nowrap=True))
-    return f'<pre class="code"><code>{coloured}</code></pre>'
+    return f'{label}<pre class="code"><code>{coloured}</code></pre>'
 
 
 def _image(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
     token = tokens[index]
     label = html.escape(token.content or "image")
-    return f'<a href="{html.escape(str(token.attrs.get("src", "")))}">{label} (image)</a>'
+    return f'<a href="{html.escape(str(token.attrs.get("src", "")))}">{label}</a>{_address(token, "src")}'
+
+
+def _link_close(
+    self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    """The address stands behind the words, where it is not the words: a judge reads it too."""
+    opening = next(
+        one for one in tokens[index::-1] if one.type == "link_open" and one.level == tokens[index].level
+    )
+    return "</a>" if opening.markup == "autolink" else f"</a>{_address(opening, 'href')}"
+
+
+def _address(token: Token, name: str) -> str:
+    title = token.attrs.get("title")
+    shown = normalizeLinkText(str(token.attrs.get(name, ""))) + (f' "{title}"' if title else "")
+    return f' <span class="address">({html.escape(shown)})</span>'
+
+
+def _list_item(
+    self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    """Numbers as they were written: Markdown would count for itself."""
+    number = tokens[index].info
+    return f'<li value="{int(number)}">' if number else "<li>"
+
+
+def _table(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+    return '<div class="scroll" tabindex="0"><table>' if tokens[index].nesting > 0 else "</table></div>"
 
 
 def _cell(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
@@ -140,6 +231,10 @@ RULES: dict[str, Any] = {
     "image": _image,
     "heading_open": _heading,
     "heading_close": _heading,
+    "link_close": _link_close,
+    "list_item_open": _list_item,
+    "table_open": _table,
+    "table_close": _table,
     "td_open": _cell,
     "th_open": _cell,
 }

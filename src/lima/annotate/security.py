@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -33,6 +34,10 @@ HEADERS = {
 }
 
 
+BY_NUMBER = "<any number>"
+"""Among the hosts of a server that listens on every address: each of them, by its number."""
+
+
 class Refused(Exception):
     """A request that is turned away, with its HTTP status and a sentence for the person."""
 
@@ -48,7 +53,7 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
-        self.app, self.hosts = app, frozenset(hosts)
+        self.app, self.hosts = app, frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -75,13 +80,17 @@ class Guard:
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "0")
-        if _host_name(headers.get("host", "")) not in self.hosts:
+        if not self._answers(_host_name(headers.get("host", "")).lower()):
             answer = PlainTextResponse("This address is not served here.", 421)
             await answer(scope, receive, send)
         elif not length.isdecimal() or int(length) > LARGEST_BODY:
             await PlainTextResponse("The request is too large.", 413)(scope, receive, send)
         else:
             await self.app(scope, _bounded(receive), send)
+
+    def _answers(self, name: str) -> bool:
+        """A number cannot be pointed elsewhere, as the name of a foreign site can."""
+        return name in self.hosts or (BY_NUMBER in self.hosts and _is_number(name))
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,19 @@ def _host_name(host: str) -> str:
     ('127.0.0.1', '[::1]')
     """
     return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+
+
+def _is_number(host: str) -> bool:
+    """Whether a host is an address in numbers.
+
+    >>> _is_number("192.0.2.7"), _is_number("[2001:db8::1]"), _is_number("evil.example")
+    (True, True, False)
+    """
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -16,7 +16,7 @@ from pathlib import Path
 import uvicorn
 
 from lima import console
-from lima.annotate.app import create_app
+from lima.annotate.app import ANY_ADDRESS, create_app
 from lima.annotate.compare import open as compare
 from lima.annotate.database import Database, sqlite_url
 from lima.annotate.dialogue import open as dialogue
@@ -71,6 +71,7 @@ def annotate(settings: AnnotateSettings) -> None:
             log_level="warning",
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            forwarded_allow_ips=list(settings.proxies),
         )
         with until_stopped():
             uvicorn.Server(config).run(sockets=[listening])
@@ -116,7 +117,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _announce(settings: AnnotateSettings, listening: socket.socket, secret_file: Path) -> None:
     port = listening.getsockname()[1]
-    place = settings.public_url or f"http://{settings.host}:{port}"
+    host = socket.gethostname() if settings.host in ANY_ADDRESS else settings.host
+    place = settings.public_url or f"http://{host}:{port}"
     console.note(f"lead's console  {place}/lead   (its secret is in {secret_file})")
     console.note("raters come in by the links that you make there; Ctrl-C stops, and nothing is lost")
     if not is_loopback(settings.host) and not (settings.public_url or "").startswith("https"):

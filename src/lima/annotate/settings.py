@@ -31,7 +31,8 @@ class ServerSettings(Settings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
     """Port to listen on; 0 takes a free one."""
     public_url: str | None = None
-    """The address that raters use where it is another one, such as https://study.example.org behind a proxy."""
+    """The address that raters use where it is another one, such as https://example.org/study behind a proxy; a proxy that
+    serves it under a path (/study) takes that path off."""
     panel: Literal["none", "prolific", "generic"] = "none"
     """Take in raters of a panel under /panel, without invitations. Set --panel-return too."""
     panel_id: str = "id"
@@ -44,6 +45,8 @@ class ServerSettings(Settings):
     """URL for a panel's rater who missed the checks of --gold."""
     panel_group: Group = "crowd"
     """Group of the panel's raters."""
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto headers are believed."""
     lead_secret_file: Path | None = None
     """File with the secret of the lead's console, 16 characters or more. Not given: one is made and kept,
     readable by you alone, in the study folder."""
@@ -130,6 +133,9 @@ class DialogueSettings(ServerSettings):
     """Longest dialogue, in user turns."""
     answer_seconds: Annotated[float, Field(gt=0)] = 120.0
     """A system that takes longer to answer is shown as failed, and can be asked again."""
+    pace: Annotated[float, Field(ge=0)] = 100.0
+    """Characters a second at which every answer appears: the speed of a system must not give it away. 0: as it comes.
+    Several raters at once want systems behind an address (`lima serve`, URL#model)."""
 
 
 class ReviewSettings(ServerSettings):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 from fastapi import APIRouter
@@ -42,6 +42,8 @@ class Work(Protocol):
     """The groups that people are invited to."""
     routers: tuple[APIRouter, ...]
     """The work's own pages, for its people and for the lead."""
+    display: Literal["rendered", "written"] = "rendered"
+    """How people see texts: Markdown rendered, with a switch to the text as it was written, or only as written."""
     files: tuple[str, ...] = ()
     """Names of the files that the lead can download."""
 

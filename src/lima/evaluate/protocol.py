@@ -100,6 +100,9 @@ class Protocol(Settings):
     """Hash of both files: what was rated."""
     key: str = ""
     """Hash of ``key.jsonl`` and ``systems.json`` when they were made: a later change shows itself."""
+    display: Literal["rendered", "written"] = "rendered"
+    """How people see texts: their Markdown rendered, every word shown, with a switch to the text as it was written; or
+    only as written, which is what a judge model reads."""
     plan: Plan = Plan()
     """Who sees what, and the tests that count."""
     pairwise: Words = Words(

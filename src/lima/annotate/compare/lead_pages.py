@@ -45,4 +45,4 @@ def adjudicate(
     chosen = cast(Label, label)
     if not adjudication.adjudicate(site.base, comparison, chosen, reason.strip(), site.clock()):
         raise Refused(404, "There is no such comparison.")
-    return redirect("/lead/disagreements")
+    return redirect(request, "/lead/disagreements")

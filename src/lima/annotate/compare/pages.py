@@ -54,7 +54,7 @@ def just_saved(request: Request) -> Response:
     """The item just answered, with the chance to take the answer back (for browsers without scripts)."""
     person, token = signed_in(request)
     presentation = work_of(request, CompareWork).assignment.saved(person)
-    return redirect("/work") if presentation is None else _item(request, person, presentation, token)
+    return redirect(request, "/work") if presentation is None else _item(request, person, presentation, token)
 
 
 @router.post("/answer")
@@ -85,7 +85,7 @@ def answer(
     if stored.repeat == GOLD and here.assignment.ended(person):
         return saved(request, "/checked")
     if not wants_json(request):
-        return redirect("/saved")
+        return redirect(request, "/saved")
     reply = {"saved": stored.is_answered, "answer": _on_screen(stored), "attempt": stored.attempt}
     return JSONResponse(reply)
 

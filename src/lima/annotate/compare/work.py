@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 
@@ -34,6 +34,11 @@ class CompareWork(Work):
     def groups(self) -> tuple[str, ...]:  # type: ignore[override]
         """Those of the plan."""
         return self.texts.plan.groups
+
+    @property
+    def display(self) -> Literal["rendered", "written"]:  # type: ignore[override]
+        """As the protocol says."""
+        return self.texts.protocol.display
 
     def tiles(self) -> list[Tile]:
         """Planned votes by task and group."""

@@ -72,9 +72,14 @@ class RaterDialogue:
     turns: tuple[DialogueTurn, ...]
 
     @property
+    def letter(self) -> str:
+        """A for the first dialogue that a rater holds over an opening."""
+        return BLIND_NAMES[self.place]
+
+    @property
     def name(self) -> str:
         """The system's blind name, drawn anew for every rater and opening."""
-        return f"Assistant {BLIND_NAMES[self.place]}"
+        return f"Assistant {self.letter}"
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -112,6 +117,14 @@ class DueChoice:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """A choice that was made: the place of the better dialogue, or None."""
+
+    opening_id: str
+    place: int | None
+
+
+@dataclass(frozen=True)
 class DialoguePlan:
     """How many dialogues there are to hold."""
 
@@ -119,13 +132,15 @@ class DialoguePlan:
     systems: int
     votes: int = 1
     most_turns: int = 10
-    seed: int = 0
     lease_seconds: float = 1800.0
     """An opening that a rater has begun is kept for so long after its last step; then another may begin it."""
 
+    secret: str = ""
+    """Draws the order of the systems: from public facts alone nobody could tell who is Assistant A."""
+
     def order(self, rater: str, opening_id: str) -> list[int]:
         """The systems in the order in which this rater meets them."""
-        generator = np.random.default_rng(int(text_hash("talks", str(self.seed), rater, opening_id), 16))
+        generator = np.random.default_rng(int(text_hash("order", self.secret, rater, opening_id), 16))
         return [int(system) for system in generator.permutation(self.systems)]
 
 
@@ -178,7 +193,9 @@ class RaterDialogues:
             held = tuple(dialogue for dialogue in mine if dialogue.opening_id == opening_id)
             if len(held) == self.plan.systems:
                 return DueChoice(opening_id, held)
-            return self._open(connection, person, opening_id, len(held))
+            met = {dialogue.system for dialogue in held}
+            system = next(one for one in self.plan.order(person.name, opening_id) if one not in met)
+            return self._open(connection, person, opening_id, system, place=len(held))
 
     def get(self, person: Participant, token: str) -> RaterDialogue:
         """A dialogue of this rater; raises `Refused` (404) when there is none."""
@@ -262,10 +279,9 @@ class RaterDialogues:
                 self._note(connection, "finish", dialogue, "", {"example": example})
 
     def choose(self, person: Participant, opening_id: str, place: int | None) -> None:
-        """Name the better dialogue by its blind place; None: none is better. The first answer stays."""
+        """Name the better dialogue by its blind place; None: none is better. Sent twice, the first counts."""
         if opening_id not in self.openings or (place is not None and not 0 <= place < self.plan.systems):
             raise Refused(422, "Choose one of the answers.")
-        best = None if place is None else self.plan.order(person.name, opening_id)[place]
         now = self.clock()
         with self.base.write() as connection:
             self._lock(connection)
@@ -273,15 +289,43 @@ class RaterDialogues:
             held = [dialogue for dialogue in _read(connection, mine) if dialogue.state == "finished"]
             if len(held) < self.plan.systems:
                 raise Refused(409, "Hold the dialogues with every assistant first.")
-            there = sa.select(choices.c.id).where(
-                choices.c.rater_id == person.id, choices.c.opening_id == opening_id
-            )
-            if connection.scalar(there) is None:
+            there = (choices.c.rater_id == person.id) & (choices.c.opening_id == opening_id)
+            if connection.scalar(sa.select(choices.c.id).where(there)) is None:
+                best = next((dialogue.system for dialogue in held if dialogue.place == place), None)
                 row = {"rater_id": person.id, "opening_id": opening_id, "best": best, "at": now}
                 connection.execute(sa.insert(choices).values(row))
-                key = f"choose:{person.id}:{text_hash(opening_id)}"
                 payload = {"opening": opening_id, "place": place}
-                record(connection, "choose", now, key=key, rater_id=person.id, payload=payload)
+                record(connection, "choose", now, rater_id=person.id, payload=payload)
+
+    def chosen(self, person: Participant) -> Chosen | None:
+        """The rater's latest choice, while it can be taken back: no dialogue was begun since."""
+        with self.base.read() as connection:
+            return self._chosen(connection, person)
+
+    def take_back(self, person: Participant, opening_id: str) -> bool:
+        """Undo the latest choice; False: it is too late, or was another one."""
+        with self.base.write() as connection:
+            self._lock(connection)
+            last = self._chosen(connection, person)
+            if last is None or last.opening_id != opening_id:
+                return False
+            there = (choices.c.rater_id == person.id) & (choices.c.opening_id == opening_id)
+            connection.execute(sa.delete(choices).where(there))
+            payload = {"opening": opening_id}
+            record(connection, "unchoose", self.clock(), rater_id=person.id, payload=payload)
+        return True
+
+    def _chosen(self, connection: sa.Connection, person: Participant) -> Chosen | None:
+        last = sa.select(choices).where(choices.c.rater_id == person.id).order_by(choices.c.id.desc())
+        row = connection.execute(last.limit(1)).first()
+        if row is None:
+            return None
+        done = set(connection.scalars(sa.select(choices.c.opening_id).where(choices.c.rater_id == person.id)))
+        mine = _read(connection, dialogues.c.rater_id == person.id)
+        if any(one.opening_id not in done and one.state != "lost" for one in mine):
+            return None
+        held = {one.system: one.place for one in mine if one.opening_id == row.opening_id}
+        return Chosen(row.opening_id, None if row.best is None else held[row.best])
 
     def progress(self, person: Participant) -> tuple[int, int]:
         """Openings that this rater is through with, and how many there may be."""
@@ -301,9 +345,8 @@ class RaterDialogues:
         return found
 
     def _open(
-        self, connection: sa.Connection, person: Participant, opening_id: str, place: int
+        self, connection: sa.Connection, person: Participant, opening_id: str, system: int, *, place: int
     ) -> RaterDialogue:
-        system = self.plan.order(person.name, opening_id)[place]
         row = {
             "token": new_token(),
             "rater_id": person.id,

@@ -6,8 +6,9 @@ Each assistant turn is an item, each pair of dialogues of one rater over one ope
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -97,7 +98,7 @@ def export_to(study: Study, rows: DialogueRows, plan: DialoguePlan) -> None:
     write_jsonl(study.folder / "examples.jsonl", rows.examples)
     write_jsonl(study.items, rows.items)
     write_jsonl(study.comparisons, rows.comparisons)
-    write_text(study.protocol, _protocol(study, rows, plan).to_yaml())
+    note_in_protocol(study, _facts(study, rows, plan))
     by_rater: dict[str, list[Preference | Grade]] = defaultdict(list)
     for preference in rows.preferences:
         by_rater[preference.rater].append(preference)
@@ -111,9 +112,8 @@ def reveal(study: Study, rows: DialogueRows, plan: DialoguePlan, names: Sequence
     """Write who was who. The lead has closed the study."""
     write_jsonl(study.key, rows.keys)
     systems = tuple(System(name=name, answers="dialogues.jsonl", sha256="") for name in names)
-    write_json(study.systems, Systems(seed=plan.seed, systems=systems).model_dump(mode="json"))
-    protocol = _protocol(study, rows, plan).model_copy(update={"key": hash_key(study)})
-    write_text(study.protocol, protocol.to_yaml())
+    write_json(study.systems, Systems(seed=0, systems=systems).model_dump(mode="json"))
+    note_in_protocol(study, _facts(study, rows, plan) | {"key": f"'{hash_key(study)}'"})
 
 
 def name_of(dialogue: RaterDialogue) -> str:
@@ -129,15 +129,31 @@ def transcript(messages: Sequence[Message]) -> str:
     return "\n\n".join(f"**{spoken[message.role]}:** {message.content}" for message in messages[1:])
 
 
-def _protocol(study: Study, rows: DialogueRows, plan: DialoguePlan) -> Protocol:
-    return Protocol(
-        systems=plan.systems,
-        comparisons=len(rows.comparisons),
-        items=len(rows.items),
-        texts=hash_texts(study),
-        plan=Plan(overlap=0, votes=1),  # a comparison is of one rater's own dialogues
-        pairwise=DIALOGUE_WORDS,
-    )
+def protocol_of(study: Study) -> Protocol:
+    """The study's own ``protocol.yaml`` where there is one, else the words for dialogues."""
+    if study.protocol.exists():
+        return study.read_protocol()
+    plan = Plan(overlap=0, votes=1)  # a comparison is of one rater's own dialogues
+    return Protocol(plan=plan, pairwise=DIALOGUE_WORDS)
+
+
+def note_in_protocol(study: Study, facts: Mapping[str, str | int]) -> None:
+    """Set lines of ``protocol.yaml``; the words, the plan and the comments of its author stay as they are."""
+    text = study.protocol.read_text("utf-8") if study.protocol.exists() else protocol_of(study).to_yaml()
+    for name, value in facts.items():
+        line = f"{name}: {value}\n"
+        text, found = re.subn(rf"^{name}:.*\n?", line, text, flags=re.MULTILINE)
+        text = text if found else line + text
+    write_text(study.protocol, text)
+
+
+def _facts(study: Study, rows: DialogueRows, plan: DialoguePlan) -> dict[str, str | int]:
+    return {
+        "systems": plan.systems,
+        "comparisons": len(rows.comparisons),
+        "items": len(rows.items),
+        "texts": f"'{hash_texts(study)}'",  # a hash of digits alone would be a number
+    }
 
 
 Pair = tuple[RaterDialogue, RaterDialogue, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,11 @@ from lima.annotate import facts
 from lima.annotate.database import Database
 from lima.annotate.dialogue import pages
 from lima.annotate.dialogue.dialogues import DialoguePlan, RaterDialogues
+from lima.annotate.dialogue.files import protocol_of
 from lima.annotate.dialogue.streams import ReplyStreams
 from lima.annotate.dialogue.work import DialogueWork
 from lima.annotate.settings import DialogueSettings
 from lima.errors import LimaError
-from lima.evaluate.protocol import Plan, Protocol
 from lima.evaluate.study import Study
 from lima.files import read_jsonl, sha256, text_hash
 from lima.records import Example
@@ -24,6 +25,8 @@ if TYPE_CHECKING:  # it brings torch
     from lima.generate.systems.chat_backends import Speaker
 
 LONGEST_ID = 200
+SERVED_AT_ONCE = 16
+"""Answers under way at a system behind an address. One in this process gives one at a time."""
 
 
 def describe(settings: DialogueSettings) -> None:
@@ -52,15 +55,22 @@ def open_work(
     """
     assert settings.study is not None
     assert settings.openings is not None
-    study, plan = Study(settings.study), read_plan(settings)
+    study = Study(settings.study)
     systems = text_hash(*settings.dialogue)  # no name stands in the database
     planned = settings.model_dump(mode="json", include={"dialogue_votes", "seed"})
     identity = {facts.TEXTS: sha256(settings.openings), facts.PLAN: {"systems": systems, **planned}}
     facts.claim(base, study.folder, identity, lambda _: _refuse_other_dialogues(study))
+    plan = replace(read_plan(settings), secret=facts.drawn_once(base, "order"))
     makers = list(backends) or [partial(_load, one, settings.answer_seconds) for one in settings.dialogue]
-    streams = ReplyStreams(RaterDialogues(base, plan, clock), makers, patience=settings.answer_seconds)
-    groups = settings.groups or Plan().groups
-    return DialogueWork(study, streams, _names(settings), Protocol().quality, groups, (pages.router,))
+    streams = ReplyStreams(
+        RaterDialogues(base, plan, clock),
+        makers,
+        patience=settings.answer_seconds,
+        at_once=[SERVED_AT_ONCE if "://" in one else 1 for one in settings.dialogue],
+        pace=settings.pace,
+    )
+    groups = settings.groups or protocol_of(study).plan.groups
+    return DialogueWork(study, streams, _names(settings), protocol_of(study), groups, (pages.router,))
 
 
 def read_plan(settings: DialogueSettings) -> DialoguePlan:
@@ -85,7 +95,6 @@ def read_plan(settings: DialogueSettings) -> DialoguePlan:
         systems=len(settings.dialogue),
         votes=settings.dialogue_votes,
         most_turns=settings.most_turns,
-        seed=settings.seed,
         lease_seconds=60 * settings.lease_minutes,
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lima.annotate.dialogue.dialogues import (
+    BLIND_NAMES,
     LONGEST_MESSAGE,
     VALUES,
     DueChoice,
@@ -17,12 +19,21 @@ from lima.annotate.dialogue.dialogues import (
     RaterDialogues,
     places,
 )
-from lima.annotate.dialogue.files import DIALOGUE_WORDS
 from lima.annotate.dialogue.streams import ReplyStreams
 from lima.annotate.dialogue.work import DialogueWork
 from lima.annotate.entry_pages import last_page
-from lima.annotate.pages import checked, page, saved, signed_in, spent, typed, wants_json, work_of
-from lima.annotate.render import to_html
+from lima.annotate.pages import (
+    checked,
+    page,
+    redirect,
+    saved,
+    show_of,
+    signed_in,
+    spent,
+    typed,
+    wants_json,
+    work_of,
+)
 from lima.annotate.security import Refused
 
 router = APIRouter(prefix="/dialogue")
@@ -45,14 +56,12 @@ def in_hand(request: Request) -> Response:
         "csrf": token,
         "done": done,
         "total": total,
-        "words": work.quality,
+        "words": work.protocol.quality,
     }
     if found is None:
         return last_page(request, person, done, "openings")
     if isinstance(found, DueChoice):
-        ordered = places(found.dialogues)
-        question = DIALOGUE_WORDS.question
-        return page("choose.html", request, found=found, dialogues=ordered, question=question, **values)
+        return _choice_page(request, found.opening_id, found.dialogues, values)
     if found.turns[-1].state == "waiting":
         work.streams.begin(found, len(found.turns) - 1)  # a browser without scripts never asks for the stream
     plan = dialogues.plan
@@ -91,7 +100,7 @@ def state(
         {
             "state": turn.state,
             "attempt": turn.attempt,
-            "html": str(to_html(turn.reply or "")),
+            "html": str(show_of(request)(turn.reply or "")),
             "all": found.is_rated,
         }
     )
@@ -146,7 +155,46 @@ def choose(
     if best != "tie" and not best.isdecimal():
         raise Refused(422, "Choose one of the answers.")
     _dialogues(request).choose(person, opening, None if best == "tie" else int(best[:3]))
+    return saved(request, "/dialogue/chosen")
+
+
+@router.get("/chosen")
+def chosen(request: Request) -> Response:
+    """What was just chosen, with the chance to take it back."""
+    person, token = signed_in(request)
+    found = _dialogues(request).chosen(person)
+    if found is None:
+        return redirect(request, "/dialogue")
+    words = _choice_words(request, found.place)
+    return page("chosen.html", request, csrf=token, chosen=found, words=words)
+
+
+@router.post("/undo")
+def undo(request: Request, opening: Annotated[str, Form(max_length=200)], csrf: Token = "") -> Response:
+    """Take the last choice back, while no later dialogue was begun."""
+    person = checked(request, csrf)
+    if not _dialogues(request).take_back(person, opening):
+        raise Refused(409, "Too late: a later dialogue is open. The choice stays as it is.")
     return saved(request, "/dialogue")
+
+
+def _choice_page(
+    request: Request, opening_id: str, found: Sequence[RaterDialogue], values: dict[str, Any]
+) -> Response:
+    ordered = places(found)
+    choices = [(str(place), _choice_words(request, place)) for place in range(len(ordered))]
+    choices.append(("tie", _choice_words(request, None)))
+    question = work_of(request, DialogueWork).protocol.pairwise.question
+    values |= {"opening_id": opening_id, "dialogues": ordered, "choices": choices, "question": question}
+    return page("choose.html", request, **values)
+
+
+def _choice_words(request: Request, place: int | None) -> str:
+    """The protocol's words for a choice; those for A name the third and later dialogues too."""
+    words = work_of(request, DialogueWork).protocol.pairwise.choices
+    if place is None or place < 2:
+        return words["tie" if place is None else "ab"[place]]
+    return re.sub(r"\bA\b", BLIND_NAMES[place], words["a"])
 
 
 async def _bytes(streams: ReplyStreams, found: RaterDialogue, number: int) -> AsyncIterator[bytes]:

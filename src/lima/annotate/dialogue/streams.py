@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ POLL_SECONDS = 0.05
 LONGEST_QUEUE = 5
 """How many times the patience with one answer an answer waits for those before it."""
 LONGEST_REPLY = 100_000
+FIRST_SECONDS = 1.0
+"""No answer begins sooner: a quick first word would tell systems apart."""
 
 
 @dataclass
@@ -34,35 +37,58 @@ class GrowingReply:
     over: bool = False
     failed: bool = False
     settling: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def is_shown(self, pace: float) -> bool:
+        """Whether nothing of it is left to appear."""
+        return self.failed or len(self.shown(pace)) == sum(map(len, self.pieces))
+
+    def shown(self, pace: float) -> str:
+        """What may be seen by now, at ``pace`` characters a second after a first pause; 0: everything at once."""
+        text = "".join(self.pieces)
+        passed = time.monotonic() - self.began - FIRST_SECONDS
+        return text[: max(0, int(passed * pace))] if pace else text
 
 
 class ReplyStreams:
-    """Asks the systems, one answer of a system at a time, and keeps what they say."""
+    """Asks the systems and keeps what they say.
+
+    ``at_once`` says how many answers of each system may be under way. Answers appear at the same ``pace`` for all.
+    """
 
     def __init__(
-        self, dialogues: RaterDialogues, backends: Sequence[Callable[[], Speaker]], *, patience: float = 120.0
+        self,
+        dialogues: RaterDialogues,
+        backends: Sequence[Callable[[], Speaker]],
+        *,
+        patience: float = 120.0,
+        at_once: Sequence[int] = (),
+        pace: float = 0.0,
     ) -> None:
-        self.dialogues, self.patience = dialogues, patience
+        self.dialogues, self.patience, self.pace = dialogues, patience, pace
         self._load = list(backends)
         self._backends: dict[int, Speaker] = {}
-        self._turns = [threading.Lock() for _ in backends]
+        self._loading = threading.Lock()
+        self._turns = [threading.Semaphore(count) for count in at_once or [1] * len(backends)]
         self._growing: dict[tuple[int, int, int], GrowingReply] = {}
         self._lock = threading.Lock()
 
     async def stream(self, dialogue: RaterDialogue, number: int) -> AsyncIterator[str]:
         """The answer to message ``number`` piece by piece, from its start; ends when it is whole or has failed."""
         turn = dialogue.turns[number]
-        if turn.state != "waiting":
+        with self._lock:
+            growing = self._growing.get((dialogue.id, number, turn.attempt))
+        if growing is None and turn.state != "waiting":
             yield turn.reply or ""
             return
-        growing = self.begin(dialogue, number)
+        growing = growing or self.begin(dialogue, number)
         seen = 0
         while True:
             over = growing.over  # before the pieces are read: none can come after it
-            fresh = growing.pieces[seen:]
-            seen += len(fresh)
-            yield "".join(fresh)
-            if over:
+            text = growing.shown(self.pace)
+            yield text[seen:]
+            seen = len(text)
+            if over and growing.is_shown(self.pace):
                 return
             await asyncio.sleep(POLL_SECONDS)
 
@@ -70,6 +96,8 @@ class ReplyStreams:
         """Ask for an answer, unless it is under way."""
         key = (dialogue.id, number, dialogue.turns[number].attempt)
         with self._lock:
+            kept = {k: one for k, one in self._growing.items() if not (one.over and one.is_shown(self.pace))}
+            self._growing = kept
             if key not in self._growing:
                 self._growing[key] = GrowingReply()
                 work = threading.Thread(
@@ -98,9 +126,10 @@ class ReplyStreams:
         self._settle(dialogue, number, growing)
 
     def _speak(self, dialogue: RaterDialogue, attempt: int, growing: GrowingReply) -> None:
-        backend = self._backends.get(dialogue.system)
-        if backend is None:
-            backend = self._backends[dialogue.system] = self._load[dialogue.system]()
+        with self._loading:
+            backend = self._backends.get(dialogue.system)
+            if backend is None:
+                backend = self._backends[dialogue.system] = self._load[dialogue.system]()
         if not backend.fits(dialogue.messages):
             raise LimaError("the dialogue has outgrown the model's context.")
         size = 0
@@ -127,8 +156,6 @@ class ReplyStreams:
         except Exception as error:  # the page asks again, whatever the database had
             log.warning("an answer of system %d was not stored: %s", dialogue.system + 1, _reason(error))
         growing.over = True
-        with self._lock:
-            self._growing.pop((dialogue.id, number, attempt), None)
 
 
 def _storable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 
@@ -12,7 +12,7 @@ from lima.annotate.dialogue import progress
 from lima.annotate.dialogue.files import NAMES, DialogueRows, export_to, reveal, rows_of
 from lima.annotate.dialogue.streams import ReplyStreams
 from lima.annotate.work import Tile, Work
-from lima.evaluate.protocol import Words
+from lima.evaluate.protocol import Protocol
 from lima.evaluate.study import Study
 from lima.records import Record
 
@@ -25,8 +25,8 @@ class DialogueWork(Work):
     streams: ReplyStreams
     names: tuple[str, ...]
     """The systems' names, for the key alone."""
-    quality: Words
-    """What is asked of every answer."""
+    protocol: Protocol
+    """The words of the pages."""
     groups: tuple[str, ...]
     routers: tuple[APIRouter, ...]
 
@@ -34,6 +34,11 @@ class DialogueWork(Work):
     invitation = "invitation_dialogue.html"
     console = "lead_dialogue.html"
     files = tuple(f"{name}.jsonl" for name in NAMES)
+
+    @property
+    def display(self) -> Literal["rendered", "written"]:  # type: ignore[override]
+        """As the protocol says."""
+        return self.protocol.display
 
     def tiles(self) -> list[Tile]:
         """Dialogues held and choices made, of those planned."""

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from lima.annotate import people
 from lima.annotate.facts import close_study
 from lima.annotate.pages import (
-    LEAD_COOKIE,
     address,
     checked_lead,
+    cookie,
     page,
     redirect,
     set_cookie,
@@ -39,10 +39,10 @@ RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 @router.get("")
 def console(request: Request) -> Response:
     """Everything on one page."""
-    token = request.cookies.get(LEAD_COOKIE, "")
+    token = cookie(request, "lead")
     site = site_of(request)
     if not token or not people.is_lead(site.base, token, site.clock()):
-        return redirect("/lead/sign-in")
+        return redirect(request, "/lead/sign-in")
     return _console(request, token)
 
 
@@ -57,12 +57,12 @@ def sign_in(request: Request, secret: Text = "", csrf: Csrf = "") -> Response:
     """Check the secret; attempts are limited."""
     site = site_of(request)
     site.lead_attempts.check(address(request), site.clock())
-    check_csrf(request, request.cookies.get(LEAD_COOKIE, ""), csrf)
+    check_csrf(request, cookie(request, "lead"), csrf)
     if not hmac.compare_digest(secret.strip().encode(), site.lead_secret.encode()):
         return _sign_in_form(request, "That is not the secret.")
-    response = redirect("/lead")
+    response = redirect(request, "/lead")
     token = people.sign_in_lead(site.base, site.clock())
-    set_cookie(response, request, LEAD_COOKIE, token, LEAD_SESSION_SECONDS)
+    set_cookie(response, request, "lead", token, LEAD_SESSION_SECONDS)
     return response
 
 
@@ -71,8 +71,8 @@ def sign_out(request: Request, csrf: Csrf = "") -> Response:
     """End the lead's session."""
     token = checked_lead(request, csrf)
     people.close_session(site_of(request).base, token)
-    response = redirect("/lead/sign-in")
-    response.delete_cookie(LEAD_COOKIE)
+    response = redirect(request, "/lead/sign-in")
+    set_cookie(response, request, "lead", "", 0)
     return response
 
 
@@ -104,7 +104,7 @@ def revoke_invitation(request: Request, invitation_id: RowId, csrf: Csrf = "") -
     """An unused link stops working."""
     checked_lead(request, csrf)
     people.revoke_invitation(site_of(request).base, invitation_id, site_of(request).clock())
-    return redirect("/lead#invitations")
+    return redirect(request, "/lead#invitations")
 
 
 @router.post("/raters/{rater_id}/revoke")
@@ -171,9 +171,9 @@ def _console(
 
 
 def _sign_in_form(request: Request, problem: str) -> Response:
-    token = request.cookies.get(LEAD_COOKIE) or new_token()
+    token = cookie(request, "lead") or new_token()
     response = page("lead_sign_in.html", request, status=401 if problem else 200, csrf=token, problem=problem)
-    set_cookie(response, request, LEAD_COOKIE, token, LEAD_SESSION_SECONDS)
+    set_cookie(response, request, "lead", token, LEAD_SESSION_SECONDS)
     return response
 
 
@@ -194,7 +194,7 @@ def _remove(request: Request, rater_id: int, csrf: str, *, keep_answers: bool) -
     ):
         raise Refused(404, "There is no such rater.")
     work.left(rater_id)
-    return redirect("/lead#raters")
+    return redirect(request, "/lead#raters")
 
 
 def _link(request: Request, code: str) -> str:

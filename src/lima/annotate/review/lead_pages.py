@@ -37,9 +37,9 @@ def settle(
     queue = work_of(request, ReviewWork).queue
     found = [draft for draft in queue.everything() if draft.token == item]
     if found and found[0].outcome and found[0].outcome.rater == LEAD:
-        return redirect("/lead/splits")  # pressed twice
+        return redirect(request, "/lead/splits")  # pressed twice
     if not found or found[0].state != "split" or choice >= len(found[0].verdicts):
         raise Refused(404, "There is no such open disagreement.")
     taken = found[0].verdicts[choice]
     queue.settle(item, taken.decision, taken.edited, reason.strip() or taken.reason)
-    return redirect("/lead/splits")
+    return redirect(request, "/lead/splits")

@@ -1,7 +1,7 @@
 // A dialogue: answers appear as they are written, ratings are saved without leaving the page.
 // What counts is on the server: a reload, a second tab or a lost connection loses and doubles nothing.
 import { keep } from "./keep.js";
-import { rest, send, sendAndGo } from "./send.js";
+import { rest, root, send, sendAndGo } from "./send.js";
 
 const LONGEST_PAUSE = 15000;
 
@@ -33,8 +33,8 @@ async function follow(answer) {
   const place = answer.querySelector(".reply");
   for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
-      await read(await fetch(`/dialogue/stream?${where}`), place);
-      const reply = await (await fetch(`/dialogue/state?${where}`, { headers: { Accept: "application/json" } })).json();
+      await read(await fetch(`${root}/dialogue/stream?${where}`), place);
+      const reply = await (await fetch(`${root}/dialogue/state?${where}`, { headers: { Accept: "application/json" } })).json();
       if (reply.problem) return say(reply.problem);
       if (reply.state !== "waiting") return settle(answer, place, reply);
     } catch {

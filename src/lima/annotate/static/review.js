@@ -1,7 +1,7 @@
 // The review queue: keys to decide with, and checks of what is being written. The forms work without this script too.
 import { keep } from "./keep.js";
 import { Keys } from "./keys.js";
-import { sendAndGo } from "./send.js";
+import { root, sendAndGo } from "./send.js";
 
 const PAUSE_BEFORE_CHECK = 500;
 const WORDS = { good: "Good: ", look: "Look again: ", stop: "Not yet: " };
@@ -65,7 +65,7 @@ function writing() {
     const number = ++latest;
     if (!write.elements.prompt.value.trim()) return;
     try {
-      const reply = await fetch("/review/check", {
+      const reply = await fetch(`${root}/review/check`, {
         method: "POST",
         body: new URLSearchParams(new FormData(write)),
         headers: { Accept: "application/json" },

@@ -1,5 +1,6 @@
 // Sends forms without leaving the page: one after the other in the order in which they were made, and each again while
 // the connection is gone. The server knows a request that it has had before, so none counts twice.
+export const { root } = document.documentElement.dataset; // where a proxy serves the pages
 const LONGEST_PAUSE = 15000;
 let last = Promise.resolve();
 let waiting = 0;

@@ -1,7 +1,7 @@
 // Saves an answer without leaving the page, then goes on. Without this script the same forms work by themselves.
 import { Clock } from "./clock.js";
 import { Keys } from "./keys.js";
-import { send, sendAndGo } from "./send.js";
+import { root, send, sendAndGo } from "./send.js";
 
 const ADVANCE_MILLISECONDS = 2000;
 
@@ -65,7 +65,7 @@ async function answer(submitter) {
   submitter?.removeAttribute("aria-pressed");
   if (reply.to) location.assign(reply.to);
   else if (reply.problem) say(reply.problem);
-  else if (!reply.saved) location.assign("/work");
+  else if (!reply.saved) location.assign(`${root}/work`);
   else show(reply);
 }
 
