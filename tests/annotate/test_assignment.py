@@ -102,7 +102,7 @@ def test_a_second_answer_changes_nothing(site: MakeSite) -> None:
         assert connection.scalar(sa.select(sa.func.count()).where(events.c.kind == "answer")) == 1
 
 
-def test_an_answer_can_be_taken_back_until_the_next_item_is_open(site: MakeSite) -> None:
+def test_an_answer_can_be_taken_back_until_the_next_one_is_given(site: MakeSite) -> None:
     here = site()
     rater, work = person(here), here.assignment
     stored = vote(here, rater, "a")
@@ -113,9 +113,14 @@ def test_an_answer_can_be_taken_back_until_the_next_item_is_open(site: MakeSite)
     assert state(stale) == "open", "a late retry of the answer that was taken back does not bring it back"
     stored = vote(here, rater, "b")
     assert stored.answer == {"pairwise": "b"}
-    opened(here, rater)
-    assert work.take_back(rater, stored.token, attempt=1) is None
-    assert votes_by_unit(here).total() == 1
+    following = opened(here, rater)
+    assert state(work.take_back(rater, stored.token, attempt=1)) == "open"
+    assert opened(here, rater).token == stored.token, "the one that was undone comes first"
+    assert vote(here, rater, "a").token == stored.token
+    assert opened(here, rater).token == following.token, "then the one that was open already"
+    assert vote(here, rater, "a").token == following.token
+    assert work.take_back(rater, stored.token, attempt=2) is None
+    assert votes_by_unit(here).total() == 2
 
 
 @on_both_databases

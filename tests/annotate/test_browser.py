@@ -16,7 +16,7 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright import sync_api
 from playwright.sync_api import Page
-from tests.annotate.conftest import SECRET, MakeSite, Site, cookie_of, free_port
+from tests.annotate.conftest import SECRET, MakeSite, Site, cookie_of, free_port, make_study
 from tests.annotate.test_dialogues import Parrot, answer_of, hold, parrots, post
 from tests.annotate.test_pages import vote
 from tests.annotate.test_review import ANSWER, decide, desk, rows, write
@@ -24,6 +24,8 @@ from tests.annotate.test_review import ANSWER, decide, desk, rows, write
 from lima.annotate import people
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.dialogue.files import rows_of
+from lima.files import write_jsonl
+from lima.records import Comparison, Message
 
 pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]
@@ -414,3 +416,114 @@ def test_axe_on_dialogues_and_the_desk(
         if folder := os.environ.get("LIMA_SCREENS"):
             name = re.sub(r"\W+", "-", path)[:20]
             page.screenshot(path=f"{folder}/{name}-{width}-{scheme}.png", full_page=True)
+
+
+def press(page: Page, key: str, code: str, selector: str = "body", **more: object) -> None:
+    """A key as a layout sends it: what it writes, and where it lies."""
+    event = {"key": key, "code": code, "bubbles": True, "cancelable": True} | more
+    page.locator(selector).evaluate(
+        "(there, event) => there.dispatchEvent(new KeyboardEvent('keydown', event))", event
+    )
+
+
+@pytest.mark.parametrize(
+    ("digit", "letter"),
+    [
+        (("&", "Digit1"), ("u", "KeyU")),  # AZERTY
+        (("1", "Numpad1"), ("U", "KeyU")),  # Caps Lock
+        (("1", "Digit1"), ("г", "KeyU")),  # Russian
+        (("1", "Digit1"), ("u", "KeyF")),  # Dvorak
+    ],
+)
+def test_keys_are_found_on_any_layout(
+    site: MakeSite, visit: Visit, digit: tuple[str, str], letter: tuple[str, str]
+) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    listening(page)
+    press(page, *digit)
+    assert saved(page) == "Answer A is significantly better."
+    press(page, *letter)
+    page.wait_for_selector("#answer:not([hidden])")
+
+
+def test_enter_of_an_input_method_does_not_reject(site: MakeSite, visit: Visit, tmp_path: Path) -> None:
+    here = desk(site, tmp_path)
+    page = visit(here, "/review/next", token=token_of(here, "A"))
+    listening(page)
+    page.fill("#reason", "理由")
+    press(page, "Enter", "Enter", "#reason", isComposing=True)
+    press(page, "Enter", "Enter", "#reason", keyCode=229)
+    page.wait_for_timeout(300)
+    assert [row.decision for row in rows(here)] == [None, None, None]
+    page.press("#reason", "Enter")
+    page.wait_for_function("document.querySelector('#reason')?.value === ''")
+    assert rows(here)[0].decision == "reject"
+
+
+def test_an_answer_can_be_undone_from_the_next_item(site: MakeSite, visit: Visit) -> None:
+    here = site(4, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    listening(page)
+    first = page.inner_text(".answers")
+    page.keyboard.press("1")
+    saved(page)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#undo-previous")
+    listening(page)
+    page.keyboard.press("u")
+    page.wait_for_function("text => document.querySelector('.answers').innerText === text", arg=first)
+    assert export_rows(here.base).preferences == ()
+
+
+def test_save_is_in_sight_with_three_scales_and_a_choice_shows_in_forced_colours(
+    site: MakeSite, visit: Visit
+) -> None:
+    here = site(2, tasks=("quality", "helpfulness", "safety"))
+    page = visit(here, "/work", token=token_of(here, "author"), width=1366)
+    page.set_viewport_size({"width": 1366, "height": 768})
+    box = page.locator("#save").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 768
+    page.emulate_media(forced_colors="active")
+    colour = "(one) => getComputedStyle(one.closest('.choice')).backgroundColor"
+    choices = page.locator("[name=quality]")
+    choices.first.check()
+    assert choices.first.evaluate(colour) != choices.last.evaluate(colour)
+
+
+WIDE = (
+    "|"
+    + "|".join(f"column {n}" for n in range(30))
+    + "|\n|"
+    + "-|" * 30
+    + "\n|"
+    + "|".join("x" * 9 for _ in range(30))
+    + "|"
+)
+LONG = r"\[ " + " + ".join(f"a_{{{n}}}" for n in range(60)) + r" \]"
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_wide_tables_and_formulas_scroll_in_their_own_boxes(
+    site: MakeSite, visit: Visit, tmp_path: Path, width: int
+) -> None:
+    folder = make_study(tmp_path / "wide", 1)
+    asked = (Message(role="user", content="?"),)
+    write_jsonl(folder / "comparisons.jsonl", [Comparison(id="c", messages=asked, a=WIDE, b=LONG)])
+    here = site(folder=folder, overlap=0)
+    page = visit(here, "/work", token=token_of(here), width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for selector in (".text .scroll", ".text .wide"):
+        box = page.locator(selector).first
+        assert box.evaluate("(one) => one.scrollWidth > one.clientWidth + 50")
+        assert box.evaluate(
+            "(one) => one.getBoundingClientRect().right <= one.closest('.answer').getBoundingClientRect().right"
+        )
+    heights = page.locator(".text th").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().height)"
+    )
+    assert max(heights) < 90, "words are not broken into letters"
+    page.click("text=As written")
+    page.wait_for_selector("pre.plain")
+    assert page.locator("pre.plain").filter(has_text="|column 0|column 1|").count() == 1

@@ -22,8 +22,8 @@ from lima.annotate.compare.presentations import (
     Presentation,
     answers,
     find_to_change,
-    latest,
     open_presentation,
+    recent,
     seconds_spent,
     side_of,
     votes,
@@ -114,12 +114,13 @@ class Assignment:
         return stored
 
     def take_back(self, person: Participant, token: str, *, attempt: int) -> Presentation | None:
-        """Undo an answer while no later item was opened; None: too late, or no such item."""
+        """Undo an answer while no later one was given; None: too late, or no such item."""
         now = self.clock()
         with self.base.write() as connection:
             _lock(connection, person)
-            presentation = latest(connection, person)
-            if presentation is None or presentation.token != token:
+            found = recent(connection, person)
+            presentation = next((one for one in found if one.token == token), None)
+            if presentation is None or _last_answered(found) not in (presentation, None):
                 return None
             if presentation.attempt != attempt or not presentation.is_answered:
                 return presentation  # a retry of an undo that was done
@@ -135,11 +136,16 @@ class Assignment:
         self._count(person, -1)
         return replace(presentation, **values)
 
-    def saved(self, person: Participant) -> Presentation | None:
-        """The rater's latest item if it is answered: what can still be taken back."""
+    def to_undo(self, person: Participant) -> Presentation | None:
+        """The item whose answer can still be taken back: the last answered one."""
         with self.base.read() as connection:
-            presentation = latest(connection, person)
-        return presentation if presentation and presentation.is_answered else None
+            return _last_answered(recent(connection, person))
+
+    def saved(self, person: Participant) -> Presentation | None:
+        """The last answered item while no other is open."""
+        with self.base.read() as connection:
+            found = recent(connection, person)
+        return None if any(one.state == "open" for one in found) else _last_answered(found)
 
     def progress(self, person: Participant) -> Progress:
         """Counts for the rater's own screen; what others did to them is looked up again after a minute."""
@@ -174,15 +180,16 @@ class Assignment:
 
     def _current(self, connection: sa.Connection, person: Participant, now: float) -> Presentation | None:
         """The open item, its lease renewed; one whose slot has gone to another rater, or its check, is closed."""
-        presentation = latest(connection, person)
-        if presentation is None or presentation.state != "open":
-            return None
-        is_known = presentation.repeat != GOLD or presentation.text_id in self.rules.gold
-        if is_known and self._hold(connection, person, presentation, now):
-            return presentation
-        connection.execute(
-            sa.update(presentations).where(presentations.c.id == presentation.id).values(state="lost")
-        )
+        for presentation in recent(connection, person)[
+            ::-1
+        ]:  # one that was undone comes before the one after it
+            if presentation.state != "open":
+                continue
+            is_known = presentation.repeat != GOLD or presentation.text_id in self.rules.gold
+            if is_known and self._hold(connection, person, presentation, now):
+                return presentation
+            gone = presentations.c.id == presentation.id
+            connection.execute(sa.update(presentations).where(gone).values(state="lost"))
         return None
 
     def _store(
@@ -305,6 +312,10 @@ STORE = (
     .where(presentations.c.id == sa.bindparam("presentation"))
     .values({name: sa.bindparam(name) for name in ("state", "answer", "answered_at", "seconds")})
 )
+
+
+def _last_answered(found: list[Presentation]) -> Presentation | None:
+    return next((one for one in found if one.is_answered), None)
 
 
 def _lock(connection: sa.Connection, person: Participant) -> None:

@@ -92,10 +92,10 @@ def answer(
 
 @router.post("/undo")
 def undo(request: Request, item: Token, attempt: Attempt, csrf: Token = "") -> Response:
-    """Take the last answer back, while no later item was opened."""
+    """Take the last answer back, while no later one was given."""
     here, person = work_of(request, CompareWork), checked(request, csrf)
     if here.assignment.take_back(person, item, attempt=attempt) is None:
-        raise Refused(409, "Too late: a later item is open. The answer stays as it is.")
+        raise Refused(409, "Too late: a later item is answered. The answer stays as it is.")
     return saved(request, "/work")
 
 
@@ -107,6 +107,7 @@ def _item(request: Request, person: Participant, presentation: Presentation, tok
         "messages": here.texts.messages(presentation.task, presentation.text_id),
         "chosen": _on_screen(presentation),
         "saved": presentation.is_answered,
+        "previous": None if presentation.is_answered else here.assignment.to_undo(person),
         "csrf": token,
     }
     if presentation.task == "pairwise":

@@ -100,12 +100,13 @@ def open_presentation(
 
 def find_to_change(connection: sa.Connection, person: Participant, token: str) -> Presentation | None:
     """The rater's presentation of that name, or None. Other requests of the rater wait until the transaction ends."""
-    return _showing(connection.execute(BY_TOKEN, {"rater": person.id, "token": token}).first())
+    return _presentation(connection.execute(BY_TOKEN, {"rater": person.id, "token": token}).first())
 
 
-def latest(connection: sa.Connection, person: Participant) -> Presentation | None:
-    """What the rater opened last."""
-    return _showing(connection.execute(LATEST, {"rater": person.id}).first())
+def recent(connection: sa.Connection, person: Participant) -> list[Presentation]:
+    """The last two that the rater opened, newest first: the one in hand, and the one whose answer can be undone."""
+    rows = connection.execute(RECENT, {"rater": person.id})
+    return [found for row in rows if (found := _presentation(row))]
 
 
 # Statements of the hot path are built once: building one costs as much as running it.
@@ -120,7 +121,7 @@ BY_TOKEN = (
     .where(presentations.c.token == sa.bindparam("token"))
     .with_for_update(of=(raters, presentations))
 )
-LATEST = SHOWN.order_by(presentations.c.id.desc()).limit(1)
+RECENT = SHOWN.order_by(presentations.c.id.desc()).limit(2)
 COUNT = sa.select(sa.func.count()).select_from(presentations).where(presentations.c.rater_id == RATER)
 COUNT_ANSWERED = COUNT.where(presentations.c.state.in_(ANSWERED))
 COUNT_VOTES = COUNT_ANSWERED.where(presentations.c.repeat == 0)
@@ -135,7 +136,7 @@ LEASE = (
 )
 
 
-def _showing(row: Any) -> Presentation | None:
+def _presentation(row: Any) -> Presentation | None:
     if row is None:
         return None
     return Presentation(

@@ -1,6 +1,7 @@
 // A dialogue: answers appear as they are written, ratings are saved without leaving the page.
 // What counts is on the server: a reload, a second tab or a lost connection loses and doubles nothing.
 import { keep } from "./keep.js";
+import { isComposing } from "./keys.js";
 import { rest, root, send, sendAndGo } from "./send.js";
 
 const LONGEST_PAUSE = 15000;
@@ -21,7 +22,7 @@ for (const form of document.querySelectorAll("form.again")) sendAndGo(form, say)
 if (composer) {
   sendAndGo(composer, say, { ready: () => text.value.trim(), done: keep(composer) });
   text.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) {
       event.preventDefault();
       composer.requestSubmit();
     }

@@ -3,6 +3,21 @@ import { ACTIONS, bind, load, save, unbind } from "./settings.js";
 
 const TYPING = "textarea, select, [contenteditable], input:not([type=radio], [type=checkbox], [type=hidden])";
 const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Enter: "⏎" };
+
+// A key by what is printed on it, whatever the layout: digits by their place (AZERTY has them under Shift), letters in
+// lower case (Caps Lock), and by their place where a layout has other letters (Cyrillic).
+export function keyOf(event) {
+  const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
+  if (digit) return digit[1];
+  if (event.key === "?" || (event.code === "Slash" && event.shiftKey)) return "?";
+  if (/^[a-z]$/i.test(event.key)) return event.key.toLowerCase();
+  const letter = /^Key([A-Z])$/.exec(event.code);
+  return letter ? letter[1].toLowerCase() : event.key;
+}
+
+// An input method is at work: its Enter and its letters belong to the word that is being put together.
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
 const shown = (key) => NAMES[key] ?? (key.length === 1 ? key.toUpperCase() : key);
 
 export class Keys {
@@ -24,22 +39,22 @@ export class Keys {
 
   pressed(event) {
     if (this.waiting) return this.rebind(event);
-    if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || this.dialog.open) return;
+    if (isComposing(event) || event.repeat || event.ctrlKey || event.metaKey || event.altKey || this.dialog.open) return;
     if (event.target.closest(TYPING)) return;
     if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
-    const action = Object.keys(this.run).find((name) => this.settings.keys[name] === event.key);
+    const action = Object.keys(this.run).find((name) => this.settings.keys[name] === keyOf(event));
     if (!action) return;
     event.preventDefault();
     this.run[action]();
   }
 
   rebind(event) {
-    if (["Shift", "Control", "Alt", "Meta", "Tab"].includes(event.key)) return;
+    if (["Shift", "Control", "Alt", "AltGraph", "CapsLock", "Meta", "Tab"].includes(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
     const action = this.waiting;
     this.waiting = null;
-    this.change(event.key === "Escape" ? this.settings : bind(this.settings, action, event.key));
+    this.change(event.key === "Escape" ? this.settings : bind(this.settings, action, keyOf(event)));
     this.dialog.querySelector(`[data-rebind=${action}]`).focus();
   }
 

@@ -1,6 +1,6 @@
 // The review queue: keys to decide with, and checks of what is being written. The forms work without this script too.
 import { keep } from "./keep.js";
-import { Keys } from "./keys.js";
+import { isComposing, Keys } from "./keys.js";
 import { root, sendAndGo } from "./send.js";
 
 const PAUSE_BEFORE_CHECK = 500;
@@ -31,7 +31,7 @@ function reading() {
   opener.hidden = false;
   opener.addEventListener("click", () => dialog.showModal());
   reason.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
+    if (event.key !== "Enter" || isComposing(event)) return;
     event.preventDefault();
     document.querySelector("#reject").click();
   });

@@ -10,6 +10,7 @@ const saved = document.querySelector("#saved");
 const status = document.querySelector("#status");
 const next = document.querySelector("#next");
 const undo = document.querySelector("#undo button");
+const previous = document.querySelector("#undo-previous");
 const dialog = document.querySelector("#keys");
 const clock = new Clock(form.elements.item.value);
 let advance = null;
@@ -23,6 +24,7 @@ dialog.addEventListener("toggle", () => clearTimeout(advance));
 
 mark();
 sendAndGo(document.querySelector("#undo"), say);
+if (previous) sendAndGo(previous, say);
 form.addEventListener("change", mark);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -34,7 +36,7 @@ function actions() {
   const choices = Array.from({ length: most }, (_, index) => [`choice${index + 1}`, () => choose(index + 1)]);
   return {
     ...Object.fromEntries(choices),
-    undo: () => saved.hidden || undo.click(),
+    undo: () => (saved.hidden ? previous?.querySelector("button").click() : undo.click()),
     next: () => (saved.hidden ? form.querySelector("#save")?.click() : next.click()),
     help: () => dialog.showModal(),
   };
@@ -76,6 +78,7 @@ function show(reply) {
   document.querySelector("#count").textContent = `${bar.value} of ${bar.max}`;
   document.querySelector("#undo").elements.attempt.value = reply.attempt;
   form.hidden = true;
+  previous?.remove();
   saved.hidden = false;
   say("Saved.");
   next.focus();
