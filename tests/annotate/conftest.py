@@ -114,6 +114,14 @@ def form(page: str, **choices: str) -> dict[str, str]:
     return {name: field(page, name) for name in ("csrf", "item", "attempt")} | choices
 
 
+def enter(browser: TestClient, **ids: str) -> str:
+    """Come in by a panel's address, read what it is about, and begin; the page that follows."""
+    welcome = browser.get("/panel", params=ids)
+    if 'name="csrf"' not in welcome.text or "Start" not in welcome.text:
+        return welcome.text
+    return browser.post("/panel", params=ids, data={"csrf": field(welcome.text, "csrf")}).text
+
+
 def make_study(folder: Path, size: int) -> Path:
     """A study whose texts name themselves: answer ``left-3`` is side a of comparison 3."""
     folder.mkdir(parents=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
-from tests.annotate.conftest import MakeSite, Site, field, form, on_both_databases
+from tests.annotate.conftest import MakeSite, Site, enter, field, form, on_both_databases
 
 from lima.annotate import people
 from lima.annotate.compare.adjudication import Adjudication, decided
@@ -61,14 +61,16 @@ def test_known_answers_are_asked_and_counted_but_never_exported(site: MakeSite, 
 def test_missed_checks_end_the_work_and_give_the_places_back(site: MakeSite, tmp_path: Path) -> None:
     here = site(8, overlap=0, gold=gold(tmp_path), gold_every=2, gold_misses=2, **BACK, **ENDS)
     careless = here.browser()
-    careless.get("/panel", params={"id": "p1"})
+    enter(careless, id="p1")
     seen = work_through(careless, right=False)
     assert "https://panel.example/failed" in seen[-1]
     assert careless.get("/work").status_code == 401
     assert export_rows(here.base).preferences == ()
-    again = here.browser().get("/panel", params={"id": "p1"})
-    assert again.status_code == 410
-    assert "https://panel.example/failed" in again.text
+    again = enter(here.browser(), id="p1")
+    assert "this study ends here for you" in again
+    assert "https://panel.example/failed" in again
+    stranger = here.browser().get("/checked", params={"proof": "0" * 64})
+    assert "https://panel.example/failed" not in stranger.text, "the code is for those who failed"
     careful = here.rater()
     work_through(careful, right=True)
     assert len(export_rows(here.base).preferences) == 8
@@ -112,16 +114,16 @@ def test_a_script_is_told_to_leave(site: MakeSite, tmp_path: Path) -> None:
 def test_a_panels_rater_for_whom_nothing_is_left_is_screened_out(site: MakeSite) -> None:
     here = site(1, overlap=0, **BACK, **ENDS)
     first, second = here.browser(), here.browser()
-    first.get("/panel", params={"id": "p1"})
+    enter(first, id="p1")
     work_through(first, right=True)
     assert "https://panel.example/done" in first.get("/work").text
-    assert "https://panel.example/out" in second.get("/panel", params={"id": "p2"}).text
+    assert "https://panel.example/out" in enter(second, id="p2")
 
 
 def test_who_declines_is_screened_out_and_the_place_is_free_at_once(site: MakeSite) -> None:
     here = site(1, overlap=0, **BACK, **ENDS)
     first = here.browser()
-    first.get("/panel", params={"id": "p1"})
+    enter(first, id="p1")
     csrf = field(first.get("/pause").text, "csrf")
     left = first.post("/leave", data={"csrf": csrf})
     assert "https://panel.example/out" in left.text

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from anyio import CapacityLimiter, to_thread
 from starlette.testclient import TestClient
-from tests.annotate.conftest import MakeSite, Site, field, form, on_both_databases
+from tests.annotate.conftest import MakeSite, Site, enter, field, form, on_both_databases
 
 from lima.annotate.app import THREADS
 from lima.annotate.compare.exchange import export_rows
@@ -245,13 +245,13 @@ def test_a_panels_rater_comes_in_by_address_and_returns_with_the_code(site: Make
     here = site(3, overlap=0, panel="prolific", panel_return=back, per_rater=1)
     browser = here.browser()
     assert browser.get("/panel").status_code == 404
-    address = "/panel?PROLIFIC_PID=5f1&STUDY_ID=2&SESSION_ID=3"
-    page = browser.get(address).text
+    ids = {"PROLIFIC_PID": "5f1", "STUDY_ID": "2", "SESSION_ID": "3"}
+    page = enter(browser, **ids)
     assert order(page)
     browser.post("/answer", data=form(page, pairwise="first"))
     assert f'href="{back}"' in browser.get("/work").text
     again = here.browser()
-    assert f'href="{back}"' in again.get(address).text, "the same person, on another device"
+    assert f'href="{back}"' in enter(again, **ids), "the same person, on another device"
     assert "crowd:02" not in here.lead().get("/lead").text
 
 

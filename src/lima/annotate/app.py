@@ -84,7 +84,7 @@ def _health() -> dict[str, str]:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return _problem(request, error.status, error.text)
+    return _problem(request, error.status, error.text, error.to)
 
 
 def _no_page(request: Request, error: Exception) -> Response:
@@ -103,7 +103,7 @@ def _at_once(request: Request, error: Exception) -> Response:
     return _problem(request, 409, "This was sent twice at the same time. Open the page again.")
 
 
-def _problem(request: Request, status: int, text: str) -> Response:
+def _problem(request: Request, status: int, text: str, to: str | None = None) -> Response:
     if wants_json(request):
         return JSONResponse({"problem": text}, status)
-    return page("message.html", request, status=status, title="That did not work", text=text, to=None)
+    return page("message.html", request, status=status, title="That did not work", text=text, to=to)

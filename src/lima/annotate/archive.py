@@ -21,12 +21,12 @@ from lima import console
 from lima.annotate.database import Database
 from lima.annotate.migrate import newest, prepare, upgrade, version
 from lima.annotate.settings import DatabaseSettings
-from lima.annotate.tables import facts, invitations, metadata, raters, sessions
+from lima.annotate.tables import facts, invitations, metadata, panel_visits, raters, sessions
 from lima.errors import InputError, LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Record
 
-SECRET_TABLES = (sessions.name, invitations.name)
+SECRET_TABLES = (sessions.name, invitations.name, panel_visits.name)
 SECRET_COLUMNS = {raters.name: {"external_hash"}}
 ROWS_AT_ONCE = 1_000
 

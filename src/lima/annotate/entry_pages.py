@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lima.annotate import people
+from lima.annotate import panel, people
 from lima.annotate.pages import (
-    Site,
     address,
     checked,
     cookie,
@@ -32,6 +32,8 @@ REFUSALS = {
     "unknown": "This invitation is not known. Is the link complete?",
     "used": "This invitation was used already. Ask the study's lead for a new link.",
     "revoked": "This invitation is no longer valid. Ask the study's lead.",
+    "full": "All places of this study are taken. Thank you for coming.",
+    "unlisted": "This id is not on the study's list. Open the study from the panel's own page.",
     "failed": "Several answers did not match those of comparisons whose answer is known, so this study ends here for you.",
 }
 
@@ -77,25 +79,39 @@ def join(request: Request, code: Code, csrf: Token = "") -> Response:
 
 
 @router.get("/panel")
-def panel(request: Request) -> Response:
-    """A panel sends its people here, with their id in the address."""
+def panel_visit(request: Request) -> Response:
+    """A panel sends its people here, with their ids in the address: what they will do, before they begin."""
     site = site_of(request)
     site.entering.check(address(request), site.clock())
-    name = {"prolific": "PROLIFIC_PID", "generic": site.settings.panel_id}.get(site.settings.panel)
-    external = request.query_params.get(name, "") if name else ""
-    if not external or len(external) > 200:
-        raise Refused(404, "There is no such page.")
+    visit = _visit(request)
     held, token = cookie(request, "rater"), new_token()
-    before = people.rater_of(site.base, held, site.clock()) if held else None
-    person = people.admit(site.base, external, site.settings.panel_group, token, site.clock())
-    if isinstance(person, str):
-        to = site.settings.panel_failed if person == "failed" else None
-        return page("message.html", request, status=410, title="No entry", text=REFUSALS[person], to=to)
-    response = redirect(request, site.work.home)
-    if person == before:
-        return response  # in another tab: the forms of the first one stay good
+    person = people.rater_of(site.base, held, site.clock()) if held else None
+    if person and panel.is_known(site.base, visit, person):
+        return redirect(request, site.work.home)  # in another tab: the forms of the first one stay good
+    response = page(site.work.invitation, request, csrf=token, **site.work.invitation_values())
     set_cookie(response, request, "rater", token, SESSION_SECONDS)
     return response
+
+
+@router.post("/panel")
+def enter_from_panel(request: Request, csrf: Token = "") -> Response:
+    """Begin: the browser's token becomes that of a rater."""
+    site = site_of(request)
+    site.entering.check(address(request), site.clock())
+    token = cookie(request, "rater")
+    check_csrf(request, token, csrf)
+    person = panel.admit(site.base, site.settings, _visit(request), token, site.clock())
+    if isinstance(person, str):
+        to = {"failed": site.settings.panel_failed, "full": site.settings.panel_screened}.get(person)
+        return page("message.html", request, status=410, title="No entry", text=REFUSALS[person], to=to)
+    return redirect(request, site.work.home)
+
+
+def _visit(request: Request) -> panel.Visit:
+    visit = panel.visit_of(site_of(request).settings, request.query_params)
+    if visit is None:
+        raise Refused(404, "There is no such page.")
+    return visit
 
 
 @router.get("/pause")
@@ -127,11 +143,10 @@ def leave(request: Request, csrf: Token = "") -> Response:
     site = site_of(request)
     person, token = signed_in(request)
     check_csrf(request, token, csrf)
-    began = people.has_answered(site.base, person)
-    from_panel = is_of_panel(site, person)
+    way: panel.WayOut = "left" if people.has_answered(site.base, person) else "screened"
+    to = panel.way_back(site.base, site.settings, person, way, site.clock())
     people.remove_rater(site.base, person.id, site.clock(), keep_answers=True)
     site.work.left(person.id)
-    to = site.settings.panel_screened if from_panel and not began else None
     return page(
         "message.html", request, title="You have left", text="Thank you. What you answered is kept.", to=to
     )
@@ -139,29 +154,47 @@ def leave(request: Request, csrf: Token = "") -> Response:
 
 @router.get("/checked")
 def failed_checks(request: Request) -> Response:
-    """Where those land who missed the checks; they are signed out, so the page knows nobody."""
+    """Where those land who missed the checks. They are signed out: the proof in the address is of their own cookie."""
     site = site_of(request)
-    to = site.settings.panel_failed
+    proven = hmac.compare_digest(_proof(request).encode(), request.query_params.get("proof", "").encode())
+    to = site.settings.panel_failed if proven else None
     return page("message.html", request, title="This study ends here", text=REFUSALS["failed"], to=to)
+
+
+def after_failed_checks(request: Request, person: Participant) -> str:
+    """The page for a rater whose work just ended with the checks; strangers do not get its code."""
+    site = site_of(request)
+    to = panel.way_back(site.base, site.settings, person, "failed", site.clock())
+    return f"/checked?proof={_proof(request)}" if to else "/checked"
+
+
+def _proof(request: Request) -> str:
+    secret, token = site_of(request).lead_secret, cookie(request, "rater")
+    return hmac.new(secret.encode(), f"failed:{token}".encode(), "sha256").hexdigest()
 
 
 def last_page(request: Request, person: Participant, answered: int, what: str) -> Response:
     """Nothing is left: thanks, and for a panel's rater the way back, by what there was to do."""
     site = site_of(request)
-    panel = is_of_panel(site, person)
-    if not answered and people.has_answered(site.base, person):
-        to = site.settings.panel_return if panel else None
-        text = "The rest is with other people now. What you answered is saved. Thank you!"
-        return page("message.html", request, title="Nothing is left to do", text=text, to=to)
-    if not answered:
-        to = site.settings.panel_screened if panel else None
+    began = bool(answered) or people.has_answered(site.base, person)
+    to = panel.way_back(site.base, site.settings, person, "completed" if began else "screened", site.clock())
+    if not began:
         text = "All places of this study are taken. Thank you for coming."
         return page("message.html", request, title="Nothing is left to do", text=text, to=to)
+    if not answered:
+        text = "The rest is with other people now. What you answered is saved. Thank you!"
+        return page("message.html", request, title="Nothing is left to do", text=text, to=to)
     text = f"You answered {answered} {what}, and all are saved. Thank you!"
-    to = site.settings.panel_return if panel else None
     return page("message.html", request, title="That was the last one", text=text, to=to)
 
 
-def is_of_panel(site: Site, person: Participant) -> bool:
-    """Whether a rater came through the panel, and so must be sent back to it."""
-    return site.settings.panel != "none" and people.came_from_panel(site.base, person)
+def waiting_page(request: Request, person: Participant, minutes: int) -> Response:
+    """The rest is in other hands for now: look again later, or, for a panel's rater, end here with a code."""
+    site = site_of(request)
+    way: panel.WayOut = "completed" if people.has_answered(site.base, person) else "screened"
+    back = panel.way_back(site.base, site.settings, person, way, site.clock())
+    text = f"All items that are left are with other people now. Look again in {minutes} min."
+    if back:
+        text += " You need not wait: you can end here, and your work counts."
+    title = "Nothing to do just now"
+    return page("message.html", request, title=title, text=text, to=site.work.home, back=back)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from lima.annotate import people
+from lima.annotate import panel, people
 from lima.annotate.database import Database
 from lima.annotate.people import Participant
 from lima.annotate.render import as_written, to_html
@@ -112,7 +112,9 @@ def signed_in(request: Request) -> tuple[Participant, str]:
             401, "You are not signed in. Open your invitation link, or ask the study's lead for one."
         )
     if site.closed.is_set():
-        raise Refused(410, "The study is closed. Everything you answered is saved. Thank you!")
+        way: panel.WayOut = "completed" if people.has_answered(site.base, person) else "screened"
+        to = panel.way_back(site.base, site.settings, person, way, site.clock())
+        raise Refused(410, "The study is closed. Everything you answered is saved. Thank you!", to)
     site.answering.check(person.name, site.clock())
     return person, token
 

@@ -26,7 +26,7 @@ NOT_COUNTED = ("excluded", "failed")
 """States of raters whose answers are stored but neither counted nor exported."""
 
 InvitationState = Literal["open", "used", "revoked"]
-Refusal = Literal["unknown", "used", "revoked", "failed"]
+Refusal = Literal["unknown", "used", "revoked", "failed", "full", "unlisted"]
 
 
 @dataclass(frozen=True)
@@ -136,34 +136,10 @@ def accept(base: Database, code: str, token: str, now: float) -> Participant | R
     return person
 
 
-def admit(base: Database, external_id: str, group: str, token: str, now: float) -> Participant | Refusal:
-    """Take in a panel's rater, or let it back in, by the panel's id, which is stored as a hash."""
-    external = digest(f"panel:{external_id}")
-    with base.write() as connection:
-        lock_names(connection)
-        found = connection.execute(sa.select(raters).where(raters.c.external_hash == external)).first()
-        if found and found.state != "active":
-            return "failed" if found.state == "failed" else "revoked"
-        person = (
-            Participant(found.id, found.name, found.grp)
-            if found
-            else add_rater(connection, group, "panel", now, external_hash=external)
-        )
-        open_session(connection, token, now + SESSION_SECONDS, person.id)
-    return person
-
-
 def note_view(base: Database, person: Participant, view: str, now: float) -> None:
     """Record how a rater wants to see texts from now on."""
     with base.write() as connection:
         record(connection, "view", now, rater_id=person.id, payload={"view": view})
-
-
-def came_from_panel(base: Database, person: Participant) -> bool:
-    """Whether a panel sent this rater."""
-    query = sa.select(raters.c.external_hash).where(raters.c.id == person.id)
-    with base.read() as connection:
-        return connection.scalar(query) is not None
 
 
 def has_answered(base: Database, person: Participant) -> bool:
@@ -247,6 +223,19 @@ def raters_joined(base: Database) -> list[JoinedRater]:
     with base.read() as connection:
         rows = connection.execute(query.order_by(raters.c.id)).all()
     return [JoinedRater(row.id, row.name, row.grp, row.state, row.note, row.steps or 0) for row in rows]
+
+
+def panel_raters_below(base: Database, fewest: int) -> list[int]:
+    """Ids of active raters of a panel with fewer than ``fewest`` answers or steps."""
+    kinds = ("answer", *STEPS)
+    counted = (
+        sa.select(sa.func.count())
+        .where(events.c.rater_id == raters.c.id, events.c.kind.in_(kinds))
+        .scalar_subquery()
+    )
+    sent = raters.c.external_hash.is_not(None) & (raters.c.state == "active")
+    with base.read() as connection:
+        return list(connection.scalars(sa.select(raters.c.id).where(sent, counted < fewest)))
 
 
 def revoke_invitation(base: Database, invitation_id: int, now: float) -> None:

@@ -39,11 +39,11 @@ BY_NUMBER = "<any number>"
 
 
 class Refused(Exception):
-    """A request that is turned away, with its HTTP status and a sentence for the person."""
+    """A request that is turned away, with its HTTP status, a sentence for the person, and where to go from there."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, to: str | None = None) -> None:
         super().__init__(text)
-        self.status, self.text = status, text
+        self.status, self.text, self.to = status, text, to
 
 
 class Guard:

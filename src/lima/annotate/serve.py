@@ -21,6 +21,7 @@ from lima.annotate.compare import open as compare
 from lima.annotate.database import Database, sqlite_url
 from lima.annotate.dialogue import open as dialogue
 from lima.annotate.migrate import prepare
+from lima.annotate.panel import read_ids
 from lima.annotate.render import CACHED_TEXTS, to_html
 from lima.annotate.review import open as review
 from lima.annotate.security import log
@@ -48,6 +49,7 @@ def annotate(settings: AnnotateSettings) -> None:
             file.
     """
     KINDS[settings.mode].describe(settings)
+    read_ids(settings)
     if settings.dry_run:
         console.note("dry run: nothing was written, no page was served")
         return

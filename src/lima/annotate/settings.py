@@ -43,6 +43,12 @@ class ServerSettings(Settings):
     """URL for a panel's rater who takes no part: who declines, or for whom nothing was left."""
     panel_failed: str | None = None
     """URL for a panel's rater who missed the checks of --gold."""
+    panel_left: str | None = None
+    """URL for a panel's rater who stops midway. Not given: the one of --panel-screened."""
+    panel_most: Annotated[int, Field(ge=1)] | None = None
+    """Most raters to take in from the panel: whoever invents ids cannot take more places."""
+    panel_ids: Path | None = None
+    """The ids that the panel's people may come with, one a line. Not given: any."""
     panel_group: Group = "crowd"
     """Group of the panel's raters."""
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
@@ -62,7 +68,7 @@ class ServerSettings(Settings):
             raise ValueError("name each group once")
         return value
 
-    @field_validator("public_url", "panel_return", "panel_screened", "panel_failed")
+    @field_validator("public_url", "panel_return", "panel_screened", "panel_failed", "panel_left")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("https://", "http://")):

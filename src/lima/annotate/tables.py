@@ -64,6 +64,22 @@ raters = Table(
     Column("joined_at", Float, nullable=False),
 )
 
+panel_visits = Table(
+    "panel_visits",
+    metadata,
+    Column("rater_id", ForeignKey("raters.id"), primary_key=True),
+    Column(
+        "participant", String(200), nullable=False, comment="The panel's id of the person; can be deleted."
+    ),
+    Column("study", String(200), nullable=False),
+    Column("session", String(200), nullable=False),
+    Column("arrived_at", Float, nullable=False),
+    Column(
+        "way_out", String(16), comment="completed | screened | left | failed; null: none was offered yet."
+    ),
+    Column("left_at", Float),
+)
+
 sessions = Table(
     "sessions",
     metadata,

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from lima.annotate.compare.assignment import Nothing
 from lima.annotate.compare.presentations import GOLD, Answer, Presentation
 from lima.annotate.compare.work import CompareWork
-from lima.annotate.entry_pages import last_page
+from lima.annotate.entry_pages import after_failed_checks, last_page, waiting_page
 from lima.annotate.pages import checked, page, redirect, saved, signed_in, spent, wants_json, work_of
 from lima.annotate.people import Participant
 from lima.annotate.security import Refused
@@ -83,7 +83,7 @@ def answer(
     if stored is None:
         raise Refused(404, "There is no such item.")
     if stored.repeat == GOLD and here.assignment.ended(person):
-        return saved(request, "/checked")
+        return saved(request, after_failed_checks(request, person))
     if not wants_json(request):
         return redirect(request, "/saved")
     reply = {"saved": stored.is_answered, "answer": _on_screen(stored), "attempt": stored.attempt}
@@ -130,8 +130,7 @@ def _nothing(request: Request, person: Participant, nothing: Nothing) -> Respons
     here = work_of(request, CompareWork)
     if nothing.again_at is not None:
         minutes = max(1, math.ceil((nothing.again_at - here.assignment.clock()) / 60))
-        text = f"All items that are left are with other people now. Look again in {minutes} min."
-        return page("message.html", request, title="Nothing to do just now", text=text, to="/work")
+        return waiting_page(request, person, minutes)
     return last_page(request, person, here.assignment.progress(person).answered, "items")
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lima.annotate import people
+from lima.annotate import panel, people
 from lima.annotate.facts import close_study
 from lima.annotate.pages import (
     address,
@@ -146,6 +146,37 @@ def download(request: Request, name: Annotated[str, Path(max_length=32)]) -> Res
     return Response(
         b"".join(map(encode, work.rows(name))), media_type="application/x-ndjson", headers=headers
     )
+
+
+@router.get("/panel.csv")
+def panel_rows(request: Request) -> Response:
+    """The panel's ids by rater, with what became of each: to approve, to reject, to pay."""
+    signed_in_lead(request)
+    headers = {"content-disposition": 'attachment; filename="panel.csv"'}
+    return Response(panel.as_csv(site_of(request).base), media_type="text/csv", headers=headers)
+
+
+@router.post("/panel/forget")
+def forget_panel(request: Request, csrf: Csrf = "") -> Response:
+    """Delete the panel's ids; answers stay."""
+    token, site = checked_lead(request, csrf), site_of(request)
+    panel.forget(site.base, site.clock())
+    return _console(request, token, notice="The panel's ids are deleted. The answers stay.")
+
+
+@router.post("/panel/exclude")
+def exclude_idle(
+    request: Request, fewest: Annotated[int, Form(ge=1, le=100_000)], csrf: Csrf = ""
+) -> Response:
+    """Exclude all raters of the panel with fewer steps than ``fewest``: their places go back at once."""
+    token, site = checked_lead(request, csrf), site_of(request)
+    idle = people.panel_raters_below(site.base, fewest)
+    for rater_id in idle:
+        people.remove_rater(
+            site.base, rater_id, site.clock(), keep_answers=False, withdraw=site.work.withdraw
+        )
+        site.work.left(rater_id)
+    return _console(request, token, notice=f"Excluded {len(idle)} raters of the panel.")
 
 
 def _console(
