@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from tests.annotate.conftest import MakeSite, Site, enter, field, form, on_both_
 from lima.annotate import people
 from lima.annotate.compare.adjudication import Adjudication, decided
 from lima.annotate.compare.exchange import export_rows
-from lima.annotate.compare.overview import rater_figures
+from lima.annotate.compare.pages import TO_STUDY
+from lima.annotate.compare.presentations import Presentation
+from lima.annotate.compare.raters import rater_figures
 from lima.annotate.compare.texts import Gold
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Message
@@ -169,3 +172,66 @@ def test_a_closed_study_takes_no_answers(site: MakeSite) -> None:
     assert browser.post("/answer", data=form(page, pairwise="first")).status_code == 410
     assert browser.get("/work").status_code == 410
     assert "This study is closed" in lead.get("/lead").text
+
+
+def habits(number: int, name: str, sees_left: bool) -> tuple[str, float]:
+    """What a rater of some habit chooses on the screen, and how long it takes; the better answer is the left one."""
+    generator = random.Random(f"{name}/{number}")
+    honest = "first" if sees_left == (generator.random() < 0.85) else "second"
+    return {
+        "always a tie": ("tie", 20.0),
+        "alternating": (("first", "second")[number % 2], 20.0),
+        "three in turn": (("first", "second", "tie")[number % 3], 20.0),
+        "random": (generator.choice(["first", "second", "tie"]), 20.0),
+        "no time": (honest, 0.5),
+        "always first": ("first", 20.0),
+        "tires": (honest, 30.0 if number < 20 else 4.0),
+    }.get(name, (honest, 15.0 + 10 * generator.random()))
+
+
+EXPECTED = {
+    "always a tie": "nearly always a tie",
+    "alternating": "follows a pattern",
+    "three in turn": "follows a pattern",
+    "random": "agrees less than the others",
+    "no time": "under 3 s an answer",
+    "always first": "leans to one side",
+    "tires": "speeds up: 30 s, later 4 s",
+}
+
+
+def test_every_bad_habit_shows_and_no_honest_rater_is_marked(site: MakeSite) -> None:
+    size, names = 40, [*EXPECTED, *(f"honest {n}" for n in range(6))]
+    here = site(size, overlap=size, overlap_votes=len(names), groups=("crowd",))
+    found = {}
+    for name in names:
+        code = people.invite(here.base, "crowd", name, here.clock())
+        person = people.accept(here.base, code, name, here.clock())
+        assert isinstance(person, people.Participant)
+        found[name] = person.id
+        for number in range(size):
+            shown = here.assignment.next(person)
+            assert isinstance(shown, Presentation)
+            choice, seconds = habits(number, name, shown.shown == "ab")
+            here.clock.now += 60
+            label = TO_STUDY[shown.shown][choice]
+            read = lambda _, label=label: {"pairwise": label}  # noqa: E731
+            here.assignment.answer(person, shown.token, read, attempt=0, seconds=seconds)
+    figures = rater_figures(here.base, {})
+    for name, rater_id in found.items():
+        warnings = figures[rater_id].warnings
+        if name in EXPECTED:
+            assert EXPECTED[name] in warnings, (name, figures[rater_id])
+        else:
+            assert warnings == (), (name, figures[rater_id])
+
+
+def test_repeats_that_differ_are_marked(site: MakeSite) -> None:
+    """A rater who always takes the answer shown first contradicts itself when sides are swapped."""
+    here = site(24, overlap=0, attention_every=4)
+    browser = here.rater()
+    while 'name="item"' in (page := browser.get("/work").text):
+        browser.post("/answer", data=form(page, pairwise="first"))
+    found = rater_figures(here.base, {})[1]
+    assert found.checks.startswith("0 of ")
+    assert "contradicts itself" in found.warnings

@@ -100,7 +100,7 @@ def test_sqlite_writes_ahead_and_a_vote_waits_for_the_disk(
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     base.close()
-    wanted = {"journal_mode": "wal", "synchronous": synchronous, "foreign_keys": 1, "busy_timeout": 30_000}
+    wanted = {"journal_mode": "wal", "synchronous": synchronous, "foreign_keys": 1, "busy_timeout": 5_000}
     assert pragmas == wanted
 
 

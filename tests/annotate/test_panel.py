@@ -63,7 +63,9 @@ def test_ids_stand_apart_from_the_answers_and_can_be_deleted(site: MakeSite) -> 
     assert (row["way_out"], row["state"]) == ("completed", "active")
     assert row["arrived"].startswith("2027-")
     lead_does(here, "/lead/export")
-    assert "cmd()" not in "".join(path.read_text() for path in here.settings.place.glob("[pgr][rea][ea]*s.jsonl") if path.is_file())
+    assert "cmd()" not in "".join(
+        path.read_text() for path in here.settings.place.glob("[pgr][rea][ea]*s.jsonl") if path.is_file()
+    )
     lead_does(here, "/lead/panel/forget")
     assert panel_rows(here) == []
     assert len(export_rows(here.base).preferences) == 2

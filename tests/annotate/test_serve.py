@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
+import socket
+import sqlite3
 import stat
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
 import pytest
 import sqlalchemy as sa
-from benchmarks.web import Visitor, server, start_server
+from benchmarks.web import Visitor, hidden, server, start_server
 from tests.annotate.conftest import MakeStudy, free_port, make_study, on_both_databases
 
 from lima.annotate import people
 from lima.annotate.database import Database, sqlite_url
-from lima.annotate.serve import DATABASE_NAME, annotate, lead_secret, listen
+from lima.annotate.serve import (
+    DATABASE_NAME,
+    SECRET_NAME,
+    annotate,
+    lead_secret,
+    listen,
+    only_server,
+    open_database,
+)
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import events, presentations, slots, units
 from lima.errors import LimaError
@@ -201,3 +213,66 @@ def test_the_command_serves_and_stops(study: MakeStudy) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in (0, 130)
     assert (folder / DATABASE_NAME).exists()
+
+
+@pytest.mark.parametrize("name", ["a?b", "x%20y", "with space", "a#b", "ü"])
+def test_a_study_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = make_study(tmp_path / name, 3)
+    base = Database(sqlite_url(folder / DATABASE_NAME))
+    open_database(AnnotateSettings(study=folder), base)
+    base.close()
+    assert (folder / DATABASE_NAME).stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"not a database at all, and long enough to be read" * 99, b"SQLite format 3\0" + b"x" * 4_000],
+)
+def test_a_damaged_database_is_one_line(study: MakeStudy, content: bytes) -> None:
+    folder = study(3)
+    (folder / DATABASE_NAME).write_bytes(content)
+    with pytest.raises(LimaError, match="cannot be used"):
+        annotate(AnnotateSettings(study=folder))
+
+
+def test_a_second_server_of_a_study_is_refused(study: MakeStudy) -> None:
+    folder = study(3)
+    with only_server(folder), pytest.raises(LimaError, match="serves this study already"):
+        only_server(folder)
+    only_server(folder).close()
+
+
+@pytest.mark.slow
+def test_headers_are_bounded_and_a_locked_database_lets_health_answer(study: MakeStudy) -> None:
+    folder, port = study(3), free_port()
+    with server(folder, port):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n")
+            with contextlib.suppress(OSError):
+                for _ in range(2_000):
+                    client.sendall(b"x: " + b"y" * 1_000 + b"\r\n")
+            with contextlib.suppress(OSError):
+                assert client.recv(64).startswith(b"HTTP/1.1 4")
+        with closing(sqlite3.connect(folder / DATABASE_NAME)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            started = time.monotonic()
+            status, _ = asyncio.run(sign_in_and_probe(port, (folder / SECRET_NAME).read_text().strip()))
+            assert status == 503
+            assert time.monotonic() - started < 10
+
+
+async def sign_in_and_probe(port: int, secret: str) -> tuple[int, float]:
+    """A write that waits for the lock, and how long /health takes meanwhile."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        base = f"http://127.0.0.1:{port}"
+        async with session.get(f"{base}/lead/sign-in") as page:
+            form = {"csrf": hidden(await page.text(), "csrf")}
+        form["secret"] = secret
+        writing = asyncio.create_task(session.post(f"{base}/lead/sign-in", data=form))
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+        async with session.get(f"{base}/health") as health:
+            assert health.status == 200
+        took = time.monotonic() - started
+        assert took < 1
+        return (await writing).status, took

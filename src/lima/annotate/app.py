@@ -58,6 +58,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(sa.exc.DataError, _malformed)  # PostgreSQL keeps no NUL
     app.add_exception_handler(sa.exc.IntegrityError, _at_once)
+    app.add_exception_handler(sa.exc.OperationalError, _no_database)
     app.add_middleware(Guard, hosts=_hosts(settings))
     return app
 
@@ -78,7 +79,7 @@ def _hosts(settings: AnnotateSettings) -> set[str]:
     return hosts
 
 
-def _health() -> dict[str, str]:
+async def _health() -> dict[str, str]:
     return {"status": "ok"}
 
 
@@ -101,6 +102,12 @@ def _at_once(request: Request, error: Exception) -> Response:
     """Two requests for the same thing met in the database; one of them is stored."""
     log.warning("two requests met: %s", type(error).__name__)
     return _problem(request, 409, "This was sent twice at the same time. Open the page again.")
+
+
+def _no_database(request: Request, error: Exception) -> Response:
+    """Another process holds it, its disk is full, or its server is gone: pages try again by themselves."""
+    log.error("the database does not answer: %s", str(getattr(error, "orig", error)).splitlines()[0])
+    return _problem(request, 503, "The study cannot save just now. Wait a little and try again.")
 
 
 def _problem(request: Request, status: int, text: str, to: str | None = None) -> Response:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError, NoSuchModuleError
 
 from lima.errors import LimaError
 
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = 5.0
 """How long another process may hold SQLite's write lock before a write fails."""
 CONNECTIONS = 20
 IDLE_SECONDS = 5.0
@@ -69,7 +69,7 @@ class Database:
 
 def sqlite_url(path: Path) -> str:
     """The address of an SQLite file."""
-    return f"sqlite:///{path.resolve()}"
+    return sa.URL.create("sqlite", database=str(path.resolve())).render_as_string()
 
 
 def open_engine(url: str, *, durable: bool = True) -> sa.Engine:

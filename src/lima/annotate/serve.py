@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import logging
 import os
@@ -12,8 +13,10 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import uvicorn
+from sqlalchemy.exc import DatabaseError
 
 from lima import console
 from lima.annotate.app import ANY_ADDRESS, create_app
@@ -27,15 +30,17 @@ from lima.annotate.review import open as review
 from lima.annotate.security import log
 from lima.annotate.settings import AnnotateSettings, Mode
 from lima.annotate.tables import now
-from lima.annotate.work import Kind
+from lima.annotate.work import Kind, Work
 from lima.errors import LimaError
 from lima.remote.listening import is_loopback, until_stopped
 
 DATABASE_NAME = "annotations.sqlite"
 SECRET_NAME = ".lead-secret"
+LOCK_NAME = ".annotate-lock"
 SHORTEST_SECRET = 16
 SWITCH_SECONDS = 0.001
 """How soon a busy thread makes way for another: requests are a few milliseconds long, Python's default is five."""
+LARGEST_HEADERS = 64 * 1024
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep an idle connection: who closes first must not be the server, under a vote."""
 KINDS: dict[Mode, Kind] = {"compare": compare, "dialogue": dialogue, "review": review}
@@ -53,10 +58,9 @@ def annotate(settings: AnnotateSettings) -> None:
     if settings.dry_run:
         console.note("dry run: nothing was written, no page was served")
         return
-    settings.place.mkdir(parents=True, exist_ok=True)
+    alone = only_server(settings.place)
     base = Database(settings.database or sqlite_url(settings.place / DATABASE_NAME))
-    prepare(base)
-    work = KINDS[settings.mode].open_work(settings, base, now)
+    work = open_database(settings, base)
     secret_file = settings.lead_secret_file or settings.place / SECRET_NAME
     app = create_app(settings, work, base, lead_secret=lead_secret(secret_file))
     listening = listen(settings.host, settings.port)
@@ -72,6 +76,8 @@ def annotate(settings: AnnotateSettings) -> None:
             access_log=False,
             log_level="warning",
             server_header=False,
+            http="h11",  # it bounds headers; httptools takes hundreds of megabytes of them
+            h11_max_incomplete_event_size=LARGEST_HEADERS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             forwarded_allow_ips=list(settings.proxies),
         )
@@ -79,6 +85,39 @@ def annotate(settings: AnnotateSettings) -> None:
             uvicorn.Server(config).run(sockets=[listening])
     finally:
         base.close()
+        alone.close()
+
+
+def open_database(settings: AnnotateSettings, base: Database) -> Work:
+    """The work with its plan in the database; raises `LimaError` also for a database that is damaged or read-only."""
+    try:
+        prepare(base)
+        return KINDS[settings.mode].open_work(settings, base, now)
+    except DatabaseError as error:
+        reason = str(error.orig).splitlines()[0]
+        where = base.engine.url.render_as_string()
+        raise LimaError(
+            f"{where}: the database cannot be used ({reason}). Bring back a copy of it, or choose another --database."
+        ) from None
+
+
+def only_server(place: Path) -> IO[str]:
+    """A lock that lasts until it is closed: two servers would give the same places twice from their memories.
+
+    Raises:
+        LimaError: another server has the study, or nothing can be written into its folder.
+    """
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        lock = (place / LOCK_NAME).open("w")
+    except OSError as error:
+        raise LimaError(f"{place}: cannot write there ({error.strerror}).") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise LimaError(f"{place}: another lima annotate serves this study already. Stop it first.") from None
+    return lock
 
 
 def render_ahead(texts: Iterable[str]) -> None:

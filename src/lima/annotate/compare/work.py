@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 from lima.annotate.compare import adjudication, exchange, overview
 from lima.annotate.compare.assignment import Assignment
+from lima.annotate.compare.raters import rater_figures
 from lima.annotate.compare.texts import Texts
 from lima.annotate.work import Tile, Work
 from lima.records import Record
@@ -58,7 +59,7 @@ class CompareWork(Work):
         return {
             "plan": texts.plan,
             "comparisons": len(texts.comparisons),
-            "figures": overview.rater_figures(base, self.assignment.rules.gold),
+            "figures": rater_figures(base, self.assignment.rules.gold),
             "has_gold": bool(texts.gold),
             "agreement": overview.agreement(base, texts) if texts.comparisons else [],
         }

@@ -214,6 +214,11 @@ def _export(request: Request) -> str:
         return site.work.export(closed=site.closed.is_set())
     except LimaError as error:
         raise Refused(409, f"Nothing was written. {error}") from error
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise Refused(
+            409, f"Not everything was written ({place}{error.strerror}). Mend that and export again."
+        ) from error
 
 
 def _remove(request: Request, rater_id: int, csrf: str, *, keep_answers: bool) -> Response:
