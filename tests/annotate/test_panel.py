@@ -7,10 +7,12 @@ import io
 from pathlib import Path
 
 import pytest
-from tests.annotate.conftest import MakeSite, Site, enter, field, form, on_both_databases
+from tests.annotate.conftest import MakeSite, Site, enter, field, form, make_study, on_both_databases
 
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.people import raters_joined
+from lima.evaluate.protocol import Protocol
+from lima.files import write_text
 
 PANEL = {
     "panel": "generic",
@@ -126,3 +128,24 @@ def test_the_lead_excludes_the_idle_of_a_panel_at_once(site: MakeSite) -> None:
 @pytest.mark.parametrize("query", ["", "id=", "id=" + "x" * 300])
 def test_an_address_without_a_good_id_is_no_page(site: MakeSite, query: str) -> None:
     assert site(1, **PANEL).browser().get(f"/panel?{query}").status_code == 404
+
+
+def test_what_the_protocol_says_is_read_agreed_to_and_at_hand(site: MakeSite, tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "texts", 3)
+    protocol = Protocol(
+        introduction="Ten **minutes**, 2 pounds.",
+        consent="I am of age and agree.",
+        instructions="Prefer *short* answers.",
+    )
+    write_text(folder / "protocol.yaml", protocol.to_yaml())
+    here = site(folder=folder, overlap=0, **PANEL)
+    browser = here.browser()
+    welcome = browser.get("/panel", params={"id": "p1"}).text
+    assert "<strong>minutes</strong>" in welcome
+    assert "I am of age and agree." in welcome
+    form = {"csrf": field(welcome, "csrf")}
+    refused = browser.post("/panel", params={"id": "p1"}, data=form)
+    assert refused.status_code == 422
+    assert raters_joined(here.base) == []
+    page = browser.post("/panel", params={"id": "p1"}, data=form | {"consent": "yes"}).text
+    assert "Prefer <em>short</em> answers." in page

@@ -138,6 +138,8 @@ LEAD_FORMS = [
     "/lead/export",
     "/lead/close",
     "/lead/adjudicate",
+    "/lead/panel/exclude",
+    "/lead/panel/forget",
 ]
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from lima.annotate import panel, people
 from lima.annotate.pages import (
+    Site,
     address,
     checked,
     cookie,
@@ -64,7 +65,7 @@ def invitation(request: Request, code: Code) -> Response:
 
 
 @router.post("/join/{code}")
-def join(request: Request, code: Code, csrf: Token = "") -> Response:
+def join(request: Request, code: Code, consent: Token = "", csrf: Token = "") -> Response:
     """Accept an invitation: the browser's token becomes that of a rater."""
     site = site_of(request)
     site.entering.check(address(request), site.clock())
@@ -72,6 +73,7 @@ def join(request: Request, code: Code, csrf: Token = "") -> Response:
     check_csrf(request, token, csrf)
     if people.rater_of(site.base, token, site.clock()):
         return redirect(request, site.work.home)  # a second click
+    _check_consent(site, consent)
     refusal = people.accept(site.base, code, token, site.clock())
     if isinstance(refusal, str):
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[refusal], to=None)
@@ -94,17 +96,25 @@ def panel_visit(request: Request) -> Response:
 
 
 @router.post("/panel")
-def enter_from_panel(request: Request, csrf: Token = "") -> Response:
+def enter_from_panel(request: Request, consent: Token = "", csrf: Token = "") -> Response:
     """Begin: the browser's token becomes that of a rater."""
     site = site_of(request)
     site.entering.check(address(request), site.clock())
     token = cookie(request, "rater")
     check_csrf(request, token, csrf)
+    _check_consent(site, consent)
     person = panel.admit(site.base, site.settings, _visit(request), token, site.clock())
     if isinstance(person, str):
         to = {"failed": site.settings.panel_failed, "full": site.settings.panel_screened}.get(person)
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[person], to=to)
     return redirect(request, site.work.home)
+
+
+def _check_consent(site: Site, given: str) -> None:
+    if site.work.protocol.consent and not given:
+        raise Refused(
+            422, "Your consent is needed to begin. Open the page again, or close it if you do not agree."
+        )
 
 
 def _visit(request: Request) -> panel.Visit:

@@ -74,13 +74,14 @@ def page(name: str, request: Request, *, status: int = 200, **values: Any) -> HT
     """Render a template; its ``show`` makes HTML of a text, as the rater wants to see it."""
     site = site_of(request)
     values |= {"show": show_of(request), "written": sees_written(request), "root": site.root}
-    values |= {"static": site.root + static_root(), "may_switch": site.work.display == "rendered"}
+    values |= {"protocol": site.work.protocol, "rendered": to_html}
+    values |= {"static": site.root + static_root(), "may_switch": site.work.protocol.display == "rendered"}
     return HTMLResponse(templates().get_template(name).render(request=request, **values), status)
 
 
 def sees_written(request: Request) -> bool:
     """Whether texts are shown character by character: the protocol says so, or the rater does."""
-    return site_of(request).work.display == "written" or cookie(request, "view") == "written"
+    return site_of(request).work.protocol.display == "written" or cookie(request, "view") == "written"
 
 
 def show_of(request: Request) -> Callable[[str], Markup]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any
+from typing import Protocol as Interface
 
 import sqlalchemy as sa
 from fastapi import APIRouter
 
 from lima.annotate.database import Database
 from lima.annotate.settings import AnnotateSettings
+from lima.evaluate.protocol import Protocol
 from lima.records import Record
 
 
@@ -29,7 +31,7 @@ class Tile:
     note: str
 
 
-class Work(Protocol):
+class Work(Interface):
     """One kind of work on one database."""
 
     home: str
@@ -42,10 +44,13 @@ class Work(Protocol):
     """The groups that people are invited to."""
     routers: tuple[APIRouter, ...]
     """The work's own pages, for its people and for the lead."""
-    display: Literal["rendered", "written"] = "rendered"
-    """How people see texts: Markdown rendered, with a switch to the text as it was written, or only as written."""
     files: tuple[str, ...] = ()
     """Names of the files that the lead can download."""
+
+    @property
+    def protocol(self) -> Protocol:
+        """The words of the study, and how its people see texts."""
+        return Protocol()
 
     @abstractmethod
     def tiles(self) -> list[Tile]:
@@ -84,7 +89,7 @@ class Work(Protocol):
         return
 
 
-class Kind(Protocol):
+class Kind(Interface):
     """The module that plans one kind of work and opens it."""
 
     def describe(self, settings: AnnotateSettings) -> None:

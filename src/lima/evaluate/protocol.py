@@ -103,6 +103,12 @@ class Protocol(Settings):
     display: Literal["rendered", "written"] = "rendered"
     """How people see texts: their Markdown rendered, every word shown, with a switch to the text as it was written; or
     only as written, which is what a judge model reads."""
+    introduction: str = ""
+    """What people read before they begin: what the study is about, how long it takes, what it pays (Markdown)."""
+    consent: str = ""
+    """What people agree to before they begin. Empty: they are asked for nothing."""
+    instructions: str = ""
+    """How to decide, with examples; people can open it at any time (Markdown)."""
     plan: Plan = Plan()
     """Who sees what, and the tests that count."""
     pairwise: Words = Words(

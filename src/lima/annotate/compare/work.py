@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -13,6 +13,7 @@ from lima.annotate.compare.assignment import Assignment
 from lima.annotate.compare.raters import rater_figures
 from lima.annotate.compare.texts import Texts
 from lima.annotate.work import Tile, Work
+from lima.evaluate.protocol import Protocol
 from lima.records import Record
 
 TITLES = {"pairwise": "Comparisons", "rate": "Ratings"}
@@ -37,9 +38,9 @@ class CompareWork(Work):
         return self.texts.plan.groups
 
     @property
-    def display(self) -> Literal["rendered", "written"]:  # type: ignore[override]
-        """As the protocol says."""
-        return self.texts.protocol.display
+    def protocol(self) -> Protocol:
+        """The study's own."""
+        return self.texts.protocol
 
     def tiles(self) -> list[Tile]:
         """Planned votes by task and group."""

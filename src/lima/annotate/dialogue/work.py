@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -25,8 +25,7 @@ class DialogueWork(Work):
     streams: ReplyStreams
     names: tuple[str, ...]
     """The systems' names, for the key alone."""
-    protocol: Protocol
-    """The words of the pages."""
+    words: Protocol
     groups: tuple[str, ...]
     routers: tuple[APIRouter, ...]
 
@@ -36,9 +35,9 @@ class DialogueWork(Work):
     files = tuple(f"{name}.jsonl" for name in NAMES)
 
     @property
-    def display(self) -> Literal["rendered", "written"]:  # type: ignore[override]
-        """As the protocol says."""
-        return self.protocol.display
+    def protocol(self) -> Protocol:
+        """The study's own, or the words for dialogues."""
+        return self.words
 
     def tiles(self) -> list[Tile]:
         """Dialogues held and choices made, of those planned."""

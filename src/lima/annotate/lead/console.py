@@ -166,7 +166,7 @@ def forget_panel(request: Request, csrf: Csrf = "") -> Response:
 
 @router.post("/panel/exclude")
 def exclude_idle(
-    request: Request, fewest: Annotated[int, Form(ge=1, le=100_000)], csrf: Csrf = ""
+    request: Request, fewest: Annotated[int, Form(ge=1, le=100_000)] = 1, csrf: Csrf = ""
 ) -> Response:
     """Exclude all raters of the panel with fewer steps than ``fewest``: their places go back at once."""
     token, site = checked_lead(request, csrf), site_of(request)
