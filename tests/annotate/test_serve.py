@@ -19,10 +19,11 @@ from tests.annotate.conftest import MakeStudy, free_port, make_study, on_both_da
 
 from lima.annotate import people
 from lima.annotate.database import Database, sqlite_url
-from lima.annotate.serve import DATABASE_NAME, annotate, lead_secret, listen
+from lima.annotate.serve import DATABASE_NAME, annotate, lead_secret
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import events, showings, slots, units
 from lima.errors import LimaError
+from lima.remote.listening import listen
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(

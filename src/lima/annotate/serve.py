@@ -12,8 +12,6 @@ import threading
 import time
 from pathlib import Path
 
-import uvicorn
-
 from lima import console
 from lima.annotate.app import create_app
 from lima.annotate.compare import plan
@@ -26,15 +24,13 @@ from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import now
 from lima.annotate.work import describe_work, open_work
 from lima.errors import LimaError
-from lima.remote.listening import is_loopback, until_stopped
+from lima.remote.listening import is_loopback, listen, run_app, until_stopped
 
 DATABASE_NAME = "annotations.sqlite"
 SECRET_NAME = ".lead-secret"
 SHORTEST_SECRET = 16
 SWITCH_SECONDS = 0.001
 """How soon a busy thread makes way for another: requests are a few milliseconds long, Python's default is five."""
-KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep an idle connection: who closes first must not be the server, under a vote."""
 
 
 def annotate(settings: AnnotateSettings) -> None:
@@ -69,15 +65,8 @@ def annotate(settings: AnnotateSettings) -> None:
         log.setLevel(logging.INFO)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
         with until_stopped():
-            uvicorn.Server(config).run(sockets=[listening])
+            run_app(app, listening)
     finally:
         base.close()
 
@@ -101,21 +90,6 @@ def lead_secret(path: Path) -> str:
             f"{path}: the secret has {len(secret)} characters; {SHORTEST_SECRET} or more are needed."
         )
     return secret
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or a `LimaError` when the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((host, port))
-        found.listen(2048)
-    except OSError as error:
-        found.close()
-        reason = (error.strerror or str(error)).lower()
-        raise LimaError(f"{host}:{port}: cannot listen there ({reason}). Choose another --port.") from None
-    return found
 
 
 def _announce(settings: AnnotateSettings, listening: socket.socket, secret_file: Path) -> None:

@@ -24,7 +24,7 @@ from lima.records import Example
 LONGEST_ID = 200
 
 if TYPE_CHECKING:
-    from lima.generate.systems.chat_backends import Speaker
+    from lima.generate.systems.chat_backends import ChatBackend
 
 
 def describe_work(settings: AnnotateSettings, texts: Texts) -> None:
@@ -108,16 +108,16 @@ def talk_plan(settings: AnnotateSettings) -> Plan:
     )
 
 
-def speakers(settings: AnnotateSettings) -> list[Callable[[], Speaker]]:
+def speakers(settings: AnnotateSettings) -> list[Callable[[], ChatBackend]]:
     """Makers of the systems: each is loaded when somebody first talks with it, torch with the first one."""
     return [partial(_open, system, settings.answer_seconds) for system in settings.dialogue]
 
 
-def _open(system: str, timeout: float) -> Speaker:
+def _open(system: str, timeout: float) -> ChatBackend:
     from lima.generate.settings import ChatSettings
-    from lima.generate.systems.chat_backends import open_speaker
+    from lima.generate.systems.chat_backends import open_system
 
-    return open_speaker(system, ChatSettings(system=system, timeout=timeout))
+    return open_system(system, ChatSettings(system=system, timeout=timeout))
 
 
 def system_names(settings: AnnotateSettings) -> list[str]:

@@ -18,7 +18,7 @@ from lima.annotate.security import log
 from lima.errors import LimaError
 
 if TYPE_CHECKING:  # it brings torch, which comparing and rating do not need
-    from lima.generate.systems.chat_backends import Speaker
+    from lima.generate.systems.chat_backends import ChatBackend
 
 POLL_SECONDS = 0.05
 LONGEST_QUEUE = 5
@@ -40,11 +40,11 @@ class Talking:
     """Asks the systems, one answer of a system at a time, and keeps what they say."""
 
     def __init__(
-        self, talks: Talks, speakers: Sequence[Callable[[], Speaker]], *, patience: float = 120.0
+        self, talks: Talks, speakers: Sequence[Callable[[], ChatBackend]], *, patience: float = 120.0
     ) -> None:
         self.talks, self.patience = talks, patience
         self._makers = list(speakers)
-        self._speakers: dict[int, Speaker] = {}
+        self._speakers: dict[int, ChatBackend] = {}
         self._turns = [threading.Lock() for _ in speakers]
         self._growing: dict[tuple[int, int, int], Growing] = {}
         self._lock = threading.Lock()
