@@ -66,7 +66,7 @@ def fast_dtype(config: Any, device: str | torch.device | None = None) -> torch.d
         fast = {torch.float16: True, torch.bfloat16: torch.cuda.is_bf16_supported(including_emulation=False)}
     else:
         fast = {torch.bfloat16: torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()}
-    return found if fast.get(found, False) else torch.float32
+    return found if found is not None and fast.get(found, False) else torch.float32
 
 
 def _make(place: str | Path, config: Any, dtype: torch.dtype, *, empty: bool) -> PreTrainedModel:

@@ -330,6 +330,36 @@ def test_a_client_that_goes_away_frees_its_slot(tuned: Running) -> None:
     assert ask(tuned).choices
 
 
+def test_a_whole_answer_is_broken_off_too_when_its_client_goes_away(start: Start, tuned_folder: Path) -> None:
+    running = start(tuned_folder, name="small")
+    running.server.model.network.register_forward_pre_hook(lambda *_: time.sleep(0.02))  # 4 seconds an answer
+    body = json.dumps({"model": "small", "messages": HELLO, "max_tokens": 200, "temperature": 2}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as client:
+        client.sendall(head.encode() + body)
+        while not running.metric("lima_requests_running"):
+            time.sleep(0.01)
+    gone = time.monotonic()
+    while running.metric("lima_requests_running"):
+        assert time.monotonic() - gone < 2
+    assert running.metric("lima_requests_cancelled_total") == 1
+    assert running.metric("lima_requests_open") == 0
+
+
+def test_a_score_that_fails_ends_its_request_alone(start: Start, tuned_folder: Path) -> None:
+    running = start(tuned_folder, name="small")
+    failures = iter([True])
+
+    def fail(*_: Any) -> None:
+        if next(failures, False):
+            raise RuntimeError("out of memory")
+
+    running.server.model.network.register_forward_pre_hook(fail)
+    with pytest.raises(openai.InternalServerError, match="RuntimeError: out of memory"):
+        complete(running, "Hi", echo=True, logprobs=1, max_tokens=0)
+    assert len(complete(running, "Hi", echo=True, logprobs=1, max_tokens=0).choices[0].logprobs.tokens) == 2
+
+
 def test_a_full_queue_is_429_and_a_key_is_asked_for(
     start: Start, tuned_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
