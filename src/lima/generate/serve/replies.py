@@ -212,7 +212,7 @@ class ApiReply(Response):
                 async for piece in pieces:
                     generated += piece.generated
                     if first or piece.text or piece.finish or piece.tokens:
-                        await event(self._value([self._delta(index, piece, offset, first=first)]))
+                        await event(self._value([self._choice(index, piece, offset, first=first)]))
                     first, offset = False, offset + sum(len(token.text) for token in piece.tokens)
 
         try:
@@ -230,23 +230,16 @@ class ApiReply(Response):
         kind = f"chat.completion{chunk}" if self._chat else "text_completion"
         return {**self._head, "object": kind, "choices": choices, **others}
 
-    def _choice(self, index: int, piece: Piece) -> dict[str, Any]:
-        """One finished answer."""
-        message = {"role": "assistant", "content": piece.text, "refusal": None}
-        content = {"message": message} if self._chat else {"text": piece.text}
-        return self._entry(index, piece, 0) | content
-
-    def _delta(self, index: int, piece: Piece, offset: int, *, first: bool) -> dict[str, Any]:
-        """One piece of a stream, ``offset`` characters of tokens into the answer."""
-        role = {"role": "assistant"} if first else {}
-        content = {"delta": role | {"content": piece.text}} if self._chat else {"text": piece.text}
-        return self._entry(index, piece, offset) | content
-
-    def _entry(self, index: int, piece: Piece, offset: int) -> dict[str, Any]:
+    def _choice(self, index: int, piece: Piece, offset: int = 0, *, first: bool = True) -> dict[str, Any]:
+        """A whole answer, or a piece of a stream that begins ``offset`` characters of tokens into it."""
         logprobs = None
         if piece.tokens:
             logprobs = _chat_logprobs(piece.tokens) if self._chat else _logprobs(piece.tokens, offset)
-        return {"index": index, "finish_reason": piece.finish, "logprobs": logprobs}
+        ending = {"index": index, "finish_reason": piece.finish, "logprobs": logprobs}
+        if not self._chat:
+            return {**ending, "text": piece.text}
+        said = {"role": "assistant", "content": piece.text} if first else {"content": piece.text}
+        return ending | ({"delta": said} if self._body.stream else {"message": {**said, "refusal": None}})
 
     def _usage(self, generated: int) -> dict[str, int]:
         prompt = self._prompt_tokens

@@ -114,9 +114,8 @@ class Server:
         answering: dict[str, Any] = {
             "response_class": Response,
             "responses": {200: {"description": STREAM, "content": kinds}},
-            "dependencies": [
-                Depends(HTTPBearer(auto_error=False))
-            ],  # describes the key, which `Entrance` checks
+            # Describes the key; `Entrance` checks it.
+            "dependencies": [Depends(HTTPBearer(auto_error=False))] if self.key else [],
         }
         app.post("/v1/chat/completions", summary="Answer a chat", **answering)(self._chat)
         app.post("/v1/completions", summary="Go on with a text", **answering)(self._complete)
