@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lima.generate.engine.attention import Plan, SlotCache, Span, choose
+from lima.generate.engine.attention import Plan, SlotCache, Span, by_sdpa
 from lima.generate.engine.engine import Engine
 from lima.generate.engine.requests import LogProbs
 
@@ -24,11 +24,10 @@ def prompt_logprobs(engine: Engine, prompt: Sequence[int], top: int) -> list[Log
         top: how many likeliest tokens to name at each place.
     """
     device, cache = engine.model.device, SlotCache(1)
-    one_query = choose(device, engine.model.dtype, compiled=False)
     found = []
     for start in range(0, len(prompt) - 1, CHUNK):
         ids, following = prompt[start : start + CHUNK], prompt[start + 1 : start + CHUNK + 1]
-        plan = Plan.of(cache, (Span(0, start, len(ids), 0),), device, one_query)
+        plan = Plan.of(cache, (Span(0, start, len(ids), 0),), device, by_sdpa)
         logits_1TV = engine.model(
             input_ids=torch.tensor([ids], device=device),
             position_ids=plan.position_T[None],
