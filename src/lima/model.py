@@ -30,13 +30,15 @@ logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are 
 
 
 def load(
-    place: str | Path, dtype: DType = "float32", device: str | torch.device | None = None
+    place: str | Path,
+    dtype: DType | Literal["auto"] = "float32",
+    device: str | torch.device | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal language model and its tokenizer from a folder or a hub id.
 
     Args:
         place: a checkpoint folder, or a hub id such as ``organisation/name``.
-        dtype: the type of the weights in memory.
+        dtype: the type of the weights in memory; "auto" takes `fast_dtype`.
         device: where to put the model; None takes CUDA where there is one, else the CPU; "meta" leaves the
             weights out.
 
@@ -47,12 +49,24 @@ def load(
     try:
         config = AutoConfig.from_pretrained(place)
         _check_causal(place, config)
-        model = _make(place, config, getattr(torch, dtype), empty=device == "meta")
+        weights = fast_dtype(config, device) if dtype == "auto" else getattr(torch, dtype)
+        model = _make(place, config, weights, empty=device == "meta")
         tokenizer = load_tokenizer(place)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         where = "" if Path(place).exists() else "it is no folder here, and from the hub it "
         raise LimaError(f"{place}: {where}cannot be loaded as a model ({_first_line(error)}).") from None
     return model.to(checked_device(device)).eval(), tokenizer
+
+
+def fast_dtype(config: Any, device: str | torch.device | None = None) -> torch.dtype:
+    """The checkpoint's own type where the device computes in it as fast as in float32 or faster, else float32."""
+    own = getattr(config, "dtype", None)
+    found = getattr(torch, own) if isinstance(own, str) else own
+    if checked_device(device).type == "cuda":
+        fast = {torch.float16: True, torch.bfloat16: torch.cuda.is_bf16_supported(including_emulation=False)}
+    else:
+        fast = {torch.bfloat16: torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()}
+    return found if found is not None and fast.get(found, False) else torch.float32
 
 
 def _make(place: str | Path, config: Any, dtype: torch.dtype, *, empty: bool) -> PreTrainedModel:

@@ -28,13 +28,13 @@ from lima.annotate.serve import (
     SECRET_NAME,
     annotate,
     lead_secret,
-    listen,
     only_server,
     open_database,
 )
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import events, presentations, slots, units
 from lima.errors import LimaError
+from lima.remote.listening import listen
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(

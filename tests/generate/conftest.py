@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +78,51 @@ def real_data() -> Path:
     if "LIMA_DATA" not in os.environ:
         pytest.skip("LIMA_DATA is not set: no real data")
     return Path(os.environ["LIMA_DATA"])
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., Any]]:
+    """Starts servers of a model ``parrot`` on loopback that say, request after request, what a test wrote down.
+
+    An answer is its pieces; a last piece that is an Exception breaks it off, and alone it is a refusal (HTTP 400).
+    """
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(*answers: Sequence[str | Exception], model: str = "parrot") -> tuple[str, list[dict[str, Any]]]:
+        asked: list[dict[str, Any]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._begin(200, "application/json")
+                self.wfile.write(json.dumps({"data": [{"id": model}]}).encode())
+
+            def do_POST(self) -> None:
+                asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+                pieces = answers[(len(asked) - 1) % len(answers)]
+                if isinstance(pieces[0], Exception):
+                    self._begin(400, "application/json")
+                    self.wfile.write(json.dumps({"error": {"message": str(pieces[0])}}).encode())
+                    return
+                self._begin(200, "text/event-stream")
+                for piece in pieces:
+                    failed = isinstance(piece, Exception)
+                    said = {"error": str(piece)} if failed else {"choices": [{"delta": {"content": piece}}]}
+                    self.wfile.write(b"data: " + json.dumps(said).encode() + b"\n\n")
+                self.wfile.write(b"data: [DONE]\n\n")
+
+            def _begin(self, status: int, kind: str) -> None:
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}/v1#{model}", asked
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

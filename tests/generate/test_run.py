@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -202,6 +203,52 @@ def test_another_projects_assistant_is_asked_in_its_own_format(
     )
 
 
+@pytest.mark.parametrize(
+    ("configured", "template", "expected"),
+    [
+        (None, None, {257: "tokenizer"}),
+        ([257, 3], None, {257: "generation_config, tokenizer", 3: "generation_config"}),
+        (None, "<|m|>\n", {257: "tokenizer", 258: "chat template"}),
+        (257, " </s>", {257: "generation_config, tokenizer, chat template"}),
+        (257, " and so on <|m|>", {257: "generation_config, tokenizer"}),
+        (None, "{{ raise_exception('no') }}", {257: "tokenizer"}),
+    ],
+)
+def test_stop_tokens_come_from_every_place_that_names_one(
+    configured: Any, template: str | None, expected: dict[int, str]
+) -> None:
+    model, tokenizer = tiny_llama(vocab_size=259), byte_tokenizer()
+    model.generation_config.eos_token_id = configured
+    tokenizer.add_tokens(["<|m|>"], special_tokens=True)
+    if template is not None:
+        tokenizer.chat_template = (
+            "{% for m in messages %}{{ m.role }}: {{ m.content }}" + template + "{% endfor %}"
+        )
+    form = PromptFormat.of(model, tokenizer)
+    assert form.stop_tokens == expected
+    assert form.stop_ids == set(expected)
+    assert "</s> (" in form.ending
+    assert (
+        PromptFormat("base", tokenizer).ending == "no token ends an answer: each runs to its longest length"
+    )
+
+
+def test_auto_takes_the_checkpoints_type_where_it_is_fast(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = tmp_path / "prompts.jsonl"
+    write_jsonl(asked, [example(0, "Hi")])
+    for name in ("bfloat16", "float32", "float16"):
+        models_io.save(tiny_llama().to(getattr(torch, name)), byte_tokenizer(), tmp_path / name)
+        generate(settings(tmp_path / name, asked, tmp_path / "x", dtype="auto", dry_run=True))
+    cpu = torch.cpu
+    fast = cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
+    expected = ["bfloat16" if fast else "float32", "float32", "float32"]
+    if torch.cuda.is_available():
+        expected = ["bfloat16", "float32", "float16"]
+    assert re.findall("weights in ([a-z0-9]+)", capsys.readouterr().err) == expected
+
+
 def test_a_conversation_with_an_answer_is_answered_from_its_prompt(
     tuned_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -317,4 +364,4 @@ def test_in_context_examples_stand_before_the_prompt_and_the_next_heading_ends_t
         rows(out)[0].content
         == tokenizer.decode(expected[0, ids.shape[1] :], skip_special_tokens=True).strip()
     )
-    assert PromptFormat("in-context", tokenizer, frozenset()).stop == ("### Question",)
+    assert PromptFormat("in-context", tokenizer).stop == ("### Question",)

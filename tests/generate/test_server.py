@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,17 +19,19 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from aiohttp import web
+import uvicorn
 from examples.rule_judge import MODEL, Rule, serving
 from tests.generate.conftest import byte_tokenizer, tiny_llama
+from tokenizers import processors
 
 from lima import model as models_io
 from lima.files import read_jsonl, write_jsonl
 from lima.generate.run import generate
 from lima.generate.serve.server import Server
 from lima.generate.settings import GenerateSettings, ServeSettings
-from lima.generate.systems.remote import ServedSystem
+from lima.generate.systems.remote import RemoteSystem
 from lima.records import Completion, Example, Message
+from lima.remote.listening import listen
 
 openai = pytest.importorskip("openai")
 
@@ -40,13 +43,11 @@ class Running:
 
     def __init__(self, settings: ServeSettings) -> None:
         self.server = Server(settings)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        config = uvicorn.Config(self.server.app(), log_level="warning", timeout_graceful_shutdown=1)
+        self._uvicorn, listening = uvicorn.Server(config), listen("127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._uvicorn.run, args=([listening],), daemon=True)
         self._thread.start()
-        self._runner = web.AppRunner(self.server.app(), handler_cancellation=True)
-        self._do(self._runner.setup())
-        self._do(web.TCPSite(self._runner, "127.0.0.1", 0).start())
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     def client(self, **options: Any) -> Any:
         options = {"api_key": "none", "max_retries": 0, "timeout": 60, **options}
@@ -62,12 +63,8 @@ class Running:
         return int(lines[name])
 
     def stop(self) -> None:
-        self._do(self._runner.cleanup())
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._uvicorn.should_exit = True
         self._thread.join()
-
-    def _do(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +177,7 @@ def test_plain_completions_take_text_and_ids(tuned: Running, tuned_folder: Path)
     client = tuned.client()
     body: dict[str, Any] = {"model": "tuned-epoch-02", "max_tokens": 6, "temperature": 0}
     plain = {"extra_body": {"repetition_penalty": 1.0}}
-    ids = [256, *tokenizer.encode("Once upon")]
+    ids = tokenizer.encode("Once upon")  # this tokenizer adds nothing by itself
     reply = client.completions.create(**body, prompt=["Once upon", "Then"], logprobs=2, **plain)
     same = client.completions.create(**body, prompt=ids, **plain)
     assert reply.choices[0].text == same.choices[0].text
@@ -190,6 +187,74 @@ def test_plain_completions_take_text_and_ids(tuned: Running, tuned_folder: Path)
     assert same.choices[0].text == tokenizer.decode(expected, skip_special_tokens=True)
     assert len(reply.choices) == 2
     assert len(reply.choices[0].logprobs.token_logprobs) == len(expected)
+
+
+@pytest.fixture(scope="module")
+def raw(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Running:
+    """A model whose tokenizer begins every text with BOS, as LLaMA's does."""
+    tokenizer = byte_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 256)]
+    )
+    folder = tmp_path_factory.mktemp("raw") / "raw"
+    models_io.save(tiny_llama(), tokenizer, folder)
+    return start(folder)
+
+
+def complete(running: Running, prompt: Any, **fields: Any) -> Any:
+    body = {"max_tokens": 6, "temperature": 0, "extra_body": {"repetition_penalty": 1.0}, **fields}
+    return running.client().completions.create(model=running.server.name, prompt=prompt, **body)
+
+
+def test_raw_text_is_read_as_the_tokenizer_reads_it(raw: Running) -> None:
+    """A client that renders a template by itself sends BOS and special tokens as text."""
+    letters = byte_tokenizer().encode("Hi")
+    wanted = complete(raw, [256, *letters, 257, letters[1]])
+    for text in ("Hi</s>i", "<s>Hi</s>i"):  # BOS is added once, whoever writes it
+        found = complete(raw, text)
+        assert found.choices[0].text == wanted.choices[0].text
+        assert found.usage.prompt_tokens == wanted.usage.prompt_tokens == 5
+    alone = {"repetition_penalty": 1.0, "add_special_tokens": False}
+    assert complete(raw, "Hi", extra_body=alone).usage.prompt_tokens == 2
+
+
+def test_echo_gives_the_log_probabilities_of_the_prompt(raw: Running) -> None:
+    import torch
+
+    text = ("Once upon a time " * 15)[:250]
+    model, tokenizer = models_io.load(raw.server.model.network.name_or_path)
+    ids = tokenizer.encode(text)
+    expected = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    reply = complete(raw, [ids, ids[:9]], echo=True, logprobs=2, max_tokens=0)
+    assert [choice.text for choice in reply.choices] == ["<s>" + text, "<s>" + text[:8]]
+    assert [choice.finish_reason for choice in reply.choices] == ["length"] * 2
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (251 + 9, 0)
+    for choice, size in zip(reply.choices, (251, 9), strict=True):
+        found = choice.logprobs
+        assert found.tokens == [tokenizer.decode([i]) for i in ids[:size]]
+        assert (found.token_logprobs[0], found.top_logprobs[0]) == (None, None)
+        chosen = [expected[place, ids[place + 1]].item() for place in range(size - 1)]
+        assert found.token_logprobs[1:] == pytest.approx(chosen, abs=1e-4)
+        best = expected[: size - 1].max(-1).values.tolist()
+        assert [max(top.values()) for top in found.top_logprobs[1:]] == pytest.approx(best, abs=1e-4)
+        assert found.text_offset[:3] == [0, 3, 4]
+
+
+def test_echo_goes_on_with_the_answer_whole_or_streamed(raw: Running) -> None:
+    plain = complete(raw, "Hi", logprobs=1)
+    whole = complete(raw, "Hi", echo=True, logprobs=1)
+    assert whole.choices[0].text == "Hi" + plain.choices[0].text
+    alone = plain.choices[0].logprobs.token_logprobs
+    assert whole.choices[0].logprobs.token_logprobs[3:] == pytest.approx(alone, abs=1e-5)
+    assert whole.usage == plain.usage
+    chunks = list(complete(raw, "Hi", echo=True, logprobs=1, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks).rstrip("�") == whole.choices[0].text.rstrip("�")
+    told = [
+        value for chunk in chunks if (found := chunk.choices[0].logprobs) for value in found.token_logprobs
+    ]
+    assert told == pytest.approx(whole.choices[0].logprobs.token_logprobs, abs=1e-5)
+    with pytest.raises(openai.BadRequestError, match="max_tokens 0 needs echo"):
+        complete(raw, "Hi", max_tokens=0)
 
 
 def test_models_health_metrics(tuned: Running) -> None:
@@ -219,6 +284,16 @@ def test_models_health_metrics(tuned: Running) -> None:
         ({"temperature": -1}, 400, "temperature"),
         ({"frequency_penalty": 0.5}, 400, "frequency_penalty"),
         ({"extra_body": {"min_tokens": 4}}, 400, "min_tokens: not offered here"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            400,
+            "messages.0.content.0: only text parts are understood",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {}}]}]},
+            400,
+            "messages.0.content.0.cache_control: not offered here",
+        ),
     ],
 )
 def test_errors_have_openais_shape(tuned: Running, changes: dict[str, Any], status: int, text: str) -> None:
@@ -255,6 +330,36 @@ def test_a_client_that_goes_away_frees_its_slot(tuned: Running) -> None:
     assert ask(tuned).choices
 
 
+def test_a_whole_answer_is_broken_off_too_when_its_client_goes_away(start: Start, tuned_folder: Path) -> None:
+    running = start(tuned_folder, name="small")
+    running.server.model.network.register_forward_pre_hook(lambda *_: time.sleep(0.02))  # 4 seconds an answer
+    body = json.dumps({"model": "small", "messages": HELLO, "max_tokens": 200, "temperature": 2}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as client:
+        client.sendall(head.encode() + body)
+        while not running.metric("lima_requests_running"):
+            time.sleep(0.01)
+    gone = time.monotonic()
+    while running.metric("lima_requests_running"):
+        assert time.monotonic() - gone < 2
+    assert running.metric("lima_requests_cancelled_total") == 1
+    assert running.metric("lima_requests_open") == 0
+
+
+def test_a_score_that_fails_ends_its_request_alone(start: Start, tuned_folder: Path) -> None:
+    running = start(tuned_folder, name="small")
+    failures = iter([True])
+
+    def fail(*_: Any) -> None:
+        if next(failures, False):
+            raise RuntimeError("out of memory")
+
+    running.server.model.network.register_forward_pre_hook(fail)
+    with pytest.raises(openai.InternalServerError, match="RuntimeError: out of memory"):
+        complete(running, "Hi", echo=True, logprobs=1, max_tokens=0)
+    assert len(complete(running, "Hi", echo=True, logprobs=1, max_tokens=0).choices[0].logprobs.tokens) == 2
+
+
 def test_a_full_queue_is_429_and_a_key_is_asked_for(
     start: Start, tuned_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,20 +377,16 @@ def test_a_full_queue_is_429_and_a_key_is_asked_for(
     assert running.metric("lima_requests_open") == 0
 
 
-def test_requests_that_come_at_once_do_not_pass_the_bound(
-    start: Start, tuned_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_requests_that_come_at_once_do_not_pass_the_bound(start: Start, tuned_folder: Path) -> None:
     running = start(tuned_folder, queue=3, name="small")
     engine, most = running.server.worker._engine, 0
-    real = engine.step
 
-    def step() -> Any:
+    def slowly(*_: Any) -> None:
         nonlocal most
         most = max(most, engine.running + engine.waiting)
         time.sleep(0.005)  # requests pile up
-        return real()
 
-    monkeypatch.setattr(engine, "step", step)
+    engine.model.register_forward_pre_hook(slowly)
 
     def one(number: int) -> int:
         body = json.dumps({"model": "small", "messages": HELLO, "max_tokens": 20, "seed": number})
@@ -330,11 +431,21 @@ def test_odd_requests_are_refused_in_openai_s_shape_and_the_server_goes_on(
     assert ask(tuned).choices
 
 
-def test_a_prompt_of_megabytes_is_refused_unread(tuned: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(tuned.server.format), "encode", lambda *_: pytest.fail("it was read"))
+def test_a_prompt_of_megabytes_is_refused_unread(tuned: Running) -> None:
     body = {"model": "tuned-epoch-02", "messages": [{"role": "user", "content": "x " * 2_000_000}]}
     status, reply = post(tuned, json.dumps(body).encode())
     assert (status, reply["error"]["code"]) == (400, "context_length_exceeded")
+    assert "4000000 characters leave no room" in reply["error"]["message"]  # it was measured, not tokenised
+
+
+def test_a_body_that_is_too_long_is_refused(tuned: Running) -> None:
+    body = {"model": "tuned-epoch-02", "messages": [{"role": "user", "content": "x" * 17 * 2**20}]}
+    with socket.create_connection(("127.0.0.1", int(tuned.url.rpartition(":")[2]))) as sent:
+        length = len(json.dumps(body))
+        sent.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+        )
+        assert sent.recv(12) == b"HTTP/1.1 413"  # before any of it was sent
 
 
 def test_a_key_that_is_no_text_is_wrong(
@@ -361,26 +472,37 @@ def test_a_reply_can_be_sent_back(tuned: Running) -> None:
     turn = {"role": "user", "content": "And you?"}
     for reply in (first.choices[0].message, first.choices[0].message.model_dump()):
         assert ask(tuned, messages=[*HELLO, reply, turn]).choices
-    extra = {"best_of": 1, "min_tokens": None}
+    extra: dict[str, Any] = {
+        "best_of": 1,
+        "min_tokens": None,
+        "ignore_eos": False,
+        "chat_template_kwargs": {},
+    }
+    hints: dict[str, Any] = {
+        "store": False,
+        "metadata": {},
+        "service_tier": "auto",
+        "tool_choice": "none",
+        "user": "x",
+    }
+    assert ask(tuned, parallel_tool_calls=False, prompt_cache_key="x", safety_identifier="x", **hints).choices
+    with pytest.raises(openai.BadRequestError, match="store: not offered"):
+        ask(tuned, store=True)
     assert ask(tuned, logit_bias={}, response_format={"type": "text"}, tools=[], extra_body=extra).choices
     with pytest.raises(openai.BadRequestError, match="logit_bias: not offered"):
         ask(tuned, logit_bias={"5": 1})
 
 
-def test_a_step_that_fails_ends_its_requests_alone(
-    start: Start, tuned_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_that_fails_ends_its_requests_alone(start: Start, tuned_folder: Path) -> None:
     running = start(tuned_folder, name="small")
-    engine = running.server.worker._engine
     # Of five requests the first fails at once, the third at its second step, and the last ones three times in a row.
-    real, failures = engine.step, iter([True, *[False] * 3, False, True, *[False] * 3, *[True] * 3])
+    failures = iter([True, *[False] * 3, False, True, *[False] * 3, *[True] * 3])
 
-    def step() -> Any:
+    def fail(*_: Any) -> None:
         if next(failures, False):
             raise RuntimeError("out of memory")
-        return real()
 
-    monkeypatch.setattr(engine, "step", step)
+    running.server.model.network.register_forward_pre_hook(fail)
     client = running.client()
 
     def works() -> bool:
@@ -476,7 +598,7 @@ def test_generate_asks_a_server_and_resumes_without_asking_twice(
 def test_what_a_strange_server_does_not_honour_is_told(tmp_path: Path) -> None:
     with serving(Rule()) as url:
         settings = GenerateSettings(system=f"{url}#{MODEL}", prompts=tmp_path, out=tmp_path, max_new_tokens=6)
-        system = ServedSystem(settings)
+        system = RemoteSystem(settings.system, settings)
     assert system.warnings == ["repetition_penalty 1.2 is no field of a generic server and is not sent"]
     assert system.facts()["server"] == "generic"
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from tests.generate.conftest import byte_tokenizer, tiny_llama
 from lima import model as models_io
 from lima.errors import LimaError
 from lima.files import read_jsonl
-from lima.generate.chat import Side, chat
+from lima.generate.chat import Conversation, chat
+from lima.generate.engine.decoding import noise_key
 from lima.generate.settings import ChatSettings, ServeSettings
-from lima.generate.systems.chat_backends import LocalSpeaker, ServedSpeaker
+from lima.generate.systems.local import LocalSystem
+from lima.generate.systems.remote import RemoteSystem
 from lima.records import Example, Message
 
 
@@ -79,33 +81,22 @@ def test_a_message_longer_than_the_context_is_taken_back(talk: Any) -> None:
     assert len(saved.messages) == 2
 
 
-def test_a_retry_that_fails_keeps_the_answer_before_it(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = LocalSpeaker.say
-
-    def down(self: LocalSpeaker, messages: Any, attempt: int) -> Any:
-        if attempt:
-            raise LimaError("the server is down.")
-        yield from real(self, messages, attempt)
-
-    monkeypatch.setattr(LocalSpeaker, "say", down)
-    _, err, (saved,) = talk("Hello", "/retry", "/save")
+def test_a_retry_that_fails_keeps_the_answer_before_it(talk: Any, scripted: Callable[..., Any]) -> None:
+    system, _ = scripted(["Good day."], [RuntimeError("the server is down")])
+    _, err, (saved,) = talk("Hello", "/retry", "/save", system=system)
+    assert "the server is down" in err
     assert "The answer before it stays." in err
-    assert len(saved.messages) == 2
+    assert contents(saved) == ["Hello", "Good day."]
 
 
 def test_a_retry_after_an_undo_draws_an_answer_that_was_not_shown(
-    talk: Any, monkeypatch: pytest.MonkeyPatch
+    talk: Any, scripted: Callable[..., Any]
 ) -> None:
-    asked: list[tuple[str, int]] = []
-    real = LocalSpeaker.say
-
-    def say(self: LocalSpeaker, messages: Any, attempt: int) -> Any:
-        asked.append((messages[-1].content, attempt))
-        yield from real(self, messages, attempt)
-
-    monkeypatch.setattr(LocalSpeaker, "say", say)
-    talk("A", "/retry", "B", "/undo", "/retry")
-    assert asked == [("A", 0), ("A", 1), ("B", 0), ("A", 2)]
+    system, asked = scripted(["Yes."])
+    talk("A", "/retry", "B", "/undo", "/retry", system=system, seed=3)
+    drawn = [("A", 0), ("A", 1), ("B", 0), ("A", 2)]
+    assert [body["messages"][-1]["content"] for body in asked] == [text for text, _ in drawn]
+    assert [body["seed"] for body in asked] == [noise_key(3, *one) % 2**31 for one in drawn]
 
 
 def test_a_conversation_is_saved_once(talk: Any) -> None:
@@ -134,7 +125,7 @@ def test_a_served_system_s_history_is_shortened_too(
     running = Running(ServeSettings(model=str(tuned_folder), name="small"))
     try:
         settings = ChatSettings(system="x", max_new_tokens=20)
-        side = Side(ServedSpeaker(f"{running.url}/v1#small", settings))
+        side = Conversation(RemoteSystem(f"{running.url}/v1#small", settings))
         for turn in range(6):
             side.messages.append(Message(role="user", content=f"{turn} " + "x" * 60))
             "".join(side.answer())
@@ -161,7 +152,7 @@ def test_mistakes_do_not_end_the_chat(talk: Any) -> None:
 
 def test_history_is_shortened_by_whole_turns(tuned_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ChatSettings(system="x", max_new_tokens=20)
-    side = Side(LocalSpeaker(str(tuned_folder), settings))
+    side = Conversation(LocalSystem(str(tuned_folder), settings))
     side.messages = [Message(role="system", content="Be kind.")]
     for turn in range(4):
         side.messages.append(Message(role="user", content=f"{turn} " + "x" * 60))
@@ -170,64 +161,54 @@ def test_history_is_shortened_by_whole_turns(tuned_folder: Path, capsys: pytest.
     assert "2 old messages do not fit" in capsys.readouterr().err
     assert len(side.messages) == 9
     shown = list(side.messages[:-1])
-    assert Side._drop_oldest(shown)
+    assert Conversation._drop_oldest(shown)
     assert [message.role for message in shown[:2]] == ["system", "user"]
     assert shown[1].content.startswith("1 ")
 
 
 def test_a_new_turn_runs_its_own_tokens_alone(tuned_folder: Path) -> None:
     settings = ChatSettings(system="x", max_new_tokens=20, temperature=0)
-    side = Side(LocalSpeaker(str(tuned_folder), settings))
-    speaker = side.speaker
-    assert isinstance(speaker, LocalSpeaker)
+    side = Conversation(LocalSystem(str(tuned_folder), settings))
+    system = side.system
+    assert isinstance(system, LocalSystem)
     side.messages.append(Message(role="user", content="Hello there, how are you?"))
-    first = len(speaker.format.encode(side.messages))
+    first = len(system.form.encode(side.messages))
     "".join(side.answer())
-    assert speaker.engine.prefilled == first
+    assert system.talking is not None
+    assert system.talking.prefilled == first
     side.messages.append(Message(role="user", content="Good"))
-    second = len(speaker.format.encode(side.messages))
+    second = len(system.form.encode(side.messages))
     "".join(side.answer())
     # All of the first prompt is reused (of its answer, what gives the same tokens when it is read again).
-    assert speaker.engine.prefilled - first <= second - first
+    assert system.talking.prefilled - first <= second - first
 
 
-def test_a_system_that_fails_takes_the_message_back(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = LocalSpeaker.say
-
-    def fails_once(self: LocalSpeaker, messages: Any, attempt: int) -> Any:
-        monkeypatch.setattr(LocalSpeaker, "say", real)
-        yield "half"
-        raise LimaError("the server is down.")
-
-    monkeypatch.setattr(LocalSpeaker, "say", fails_once)
-    _, err, (saved,) = talk("Lost", "Kept", "/save")
-    assert "error: the server is down. Your message is taken back." in err
-    assert contents(saved)[0] == "Kept"
-    assert len(saved.messages) == 2
+def test_a_system_that_fails_takes_the_message_back(talk: Any, scripted: Callable[..., Any]) -> None:
+    system, _ = scripted(["half", RuntimeError("the server is down")], ["whole"])
+    _, err, (saved,) = talk("Lost", "Kept", "/save", system=system)
+    assert "the server is down" in err
+    assert "Your message is taken back." in err
+    assert contents(saved) == ["Kept", "whole"]
 
 
-def test_an_answer_cannot_command_the_terminal(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        LocalSpeaker, "say", lambda *_: (piece for piece in ["a\x1b]0;title\x07b\x9b2J\n\tc"])
-    )
-    out, _, (saved,) = talk("Hello", "/save")
+def test_an_answer_cannot_command_the_terminal(talk: Any, scripted: Callable[..., Any]) -> None:
+    system, _ = scripted(["a\x1b]0;title\x07b\x9b2J\n\tc"])
+    out, _, (saved,) = talk("Hello", "/save", system=system)
     assert "a\ufffd]0;title\ufffdb\ufffd2J\n\tc" in out
     assert not any(character in out for character in "\x1b\x07\x9b")
     assert "\x1b" in saved.messages[-1].content  # the record keeps what was said
 
 
 def test_in_a_wide_terminal_two_answers_stand_beside_each_other(
-    talk: Any, base_folder: Path, monkeypatch: pytest.MonkeyPatch
+    talk: Any, scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
     monkeypatch.setattr("lima.console.results", screen)
-    monkeypatch.setattr(
-        LocalSpeaker, "say", lambda self, *_: (piece for piece in (f"{self.name} ", "answers"))
-    )
-    _, _, saved = talk("Hello", "/save", against=str(base_folder))
+    systems = [scripted([f"{name} ", "answers"], model=name)[0] for name in ("tuned", "base")]
+    _, _, saved = talk("Hello", "/save", system=systems[0], against=systems[1])
     lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert any("tuned-epoch-02 answers" in line and "base answers" in line for line in lines)
-    assert [contents(example)[1] for example in saved] == ["tuned-epoch-02 answers", "base answers"]
+    assert any("tuned answers" in line and "base answers" in line for line in lines)
+    assert [contents(example)[1] for example in saved] == ["tuned answers", "base answers"]
 
 
 def test_ctrl_c_drops_what_was_typed_and_stays(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from lima.generate.engine.text import HALF, TextStream, text_of
-from lima.generate.engine.token_strings import Pieces
+from lima.generate.engine.token_strings import TokenStrings
 
 
 def byte_fallback_tokenizer() -> PreTrainedTokenizerFast:
@@ -100,9 +100,9 @@ def test_a_continuation_keeps_its_first_blank() -> None:
 
 def test_pieces_joined_are_the_text_and_know_their_bytes() -> None:
     tokenizer = byte_fallback_tokenizer()
-    pieces = Pieces(tokenizer)
+    pieces = TokenStrings(tokenizer)
     ids = tokenizer.convert_tokens_to_ids(["▁a", "▁time", ",", "a"])
     assert [pieces[number][0] for number in ids] == [" a", " time", ",", "a"]
     assert pieces[tokenizer.convert_tokens_to_ids("<0xC3>")] == ("\ufffd", b"\xc3")
     level = byte_tokenizer()
-    assert b"".join(Pieces(level)[number][1] for number in level.encode("é ")) == "é ".encode()
+    assert b"".join(TokenStrings(level)[number][1] for number in level.encode("é ")) == "é ".encode()

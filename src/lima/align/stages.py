@@ -154,7 +154,7 @@ class Stages:
         room = getattr(self.config, "max_position_embeddings", None) or LONGEST
         while (
             taken
-            and len(PromptFormat("in-context", tokenizer, frozenset(), tuple(taken)).encode(())) > room / 2
+            and len(PromptFormat("in-context", tokenizer, demonstrations=tuple(taken)).encode(())) > room / 2
         ):
             taken.pop()
         if taken:

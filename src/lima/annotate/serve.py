@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-import uvicorn
 from sqlalchemy.exc import DatabaseError
 
 from lima import console
@@ -32,7 +31,7 @@ from lima.annotate.settings import AnnotateSettings, Mode
 from lima.annotate.tables import now
 from lima.annotate.work import Kind, Work
 from lima.errors import LimaError
-from lima.remote.listening import is_loopback, until_stopped
+from lima.remote.listening import is_loopback, listen, run_app, until_stopped
 
 DATABASE_NAME = "annotations.sqlite"
 SECRET_NAME = ".lead-secret"
@@ -40,9 +39,6 @@ LOCK_NAME = ".annotate-lock"
 SHORTEST_SECRET = 16
 SWITCH_SECONDS = 0.001
 """How soon a busy thread makes way for another: requests are a few milliseconds long, Python's default is five."""
-LARGEST_HEADERS = 64 * 1024
-KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep an idle connection: who closes first must not be the server, under a vote."""
 KINDS: dict[Mode, Kind] = {"compare": compare, "dialogue": dialogue, "review": review}
 
 
@@ -71,18 +67,8 @@ def annotate(settings: AnnotateSettings) -> None:
         log.setLevel(logging.INFO)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            http="h11",  # it bounds headers; httptools takes hundreds of megabytes of them
-            h11_max_incomplete_event_size=LARGEST_HEADERS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            forwarded_allow_ips=list(settings.proxies),
-        )
         with until_stopped():
-            uvicorn.Server(config).run(sockets=[listening])
+            run_app(app, listening, proxies=settings.proxies)
     finally:
         base.close()
         alone.close()
@@ -121,7 +107,7 @@ def only_server(place: Path) -> IO[str]:
 
 
 def render_ahead(texts: Iterable[str]) -> None:
-    """Render texts before they are asked for: it is half of the work of presentation an item."""
+    """Render texts before they are asked for: it is half of the work of showing an item."""
     for text in itertools.islice(texts, CACHED_TEXTS):
         to_html(text)
         time.sleep(0.002)  # requests go first
@@ -139,21 +125,6 @@ def lead_secret(path: Path) -> str:
             f"{path}: the secret has {len(secret)} characters; {SHORTEST_SECRET} or more are needed."
         )
     return secret
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or a `LimaError` when the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((host, port))
-        found.listen(2048)
-    except OSError as error:
-        found.close()
-        reason = (error.strerror or str(error)).lower()
-        raise LimaError(f"{host}:{port}: cannot listen there ({reason}). Choose another --port.") from None
-    return found
 
 
 def _announce(settings: AnnotateSettings, listening: socket.socket, secret_file: Path) -> None:

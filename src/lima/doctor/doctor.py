@@ -16,6 +16,7 @@ from lima.doctor.readiness import readiness
 from lima.doctor.settings import DoctorSettings
 from lima.errors import LimaError
 from lima.files import read_jsonl
+from lima.generate.prompts import PromptFormat
 from lima.records import Example
 from lima.train import invariants
 
@@ -32,6 +33,7 @@ def doctor(settings: DoctorSettings) -> None:
     examples = list(read_jsonl(settings.data, Example))
     model, tokenizer = models.load(settings.model)
     models.add_eot(model, tokenizer, settings.eot_token)
+    console.note(f"once tuned: {PromptFormat.of(model, tokenizer).ending}")
     encoded = [_encode(tokenizer, example, settings) for example in examples]
     for example, tokens in list(zip(examples, encoded, strict=True))[: settings.show]:
         console.results.rule(example.id)

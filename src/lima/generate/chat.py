@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lima import console
 from lima.errors import LimaError
 from lima.files import JsonlLog, text_hash
+from lima.generate.jobs import TooLong
 from lima.generate.settings import ChatSettings
-from lima.generate.systems.chat_backends import Speaker, TooLong, open_speaker
+from lima.generate.systems.chat_backends import ChatBackend, open_system
 from lima.records import Example, Message, Meta
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ def chat(settings: ChatSettings) -> None:
         LimaError: no such system.
     """
     systems = [settings.system, *([settings.against] if settings.against else [])]
-    sides = [Side(open_speaker(system, settings)) for system in systems]
+    sides = [Conversation(open_system(system, settings)) for system in systems]
+    for side in sides:
+        console.note(f"{side.system.name}: {side.system.describe()}")
     if settings.dry_run:
-        console.note(f"ready to talk with {' and '.join(side.speaker.name for side in sides)}")
         return
     console.note("Type a message, or /help. A line that ends in \\ goes on in the next one.")
     terminal = Terminal(sides, settings)
@@ -42,10 +44,10 @@ def chat(settings: ChatSettings) -> None:
 
 
 @dataclass
-class Side:
+class Conversation:
     """One system and its own view of the conversation."""
 
-    speaker: Speaker
+    system: ChatBackend
     messages: list[Message] = field(default_factory=list)
     """A system message or none, then turns of user and assistant by turns."""
     attempt: int = 0
@@ -59,7 +61,7 @@ class Side:
         pieces: list[str] = []
         failed = False
         shown = list(self.messages)
-        while not self.speaker.fits(shown) and self._drop_oldest(shown):
+        while not self.system.fits(shown) and self._drop_oldest(shown):
             pass
         try:
             for piece in self._say(shown):
@@ -78,7 +80,7 @@ class Side:
             if len(shown) < len(self.messages):
                 console.note(f"({len(self.messages) - len(shown)} old messages do not fit and are not read)")
             try:
-                with closing(self.speaker.say(shown, self.attempt)) as stream:
+                with closing(self.system.say(shown, self.attempt)) as stream:
                     yield from stream
                 return
             except TooLong:
@@ -94,18 +96,11 @@ class Side:
         del messages[first : first + 2]
         return True
 
-    def undo(self) -> Message | None:
-        """Take back the last exchange; the user's turn of it."""
-        if len(self.messages) < 2:
-            return None
-        del self.messages[-1]
-        return self.messages.pop()
-
 
 class Terminal:
     """Reads what the user types and does it."""
 
-    def __init__(self, sides: list[Side], settings: ChatSettings) -> None:
+    def __init__(self, sides: list[Conversation], settings: ChatSettings) -> None:
         self._sides, self._settings = sides, settings
         self._attempts: dict[int, int] = {}
         """How often the message at this place of the conversation was answered before."""
@@ -113,7 +108,7 @@ class Terminal:
             "/retry": (self._retry, "another answer to the last message"),
             "/undo": (self._undo, "take back the last message and its answer"),
             "/system": (self._system, "TEXT: a system message, put before the first turn; starts anew"),
-            "/new": (self._new, "forget the conversation"),
+            "/new": (lambda rest: self._system(""), "forget the conversation"),
             "/save": (self._save, f"append the conversation to {settings.save} as an Example"),
             "/help": (self._help, "this list"),
             "/quit": (lambda rest: None, "end; so does the end of the input"),
@@ -136,26 +131,32 @@ class Terminal:
         return True
 
     def _say(self, text: str, attempt: int = 0) -> None:
-        before = [list(side.messages) for side in self._sides]
-        self._attempts[len(before[0])] = attempt
-        for side in self._sides:
-            side.messages.append(Message(role="user", content=text))
-            side.attempt = attempt
-        try:
+        with self._restored("Your message is taken back."):
+            self._attempts[len(self._sides[0].messages)] = attempt
+            for side in self._sides:
+                side.messages.append(Message(role="user", content=text))
+                side.attempt = attempt
             if len(self._sides) > 1 and console.results.is_terminal and console.results.width >= WIDE:
                 self._show_beside()
             else:
                 self._show_below()
+
+    @contextmanager
+    def _restored(self, consequence: str) -> Iterator[None]:
+        """Put the conversation back as it was where the block fails."""
+        before = [list(side.messages) for side in self._sides]
+        try:
+            yield
         except LimaError as error:
             for side, messages in zip(self._sides, before, strict=True):
                 side.messages = messages
-            raise LimaError(f"{error} Your message is taken back.") from None
+            raise LimaError(f"{error} {consequence}") from None
 
     def _show_below(self) -> None:
         """One answer after the other, as it grows."""
         for side in self._sides:
             if len(self._sides) > 1:
-                console.note(f"[{side.speaker.name}]")
+                console.note(f"[{side.system.name}]")
             for piece in _until_stopped(side):
                 sys.stdout.write(console.visible(piece))
                 sys.stdout.flush()
@@ -180,37 +181,37 @@ class Terminal:
 
         view = Table(expand=True, header_style="bold")
         for side in self._sides:
-            view.add_column(Text(console.visible(side.speaker.name)), ratio=1)
+            view.add_column(Text(console.visible(side.system.name)), ratio=1)
         view.add_row(*map(Text, texts))
         return view
 
     def _retry(self, rest: str) -> None:
-        before = [list(side.messages) for side in self._sides]
-        text = self._take_back()
-        try:
+        text = self._last_text()
+        with self._restored("The answer before it stays."):
+            self._take_back()
             self._say(text, self._attempts.get(len(self._sides[0].messages), 0) + 1)
-        except LimaError as error:
-            for side, messages in zip(self._sides, before, strict=True):
-                side.messages = messages
-            raise LimaError(f"{error} The answer before it stays.") from None
 
     def _undo(self, rest: str) -> None:
-        if text := self._take_back():
-            console.note(f"taken back: {text}")
+        text = self._last_text()
+        self._take_back()
+        console.note(f"taken back: {text}")
 
-    def _take_back(self) -> str:
-        taken = [side.undo() for side in self._sides]
-        if taken[0] is None:
+    def _last_text(self) -> str:
+        """What the user said last."""
+        messages = self._sides[0].messages
+        if len(messages) < 2:
             raise LimaError("nothing was said yet.")
-        return taken[0].content
+        return messages[-2].content
+
+    def _take_back(self) -> None:
+        """Forget the last exchange."""
+        for side in self._sides:
+            del side.messages[-2:]
 
     def _system(self, rest: str) -> None:
         for side in self._sides:
             side.messages = [Message(role="system", content=rest)] if rest else []
         console.note("a new conversation" + (" with this system message" if rest else ""))
-
-    def _new(self, rest: str) -> None:
-        self._system("")
 
     def _save(self, rest: str) -> None:
         with JsonlLog(self._settings.save, Example) as log:
@@ -225,7 +226,7 @@ class Terminal:
             console.note(f"{name:8} {text}")
 
 
-def _until_stopped(side: Side) -> Iterator[str]:
+def _until_stopped(side: Conversation) -> Iterator[str]:
     """The pieces of an answer, until it ends or Ctrl-C stops it."""
     try:
         with closing(side.answer()) as pieces:
@@ -234,11 +235,11 @@ def _until_stopped(side: Side) -> Iterator[str]:
         console.note(" (stopped)")
 
 
-def _example(side: Side) -> Example:
+def _example(side: Conversation) -> Example:
     if len(side.messages) < 2:
         raise LimaError("nothing was said yet.")
-    texts = [side.speaker.name, *(message.content for message in side.messages)]
-    meta = Meta.model_validate({"system": side.speaker.name})
+    texts = [side.system.name, *(message.content for message in side.messages)]
+    meta = Meta.model_validate({"system": side.system.name})
     return Example(id=f"chat/{text_hash(*texts)}", source="chat", messages=tuple(side.messages), meta=meta)
 
 

@@ -1,14 +1,18 @@
-"""What there is to answer, and what answers it: the seam between ``lima generate`` and its kinds of systems."""
+"""The answers to make, and what systems and files are called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
+from lima.errors import LimaError
 from lima.generate.settings import GenerateSettings
-from lima.records import Completion, Example, FinishReason, Message, Reject, Status
+from lima.records import Completion, Example, FinishReason, Message, Status
+
+
+class TooLong(LimaError):
+    """A prompt leaves no room for an answer."""
 
 
 @dataclass(frozen=True)
@@ -42,26 +46,6 @@ class Job:
             tokens=tokens,
             seed=self.seed,
         )
-
-
-class System(Protocol):
-    """A model that answers: in this process (`local.LocalSystem`) or on a server (`served.ServedSystem`)."""
-
-    def describe(self) -> str:
-        """How prompts are put to it, for the user."""
-        ...
-
-    def reject(self, prompts: Sequence[Example]) -> list[Reject]:
-        """The prompts that it cannot take, each with the reason."""
-        ...
-
-    def answer(self, jobs: Sequence[Job], take: Callable[[Completion], None]) -> None:
-        """Answer all jobs, in any order, and hand over each completion as it is finished."""
-        ...
-
-    def facts(self) -> dict[str, Any]:
-        """What the record of the run should keep of it."""
-        ...
 
 
 def plan(prompts: Sequence[Example], settings: GenerateSettings, system: str) -> list[Job]:

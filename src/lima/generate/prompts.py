@@ -6,8 +6,8 @@ assistant) gets that template. A base model gets the plain text and goes on writ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,7 +43,8 @@ class PromptFormat:
 
     kind: Kind
     tokenizer: PreTrainedTokenizerBase
-    stop_ids: frozenset[int]
+    stop_tokens: Mapping[int, str] = field(default_factory=dict)
+    """Ids that end an answer, each with the files that name it (`stop_tokens`)."""
     demonstrations: tuple[Example, ...] = ()
 
     @classmethod
@@ -54,15 +55,17 @@ class PromptFormat:
         demonstrations: Sequence[Example] | None = None,
     ) -> PromptFormat:
         """The format that a model and its tokenizer ask for; with demonstrations, plain text around them."""
-        ends = model.generation_config.eos_token_id
-        stop_ids = set(ends if isinstance(ends, list) else [ends]) - {None}
-        eot = chat.eot_id(tokenizer)
-        if demonstrations is not None:
-            return cls("in-context", tokenizer, frozenset(stop_ids), tuple(demonstrations))
-        if eot is not None:
-            return cls("lima", tokenizer, frozenset(stop_ids | {eot}))
         kind: Kind = "template" if tokenizer.chat_template else "base"
-        return cls(kind, tokenizer, frozenset(stop_ids))
+        if demonstrations is not None:
+            kind = "in-context"
+        elif chat.eot_id(tokenizer) is not None:
+            kind = "lima"
+        return cls(kind, tokenizer, stop_tokens(model, tokenizer), tuple(demonstrations or ()))
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        return frozenset(self.stop_tokens)
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -73,6 +76,15 @@ class PromptFormat:
     def explanation(self) -> str:
         """The format in words."""
         return EXPLANATION[self.kind].format(count=len(self.demonstrations))
+
+    @property
+    def ending(self) -> str:
+        """What ends an answer, in words."""
+        if not self.stop_tokens:
+            return "no token ends an answer: each runs to its longest length"
+        names = self.tokenizer.convert_ids_to_tokens(list(self.stop_tokens))
+        found = zip(names, self.stop_tokens.values(), strict=True)
+        return "answers end at " + ", ".join(f"{name} ({sources})" for name, sources in found)
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of a conversation that ends in a user turn."""
@@ -94,6 +106,40 @@ class PromptFormat:
         except jinja2.TemplateError as error:
             raise LimaError(f"the model's chat template refuses a conversation ({error}).") from None
         return ids
+
+
+def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """The tokens that end an answer, and where each is named: any of these places may be the only one that is right."""
+    configured = model.generation_config.eos_token_id
+    places = {
+        "generation_config": configured if isinstance(configured, list) else [configured],
+        "tokenizer": [tokenizer.eos_token_id],
+        "chat template": [_end_of_turn(tokenizer)],
+    }
+    found: dict[int, list[str]] = {}
+    for place, ids in places.items():
+        for token in ids:
+            if token is not None:
+                found.setdefault(token, []).append(place)
+    return {token: ", ".join(sources) for token, sources in found.items()}
+
+
+def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that the chat template writes behind an assistant's turn, if it writes one."""
+    if not tokenizer.chat_template:
+        return None
+    answer = "A short answer"
+    turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": answer}]
+    try:
+        text: str = tokenizer.apply_chat_template(turns, tokenize=False)
+    except Exception:  # a template is a program of its author, and may raise anything
+        return None
+    _, said, rest = text.rpartition(answer)
+    special = chat.special_tokens(tokenizer).items()
+    ends = [
+        (len(spelled), token) for token, spelled in special if spelled and rest.lstrip().startswith(spelled)
+    ]
+    return max(ends)[1] if said and ends else None
 
 
 def _headed(messages: Sequence[Message]) -> str:

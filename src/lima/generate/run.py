@@ -11,9 +11,10 @@ from lima import console
 from lima.commands import command
 from lima.errors import LimaError
 from lima.files import JsonlLog, write_jsonl
-from lima.generate.jobs import Job, System, beside, default_name, plan
-from lima.generate.prompts import read_prompts
+from lima.generate.jobs import Job, beside, default_name, plan
+from lima.generate.prompts import read_demonstrations, read_prompts
 from lima.generate.settings import GenerateSettings
+from lima.generate.systems.chat_backends import ChatBackend, open_system
 from lima.records import Completion, Example, Reject
 from lima.runs import open_run
 
@@ -66,19 +67,10 @@ def _read(settings: GenerateSettings) -> list[Example]:
     return prompts
 
 
-def _open(settings: GenerateSettings) -> System:
-    if "://" in settings.system:
-        from lima.generate.systems.remote import ServedSystem
-
-        return ServedSystem(settings)
-    from lima.generate.systems.local import LocalSystem  # torch is not needed for a server's answers
-
-    return LocalSystem(settings)
-
-
 def _generate_one(settings: GenerateSettings, name: str, prompts: Sequence[Example]) -> None:
     _refuse_foreign(settings.out)
-    system = _open(settings)
+    shown = read_demonstrations(settings.in_context) if settings.in_context else None
+    system = open_system(settings.system, settings, shown)
     console.note(f"{name}: {system.describe()}")
     rejects = system.reject(prompts)
     _tell_rejects(settings, rejects)
@@ -89,7 +81,7 @@ def _generate_one(settings: GenerateSettings, name: str, prompts: Sequence[Examp
         return
     with open_run(beside(settings.out, "run.json"), "generate", settings) as run:
         started = time.monotonic()
-        completions, made = _answer_all(system, jobs, settings.out, name)
+        completions, made = _answer_all(system, jobs, settings, name)
         write_jsonl(settings.out, completions)
         if rejects:
             write_jsonl(beside(settings.out, "rejects.jsonl"), rejects)
@@ -105,14 +97,16 @@ def _generate_one(settings: GenerateSettings, name: str, prompts: Sequence[Examp
     _show(name, completions, len(rejects))
 
 
-def _answer_all(system: System, jobs: Sequence[Job], out: Path, name: str) -> tuple[list[Completion], int]:
+def _answer_all(
+    system: ChatBackend, jobs: Sequence[Job], settings: GenerateSettings, name: str
+) -> tuple[list[Completion], int]:
     """Make the answers that are not in the output file yet: all of them, sorted by id, and how many are new.
 
     An answer that failed is no answer: it is asked for again.
     """
     wanted = {job.id for job in jobs}
     with (
-        JsonlLog(out, Completion) as log,
+        JsonlLog(settings.out, Completion) as log,
         console.progress(f"generate {name}", len(jobs), "answers") as bar,
     ):
         completions = {row.id: row for row in log.existing if row.id in wanted and row.status != "error"}
@@ -128,7 +122,7 @@ def _answer_all(system: System, jobs: Sequence[Job], out: Path, name: str) -> tu
             bar.advance(1, f"{tokens / (time.monotonic() - started):,.0f} tokens/s")
 
         if todo := [job for job in jobs if job.id not in completions]:
-            system.answer(todo, take)
+            system.answer(todo, settings, take)
     return [completions[key] for key in sorted(completions)], len(completions) - before
 
 

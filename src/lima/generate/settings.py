@@ -1,4 +1,4 @@
-"""What ``lima generate`` can be told (LIMA, section 4.1)."""
+"""Settings of ``lima generate``, ``serve`` and ``chat`` (LIMA, section 4.1)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,57 @@ from lima.remote.endpoint import check_variable_name, parse_address
 from lima.remote.sampling import Dialect
 from lima.settings import Settings
 
+WeightType = Literal["auto", "float32", "bfloat16", "float16"]
 
-class GenerateSettings(Settings):
+
+class ModelSettings(Settings):
+    """How a model is loaded."""
+
+    max_length: int = Field(2048, gt=1)
+    """Prompt and answer together, in tokens; the model's own context is the limit where it is shorter."""
+    dtype: WeightType = "auto"
+    """Type of the weights in memory. auto: the checkpoint's own on CUDA and on CPUs with bfloat16 instructions
+    (avx512_bf16, amx), float32 on others."""
+
+
+class SamplingSettings(ModelSettings):
+    """How answers are sampled, and how a server is asked."""
+
+    temperature: float = Field(0.7, ge=0)
+    """Flatness of the distribution; 0 always takes the likeliest token."""
+    top_p: float = Field(0.9, ge=0, le=1)
+    """Sample from the smallest set of likeliest tokens that holds this share of the probability."""
+    top_k: int = Field(0, ge=0, le=2**31 - 1)
+    """Sample from that many likeliest tokens at most; 0 is no limit."""
+    repetition_penalty: float = Field(1.2, ge=0.01, le=100)
+    """Divides the (positive) logits of tokens that were generated before; 1 is none."""
+    penalize_prompt: bool = False
+    """Count tokens of the prompt as repeated too, as most libraries do."""
+    greedy: bool = False
+    """Always take the likeliest token, whatever the temperature; the penalty stays."""
+    max_new_tokens: int | None = Field(None, gt=0)
+    """Longest answer in tokens; by default all that max-length leaves."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer; they are not part of it."""
+    seed: int = 0
+    """Random numbers depend on the seed, the prompt, the sample and the position, on nothing else."""
+    server: Dialect = "generic"
+    """URL#model: kind of server; decides which sampling fields beyond the common ones are sent. A lima server is
+    recognised by itself."""
+    api_key_env: str = "LIMA_API_KEY"
+    """URL#model: environment variable that holds the key. Unset: no key is sent."""
+    api_key_file: Path | None = None
+    """URL#model: file that holds the key, instead of the environment."""
+    timeout: float = Field(600.0, gt=0)
+    """URL#model: seconds to wait for one reply."""
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable(cls, value: str) -> str:
+        return check_variable_name(value)
+
+
+class GenerateSettings(SamplingSettings):
     """Sample a system's answers to a file of prompts.
 
     Example:
@@ -33,50 +82,22 @@ class GenerateSettings(Settings):
     """Further systems that answer the same prompts."""
     name: str | None = None
     """The system's name in the records. Default: the folder's name (run and epoch), or the model's."""
-    temperature: float = Field(0.7, ge=0)
-    """Flatness of the distribution; 0 always takes the likeliest token."""
-    top_p: float = Field(0.9, ge=0, le=1)
-    """Sample from the smallest set of likeliest tokens that holds this share of the probability."""
-    top_k: int = Field(0, ge=0, le=2**31 - 1)
-    """Sample from that many likeliest tokens at most; 0 is no limit."""
-    repetition_penalty: float = Field(1.2, ge=0.01, le=100)
-    """Divides the (positive) logits of tokens that were generated before; 1 is none."""
-    penalize_prompt: bool = False
-    """Count tokens of the prompt as repeated too, as most libraries do."""
-    greedy: bool = False
-    """Always take the likeliest token, whatever the temperature; the penalty stays."""
-    max_length: int = Field(2048, gt=1)
-    """Prompt and answer together, in tokens; the model's own context is the limit where it is shorter."""
-    max_new_tokens: int | None = Field(None, gt=0)
-    """Longest answer in tokens; by default all that max-length leaves."""
-    stop: tuple[str, ...] = ()
-    """Texts that end an answer; they are not part of it."""
     samples: int = Field(1, gt=0)
     """Answers a prompt (5 in the paper's ablations)."""
-    seed: int = 0
-    """Random numbers depend on the seed, the prompt's id, the sample and the position, on nothing else."""
     in_context: Path | None = None
     """Answered Examples that are put before every prompt as plain text: the baseline without tuning."""
     limit: int | None = Field(None, gt=0)
     """Answer only the first prompts of the file."""
     slots: int = Field(32, gt=0)
     """Answers that grow at once."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Type of the weights; answers are reproducible to the byte in float32 on a CPU."""
+    dtype: WeightType = "float32"
+    """Type of the weights in memory; answers are reproducible to the byte in float32 on a CPU. auto: the checkpoint's
+    own on CUDA and on CPUs with bfloat16 instructions (avx512_bf16, amx), float32 on others."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the attention of growing answers: half a minute once, then up to twice the speed in bfloat16
     on a CPU; needs a C++ compiler. auto: where there is one, for 128 answers or more."""
-    server: Dialect = "generic"
-    """URL#model: kind of server; decides which sampling fields beyond the common ones are sent. A lima server is
-    recognised by itself."""
-    api_key_env: str = "LIMA_API_KEY"
-    """URL#model: environment variable that holds the key. Unset: no key is sent."""
-    api_key_file: Path | None = None
-    """URL#model: file that holds the key, instead of the environment."""
     concurrency: int = Field(64, gt=0)
     """URL#model: most requests in flight. The run adapts below it."""
-    timeout: float = Field(600.0, gt=0)
-    """URL#model: seconds to wait for one reply."""
     attempts: int = Field(6, gt=0)
     """URL#model: attempts for one request (after 429, 5xx, timeout or a dropped connection)."""
     max_calls: int | None = Field(None, gt=0)
@@ -88,19 +109,8 @@ class GenerateSettings(Settings):
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"system", "prompts", "in_context"})
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            "out",
-            "also",
-            "slots",
-            "api_key_env",
-            "api_key_file",
-            "concurrency",
-            "timeout",
-            "attempts",
-            "max_calls",
-            "strict",
-            "dry_run",
-        }
+        {"out", "also", "slots", "api_key_env", "api_key_file", "concurrency", "timeout", "attempts"}
+        | {"max_calls", "strict", "dry_run"}
     )
 
     @field_validator("system")
@@ -108,13 +118,8 @@ class GenerateSettings(Settings):
     def _address(cls, value: str) -> str:
         return parse_address(value).address if "://" in value else value
 
-    @field_validator("api_key_env")
-    @classmethod
-    def _variable(cls, value: str) -> str:
-        return check_variable_name(value)
 
-
-class ServeSettings(Settings):
+class ServeSettings(ModelSettings):
     """Serve a model to any OpenAI client: chat and plain completions, streaming, many requests at once.
 
     What a request leaves out is the paper's decoding. The address is printed as URL#model, as `lima generate`
@@ -131,14 +136,10 @@ class ServeSettings(Settings):
     """Address to listen on; only this machine by default."""
     port: int = Field(8000, ge=0, le=65535)
     """Port to listen on; 0 takes a free one and prints it."""
-    max_length: int = Field(2048, gt=1)
-    """Prompt and answer together, in tokens; the model's own context is the limit where it is shorter."""
     slots: int = Field(32, gt=0)
     """Answers that grow at once."""
     queue: int = Field(256, gt=0)
     """Answers that wait or grow at once; more requests get 429."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Type of the weights."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the attention of growing answers (see lima generate). auto: in bfloat16 on a CPU with a C++ compiler."""
     api_key_env: str = "LIMA_SERVE_KEY"
@@ -147,7 +148,7 @@ class ServeSettings(Settings):
     """Load the model, show how prompts are put to it, and end."""
 
 
-class ChatSettings(Settings):
+class ChatSettings(SamplingSettings):
     """Talk with a model in the terminal, or with two side by side.
 
     Type a message, or /help. The history is shortened by whole turns where it outgrows the context. /save keeps
@@ -162,25 +163,7 @@ class ChatSettings(Settings):
     """A second system that answers the same messages."""
     save: Path = Path("chats.jsonl")
     """The file that /save appends to."""
-    temperature: float = Field(0.7, ge=0)
-    """Flatness of the distribution; 0 always takes the likeliest token."""
-    top_p: float = Field(0.9, ge=0, le=1)
-    """Sample from the smallest set of likeliest tokens that holds this share of the probability."""
-    repetition_penalty: float = Field(1.2, ge=0.01, le=100)
-    """Divides the (positive) logits of tokens that were generated before; 1 is none."""
-    max_length: int = Field(2048, gt=1)
-    """History and answer together, in tokens."""
     max_new_tokens: int = Field(512, gt=0)
     """Longest answer in tokens."""
-    seed: int = 0
-    """Draws the answers; /retry draws another one."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Type of the weights."""
-    server: Dialect = "generic"
-    """URL#model: kind of server; a lima server is recognised by itself."""
-    api_key_env: str = "LIMA_API_KEY"
-    """URL#model: environment variable that holds the key."""
-    timeout: float = Field(600.0, gt=0)
-    """URL#model: seconds for one answer."""
     dry_run: bool = False
     """Load the systems and end."""

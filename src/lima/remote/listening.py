@@ -2,13 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from lima import console
+from lima.errors import LimaError
 
 EXIT_INTERRUPTED = 130
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LARGEST_HEADERS = 64 * 1024
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep an idle connection: who closes first must not be the server, under a request."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        LimaError: the address is taken or not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+        found.listen(2048)
+    except OSError as error:
+        found.close()
+        reason = (error.strerror or str(error)).lower()
+        raise LimaError(f"{host}:{port}: cannot listen there ({reason}). Choose another --port.") from None
+    return found
+
+
+def run_app(
+    app: Any, listening: socket.socket, *, grace: int | None = None, proxies: Sequence[str] = ()
+) -> None:
+    """Run an ASGI application on a socket until Ctrl-C.
+
+    Args:
+        app: the application.
+        listening: its socket.
+        grace: seconds that open replies have to end after Ctrl-C.
+        proxies: addresses whose ``X-Forwarded-For`` is believed.
+    """
+    import uvicorn  # clients need none
+
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=grace,
+        http="h11",  # it bounds headers; httptools takes hundreds of megabytes of them
+        h11_max_incomplete_event_size=LARGEST_HEADERS,
+        forwarded_allow_ips=list(proxies),
+    )
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 @contextmanager

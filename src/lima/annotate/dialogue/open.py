@@ -22,7 +22,7 @@ from lima.files import read_jsonl, sha256, text_hash
 from lima.records import Example
 
 if TYPE_CHECKING:  # it brings torch
-    from lima.generate.systems.chat_backends import Speaker
+    from lima.generate.systems.chat_backends import ChatPartner
 
 LONGEST_ID = 200
 SERVED_AT_ONCE = 16
@@ -44,7 +44,7 @@ def open_work(
     settings: DialogueSettings,
     base: Database,
     clock: Callable[[], float],
-    backends: Sequence[Callable[[], Speaker]] = (),
+    backends: Sequence[Callable[[], ChatPartner]] = (),
 ) -> DialogueWork:
     """Claim the database and make the systems ready: each is loaded when somebody first talks with it.
 
@@ -99,11 +99,11 @@ def read_plan(settings: DialogueSettings) -> DialoguePlan:
     )
 
 
-def _load(system: str, timeout: float) -> Speaker:
+def _load(system: str, timeout: float) -> ChatPartner:
     from lima.generate.settings import ChatSettings
-    from lima.generate.systems.chat_backends import open_speaker
+    from lima.generate.systems.chat_backends import open_system
 
-    return open_speaker(system, ChatSettings(system=system, timeout=timeout))
+    return open_system(system, ChatSettings(system=system, timeout=timeout))
 
 
 def _names(settings: DialogueSettings) -> tuple[str, ...]:

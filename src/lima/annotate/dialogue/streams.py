@@ -19,7 +19,7 @@ from lima.annotate.security import log
 from lima.errors import LimaError
 
 if TYPE_CHECKING:  # it brings torch, which comparing and rating do not need
-    from lima.generate.systems.chat_backends import Speaker
+    from lima.generate.systems.chat_backends import ChatPartner
 
 POLL_SECONDS = 0.05
 LONGEST_QUEUE = 5
@@ -59,7 +59,7 @@ class ReplyStreams:
     def __init__(
         self,
         dialogues: RaterDialogues,
-        backends: Sequence[Callable[[], Speaker]],
+        backends: Sequence[Callable[[], ChatPartner]],
         *,
         patience: float = 120.0,
         at_once: Sequence[int] = (),
@@ -67,7 +67,7 @@ class ReplyStreams:
     ) -> None:
         self.dialogues, self.patience, self.pace = dialogues, patience, pace
         self._load = list(backends)
-        self._backends: dict[int, Speaker] = {}
+        self._backends: dict[int, ChatPartner] = {}
         self._loading = threading.Lock()
         self._turns = [threading.Semaphore(count) for count in at_once or [1] * len(backends)]
         self._growing: dict[tuple[int, int, int], GrowingReply] = {}

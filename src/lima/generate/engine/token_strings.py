@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Pieces(dict[int, tuple[str, bytes]]):
+class TokenStrings(dict[int, tuple[str, bytes]]):
     """Id -> text and bytes of a token; a part of a character has the text U+FFFD and its own bytes."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lima.generate.engine.engine import Engine
-from lima.generate.engine.requests import Request, Step
+from lima.generate.engine.requests import LogProbs, Request, Step
+from lima.generate.engine.scoring import prompt_logprobs
 
 MOST_FAILURES = 3
 """Steps in a row that may fail before the worker ends."""
 
 
-class Busy(Exception):
+class QueueFull(Exception):
     """As many requests are open as the worker takes."""
 
 
@@ -37,18 +39,18 @@ class Counts:
 
 
 class Worker:
-    """Runs an engine; `stream` is its one door.
+    """Runs an engine; `stream` and `score` are the ways to it.
 
     Args:
         engine: belongs to the worker's thread from now on.
-        most_open: requests that may wait or run at once; more are refused with `Busy`.
+        most_open: requests that may wait or run at once; more are refused with `QueueFull`.
     """
 
     def __init__(self, engine: Engine, *, most_open: int = 256) -> None:
         self.counts = Counts()
         self.failure: Exception | None = None
         self._engine, self.most_open, self._taken = engine, most_open, 0
-        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._outboxes: dict[str, asyncio.Queue[Step | Exception]] = {}
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
 
@@ -74,12 +76,12 @@ class Worker:
 
     @contextmanager
     def room(self, count: int) -> Iterator[None]:
-        """Room for ``count`` requests within the block; raises `Busy` when they are too many, or `Broken`."""
+        """Room for ``count`` requests within the block; raises `QueueFull` when they are too many, or `Broken`."""
         if self.failure is not None:
             raise Broken(str(self.failure))
         if self._taken + count > self.most_open:
             self.counts.refused += 1
-            raise Busy
+            raise QueueFull
         self._taken += count
         try:
             yield
@@ -108,6 +110,23 @@ class Worker:
                 self.counts.cancelled += 1
                 self._inbox.put(lambda: self._engine.cancel(request.id))
 
+    async def score(self, prompt: Sequence[int], top: int) -> list[LogProbs]:
+        """`prompt_logprobs`, computed between two steps."""
+        waiting: Future[list[LogProbs]] = Future()
+
+        def work() -> bool:
+            if waiting.set_running_or_notify_cancel():
+                try:
+                    waiting.set_result(prompt_logprobs(self._engine, prompt, top))
+                except Exception as failure:  # of this request alone
+                    waiting.set_exception(Broken(f"{type(failure).__name__}: {failure}"))
+            return True
+
+        self.counts.requests += 1
+        self.counts.prompt_tokens += len(prompt)
+        self._inbox.put(work)
+        return await asyncio.wrap_future(waiting)
+
     def _count(self, step: Step) -> None:
         self.counts.generated_tokens += step.token is not None
         if step.answer is not None:
@@ -132,12 +151,16 @@ class Worker:
                 self._loop.call_soon_threadsafe(self._deliver, steps)
 
     def _take_orders(self) -> bool:
-        """Do what has come in; wait for something where the engine is idle. False ends the work."""
+        """Do what has come in; wait for something where the engine is idle. False ends the work.
+
+        After an order that took long (it says so), answers that grow get their next step first.
+        """
         while not (self._engine.busy and self._inbox.empty()):
             order = self._inbox.get()
             if order is None:
                 return False
-            order()
+            if order() and self._engine.busy:
+                return True
         return True
 
     def _deliver(self, steps: list[Step]) -> None:

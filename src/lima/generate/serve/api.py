@@ -5,26 +5,33 @@ A field that would be ignored is refused, with its name. What a client leaves ou
 
 from __future__ import annotations
 
-import itertools
-import time
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lima.generate.engine.decoding import LEAST_PENALTY, MOST_PENALTY, MOST_TOP_K, PAPER, Decoding
-from lima.generate.engine.requests import Answer, LogProbs
 from lima.records import Message
-
-_NOTHING = object()
-NOT_NEGATIVE_TOKENS = Annotated[int, Field(ge=1)]
-
 
 StopText = Annotated[str, Field(max_length=1000)]
 
 
+class ErrorFacts(BaseModel):
+    """What went wrong; `param` is the field at fault."""
+
+    message: str
+    type: Literal["invalid_request_error", "server_error"]
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """The body of every error, in OpenAI's form."""
+
+    error: ErrorFacts
+
+
 class ApiError(Exception):
-    """An error in OpenAI's shape."""
+    """An error that a client gets as an `ErrorBody`."""
 
     def __init__(
         self, status: int, message: str, *, param: str | None = None, code: str | None = None
@@ -40,43 +47,68 @@ class ApiError(Exception):
         return {"error": error}
 
 
-NO_REQUESTS: dict[str, Any] = {
-    "annotations": [],
-    "best_of": 1,
-    "echo": False,
-    "logit_bias": {},
-    "response_format": {"type": "text"},
-    "tool_calls": [],
-    "tools": [],
+ASKS_FOR_NOTHING: dict[str, tuple[Any, ...]] = {
+    "add_generation_prompt": (True,),
+    "annotations": ([],),
+    "best_of": (1,),
+    "chat_template_kwargs": ({},),
+    "continue_final_message": (False,),
+    "echo": (False,),
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "ignore_eos": (False,),
+    "include_stop_str_in_output": (False,),
+    "length_penalty": (1,),
+    "logit_bias": ({},),
+    "min_tokens": (0,),
+    "modalities": (["text"],),
+    "parallel_tool_calls": (True, False),
+    "priority": (0,),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto", "default"),
+    "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True,),
+    "store": (False,),
+    "suffix": ("",),
+    "tool_calls": ([],),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "use_beam_search": (False,),
 }
-"""Values with which a field that is not offered asks for nothing; null is one for every field."""
+"""Fields that are not offered, and the values that change nothing: those pass, as null does for every field."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Fields(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _without_no_requests(cls, values: Any) -> Any:
+    def _without_empty_wishes(cls, values: Any) -> Any:
         """Clients send replies of ours back with all their fields, and fields with the value they have anyway."""
         if not isinstance(values, dict):
             return values
-        empty = {
-            name
+        return {
+            name: value
             for name, value in values.items()
-            if name not in cls.model_fields and (value is None or value == NO_REQUESTS.get(name, _NOTHING))
+            if name in cls.model_fields or not (value is None or value in ASKS_FOR_NOTHING.get(name, ()))
         }
-        return {name: value for name, value in values.items() if name not in empty}
 
 
-class TextPart(_Model):
+class TextPart(_Fields):
     """One part of a message; only text is understood."""
 
     type: Literal["text"]
     text: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _only_text(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("type") != "text":
+            raise ValueError("only text parts are understood")
+        return values
 
-class ChatMessage(_Model):
+
+class ChatMessage(_Fields):
     """One message of a request."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -89,27 +121,27 @@ class ChatMessage(_Model):
         return Message(role="system" if self.role == "developer" else self.role, content=text)
 
 
-class StreamOptions(_Model):
+class StreamOptions(_Fields):
     """What a stream holds besides text."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
-class Sampling(_Model):
-    """Fields that both kinds of requests have."""
+class SamplingFields(_Fields):
+    """Fields that both kinds of requests have. What a request leaves out is the paper's decoding."""
 
     model: str
     temperature: float | None = Field(None, ge=0, le=100)
     top_p: float | None = Field(None, ge=0, le=1)
     top_k: int | None = Field(None, ge=-1, le=MOST_TOP_K)
     repetition_penalty: float | None = Field(None, ge=LEAST_PENALTY, le=MOST_PENALTY)
-    """As in vLLM, where it counts the prompt's tokens too, unless ``penalize_prompt`` is false."""
+    """As in vLLM, where it counts the prompt's tokens too, unless `penalize_prompt` is false."""
     penalize_prompt: bool | None = None
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: StopText | Annotated[list[StopText], Field(max_length=64)] | None = None
     n: int | None = Field(None, ge=1, le=128)
-    max_tokens: NOT_NEGATIVE_TOKENS | None = None
+    max_tokens: int | None = Field(None, ge=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     frequency_penalty: float | None = Field(None, ge=0, le=0)
@@ -119,6 +151,12 @@ class Sampling(_Model):
     min_p: float | None = Field(None, ge=0, le=0)
     """Only 0: not offered."""
     user: str | None = None
+    """Not used."""
+    safety_identifier: str | None = None
+    """Not used."""
+    prompt_cache_key: str | None = None
+    """Not used: prompts that begin alike share their beginning anyway."""
+    metadata: dict[str, str] | None = None
     """Not used."""
 
     def decoding(self) -> Decoding:
@@ -140,11 +178,11 @@ class Sampling(_Model):
         return tuple(text for text in texts if text)
 
 
-class ChatRequest(Sampling):
-    """``POST /v1/chat/completions``."""
+class ChatRequest(SamplingFields):
+    """`POST /v1/chat/completions`."""
 
     messages: list[ChatMessage] = Field(min_length=1)
-    max_completion_tokens: NOT_NEGATIVE_TOKENS | None = None
+    max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
 
@@ -154,17 +192,30 @@ class ChatRequest(Sampling):
         return self.max_completion_tokens or self.max_tokens
 
     @property
-    def told_logprobs(self) -> int | None:
-        """How many likely tokens to tell beside each chosen one."""
+    def likeliest(self) -> int | None:
+        """How many likely tokens to name beside each chosen one; None: no log-probabilities at all."""
         return (self.top_logprobs or 0) if self.logprobs else None
 
 
-class CompletionRequest(Sampling):
-    """``POST /v1/completions``."""
+class CompletionRequest(SamplingFields):
+    """`POST /v1/completions`: goes on with a text."""
 
     prompt: str | list[str] | list[int] | list[list[int]]
+    """Text or token ids, one or several. Text is read as vLLM reads it: what spells a special token is that token,
+    and the tokenizer adds its own (BOS), unless the text begins with it."""
+    add_special_tokens: bool | None = None
+    """Whether the tokenizer adds its special tokens to a text (true where this is left out)."""
+    max_tokens: int | None = Field(None, ge=0)
+    """0 only with `echo`: the prompt is scored and nothing is written."""
     logprobs: int | None = Field(None, ge=0, le=20)
-    echo: Literal[False] | None = None
+    echo: bool | None = None
+    """Begin the answer with the prompt; with `logprobs`, its log-probabilities too (null for its first token)."""
+
+    @model_validator(mode="after")
+    def _something_is_asked_for(self) -> Self:
+        if self.max_tokens == 0 and not self.echo:
+            raise ValueError("max_tokens 0 needs echo")
+        return self
 
     @property
     def longest(self) -> int | None:
@@ -172,8 +223,8 @@ class CompletionRequest(Sampling):
         return self.max_tokens
 
     @property
-    def told_logprobs(self) -> int | None:
-        """How many likely tokens to tell beside each chosen one."""
+    def likeliest(self) -> int | None:
+        """How many likely tokens to name beside each chosen one; None: no log-probabilities at all."""
         return self.logprobs
 
     @property
@@ -184,104 +235,3 @@ class CompletionRequest(Sampling):
         if self.prompt and all(isinstance(item, int) for item in self.prompt):
             return [[item for item in self.prompt if isinstance(item, int)]]
         return [item for item in self.prompt if not isinstance(item, int)]
-
-
-@dataclass(frozen=True)
-class Told:
-    """A token with its log-probabilities: text, bytes, and both of the likeliest in its place."""
-
-    text: str
-    raw: bytes
-    values: LogProbs
-    likely: tuple[tuple[str, bytes], ...]
-
-
-Body = ChatRequest | CompletionRequest
-
-
-class Shape:
-    """Builds the replies to one request: whole or in chunks, chat or plain completion."""
-
-    def __init__(self, reply_id: str, body: Body) -> None:
-        self._chat = isinstance(body, ChatRequest)
-        self._head = {"id": reply_id, "created": int(time.time()), "model": body.model}
-
-    def whole(self, choices: list[dict[str, Any]], usage: dict[str, int]) -> dict[str, Any]:
-        """The reply without streaming."""
-        kind = "chat.completion" if self._chat else "text_completion"
-        return {**self._head, "object": kind, "choices": choices, "usage": usage}
-
-    def choice(self, index: int, answer: Answer, logprobs: Any) -> dict[str, Any]:
-        """One finished answer."""
-        ending = {"index": index, "finish_reason": finish_reason(answer), "logprobs": logprobs}
-        if self._chat:
-            message = {"role": "assistant", "content": answer.text, "refusal": None}
-            return {**ending, "message": message}
-        return {**ending, "text": answer.text}
-
-    def chunk(
-        self, index: int, text: str, answer: Answer | None, logprobs: Any, *, first: bool
-    ) -> dict[str, Any]:
-        """One piece of a stream."""
-        choice: dict[str, Any] = {
-            "index": index,
-            "finish_reason": None if answer is None else finish_reason(answer),
-            "logprobs": logprobs,
-        }
-        if self._chat:
-            choice["delta"] = ({"role": "assistant"} if first else {}) | {"content": text}
-        else:
-            choice["text"] = text
-        return self._chunk([choice])
-
-    def usage_chunk(self, usage: dict[str, int]) -> dict[str, Any]:
-        """The last piece of a stream with ``include_usage``."""
-        return {**self._chunk([]), "usage": usage}
-
-    def _chunk(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        kind = "chat.completion.chunk" if self._chat else "text_completion"
-        return {**self._head, "object": kind, "choices": choices}
-
-    def logprobs(self, tokens: list[Told], offset: int = 0) -> dict[str, Any] | None:
-        """Log-probabilities of tokens, the first of which begins ``offset`` characters into the answer."""
-        if not tokens:
-            return None
-        if self._chat:
-            return {"content": [_chat_logprob(token) for token in tokens], "refusal": None}
-        lengths = itertools.accumulate((len(token.text) for token in tokens), initial=offset)
-        return {
-            "tokens": [token.text for token in tokens],
-            "token_logprobs": [token.values.chosen for token in tokens],
-            "top_logprobs": [
-                {text: value for (text, _), (_, value) in zip(token.likely, token.values.top, strict=True)}
-                for token in tokens
-            ],
-            "text_offset": list(lengths)[:-1],
-        }
-
-
-def finish_reason(answer: Answer) -> str:
-    """In OpenAI's words."""
-    return "length" if answer.finish_reason == "length" else "stop"
-
-
-def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
-    """Token counts of a reply."""
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
-    }
-
-
-def _chat_logprob(token: Told) -> dict[str, Any]:
-    top = [
-        {"token": text, "logprob": value, "bytes": list(raw)}
-        for (text, raw), (_, value) in zip(token.likely, token.values.top, strict=True)
-    ]
-    return {
-        "token": token.text,
-        "logprob": token.values.chosen,
-        "bytes": list(token.raw),
-        "top_logprobs": top,
-    }

@@ -5,169 +5,320 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import time
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from aiohttp import web
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from lima.files import text_hash
 from lima.generate.engine.decoding import noise_key
-from lima.generate.engine.requests import Answer, Request, Step
-from lima.generate.engine.token_strings import Pieces
+from lima.generate.engine.requests import LogProbs, Request, Step
+from lima.generate.engine.token_strings import TokenStrings
 from lima.generate.engine.worker import Broken, Worker
-from lima.generate.prompts import PromptFormat
-from lima.generate.serve.api import ApiError, Body, ChatRequest, CompletionRequest, Shape, Told, usage
+from lima.generate.jobs import TooLong
+from lima.generate.serve.api import ApiError, ChatRequest, CompletionRequest
+from lima.generate.systems.local import LocalModel
+
+Body = ChatRequest | CompletionRequest
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One choice of one request: its place in the reply and its engine request."""
+class Prompt:
+    """Token ids, and their text where a request spelled them out."""
 
-    index: int
-    request: Request
+    ids: tuple[int, ...]
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoredToken:
+    """A token as text and bytes with its log-probability; ``likely`` are the likeliest in its place."""
+
+    text: str
+    raw: bytes
+    logprob: float | None
+    """None for the first token of a prompt, which nothing precedes."""
+    likely: tuple[tuple[str, bytes, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is new of one answer; the last piece says how it ended."""
+
+    text: str
+    tokens: Sequence[ScoredToken] = ()
+    generated: int = 0
+    finish: str | None = None
 
 
 class Replies:
-    """Makes replies with one worker; ``context`` is the most that prompt and answer may hold, in tokens."""
+    """Makes the replies of one model, which ``worker`` runs."""
 
-    def __init__(self, worker: Worker, form: PromptFormat, context: int) -> None:
-        self._worker, self._format, self._context = worker, form, context
+    def __init__(self, worker: Worker, model: LocalModel) -> None:
+        self.worker, self.model = worker, model
+        self.strings = TokenStrings(model.tokenizer)
         self._numbers = itertools.count()
-        self._pieces = Pieces(form.tokenizer)
 
-    async def reply(self, request: web.Request, body: Body, prompts: list[list[int]]) -> web.StreamResponse:
-        """Answer one request whose prompts are encoded: whole, or as a stream."""
-        reply_id = f"{'chatcmpl' if isinstance(body, ChatRequest) else 'cmpl'}-{next(self._numbers)}"
-        parts = self._parts(reply_id, body, prompts)
-        if len(parts) > self._worker.most_open:
+    def reply(self, body: Body, prompts: Sequence[Prompt]) -> ApiReply:
+        """The reply to one request, not begun yet.
+
+        Raises:
+            ApiError: more answers than the server ever takes at once, or a prompt that leaves no room.
+        """
+        answers = len(prompts) * (body.n or 1)
+        if answers > self.worker.most_open:
             raise ApiError(
-                400, f"{len(parts)} answers in one request; {self._worker.most_open} are the most here"
+                400, f"{answers} answers in one request; {self.worker.most_open} are the most here"
             )
-        with self._worker.room(len(parts)):
-            shape = Shape(reply_id, body)
-            prompt_tokens = sum(map(len, prompts))
-            if body.stream:
-                return await self._stream(request, body, shape, parts, prompt_tokens)
-            finished = await _gather([self._whole(shape, part) for part in parts])
-            choices = [choice for choice, _ in finished]
-            return json_response(
-                shape.whole(choices, usage(prompt_tokens, sum(tokens for _, tokens in finished)))
-            )
+        name = f"{'chatcmpl' if isinstance(body, ChatRequest) else 'cmpl'}-{next(self._numbers)}"
+        parts = [
+            Part(self, body, prompt, self._request(f"{name}/{place}/{sample}", body, prompt, sample))
+            for place, prompt in enumerate(prompts)
+            for sample in range(body.n or 1)
+        ]
+        return ApiReply(self.worker, body, name, parts)
 
-    def _parts(self, reply_id: str, body: Body, prompts: list[list[int]]) -> list[_Part]:
-        stop_ids = self._format.stop_ids
-        parts: list[_Part] = []
-        for prompt in prompts:
-            room = self._context - len(prompt)
-            if room < 1:
-                raise ApiError(
-                    400,
-                    f"the prompt's {len(prompt)} tokens leave no room for an answer within {self._context}",
-                    param="messages" if isinstance(body, ChatRequest) else "prompt",
-                    code="context_length_exceeded",
-                )
-            for sample in range(body.n or 1):
-                index = len(parts)
-                asked = Request(
-                    id=f"{reply_id}/{index}",
-                    prompt=tuple(prompt),
-                    max_new_tokens=min(room, body.longest or room),
-                    decoding=body.decoding(),
-                    noise=_noise(body.seed, prompt, sample),
-                    stop_ids=stop_ids,
-                    stop=body.stops(),
-                    stream=bool(body.stream),
-                    raw=isinstance(body, CompletionRequest),
-                    logprobs=body.told_logprobs,
-                )
-                parts.append(_Part(index, asked))
-        return parts
-
-    async def _whole(self, shape: Shape, part: _Part) -> tuple[dict[str, Any], int]:
-        told: list[Told] = []
-        answer = None
-        async with aclosing(self._worker.stream(part.request)) as steps:
-            async for step in steps:
-                told += self._told(step)
-                answer = step.answer
-        assert answer is not None
-        _check(answer)
-        return shape.choice(part.index, answer, shape.logprobs(told)), len(answer.ids)
-
-    async def _stream(
-        self, request: web.Request, body: Body, shape: Shape, parts: list[_Part], prompt_tokens: int
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-        )
-        await response.prepare(request)
-        counts = [0] * len(parts)
-
-        async def one(part: _Part) -> None:
-            first, offset = True, 0
-            async with aclosing(self._worker.stream(part.request)) as steps:
-                async for step in steps:
-                    counts[part.index] += step.token is not None
-                    if step.answer is not None:
-                        _check(step.answer)
-                    told = self._told(step)
-                    logprobs = shape.logprobs(told, offset)
-                    offset += sum(len(token.text) for token in told)
-                    if first or step.text or step.answer is not None or logprobs:
-                        await _send(
-                            response, shape.chunk(part.index, step.text, step.answer, logprobs, first=first)
-                        )
-                    first = False
-
+    def _request(self, name: str, body: Body, prompt: Prompt, sample: int) -> Request | None:
+        """What the engine is asked for; None where the prompt alone is to be scored."""
+        if body.longest == 0 and len(prompt.ids) <= self.model.context:
+            return None
         try:
-            await _gather([one(part) for part in parts])
-            if body.stream_options is not None and body.stream_options.include_usage:
-                await _send(response, shape.usage_chunk(usage(prompt_tokens, sum(counts))))
-        except ApiError as error:
-            await _send(response, error.body)
-        except Broken as error:
-            await _send(response, ApiError(503, f"the engine has failed: {error}").body)
-        await response.write(b"data: [DONE]\n\n")
-        await response.write_eof()
-        return response
-
-    def _told(self, step: Step) -> list[Told]:
-        if step.logprobs is None or step.token is None:
-            return []
-        text, raw = self._pieces[step.token]
-        return [Told(text, raw, step.logprobs, tuple(self._pieces[token] for token, _ in step.logprobs.top))]
-
-
-async def _gather(work: list[Any]) -> list[Any]:
-    """All results; when one fails the others are stopped before the error goes on."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            room = self.model.room(prompt.ids)
+        except TooLong as error:
+            raise too_long(str(error), body) from None
+        seeded = None if body.seed is None else text_hash(*map(str, prompt.ids))
+        return Request(
+            id=name,
+            prompt=prompt.ids,
+            max_new_tokens=min(room, body.longest or room),
+            decoding=body.decoding(),
+            noise=secrets.randbits(128) if seeded is None else noise_key(body.seed or 0, seeded, sample),
+            stop_ids=self.model.form.stop_ids,
+            stop=body.stops(),
+            stream=bool(body.stream),
+            raw=isinstance(body, CompletionRequest),
+            logprobs=body.likeliest,
+        )
 
 
-def _check(answer: Answer) -> None:
-    if answer.finish_reason == "error":
+def too_long(text: str, body: Body) -> ApiError:
+    """The error for a prompt that leaves no room for an answer."""
+    param = "messages" if isinstance(body, ChatRequest) else "prompt"
+    return ApiError(400, text, param=param, code="context_length_exceeded")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the answers to one request."""
+
+    replies: Replies
+    body: Body
+    prompt: Prompt
+    request: Request | None
+
+    async def pieces(self) -> AsyncGenerator[Piece]:
+        """The answer as it grows; where nobody reads along, its text comes with the last piece.
+
+        Raises:
+            ApiError: the model's logits are not numbers.
+            Broken: the engine has failed.
+        """
+        if isinstance(self.body, CompletionRequest) and self.body.echo:
+            yield await self._echo()
+        if self.request is None:
+            yield Piece("", finish="length")
+            return
+        async with aclosing(self.replies.worker.stream(self.request)) as steps:
+            async for step in steps:
+                yield self._piece(step)
+
+    def _piece(self, step: Step) -> Piece:
+        answer, finish = step.answer, None
+        if answer is not None:
+            _refuse_nan(answer.finish_reason == "error")
+            finish = "length" if answer.finish_reason == "length" else "stop"
+        text = step.text if self.body.stream else answer.text if answer is not None else ""
+        scored = step.token is not None and step.logprobs is not None
+        tokens = [self._scored(step.token, step.logprobs)] if scored else []
+        return Piece(text, tokens, step.token is not None, finish)
+
+    async def _echo(self) -> Piece:
+        ids, tokens = self.prompt.ids, []
+        if self.body.likeliest is not None:
+            scores = await self.replies.worker.score(ids, self.body.likeliest)
+            _refuse_nan(any(score.chosen != score.chosen for score in scores))
+            tokens = [self._scored(*pair) for pair in zip(ids, (None, *scores), strict=True)]
+        text = self.prompt.text
+        return Piece(self.replies.model.tokenizer.decode(ids) if text is None else text, tokens)
+
+    def _scored(self, token: int | None, score: LogProbs | None) -> ScoredToken:
+        assert token is not None
+        strings = self.replies.strings
+        likely = tuple((*strings[other], value) for other, value in score.top) if score else ()
+        return ScoredToken(*strings[token], score.chosen if score else None, likely)
+
+
+def _refuse_nan(found: bool) -> None:
+    if found:
         raise ApiError(500, "the model's logits are not numbers for this prompt")
 
 
-def _noise(seed: int | None, prompt: list[int], sample: int) -> int:
-    if seed is None:
-        return secrets.randbits(128)
-    return noise_key(seed, text_hash(*map(str, prompt)), sample)
+class ApiReply(Response):
+    """The reply to one request: takes its room in the queue when it begins, and ends when the client goes away."""
+
+    def __init__(self, worker: Worker, body: Body, name: str, parts: Sequence[Part]) -> None:
+        super().__init__()
+        self._worker, self._body, self._parts = worker, body, parts
+        self._chat = isinstance(body, ChatRequest)
+        self._head = {"id": name, "created": int(time.time()), "model": body.model}
+        self._prompt_tokens = sum(len(part.prompt.ids) for part in parts) // (body.n or 1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the reply (a Starlette response).
+
+        Raises:
+            QueueFull: there is no room; nothing was sent.
+        """
+        with self._worker.room(len(self._parts)):
+            if self._body.stream:
+                await while_connected(receive, self._stream(send))
+            else:
+                await while_connected(receive, self._whole(scope, receive, send))
+
+    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = await gather([_collect(part) for part in self._parts])
+        choices = [self._choice(index, piece) for index, piece in enumerate(found)]
+        value = self._value(choices, usage=self._usage(sum(piece.generated for piece in found)))
+        await json_reply(value)(scope, receive, send)
+
+    async def _stream(self, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        generated = 0
+
+        async def event(value: dict[str, Any]) -> None:
+            data = b"data: " + orjson.dumps(value) + b"\n\n"
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        async def one(index: int, part: Part) -> None:
+            nonlocal generated
+            first, offset = True, 0
+            async with aclosing(part.pieces()) as pieces:
+                async for piece in pieces:
+                    generated += piece.generated
+                    if first or piece.text or piece.finish or piece.tokens:
+                        await event(self._value([self._choice(index, piece, offset, first=first)]))
+                    first, offset = False, offset + sum(len(token.text) for token in piece.tokens)
+
+        try:
+            await gather([one(index, part) for index, part in enumerate(self._parts)])
+            if self._body.stream_options is not None and self._body.stream_options.include_usage:
+                await event(self._value([], usage=self._usage(generated)))
+        except ApiError as error:
+            await event(error.body)
+        except Broken as error:
+            await event(engine_failed(error).body)
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+
+    def _value(self, choices: list[dict[str, Any]], **others: Any) -> dict[str, Any]:
+        chunk = ".chunk" if self._body.stream else ""
+        kind = f"chat.completion{chunk}" if self._chat else "text_completion"
+        return {**self._head, "object": kind, "choices": choices, **others}
+
+    def _choice(self, index: int, piece: Piece, offset: int = 0, *, first: bool = True) -> dict[str, Any]:
+        """A whole answer, or a piece of a stream that begins ``offset`` characters of tokens into it."""
+        logprobs = None
+        if piece.tokens:
+            logprobs = _chat_logprobs(piece.tokens) if self._chat else _logprobs(piece.tokens, offset)
+        ending = {"index": index, "finish_reason": piece.finish, "logprobs": logprobs}
+        if not self._chat:
+            return {**ending, "text": piece.text}
+        said = {"role": "assistant", "content": piece.text} if first else {"content": piece.text}
+        return ending | ({"delta": said} if self._body.stream else {"message": {**said, "refusal": None}})
+
+    def _usage(self, generated: int) -> dict[str, int]:
+        prompt = self._prompt_tokens
+        return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
 
 
-async def _send(response: web.StreamResponse, value: Any) -> None:
-    await response.write(b"data: " + orjson.dumps(value) + b"\n\n")
-
-
-def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON reply."""
-    return web.Response(
-        body=orjson.dumps(value), status=status, headers=headers, content_type="application/json"
+async def _collect(part: Part) -> Piece:
+    """The whole answer as one piece."""
+    async with aclosing(part.pieces()) as growing:
+        pieces = [piece async for piece in growing]
+    return Piece(
+        text="".join(piece.text for piece in pieces),
+        tokens=[token for piece in pieces for token in piece.tokens],
+        generated=sum(piece.generated for piece in pieces),
+        finish=pieces[-1].finish,
     )
+
+
+def _chat_logprobs(tokens: Sequence[ScoredToken]) -> dict[str, Any]:
+    def entry(text: str, raw: bytes, logprob: float | None) -> dict[str, Any]:
+        return {"token": text, "logprob": logprob, "bytes": list(raw)}
+
+    content = [
+        entry(token.text, token.raw, token.logprob) | {"top_logprobs": [entry(*one) for one in token.likely]}
+        for token in tokens
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _logprobs(tokens: Sequence[ScoredToken], offset: int) -> dict[str, Any]:
+    lengths = itertools.accumulate((len(token.text) for token in tokens), initial=offset)
+    return {
+        "tokens": [token.text for token in tokens],
+        "token_logprobs": [token.logprob for token in tokens],
+        "top_logprobs": [
+            # Several tokens may have one text (parts of characters): the likeliest one keeps it.
+            {text: value for text, _, value in reversed(token.likely)} if token.logprob is not None else None
+            for token in tokens
+        ],
+        "text_offset": list(lengths)[:-1],
+    }
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, or stop it when the client goes away."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(gone())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[0].result()
+    finally:
+        await _stop(tasks)
+
+
+async def gather(work: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """All results; when one fails the others are stopped before the error goes on."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await _stop(tasks)
+
+
+async def _stop(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def engine_failed(error: Broken) -> ApiError:
+    """The error that clients see."""
+    return ApiError(503, f"the engine has failed: {error}")
+
+
+def json_reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON reply; NaN becomes null."""
+    return Response(orjson.dumps(value), status, headers, media_type="application/json")

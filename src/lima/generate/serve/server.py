@@ -7,35 +7,46 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
-from aiohttp import web
-from pydantic import ValidationError
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lima import chat, console, model
+from lima import console
 from lima.errors import LimaError
-from lima.generate.engine.attention import worth_compiling
-from lima.generate.engine.engine import Engine
-from lima.generate.engine.worker import Broken, Busy, Worker
-from lima.generate.jobs import default_name
-from lima.generate.prompts import PromptFormat
-from lima.generate.serve.api import ApiError, ChatRequest, CompletionRequest
-from lima.generate.serve.openapi import describe
-from lima.generate.serve.replies import Replies, json_response
+from lima.generate.engine.worker import Broken, QueueFull, Worker
+from lima.generate.serve.api import ApiError, ChatRequest, CompletionRequest, ErrorBody
+from lima.generate.serve.replies import Body, Prompt, Replies, engine_failed, json_reply, too_long
 from lima.generate.settings import ServeSettings
+from lima.generate.systems.local import LocalModel
 from lima.remote.endpoint import read_key
-from lima.remote.listening import is_loopback, until_stopped
+from lima.remote.listening import is_loopback, listen, run_app, until_stopped
+from lima.runs import versions
 
-log = logging.getLogger("lima.generate")
 LONGEST_TOKEN = 128
 """Characters of the longest tokens that vocabularies have (blanks)."""
-SHUTDOWN_SECONDS = 1.0
+LARGEST_BODY = 16 * 2**20
+SHUTDOWN_SECONDS = 1
 """Streams that are open at Ctrl-C are broken off after so long."""
+ERRORS: dict[int | str, str] = {
+    400: "a field is missing, wrong or not offered here; `error.param` names it",
+    401: "the key is missing or wrong",
+    404: "no such model or address",
+    413: "the body is too long",
+    429: "the queue is full; Retry-After says when to try again",
+    503: "the engine has failed",
+    "default": "any other error",
+}
+STREAM = "One JSON object; with `stream`, server-sent events that end with `data: [DONE]`."
 
 
 def serve(settings: ServeSettings) -> None:
@@ -45,161 +56,144 @@ def serve(settings: ServeSettings) -> None:
         LimaError: no such model, or the port is taken.
     """
     server = Server(settings)
+    facts = f"{server.name}: {server.model.describe()}; context of {server.model.context} tokens"
     if settings.dry_run:
-        console.note(f"{server.name}: {server.format.explanation}, context of {server.context} tokens")
+        console.note(facts)
         return
     with until_stopped():
-        asyncio.run(_run(server, settings))
-
-
-async def _run(server: Server, settings: ServeSettings) -> None:
-    runner = web.AppRunner(
-        server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise LimaError(
-                f"{settings.host}:{settings.port}: {error.strerror}. Choose another --port."
-            ) from None
-        port = runner.addresses[0][1]
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        console.results.print(f"http://{host}:{port}/v1#{server.name}", markup=False)
-        console.note(f"{server.name}: {server.format.explanation}. Ctrl-C stops.")
-        if not is_loopback(settings.host) and not server.asks_for_key:
+        listening = listen(settings.host, settings.port)
+        if not is_loopback(settings.host) and not server.key:
             console.warn(
                 f"{settings.host} can be reached from other machines, and no key is asked for. Set one in the "
                 f"environment variable {settings.api_key_env}."
             )
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        console.results.print(f"http://{host}:{listening.getsockname()[1]}/v1#{server.name}", markup=False)
+        console.note(f"{facts}. Ctrl-C stops.")
+        run_app(server.app(), listening, grace=SHUTDOWN_SECONDS)
 
 
 class Server:
     """The application around one loaded model."""
 
     def __init__(self, settings: ServeSettings) -> None:
-        self.name = settings.name or default_name(settings.model)
-        path = Path(settings.model)
-        loaded, tokenizer = model.load(path if path.exists() else settings.model, settings.dtype)
-        self.format = PromptFormat.of(loaded, tokenizer)
-        self.context = min(settings.max_length, model.context_length(loaded) or settings.max_length)
-        self._vocabulary = loaded.get_input_embeddings().weight.shape[0]
-        self._key = read_key(settings.api_key_env)
-        compiled = worth_compiling(settings.compile, loaded)
-        engine = Engine(loaded, tokenizer, slots=settings.slots, compiled=compiled)
-        self.worker = Worker(engine, most_open=settings.queue)
-        self._replies = Replies(self.worker, self.format, self.context)
+        self.model = LocalModel(settings.model, settings)
+        self.name = settings.name or self.model.name
+        self.key = read_key(settings.api_key_env)
+        self.worker = Worker(self.model.engine(settings.slots, settings.compile), most_open=settings.queue)
+        self._replies = Replies(self.worker, self.model)
         self._started = int(time.time())
 
-    @property
-    def asks_for_key(self) -> bool:
-        """Whether clients must send a key."""
-        return bool(self._key)
-
-    def app(self) -> web.Application:
+    def app(self) -> FastAPI:
         """The web application; its start and end are the worker's."""
-        app = web.Application(middlewares=[self._guard], client_max_size=16 * 2**20)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/completions", self._complete)
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_get("/v1/models/{model:.+}", self._model)
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/openapi.json", self._openapi)
-
-        async def lifetime(_: web.Application) -> AsyncIterator[None]:
-            self.worker.start()
-            yield
-            await asyncio.to_thread(self.worker.stop)
-
-        app.cleanup_ctx.append(lifetime)
+        app = FastAPI(
+            title=f"lima serve: {self.name}",
+            version=versions().get("lima", "0"),
+            description="The OpenAI API for one model. What a request leaves out is the paper's decoding.",
+            docs_url=None,
+            redoc_url=None,
+            lifespan=self._lifetime,
+            max_body_size=LARGEST_BODY,
+            responses={status: {"model": ErrorBody, "description": text} for status, text in ERRORS.items()},
+        )
+        self._add_answers(app)
+        self._add_facts(app)
+        for kind in (ApiError, QueueFull, Broken, RequestValidationError, HTTPException, Exception):
+            app.add_exception_handler(kind, problem_reply)
+        app.add_middleware(Entrance, key=self.key)
         return app
 
-    @web.middleware
-    async def _guard(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        """Check the key, and give every error OpenAI's shape."""
-        try:
-            if self._key and request.path.startswith("/v1/"):
-                given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-                if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._key.encode()):
-                    raise ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
-            return await handler(request)
-        except ApiError as error:
-            return json_response(error.body, error.status)
-        except Busy:
-            full = ApiError(
-                429, f"{self.worker.open} requests are open: the queue is full", code="queue_full"
-            )
-            return json_response(full.body, full.status, {"Retry-After": "1"})
-        except Broken as error:
-            return json_response(ApiError(503, f"the engine has failed: {error}").body, 503)
-        except web.HTTPException as error:
-            return json_response(ApiError(error.status, error.reason).body, error.status)
-        except Exception:
-            log.exception("a request failed")
-            return json_response(ApiError(500, "the server failed; its log says how").body, 500)
+    @asynccontextmanager
+    async def _lifetime(self, app: FastAPI) -> AsyncIterator[None]:
+        self.worker.start()
+        yield
+        await asyncio.to_thread(self.worker.stop)
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        body = await _read(request, ChatRequest)
+    def _add_answers(self, app: FastAPI) -> None:
+        kinds: dict[str, Any] = {"application/json": {}, "text/event-stream": {}}
+        answering: dict[str, Any] = {
+            "response_class": Response,
+            "responses": {200: {"description": STREAM, "content": kinds}},
+            # Describes the key; `Entrance` checks it.
+            "dependencies": [Depends(HTTPBearer(auto_error=False))] if self.key else [],
+        }
+        app.post("/v1/chat/completions", summary="Answer a chat", **answering)(self._chat)
+        app.post("/v1/completions", summary="Go on with a text", **answering)(self._complete)
+
+    def _add_facts(self, app: FastAPI) -> None:
+        app.get("/v1/models", summary="The model that is served")(self._models)
+        app.get("/v1/models/{model:path}", summary="One model")(self._model)
+        app.get("/health", summary="Whether the engine works")(self._health)
+        metrics = app.get(
+            "/metrics", summary="Counts in the format of Prometheus", response_class=PlainTextResponse
+        )
+        metrics(self._metrics)
+        describe = app.openapi
+
+        def with_the_name() -> dict[str, Any]:
+            document = describe()
+            name = {"type": "string", "enum": [self.name]}
+            for request in (ChatRequest, CompletionRequest):
+                document["components"]["schemas"][request.__name__]["properties"]["model"] = name
+            document["paths"]["/v1/models/{model}"]["get"]["parameters"][0]["schema"] = name
+            return document
+
+        app.openapi = with_the_name  # type: ignore[method-assign]  # FastAPI's way to extend the description
+
+    async def _chat(self, body: ChatRequest) -> Response:
         self._check_model(body.model)
         messages = [message.message() for message in body.messages]
         if messages[-1].role != "user":
             raise ApiError(400, "the last message must be the user's", param="messages")
-        self._check_length(sum(len(message.content) for message in messages), "messages")
+        self._check_length(sum(len(message.content) for message in messages), body)
         try:
-            ids = self.format.encode(messages)
+            ids = self.model.form.encode(messages)
         except LimaError as error:
             raise ApiError(400, str(error), param="messages") from None
-        if not ids:
-            raise ApiError(400, "the prompt is empty", param="messages")
-        return await self._replies.reply(request, body, [ids])
+        return self._reply(body, [Prompt(tuple(ids))])
 
-    async def _complete(self, request: web.Request) -> web.StreamResponse:
-        body = await _read(request, CompletionRequest)
+    async def _complete(self, body: CompletionRequest) -> Response:
         self._check_model(body.model)
         for prompt in body.prompts:
-            self._check_length(len(prompt), "prompt")
-        prompts = [self._raw_ids(prompt) for prompt in body.prompts]
-        if not prompts or not all(prompts):
-            raise ApiError(400, "the prompt is empty", param="prompt")
-        return await self._replies.reply(request, body, prompts)
+            self._check_length(len(prompt), body)
+        return self._reply(body, [self._prompt(prompt, body) for prompt in body.prompts])
 
-    def _check_length(self, size: int, param: str) -> None:
-        """Refuse what cannot fit without reading it: other requests would wait for the tokenizer."""
-        if size > LONGEST_TOKEN * self.context:
-            raise ApiError(
-                400,
-                f"the prompt's {size} characters leave no room for an answer within {self.context} tokens",
-                param=param,
-                code="context_length_exceeded",
-            )
+    def _reply(self, body: Body, prompts: list[Prompt]) -> Response:
+        if not prompts or not all(prompt.ids for prompt in prompts):
+            param = "messages" if isinstance(body, ChatRequest) else "prompt"
+            raise ApiError(400, "the prompt is empty", param=param)
+        return self._replies.reply(body, prompts)
 
-    def _raw_ids(self, prompt: str | list[int]) -> list[int]:
+    def _prompt(self, prompt: str | list[int], body: CompletionRequest) -> Prompt:
+        """A raw prompt as vLLM reads it, except that a text which begins with BOS gets no second one."""
+        tokenizer, last = self.model.tokenizer, self.model.vocabulary - 1
         if isinstance(prompt, str):
-            return chat.encode_plain(self.format.tokenizer, prompt)
-        if any(not 0 <= token < self._vocabulary for token in prompt):
-            raise ApiError(400, f"token ids must be from 0 to {self._vocabulary - 1}", param="prompt")
-        return prompt
+            ids = tokenizer.encode(prompt, add_special_tokens=body.add_special_tokens is not False)
+            doubled = ids[:2] == [tokenizer.bos_token_id] * 2
+            return Prompt(tuple(ids[1:] if doubled else ids), prompt)
+        if any(not 0 <= token <= last for token in prompt):
+            raise ApiError(400, f"token ids must be from 0 to {last}", param="prompt")
+        return Prompt(tuple(prompt))
+
+    def _check_length(self, size: int, body: Body) -> None:
+        """Refuse what cannot fit without reading it: other requests would wait for the tokenizer."""
+        if size > LONGEST_TOKEN * self.model.context:
+            raise too_long(
+                f"the prompt's {size} characters leave no room for an answer within {self.model.context} tokens",
+                body,
+            )
 
     def _check_model(self, name: str) -> None:
         if name != self.name:
-            raise ApiError(
-                404, f"no model {name!r} here, only {self.name!r}", param="model", code="model_not_found"
-            )
+            text = f"no model {name!r} here, only {self.name!r}"
+            raise ApiError(404, text, param="model", code="model_not_found")
 
-    async def _models(self, request: web.Request) -> web.Response:
-        return json_response({"object": "list", "data": [self._card()]})
+    async def _models(self) -> dict[str, Any]:
+        return {"object": "list", "data": [self._card()]}
 
-    async def _model(self, request: web.Request) -> web.Response:
-        self._check_model(request.match_info["model"])
-        return json_response(self._card())
+    async def _model(self, model: str) -> dict[str, Any]:
+        self._check_model(model)
+        return self._card()
 
     def _card(self) -> dict[str, Any]:
         return {
@@ -207,19 +201,16 @@ class Server:
             "object": "model",
             "created": self._started,
             "owned_by": "lima",
-            "description": self.format.explanation,
-            "max_model_len": self.context,
+            "description": self.model.form.explanation,
+            "max_model_len": self.model.context,
         }
 
-    async def _health(self, request: web.Request) -> web.Response:
+    async def _health(self) -> dict[str, str]:
         if self.worker.failure is not None:
             raise Broken(str(self.worker.failure))
-        return json_response({"status": "ok"})
+        return {"status": "ok"}
 
-    async def _openapi(self, request: web.Request) -> web.Response:
-        return json_response(describe(self.name))
-
-    async def _metrics(self, request: web.Request) -> web.Response:
+    async def _metrics(self) -> str:
         counts = self.worker.counts
         numbers = {
             "lima_requests_total": counts.requests,
@@ -233,19 +224,64 @@ class Server:
         lines = [f"{name} {value}" for name, value in numbers.items()]
         for reason, count in sorted(counts.finished.items()):
             lines.append(f'lima_requests_finished_total{{reason="{reason}"}} {count}')
-        return web.Response(text="\n".join(lines) + "\n")
+        return "\n".join(lines) + "\n"
 
 
-async def _read(request: web.Request, kind: type[Any]) -> Any:
-    try:
-        return kind.model_validate_json(await request.read())
-    except (web.RequestPayloadError, aiohttp.ClientError) as error:
-        raise ApiError(400, f"the body cannot be read: {error}") from None
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        unknown = problem["type"] == "extra_forbidden"
-        text = f"{place}: not offered here" if unknown else f"{place}: {problem['msg']}".removeprefix(": ")
-        raise ApiError(
-            400, text, param=place or None, code="unknown_parameter" if unknown else None
-        ) from None
+class Entrance:
+    """What every request passes first: the key is checked, and a body is JSON whatever its sender calls it.
+
+    Args:
+        app: what answers.
+        key: what clients must send; empty asks for none.
+    """
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app, self._key = app, key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with an error."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            headers = MutableHeaders(scope=scope)
+            if (problem := self._problem(headers)) is not None:
+                await json_reply(problem.body, problem.status)(scope, receive, send)
+                return
+            headers["content-type"] = "application/json"  # curl -d calls it a form
+        await self._app(scope, receive, send)
+
+    def _problem(self, headers: Headers) -> ApiError | None:
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        if self._key and not hmac.compare_digest(given.encode(), self._key.encode()):
+            return ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
+        if headers.get("content-encoding", "identity") != "identity":
+            return ApiError(400, "the body cannot be read: send it without Content-Encoding")
+        return None
+
+
+async def problem_reply(request: Request, error: Exception) -> Response:
+    """Every error in OpenAI's form."""
+    headers = None
+    if isinstance(error, RequestValidationError):
+        error = invalid(error)
+    elif isinstance(error, QueueFull):
+        error = ApiError(429, "the queue is full", code="queue_full")
+        headers = {"Retry-After": "1"}
+    elif isinstance(error, Broken):
+        error = engine_failed(error)
+    elif isinstance(error, HTTPException):
+        error = ApiError(error.status_code, str(error.detail))
+    elif not isinstance(error, ApiError):
+        error = ApiError(500, "the server failed; its log says how")
+    return json_reply(error.body, error.status, headers)
+
+
+def invalid(error: RequestValidationError) -> ApiError:
+    """The first problem of a request; where a value may have several forms, the form that went furthest is judged."""
+    problem = max(error.errors(), key=lambda one: len(one["loc"]))
+    if problem["type"] == "json_invalid":
+        return ApiError(400, f"the body is not JSON: {problem['ctx']['error']}")
+    forms = {"str", "int", "list"}
+    place = ".".join(str(part) for part in problem["loc"][1:] if re.split(r"\[", str(part))[0] not in forms)
+    if problem["type"] == "extra_forbidden":
+        return ApiError(400, f"{place}: not offered here", param=place, code="unknown_parameter")
+    text = problem["msg"].removeprefix("Value error, ")
+    return ApiError(400, f"{place}: {text}".removeprefix(": "), param=place or None)

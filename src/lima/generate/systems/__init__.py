@@ -1,1 +1,1 @@
-"""What answers prompts: a model in this process, or one behind a URL."""
+"""Systems that answer: one loaded model, or one behind an OpenAI-compatible URL."""

@@ -1,96 +1,164 @@
-"""A model in this process, run by the engine."""
+"""One loaded model: what ``lima generate``, ``chat`` and ``serve`` have in common, and how the first two use it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lima import console, model
+from lima.errors import LimaError
 from lima.generate.engine.attention import worth_compiling
 from lima.generate.engine.decoding import Decoding, noise_key
 from lima.generate.engine.engine import Engine
 from lima.generate.engine.requests import Request
-from lima.generate.jobs import Job
-from lima.generate.prompts import PromptFormat, read_demonstrations
-from lima.generate.settings import GenerateSettings
-from lima.records import Completion, Example, Message, Reject
+from lima.generate.jobs import Job, TooLong, default_name
+from lima.generate.prompts import PromptFormat
+from lima.generate.settings import GenerateSettings, ModelSettings, SamplingSettings
+from lima.records import Completion, Example, Message, Reject, Status
 
 
-class LocalSystem:
-    """A checkpoint folder or hub id.
+class LocalModel:
+    """A model in this process with its tokenizer, prompt format and stop tokens, and the engine that runs it.
+
+    Args:
+        place: a checkpoint folder or hub id.
+        settings: type of the weights and the longest context.
+        demonstrations: answered examples that stand before every prompt.
 
     Raises:
-        LimaError: no model there, or one that the engine cannot run.
+        LimaError: no model there.
     """
 
-    def __init__(self, settings: GenerateSettings) -> None:
-        path = Path(settings.system)
-        self._model, tokenizer = model.load(path if path.exists() else settings.system, settings.dtype)
-        self._settings = settings
-        shown = read_demonstrations(settings.in_context) if settings.in_context else None
-        self._format = PromptFormat.of(self._model, tokenizer, shown)
-        own_limit = model.context_length(self._model) or settings.max_length
-        self._limit = min(settings.max_length, own_limit)
-        self._encoded: dict[tuple[Message, ...], tuple[int, ...]] = {}
+    def __init__(
+        self, place: str, settings: ModelSettings, demonstrations: Sequence[Example] | None = None
+    ) -> None:
+        path = Path(place)
+        self.name = default_name(place)
+        self.network, self.tokenizer = model.load(path if path.exists() else place, settings.dtype)
+        self.form = PromptFormat.of(self.network, self.tokenizer, demonstrations)
+        longest = model.context_length(self.network) or settings.max_length
+        self.context = min(settings.max_length, longest)
+        self.vocabulary: int = self.network.get_input_embeddings().weight.shape[0]
+        self._ids: dict[tuple[Message, ...], tuple[int, ...]] = {}
 
     def describe(self) -> str:
-        """How prompts are put to it."""
-        return self._format.explanation
+        """Prompt format, stop tokens and the type of the weights, for the user."""
+        kind = str(self.network.dtype).removeprefix("torch.")
+        return f"{self.form.explanation}; {self.form.ending}; weights in {kind}"
+
+    def engine(
+        self, slots: int, compile: Literal["auto", "on", "off"] = "off", answers: int | None = None
+    ) -> Engine:
+        """An engine for so many answers at once (``answers``: in all, where that is known).
+
+        Raises:
+            LimaError: the engine cannot run this architecture.
+        """
+        compiled = worth_compiling(compile, self.network, answers=answers)
+        return Engine(self.network, self.tokenizer, slots=slots, compiled=compiled)
+
+    def room(self, prompt: Sequence[int]) -> int:
+        """How long the answer to a prompt may be, in tokens.
+
+        Raises:
+            TooLong: there is none.
+        """
+        if not prompt:
+            raise TooLong("the prompt is empty")
+        if len(prompt) >= self.context:
+            raise TooLong(f"{len(prompt)} tokens leave no room for an answer within {self.context}")
+        return self.context - len(prompt)
+
+    def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of a conversation that ends in a user turn; the last prompt is kept for its further samples."""
+        key = tuple(messages)
+        if key not in self._ids:
+            self._ids = {key: tuple(self.form.encode(messages))}
+        return self._ids[key]
+
+
+class LocalSystem(LocalModel):
+    """A loaded model that answers files of prompts, or talks."""
+
+    def __init__(
+        self, place: str, settings: SamplingSettings, demonstrations: Sequence[Example] | None = None
+    ) -> None:
+        super().__init__(place, settings, demonstrations)
+        self._settings = settings
+        self._decoding = Decoding(
+            temperature=0.0 if settings.greedy else settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            repetition_penalty=settings.repetition_penalty,
+            penalize_prompt=settings.penalize_prompt,
+        )
+        self.talking: Engine | None = None
+        """Keeps what it has read of a conversation: a new turn costs its own tokens alone."""
+
+    def facts(self) -> dict[str, Any]:
+        """The prompt format."""
+        return {"format": self.form.kind}
 
     def reject(self, prompts: Sequence[Example]) -> list[Reject]:
         """Prompts that leave no room for an answer."""
         rejects = []
         for prompt in prompts:
-            length = len(self._encode(prompt.prompt))
-            if not length:
-                rejects.append(Reject(id=prompt.id, rule="empty", reason="no token is left to answer to"))
-            if length >= self._limit:
-                reason = f"{length} tokens leave no room for an answer within {self._limit}"
-                rejects.append(Reject(id=prompt.id, rule="over-long", reason=reason))
+            ids = self.encode(prompt.prompt)
+            try:
+                self.room(ids)
+            except TooLong as error:
+                rejects.append(Reject(id=prompt.id, rule="over-long" if ids else "empty", reason=str(error)))
         return rejects
 
-    def answer(self, jobs: Sequence[Job], take: Callable[[Completion], None]) -> None:
+    def answer(
+        self, jobs: Sequence[Job], settings: GenerateSettings, take: Callable[[Completion], None]
+    ) -> None:
         """Run the engine over all jobs."""
-        settings = self._settings
-        compiled = worth_compiling(settings.compile, self._model, answers=len(jobs))
-        engine = Engine(self._model, self._format.tokenizer, slots=settings.slots, compiled=compiled)
+        engine = self.engine(settings.slots, settings.compile, answers=len(jobs))
         by_id = {job.id: job for job in jobs}
-        for answer in engine.run(self._request(job) for job in jobs):
+        requests = (self._request(job.id, job.messages, (job.prompt_id, job.sample)) for job in jobs)
+        for answer in engine.run(requests):
             job, failed = by_id[answer.request.id], answer.finish_reason == "error"
             if failed:
                 console.warn(f"{job.id}: the model's logits are not numbers; this answer is an error.")
-            take(
-                job.completion(
-                    answer.text, answer.finish_reason, len(answer.ids), "error" if failed else "ok"
-                )
-            )
+            status: Status = "error" if failed else "ok"
+            take(job.completion(answer.text, answer.finish_reason, len(answer.ids), status))
 
-    def facts(self) -> dict[str, Any]:
-        """The prompt format."""
-        return {"format": self._format.kind}
+    def fits(self, messages: Sequence[Message]) -> bool:
+        """Whether at least half of the longest answer, or a quarter of the context, has room."""
+        wanted = min((self._settings.max_new_tokens or self.context) // 2, self.context // 4)
+        return len(self.encode(messages)) + max(1, wanted) <= self.context
 
-    def _request(self, job: Job) -> Request:
-        settings = self._settings
-        ids = self._encode(job.messages)
-        room = self._limit - len(ids)
+    def say(self, messages: Sequence[Message], attempt: int) -> Generator[str, None, None]:
+        """Stream the next turn.
+
+        Raises:
+            TooLong: the conversation leaves no room.
+            LimaError: the model's logits are not numbers.
+        """
+        request = replace(self._request("turn", messages, (messages[-1].content, attempt)), stream=True)
+        self.talking = self.talking or self.engine(slots=1)
+        self.talking.submit(request)
+        try:
+            while self.talking.busy:
+                for step in self.talking.step():
+                    if step.answer is not None and step.answer.finish_reason == "error":
+                        raise LimaError(f"{self.name}: the model's logits are not numbers.")
+                    yield step.text
+        finally:
+            self.talking.cancel(request.id)
+
+    def _request(self, name: str, messages: Sequence[Message], noise: tuple[str, int]) -> Request:
+        settings, ids = self._settings, self.encode(messages)
+        room = self.room(ids)
         return Request(
-            id=job.id,
+            id=name,
             prompt=ids,
             max_new_tokens=min(room, settings.max_new_tokens or room),
-            decoding=Decoding(
-                temperature=0.0 if settings.greedy else settings.temperature,
-                top_p=settings.top_p,
-                top_k=settings.top_k,
-                repetition_penalty=settings.repetition_penalty,
-                penalize_prompt=settings.penalize_prompt,
-            ),
-            noise=noise_key(settings.seed, job.prompt_id, job.sample),
-            stop_ids=self._format.stop_ids,
-            stop=(*settings.stop, *self._format.stop),
+            decoding=self._decoding,
+            noise=noise_key(settings.seed, *noise),
+            stop_ids=self.form.stop_ids,
+            stop=(*settings.stop, *self.form.stop),
         )
-
-    def _encode(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
-        if messages not in self._encoded:
-            self._encoded[messages] = tuple(self._format.encode(messages))
-        return self._encoded[messages]
