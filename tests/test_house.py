@@ -14,38 +14,23 @@ SOURCE = Path(lima.__file__).parent
 MOST_MODULES = 20
 CROWDED: dict[str, int] = {"train": 21}
 """Folders with more modules than `MOST_MODULES`, and how many they may have."""
-CIRCLES: list[set[str]] = [
-    {
-        "lima.annotate.app",
-        "lima.annotate.lead.lead_desk_pages",
-        "lima.annotate.lead.lead_files",
-        "lima.annotate.lead.lead_pages",
-        "lima.annotate.work",
-    },
-]
+CIRCLES: list[set[str]] = []
 """Files that import each other."""
 TWICE: dict[str, str] = {
     "Answer": "of a server to a request, and of the engine: to be told apart",
     "Block": "of a layout, and of bytes of a dump: to be told apart",
     "Busy": "a folder that another process works in, and a full queue: to be told apart",
-    "Choice": "of the better dialogue, and of examples: to be told apart",
     "Columns": "of a table that is imported, and of a dump's headers: to be told apart",
-    "Draft": "of a study, and of a text that is written: to be told apart",
     "Engine": "of generation (a public name), and of curation's workers: the latter to be renamed",
     "Limits": "of a remote server, and of one batch: to be told apart",
-    "Line": "of an archive, and of a table of methods: to be told apart",
-    "Person": "of the built-in world, and in a database of raters: to be told apart",
     "Plan": "of a study (its files say plan), of a dialogue, a batch and a training: the others to be renamed",
     "Reader": "of a dump, and of perplexity: to be told apart",
     "Request": "to a server, and to the engine: to be told apart",
     "Result": "of curation, and of a trial of a server: to be told apart",
-    "Rows": "of the exchange files of comparisons, and of dialogues: to be told apart",
     "Sampling": "settings, and a request of the API: to be told apart",
-    "Showing": "of a comparison to a rater, and in the figures of bias: to be told apart",
     "System": "of a study, and of a generation: to be told apart",
     "Verdict": "of a judge, a reviewer and a vote: to be told apart",
     "Work": "of the web app, and of a source: to be told apart",
-    "_Page": "inner names of two files",
     "_Row": "inner names of two files",
 }
 """Names of several classes, and why each is plain where it stands."""
