@@ -180,7 +180,8 @@ def test_every_way_of_attending_agrees(dtype: torch.dtype, window: int | None) -
             weight = (keys[row, head // 2, seen].float() @ query[row, head].float()).softmax(0)
             expected[row, head] = weight @ values[row, head // 2, seen].float()
     found = [
-        attend(query, keys, values, bias, scoring) for attend in (attention.by_sdpa, attention.by_products)
+        attend(query, keys, values, bias, scoring)
+        for attend in (attention.fastest, attention.by_sdpa, attention.by_products)
     ]
     for out in [*found, attention._sums(query, keys, values, bias)]:
         atol = 2e-2 if dtype == torch.bfloat16 else 1e-5

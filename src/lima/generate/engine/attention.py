@@ -79,7 +79,7 @@ class BatchLayout:
     context: int
     """Positions that any row can see, rounded up."""
     one_query: OneQuery
-    """How rows with one new token attend: `by_sdpa`, `by_products` or `by_sums`."""
+    """How rows with one new token attend: `fastest` or `by_sums`."""
     biases: dict[int | None, Tensor] = field(default_factory=dict)
     """`bias` of each window."""
 
@@ -154,17 +154,6 @@ def slot_attention(
     return out_THd[None], None
 
 
-def choose(device: torch.device, dtype: torch.dtype, *, compiled: bool) -> OneQuery:
-    """The fastest way for rows with one new token (benchmarks/generate.py).
-
-    On a CPU in bfloat16 torch's masked kernel takes 1.6 times as long as matrix products, and those 3.5
-    times as long as compiled sums; in float32 all are alike.
-    """
-    if compiled:
-        return by_sums
-    return by_products if device.type == "cpu" and dtype != torch.float32 else by_sdpa
-
-
 MANY_ANSWERS = 128
 """Fewer answers end sooner than the compiler's half a minute pays."""
 
@@ -180,12 +169,24 @@ def worth_compiling(
     return here and many and shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
+def fastest(
+    query_nHd: Tensor, keys_nhLd: Tensor, values_nhLd: Tensor, bias_n11L: Tensor, scoring: Scoring
+) -> Tensor:
+    """Attention of one query a row over its slot, (n, H, d), without a compiler.
+
+    On a CPU in half precision torch's kernel takes 1.6 times as long as matrix products where each query head has a
+    key head of its own; where they share them, and in float32, it is the faster one by up to a half.
+    """
+    alone = query_nHd.shape[1] == keys_nhLd.shape[1]
+    slow = alone and query_nHd.device.type == "cpu" and query_nHd.dtype != torch.float32
+    attend = by_products if slow or scoring.softcap is not None else by_sdpa
+    return attend(query_nHd, keys_nhLd, values_nhLd, bias_n11L, scoring)
+
+
 def by_sdpa(
     query_nHd: Tensor, keys_nhLd: Tensor, values_nhLd: Tensor, bias_n11L: Tensor, scoring: Scoring
 ) -> Tensor:
-    """Attention of one query a row over its slot, (n, H, d), by torch's own kernel."""
-    if scoring.softcap is not None:
-        return by_products(query_nHd, keys_nhLd, values_nhLd, bias_n11L, scoring)
+    """The same by torch's own kernel."""
     # The query heads that share a key head are passed as its queries: no key is repeated.
     query_nhgd = query_nHd.unflatten(1, (keys_nhLd.shape[1], -1))
     out_nhgd: Tensor = scaled_dot_product_attention(
@@ -197,7 +198,7 @@ def by_sdpa(
 def by_products(
     query_nHd: Tensor, keys_nhLd: Tensor, values_nhLd: Tensor, bias_n11L: Tensor, scoring: Scoring
 ) -> Tensor:
-    """The same by matrix products, which leaves the scores open to a soft cap."""
+    """The same by matrix products, which leave the scores open to a soft cap."""
     query_nhgd = query_nHd.unflatten(1, (keys_nhLd.shape[1], -1)) * scoring.scale
     score = (query_nhgd @ keys_nhLd.transpose(-1, -2)).float()
     if scoring.softcap is not None:
@@ -212,7 +213,7 @@ def by_sums(
 ) -> Tensor:
     """The same by multiplying and summing, compiled."""
     if scoring.softcap is not None or len(query_nHd) < FEWEST_COMPILED:
-        return by_sdpa(query_nHd, keys_nhLd, values_nhLd, bias_n11L, scoring)
+        return fastest(query_nHd, keys_nhLd, values_nhLd, bias_n11L, scoring)
     return _compiled_sums()(query_nHd * scoring.scale, keys_nhLd, values_nhLd, bias_n11L)
 
 

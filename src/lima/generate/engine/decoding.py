@@ -19,7 +19,7 @@ from torch import Tensor
 from lima.errors import LimaError
 from lima.files import text_hash
 
-PREFIXES = (64, 512)
+PREFIXES = (64, 512, 4096)
 """How many of the highest logits are sorted; rows whose nucleus is wider go on to the next, at last to all."""
 BLOCK = 64
 """Neighbouring logits of which only the highest is looked at first."""

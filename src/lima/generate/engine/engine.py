@@ -74,7 +74,7 @@ class Engine:
         self.prefilled = 0
         """Prompt tokens that the model has run, reused ones not counted."""
         self._device = next(model.parameters()).device
-        self._one_query = attention.choose(self._device, model.dtype, compiled=compiled)
+        self._one_query = attention.by_sums if compiled else attention.fastest
         self._slots = Slots(slots)
         self._waiting: deque[Request] = deque()
         self._probe(expected)
