@@ -37,7 +37,8 @@ class PackedLinear(nn.Linear):
     def unpack(self) -> nn.Linear:
         """Make it a stock layer again."""
         if not self.weight.numel():
-            self.weight.data = self._packed.to_dense()
+            with torch.inference_mode(False):  # a tensor of that mode could not be trained later
+                self.weight.data = self._packed.to_dense()
         del self._packed
         self.__class__ = nn.Linear  # type: ignore[assignment]
         return self
