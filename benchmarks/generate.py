@@ -254,6 +254,7 @@ def llama_cpp(interpreter: str, work: Work, dtype: str, slots: int, threads: int
                     "prompts": work.prompts,
                     "lengths": work.lengths,
                     "ends": [],
+                    "one_stream": True,
                     "config": model.config.to_dict(),
                 }
             )
@@ -294,7 +295,9 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
-    parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32, 64])
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=[8, 16, 32, 64], help="0 leaves generate out"
+    )
     parser.add_argument("--slots", type=int, nargs="+", default=[32])
     parser.add_argument(
         "--no-continuous", dest="continuous", action="store_false", help="leave out generate_batch"

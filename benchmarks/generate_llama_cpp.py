@@ -223,13 +223,17 @@ def main(folder: Path, kind: str, slots: int, threads: int) -> None:
     continuation = greedy(exact, work["prompts"][0], 8)
     exact.close()
     decoder = Decoder(write_model(folder, work["config"], kind), slots, threads)
-    first = {"prompts": work["prompts"][:40], "lengths": [min(n, 32) for n in work["lengths"][:40]]}
+    first = {"prompts": work["prompts"][:slots], "lengths": [8] * slots}
     run(decoder, work | first, slots)  # warm-up
     wall, cpu = time.perf_counter(), time.process_time()
     made = run(decoder, work, slots)
     seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "made": made}
     began = time.perf_counter()
-    one = run(decoder, work | {"prompts": work["prompts"][:3], "lengths": [256] * 3}, 1)
+    one = (
+        run(decoder, work | {"prompts": work["prompts"][:3], "lengths": [256] * 3}, 1)
+        if work["one_stream"]
+        else 0
+    )
     print(json.dumps(seconds | {"one_stream": one / (time.perf_counter() - began), "greedy": continuation}))
 
 

@@ -163,6 +163,7 @@ def llama_cpp(interpreter: str, model: transformers.PreTrainedModel, work: Work,
         "prompts": work.prompts,
         "lengths": [work.longest] * len(work.prompts),
         "ends": sorted(work.ends),
+        "one_stream": False,
         "config": model.config.to_dict(),
     }
     with tempfile.TemporaryDirectory() as place:
@@ -233,15 +234,17 @@ def long(
     print(f"{len(work.prompts)} whole answers of at most {LONG_ANSWER} tokens, {slots} slots:")
     if arguments.llama_cpp:
         found["llama.cpp"] = [llama_cpp(arguments.llama_cpp, stock, work, slots)]
+        show(found)
+    for batch in filter(None, arguments.batches):
+        found[f"transformers generate, batch {batch}"] = [rate(Peers(stock, batch).generate, work)]
+    if arguments.continuous:
+        found["transformers generate_batch"] = [rate(Peers(stock, 0).generate_batch, work)]
+    peers = tuple(found)
     for compiled in (False, True) if arguments.compiled else (False,):
         ours = Ours(packed, tokenizer, slots, compiled=compiled)
         ours(Work(work.prompts[:slots], 8))
         found["lima compiled" if compiled else "lima"] = [rate(ours, work)]
-    for batch in arguments.batches:
-        found[f"transformers generate, batch {batch}"] = [rate(Peers(stock, batch).generate, work)]
-    if arguments.continuous:
-        found["transformers generate_batch"] = [rate(Peers(stock, 0).generate_batch, work)]
-    show(found, *(name for name in found if not name.startswith("lima")))
+    show(found, *peers)
 
 
 def show(found: dict[str, list[float]], *beside: str) -> None:
