@@ -10,6 +10,8 @@ batching knows it, because a request of it cannot be ended otherwise. It drops t
 which it does not support. Every way makes the
 same number of useful tokens; what the library computes for rows that have ended is not counted.
 
+With ``--model FOLDER`` a real model instead (`generate_real.py`).
+
 With ``--llama-cpp INTERPRETER`` llama.cpp does the same work (``benchmarks/generate_llama_cpp.py``) on the same weights,
 after a check that its greedy continuation is ours. Then: one stream alone; the time to the first token of a new
 request while 16 others decode, beside a lone step and its prefill; and how far a decode step is from its limit.
@@ -18,6 +20,7 @@ request while 16 others decode, beside a lone step and its prefill; and how far 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -241,18 +244,20 @@ def one_stream(model: LlamaForCausalLM, *, compiled: bool) -> float:
 def llama_cpp(interpreter: str, work: Work, dtype: str, slots: int, threads: int) -> tuple[Rate, float]:
     """The same work by llama.cpp, and its one stream; refuses if its greedy continuation is not the model's."""
     model = make_model(getattr(torch, dtype)).float()
-    config = model.config
-    kept = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads", "vocab_size",
-            "max_position_embeddings", "rms_norm_eps")  # fmt: skip
-    shape = {name: getattr(config, name) for name in kept} | {
-        "rope_theta": config.rope_parameters["rope_theta"]
-    }
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         tensors = {k: v.numpy() for k, v in model.state_dict().items() if k != "lm_head.weight"}
         np.savez(folder / "weights.npz", **tensors)
         (folder / "work.json").write_text(
-            json.dumps({"prompts": work.prompts, "lengths": work.lengths, "config": shape})
+            json.dumps(
+                {
+                    "prompts": work.prompts,
+                    "lengths": work.lengths,
+                    "ends": [],
+                    "one_stream": True,
+                    "config": model.config.to_dict(),
+                }
+            )
         )
         kind = {"bfloat16": "bf16", "float32": "f32"}[dtype]
         command = [interpreter, LLAMA_CPP, str(folder), kind, str(slots), str(threads)]
@@ -260,6 +265,7 @@ def llama_cpp(interpreter: str, work: Work, dtype: str, slots: int, threads: int
         run = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
         assert run.returncode == 0, run.stderr
         found = json.loads(run.stdout.splitlines()[-1])
+        assert found["made"] == work.tokens, found
     prompt, theirs = work.prompts[0], found["greedy"]
     with torch.no_grad():
         logits = model(torch.tensor([prompt + theirs])).logits[0, len(prompt) - 1 : -1]
@@ -289,14 +295,25 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
-    parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32, 64])
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=[8, 16, 32, 64], help="0 leaves generate out"
+    )
     parser.add_argument("--slots", type=int, nargs="+", default=[32])
     parser.add_argument(
         "--no-continuous", dest="continuous", action="store_false", help="leave out generate_batch"
     )
     parser.add_argument("--llama-cpp", help="interpreter with llama-cpp-python and gguf")
+    parser.add_argument("--model", type=Path, help="folder of a real model, instead of the random one")
+    parser.add_argument("--rounds", type=int, default=3, help="--model: rounds of short answers")
+    parser.add_argument("--answers", type=int, default=0, help="--model: whole answers, at most 300")
+    parser.add_argument(
+        "--compiled", action="store_true", help="--model: whole answers with compiled attention too"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    if arguments.model:
+        importlib.import_module("generate_real").main(arguments)
+        return
     dtype, work = getattr(torch, arguments.dtype), make_work(arguments.prompts)
     print(
         f"{arguments.prompts} prompts, {work.tokens} new tokens (mean {work.tokens / len(work.lengths):.0f}), "

@@ -8,12 +8,11 @@ from scipy.stats import chisquare
 from lima.generate.engine.decoding import (
     Decoding,
     DecodingBatch,
-    draw,
     next_tokens,
     noise_key,
     penalize,
+    top_logits,
     uniforms,
-    usable,
 )
 
 
@@ -40,7 +39,8 @@ def exact_distribution(logits: np.ndarray, temperature: float, top_p: float, top
 
 def one_row(logits: list[float], uniform: float, **decoding: float) -> int:
     rows = DecodingBatch.of([Decoding(**{"temperature": 1.0, "top_p": 1.0, **decoding})])  # type: ignore[arg-type]
-    return int(next_tokens(torch.tensor([logits]), torch.tensor([uniform], dtype=torch.float64), rows)[0])
+    token, _ = next_tokens(torch.tensor([logits]), torch.tensor([uniform], dtype=torch.float64), rows)
+    return token[0]
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,9 @@ def test_frequencies_agree_with_the_exact_distribution(
 ) -> None:
     draws, vocabulary = 20_000, 400
     logits = np.random.default_rng(7).normal(0, spread, vocabulary).astype(np.float32)
-    rows = DecodingBatch.of([Decoding(temperature=temperature, top_p=top_p, top_k=top_k)])
-    many = DecodingBatch(*(x.expand(draws) for x in vars(rows).values()))
+    many = DecodingBatch.of([Decoding(temperature=temperature, top_p=top_p, top_k=top_k)] * draws)
     uniform = torch.from_numpy(uniforms(noise_key(0, "chi", 0), draws))
-    tokens = next_tokens(torch.from_numpy(logits).expand(draws, -1), uniform, many).numpy()
+    tokens, _ = next_tokens(torch.from_numpy(logits).expand(draws, -1), uniform, many)
 
     expected = exact_distribution(logits, temperature, top_p, top_k) * draws
     observed = np.bincount(tokens, minlength=vocabulary)
@@ -107,24 +106,48 @@ def test_a_row_draws_the_same_token_alone_and_in_any_batch() -> None:
     generator = torch.Generator().manual_seed(3)
     logits = torch.randn(40, 500, generator=generator) * torch.rand(40, 1, generator=generator) * 4
     uniform = torch.rand(40, generator=generator, dtype=torch.float64)
-    top_p = torch.rand(40, generator=generator, dtype=torch.float64)
-    top_k = torch.randint(0, 200, (40,), generator=generator)
-    together = draw(logits, uniform, top_p, top_k)
-    alone = [draw(logits[i, None], uniform[i, None], top_p[i, None], top_k[i, None]) for i in range(40)]
-    assert together.tolist() == torch.cat(alone).tolist()
+    top_p = torch.rand(40, generator=generator).tolist()
+    top_k = torch.randint(0, 200, (40,), generator=generator).tolist()
+    rows = [Decoding(top_p=p, top_k=k) for p, k in zip(top_p, top_k, strict=True)]
+    together, _ = next_tokens(logits, uniform, DecodingBatch.of(rows))
+    alone = [
+        next_tokens(logits[i, None], uniform[i, None], DecodingBatch.of([row]))[0][0]
+        for i, row in enumerate(rows)
+    ]
+    assert together == alone
+
+
+@pytest.mark.parametrize("vocabulary", [30, 500, 64 * 300, 64 * 300 + 17])
+@pytest.mark.parametrize("width", [64, 512])
+def test_top_logits_are_those_of_a_full_sort(vocabulary: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(3, vocabulary, generator=generator)
+    logits[0] = logits[0].sort().values  # all the highest in neighbouring blocks, and in the tail
+    logits[1, :5] = torch.inf
+    expected = logits.sort(descending=True)
+    values, tokens = top_logits(logits, width)
+    assert values.shape == (3, min(width, vocabulary))
+    assert torch.equal(values, expected.values[:, :width])
+    assert torch.equal(tokens[[0, 2]], expected.indices[[0, 2], :width])
+    assert set(tokens[1, :5].tolist()) == set(range(5))
 
 
 def test_rows_of_one_batch_follow_their_own_settings() -> None:
     rows = DecodingBatch.of([Decoding(temperature=0), Decoding(temperature=1, top_p=1)])
     logits = torch.tensor([[1.0, 0.9], [1.0, 0.9]])
-    assert next_tokens(logits, torch.tensor([0.99, 0.99], dtype=torch.float64), rows).tolist() == [0, 1]
+    assert next_tokens(logits, torch.tensor([0.99, 0.99], dtype=torch.float64), rows)[0] == [0, 1]
 
 
 def test_penalty_divides_positive_and_multiplies_negative_logits_once() -> None:
-    logits = torch.tensor([[2.0, -2.0, 0.0, 5.0], [2.0, -2.0, 0.0, 5.0]])
-    seen = torch.tensor([[True, True, True, False], [False, False, False, True]])
-    got = penalize(logits.clone(), seen, torch.tensor([2.0, 1.25]))
-    assert got.tolist() == [[1.0, -4.0, 0.0, 5.0], [2.0, -2.0, 0.0, 4.0]]
+    logits = torch.tensor([[2.0, -2.0, 0.0, 5.0]] * 4)
+    repeated = [[0, 1, 2, 0, 1], [3], [], [0, 3]]
+    got = penalize(logits.clone(), repeated, [2.0, 1.25, 3.0, 1.0])
+    assert got.tolist() == [
+        [1.0, -4.0, 0.0, 5.0],
+        [2.0, -2.0, 0.0, 4.0],
+        [2.0, -2.0, 0.0, 5.0],
+        [2.0, -2.0, 0.0, 5.0],
+    ]
 
 
 def test_random_numbers_depend_on_key_and_position_alone() -> None:
@@ -138,13 +161,15 @@ def test_random_numbers_depend_on_key_and_position_alone() -> None:
 def test_unusable_rows_are_told() -> None:
     inf, nan = torch.inf, torch.nan
     logits = torch.tensor([[0.0, -inf], [nan, 0.0], [inf, 0.0], [-inf, -inf]])
-    assert usable(logits).tolist() == [True, False, False, False]
-    rows = DecodingBatch.of([Decoding()] * 4)
-    assert next_tokens(logits, torch.full((4,), 0.5, dtype=torch.float64), rows)[0] == 0
+    uniform = torch.full((4,), 0.5, dtype=torch.float64)
+    for decoding in (Decoding(), Decoding(temperature=0), Decoding(top_p=1.0), Decoding(top_k=1)):
+        tokens, usable = next_tokens(logits, uniform, DecodingBatch.of([decoding] * 4))
+        assert usable == [True, False, False, False]
+        assert tokens[0] == 0
 
 
 def test_an_almost_zero_temperature_is_greedy_and_never_a_nan() -> None:
     logits = torch.tensor([[1.0, 30.0, 2.0]])
     for temperature in (0.0, 1e-310, 1e-30, 9e-4):
         rows = DecodingBatch.of([Decoding(temperature=temperature, top_p=1.0)])
-        assert next_tokens(logits, torch.tensor([0.99], dtype=torch.float64), rows).tolist() == [1]
+        assert next_tokens(logits, torch.tensor([0.99], dtype=torch.float64), rows)[0] == [1]

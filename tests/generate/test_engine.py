@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 from tests.generate.conftest import byte_tokenizer, tiny_llama
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -27,6 +29,7 @@ from lima.generate.engine import Engine, attention
 from lima.generate.engine.attention import worth_compiling
 from lima.generate.engine.decoding import Decoding, noise_key
 from lima.generate.engine.requests import Answer, Request
+from lima.generate.engine.slots import SlotCache
 
 PROMPTS = [
     [256, *b"When does the market open?"],
@@ -162,8 +165,14 @@ def test_every_way_of_attending_agrees(dtype: torch.dtype, window: int | None) -
         for shape in ((6, 4, 8), (6, 2, 32, 8), (6, 2, 32, 8))
     )
     lengths = torch.tensor([1, 2, 7, 20, 31, 32])
-    limits = attention.Limits(window)
-    by_sums = attention._sums(query, keys, values, lengths) if window is None else None
+    scoring = attention.Scoring(1.0, window)
+    layout = attention.BatchLayout.of(
+        SlotCache(6, capacity=32),
+        tuple(attention.Span(slot, n - 1, 1, slot) for slot, n in enumerate(lengths.tolist())),
+        torch.device("cpu"),
+        attention.by_sdpa,
+    )
+    bias = layout.bias(window, dtype)
     expected = torch.zeros(6, 4, 8)
     for row, length in enumerate(lengths.tolist()):
         for head in range(4):  # two query heads share each key head
@@ -171,13 +180,12 @@ def test_every_way_of_attending_agrees(dtype: torch.dtype, window: int | None) -
             weight = (keys[row, head // 2, seen].float() @ query[row, head].float()).softmax(0)
             expected[row, head] = weight @ values[row, head // 2, seen].float()
     found = [
-        attend(query, keys, values, lengths, limits) for attend in (attention.by_sdpa, attention.by_products)
+        attend(query, keys, values, bias, scoring)
+        for attend in (attention.fastest, attention.by_sdpa, attention.by_products)
     ]
-    for out in [*found, by_sums]:
-        if out is not None:
-            torch.testing.assert_close(
-                out.float(), expected, atol=2e-2 if dtype == torch.bfloat16 else 1e-5, rtol=0
-            )
+    for out in [*found, attention._sums(query, keys, values, bias)]:
+        atol = 2e-2 if dtype == torch.bfloat16 else 1e-5
+        torch.testing.assert_close(out.float(), expected, atol=atol, rtol=0)
 
 
 @pytest.mark.parametrize("penalize_prompt", [False, True])
@@ -361,3 +369,85 @@ def test_compiling_by_itself_only_where_it_pays(monkeypatch: pytest.MonkeyPatch)
     assert not worth_compiling("off", half)
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert not worth_compiling("auto", half)
+
+
+class _Copies(TorchFunctionMode):
+    """Copies to the host, which are no operation on a CPU: seen as methods of a tensor."""
+
+    WAITING = frozenset({"tolist", "numpy", "cpu", "__array__"})
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__()
+        self.found = found
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if func.__name__ in self.WAITING:
+            self.found.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+class _Questions(TorchDispatchMode):
+    """Values and shapes that depend on results: the host waits for a GPU there."""
+
+    WAITING = frozenset({"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal"})
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found = found
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        name = func.overloadpacket.__name__
+        by_mask = name in ("index", "index_put", "index_put_", "_index_put_impl_") and any(
+            place is not None and place.dtype == torch.bool for place in args[1]
+        )
+        if name in self.WAITING or by_mask:
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def host_waits(run: Callable[[], object]) -> list[str]:
+    found: list[str] = []
+    with _Copies(found), _Questions(found):
+        run()
+    return found
+
+
+def test_host_waits_are_seen() -> None:
+    x = torch.tensor([1.0, 0.0])
+    for wait in (
+        lambda: x.tolist(),
+        lambda: x[0].item(),
+        lambda: bool(x.all()),
+        lambda: x[x > 0],
+        lambda: x.nonzero(),
+        lambda: x.cpu(),
+        lambda: x.numpy(),
+    ):
+        assert len(host_waits(wait)) == 1
+    assert host_waits(lambda: (x * 2, x[torch.tensor([0])], torch.where(x > 0, x, 1.0))) == []
+
+
+@pytest.mark.parametrize("name", ["llama-gqa", "mistral-window", "gemma2-softcap"])
+@pytest.mark.parametrize(
+    "decoding", [Decoding(temperature=0.01), Decoding(temperature=0), Decoding(temperature=0.01, top_k=5)]
+)
+def test_a_decode_step_waits_for_the_device_once(name: str, decoding: Decoding) -> None:
+    engine = Engine(MAKERS[name](), byte_tokenizer(), slots=5)
+    for request in requests(decoding):
+        engine.submit(request)
+    engine.step()
+    for _ in range(5):
+        assert host_waits(engine.step) == ["tolist"]
+    assert engine.running == 5
+
+
+def test_an_engine_that_was_reset_in_the_midst_of_its_work_begins_anew() -> None:
+    engine = Engine(tiny_llama(), byte_tokenizer(), slots=3)
+    expected = {a.request.id: a.ids for a in engine.run(requests(GREEDY))}
+    for request in requests(GREEDY):
+        engine.submit(request)
+    for _ in range(4):
+        engine.step()
+    engine.reset()
+    assert not engine.busy
+    assert {a.request.id: a.ids for a in engine.run(requests(GREEDY))} == expected

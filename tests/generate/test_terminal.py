@@ -12,7 +12,7 @@ from tests.generate.conftest import byte_tokenizer, tiny_llama
 from lima import model as models_io
 from lima.errors import LimaError
 from lima.files import read_jsonl
-from lima.generate.chat import Conversation, chat
+from lima.generate.chat import ChatSide, chat
 from lima.generate.engine.decoding import noise_key
 from lima.generate.settings import ChatSettings, ServeSettings
 from lima.generate.systems.local import LocalSystem
@@ -125,7 +125,7 @@ def test_a_served_system_s_history_is_shortened_too(
     running = Running(ServeSettings(model=str(tuned_folder), name="small"))
     try:
         settings = ChatSettings(system="x", max_new_tokens=20)
-        side = Conversation(RemoteSystem(f"{running.url}/v1#small", settings))
+        side = ChatSide(RemoteSystem(f"{running.url}/v1#small", settings))
         for turn in range(6):
             side.messages.append(Message(role="user", content=f"{turn} " + "x" * 60))
             "".join(side.answer())
@@ -152,7 +152,7 @@ def test_mistakes_do_not_end_the_chat(talk: Any) -> None:
 
 def test_history_is_shortened_by_whole_turns(tuned_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ChatSettings(system="x", max_new_tokens=20)
-    side = Conversation(LocalSystem(str(tuned_folder), settings))
+    side = ChatSide(LocalSystem(str(tuned_folder), settings))
     side.messages = [Message(role="system", content="Be kind.")]
     for turn in range(4):
         side.messages.append(Message(role="user", content=f"{turn} " + "x" * 60))
@@ -161,14 +161,14 @@ def test_history_is_shortened_by_whole_turns(tuned_folder: Path, capsys: pytest.
     assert "2 old messages do not fit" in capsys.readouterr().err
     assert len(side.messages) == 9
     shown = list(side.messages[:-1])
-    assert Conversation._drop_oldest(shown)
+    assert ChatSide._drop_oldest(shown)
     assert [message.role for message in shown[:2]] == ["system", "user"]
     assert shown[1].content.startswith("1 ")
 
 
 def test_a_new_turn_runs_its_own_tokens_alone(tuned_folder: Path) -> None:
     settings = ChatSettings(system="x", max_new_tokens=20, temperature=0)
-    side = Conversation(LocalSystem(str(tuned_folder), settings))
+    side = ChatSide(LocalSystem(str(tuned_folder), settings))
     system = side.system
     assert isinstance(system, LocalSystem)
     side.messages.append(Message(role="user", content="Hello there, how are you?"))

@@ -31,7 +31,7 @@ def chat(settings: ChatSettings) -> None:
         LimaError: no such system.
     """
     systems = [settings.system, *([settings.against] if settings.against else [])]
-    sides = [Conversation(open_system(system, settings)) for system in systems]
+    sides = [ChatSide(open_system(system, settings)) for system in systems]
     for side in sides:
         console.note(f"{side.system.name}: {side.system.describe()}")
     if settings.dry_run:
@@ -44,7 +44,7 @@ def chat(settings: ChatSettings) -> None:
 
 
 @dataclass
-class Conversation:
+class ChatSide:
     """One system and its own view of the conversation."""
 
     system: ChatBackend
@@ -100,7 +100,7 @@ class Conversation:
 class Terminal:
     """Reads what the user types and does it."""
 
-    def __init__(self, sides: list[Conversation], settings: ChatSettings) -> None:
+    def __init__(self, sides: list[ChatSide], settings: ChatSettings) -> None:
         self._sides, self._settings = sides, settings
         self._attempts: dict[int, int] = {}
         """How often the message at this place of the conversation was answered before."""
@@ -226,7 +226,7 @@ class Terminal:
             console.note(f"{name:8} {text}")
 
 
-def _until_stopped(side: Conversation) -> Iterator[str]:
+def _until_stopped(side: ChatSide) -> Iterator[str]:
     """The pieces of an answer, until it ends or Ctrl-C stops it."""
     try:
         with closing(side.answer()) as pieces:
@@ -235,7 +235,7 @@ def _until_stopped(side: Conversation) -> Iterator[str]:
         console.note(" (stopped)")
 
 
-def _example(side: Conversation) -> Example:
+def _example(side: ChatSide) -> Example:
     if len(side.messages) < 2:
         raise LimaError("nothing was said yet.")
     texts = [side.system.name, *(message.content for message in side.messages)]

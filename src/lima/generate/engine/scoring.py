@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from lima.generate.engine.attention import Plan, SlotCache, Span, by_sdpa
+from lima.generate.engine.attention import BatchLayout, Span, by_sdpa
 from lima.generate.engine.engine import Engine
 from lima.generate.engine.requests import LogProbs
+from lima.generate.engine.slots import SlotCache
 
 CHUNK = 256
 """Tokens of one pass: it bounds the memory of the logits, (256, V) float32."""
@@ -27,12 +28,12 @@ def prompt_logprobs(engine: Engine, prompt: Sequence[int], top: int) -> list[Log
     found = []
     for start in range(0, len(prompt) - 1, CHUNK):
         ids, following = prompt[start : start + CHUNK], prompt[start + 1 : start + CHUNK + 1]
-        plan = Plan.of(cache, (Span(0, start, len(ids), 0),), device, by_sdpa)
+        layout = BatchLayout.of(cache, (Span(0, start, len(ids), 0),), device, by_sdpa)
         logits_1TV = engine.model(
             input_ids=torch.tensor([ids], device=device),
-            position_ids=plan.position_T[None],
+            position_ids=layout.position_T[None],
             use_cache=False,
-            plan=plan,
+            layout=layout,
         ).logits
         logprob_TV = logits_1TV[0, : len(following)].float().log_softmax(-1)
         chosen_T = logprob_TV.gather(-1, torch.tensor(following, device=device)[:, None])[:, 0]

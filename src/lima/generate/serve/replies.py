@@ -28,7 +28,7 @@ Body = ChatRequest | CompletionRequest
 
 
 @dataclass(frozen=True)
-class Prompt:
+class PromptIds:
     """Token ids, and their text where a request spelled them out."""
 
     ids: tuple[int, ...]
@@ -64,7 +64,7 @@ class Replies:
         self.strings = TokenStrings(model.tokenizer)
         self._numbers = itertools.count()
 
-    def reply(self, body: Body, prompts: Sequence[Prompt]) -> ApiReply:
+    def reply(self, body: Body, prompts: Sequence[PromptIds]) -> ApiReply:
         """The reply to one request, not begun yet.
 
         Raises:
@@ -77,13 +77,13 @@ class Replies:
             )
         name = f"{'chatcmpl' if isinstance(body, ChatRequest) else 'cmpl'}-{next(self._numbers)}"
         parts = [
-            Part(self, body, prompt, self._request(f"{name}/{place}/{sample}", body, prompt, sample))
+            AnswerPart(self, body, prompt, self._request(f"{name}/{place}/{sample}", body, prompt, sample))
             for place, prompt in enumerate(prompts)
             for sample in range(body.n or 1)
         ]
         return ApiReply(self.worker, body, name, parts)
 
-    def _request(self, name: str, body: Body, prompt: Prompt, sample: int) -> Request | None:
+    def _request(self, name: str, body: Body, prompt: PromptIds, sample: int) -> Request | None:
         """What the engine is asked for; None where the prompt alone is to be scored."""
         if body.longest == 0 and len(prompt.ids) <= self.model.context:
             return None
@@ -113,12 +113,12 @@ def too_long(text: str, body: Body) -> ApiError:
 
 
 @dataclass(frozen=True)
-class Part:
+class AnswerPart:
     """One of the answers to one request."""
 
     replies: Replies
     body: Body
-    prompt: Prompt
+    prompt: PromptIds
     request: Request | None
 
     async def pieces(self) -> AsyncGenerator[Piece]:
@@ -171,7 +171,7 @@ def _refuse_nan(found: bool) -> None:
 class ApiReply(Response):
     """The reply to one request: takes its room in the queue when it begins, and ends when the client goes away."""
 
-    def __init__(self, worker: Worker, body: Body, name: str, parts: Sequence[Part]) -> None:
+    def __init__(self, worker: Worker, body: Body, name: str, parts: Sequence[AnswerPart]) -> None:
         super().__init__()
         self._worker, self._body, self._parts = worker, body, parts
         self._chat = isinstance(body, ChatRequest)
@@ -205,7 +205,7 @@ class ApiReply(Response):
             data = b"data: " + orjson.dumps(value) + b"\n\n"
             await send({"type": "http.response.body", "body": data, "more_body": True})
 
-        async def one(index: int, part: Part) -> None:
+        async def one(index: int, part: AnswerPart) -> None:
             nonlocal generated
             first, offset = True, 0
             async with aclosing(part.pieces()) as pieces:
@@ -246,7 +246,7 @@ class ApiReply(Response):
         return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
 
 
-async def _collect(part: Part) -> Piece:
+async def _collect(part: AnswerPart) -> Piece:
     """The whole answer as one piece."""
     async with aclosing(part.pieces()) as growing:
         pieces = [piece async for piece in growing]

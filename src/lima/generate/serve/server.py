@@ -25,7 +25,7 @@ from lima import console
 from lima.errors import LimaError
 from lima.generate.engine.worker import Broken, QueueFull, Worker
 from lima.generate.serve.api import ApiError, ChatRequest, CompletionRequest, ErrorBody
-from lima.generate.serve.replies import Body, Prompt, Replies, engine_failed, json_reply, too_long
+from lima.generate.serve.replies import Body, PromptIds, Replies, engine_failed, json_reply, too_long
 from lima.generate.settings import ServeSettings
 from lima.generate.systems.local import LocalModel
 from lima.remote.endpoint import read_key
@@ -150,7 +150,7 @@ class Server:
             ids = self.model.form.encode(messages)
         except LimaError as error:
             raise ApiError(400, str(error), param="messages") from None
-        return self._reply(body, [Prompt(tuple(ids))])
+        return self._reply(body, [PromptIds(tuple(ids))])
 
     async def _complete(self, body: CompletionRequest) -> Response:
         self._check_model(body.model)
@@ -158,22 +158,22 @@ class Server:
             self._check_length(len(prompt), body)
         return self._reply(body, [self._prompt(prompt, body) for prompt in body.prompts])
 
-    def _reply(self, body: Body, prompts: list[Prompt]) -> Response:
+    def _reply(self, body: Body, prompts: list[PromptIds]) -> Response:
         if not prompts or not all(prompt.ids for prompt in prompts):
             param = "messages" if isinstance(body, ChatRequest) else "prompt"
             raise ApiError(400, "the prompt is empty", param=param)
         return self._replies.reply(body, prompts)
 
-    def _prompt(self, prompt: str | list[int], body: CompletionRequest) -> Prompt:
+    def _prompt(self, prompt: str | list[int], body: CompletionRequest) -> PromptIds:
         """A raw prompt as vLLM reads it, except that a text which begins with BOS gets no second one."""
         tokenizer, last = self.model.tokenizer, self.model.vocabulary - 1
         if isinstance(prompt, str):
             ids = tokenizer.encode(prompt, add_special_tokens=body.add_special_tokens is not False)
             doubled = ids[:2] == [tokenizer.bos_token_id] * 2
-            return Prompt(tuple(ids[1:] if doubled else ids), prompt)
+            return PromptIds(tuple(ids[1:] if doubled else ids), prompt)
         if any(not 0 <= token <= last for token in prompt):
             raise ApiError(400, f"token ids must be from 0 to {last}", param="prompt")
-        return Prompt(tuple(prompt))
+        return PromptIds(tuple(prompt))
 
     def _check_length(self, size: int, body: Body) -> None:
         """Refuse what cannot fit without reading it: other requests would wait for the tokenizer."""
