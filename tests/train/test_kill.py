@@ -17,6 +17,7 @@ import torch
 from lima import cli
 from lima.files import sha256, write_jsonl
 from lima.records import Example
+from lima.train.metrics import MEASURED
 
 COUNTING_MAIN = """
 import os, sys
@@ -82,7 +83,9 @@ class Command:
 
     def rows(self) -> list[dict[str, object]]:
         lines = (self.run / "metrics.jsonl").read_text().splitlines()
-        return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
+        return [
+            {key: value for key, value in json.loads(line).items() if key not in MEASURED} for line in lines
+        ]
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import torch
 from tests.train.test_loss import build, gradient, plain_loss, relative_error, sequences
 
 from lima import model as models
-from lima.chat import Tokens
+from lima.chat import IGNORE, Tokens
 from lima.errors import LimaError
 from lima.files import read_jsonl
-from lima.train import loop
 from lima.train.attention import inside_documents
-from lima.train.loop import fit
-from lima.train.metrics import Metrics, MetricsLog
+from lima.train.loop import fit, gradients
+from lima.train.metrics import MEASURED, Metrics
 from lima.train.settings import FitSettings
 
 
@@ -32,22 +31,37 @@ def weights(model: Any) -> torch.Tensor:
 def rows(folder: Path) -> list[dict[str, Any]]:
     """The rows of metrics without their times."""
     found = [row.model_dump() for row in read_jsonl(folder / "metrics.jsonl", Metrics)]
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in found]
+    return [{key: value for key, value in row.items() if key not in MEASURED} for row in found]
 
 
 @pytest.mark.parametrize("budget", [1, 20, 1000])
-def test_the_gradient_of_a_step_is_that_of_the_mean_over_its_supervised_tokens(budget: int) -> None:
-    model = build("llama")
+@pytest.mark.parametrize("name", ["llama", "llama-tied", "phi3"])
+def test_the_gradient_of_a_step_is_that_of_the_mean_over_its_supervised_tokens(
+    name: str, budget: int
+) -> None:
+    """Also where head and embeddings share their weight, and where a padding token's row is to have no gradient (phi3)."""
+    model = build(name)
     batch = documents()
     supervised = sum(sequence.supervised for sequence in batch)
     expected = plain_loss(model, batch) / supervised
     reference = gradient(model, expected)
     model.zero_grad()
     with inside_documents(model):
-        loss = loop._gradients(model, batch, settings(micro_batch_tokens=budget, precision="float32"), 1)
+        loss, accuracy = gradients(model, batch, settings(micro_batch_tokens=budget, precision="float32"), 1)
     found = torch.cat([p.grad.flatten() for p in model.parameters()])
-    assert loss == pytest.approx(float(expected.detach()), rel=1e-12)
+    assert float(loss) == pytest.approx(float(expected.detach()), rel=1e-12)
+    assert float(accuracy) == pytest.approx(plain_accuracy(model, batch))
     assert relative_error(found, reference) <= 1e-12
+
+
+def plain_accuracy(model: Any, batch: list[Tokens]) -> float:
+    """Share of supervised tokens that the stock model predicts, a document at a time."""
+    hits: list[bool] = []
+    for document in batch:
+        predicted = model(input_ids=torch.tensor([document.ids])).logits[0, :-1].argmax(-1).tolist()
+        pairs = zip(predicted, document.labels[1:], strict=True)
+        hits += [found == label for found, label in pairs if label != IGNORE]
+    return sum(hits) / len(hits)
 
 
 def test_any_split_into_micro_batches_gives_the_same_steps(tmp_path: Path) -> None:
@@ -177,24 +191,21 @@ def test_a_fit_that_stopped_goes_on_to_the_same_weights_and_rows(tmp_path: Path)
     assert rows(tmp_path / "b") == rows(tmp_path / "a")
 
 
-def test_a_full_disk_while_a_row_is_written_can_be_resumed(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_stops_between_a_row_and_its_state_can_be_resumed(
+    tmp_path: Path, tiny_model: Path
 ) -> None:
     model, _ = models.load(tiny_model, device="cpu")
     reference, _ = models.load(tiny_model, device="cpu")
     fit(reference, documents(), settings(), tmp_path / "a")
-    append, calls = MetricsLog.append, []
+    seen: list[Metrics] = []
 
-    def full_at_the_fourth(log: Any, row: Metrics) -> None:
-        calls.append(row)
-        if len(calls) == 4:
+    def full_at_the_fourth(row: Metrics) -> None:
+        seen.append(row)
+        if len(seen) == 4:
             raise LimaError("no space left on device")
-        append(log, row)
 
-    monkeypatch.setattr(MetricsLog, "append", full_at_the_fourth)
     with pytest.raises(LimaError, match="no space"):
-        fit(model, documents(), settings(save_every=1), tmp_path / "b")
-    monkeypatch.undo()
+        fit(model, documents(), settings(save_every=1), tmp_path / "b", report=full_at_the_fourth)
     fresh, _ = models.load(tiny_model, device="cpu")
     fit(fresh, documents(), settings(save_every=1), tmp_path / "b")
     assert torch.equal(weights(fresh), weights(reference))

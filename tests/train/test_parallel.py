@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from lima.files import write_jsonl
 from lima.records import Example
+from lima.train.metrics import MEASURED
 from lima.train.parallel import ALONE, Processes
 
 MAIN = """
@@ -60,7 +61,7 @@ class Command:
 
     def metrics(self) -> list[dict[str, Any]]:
         rows = map(json.loads, (self.out / "metrics.jsonl").read_text().splitlines())
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+        return [{key: value for key, value in row.items() if key not in MEASURED} for row in rows]
 
 
 @pytest.fixture

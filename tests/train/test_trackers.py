@@ -10,10 +10,9 @@ import pytest
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example
-from lima.train.metrics import Metrics
+from lima.train.metrics import Metrics, values
 from lima.train.run import train
 from lima.train.settings import TrainSettings
-from lima.train.trackers import values
 
 
 class Service:
@@ -99,7 +98,7 @@ def test_a_resumed_run_goes_on_in_the_same_place_and_repeats_no_row(
 
 
 def test_figures_of_steps_and_epochs_have_names_apart() -> None:
-    step = Metrics(step=3, epoch=1, loss=2.5, learning_rate=1e-3, grad_norm=0.5, tokens=100, seconds=2.0)
+    step = Metrics(step=3, epoch=1, loss=2.5, learning_rate=1e-3, grad_norm=0.5, tokens_per_second=50.0)
     found = values(step)
     assert (found["train/loss"], found["train/tokens_per_second"], found["epoch"]) == (2.5, 50.0, 1.0)
     assert values(Metrics(step=3, epoch=1, dev_nll=1.5)) == {"epoch/dev_nll": 1.5, "epoch": 1.0}

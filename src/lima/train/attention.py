@@ -51,7 +51,7 @@ def inside_documents(model: PreTrainedModel) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # its shapes hang on the lengths of the documents
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # its shapes depend on the lengths of the documents
 def document_attention(
     module: torch.nn.Module,
     query: torch.Tensor,  # (1, heads, N, head size)
@@ -89,6 +89,20 @@ def document_attention(
     # (batch, heads, T, size) -> (1, N, heads, size), documents in their order
     flat = [o.transpose(1, 2).reshape(-1, o.shape[1], o.shape[3]) for o in outputs]
     return torch.cat(flat).view(1, length, query.shape[1], value.shape[3]), None
+
+
+def slow_path(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why attention on this device goes document by document, and what to do about it; None: it does not, or may."""
+    if device.type != "cuda":
+        return None  # a CPU loses nothing by it
+    if dtype == torch.float32:
+        return "attention goes document by document in float32, which is slow on CUDA: --precision bfloat16."
+    if not _has_variable_length_kernel():
+        return (
+            f"torch {torch.__version__} has no varlen_attn with windows and grouped heads, so attention goes document by "
+            "document, which is slow on CUDA: pip install --upgrade torch."
+        )
+    return None
 
 
 def _each_document(

@@ -11,23 +11,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from lima.chat import Tokens
-from lima.console import progress
+from lima.console import progress, warn
 from lima.errors import LimaError
 from lima.files import text_hash
-from lima.train.attention import inside_documents
-from lima.train.batches import collate, epoch_batches, micro_batches
+from lima.train.attention import inside_documents, slow_path
+from lima.train.batches import MicroBatch, collate, epoch_batches, micro_batches
 from lima.train.checkpoints import States
 from lima.train.dropout import residual_dropout
-from lima.train.metrics import Metrics, MetricsLog, NoLog
+from lima.train.loss import Measured, accumulating, measured_loss
+from lima.train.metrics import Meter, Metrics, MetricsLog, NoLog, told
 from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
-from lima.train.parallel import ALONE, Processes, loss_function, whole
-from lima.train.precision import autocast, checkpoint_activations, compiled_layers
+from lima.train.parallel import ALONE, Processes, whole
+from lima.train.precision import autocast, checkpoint_activations, compiled_layers, resolve
 from lima.train.replay import Replay
 from lima.train.settings import FitSettings, Precision
 from lima.train.shards import ShardedStates, sharded_states
@@ -74,6 +76,10 @@ def fit(
     states = _states(folder / "state", model, optimizer, processes)
     done = states.restore()
     replayed = _replayed(replay, plan, sequences)
+    arithmetic = getattr(torch, resolve(model, settings.precision))
+    meter = Meter.of(model, arithmetic)
+    if slow := slow_path(model.device, arithmetic):
+        warn(slow)
     with ExitStack() as stack:
         stack.enter_context(_training(model, settings))
         log: Log = NoLog()
@@ -89,30 +95,31 @@ def fit(
             batch = [sequences[position] for position in plan.batch(step)] + replayed[step - 1]
             rate = learning_rate_at(step - 1, plan.steps, settings)
             set_learning_rate(optimizer, rate)
-            loss = _gradients(model, batch, settings, step, processes)
-            grad_norm = _clip(model, settings.clip_norm)
+            measured = gradients(model, batch, settings, step, processes)
+            # the one moment of a step at which the host waits for the device
+            loss, accuracy, grad_norm = torch.stack([*measured, _clip(model, settings.clip_norm)]).tolist()
             _refuse_non_finite(loss, grad_norm, step, batch)
             optimizer.step()
             optimizer.zero_grad()
-            seconds = time.monotonic() - began
             tokens = sum(len(sequence.ids) for sequence in batch)
-            log.append(
-                Metrics(
-                    step=step,
-                    epoch=plan.epoch(step),
-                    loss=loss,
-                    learning_rate=rate,
-                    grad_norm=grad_norm,
-                    tokens=tokens,
-                    replayed=sum(len(window.ids) for window in replayed[step - 1]) or None,
-                    seconds=round(seconds, 4),
-                )
+            supervised = sum(sequence.supervised for sequence in batch)
+            row = Metrics(
+                step=step,
+                epoch=plan.epoch(step),
+                loss=loss,
+                accuracy=accuracy,
+                learning_rate=rate,
+                grad_norm=grad_norm,
+                tokens=tokens,
+                replayed=sum(len(window.ids) for window in replayed[step - 1]) or None,
+                **meter.measured(tokens, supervised, time.monotonic() - began),
             )
+            log.append(row)
             if plan.ends_epoch(step) or states.is_due(step, settings.save_every):
                 states.save(step)
             if plan.ends_epoch(step):
                 _end_epoch(model, plan, step, log=log, on_epoch=on_epoch)
-            bar.advance(1, f"loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s")
+            bar.advance(1, told(row))
 
 
 @dataclass(frozen=True)
@@ -180,35 +187,46 @@ def mean_loss(
 ) -> float:
     """Negative log-likelihood a supervised token, in nats, over all sequences; dropout must be off."""
     assert not model.training, "a loss in training mode is not a measurement"
-    total, loss = torch.zeros((), device=model.device, dtype=torch.float64), loss_function(model)
+    total, measure = torch.zeros((), device=model.device, dtype=torch.float64), _measure(model, processes)
     with inside_documents(model), autocast(model, precision):
         for _, group, counts in processes.deal(list(micro_batches(sequences, budget))):
-            total += loss(collate(group, model.device), 0.0).double() * counts
+            total += measure(collate(group, model.device), 0.0).loss.double() * counts
     return float(processes.sum(total)) / sum(sequence.weight for sequence in sequences)
 
 
-def _gradients(
+def _measure(model: PreTrainedModel, processes: Processes) -> Callable[[MicroBatch, float], Measured]:
+    """`lima.train.loss.measured_loss` of this model, through its shards where it has been sharded."""
+    return processes.sharded or partial(measured_loss, model)
+
+
+def gradients(
     model: PreTrainedModel,
     batch: Sequence[Tokens],
     settings: FitSettings,
     step: int,
     processes: Processes = ALONE,
-) -> float:
-    """Add up the gradient of the batch's mean loss per supervised token; return that loss.
+) -> torch.Tensor:
+    """Add up the gradient of the batch's mean loss per supervised token; return that loss and the share predicted.
 
     Each micro-batch's sum is divided by the supervised tokens (the sum of weights) of the whole batch, so that the split does
-    not matter. Its dropout noise depends on seed, step and its place alone.
+    not matter. Its dropout noise depends on seed, step and its place alone. Nothing here waits for the device.
     """
     weight = sum(sequence.weight for sequence in batch)
-    losses, loss_of = [], loss_function(model)
-    for place, group, counts in processes.deal(list(micro_batches(batch, settings.micro_batch_tokens))):
-        micro_batch = collate(group, model.device)
-        with _noise(settings.seed, step, place, model.device):
-            with autocast(model, settings.precision):
-                loss = loss_of(micro_batch, settings.neftune_alpha) / weight * counts
-            (loss * processes.size).backward()  # sharded gradients are means over the processes
-        losses.append(loss.detach())
-    return float(processes.sum(torch.stack(losses).sum()))
+    measure, found = _measure(model, processes), []
+    in_place = accumulating(model, 1 / weight) if processes.size == 1 else nullcontext()
+    with in_place as step_head:
+        known = {} if step_head is None else {"step_head": step_head}
+        for place, group, counts in processes.deal(list(micro_batches(batch, settings.micro_batch_tokens))):
+            micro_batch = collate(group, model.device)
+            with _noise(settings.seed, step, place, model.device):
+                with autocast(model, settings.precision):
+                    loss, correct = measure(micro_batch, settings.neftune_alpha, **known)
+                if step_head is None:
+                    loss = loss / weight * counts
+                # sharded gradients are means over the processes
+                (loss * processes.size if processes.size > 1 else loss).backward()
+            found.append(torch.stack([loss.detach(), correct.to(loss.dtype) / weight * counts]))
+    return processes.sum(torch.stack(found).sum(0))
 
 
 @contextmanager
@@ -251,9 +269,9 @@ def _end_epoch(model: PreTrainedModel, plan: Plan, step: int, *, log: Log, on_ep
     log.append(Metrics(step=step, epoch=plan.epoch(step), **measured))
 
 
-def _clip(model: PreTrainedModel, norm: float) -> float:
+def _clip(model: PreTrainedModel, norm: float) -> torch.Tensor:
     trainable = [p for p in model.parameters() if p.requires_grad]
-    return float(whole(torch.nn.utils.clip_grad_norm_(trainable, norm)))
+    return whole(torch.nn.utils.clip_grad_norm_(trainable, norm))
 
 
 def _refuse_non_finite(loss: float, grad_norm: float, step: int, batch: Sequence[Tokens]) -> None:

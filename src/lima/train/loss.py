@@ -1,16 +1,25 @@
 """Hidden states of supervised tokens -> summed cross-entropy, without ever holding all logits.
 
-The head is applied to chunks of supervised tokens only, and its gradient is computed with the loss, so that
-one chunk of logits (at most `CHUNK_ELEMENTS` numbers) lives at a time, whatever the vocabulary and batch.
+The head is applied to chunks of supervised tokens only, and its gradient is computed with the loss, so that one chunk
+of logits lives at a time, whatever the vocabulary and batch. At a vocabulary of 262,000 the head's gradient is the
+biggest tensor of a small model, so it is added up in place: nothing of its size is made for a chunk, and within
+`accumulating` nothing for a micro-batch either.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy, embedding
+from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from lima.train.batches import MicroBatch
@@ -19,11 +28,27 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CHUNK_ELEMENTS = 2**23
-"""Logits of one chunk: 32 MiB in float32. On a CPU twice or half of it was 5 to 15 % slower, 2**20 30 %."""
+"""Logits of one chunk where the vocabulary is small: 32 MiB in float32. On a CPU twice or half of it was 5 to 15 %
+slower at 16,000 words, 2**20 30 %."""
+
+PRODUCT_ROWS = 256
+"""Rows that a chunk has in any case, since fewer leave the matrix products waiting for the head's weights and gradient:
+at 262,000 x 640 on one core 56 % of the peak rate with 64 rows, 80 % with 256, no more with 512."""
 
 CACHED_ELEMENTS = 2**19
-"""Logits that a CPU turns into their slope at a time: 2 MiB in float32, which stay in its second-level cache. A chunk
-of 524 x 16,000 took 19 ms so, 74 ms in one piece, and 6 ms in a loop that torch.compile makes after 17 s."""
+"""Logits that a CPU looks at a time: 2 MiB in float32, which stay in its second-level cache between the passes."""
+
+TILE_ELEMENTS = 2**20
+"""Elements of the head's gradient that are made at a time where a product cannot add to it (bfloat16 on a CPU)."""
+
+
+class Measured(NamedTuple):
+    """A loss with what came out beside it."""
+
+    loss: torch.Tensor
+    """Weighted sum of negative log-likelihoods, in nats; differentiable."""
+    correct: torch.Tensor
+    """Weighted number of tokens whose target has the highest logit."""
 
 
 def summed_loss(model: PreTrainedModel, batch: MicroBatch, noise: float = 0.0) -> torch.Tensor:
@@ -31,13 +56,23 @@ def summed_loss(model: PreTrainedModel, batch: MicroBatch, noise: float = 0.0) -
 
     The model must be inside `lima.train.attention.inside_documents`. ``noise`` is the alpha of `_add_noise`.
     """
-    embeddings = model.get_input_embeddings()(batch.ids)
+    return measured_loss(model, batch, noise).loss
+
+
+def measured_loss(
+    model: PreTrainedModel, batch: MicroBatch, noise: float = 0.0, step_head: StepHead | None = None
+) -> Measured:
+    """`summed_loss` with the number of tokens that were predicted; ``step_head`` comes from `accumulating`."""
+    with nullcontext() if step_head is None else _RowsInPlace():
+        embeddings = model.get_input_embeddings()(batch.ids)
     if noise and model.training:
         embeddings = _add_noise(embeddings, batch, noise)
     hidden = model.get_decoder()(
         inputs_embeds=embeddings, position_ids=batch.position_ids, use_cache=False, documents=batch.documents
     ).last_hidden_state[0, batch.predictors]
-    return chunked_cross_entropy(hidden, model.get_output_embeddings(), batch.targets, weights=batch.weights)
+    if step_head is not None:
+        return _fused_loss(hidden, step_head.head, batch.targets, batch.weights, step_head=step_head)
+    return _loss(hidden, model.get_output_embeddings(), batch.targets, batch.weights)
 
 
 def chunked_cross_entropy(
@@ -46,19 +81,89 @@ def chunked_cross_entropy(
     targets: torch.Tensor,  # (S,)
     *,
     weights: torch.Tensor | None = None,  # (S,)
-    chunk_elements: int = CHUNK_ELEMENTS,
+    chunk_elements: int | None = None,
 ) -> torch.Tensor:
     """Summed cross-entropy of ``head(hidden)`` against ``targets``, a chunk of rows at a time.
 
-    ``weights`` multiply the terms of the sum; None means 1 for all.
+    ``weights`` multiply the terms of the sum; None means 1 for all. ``chunk_elements`` is the number of logits in a
+    chunk; None chooses it by the vocabulary.
     """
-    if type(head) is torch.nn.Linear:
-        rows = max(1, chunk_elements // head.out_features)
-        with_gradient = torch.is_grad_enabled()
-        arguments = (hidden, head.weight, head.bias, targets, weights, rows, with_gradient)
-        loss: torch.Tensor = _HeadLoss.apply(*arguments)  # type: ignore[no-untyped-call]
-        return loss
-    return _recomputing_loss(hidden, head, targets, weights, chunk_elements)
+    return _loss(hidden, head, targets, weights, chunk_elements).loss
+
+
+def chunk_rows(rows: int, vocabulary: int, chunk_elements: int | None = None) -> int:
+    """Rows of a chunk: by bytes and by what the products need, in chunks of nearly one size."""
+    most = max(PRODUCT_ROWS, CHUNK_ELEMENTS // vocabulary)
+    if chunk_elements is not None:
+        most = max(1, chunk_elements // vocabulary)
+    return math.ceil(rows / math.ceil(rows / most)) if rows else 1
+
+
+@dataclass
+class StepHead:
+    """The head within one optimiser step: its weight is cast once, its gradient is added up in ``weight.grad``.
+
+    Autograd would add a tensor of the head's size for every micro-batch, and a second for tied embeddings.
+    """
+
+    head: torch.nn.Linear
+    scale: float
+    """What every loss is multiplied by, so that ``backward`` is called on it as it is."""
+    _cast: torch.Tensor | None = None
+
+    def weight(self, dtype: torch.dtype) -> torch.Tensor:
+        """The head's weight in the type of the products."""
+        if self._cast is None or self._cast.dtype != dtype:
+            self._cast = self.head.weight.detach().to(dtype)
+        return self._cast
+
+
+@contextmanager
+def accumulating(model: PreTrainedModel, scale: float) -> Iterator[StepHead | None]:
+    """One optimiser step on one device: gradients of head and embeddings go where they are kept, without copies.
+
+    None for a head that is wrapped (an adapter's) or frozen: there autograd adds up as usual, and nothing is scaled.
+    """
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    if type(head) is not torch.nn.Linear or not head.weight.requires_grad:
+        yield None
+        return
+    trained = [p for p in (head.weight, head.bias, embeddings.weight) if p is not None and p.requires_grad]
+    for parameter in trained:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    yield StepHead(head, scale)
+
+
+class _RowsInPlace(TorchFunctionMode):
+    """Within it the look-up of embeddings adds its gradient to ``weight.grad``, whatever the module does around it.
+
+    Autograd would make a tensor as big as the vocabulary for the few rows of a micro-batch.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.embedding and args[1].requires_grad:
+            padding = args[2] if len(args) > 2 else (kwargs or {}).get("padding_idx")
+            return _Rows.apply(args[1], args[0], padding)  # type: ignore[no-untyped-call]
+        return func(*args, **(kwargs or {}))
+
+
+class _Rows(torch.autograd.Function):
+    """Rows of a weight; the row of the padding token has no gradient, as in torch's own."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, ids: torch.Tensor, padding: int | None) -> torch.Tensor:
+        ctx.save_for_backward(weight, ids)
+        ctx.padding = padding
+        return embedding(ids, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[None, None, None]:
+        weight, ids = ctx.saved_tensors
+        slope = slopes[0] if ctx.padding is None else slopes[0] * (ids != ctx.padding)[..., None]
+        # not index_add_, whose sums come in another order each time on CUDA
+        weight.grad.index_put_((ids,), slope.to(weight.grad.dtype), accumulate=True)
+        return None, None, None
 
 
 def _add_noise(embeddings: torch.Tensor, batch: MicroBatch, alpha: float) -> torch.Tensor:
@@ -70,25 +175,57 @@ def _add_noise(embeddings: torch.Tensor, batch: MicroBatch, alpha: float) -> tor
     )
 
 
+def _loss(
+    hidden: torch.Tensor,
+    head: torch.nn.Module,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None,
+    chunk_elements: int | None = None,
+) -> Measured:
+    if type(head) is torch.nn.Linear:
+        return _fused_loss(hidden, head, targets, weights, chunk_elements)
+    return _recomputing_loss(hidden, head, targets, weights, chunk_elements)
+
+
 def _recomputing_loss(
     hidden: torch.Tensor,
     head: torch.nn.Module,
     targets: torch.Tensor,
     weights: torch.Tensor | None,
-    chunk_elements: int,
-) -> torch.Tensor:
+    chunk_elements: int | None,
+) -> Measured:
     """The same for a wrapped head (an adapter, a quantised layer): its logits are computed twice."""
 
-    def chunk_loss(rows: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor | float) -> torch.Tensor:
+    def chunk_loss(
+        rows: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor | float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         logits = head(rows)
-        return (cross_entropy(logits.to(_wide(logits.dtype)), wanted, reduction="none") * weight).sum()
+        terms = cross_entropy(logits.to(_wide(logits.dtype)), wanted, reduction="none")
+        hits = logits.detach().argmax(1) == wanted
+        return (terms * weight).sum(), (hits * weight).sum()
 
     with torch.no_grad():
-        size = max(1, chunk_elements // head(hidden[:1]).shape[-1])
+        size = chunk_rows(len(targets), head(hidden[:1]).shape[-1], chunk_elements)
     parts = repeat(1.0) if weights is None else weights.split(size)
     chunks = zip(hidden.split(size), targets.split(size), parts, strict=False)
-    losses = [checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks]
-    return torch.stack(losses).sum()
+    found = [checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks]
+    return Measured(*(torch.stack(values).sum() for values in zip(*found, strict=True)))
+
+
+def _fused_loss(
+    hidden: torch.Tensor,
+    head: torch.nn.Linear,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None,
+    chunk_elements: int | None = None,
+    *,
+    step_head: StepHead | None = None,
+) -> Measured:
+    rows = chunk_rows(len(targets), head.out_features, chunk_elements)
+    # Function.forward runs without gradients, and needs_input_grad tells of the leaves alone
+    context = (rows, torch.is_grad_enabled(), step_head)
+    found = _HeadLoss.apply(hidden, head.weight, head.bias, targets, weights, context)  # type: ignore[no-untyped-call]
+    return Measured(*found)
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -102,89 +239,212 @@ class _HeadLoss(torch.autograd.Function):
         bias: torch.Tensor | None,
         targets: torch.Tensor,
         weights: torch.Tensor | None,
-        rows: int,
-        with_gradient: bool,
-    ) -> torch.Tensor:
+        context: tuple[int, bool, StepHead | None],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        rows, with_gradient, step_head = context
         dtype = _compute_dtype(hidden)
-        used_hidden, used_weight = hidden.to(dtype), weight.to(dtype)
-        used_bias = None if bias is None else bias.to(dtype)
+        used = step_head.weight(dtype) if step_head else weight.to(dtype)
         needs = [with_gradient and need for need in ctx.needs_input_grad[:3]]
-        grads = [
-            torch.zeros_like(x) if x is not None and need else None
-            for x, need in zip((hidden, weight, bias), needs, strict=True)
-        ]
-        total = hidden.new_zeros((), dtype=_wide(dtype))
+        grads = _Gradients(
+            torch.empty_like(hidden) if needs[0] else None,
+            _target(weight, step_head, len(targets)) if needs[1] else None,
+            _target(bias, step_head, len(targets)) if bias is not None and needs[2] else None,
+            scale=step_head.scale if step_head else 1.0,
+            is_empty=step_head is None,
+        )
+        totals = hidden.new_zeros(2, dtype=_wide(dtype))
+        buffer = hidden.new_empty((min(rows, len(targets)), len(weight)), dtype=dtype)
         for start in range(0, len(targets), rows):
             part = slice(start, start + rows)
-            logits = linear(used_hidden[part], used_weight, used_bias)
-            loss, slope = _loss_and_slope(logits, targets[part], None if weights is None else weights[part])
-            total += loss
-            if with_gradient:
-                _add_gradients(grads, part, slope, used_hidden[part], used_weight)
-        ctx.save_for_backward(*grads)
-        return total
+            inputs = hidden[part].to(dtype)
+            logits = _logits(inputs, used, bias, buffer[: len(inputs)])
+            found = (slope_ if any(needs) else losses)(logits, targets[part])
+            totals += (found if weights is None else found * weights[part]).sum(1)
+            if any(needs):
+                grads.add(part, logits, inputs, used, None if weights is None else weights[part, None])
+        ctx.in_place = step_head is not None
+        kept = [grads.hidden, *((None, None) if ctx.in_place else (grads.weight, grads.bias))]
+        ctx.save_for_backward(*(x for x in kept if x is not None))
+        ctx.kept = [x is not None for x in kept]
+        loss, correct = totals[0] * grads.scale, totals[1]
+        ctx.mark_non_differentiable(correct)
+        return loss, correct
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (scale,) = grad_outputs
-        scaled = (None if grad is None else grad * scale.to(grad.dtype) for grad in ctx.saved_tensors)
-        return *scaled, None, None, None, None
+    def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        slope, saved = slopes[0], iter(ctx.saved_tensors)
+        found = [next(saved) if kept else None for kept in ctx.kept]
+        if ctx.in_place:
+            # the head's gradient is where it belongs already, and cannot be multiplied any more
+            assert slope.device.type != "cpu" or float(slope) == 1, "call backward on the loss as it is"
+            return found[0], *repeat(None, 5)
+        if slope.device.type != "cpu" or float(slope) != 1:
+            # in place: a product would be another tensor of the head's size
+            for x in found:
+                _ = x if x is None else x.mul_(slope.to(x.dtype))
+        return *found, *repeat(None, 3)
 
 
-def _loss_and_slope(
-    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The weighted loss of one chunk, and its derivative by the logits, softmax - one-hot, in their place."""
-    rows = max(1, CACHED_ELEMENTS // logits.shape[1]) if logits.device.type == "cpu" else len(targets)
-    scratch = logits.new_empty((min(rows, len(targets)), logits.shape[1]), dtype=_wide(logits.dtype))
-    total = scratch.new_zeros(())
+@dataclass
+class _Gradients:
+    """Gradients of hidden states, weight and bias, as far as they are wanted, to which chunks are added."""
+
+    hidden: torch.Tensor | None  # (S, width)
+    weight: torch.Tensor | None  # (vocabulary, width)
+    bias: torch.Tensor | None  # (vocabulary,)
+    scale: float
+    is_empty: bool
+    """Whether weight and bias hold no numbers yet; the first chunk is written over what is there."""
+
+    def add(
+        self,
+        part: slice,
+        slope: torch.Tensor,  # (R, vocabulary)
+        inputs: torch.Tensor,  # (R, width)
+        weight: torch.Tensor,  # (vocabulary, width)
+        weights: torch.Tensor | None,  # (R, 1)
+    ) -> None:
+        """Weights of rows and the scale are put on what is narrow, never on the logits."""
+        if self.hidden is not None:
+            torch.mul(
+                slope @ weight, self.scale if weights is None else weights * self.scale, out=self.hidden[part]
+            )
+        if self.weight is not None:
+            weighted = (inputs if weights is None else inputs * weights).to(slope.dtype)
+            _add_product(self.weight, slope, weighted, beta=int(not self.is_empty), scale=self.scale)
+        if self.bias is not None:
+            summed = slope.sum(0) if weights is None else (slope * weights).sum(0)
+            if self.is_empty:
+                self.bias.zero_()
+            self.bias.add_(summed, alpha=self.scale)
+        self.is_empty = False
+
+
+def _target(parameter: torch.Tensor, step_head: StepHead | None, rows: int) -> torch.Tensor:
+    """Where a parameter's gradient is added up; without a step's head, memory that the first chunk fills."""
+    if step_head is None:
+        return torch.empty_like(parameter) if rows else torch.zeros_like(parameter)
+    assert parameter.grad is not None, "accumulating made it"
+    return parameter.grad
+
+
+def _logits(
+    inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, out: torch.Tensor
+) -> torch.Tensor:
+    # into one buffer: fresh memory for every chunk costs a page fault for every 4 KiB of it
+    if bias is None:
+        return torch.mm(inputs, weight.t(), out=out)
+    return torch.addmm(bias.to(inputs.dtype), inputs, weight.t(), out=out)
+
+
+def _add_product(
+    total: torch.Tensor, slope: torch.Tensor, inputs: torch.Tensor, *, beta: int, scale: float
+) -> None:
+    """``total = beta * total + scale * slope.T @ inputs``, without a temporary of the total's size."""
+    if total.dtype == slope.dtype:
+        torch.addmm(total, slope.t(), inputs, beta=beta, alpha=scale, out=total)
+        return
+    if total.dtype == torch.float32 and not total.is_cpu:  # tensor cores take halves and add in float32
+        torch.ops.aten.addmm.dtype_out(
+            total, slope.t(), inputs, out_dtype=total.dtype, beta=beta, alpha=scale, out=total
+        )
+        return
+    size = max(1, TILE_ELEMENTS // total.shape[1])
+    for start in range(0, len(total), size):
+        part = slice(start, start + size)
+        product = slope[:, part].t() @ inputs
+        if beta:
+            total[part].add_(product, alpha=scale)
+        else:
+            torch.mul(product, scale, out=total[part])
+
+
+# Logits -> losses and slope, softmax - one-hot: two operators of torch, so that each device has its own way and a tensor
+# without content (`lima.train.memory`) none.
+
+
+@torch.library.custom_op("lima::slope_", mutates_args=("logits",))
+def slope_(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Overwrite (R, vocabulary) logits with their slope; return (2, R): losses in nats, and 1 where the target is first."""
+    if logits.is_cuda and find_spec("triton") is not None:
+        made: torch.Tensor = _compiled()(logits, targets)
+        return made
+    found = torch.empty(2, len(targets), dtype=_wide(logits.dtype), device=logits.device)
+    rows = _rows(logits)
+    scratch = logits.new_empty((min(rows, len(targets)), logits.shape[1]), dtype=found.dtype)
     for start in range(0, len(targets), rows):
         part = slice(start, start + rows)
-        weight = None if weights is None else weights[part, None]
-        total += _to_slope(logits[part], targets[part, None], weight, scratch)
-    return total, logits
+        _rows_to_slope(logits[part], targets[part, None], found[:, part], scratch)
+    return found
 
 
-def _to_slope(
+@torch.library.custom_op("lima::losses", mutates_args=())
+def losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """What `slope_` returns, of logits that stay as they are."""
+    found = torch.empty(2, len(targets), dtype=_wide(logits.dtype), device=logits.device)
+    rows = _rows(logits)
+    for start in range(0, len(targets), rows):
+        part = slice(start, start + rows)
+        wide = logits[part].to(found.dtype)
+        wanted = wide.gather(1, targets[part, None]).squeeze(1)
+        found[0, part] = wide.logsumexp(1) - wanted
+        found[1, part] = wanted >= wide.amax(1)
+    return found
+
+
+@slope_.register_fake
+@losses.register_fake
+def _shapes(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return logits.new_empty((2, len(targets)), dtype=_wide(logits.dtype))
+
+
+def _rows_to_slope(
     logits: torch.Tensor,  # (R, vocabulary), overwritten by the slope
     targets: torch.Tensor,  # (R, 1)
-    weights: torch.Tensor | None,  # (R, 1)
+    found: torch.Tensor,  # (2, R), filled
     scratch: torch.Tensor,  # (>= R, vocabulary)
-) -> torch.Tensor:
-    """The loss of a few rows; every pass over them but the first and the last finds them in the cache."""
-    wide = scratch[: len(targets)].copy_(logits)
-    wanted, top = wide.gather(1, targets), wide.amax(1, keepdim=True)
-    norm = wide.sub_(top).exp_().sum(1, keepdim=True)
-    losses = norm.log() + top - wanted
-    slope = wide.div_(norm).scatter_add_(1, targets, torch.full_like(norm, -1))
-    if weights is not None:
-        losses *= weights
-        slope *= weights
-    logits.copy_(slope)
-    return losses.sum()
-
-
-def _add_gradients(
-    grads: list[torch.Tensor | None],
-    part: slice,
-    slope: torch.Tensor,
-    hidden: torch.Tensor,
-    weight: torch.Tensor,
 ) -> None:
-    """Add one chunk's gradients of hidden states, weight and bias to ``grads``, where they are wanted."""
-    hidden_grad, weight_grad, bias_grad = grads
-    if hidden_grad is not None:
-        hidden_grad[part] = (slope @ weight).to(hidden_grad.dtype)
-    if weight_grad is not None:
-        weight_grad += slope.T @ hidden
-    if bias_grad is not None:
-        bias_grad += slope.sum(0).to(bias_grad.dtype)
+    """A few rows; every pass over them but the first and the last finds them in the cache."""
+    in_place = logits.dtype == scratch.dtype and logits.is_cpu
+    wide = logits if in_place else scratch[: len(targets)].copy_(logits)
+    wanted, top = wide.gather(1, targets), wide.amax(1, keepdim=True)
+    # torch's own kernel makes two passes of what would be five; on a CPU it reads a row before it writes it
+    probabilities = torch.softmax(wide, 1, out=wide) if wide.is_cpu else torch.softmax(wide, 1)
+    # the likeliest word has exp(top - top) / norm, which gives the norm to the last digit
+    norm_log = probabilities.amax(1, keepdim=True).log_().neg_()
+    torch.sub(norm_log + top, wanted, out=found[0, :, None])
+    found[1, :, None] = wanted >= top
+    probabilities.scatter_add_(1, targets, torch.full_like(top, -1))
+    if not in_place:
+        logits.copy_(probabilities)
+
+
+def _plain(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The same in a form that torch.compile turns into two passes over the logits."""
+    wide = logits.to(_wide(logits.dtype))
+    wanted, top = wide.gather(1, targets[:, None]), wide.amax(1, keepdim=True)
+    powers = (wide - top).exp()
+    norm = powers.sum(1, keepdim=True)
+    is_target = torch.arange(logits.shape[1], device=logits.device) == targets[:, None]
+    logits.copy_(powers / norm - is_target.to(wide.dtype))
+    return torch.cat([norm.log() + top - wanted, (wanted >= top).to(wide.dtype)], 1).t().contiguous()
+
+
+@cache
+def _compiled() -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    return torch.compile(_plain, dynamic=True)
+
+
+def _rows(logits: torch.Tensor) -> int:
+    return max(1, CACHED_ELEMENTS // logits.shape[1]) if logits.is_cpu else max(1, len(logits))
 
 
 def _compute_dtype(hidden: torch.Tensor) -> torch.dtype:
     """The type that autocast would give a linear layer here."""
     kind = hidden.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return hidden.dtype
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

@@ -20,7 +20,7 @@ from lima.train.adapters import add_adapters
 from lima.train.attention import inside_documents
 from lima.train.batches import MicroBatch, collate, micro_batches
 from lima.train.dropout import decoder_layers, residual_dropout
-from lima.train.loss import CHUNK_ELEMENTS, summed_loss
+from lima.train.loss import accumulating, chunk_rows, measured_loss
 from lima.train.precision import autocast, checkpoint_activations, resolve
 from lima.train.settings import FitSettings, TrainSettings
 
@@ -58,7 +58,7 @@ class Memory:
     layer: float
     """Several devices: the one layer, or the embeddings and head, that are held in full for the moment."""
     logits: float
-    """One chunk of logits with its slope."""
+    """One chunk of logits, and the head in the type of the products."""
 
     @property
     def total(self) -> float:
@@ -90,8 +90,15 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
         activations=one + (depth - 1) * (two - one),
         recomputed=_of_one_layer(model, batch, settings) if settings.activation_checkpointing else 0,
         layer=0,
-        logits=CHUNK_ELEMENTS * (dtype + FLOAT),
+        logits=_chunk(model, batch, dtype),
     )
+
+
+def _chunk(model: PreTrainedModel, batch: MicroBatch, size: int) -> float:
+    """Bytes of a chunk of logits, and of the head where it is narrowed for the products."""
+    vocabulary, width = map(int, model.get_input_embeddings().weight.shape)
+    head = vocabulary * width * size if size < FLOAT else 0
+    return chunk_rows(len(batch.targets), vocabulary) * vocabulary * size + head
 
 
 def memory_table(
@@ -137,8 +144,10 @@ def saved_bytes(model: PreTrainedModel, batch: MicroBatch, settings: FitSettings
         residual_dropout(model, settings.residual_dropout),
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         autocast(model, settings.precision),
+        accumulating(model, 1.0) as step_head,
     ):
-        loss = summed_loss(model, batch, settings.neftune_alpha)
+        loss = measured_loss(model, batch, settings.neftune_alpha, step_head).loss
+    model.zero_grad()
     model.eval()
     assert loss.requires_grad, "nothing is trained"
     return sum(tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in weights)

@@ -1,16 +1,34 @@
-"""``metrics.jsonl``: a row a step and a row an epoch, also after a resume as if there had been no stop."""
+"""``metrics.jsonl``: a row a step and a row an epoch, also after a resume as if there had been no stop.
+
+With ``--log-to`` the rows go where people look at curves, too. Those packages are wanted only when they are asked for; settings
+go there as the run's configuration, which holds no key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+import importlib
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+import torch
 from pydantic import JsonValue, model_serializer
 
-from lima.files import JsonlLog, write_jsonl
+from lima.errors import LimaError
+from lima.files import JsonlLog, text_hash, write_jsonl
 from lima.records import Record
+from lima.train.settings import Tracker, TrainSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+WORTH_MEASURING = 10_000_000
+"""Weights of a model from which on its speed is held against the device's."""
 
 
 class Metrics(Record):
@@ -22,6 +40,8 @@ class Metrics(Record):
     """The epoch it belongs to, from 1."""
     loss: float | None = None
     """Mean negative log-likelihood of the step's supervised tokens, in nats, before the step."""
+    accuracy: float | None = None
+    """Share of those tokens that had the highest probability, in [0, 1]: when it stops rising, tuning can stop."""
     learning_rate: float | None = None
     grad_norm: float | None = None
     """Norm of the gradient before clipping."""
@@ -30,6 +50,11 @@ class Metrics(Record):
     replayed: int | None = None
     """Those of them that are replayed pretraining text."""
     seconds: float | None = None
+    tokens_per_second: float | None = None
+    utilisation: float | None = None
+    """The products' FLOPs a second, attention apart, as a share of the rate of one large product on this device (`Meter`)."""
+    peak_memory: float | None = None
+    """GB: on CUDA the most that tensors have held so far, else the most that the process has held."""
     heldout_nll: float | None = None
     """Mean negative log-likelihood of the held-out file's supervised tokens, in nats."""
     dev_nll: float | None = None
@@ -37,6 +62,75 @@ class Metrics(Record):
     @model_serializer(mode="wrap")
     def _without_empty(self, handler: Any) -> dict[str, JsonValue]:
         return {key: value for key, value in handler(self).items() if value is not None}
+
+
+MEASURED = ("seconds", "tokens_per_second", "utilisation", "peak_memory")
+"""Fields that tell of the machine: all others are the same however often a run was stopped."""
+
+
+@dataclass(frozen=True)
+class Meter:
+    """What the time of a step is held against: the products that it needs, and the rate that the device has for them."""
+
+    flops: tuple[float, float]
+    """For a token that goes through the layers, and for a supervised one besides, which goes through the head."""
+    rate: float | None
+    """FLOPs a second of one large product in the run's arithmetic; None: not measured, as the model is too small."""
+    device: torch.device
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, dtype: torch.dtype) -> Self:
+        """Measure the device once, which takes some hundredths of a second."""
+        matrices = [p for p in model.get_decoder().layers.parameters() if p.ndim == 2]
+        # a frozen weight has no gradient of its own: four FLOPs in place of six
+        layers = sum((6 if p.requires_grad else 4) * p.numel() for p in matrices)
+        width, vocabulary = model.config.hidden_size, model.config.vocab_size
+        is_small = sum(p.numel() for p in model.parameters()) < WORTH_MEASURING or model.device.type == "meta"
+        rate = None if is_small else product_rate(model.device, dtype)
+        return cls((layers, 6 * width * vocabulary), rate, model.device)
+
+    def measured(self, tokens: int, supervised: int, seconds: float) -> dict[str, float]:
+        """The fields of a row that tell of the machine."""
+        found = {"seconds": round(seconds, 4), "tokens_per_second": round(tokens / seconds, 1)}
+        if self.rate:
+            achieved = (self.flops[0] * tokens + self.flops[1] * supervised) / seconds
+            found["utilisation"] = round(achieved / self.rate, 4)
+        return found | {"peak_memory": round(peak_memory(self.device) / 1e9, 3)}
+
+
+def told(row: Metrics) -> str:
+    """A step's figures for the progress line."""
+    parts = [f"loss {row.loss:.3f}", f"accuracy {row.accuracy:.0%}", f"{row.tokens_per_second:,.0f} tokens/s"]
+    if row.utilisation is not None:
+        parts.append(f"{row.utilisation:.0%} of the product rate")
+    return ", ".join([*parts, f"{row.peak_memory:.1f} GB"])
+
+
+def product_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOPs a second of one large product of square matrices, the best of some."""
+    size = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
+    taken = []
+    for _ in range(5):
+        _wait(device)
+        began = time.perf_counter()
+        a @ b
+        _wait(device)
+        taken.append(time.perf_counter() - began)
+    return 2 * size**3 / min(taken)
+
+
+def peak_memory(device: torch.device) -> float:
+    """Bytes: the most that tensors have held on CUDA, else the most that this process has held."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 class MetricsLog(JsonlLog[Metrics]):
@@ -76,3 +170,92 @@ class NoLog(nullcontext[None]):
 
     def append(self, record: Metrics) -> None:
         """Nothing is kept."""
+
+
+Report: TypeAlias = Callable[[Metrics], None]
+PROJECT = "lima"
+
+
+@contextmanager
+def reporting(settings: TrainSettings) -> Iterator[Report]:
+    """What takes the rows of a run while it lasts; does nothing where nothing was asked for."""
+    with ExitStack() as stack:
+        reports = [stack.enter_context(TRACKERS[name](settings)) for name in dict.fromkeys(settings.log_to)]
+
+        def report(row: Metrics) -> None:
+            for tell in reports:
+                tell(row)
+
+        yield report
+
+
+def check_installed(settings: TrainSettings) -> None:
+    """Find out before a run begins.
+
+    Raises:
+        LimaError: a package that ``log_to`` needs is missing.
+    """
+    for name in settings.log_to:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            raise LimaError(f"--log-to {name}: the package is missing. pip install {name}") from None
+
+
+def values(row: Metrics) -> dict[str, float]:
+    """The figures of a row by the names that trackers group by, such as ``train/loss``."""
+    part = "epoch" if row.loss is None else "train"
+    known = row.model_dump(exclude={"step", "epoch"}, exclude_none=True)
+    named = {f"{part}/{name}": float(value) for name, value in known.items()}
+    return named | {"epoch": float(row.epoch)}
+
+
+@contextmanager
+def _tensorboard(settings: TrainSettings) -> Iterator[Report]:
+    """Event files in the run folder; what a killed run wrote beyond its last state is purged."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    writers: list[Any] = []
+
+    def tell(row: Metrics) -> None:
+        if not writers:
+            writers.append(SummaryWriter(str(settings.out / "tensorboard"), purge_step=row.step))
+        for name, value in values(row).items():
+            writers[0].add_scalar(name, value, row.step)
+
+    try:
+        yield tell
+    finally:
+        for writer in writers:
+            writer.close()
+
+
+@contextmanager
+def _service(package: str, settings: TrainSettings, name: str, **more: Any) -> Iterator[Report]:
+    """Weights & Biases and trackio have the same three functions."""
+    service = importlib.import_module(package)
+    service.init(
+        project=PROJECT,
+        name=name,
+        config=settings.model_dump(mode="json", exclude={"log_to"}),
+        resume="allow",
+        **more,
+    )
+    try:
+        yield lambda row: service.log(values(row), step=row.step)
+    finally:
+        service.finish()
+
+
+TRACKERS: Mapping[Tracker, Any] = {
+    "tensorboard": _tensorboard,
+    # an identity that hangs on the folder, so that a resumed run goes on in the same curves; trackio knows runs by name
+    "wandb": lambda settings: _service("wandb", settings, settings.out.name, id=_identity(settings)),
+    "trackio": lambda settings: _service(
+        "trackio", settings, f"{settings.out.name}-{_identity(settings)[:6]}"
+    ),
+}
+
+
+def _identity(settings: TrainSettings) -> str:
+    return text_hash(str(settings.out.resolve()))

@@ -21,7 +21,7 @@ def adamw(model: torch.nn.Module, settings: FitSettings) -> torch.optim.AdamW:
         lr=settings.learning_rate,
         betas=(settings.beta1, settings.beta2),
         eps=settings.eps,
-        fused=True,
+        fused=not any(p.is_meta for p in trainable),  # a plan on meta tensors has no kernel
     )
 
 

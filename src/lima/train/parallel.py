@@ -7,8 +7,8 @@ wherever it is computed, so that any number of processes takes the same step.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -16,13 +16,12 @@ import torch.distributed as dist
 
 from lima.train.batches import MicroBatch
 from lima.train.dropout import decoder_layers
-from lima.train.loss import summed_loss
+from lima.train.loss import Measured, measured_loss
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 T = TypeVar("T")
-ROOT = "_lima_root"
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Processes:
 
     rank: int = 0
     size: int = 1
+    sharded: Sharded | None = None
+    """The model whose weights are spread over them, from `shard` on."""
 
     @property
     def is_first(self) -> bool:
@@ -79,29 +80,22 @@ def join() -> Processes:
     return Processes(dist.get_rank(), dist.get_world_size())
 
 
-def loss_function(model: PreTrainedModel) -> Callable[[MicroBatch, float], torch.Tensor]:
-    """`lima.train.loss.summed_loss` of this model, through its shards where it has been sharded."""
-    root = model.__dict__.get(ROOT)
-    if root is not None:
-        return root  # type: ignore[no-any-return]
-    return lambda batch, noise: summed_loss(model, batch, noise)
-
-
-class _Root(torch.nn.Module):
-    """A module whose forward pass is the loss: within it FSDP holds embeddings, last norm and head in full."""
+class Sharded(torch.nn.Module):
+    """A sharded model, whose forward pass is the loss: within it FSDP holds embeddings, last norm and head in full."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, batch: MicroBatch, noise: float) -> torch.Tensor:
-        return summed_loss(self.model, batch, noise)
+    def forward(self, batch: MicroBatch, noise: float) -> Measured:
+        """`lima.train.loss.measured_loss` of this process's micro-batch."""
+        return measured_loss(self.model, batch, noise)
 
 
-def shard(model: PreTrainedModel, processes: Processes, device: torch.device) -> None:
-    """Split the weights over the processes, layer by layer, in place; the first process's weights count.
+def shard(model: PreTrainedModel, processes: Processes, device: torch.device) -> Processes:
+    """Split the weights over the processes, layer by layer, in place; return the processes that hold them.
 
-    The others may hold the model on the meta device: no process but the first needs memory for the whole of it.
+    The first process's weights count; the others may hold the model on the meta device: no process but the first needs memory for the whole of it.
     """
     from torch.distributed.fsdp import fully_shard
 
@@ -112,7 +106,7 @@ def shard(model: PreTrainedModel, processes: Processes, device: torch.device) ->
     model.tie_weights()
     for layer in decoder_layers(model):
         fully_shard(layer)
-    root = _Root(model)
+    root = Sharded(model)
     fully_shard(root)
     model.to_empty(device=device)
     model.tie_weights()
@@ -123,7 +117,7 @@ def shard(model: PreTrainedModel, processes: Processes, device: torch.device) ->
         if processes.is_first:
             buffer.copy_(buffers[name])
         dist.broadcast(buffer, 0)
-    model.__dict__[ROOT] = root  # not a child: the model must not contain itself
+    return replace(processes, sharded=root)
 
 
 @torch.no_grad()
@@ -139,16 +133,23 @@ def _fill(parameter: torch.nn.Parameter, whole: torch.Tensor | None, device: tor
 
 
 def whole_weights(model: PreTrainedModel) -> dict[str, torch.Tensor] | None:
-    """All weights in full on the CPU, gathered tensor by tensor; None where the model was never sharded.
+    """All weights in full on the CPU, gathered tensor by tensor; None where they are not sharded.
 
     Every process must call it; a tied head is left out, as saved models have it.
     """
-    if ROOT not in model.__dict__:
+    if not is_sharded(model):
         return None
     found = {}
     for name, parameter in model.named_parameters():
         found[name] = whole(parameter.detach()).cpu()
     return found
+
+
+def is_sharded(model: torch.nn.Module) -> bool:
+    """Whether the weights are spread over processes."""
+    from torch.distributed.tensor import DTensor
+
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
 
 
 def whole(value: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ activations are kept or computed again, and whether layers are compiled.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -34,10 +34,11 @@ def resolve(
     return "bfloat16" if fast else "float32"
 
 
-def autocast(model: PreTrainedModel, precision: Precision) -> torch.autocast:
+def autocast(model: PreTrainedModel, precision: Precision) -> AbstractContextManager[object]:
     """The context that a forward pass runs in."""
-    enabled = resolve(model, precision) == "bfloat16"
-    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=enabled)
+    if resolve(model, precision) == "float32":
+        return nullcontext()
+    return torch.autocast(model.device.type, dtype=torch.bfloat16)
 
 
 def checkpoint_activations(model: PreTrainedModel, action: Literal["enable", "disable"]) -> None:
