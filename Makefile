@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 TEST := $(BIN)/python -m pytest
 JOBS ?= 2
 
-.PHONY: setup demo test check fix lint types slow acceptance bench mutants clean
+.PHONY: setup demo test check fix lint types slow acceptance gpu bench mutants clean
 
 setup: .venv/.ready
 
@@ -48,6 +48,10 @@ slow: setup ## whole stages on real input; LIMA_DATA names the folder of real da
 
 acceptance: setup ## full-count kill, load and fuzz tests
 	$(TEST) -m acceptance
+
+gpu: setup ## at most 10 minutes on one card: tests marked gpu, then MFU, memory and generation; skips without CUDA
+	$(TEST) -m gpu --timeout 240 tests
+	$(BIN)/python benchmarks/gpu.py --out gpu.json
 
 bench: setup ## every benchmark; each prints ratios against a peer in the same run
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

@@ -172,3 +172,18 @@ def test_a_base_without_eot_has_no_chat_format(tiny_model: Path) -> None:
 def test_answers_are_decoded_without_special_tokens(tokenizer: Any) -> None:
     ids = [*tokenizer.encode(" Fine, thanks", add_special_tokens=False), chat.eot_id(tokenizer)]
     assert chat.decode_answer(tokenizer, ids) == "Fine, thanks"
+
+
+def test_other_trainers_put_loss_on_the_same_tokens(tokenizer: Any) -> None:
+    """By transformers' own mask, from the marks in the saved template; also after a system message and in a dialogue."""
+    system = Message(role="system", content="Be brief.")
+    for messages in (says("Hi", "Hello."), [system, *says("Hi", "Hello.", "Why?", "So.")]):
+        tokens = chat.encode_example(tokenizer, messages)
+        found = tokenizer.apply_chat_template(
+            [message.model_dump() for message in messages],
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        assert found["input_ids"] == tokens.ids
+        assert found["assistant_masks"] == [int(label != chat.IGNORE) for label in tokens.labels]

@@ -132,16 +132,22 @@ def highlight(tokenizer: PreTrainedTokenizerBase, tokens: Tokens) -> Text:
 
 
 def chat_template(eot_token: str) -> str:
-    """The Jinja template that renders our format; saved with every checkpoint."""
+    """The Jinja template that renders our format; saved with every checkpoint.
+
+    Its ``generation`` marks tell other trainers which tokens to put loss on: the assistant's with their EOT.
+    """
     quoted = "'" + eot_token.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    turn = "{{ ns.system + message['content'] + " + quoted + " }}"
     return (
         "{{ bos_token if bos_token else '' }}"
         "{% set ns = namespace(system='') %}"
         "{% for message in messages %}"
         "{% if message['role'] == 'system' %}{% set ns.system = ns.system + message['content'] + '\\n\\n' %}"
-        "{% else %}{{ ns.system + message['content'] }}{% set ns.system = '' %}{{ "
-        + quoted
-        + " }}{% endif %}"
+        "{% else %}"
+        "{% if message['role'] == 'assistant' %}{% generation %}" + turn + "{% endgeneration %}"
+        "{% else %}" + turn + "{% endif %}"
+        "{% set ns.system = '' %}"
+        "{% endif %}"
         "{% endfor %}"
     )
 

@@ -6,9 +6,10 @@ load it without this package.
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DType = Literal["float32", "bfloat16", "float16"]
+LARGEST_FILE = "5GB"
+"""Weights above it are written as several files, which disks and the hub take better."""
 
 transformers.utils.logging.disable_progress_bar()
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are told by the error at the end
@@ -90,18 +93,23 @@ def save(
     folder: Path,
     weights: Mapping[str, torch.Tensor] | None = None,
     card: str | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    beside: Callable[[Path], object] = lambda folder: None,
 ) -> None:
     """Write a Hugging Face folder, atomically: it appears under its name only when it is complete.
 
     ``weights`` stand in for the model's own where they are given (merged adapters, averages); ``card`` is the text
-    of its README.md.
+    of its README.md; ``dtype`` is the type they are rounded to, None leaves them as they are; ``beside`` writes more into the
+    folder. Files hold at most 5 GB each.
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        model.save_pretrained(temporary, state_dict=None if weights is None else dict(weights))
+        _save_weights(model, temporary, weights, dtype)
         tokenizer.save_pretrained(temporary)
+        beside(temporary)
         if card is not None:
             (temporary / "README.md").write_text(card, encoding="utf-8")
     except BaseException as error:
@@ -115,6 +123,40 @@ def save(
         ) from None
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
+
+
+def stored_dtype(place: str | Path) -> torch.dtype:
+    """The type that a checkpoint's weights are stored in, by its config; float32 where that does not say."""
+    found = AutoConfig.from_pretrained(place).dtype
+    return found if isinstance(found, torch.dtype) else torch.float32
+
+
+def _save_weights(
+    model: PreTrainedModel,
+    folder: Path,
+    weights: Mapping[str, torch.Tensor] | None,
+    dtype: torch.dtype | None,
+) -> None:
+    if dtype is not None and dtype != model.dtype:
+        weights = {
+            name: x.to(dtype) if x.is_floating_point() else x for name, x in _own(model, weights).items()
+        }
+    state = None if weights is None else dict(weights)
+    model.save_pretrained(folder, state_dict=state, max_shard_size=LARGEST_FILE)
+    if dtype is not None:  # transformers writes the type of the weights in memory
+        path = folder / "config.json"
+        facts = json.loads(path.read_text(encoding="utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
+        path.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _own(model: PreTrainedModel, weights: Mapping[str, torch.Tensor] | None) -> Mapping[str, torch.Tensor]:
+    """The weights to save, each once: rounding would part the tied ones."""
+    if weights is not None:
+        return weights
+    found: dict[int, tuple[str, torch.Tensor]] = {}
+    for name, tensor in model.state_dict().items():
+        found.setdefault(tensor.data_ptr(), (name, tensor))
+    return dict(found.values())
 
 
 def add_eot(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: str = chat.EOT) -> bool:

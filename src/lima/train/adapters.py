@@ -7,6 +7,7 @@ is saved is an ordinary model again, with the adapters merged into its weights.
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,7 @@ from lima.files import text_hash
 from lima.train.four_bit import whole_weight
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 ADAPTER = "default"
@@ -23,10 +25,10 @@ ADAPTER = "default"
 
 def add_adapters(
     model: PreTrainedModel, eot: int, *, rank: int, alpha: float, dropout: float, seed: int
-) -> None:
+) -> PeftModel:
     """Freeze the model, add adapters to all linear layers of its decoder, and let the EOT row be trained.
 
-    Without its row the model would never learn to stop: a new token has no meaning yet.
+    Returns what peft saves an adapter's folder from. Without its row the model would never learn to stop: a new token has no meaning yet.
 
     Raises:
         LimaError: the package peft is not installed, or the head has a bias.
@@ -57,7 +59,18 @@ def add_adapters(
     )
     with torch.random.fork_rng():
         torch.manual_seed(int(text_hash("lora", str(seed), length=15), 16))
-        get_peft_model(model, settings, adapter_name=ADAPTER)
+        found: PeftModel = get_peft_model(model, settings, adapter_name=ADAPTER)
+    return found
+
+
+def save_adapters(adapters: PeftModel, folder: Path, base: str) -> None:
+    """Write the adapters as a folder of peft, which is small and goes on top of the base.
+
+    The base needs the EOT token first (`lima.model.add_eot`): its row is among what was trained.
+    """
+    for settings in adapters.peft_config.values():
+        settings.base_model_name_or_path = base
+    adapters.save_pretrained(folder, save_embedding_layers=False)
 
 
 @torch.no_grad()

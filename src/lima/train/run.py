@@ -19,8 +19,7 @@ from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example
 from lima.runs import Run, open_run
-from lima.train.adapters import add_adapters, merged_weights
-from lima.train.average import average_weights
+from lima.train.adapters import add_adapters, merged_weights, save_adapters
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
@@ -28,14 +27,16 @@ from lima.train.four_bit import quantize
 from lima.train.invariants import check_context, check_model, check_template
 from lima.train.loop import Plan, fit, mean_loss
 from lima.train.memory import memory_table
+from lima.train.metrics import check_installed, reporting
 from lima.train.model_card import model_card
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
 from lima.train.precision import resolve
 from lima.train.replay import Replay, read_replay
+from lima.train.save import Disk, average_weights, disk, epoch_folder, kept_epochs, save_dtype
 from lima.train.settings import FitSettings, TrainSettings
-from lima.train.trackers import check_installed, reporting
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TEMPLATES_CHECKED = 8
@@ -58,10 +59,14 @@ def train(settings: TrainSettings) -> None:
     last_epoch = plan.epoch(plan.steps)
     _check_epochs(settings, plan)
     _summarise(inputs, plan, settings)
+    need = disk(inputs.model, settings, last_epoch)
     if settings.dry_run:
         head, *rows = memory_table(inputs.model, inputs.data.sequences, settings)
         table("memory, estimated", head, rows)
+        _tell_disk(need)
         return
+    if processes.is_first:
+        need.check(settings.out)
     with _opened(settings, processes) as run:
         if not processes.agree(run is not None and run.finished):
             _fit(inputs, settings, last_epoch, processes)
@@ -90,7 +95,7 @@ def _fit(inputs: Inputs, settings: TrainSettings, last: int, processes: Processe
     if processes.is_first:
         write_jsonl(settings.out / "rejects.jsonl", inputs.data.rejects)
     if processes.size > 1:
-        shard(inputs.model, processes, models.checked_device(settings.device))
+        processes = shard(inputs.model, processes, models.checked_device(settings.device))
     end_of_epoch = _EndOfEpoch(inputs, settings, last, processes)
     data = inputs.data.sequences
     told = reporting(settings) if processes.is_first else nullcontext(lambda row: None)
@@ -113,11 +118,6 @@ def last_epoch(examples: int, settings: FitSettings) -> int:
     return plan.epoch(plan.steps)
 
 
-def epoch_folder(run: Path, epoch: int) -> Path:
-    """Where a run keeps the model of an epoch, such as ``epoch-07``."""
-    return run / f"epoch-{epoch:02d}"
-
-
 @dataclass(frozen=True)
 class Inputs:
     """A model that has its EOT, and the token sequences it trains on and is measured on."""
@@ -129,6 +129,8 @@ class Inputs:
     measured: Mapping[str, TrainingSet]
     """``heldout_nll`` and ``dev_nll``, as far as their files are given."""
     replay: Replay | None
+    adapters: PeftModel | None
+    """What is trained in place of all weights, as peft sees it."""
 
 
 def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
@@ -163,8 +165,7 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     if rounds:
         device = models.checked_device(settings.device)
         quantize(model, device, getattr(torch, resolve(model, settings.precision)))
-    if settings.lora_rank:
-        _add_adapters(model, tokenizer, settings)
+    adapters = _add_adapters(model, tokenizer, settings) if settings.lora_rank else None
     data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
     measured = {name: _tokenize(rows, tokenizer, settings) for name, rows in held.items()}
     _check_supervision(data, settings)
@@ -180,18 +181,18 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     replay = settings.replay and read_replay(
         settings.replay, tokenizer, settings.replay_share, longest=longest, seed=settings.seed
     )
-    return Inputs(model, tokenizer, examples, data, measured, replay or None)
+    return Inputs(model, tokenizer, examples, data, measured, replay or None, adapters)
 
 
 class _EndOfEpoch:
     """Saves the model of an epoch and measures its loss on the held-out files."""
 
     def __init__(self, inputs: Inputs, settings: TrainSettings, last: int, processes: Processes) -> None:
-        self._inputs, self._settings, self._last, self._processes = inputs, settings, last, processes
+        self._inputs, self._settings, self._processes = inputs, settings, processes
+        self._kept = kept_epochs(settings, last)
 
     def __call__(self, epoch: int) -> dict[str, float]:
-        kept = self._settings.keep_epochs
-        if not kept or epoch in kept or epoch == self._last:
+        if epoch in self._kept:
             self._save(epoch)
         return {
             name: mean_loss(
@@ -205,20 +206,31 @@ class _EndOfEpoch:
         }
 
     def _save(self, epoch: int) -> None:
-        folder = epoch_folder(self._settings.out, epoch)
-        model = self._inputs.model
-        weights = merged_weights(model) if self._settings.lora_rank else whole_weights(model)
-        if self._processes.is_first:
-            card = model_card(self._settings, self._inputs.examples, epoch=epoch)
-            models.save(model, self._inputs.tokenizer, folder, weights, card)
+        model, adapters = self._inputs.model, self._inputs.adapters
+        weights = merged_weights(model) if adapters else whole_weights(model)
+        if not self._processes.is_first:
+            return
+        models.save(
+            model,
+            self._inputs.tokenizer,
+            epoch_folder(self._settings.out, epoch),
+            weights,
+            model_card(self._settings, self._inputs.examples, epoch=epoch),
+            dtype=save_dtype(self._settings),
+            beside=self._beside,
+        )
+
+    def _beside(self, folder: Path) -> None:
+        if self._inputs.adapters is not None:
+            save_adapters(self._inputs.adapters, folder / "adapter", self._settings.model)
 
 
 def _add_adapters(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: TrainSettings
-) -> None:
+) -> PeftModel:
     eot = eot_id(tokenizer)
     assert eot is not None, "add_eot came first"
-    add_adapters(
+    return add_adapters(
         model,
         eot,
         rank=settings.lora_rank,
@@ -265,12 +277,14 @@ def _check_epochs(settings: TrainSettings, plan: Plan) -> None:
     if warmup and warmup >= plan.steps:
         raise LimaError(f"--warmup-steps {warmup}: the run has only {plan.steps} steps.")
     kept = settings.keep_epochs
-    wrong = [epoch for epoch in kept if not 1 <= epoch <= last]
+    wrong = [epoch for epoch in kept if not 0 <= epoch <= last]
     if wrong:
         raise LimaError(f"--keep-epochs {wrong[0]}: there is no such epoch, the last is {last}.")
     if settings.average_last > last:
         raise LimaError(f"--average-last {settings.average_last}: there are only {last} epochs.")
-    missing = [epoch for epoch in _averaged_epochs(settings, last) if kept and epoch not in (*kept, last)]
+    missing = [
+        epoch for epoch in _averaged_epochs(settings, last) if epoch not in kept_epochs(settings, last)
+    ]
     if missing:
         raise LimaError(f"--average-last {settings.average_last} needs epoch {missing[0]} in --keep-epochs.")
 
@@ -283,7 +297,14 @@ def _average(inputs: Inputs, settings: TrainSettings, last: int) -> None:
     if settings.average_last:
         folders = [epoch_folder(settings.out, epoch) for epoch in _averaged_epochs(settings, last)]
         card = model_card(settings, inputs.examples, epoch=last, averaged=settings.average_last)
-        models.save(inputs.model, inputs.tokenizer, settings.out / "average", average_weights(folders), card)
+        models.save(
+            inputs.model,
+            inputs.tokenizer,
+            settings.out / "average",
+            average_weights(folders),
+            card,
+            dtype=save_dtype(settings),
+        )
 
 
 def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
@@ -303,6 +324,19 @@ def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
     table("training", ("", ""), rows)
     if data.rejects:
         warn(f"{len(data.rejects)} examples have no supervised token; rejects.jsonl names them.")
+
+
+def _tell_disk(need: Disk) -> None:
+    rows = [
+        ("a saved model", f"{need.model / 1e9:,.2f}"),
+        ("models to be written", f"{need.models}"),
+        ("training states, until the end", f"{need.states / 1e9:,.2f}"),
+        ("in all", f"{need.total / 1e9:,.2f}"),
+        ("free", f"{need.free / 1e9:,.2f}"),
+    ]
+    table("disk, GB", ("", ""), rows)
+    if need.total > need.free:
+        warn("the disk is too small: name fewer --keep-epochs, or take --save-dtype bfloat16.")
 
 
 def _weights(model: PreTrainedModel) -> str:

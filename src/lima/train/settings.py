@@ -79,7 +79,7 @@ class FitSettings(Settings):
 
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
-"""Where the rows of ``metrics.jsonl`` can go, too (`lima.train.trackers`)."""
+"""Where the rows of ``metrics.jsonl`` can go, too (`lima.train.metrics`)."""
 
 
 class TrainSettings(FitSettings):
@@ -169,7 +169,10 @@ class TrainSettings(FitSettings):
     """Adapters: hold the frozen weights of the linear layers in 4 bits (NF4, package bitsandbytes), an eighth of their
     memory. The saved model holds the rounded weights with the adapters merged into them."""
     keep_epochs: tuple[int, ...] = ()
-    """Epochs whose folder is written, such as `5 6 7 8 9 10`; none given: all. The last is always written."""
+    """Epochs whose folder is written, such as `3 6 9`; `0`: all. None given: 5 to 10, among which the paper chooses, or
+    all of a run of fewer than 5. The last is always written."""
+    save_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Type of the saved weights; they are trained in float32. ``auto``: the type that the base is stored in."""
     average_last: int = Field(0, ge=0)
     """Write the mean of the weights of this many last epochs too, into the folder `average`; 0: do not."""
     replay: Path | None = None

@@ -95,7 +95,7 @@ def _tune(settings: ExperimentSettings, folder: Path, rows: list[Example]) -> Pa
         out=folder / "run",
         max_length=settings.max_length,
         keep_eot=settings.keep_eot,
-        keep_epochs=() if keep_all else (last_epoch(len(rows), settings.fit),),
+        keep_epochs=(0,) if keep_all else (last_epoch(len(rows), settings.fit),),
         heldout=settings.heldout if keep_all else None,
     )
     if not is_finished(wanted.out / "run.json", "train", wanted):
