@@ -145,6 +145,26 @@ def test_a_wrapped_head_takes_the_recomputing_path_with_the_same_result() -> Non
     torch.testing.assert_close(torch.autograd.grad(wrapped, hidden), torch.autograd.grad(direct, hidden))
 
 
+def test_a_frozen_head_with_trained_rows_gives_what_peft_s_own_way_gives() -> None:
+    """The row of the EOT alone has a gradient; peft's forward pass copies the whole weight for it."""
+    peft = pytest.importorskip("peft")
+    model = build("llama")
+    rows = {"trainable_token_indices": {"lm_head": [5, 9]}, "target_modules": ["q_proj"]}
+    peft.get_peft_model(model, peft.LoraConfig(r=2, task_type="CAUSAL_LM", **rows))
+    head = model.get_output_embeddings()
+    hidden = torch.randn(10, 32, dtype=torch.float64, requires_grad=True)
+    targets, weights = torch.randint(20, (10,)), torch.rand(10, dtype=torch.float64)
+    delta = head.token_adapter.trainable_tokens_delta["default"]
+    with torch.no_grad():
+        delta.add_(torch.randn_like(delta))
+    expected = (cross_entropy(head(hidden), targets, reduction="none") * weights).sum()
+    found = chunked_cross_entropy(hidden, head, targets, weights=weights, chunk_elements=3 * VOCABULARY)
+    torch.testing.assert_close(found, expected)
+    mine, reference = (torch.autograd.grad(loss, [hidden, delta]) for loss in (found, expected))
+    for one, other in zip(mine, reference, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_half_precision_is_close_to_the_reference() -> None:
     """What bfloat16 autocast costs: stated, not hidden (8 bits of mantissa; 2^-9 = 0.002 a rounding)."""
     model = build("llama").float()

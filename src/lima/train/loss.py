@@ -184,7 +184,23 @@ def _loss(
 ) -> Measured:
     if type(head) is torch.nn.Linear:
         return _fused_loss(hidden, head, targets, weights, chunk_elements)
+    trained = _trained_rows(head)
+    if trained is not None:
+        return _fused_loss(hidden, trained[0], targets, weights, chunk_elements, trained=trained[1:])
     return _recomputing_loss(hidden, head, targets, weights, chunk_elements)
+
+
+def _trained_rows(head: torch.nn.Module) -> tuple[torch.nn.Linear, list[int], torch.Tensor] | None:
+    """A frozen head of which peft trains some rows (`lima.train.adapters`): the head, the rows' numbers, and their values.
+
+    Peft's own way writes the rows into a copy of the whole weight for every product, and its gradient is of that size, too.
+    """
+    adapter: Any = getattr(head, "token_adapter", None)
+    base = adapter.get_base_layer() if adapter is not None else None
+    if type(base) is not torch.nn.Linear or base.weight.requires_grad or len(adapter.active_adapters) != 1:
+        return None
+    name = adapter.active_adapters[0]
+    return base, adapter.token_indices[name], adapter.trainable_tokens_delta[name]
 
 
 def _recomputing_loss(
@@ -220,12 +236,24 @@ def _fused_loss(
     chunk_elements: int | None = None,
     *,
     step_head: StepHead | None = None,
+    trained: tuple[list[int], torch.Tensor] | None = None,
 ) -> Measured:
     rows = chunk_rows(len(targets), head.out_features, chunk_elements)
     # Function.forward runs without gradients, and needs_input_grad tells of the leaves alone
-    context = (rows, torch.is_grad_enabled(), step_head)
-    found = _HeadLoss.apply(hidden, head.weight, head.bias, targets, weights, context)  # type: ignore[no-untyped-call]
+    numbers, values = trained or (None, None)
+    context = _Context(rows, torch.is_grad_enabled(), step_head, numbers)
+    found = _HeadLoss.apply(hidden, head.weight, head.bias, values, targets, weights, context)  # type: ignore[no-untyped-call]
     return Measured(*found)
+
+
+class _Context(NamedTuple):
+    """What the loss needs besides tensors."""
+
+    rows: int
+    with_gradient: bool
+    step_head: StepHead | None
+    numbers: list[int] | None
+    """Of the rows that are trained where the rest of the weight is frozen."""
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -237,18 +265,23 @@ class _HeadLoss(torch.autograd.Function):
         hidden: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
+        values: torch.Tensor | None,
         targets: torch.Tensor,
         weights: torch.Tensor | None,
-        context: tuple[int, bool, StepHead | None],
+        context: _Context,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        rows, with_gradient, step_head = context
+        rows, with_gradient, step_head, numbers = context
         dtype = _compute_dtype(hidden)
-        used = step_head.weight(dtype) if step_head else weight.to(dtype)
-        needs = [with_gradient and need for need in ctx.needs_input_grad[:3]]
+        used = step_head.weight(dtype) if step_head else weight.to(dtype, copy=values is not None)
+        if values is not None:
+            used[numbers] = values.to(dtype)
+        needs = [with_gradient and need for need in ctx.needs_input_grad[:4]]
         grads = _Gradients(
             torch.empty_like(hidden) if needs[0] else None,
             _target(weight, step_head, len(targets)) if needs[1] else None,
             _target(bias, step_head, len(targets)) if bias is not None and needs[2] else None,
+            torch.zeros_like(values) if values is not None and needs[3] else None,
+            numbers,
             scale=step_head.scale if step_head else 1.0,
             is_empty=step_head is None,
         )
@@ -263,7 +296,7 @@ class _HeadLoss(torch.autograd.Function):
             if any(needs):
                 grads.add(part, logits, inputs, used, None if weights is None else weights[part, None])
         ctx.in_place = step_head is not None
-        kept = [grads.hidden, *((None, None) if ctx.in_place else (grads.weight, grads.bias))]
+        kept = [grads.hidden, *((None, None) if ctx.in_place else (grads.weight, grads.bias)), grads.values]
         ctx.save_for_backward(*(x for x in kept if x is not None))
         ctx.kept = [x is not None for x in kept]
         loss, correct = totals[0] * grads.scale, totals[1]
@@ -277,7 +310,7 @@ class _HeadLoss(torch.autograd.Function):
         if ctx.in_place:
             # the head's gradient is where it belongs already, and cannot be multiplied any more
             assert slope.device.type != "cpu" or float(slope) == 1, "call backward on the loss as it is"
-            return found[0], *repeat(None, 5)
+            return found[0], *repeat(None, 6)
         if slope.device.type != "cpu" or float(slope) != 1:
             # in place: a product would be another tensor of the head's size
             for x in found:
@@ -292,6 +325,8 @@ class _Gradients:
     hidden: torch.Tensor | None  # (S, width)
     weight: torch.Tensor | None  # (vocabulary, width)
     bias: torch.Tensor | None  # (vocabulary,)
+    values: torch.Tensor | None  # (trained rows, width)
+    numbers: list[int] | None
     scale: float
     is_empty: bool
     """Whether weight and bias hold no numbers yet; the first chunk is written over what is there."""
@@ -312,6 +347,9 @@ class _Gradients:
         if self.weight is not None:
             weighted = (inputs if weights is None else inputs * weights).to(slope.dtype)
             _add_product(self.weight, slope, weighted, beta=int(not self.is_empty), scale=self.scale)
+        if self.values is not None:
+            weighted = (inputs if weights is None else inputs * weights).to(slope.dtype)
+            self.values.add_(slope[:, self.numbers].t() @ weighted, alpha=self.scale)
         if self.bias is not None:
             summed = slope.sum(0) if weights is None else (slope * weights).sum(0)
             if self.is_empty:

@@ -26,8 +26,8 @@ from lima.train.dropout import sublayer_names
 from lima.train.four_bit import quantize
 from lima.train.invariants import check_context, check_model, check_template
 from lima.train.loop import Plan, fit, mean_loss
-from lima.train.memory import memory_table
-from lima.train.metrics import check_installed, reporting
+from lima.train.memory import estimate, memory_table
+from lima.train.metrics import WORTH_MEASURING, check_installed, peak_memory, reporting
 from lima.train.model_card import model_card
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
 from lima.train.precision import resolve
@@ -70,6 +70,8 @@ def train(settings: TrainSettings) -> None:
     with _opened(settings, processes) as run:
         if not processes.agree(run is not None and run.finished):
             _fit(inputs, settings, last_epoch, processes)
+            if run and processes.size == 1:
+                _compare_memory(inputs, settings)
             if run:
                 _average(inputs, settings, last_epoch)
                 run.finish(**_facts(inputs, plan, settings))
@@ -324,6 +326,18 @@ def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
     table("training", ("", ""), rows)
     if data.rejects:
         warn(f"{len(data.rejects)} examples have no supervised token; rejects.jsonl names them.")
+
+
+def _compare_memory(inputs: Inputs, settings: TrainSettings) -> None:
+    """Say what the run took beside what `--dry-run` says; tiny models are lost in what the libraries take."""
+    weights = sum(p.numel() for p in inputs.model.parameters())
+    if (
+        weights < WORTH_MEASURING or settings.four_bit
+    ):  # rounded weights are no longer counted by their shapes
+        return
+    planned = estimate(inputs.model, inputs.data.sequences, settings).total
+    peak = peak_memory(inputs.model.device)
+    note(f"memory: {peak / 1e9:.1f} GB at most; estimated {planned / 1e9:.1f} GB, libraries not counted.")
 
 
 def _tell_disk(need: Disk) -> None:
