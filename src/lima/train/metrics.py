@@ -22,6 +22,7 @@ from pydantic import JsonValue, model_serializer
 from lima.errors import LimaError
 from lima.files import JsonlLog, text_hash, write_jsonl
 from lima.records import Record
+from lima.train.dropout import decoder_layers
 from lima.train.settings import Tracker, TrainSettings
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Meter:
     @classmethod
     def of(cls, model: PreTrainedModel, dtype: torch.dtype) -> Self:
         """Measure the device once, which takes some hundredths of a second."""
-        matrices = [p for p in model.get_decoder().layers.parameters() if p.ndim == 2]
+        matrices = [p for p in decoder_layers(model).parameters() if p.ndim == 2]
         # a frozen weight has no gradient of its own: four FLOPs in place of six
         layers = sum((6 if p.requires_grad else 4) * p.numel() for p in matrices)
         width, vocabulary = model.config.hidden_size, model.config.vocab_size
