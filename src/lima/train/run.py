@@ -32,7 +32,8 @@ from lima.train.model_card import model_card
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
 from lima.train.precision import resolve
 from lima.train.replay import Replay, read_replay
-from lima.train.save import Disk, average_weights, disk, epoch_folder, kept_epochs, save_dtype
+from lima.train.save import Disk, average_weights, disk, kept_epochs, save_dtype
+from lima.train.save import epoch_folder as epoch_folder  # other stages take it from here
 from lima.train.settings import FitSettings, TrainSettings
 
 if TYPE_CHECKING:
