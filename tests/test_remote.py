@@ -1,6 +1,7 @@
 """The client against a real server on the loopback: faults are told apart, counted, retried within bounds."""
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -124,7 +125,11 @@ def test_retry_after_reads_seconds_and_dates() -> None:
     assert _retry_after("-1") == 0
     assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0  # in the past
     assert (_retry_after("Wed, 21 Oct 2099 07:28:00 GMT") or 0) > 1e9
-    assert _retry_after("soon") is _retry_after(None) is None
+    assert (_retry_after("Wed Oct 21 07:28:00 2099") or 0) > 1e9  # asctime: no zone
+    assert (_retry_after("Wed, 21 Oct 2099 07:28:00 -0000") or 0) > 1e9
+    for text in ("soon", None, "nan", "99999999999999 Oct 2099"):
+        assert _retry_after(text) is None, text
+    assert _retry_after("1e400") == math.inf
 
 
 def test_concurrency_grows_on_clean_rounds_and_shrinks_on_429(tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ class JudgeSettings(Settings):
     """YAML with 'model: {input: 0.15, output: 0.6}' per million tokens. Without it the cost is unknown."""
     moved: bool = False
     """The same judge now answers at another URL than in earlier runs."""
+    retry_rejected: bool = False
+    """Ask again what the server refused as wrong (HTTP 400, 413, 422), after a change of the server."""
     reparse: bool = False
     """Make no calls: read the logged replies again and rewrite this judge's rows."""
     dry_run: bool = False

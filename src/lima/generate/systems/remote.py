@@ -20,11 +20,11 @@ from lima.records import Completion, Example, FinishReason, Message, Reject, Sta
 from lima.remote.client import complete_all, describe_model, run_async
 from lima.remote.endpoint import parse_address, read_key
 from lima.remote.limits import Budget, Counters, Limits
-from lima.remote.log import Answer, CallLog, Reply, Request, read_answer
+from lima.remote.log import Answer, CallLog, Ending, Reply, Request, read_answer
 from lima.remote.sampling import Sampling, dialect_of, parameters
 from lima.remote.stream import Rejected, stream_answer
 
-REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "filter"}
+REASONS: dict[Ending, FinishReason] = {"length": "length", "filter": "filter"}
 
 
 class RemoteSystem:
@@ -146,7 +146,7 @@ class RemoteSystem:
         if answer.refusal:
             return job.completion(answer.refusal.strip(), "filter", tokens, "refused")
         natural: FinishReason = "stop" if self._settings.stop else "eot"
-        reason = REASONS.get(answer.finish_reason, natural)
+        reason = REASONS.get(answer.ending, natural)
         status: Status = "refused" if reason == "filter" else "ok"
         return job.completion(answer.content.strip(), reason, tokens, status)
 
