@@ -100,7 +100,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         posteriors=preferences.posteriors(pairs, level) if settings.posterior else [],
         rankings=preferences.rankings(votes, systems, level),
         agreement=raters.agreements(votes, resampling),
-        reliability=raters.reliabilities(votes, study, resampling),
+        reliability=raters.reliabilities(votes, study, level),
         rater_pairs=between.rater_pairs(votes, resampling),
         majority=between.majority(votes),
         self_preferences=between.self_preferences(study, votes, level),

@@ -132,7 +132,7 @@ def _pair(
         n=len(shared),
         accuracy=mean_share(credits, prompts, level=resampling.level),
         same=share([x == y for x, y in zip(one, other, strict=True)], prompts, level=resampling.level),
-        kappa=cohen_kappa(one, other, LABELS, clusters=prompts, resampling=resampling),
+        kappa=cohen_kappa(one, other, LABELS, clusters=prompts, level=resampling.level),
     )
 
 

@@ -105,17 +105,17 @@ def agreements(votes: Sequence[Vote], resampling: Resampling) -> list[Agreement]
     return [cell for cell in agreement_matrix(ordered, resampling=resampling) if cell.pairs]
 
 
-def reliabilities(votes: Sequence[Vote], study: StudyData, resampling: Resampling) -> list[Reliability]:
+def reliabilities(votes: Sequence[Vote], study: StudyData, level: float) -> list[Reliability]:
     """Krippendorff's alpha and Gwet's coefficient of each task that has two raters or more."""
     preference = [(v.rater, v.comparison, v.label) for v in votes if v.repeat == 0]
-    found = [_reliability("preference", LABELS, preference, study, resampling)]
+    found = [_reliability("preference", LABELS, preference, study, level)]
     for scale, values in SCALE_VALUES.items():
         rows = [
             (grade.rater, grade.item_id, grade.value)
             for grade in study.grades
             if grade.scale == scale and grade.repeat == 0 and grade.turn == 0
         ]
-        found.append(_reliability(scale, values, rows, study, resampling))
+        found.append(_reliability(scale, values, rows, study, level))
     return [reliability for reliability in found if reliability.raters > 1]
 
 
@@ -197,7 +197,7 @@ def _reliability(
     categories: Sequence[Value],
     rows: Sequence[tuple[str, str, Value | None]],
     study: StudyData,
-    resampling: Resampling,
+    level: float,
 ) -> Reliability:
     raters = sorted({rater for rater, _, _ in rows})
     texts = {text: position for position, text in enumerate(sorted({text for _, text, _ in rows}))}
@@ -214,16 +214,16 @@ def _reliability(
             categories,
             measurement="ordinal" if ordered else "nominal",
             clusters=prompts,
-            resampling=resampling,
+            level=level,
         ),
         gwet=gwet(
             table,
             categories,
             weights="quadratic" if ordered else "identity",
             clusters=prompts,
-            resampling=resampling,
+            level=level,
         ),
-        kappa=_kappa(table, categories, prompts, resampling),
+        kappa=_kappa(table, categories, prompts, level),
     )
 
 
@@ -231,17 +231,17 @@ def _kappa(
     table: Sequence[Sequence[Value | None]],
     categories: Sequence[Value],
     prompts: Sequence[str],
-    resampling: Resampling,
+    level: float,
 ) -> Result:
     if len(table) != 2:
-        return fleiss_kappa(table, categories, clusters=prompts, resampling=resampling)
+        return fleiss_kappa(table, categories, clusters=prompts, level=level)
     both = [
         (one, other, prompt)
         for one, other, prompt in zip(*table, prompts, strict=True)
         if one is not None and other is not None
     ]
     first, second, clusters = ([row[i] for row in both] for i in range(3))
-    return cohen_kappa(first, second, categories, clusters=clusters, resampling=resampling)
+    return cohen_kappa(first, second, categories, clusters=clusters, level=level)
 
 
 def _coverage(
