@@ -196,6 +196,9 @@ def test_dirichlet_posterior() -> None:
     assert near.better == pytest.approx((draws[:, 0] > draws[:, 2]).mean(), abs=0.005)
 
 
+WORDS: tuple[Outcome, ...] = ("loss", "tie", "win")
+
+
 def test_coverage_of_the_gap() -> None:
     """2,000 studies of 80 prompts with three correlated verdicts each: a prompt's lead is shared by its raters.
 
@@ -208,7 +211,7 @@ def test_coverage_of_the_gap() -> None:
     for _ in range(2_000):
         leads = 0.3 + generator.normal(size=(80, 1)) + generator.normal(size=(80, 3))
         scores = ((leads > 0.6).astype(int) - (leads < -0.6)).ravel()
-        words = [("loss", "tie", "win")[score + 1] for score in scores]
+        words = [WORDS[score + 1] for score in scores]
         gap = gap_of(words, clusters)
         assert isinstance(gap, Estimate)
         covered += gap.interval[0] <= truth <= gap.interval[1]

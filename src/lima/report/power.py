@@ -128,6 +128,10 @@ def _pair_power(pair: tuple[str, str], design: Design, settings: PowerSettings) 
     return PairPower(*pair, design.prompts, design.samples, gap, chances)
 
 
+def _needed(design: Design, settings: PowerSettings) -> dict[float, int]:
+    return {gap: prompts_needed(gap, design, power=settings.power) for gap in _gaps(design)}
+
+
 def _gaps(design: Design) -> list[float]:
     """The gaps that can occur beside the share of ties."""
     return [gap for gap in GAPS if gap <= design.largest_gap]
