@@ -76,10 +76,7 @@ def power(settings: PowerSettings) -> Outlook:
     plan, typical = study.plan or Plan(), next(iter(designs.values()), None)
     found = Outlook(
         pairs=[_pair_power(pair, design, settings) for pair, design in designs.items()],
-        needed={
-            gap: prompts_needed(gap, typical, power=settings.power)
-            for gap in (_gaps(typical) if typical else [])
-        },
+        needed=_needed(typical, settings) if typical else {},
         votes=plan.human_votes(len(study.comparisons)),
         tasks=_tasks(study, settings, price),
     )

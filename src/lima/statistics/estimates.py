@@ -47,6 +47,12 @@ class Estimate:
         assert self.high is not None, self
         return self.low, self.high
 
+    @property
+    def mirrored(self) -> Estimate:
+        """The same figure seen from the other side: of a difference, the second minus the first."""
+        low, high = (None if x is None else -x for x in (self.high, self.low))
+        return replace(self, value=-self.value, low=low, high=high)
+
     def rescaled(self, factor: float, shift: float = 0.0) -> Estimate:
         """The estimate of ``factor * value + shift``; ``factor`` is positive."""
         assert factor > 0, factor

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,16 +77,16 @@ def length_controlled(
     return LengthControlled(replace(score, note=note), found.logit(1, level, method))
 
 
-def difficulties(credits: Mapping[Hashable, Mapping[Hashable, float]]) -> dict[Hashable, float]:
+def difficulties(credits: Iterable[Mapping[Hashable, float]]) -> dict[Hashable, float]:
     """How well the given systems do on each prompt against one baseline, as a logit: the term of Dubois et al.
 
     Args:
-        credits: mean credit (win 1, tie 1/2, loss 0) by system and prompt.
+        credits: mean credit (win 1, tie 1/2, loss 0) by prompt, of each system.
 
     Half a win and half a loss are added to each prompt, so that none is infinitely easy or hard.
     """
     given: dict[Hashable, list[float]] = defaultdict(list)
-    for prompts in credits.values():
+    for prompts in credits:
         for prompt, credit in prompts.items():
             given[prompt].append(credit)
     return {

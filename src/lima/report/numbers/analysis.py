@@ -104,7 +104,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         rater_pairs=between.rater_pairs(votes, resampling),
         majority=between.majority(votes),
         self_preferences=between.self_preferences(study, votes, level),
-        alt_tests=raters.alt_tests(votes),
+        alt_tests=raters.alt_tests(votes, study.grades, level),
         lineages=study.lineages,
         helpfulness=ratings.mean_ratings(rows, level),
         helpfulness_gaps=ratings.mean_gaps(rows, level, study.plan, systems[0] if systems else ""),
