@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,8 +33,15 @@ def answering(answer: Answer) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         bodies.append(body)
         return answer(body, before)
 
+    with listening(complete) as port:
+        yield f"http://127.0.0.1:{port}", bodies
+
+
+@contextmanager
+def listening(handler: Callable[[web.Request], Awaitable[web.Response]]) -> Iterator[int]:
+    """Run a server that answers every POST by ``handler``; yields its port."""
     app = web.Application(client_max_size=64 * 2**20)
-    app.router.add_post("/v1/chat/completions", complete)
+    app.router.add_post("/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -47,7 +54,7 @@ def answering(answer: Answer) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
     port = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     try:
-        yield f"http://127.0.0.1:{port}", bodies
+        yield port
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)

@@ -26,7 +26,7 @@ from lima.evaluate.wording import read_prompt
 from lima.files import read_json, read_jsonl, write_json, write_jsonl
 from lima.records import Grade, Preference, Rater
 from lima.remote.client import ModelCard, RequestsRejected, complete_all, describe_model, run_async
-from lima.remote.endpoint import parse_address, read_key
+from lima.remote.endpoint import parse_address, read_key, with_extras
 from lima.remote.limits import Budget, Counters, Limits, Price, read_price
 from lima.remote.log import Attempt, CallLog, Request, read_usage
 from lima.runs import open_run
@@ -119,7 +119,8 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
     key = "" if settings.reparse else read_key(settings.api_key_env, settings.api_key_file)
     words = getattr(protocol, settings.task)
     prompt = read_prompt(settings.task, words, settings.prompt)
-    asked, warnings = make_judge(settings, parse_address(settings.judge, key), prompt, words)
+    endpoint = with_extras(parse_address(settings.judge, key), settings.header, settings.query)
+    asked, warnings = make_judge(settings, endpoint, prompt, words)
     price = read_price(settings.prices, asked.endpoint.model) if settings.prices else None
     if settings.max_cost is not None and price is None:
         raise LimaError(f"--max-cost needs the price of {asked.endpoint.model!r}: --prices FILE.")

@@ -79,7 +79,7 @@ async def complete_all(
     connector = aiohttp.TCPConnector(limit=limits.concurrency)
     timeout = aiohttp.ClientTimeout(total=limits.timeout)
     async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, headers=endpoint.headers
+        connector=connector, timeout=timeout, headers=endpoint.headers, trust_env=endpoint.through_proxy
     ) as session:
         client = _Client(session, endpoint, log, limits, budget or Budget(), counters or Counters())
         replies: asyncio.Queue[Reply | BaseException | None] = asyncio.Queue()
@@ -129,10 +129,10 @@ async def describe_model(endpoint: Endpoint, timeout: float = 10.0) -> ModelCard
     """
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout)) as session,
-            session.get(
-                f"{endpoint.url}/models", headers=endpoint.headers, allow_redirects=False
-            ) as response,
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=timeout), trust_env=endpoint.through_proxy
+            ) as session,
+            session.get(endpoint.at("models"), headers=endpoint.headers, allow_redirects=False) as response,
         ):
             status, body = response.status, await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:
@@ -194,7 +194,7 @@ class _Client:
     def __post_init__(self) -> None:
         self.gate = Gate(self.limits.start, self.limits.concurrency)
         self.counters.served |= any(last.outcome == "replied" for last in self.log.outcomes.values())
-        self.url = f"{self.endpoint.url}/chat/completions"
+        self.url = self.endpoint.at("chat/completions")
 
     async def complete(self, request: Request) -> Reply | None:
         """Retry until an answer comes or patience ends; None when a budget forbids the call."""

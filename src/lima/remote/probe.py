@@ -18,7 +18,7 @@ from lima.commands import command
 from lima.errors import LimaError
 from lima.files import write_json
 from lima.remote.client import complete_all, describe_model, run_async
-from lima.remote.endpoint import Endpoint, parse_address, read_key
+from lima.remote.endpoint import Endpoint, parse_address, read_key, with_extras
 from lima.remote.limits import Counters, Limits
 from lima.remote.log import CallLog, Reply, Request, read_json_reply
 from lima.remote.sampling import Sampling, parameters
@@ -73,6 +73,7 @@ def probe(settings: ProbeSettings) -> tuple[list[Result], list[Throughput]]:
         console.note(f"{len(trials)} fields to try, {calls} requests to {settings.address}")
         return [], []
     endpoint = parse_address(settings.address, read_key(settings.api_key_env, settings.api_key_file))
+    endpoint = with_extras(endpoint, settings.header, settings.query)
     results, rounds = run_async(_probe(endpoint, settings))
     console.table(
         f"{endpoint.address}: request fields",

@@ -137,7 +137,7 @@ def _show_differences(numbers: Numbers) -> None:
         share, n = row.measure != "helpfulness", row.difference.n
         here, there = (f"{100 * x:.1f} %" if share else f"{x:.2f}" for x in (row.here, row.there))
         rows.append([row.measure, names[row.group], n, here, there, _difference(row.difference, share=share)])
-    columns = ["measure", "rater", "shared prompts", "here", "there", "here − there"]
+    columns = ["measure", "rater", "n", "here", "there", "difference"]
     console.table(
         f"Against {numbers.against}: {100 * numbers.level:g} % intervals, paired by prompt", columns, rows
     )
