@@ -52,6 +52,7 @@ def test_a_server_that_takes_no_request_is_named_with_the_way_out(make_study: Ma
             with pytest.raises(LimaError, match=r"20 .*'max_tokens'.*--server openai.*--extra NAME=null"):
                 run(study, url, concurrency=1)
         assert len(bodies) == 40
+        assert not study.preferences.exists()
         run(study, url, server="openai")
     assert Counter(row.status for row in preferences(study))["ok"] == 60
 

@@ -65,6 +65,8 @@ def judge(settings: JudgeSettings) -> Rater:
         rater = noting_plan(study, asked.rater(description))
         add_preferences(study, rater, [])  # before the first verdict: the plan that it notes is that of now
         outcome = _rate(asked, questions, rated, folder, counters)
+        if outcome.error and all(row.status == "error" for row in outcome.rows):
+            raise outcome.error  # a judge that never answered is no rater
         gone = replace_rater(
             study, rater, outcome.rows, former=lambda row: row.settings.get("calls") == asked.calls
         )
