@@ -34,7 +34,7 @@ class Estimate:
     method: str
     note: str = ""
     standard_error: float | None = None
-    """Of the value, where the interval is the value plus and minus a multiple of it."""
+    """Of the value, where there is one; the interval need not be a multiple of it."""
 
     def __post_init__(self) -> None:
         for bound in (self.value, self.low, self.high):

@@ -16,7 +16,7 @@ from scipy import stats
 
 from lima.records import Label
 from lima.statistics.estimates import Estimate, Result, Significance, Undefined
-from lima.statistics.intervals import mean_share, paired_difference, share
+from lima.statistics.intervals import clustered_mean, mean_share, paired_difference, share
 from lima.statistics.significance import sign_flip_test, sign_test
 
 Outcome = Literal["win", "tie", "loss"]
@@ -84,9 +84,13 @@ def win_tie_loss(
 
 
 def gap_of(outcomes: Sequence[Outcome], clusters: Sequence[Hashable], *, level: float = 0.95) -> Result:
-    """Win minus loss, in [-1, 1]."""
+    """Win minus loss, in [-1, 1], with the cluster-robust standard error that leaderboards print."""
     wins, losses = ([outcome == kind for outcome in outcomes] for kind in ("win", "loss"))
-    return paired_difference(wins, losses, clusters, level=level)
+    gap = paired_difference(wins, losses, clusters, level=level)
+    mean = clustered_mean([SCORES[outcome] for outcome in outcomes], clusters, level=level)
+    if isinstance(gap, Undefined) or isinstance(mean, Undefined):
+        return gap
+    return replace(gap, standard_error=mean.standard_error)
 
 
 def agreeing(gap: Result, test: Significance | Undefined, alpha: float) -> Result:
