@@ -114,7 +114,18 @@ class GenerateSettings(SamplingSettings):
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"system", "prompts", "in_context"})
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "also", "slots", "api_key_env", "api_key_file", "header", "query", "concurrency", "timeout", "attempts"}
+        {
+            "out",
+            "also",
+            "slots",
+            "api_key_env",
+            "api_key_file",
+            "header",
+            "query",
+            "concurrency",
+            "timeout",
+            "attempts",
+        }
         | {"max_calls", "strict", "dry_run"}
     )
 
