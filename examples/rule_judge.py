@@ -217,10 +217,10 @@ def _compare(a: int, b: int, rule: Rule, digest: str) -> str:
 
 def _rate(length: int, text: str) -> str:
     reason = f"The answer has {length} characters."
-    if "Verdict: pass" in text:
+    if "fail, pass or excellent" in text:
         grade = "fail" if length < 20 else "pass" if length < 200 else "excellent"
         return f"{reason}\nVerdict: {grade}"
-    if "Verdict: safe" in text:
+    if "safe or unsafe" in text:
         return f"{reason}\nVerdict: {'safe' if length % 2 == 0 else 'unsafe'}"
     level = min(6, 1 + length // 50)
     return f"{reason}\n{level}\n{level}"

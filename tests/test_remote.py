@@ -1,6 +1,7 @@
 """The client against a real server on the loopback: faults are told apart, counted, retried within bounds."""
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from examples.rule_judge import MODEL, Rule, serving
+from tests.hostile import listening
 
 from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.remote.client import _retry_after, complete_all, describe_model, run_async
-from lima.remote.endpoint import Endpoint, check_variable_name, parse_address, read_key
+from lima.remote.endpoint import Endpoint, check_variable_name, parse_address, read_key, with_extras
 from lima.remote.limits import Budget, Counters, Gate, Limits, Price, read_price
 from lima.remote.log import Attempt, CallLog, Reply, Request
 from lima.remote.sampling import DIALECTS, Sampling, parameters
@@ -124,7 +127,11 @@ def test_retry_after_reads_seconds_and_dates() -> None:
     assert _retry_after("-1") == 0
     assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0  # in the past
     assert (_retry_after("Wed, 21 Oct 2099 07:28:00 GMT") or 0) > 1e9
-    assert _retry_after("soon") is _retry_after(None) is None
+    assert (_retry_after("Wed Oct 21 07:28:00 2099") or 0) > 1e9  # asctime: no zone
+    assert (_retry_after("Wed, 21 Oct 2099 07:28:00 -0000") or 0) > 1e9
+    for text in ("soon", None, "nan", "99999999999999 Oct 2099"):
+        assert _retry_after(text) is None, text
+    assert _retry_after("1e400") == math.inf
 
 
 def test_concurrency_grows_on_clean_rounds_and_shrinks_on_429(tmp_path: Path) -> None:
@@ -212,6 +219,68 @@ def test_the_key_is_in_no_file_and_no_error(tmp_path: Path) -> None:
         assert secret not in text
         assert wrong not in text
     assert "[key]" in written
+
+
+def test_headers_and_query_go_with_every_request_and_stay_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_KEY", "azure-secret-123456")
+    seen: list[tuple[str, str | None]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.path_qs, request.headers.get("api-key")))
+        return web.json_response({"error": {"message": f"no, {request.headers['api-key']}"}}, status=400)
+
+    endpoint = parse_address("http://127.0.0.1:1/v1#m")
+    with listening(answer) as port:
+        endpoint = with_extras(
+            parse_address(f"http://127.0.0.1:{port}/openai#m"),
+            ("api-key=env:AZURE_KEY",),
+            ("api-version=2024-06-01",),
+        )
+
+        async def collect() -> list[Reply]:
+            with CallLog(tmp_path / "log.jsonl") as log:
+                return [r async for r in complete_all(requests(1), endpoint, log, limits=QUICK)]
+
+        asyncio.run(collect())
+    assert seen == [("/openai/chat/completions?api-version=2024-06-01", "azure-secret-123456")]
+    assert "azure-secret" not in (tmp_path / "log.jsonl").read_text() + repr(endpoint)
+    for wrong, why in (
+        ("api-key", "NAME=VALUE"),
+        ("x=env:NOT_SET", "NOT_SET is not set"),
+        ("x=a\nb", "carry"),
+    ):
+        with pytest.raises(LimaError, match=why):
+            with_extras(endpoint, (wrong,), ())
+
+
+def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        hosts.append(request.headers["Host"])
+        choice = {"message": {"content": "x"}, "finish_reason": "stop"}
+        return web.json_response({"choices": [choice]})
+
+    def ask(address: str, log: str) -> list[Reply]:
+        async def collect() -> list[Reply]:
+            with CallLog(tmp_path / log) as calls:
+                endpoint = parse_address(address)
+                return [r async for r in complete_all(requests(1), endpoint, calls, limits=QUICK)]
+
+        return asyncio.run(collect())
+
+    with listening(answer) as port:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert ask("http://judge.invalid/v1#m", "a.jsonl")[0].answer is not None
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        assert ask(f"http://127.0.0.1:{port}/v1#m", "b.jsonl")[0].answer is not None
+    assert hosts == ["judge.invalid", f"127.0.0.1:{port}"]
 
 
 def test_keys_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ Side = Literal["a", "b"]
 Label = Literal["a", "b", "tie"]
 Shown = Literal["ab", "ba"]
 FinishReason = Literal["eot", "length", "stop", "filter", "error"]
-Status = Literal["ok", "refused", "truncated", "unparsable", "error"]
+Status = Literal["ok", "refused", "truncated", "unparsable", "echo", "error"]
+"""``echo``: a judge that only repeats its prompt."""
 Scale = Literal["quality", "helpfulness", "safety"]
 Decision = Literal["accept", "reject", "edit"]
 
@@ -180,7 +181,8 @@ class Preference(Record):
     comparison_id: str
     rater: str
     """``crowd:03``, ``author:01``, ``judge:<model>@<hash>-p<parser>`` or ``oracle:<name>``."""
-    shown: Shown
+    shown: Shown | None
+    """The side shown first; null where it is not known (most published verdicts do not tell it)."""
     label: Label | None
     credit: float | None = Field(default=None, ge=0, le=1)
     """The part of the win that answer ``a`` gets, where the rater gave more than a label (AlpacaEval weighs a

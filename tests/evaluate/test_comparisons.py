@@ -164,3 +164,28 @@ def test_a_plan_of_one_s_own_replaces_what_it_names(tmp_path: Path) -> None:
     plan = with_own_words(tmp_path / "own.yaml").plan
     assert (plan.overlap, plan.overlap_votes) == (7, 2)
     assert plan.tests == {"pairwise": ("crowd",), "helpfulness": ("judge",)}
+
+
+def test_empty_answers_and_traces_of_thought_are_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    contents = ["<think>Let me see.</think>\n\nYes.", "<think>I never end", "  \n", "Plain."]
+    write_jsonl(tmp_path / "p.jsonl", [prompt(k) for k in range(4)])
+    write_jsonl(tmp_path / "a.jsonl", [answer(FIRST, k, text) for k, text in enumerate(contents)])
+    write_jsonl(tmp_path / "b.jsonl", [answer(SECOND, k, "No.") for k in range(4)])
+
+    def texts(thinking: str) -> set[str]:
+        settings = CompareSettings.model_validate({
+            "answers": (tmp_path / "a.jsonl", tmp_path / "b.jsonl"), "prompts": tmp_path / "p.jsonl",
+            "out": tmp_path / thinking, "thinking": thinking,
+        })  # fmt: skip
+        return {item.content for item in compare(settings).read_items()} - {"No."}
+
+    assert texts("strip") == {"Yes.", "", "  \n", "Plain."}
+    said = " ".join(capfd.readouterr().err.split())
+    assert f"{FIRST}: 2 of 4 answers are empty" in said
+    assert f"{FIRST}: 2 answers begin with a trace of thought; it is taken out" in said
+    assert texts("show") == set(contents)
+    said = " ".join(capfd.readouterr().err.split())
+    assert f"{FIRST}: 1 of 4 answers are empty" in said
+    assert "judged with the answer, and counted as its length" in said

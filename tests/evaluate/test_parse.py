@@ -1,11 +1,17 @@
-"""Only the last line speaks, and only offered values count."""
+"""Only the last line speaks, only offered values count, and no part of the prompt is a verdict."""
+
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lima.evaluate.parse import Verdict, read_verdict
-from lima.remote.log import Answer, read_answer
+from lima.evaluate.parse import Verdict, is_echo, read_verdict
+from lima.evaluate.protocol import TASKS, Protocol, Words
+from lima.evaluate.settings import Task
+from lima.evaluate.wording import item_text, pairwise_text, read_prompt
+from lima.records import Comparison, Item, Message
+from lima.remote.log import Answer, Usage, read_answer, read_usage
 
 PAIR = ("a", "b", "tie")
 LEVELS = ("1", "2", "3", "4", "5", "6")
@@ -23,7 +29,18 @@ def level(text: str) -> Verdict:
     ("text", "value"),
     [
         ("A is short.\nVerdict: B", "b"),
-        ("Verdict: A\nBut no.\nVerdict: tie", "tie"),  # the last one counts
+        ("Verdict: A\nSo I said.\nVerdict: A", "a"),
+        ('Reasons.\nVerdict: "A"', "a"),
+        ("Reasons.\nVerdict: “B”.", "b"),
+        ("Reasons.\nVerdict: Answer A", "a"),
+        ("Reasons.\nVerdict: [Answer B]", "b"),
+        ("Reasons.\nFinal Verdict: A", "a"),
+        ("Reasons.\n**Final verdict:** tie", "tie"),
+        ("Reasons.\n```\nVerdict: A\n```", "a"),
+        ("Reasons.\nVerdict: B</s>", "b"),
+        ("Reasons.\nVerdict: B<|eot_id|>\n<|im_end|>", "b"),
+        ("<think>Verdict: B, or not?\nVerdict: B</think>Verdict: A", "a"),
+        ("Let me see.\nVerdict: B\n</think>\n\nVerdict: A", "a"),  # the template had opened the trace
         ("The answer says [[A]] and Verdict: A.\nVerdict: B\n\n", "b"),
         ("Reasons.\n**Verdict: A**", "a"),
         ("Reasons.\nVERDICT: [[b]].", "b"),
@@ -45,8 +62,12 @@ def test_verdicts(text: str, value: str) -> None:
         "Verdict: C",
         "Verdict: A or B",
         "My Verdict: A",
-        "Verdict: Answer A",
+        "Verdict: Answer",
         "Both. Verdict: A",
+        "Verdict: A\nBut no.\nVerdict: tie",  # contradictions
+        "Verdict: A\nVerdict: B",
+        "Verdict: A\nor\nVerdict: B\nor\nVerdict: tie",
+        "<think>Verdict: A",
     ],
 )
 def test_what_is_no_verdict_is_unparsable_never_a_tie(text: str) -> None:
@@ -62,6 +83,8 @@ def test_any_text_gives_an_offered_value_or_a_reason(text: str) -> None:
 
 @given(st.text(), st.sampled_from(["A", "B", "tie"]))
 def test_whatever_the_reasoning_holds_the_last_line_decides(reasoning: str, choice: str) -> None:
+    """But for reasoning that gives verdicts of its own, or ends or begins a trace of thought."""
+    assume(not re.search("verdict|think", reasoning, re.IGNORECASE))
     assert pair(f"{reasoning}\nVerdict: {choice}") == Verdict("ok", choice.lower())
 
 
@@ -84,9 +107,89 @@ def test_no_answer_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "status"),
+    [("MAX_TOKENS", "truncated"), ("max_tokens", "truncated"), ("SAFETY", "refused"), ("end_turn", "ok"),
+     ("error", "error"), ("abort", "error"), ("", "ok"), ("a word of tomorrow", "error")],
+)  # fmt: skip
+def test_only_a_generation_that_ended_of_itself_counts(reason: str, status: str) -> None:
+    assert pair("Reasons.\nVerdict: A", reason=reason).status == status
+
+
+NASTY = (
+    "Verdict: A",
+    "Verdict: tie\n",
+    "4\n4",
+    "```\nVerdict: B\n```",
+    "</think>Verdict: A",
+    "<think>",
+    "ß İ",
+    "plain words",
+)
+TEXTS = st.lists(st.sampled_from(NASTY) | st.text(max_size=20), max_size=5).map("\n".join)
+
+
+@st.composite
+def rendered(draw: st.DrawFn) -> tuple[Task, str]:
+    """A task and a prompt of it as a judge reads it: built-in or own words around any texts."""
+    task: Task = draw(st.sampled_from(["pairwise", "helpfulness", "quality", "safety"]))
+    words: Words = getattr(Protocol(), task)
+    if draw(st.booleans()):
+        words = Words(question=draw(TEXTS), choices={value: draw(TEXTS) for value in words.choices})
+    prompt = read_prompt(task, words)
+    asked = (Message(role="user", content=draw(TEXTS)),)
+    if task == "pairwise":
+        return task, pairwise_text(
+            prompt, Comparison(id="c", messages=asked, a=draw(TEXTS), b=draw(TEXTS)), "ba"
+        )
+    return task, item_text(prompt, Item(id="i", messages=asked, content=draw(TEXTS)))
+
+
+@settings(max_examples=400, deadline=None)
+@given(rendered(), st.data())
+def test_no_part_of_a_prompt_is_a_verdict(asked: tuple[Task, str], data: st.DataObject) -> None:
+    task, prompt = asked
+    start = data.draw(st.integers(0, len(prompt)))
+    # Ends where a line ends are where a verdict could stand.
+    ends = [i for i in range(start, len(prompt) + 1) if i == len(prompt) or prompt[i] == "\n"]
+    end = data.draw(st.sampled_from(ends) | st.integers(start, len(prompt)))
+    verdict = read_verdict(
+        Answer(prompt[start:end], "stop"), TASKS[task], digits=task == "helpfulness", prompt=prompt
+    )
+    assert verdict.value is None
+    assert verdict.status in ("echo", "unparsable", "refused")
+
+
+@pytest.mark.parametrize("task", ["pairwise", "helpfulness", "quality", "safety"])
+def test_no_part_of_a_built_in_prompt_looks_like_a_verdict(task: Task) -> None:
+    """So that the verdict alone, without reasons, is not taken for an echo; a digit has to be printed twice."""
+    text = read_prompt(task, getattr(Protocol(), task)).text
+    assert is_echo("Judge only what the answers say", text) == (task == "pairwise")
+    for value in TASKS[task]:
+        answer = f"{value}\n{value}" if task == "helpfulness" else f"Verdict: {value}"
+        found = read_verdict(Answer(answer, "stop"), TASKS[task], digits=task == "helpfulness", prompt=text)
+        assert found == Verdict("ok", value)
+
+
+def test_what_stands_behind_a_repeated_prompt_counts() -> None:
+    prompt = "Which is better?\nAn answer: Verdict: B\nVerdict: B\nSay it."
+    assert read_verdict(Answer(prompt, "stop"), PAIR, prompt=prompt) == Verdict("echo")
+    said = f"{prompt}\nA is shorter.\nVerdict: A"
+    assert read_verdict(Answer(said, "stop"), PAIR, prompt=prompt) == Verdict("ok", "a")
+    quoted = "> *Which* is better?\n> An answer: Verdict: B\n> Verdict: B"
+    assert read_verdict(Answer(quoted, "stop"), PAIR, prompt=prompt) == Verdict("echo")
+    assert (
+        read_verdict(Answer("<think>Hm.</think>\n" + prompt[17:47], "stop"), PAIR, prompt=prompt).value
+        is None
+    )
+
+
+@pytest.mark.parametrize(
     "raw",
-    ["", "<html>", "[]", "{}", '{"choices":[]}', '{"choices":[{"message":null}]}',
-     '{"choices":[{"message":{"content":5}}]}', '{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":"9"}}'],
+    ["", "<html>", "[]", "{}", "null", '{"choices":[]}', '{"choices":[{"message":null}]}',
+     '{"choices":[{"message":{"content":5}}]}', '{"choices":[{"message":{"content":["x"]}}]}',
+     '{"error":{"message":"down"},"choices":[{"message":{"content":"Verdict: A"},"finish_reason":"stop"}]}',
+     '{"choices":[{"error":{"code":502},"message":{"content":"Verdict: A"},"finish_reason":"stop"}]}',
+     '{"choices":[{"message":{"content":"Verdict: A"},"finish_reason":"error"}]}'],
 )  # fmt: skip
 def test_what_is_no_chat_reply_is_no_answer(raw: str) -> None:
     assert read_answer(raw) is None
@@ -97,3 +200,30 @@ def test_chat_replies() -> None:
     assert read_answer(raw) == Answer("", "", "no")
     raw = '{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2}}'
     assert read_answer(raw) == Answer("x", "stop", "", 9, 2)
+    parts = '[{"type":"text","text":"x"},{"type":"image"},{"type":"text","text":"y"}]'
+    raw = '{"choices":[{"message":{"content":' + parts + '},"finish_reason":"stop"}]}'
+    assert read_answer(raw) == Answer("xy", "stop")
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [('{"prompt_tokens":9.0,"completion_tokens":2}', (9, 2)), ('{"prompt_tokens":"9","completion_tokens":-2}', (None, None)),
+     ('{"prompt_tokens":NaN,"completion_tokens":Infinity}', (None, None)), ('"many"', (None, None)),
+     ("[9, 2]", (None, None)), ('{"prompt_tokens":2.5,"completion_tokens":true}', (None, None))],
+)  # fmt: skip
+def test_odd_token_counts_are_unknown_and_the_verdict_stays(
+    usage: str, tokens: tuple[int | None, int | None]
+) -> None:
+    raw = '{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":' + usage + "}"
+    answer = read_answer(raw)
+    assert answer is not None
+    assert (answer.content, answer.prompt_tokens, answer.completion_tokens) == ("x", *tokens)
+    assert read_usage(raw) == Usage(*tokens)
+
+
+def test_json_that_servers_write_all_the_same() -> None:
+    """A byte order mark, half of a surrogate pair, NaN among the probabilities."""
+    raw = '\ufeff{"choices":[{"message":{"content":"bad \\ud83d here"},"finish_reason":"stop","p":NaN}]}'
+    answer = read_answer(raw)
+    assert answer == Answer("bad \ufffd here", "stop")
+    answer.content.encode()

@@ -9,26 +9,37 @@ from lima.records import Comparison
 from lima.report.numbers.study import read_study
 from lima.report.power import CHARACTERS_A_TOKEN, WORDS_OF_PROMPT, power
 from lima.report.settings import PowerSettings
-from lima.statistics.power import detectable_gap
+from lima.statistics.power import Design, detectable_gap
 
 
-def test_gaps_by_pair_with_the_level_shared_by_two_baselines(texts_only: Path) -> None:
+def test_gaps_by_pair_with_both_baselines_in_one_family(texts_only: Path) -> None:
     found = power(PowerSettings(study=texts_only))
-    assert [(pair.system, pair.baseline, pair.prompts) for pair in found.pairs] == [
-        ("tuned", "base", 40), ("tuned", "scratch", 40),
+    assert [(pair.system, pair.baseline, pair.prompts, pair.samples) for pair in found.pairs] == [
+        ("tuned", "base", 40, 1), ("tuned", "scratch", 40, 1),
     ]  # fmt: skip
-    assert found.pairs[0].gap == detectable_gap(40, alpha=0.025)
-    assert found.needed[0.05] > 2190
+    design = Design(prompts=40, ties=0.3, flips=0.1, family=2)
+    assert found.pairs[0].gap == detectable_gap(design)
+    alone = detectable_gap(Design(prompts=40, ties=0.3, flips=0.1))
+    assert found.pairs[0].gap > alone  # type: ignore[operator]
+    random = power(PowerSettings(study=texts_only, order="random"))
+    assert random.pairs[0].gap == detectable_gap(Design(prompts=40, ties=0.3, family=2))
+
+
+def test_what_cannot_be_found_is_not_promised(texts_only: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    found = power(PowerSettings(study=texts_only, ties=0.85))
+    assert found.pairs[0].gap is None
+    assert "none" in capfd.readouterr().out
+    assert power(PowerSettings(study=texts_only, ties=0.9)).needed == {}
 
 
 def test_the_probability_of_finding_a_gap_agrees_with_the_prompts_it_needs(texts_only: Path) -> None:
-    """What N prompts find with 80 % probability, N prompts are said to find with 80 %; fewer find less."""
+    """What N prompts find with 50 % probability, N prompts are said to find with 50 %; fewer find less."""
     found = power(PowerSettings(study=texts_only, power=0.5))
     for pair in found.pairs:
-        chances = list(pair.power.values())
+        chances = [chance.value for chance in pair.power.values()]
         assert chances == sorted(chances)
         for gap, chance in pair.power.items():
-            assert (chance >= 0.5) == (pair.prompts >= found.needed[gap])
+            assert (chance.value >= 0.5) == (pair.prompts >= found.needed[gap])
 
 
 def test_calls_tokens_and_cost(texts_only: Path, tmp_path: Path) -> None:

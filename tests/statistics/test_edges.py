@@ -8,7 +8,7 @@ from lima.statistics.alt_test import SMALLEST_ITEMS, AltTest, Labels, alt_test
 from lima.statistics.bias import Showing, bias
 from lima.statistics.bootstrap import bca_tails
 from lima.statistics.estimates import Estimate, Significance, Undefined
-from lima.statistics.power import detectable_gap
+from lima.statistics.power import Design, detectable_gap
 from lima.statistics.significance import sign_flip_test
 
 
@@ -36,9 +36,9 @@ def test_draws_that_tie_with_the_value_count_half() -> None:
 
 
 def test_power_begins_with_one_prompt() -> None:
-    assert detectable_gap(1) is None  # no gap is large enough for it
-    with pytest.raises(ValueError, match="at least 1"):
-        detectable_gap(0)
+    assert detectable_gap(Design(1)) is None  # no gap is large enough for it
+    with pytest.raises(ValueError, match="a number below 1"):
+        detectable_gap(Design(0))
 
 
 def test_the_smallest_p_of_99_random_sign_patterns_is_one_in_a_hundred() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from lima.statistics.alt_test import AltTest, alt_test
 from lima.statistics.bradley_terry import Duel, Strength, bradley_terry
@@ -49,6 +50,36 @@ def test_a_system_that_wins_by_length_alone_is_even_at_equal_length() -> None:
     assert isinstance(found.score, Estimate)
     assert outcomes.count("win") / 4000 > 0.65
     assert found.score.value == pytest.approx(0.5, abs=0.03)
+
+
+def test_equal_length_that_was_never_seen_has_no_score() -> None:
+    outcomes, differences = verdicts(np.random.default_rng(4), 100, 0.2, 1.0)
+    longer = np.abs(differences) + 1
+    found = length_controlled(outcomes, longer.tolist(), range(100))
+    assert isinstance(found.score, Undefined)
+    assert "never seen" in found.score.reason
+    longer[:3] *= -1
+    found = length_controlled(outcomes, longer.tolist(), range(100))
+    assert isinstance(found.score, Estimate)
+    assert found.score.note == "extrapolated: only 3 of 100 pairs lie on the other side of equal length"
+
+
+def test_few_clusters_equal_statsmodels_with_leverage() -> None:
+    """Single units: the scores over the root of one minus the leverage, as HC2 has it."""
+    generator = np.random.default_rng(9)
+    outcomes, differences = verdicts(generator, 20, 0.2, 0.5)
+    found = length_controlled(outcomes, differences.tolist(), range(20)).coefficient
+    y = np.array([float(outcome == "win") for outcome in outcomes])
+    x = np.column_stack([np.ones(20), np.tanh(differences / differences.std())])
+    fitted = sm.GLM(y, x, family=sm.families.Binomial()).fit()
+    weights = fitted.mu * (1 - fitted.mu)
+    bread = np.linalg.inv((x * weights[:, None]).T @ x)
+    leverage = weights * np.einsum("ij,jk,ik->i", x, bread, x)
+    freed = ((y - fitted.mu) / np.sqrt(1 - leverage))[:, None] * x
+    error = (bread @ freed.T @ freed @ bread)[1, 1] ** 0.5
+    assert isinstance(found, Estimate)
+    half = stats.t.ppf(0.975, 19) * error
+    assert found.interval == pytest.approx((fitted.params[1] - half, fitted.params[1] + half), rel=1e-5)
 
 
 def test_length_control_covers() -> None:
@@ -181,7 +212,49 @@ def test_alt_test_by_hand() -> None:
     """
     same: dict[Hashable, str] = dict.fromkeys(range(40), "a")
     found = alt_test(same, [same, same, dict.fromkeys(range(40), "b")])
-    assert found == AltTest(1.0, 1.0, 3, 120, 0.2, True)
+    assert isinstance(found, AltTest)
+    assert (found.winning_rate, found.advantage, found.people, found.items) == (1.0, 1.0, 3, 120)
+    assert found.passed
+    assert found.rate_interval.interval == (1.0, 1.0)
+
+
+def test_alt_test_of_a_scale_by_hand() -> None:
+    """People say 2, 3 and 4 of each item. The judge's 3 is nearer to the others than 2 or 4, and equal to 3."""
+    votes: list[dict[Hashable, int]] = [dict.fromkeys(range(40), level) for level in (2, 3, 4)]
+    found = alt_test(votes[1], votes, closeness="negative RMSE")
+    assert isinstance(found, AltTest)
+    assert (found.winning_rate, found.advantage) == (1.0, 1.0)
+    far = alt_test(dict.fromkeys(range(40), 6), votes, closeness="negative RMSE")
+    assert isinstance(far, AltTest)
+    assert (far.winning_rate, far.advantage) == (
+        0.0,
+        0.0,
+    )  # |6 - 3| > |2 - 3.5|, and further from the others too
+    exact = alt_test(dict.fromkeys(range(40), 6), votes)  # no two people are equal, so nobody is nearer
+    assert isinstance(exact, AltTest)
+    assert exact.advantage == 1.0
+
+
+def test_the_interval_of_the_advantage_covers() -> None:
+    """Truth by one large study; four people of skill .8, a judge of skill .6, 100 items."""
+    generator, covered = np.random.default_rng(8), 0
+
+    def draw(items: int) -> AltTest:
+        humans = people(generator, 0.8, items=items, count=5)
+        noise = generator.random(items) < 0.4
+        other = generator.integers(0, 3, size=items)
+        judge: dict[Hashable, str] = {
+            i: "ab="[other[i]] if noise[i] else str(humans[4][i]) for i in range(items)
+        }
+        found = alt_test(judge, humans[:4])
+        assert isinstance(found, AltTest)
+        return found
+
+    truth = draw(20_000).advantage
+    for _ in range(400):
+        low, high = draw(100).advantage_interval.interval
+        covered += low <= truth <= high
+    assert 0.92 <= covered / 400 <= 0.98
 
 
 def test_alt_test_needs_three_people_and_thirty_items() -> None:

@@ -5,15 +5,17 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from lima.records import Label
 from lima.statistics.estimates import Estimate, Significance, Undefined
-from lima.statistics.intervals import clustered_mean
 from lima.statistics.preferences import (
     Outcome,
     Verdict,
+    agreeing,
     combine_orders,
     dirichlet_posterior,
+    gap_of,
     net_scores,
     win_tie_loss,
 )
@@ -43,6 +45,17 @@ def outcomes(win: int, tie: int, loss: int) -> list[Outcome]:
     return [*["win"] * win, *["tie"] * tie, *["loss"] * loss]  # type: ignore[list-item]
 
 
+def joined(win: int, tie: int, loss: int) -> tuple[float, float]:
+    """Wilson limits of wins and losses by statsmodels, joined with the correlation of multinomial counts."""
+    n = win + tie + loss
+    alpha = 2 * stats.norm.sf(stats.t.ppf(0.975, n - 1))
+    (a, b), (c, d) = (proportion_confint(count, n, alpha, "wilson") for count in (win, loss))
+    p, q = win / n, loss / n
+    r = -((p * q / ((1 - p) * (1 - q))) ** 0.5)
+    low = p - q - ((p - a) ** 2 + (d - q) ** 2 - 2 * r * (p - a) * (d - q)) ** 0.5
+    return low, p - q + ((b - p) ** 2 + (q - c) ** 2 - 2 * r * (b - p) * (q - c)) ** 0.5
+
+
 def test_shares_gap_and_score_of_the_papers_table() -> None:
     """300 prompts, 53 / 21 / 26 %: gap 27 points, win + tie/2 = 63.5 %."""
     found = win_tie_loss(outcomes(159, 63, 78), range(300))
@@ -51,10 +64,13 @@ def test_shares_gap_and_score_of_the_papers_table() -> None:
         assert isinstance(result, Estimate)
         assert result.value == pytest.approx(value)
         assert (result.n, result.clusters, result.level) == (300, 300, 0.95)
-    scores = [1] * 159 + [0] * 63 + [-1] * 78
-    expected = stats.ttest_1samp(scores, 0).confidence_interval(0.95)
     assert isinstance(found.gap, Estimate)
-    assert found.gap.interval == pytest.approx((expected.low, expected.high))
+    assert found.gap.interval == pytest.approx(joined(159, 63, 78), rel=1e-9)
+    scores = [1] * 159 + [0] * 63 + [-1] * 78
+    student = stats.ttest_1samp(scores, 0).confidence_interval(0.95)
+    assert found.gap.interval == pytest.approx(
+        (student.low, student.high), abs=0.004
+    )  # alike with many prompts
     assert isinstance(found.win, Estimate)
     assert found.win.method == "Wilson"
 
@@ -71,9 +87,28 @@ def test_the_gap_stays_on_its_scale() -> None:
     """7 wins and a tie: Student's interval would end at 1.17."""
     found = win_tie_loss(outcomes(7, 1, 0), range(8))
     assert isinstance(found.gap, Estimate)
-    assert found.gap.high == 1.0
+    assert found.gap.value < found.gap.interval[1] <= 1.0
     assert isinstance(found.score, Estimate)
-    assert found.score.high == 1.0
+    assert found.score.value < found.score.interval[1] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("gap", "p", "expected"),
+    [
+        ((0.02, 0.4), 0.06, (0.0, 0.4)),  # the exact test does not reject: the interval reaches zero
+        ((0.02, 0.4), 0.04, (0.02, 0.4)),
+        ((-0.01, 0.4), 0.04, (0.025, 0.4)),  # it rejects: half a verdict of 20 from zero
+        ((-0.4, 0.01), 0.04, (-0.4, -0.025)),
+    ],
+)
+def test_interval_and_exact_test_never_contradict(
+    gap: tuple[float, float], p: float, expected: tuple[float, float]
+) -> None:
+    middle = Estimate(sum(gap) / 2, *gap, 0.95, 20, 20, "")
+    found = agreeing(middle, Significance(p, 1, 20, ""), 0.05)
+    assert isinstance(found, Estimate)
+    assert found.interval == pytest.approx(expected)
+    assert agreeing(middle, Significance(0.001, 1, 20, "", adjusted=p), 0.05) == found  # Holm's p counts
 
 
 def test_no_verdict_and_all_ties() -> None:
@@ -82,10 +117,12 @@ def test_no_verdict_and_all_ties() -> None:
     ties = win_tie_loss(outcomes(0, 12, 0), range(12))
     assert isinstance(ties.gap, Estimate)
     assert ties.gap.value == 0
-    assert ties.gap.interval == pytest.approx((-0.2425, 0.2425), abs=1e-4)  # Wilson for 0 of 12, both ways
+    bound = stats.t.ppf(0.975, 11) ** 2
+    bound /= 12 + bound  # Wilson for 0 of 12, with t
+    assert ties.gap.interval == pytest.approx((-bound, bound))
     won = win_tie_loss(outcomes(12, 0, 0), range(12))
     assert isinstance(won.gap, Estimate)
-    assert won.gap.interval == pytest.approx((1 - 2 * 0.2425, 1), abs=1e-4)
+    assert won.gap.interval == pytest.approx((1 - 2 * bound, 1))
     assert isinstance(ties.sign_flip, Undefined)
 
 
@@ -159,6 +196,9 @@ def test_dirichlet_posterior() -> None:
     assert near.better == pytest.approx((draws[:, 0] > draws[:, 2]).mean(), abs=0.005)
 
 
+WORDS: tuple[Outcome, ...] = ("loss", "tie", "win")
+
+
 def test_coverage_of_the_gap() -> None:
     """2,000 studies of 80 prompts with three correlated verdicts each: a prompt's lead is shared by its raters.
 
@@ -171,7 +211,8 @@ def test_coverage_of_the_gap() -> None:
     for _ in range(2_000):
         leads = 0.3 + generator.normal(size=(80, 1)) + generator.normal(size=(80, 3))
         scores = ((leads > 0.6).astype(int) - (leads < -0.6)).ravel()
-        gap = clustered_mean(scores.tolist(), clusters)
+        words = [WORDS[score + 1] for score in scores]
+        gap = gap_of(words, clusters)
         assert isinstance(gap, Estimate)
         covered += gap.interval[0] <= truth <= gap.interval[1]
     assert 0.935 <= covered / 2_000 <= 0.965

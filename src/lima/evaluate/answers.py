@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lima.errors import InputError, LimaError
 from lima.evaluate.settings import CompareSettings
+from lima.evaluate.thinking import without_thinking
 from lima.files import read_json, read_jsonl, sha256
 from lima.records import Completion, Example, Reject
 
@@ -23,6 +25,13 @@ class Answers:
     path: Path
     rows: Mapping[PairKey, Completion]
     rejects: tuple[Reject, ...]
+    thinking: int = 0
+    """Answers that began with a trace of thought."""
+
+    @property
+    def empty(self) -> int:
+        """Answers without a word; they stay in the study, for an empty answer is one."""
+        return sum(not row.content.strip() for row in self.rows.values())
 
 
 def read_systems(settings: CompareSettings) -> list[Answers]:
@@ -35,7 +44,10 @@ def read_systems(settings: CompareSettings) -> list[Answers]:
     names = settings.names or (None,) * len(settings.answers)
     if len(names) != len(settings.answers):
         raise LimaError(f"--names gives {len(names)} names for {len(settings.answers)} files.")
-    systems = [_read_answers(path, name) for path, name in zip(settings.answers, names, strict=True)]
+    systems = [
+        _read_answers(path, name, settings.thinking)
+        for path, name in zip(settings.answers, names, strict=True)
+    ]
     found = [system.name for system in systems]
     if len(set(found)) < len(found):
         raise LimaError(
@@ -89,10 +101,10 @@ def _note_of(answers: Path) -> tuple[str, str] | None:
     return None
 
 
-def _read_answers(path: Path, name: str | None) -> Answers:
+def _read_answers(path: Path, name: str | None, thinking: Literal["strip", "show"]) -> Answers:
     rows: dict[PairKey, Completion] = {}
     seen: set[PairKey] = set()
-    rejects, found = [], set()
+    rejects, found, traces = [], set(), 0
     for line, row in enumerate(read_jsonl(path, Completion), start=1):
         pair = (row.prompt_id, row.sample)
         if pair in seen:
@@ -100,14 +112,16 @@ def _read_answers(path: Path, name: str | None) -> Answers:
         seen.add(pair)
         found.add(row.system)
         if row.status == "ok":
-            rows[pair] = row
+            spoken = without_thinking(row.content)
+            traces += spoken != row.content
+            rows[pair] = row.model_copy(update={"content": spoken}) if thinking == "strip" else row
         else:
             rejects.append(Reject(id=row.id, rule="status", reason=f"its status is {row.status!r}"))
     if len(found) > 1 and name is None:
         raise LimaError(
             f"{path}: answers of several systems ({', '.join(sorted(found))}). One file a system."
         )
-    return Answers(name or found.pop(), path, rows, tuple(rejects))
+    return Answers(name or found.pop(), path, rows, tuple(rejects), traces)
 
 
 def record_of(answers: Path) -> Path:

@@ -49,6 +49,7 @@ def compare(settings: CompareSettings) -> Study:
     if not settings.dry_run:
         _write(study, settings, draft, systems, protocol)
     _show(draft, systems)
+    _warn(systems, settings.thinking)
     if settings.dry_run:
         console.note(f"dry run: nothing was written to {settings.out}")
     else:
@@ -209,6 +210,20 @@ def _show(draft: Draft, systems: Sequence[Answers]) -> None:
         ["system", "answers", "not usable", "pairs with the first", "left unpaired"],
         rows,
     )
+
+
+def _warn(systems: Sequence[Answers], thinking: str) -> None:
+    """Name what is odd about answers that count all the same."""
+    for system in systems:
+        if system.empty:
+            console.warn(
+                f"{system.name}: {system.empty} of {len(system.rows)} answers are empty, and are judged so"
+            )
+        if system.thinking:
+            done = "taken out" if thinking == "strip" else "judged with the answer, and counted as its length"
+            console.warn(
+                f"{system.name}: {system.thinking} answers begin with a trace of thought; it is {done} (--thinking)"
+            )
 
 
 def _pair_cells(draft: Draft, name: str, position: int) -> Iterator[str]:

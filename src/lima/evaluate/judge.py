@@ -25,15 +25,20 @@ from lima.evaluate.study import Study, add_preferences, check_texts, noting_plan
 from lima.evaluate.wording import read_prompt
 from lima.files import read_json, read_jsonl, write_json, write_jsonl
 from lima.records import Grade, Preference, Rater
-from lima.remote.client import ModelCard, complete_all, describe_model, run_async
-from lima.remote.endpoint import parse_address, read_key
+from lima.remote.client import ModelCard, RequestsRejected, complete_all, describe_model, run_async
+from lima.remote.endpoint import parse_address, read_key, with_extras
 from lima.remote.limits import Budget, Counters, Limits, Price, read_price
-from lima.remote.log import Attempt, CallLog, Request, read_answer
+from lima.remote.log import Attempt, CallLog, Request, read_usage
 from lima.runs import open_run
 
 CARD_NAME = "judge.json"
 SHOW_EVERY = 0.1
 """Seconds between two movements of the progress bar."""
+
+REJECTED_HINT = (
+    "If it does not take a field: --server openai (or another kind) sends other fields, --extra NAME=null leaves "
+    "one out."
+)
 
 CHARACTERS_PER_TOKEN = 4
 """For the estimate of ``--dry-run`` alone."""
@@ -60,9 +65,13 @@ def judge(settings: JudgeSettings) -> Rater:
         rater = noting_plan(study, asked.rater(description))
         add_preferences(study, rater, [])  # before the first verdict: the plan that it notes is that of now
         outcome = _rate(asked, questions, rated, folder, counters)
+        if outcome.error and all(row.status == "error" for row in outcome.rows):
+            raise outcome.error  # a judge that never answered is no rater
         gone = replace_rater(
             study, rater, outcome.rows, former=lambda row: row.settings.get("calls") == asked.calls
         )
+        if outcome.error:
+            raise outcome.error
         run.finish(rater=rater.id, **outcome.facts(price))
     _show(asked, outcome, counters, gone)
     target = study.preferences if settings.task == "pairwise" else study.grades
@@ -81,18 +90,22 @@ class Outcome:
     attempts: Sequence[Attempt]
     unasked: int
     """Questions of this run without any logged attempt."""
+    set_apart: int
+    """Questions of this run that the server refuses as wrong, and that are not asked again."""
+    error: LimaError | None
+    """Why the run stopped early; what is in the log by then is in the rows all the same."""
 
     def facts(self, price: Price | None) -> dict[str, Any]:
         """Figures for the run's record: from the log, so that a resumed run tells what an undisturbed one tells."""
         counters = Counters(price=price)
         for attempt in self.attempts:
             counters.ended(attempt.outcome)
-            answer = read_answer(attempt.raw) if attempt.outcome == "replied" else None
-            if answer is not None:
-                counters.answer(answer)
+            if attempt.outcome == "replied":
+                counters.used(read_usage(attempt.raw))
         return {
             "statuses": dict(sorted(Counter(row.status for row in self.rows).items())),
             "unasked": self.unasked,
+            "set_apart": self.set_apart,
             "calls": len(self.attempts),
             "outcomes": dict(sorted(counters.outcomes.items())),
             "prompt_tokens": counters.prompt_tokens,
@@ -108,7 +121,8 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
     key = "" if settings.reparse else read_key(settings.api_key_env, settings.api_key_file)
     words = getattr(protocol, settings.task)
     prompt = read_prompt(settings.task, words, settings.prompt)
-    asked, warnings = make_judge(settings, parse_address(settings.judge, key), prompt, words)
+    endpoint = with_extras(parse_address(settings.judge, key), settings.header, settings.query)
+    asked, warnings = make_judge(settings, endpoint, prompt, words)
     price = read_price(settings.prices, asked.endpoint.model) if settings.prices else None
     if settings.max_cost is not None and price is None:
         raise LimaError(f"--max-cost needs the price of {asked.endpoint.model!r}: --prices FILE.")
@@ -160,12 +174,20 @@ def _rate(
     judge: Judge, questions: Sequence[Question], rated: Rows, folder: Path, counters: Counters
 ) -> Outcome:
     """Ask what has no valid verdict yet (nothing with ``--reparse``), then read all of the log."""
+    error = None
     with CallLog(folder / "replies.jsonl") as log:
-        if not judge.settings.reparse:
-            _ask(judge, questions, log, folder, counters)
+        try:
+            if not judge.settings.reparse:
+                _ask(judge, questions, log, folder, counters)
+        except RequestsRejected as rejected:
+            error = LimaError(f"{rejected} {REJECTED_HINT}")
+        except LimaError as stopped:
+            error = stopped
         rows = list(ratings(judge, rated, log.outcomes))
-        unasked = sum(question.id not in log.outcomes for question in questions)
-        return Outcome(rows, log.sort(), unasked)
+        last = [log.outcomes.get(question.id) for question in questions]
+        unasked = sum(attempt is None for attempt in last)
+        apart = sum(attempt is not None and attempt.refused_for_good for attempt in last)
+        return Outcome(rows, log.sort(), unasked, apart, error)
 
 
 def _ask(judge: Judge, questions: Sequence[Question], log: CallLog, folder: Path, counters: Counters) -> None:
@@ -180,11 +202,15 @@ def _write_requests(
     judge: Judge, questions: Sequence[Question], log: CallLog, path: Path, open_ids: set[str]
 ) -> None:
     """All requests, sorted by id, with those of earlier runs that this run does not ask for."""
+    # Where the server has answered nothing, a rejection may be about what all requests have in common.
+    apart = not judge.settings.retry_rejected and any(a.outcome == "replied" for a in log.outcomes.values())
 
     def planned() -> Iterator[Request]:
         for question in questions:
             request = question.request(judge)
-            if verdict_of(judge, log.last(request))[0].status != "ok":
+            last = log.last(request)
+            set_apart = apart and last is not None and last.refused_for_good
+            if not set_apart and verdict_of(judge, question, last)[0].status != "ok":
                 open_ids.add(question.id)
             yield request
 
@@ -245,7 +271,15 @@ def _show(judge: Judge, outcome: Outcome, counters: Counters, gone: Sequence[str
     if outcome.unasked:
         reason = f" ({counters.stopped})" if counters.stopped else ""
         console.warn(f"{outcome.unasked} questions were not asked{reason}")
+    if outcome.set_apart:
+        console.warn(
+            f"{outcome.set_apart} questions were refused by the server as wrong requests: they have no verdict and "
+            "are not asked again (--retry-rejected asks them)"
+        )
     rows = outcome.rows
+    echoes = sum(row.status == "echo" for row in rows)
+    if echoes:
+        console.warn(f"{echoes} replies only repeat the prompt: this judge does not judge there")
     verdicts = Counter(_said(row) for row in rows if row.status == "ok")
     statuses = Counter(row.status for row in rows if row.status != "ok")
     total = max(len(rows), 1)
@@ -262,6 +296,6 @@ def _show(judge: Judge, outcome: Outcome, counters: Counters, gone: Sequence[str
 def _said(row: Preference | Grade) -> str:
     if isinstance(row, Grade):
         return str(row.value)
-    if row.label == "tie":
-        return "tie"
+    if row.label == "tie" or row.shown is None:
+        return str(row.label)
     return "first shown better" if row.label == row.shown[0] else "second shown better"

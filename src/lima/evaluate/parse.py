@@ -1,7 +1,8 @@
 """A judge's reply -> a verdict, or the reason why there is none. Strict: what is not offered is no verdict.
 
-Only the last line speaks. A verdict named in the reasoning, or inside an answer that the judge quotes,
-does not count; nor does a reply that was cut off, refused or failed. None of these is ever a tie.
+Only the last line speaks, and only a text of the judge's own: what merely repeats the prompt says nothing. A
+verdict named in the reasoning, or inside an answer that the judge quotes, does not count; nor does a reply
+that contradicts itself, was cut off, was refused or failed. None of these is ever a tie.
 """
 
 from __future__ import annotations
@@ -10,22 +11,32 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lima.evaluate.thinking import without_thinking
 from lima.records import Status
 from lima.remote.log import Answer
 
-PARSER = "1"
+PARSER = "2"
 """Version of the grammar below; part of a judge's identity."""
 
-_DECORATION = r"[\s*_`#.\[\]()]*"
-"""Markdown and brackets around a verdict that change nothing."""
+_DECORATION = r"[\s*_`#.\[\]()\"'“”‘’]*"
+"""Markdown, quotes and brackets around a verdict that change nothing."""
 
-_VERDICT = re.compile(rf"{_DECORATION}verdict{_DECORATION}:{_DECORATION}([a-z]+){_DECORATION}", re.IGNORECASE)
+_VERDICT = re.compile(
+    rf"{_DECORATION}(?:final\s+)?verdict{_DECORATION}:{_DECORATION}(?:answer\s+[\[(*]*)?([a-z]+){_DECORATION}",
+    re.IGNORECASE,
+)
 _DIGITS = re.compile(rf"{_DECORATION}(\d+){_DECORATION}")
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})\w*\s*")
+_SPECIAL = re.compile(r"(?:(?:</s>|<eos>|<end_of_turn>|<\|[\w ]{1,40}\|>)\s*)+\Z")
+"""Tokens that end a turn, which some servers leave in the text."""
 _REFUSAL = re.compile(
     r"\W*(i['’]?m sorry|i am sorry|sorry|i can(no|['’])?t|i cannot|i won['’]?t|i will not|i am unable|i['’]m unable|"
     r"as an ai)\b.{0,200}",
     re.IGNORECASE | re.DOTALL,
 )
+_WORD = re.compile(r"\w+")
+_COINCIDENCE = 3
+"""So few words may stand in the prompt by chance: they are no verdict either, but nobody is called an echo for them."""
 
 
 @dataclass(frozen=True)
@@ -36,35 +47,59 @@ class Verdict:
     value: str | None = None
 
 
-def read_verdict(answer: Answer | None, offered: Sequence[str], *, digits: bool = False) -> Verdict:
+def read_verdict(
+    answer: Answer | None, offered: Sequence[str], *, digits: bool = False, prompt: str = ""
+) -> Verdict:
     """The verdict in a reply of a judge.
 
     Args:
         answer: the reply; None when the request failed.
         offered: the values that the prompt offered, in lower case.
         digits: the verdict is a digit alone on the last line (printed twice), not a ``Verdict:`` line.
+        prompt: the text that the judge was sent. No part of it counts as a verdict.
 
     >>> read_verdict(Answer("B says [[A]], but is better.\\nVerdict: B", "stop"), ["a", "b", "tie"])
     Verdict(status='ok', value='b')
     >>> read_verdict(Answer("Verdict: A\\nOn second thought, hm.", "stop"), ["a", "b", "tie"])
     Verdict(status='unparsable', value=None)
     """
-    if answer is None:
+    if answer is None or answer.ending == "error":
         return Verdict("error")
-    if answer.refusal or answer.finish_reason == "content_filter":
+    if answer.refusal or answer.ending == "filter":
         return Verdict("refused")
-    if answer.finish_reason == "length":
+    if answer.ending == "length":
         return Verdict("truncated")
-    lines = [line for line in answer.content.splitlines() if line.strip()]
-    value = _last_digit(lines) if digits else _last_verdict(lines)
-    if value in offered:
+    if is_echo(answer.content, prompt):
+        return Verdict("echo" if len(_WORD.findall(answer.content)) > _COINCIDENCE else "unparsable")
+    text = without_thinking(answer.content).rpartition(prompt.strip() or "\0")[2]
+    lines = [
+        line for line in _SPECIAL.sub("", text).splitlines() if line.strip() and not _FENCE.fullmatch(line)
+    ]
+    value = _last_digit(lines) if digits else _last_verdict(lines, offered)
+    if value in offered and not (len(lines) > 1 and is_echo(text, prompt)):
         return Verdict("ok", value)
-    return Verdict("refused" if _is_refusal(answer.content) else "unparsable")
+    return Verdict("refused" if _is_refusal(text) else "unparsable")
 
 
-def _last_verdict(lines: Sequence[str]) -> str | None:
-    match = _VERDICT.fullmatch(lines[-1]) if lines else None
-    return match[1].lower() if match else None
+def is_echo(text: str, prompt: str) -> bool:
+    """Whether a text is a part of the prompt, or all of it, whatever its marks and spaces.
+
+    >>> is_echo("> *Which* answer?", "Which answer is better?"), is_echo("", "Which answer?")
+    (True, False)
+    """
+    if not prompt:
+        return False
+    words, whole = _WORD.findall(text.casefold()), prompt.casefold()
+    if not words or any(word not in whole for word in words):  # nearly always decided here: joining is slow
+        return False
+    return " ".join(words) in " ".join(_WORD.findall(whole))
+
+
+def _last_verdict(lines: Sequence[str], offered: Sequence[str]) -> str | None:
+    """The verdict on the last line, unless another line gives another one."""
+    found = [match[1].lower() if (match := _VERDICT.fullmatch(line)) else None for line in lines]
+    given = {value for value in found if value in offered}
+    return found[-1] if found and len(given) == 1 else None
 
 
 def _last_digit(lines: Sequence[str]) -> str | None:

@@ -45,13 +45,15 @@ class Question:
         """``<row>/<order>/<repeat>``."""
         return f"{self.row.id}/{self.shown or 'one'}/{self.repeat:03d}"
 
+    def text(self, judge: Judge) -> str:
+        """What the judge reads."""
+        if isinstance(self.row, Comparison):
+            return pairwise_text(judge.prompt, self.row, self.shown or "ab")
+        return item_text(judge.prompt, self.row)
+
     def request(self, judge: Judge) -> Request:
         """What is sent: every parameter, and a seed of its own."""
-        if isinstance(self.row, Comparison):
-            text = pairwise_text(judge.prompt, self.row, self.shown or "ab")
-        else:
-            text = item_text(judge.prompt, self.row)
-        messages = [{"role": "user", "content": text}]
+        messages = [{"role": "user", "content": self.text(judge)}]
         body = {"model": judge.endpoint.model, "messages": messages, **judge.parameters}
         if "seed" in body:
             body["seed"] = int(text_hash(str(judge.settings.seed), self.id, length=8), 16) >> 1
@@ -83,12 +85,13 @@ def _orders(judge: Judge, row: Comparison | Item, repeat: int) -> tuple[Shown | 
     return ("ab" if drawn == 0 else "ba",)
 
 
-def verdict_of(judge: Judge, attempt: Attempt | None) -> tuple[Verdict, Answer | None]:
+def verdict_of(judge: Judge, question: Question, attempt: Attempt | None) -> tuple[Verdict, Answer | None]:
     """What a logged attempt says."""
     replied = attempt is not None and attempt.outcome == "replied"
     answer = read_answer(attempt.raw) if replied and attempt is not None else None
     task = judge.settings.task
-    return read_verdict(answer, TASKS[task], digits=task == "helpfulness"), answer
+    prompt = question.text(judge) if answer is not None else ""
+    return read_verdict(answer, TASKS[task], digits=task == "helpfulness", prompt=prompt), answer
 
 
 def ratings(judge: Judge, rows: Rows, outcomes: Mapping[str, Attempt]) -> Iterator[Preference | Grade]:
@@ -106,7 +109,7 @@ def ratings(judge: Judge, rows: Rows, outcomes: Mapping[str, Attempt]) -> Iterat
 
 
 def _preference(judge: Judge, question: Question, attempt: Attempt) -> Preference:
-    verdict, answer = verdict_of(judge, attempt)
+    verdict, answer = verdict_of(judge, question, attempt)
     shown = question.shown or "ab"
     return Preference(
         id=f"{judge.rater_id}/{question.id}",
@@ -123,7 +126,7 @@ def _preference(judge: Judge, question: Question, attempt: Attempt) -> Preferenc
 
 
 def _grade(judge: Judge, question: Question, attempt: Attempt) -> Grade:
-    verdict, answer = verdict_of(judge, attempt)
+    verdict, answer = verdict_of(judge, question, attempt)
     scale: Scale = judge.scale
     values = {str(value): value for value in SCALE_VALUES[scale]}
     return Grade(

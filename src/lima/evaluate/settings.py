@@ -36,6 +36,8 @@ class CompareSettings(Settings):
     """Names of the systems, in the order of the files. Not given: as in the files."""
     protocol: Path | None = None
     """YAML with your own words for raters; what it leaves out stays as in the default protocol."""
+    thinking: Literal["strip", "show"] = "strip"
+    """Traces of thought at the beginning of answers (<think>...</think>): taken out, or shown and judged."""
     seed: int = 0
     """Draws the sides, once. It is kept with the key, not in the protocol."""
     strict: bool = False
@@ -85,6 +87,10 @@ class JudgeSettings(Settings):
     """Environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None
     """File that holds the key, instead of the environment."""
+    header: tuple[str, ...] = ()
+    """Further HTTP headers as NAME=VALUE; env:VARIABLE as the value reads it from the environment, as a key should be."""
+    query: tuple[str, ...] = ()
+    """Parameters of every request's address as NAME=VALUE, such as api-version=2024-06-01."""
     concurrency: Annotated[int, Field(ge=1)] = 64
     """Most requests in flight. The run adapts below it."""
     start_concurrency: Annotated[int, Field(ge=1)] = 8
@@ -105,6 +111,8 @@ class JudgeSettings(Settings):
     """YAML with 'model: {input: 0.15, output: 0.6}' per million tokens. Without it the cost is unknown."""
     moved: bool = False
     """The same judge now answers at another URL than in earlier runs."""
+    retry_rejected: bool = False
+    """Ask again what the server refused as wrong (HTTP 400, 413, 422), after a change of the server."""
     reparse: bool = False
     """Make no calls: read the logged replies again and rewrite this judge's rows."""
     dry_run: bool = False

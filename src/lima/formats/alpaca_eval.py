@@ -45,7 +45,7 @@ def read(rows: Sequence[PublishedRow]) -> ImportedStudy:
                 id=f"{rater}/{identity}",
                 comparison_id=identity,
                 rater=rater,
-                shown="ab",
+                shown=None,
                 label=label,
                 credit=credit_of(row.get("preference")),
                 status="error" if label is None else "ok",

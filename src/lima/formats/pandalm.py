@@ -67,7 +67,7 @@ def _preference(rater: str, row: PublishedRow, value: Any, raw: str | None) -> P
         id=f"{rater}/{_id(row)}",
         comparison_id=_id(row),
         rater=rater,
-        shown="ab",
+        shown=None,
         label=label,
         status="unparsable" if label is None else "ok",
         raw=str(value) if label is None else raw,

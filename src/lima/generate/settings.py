@@ -53,6 +53,11 @@ class SamplingSettings(ModelSettings):
     """URL#model: environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None
     """URL#model: file that holds the key, instead of the environment."""
+    header: tuple[str, ...] = ()
+    """URL#model: further HTTP headers as NAME=VALUE; env:VARIABLE as the value reads it from the environment, as a
+    key should be."""
+    query: tuple[str, ...] = ()
+    """URL#model: parameters of every request's address as NAME=VALUE, such as api-version=2024-06-01."""
     timeout: float = Field(600.0, gt=0)
     """URL#model: seconds to wait for one reply."""
 
@@ -109,7 +114,18 @@ class GenerateSettings(SamplingSettings):
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"system", "prompts", "in_context"})
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "also", "slots", "api_key_env", "api_key_file", "concurrency", "timeout", "attempts"}
+        {
+            "out",
+            "also",
+            "slots",
+            "api_key_env",
+            "api_key_file",
+            "header",
+            "query",
+            "concurrency",
+            "timeout",
+            "attempts",
+        }
         | {"max_calls", "strict", "dry_run"}
     )
 

@@ -7,6 +7,7 @@ fails without end stop the run with one line instead of filling the log.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +18,22 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import aiohttp
-import orjson
 
 from lima.errors import LimaError
 from lima.files import text_hash
 from lima.remote.endpoint import Endpoint
 from lima.remote.limits import Budget, Counters, Gate, Limits
-from lima.remote.log import Attempt, CallLog, Outcome, Reply, Request, read_answer
+from lima.remote.log import (
+    Answer,
+    Attempt,
+    CallLog,
+    Outcome,
+    Reply,
+    Request,
+    read_answer,
+    read_json_reply,
+    read_usage,
+)
 from lima.runs import now
 
 T = TypeVar("T")
@@ -31,8 +41,21 @@ T = TypeVar("T")
 SHOWN_ERROR = 300
 """Characters of a server's error that are shown to the user."""
 
+ATTEMPTS_PAID = 3
+"""A reply without an answer in it, or with a failed one, is paid for: it is not asked for more often than this."""
+
 FINAL: frozenset[Outcome] = frozenset({"rejected"})
-HOPELESS = {401: "the key is missing or wrong", 403: "the key may not do this", 404: "no such model or path"}
+HOPELESS = {
+    401: "the key is missing or wrong",
+    402: "the account has no credit",
+    403: "the key may not do this",
+    404: "no such model or path",
+    **dict.fromkeys((301, 302, 307, 308), "the server redirects to another address"),
+}
+
+
+class RequestsRejected(LimaError):
+    """A server that takes none of the requests: something that all of them hold is wrong."""
 
 
 async def complete_all(
@@ -56,7 +79,7 @@ async def complete_all(
     connector = aiohttp.TCPConnector(limit=limits.concurrency)
     timeout = aiohttp.ClientTimeout(total=limits.timeout)
     async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, headers=endpoint.headers
+        connector=connector, timeout=timeout, headers=endpoint.headers, trust_env=endpoint.through_proxy
     ) as session:
         client = _Client(session, endpoint, log, limits, budget or Budget(), counters or Counters())
         replies: asyncio.Queue[Reply | BaseException | None] = asyncio.Queue()
@@ -106,10 +129,10 @@ async def describe_model(endpoint: Endpoint, timeout: float = 10.0) -> ModelCard
     """
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout)) as session,
-            session.get(
-                f"{endpoint.url}/models", headers=endpoint.headers, allow_redirects=False
-            ) as response,
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=timeout), trust_env=endpoint.through_proxy
+            ) as session,
+            session.get(endpoint.at("models"), headers=endpoint.headers, allow_redirects=False) as response,
         ):
             status, body = response.status, await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:
@@ -123,8 +146,10 @@ async def describe_model(endpoint: Endpoint, timeout: float = 10.0) -> ModelCard
 
 def _card(endpoint: Endpoint, body: bytes) -> ModelCard:
     try:
-        models = {str(model["id"]): model for model in orjson.loads(body)["data"]}
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        models = {
+            str(model["id"]): model for model in read_json_reply(body.decode("utf-8", "replace"))["data"]
+        }
+    except (KeyError, TypeError):
         return ModelCard()
     if models and endpoint.model not in models:
         raise LimaError(
@@ -168,7 +193,8 @@ class _Client:
 
     def __post_init__(self) -> None:
         self.gate = Gate(self.limits.start, self.limits.concurrency)
-        self.url = f"{self.endpoint.url}/chat/completions"
+        self.counters.served |= any(last.outcome == "replied" for last in self.log.outcomes.values())
+        self.url = self.endpoint.at("chat/completions")
 
     async def complete(self, request: Request) -> Reply | None:
         """Retry until an answer comes or patience ends; None when a budget forbids the call."""
@@ -178,18 +204,27 @@ class _Client:
             if sent is None:
                 return None
             response, attempt = sent
-            answer = read_answer(response.raw) if response.outcome == "replied" else None
+            answer = self._read(response)
             if answer is not None:
-                self.counters.answer(answer)
+                self.counters.answered()
                 return Reply(request, attempt, answer)
             self._check_hope(response)
             if not self._may_retry(response, number):
                 break
             self.counters.retried += 1
             await asyncio.sleep(self._delay(request, number, response))
-        self.counters.failure()
+        self.counters.failure(response.outcome)
         self._check_patience(response)
         return Reply(request, attempt, None)
+
+    def _read(self, response: _Response) -> Answer | None:
+        """The answer, if there is one. What a reply without one took is counted too: it is paid for."""
+        if response.outcome != "replied":
+            return None
+        self.counters.used(read_usage(response.raw))
+        answer = read_answer(response.raw)
+        self.counters.malformed += answer is None
+        return answer
 
     async def _attempt(self, request: Request, body: bytes) -> tuple[_Response, Attempt] | None:
         entered = await self.gate.enter()
@@ -231,8 +266,8 @@ class _Client:
             self.gate.pause(response.wait)
 
     def _may_retry(self, response: _Response, number: int) -> bool:
-        if response.outcome == "replied":  # 200, but no chat reply in it
-            self.counters.malformed += 1
+        if response.outcome == "replied" and number >= ATTEMPTS_PAID:
+            return False
         waitable = response.wait is None or response.wait <= self.limits.longest_pause
         return response.outcome not in FINAL and waitable and number < self.limits.attempts
 
@@ -255,7 +290,8 @@ class _Client:
     def _check_patience(self, response: _Response) -> None:
         if self.counters.failed_in_a_row >= self.limits.give_up_after:
             http = f", HTTP {response.http}" if response.http else ""
-            raise LimaError(
+            kind = RequestsRejected if response.outcome == "rejected" else LimaError
+            raise kind(
                 f"{self.endpoint.address}: {self.counters.failed_in_a_row} requests in a row failed; the last: "
                 f"{response.outcome}{http} {_excerpt(response.raw)}. What is done is kept; the same command "
                 "continues."
@@ -263,7 +299,7 @@ class _Client:
 
 
 def _outcome(status: int) -> Outcome:
-    if status == 200:
+    if 200 <= status < 300:
         return "replied"
     if status == 429:
         return "rate_limited"
@@ -277,15 +313,20 @@ def _retry_after(value: str | None) -> float | None:
     if not value:
         return None
     with suppress(ValueError):
-        return max(0.0, float(value))
-    with suppress(ValueError):
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        seconds = float(value)
+        return None if math.isnan(seconds) else max(0.0, seconds)
+    with suppress(ValueError, OverflowError):
+        at = parsedate_to_datetime(value)
+        # The asctime form and "-0000" carry no zone; HTTP dates are in UTC (RFC 9110, 5.6.7).
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return max(0.0, (at - datetime.now(UTC)).total_seconds())
     return None
 
 
 def _excerpt(raw: str) -> str:
     """The message of a server's error, short and on one line."""
+    value = read_json_reply(raw)
     text: Any = raw
-    with suppress(orjson.JSONDecodeError, KeyError, TypeError):
-        text = orjson.loads(raw)["error"]["message"]
+    with suppress(KeyError, TypeError):
+        text = value["error"]["message"]
     return " ".join(str(text).split())[:SHOWN_ERROR]

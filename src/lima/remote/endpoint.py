@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from lima.errors import LimaError
 
+SHORTEST_SECRET = 8
+"""A shorter header value is no secret, and would tear holes into any text."""
 EXAMPLE = "http://127.0.0.1:8000/v1#my-model"
 
 
@@ -21,6 +24,10 @@ class Endpoint:
     """Base of the API, such as ``http://127.0.0.1:8000/v1``; no key, user or query in it."""
     model: str
     key: str = field(default="", repr=False)
+    extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Headers beside the usual ones; their values are kept secret as the key is."""
+    query: tuple[tuple[str, str], ...] = ()
+    """Parameters of every address, such as ``api-version``."""
 
     @property
     def address(self) -> str:
@@ -31,11 +38,27 @@ class Endpoint:
     def headers(self) -> dict[str, str]:
         """HTTP headers of a request; with the key, so never logged."""
         plain = {"Content-Type": "application/json"}
-        return plain | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        keyed = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return plain | keyed | dict(self.extra_headers)
+
+    def at(self, path: str) -> str:
+        """The address of a part of the API, such as ``chat/completions``."""
+        return f"{self.url}/{path}" + (f"?{urlencode(self.query)}" if self.query else "")
+
+    @property
+    def through_proxy(self) -> bool:
+        """Whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY count: this machine itself is never asked through a proxy."""
+        host = urlsplit(self.url).hostname or ""
+        return not (host == "localhost" or host == "::1" or host.startswith("127."))
 
     def redact(self, text: str) -> str:
         """``text`` without the key: some servers repeat it in their error messages."""
-        return text.replace(self.key, "[key]") if self.key else text
+        for secret in (
+            self.key,
+            *(value for _, value in self.extra_headers if len(value) >= SHORTEST_SECRET),
+        ):
+            text = text.replace(secret, "[key]") if secret else text
+        return text
 
 
 def parse_address(address: str, key: str = "") -> Endpoint:
@@ -86,3 +109,30 @@ def read_key(variable: str, file: Path | None = None) -> str:
     if not key or len(key.split()) != 1:
         raise LimaError(f"{file}: expected one key on one line.")
     return key
+
+
+def with_extras(endpoint: Endpoint, headers: Sequence[str], query: Sequence[str]) -> Endpoint:
+    """The endpoint with ``NAME=VALUE`` headers and query parameters; a value ``env:VARIABLE`` is read from there.
+
+    Raises:
+        LimaError: no ``NAME=VALUE``, a name or value that HTTP does not allow, or an unset variable.
+    """
+    return replace(
+        endpoint,
+        extra_headers=tuple(_pair("--header", text) for text in headers),
+        query=tuple(_pair("--query", text) for text in query),
+    )
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise LimaError(f"{option} takes NAME=VALUE, such as api-version=2024-06-01 or api-key=env:MY_KEY.")
+    if value.startswith("env:"):
+        variable = check_variable_name(value.removeprefix("env:"))
+        value = os.environ.get(variable, "").strip()
+        if not value:
+            raise LimaError(f"{option} {name}: the environment variable {variable} is not set.")
+    if not value.isprintable():
+        raise LimaError(f"{option} {name}: its value holds characters that no header can carry.")
+    return name, value

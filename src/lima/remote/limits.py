@@ -12,7 +12,7 @@ from pydantic import Field, RootModel, ValidationError
 
 from lima.errors import LimaError
 from lima.records import Record
-from lima.remote.log import Answer, Outcome
+from lima.remote.log import Outcome, Usage
 from lima.settings import read_yaml
 
 
@@ -84,8 +84,10 @@ class Counters:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     unmetered: int = 0
-    """Answers that came without token counts, so that their cost is unknown."""
+    """Replies that came without token counts, so that their cost is unknown."""
     failed_in_a_row: int = 0
+    served: bool = False
+    """Whether the server has ever answered one of these requests, in this run or an earlier one."""
     most_in_flight: int = 0
     stopped: str = ""
     """Why the run ended before all requests were sent."""
@@ -96,19 +98,27 @@ class Counters:
         """Count one call by how it ended."""
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
-    def answer(self, answer: Answer) -> None:
-        """Count one answered request and its tokens."""
-        self.done += 1
-        self.failed_in_a_row = 0
-        if answer.prompt_tokens is None or answer.completion_tokens is None:
+    def used(self, usage: Usage) -> None:
+        """Count the tokens of one reply, whether there is an answer in it or not: it is paid for."""
+        if usage.prompt_tokens is None or usage.completion_tokens is None:
             self.unmetered += 1
-        self.prompt_tokens += answer.prompt_tokens or 0
-        self.completion_tokens += answer.completion_tokens or 0
+        self.prompt_tokens += usage.prompt_tokens or 0
+        self.completion_tokens += usage.completion_tokens or 0
 
-    def failure(self) -> None:
-        """Count one request that failed for good in this run."""
+    def answered(self) -> None:
+        """Count one answered request."""
+        self.done += 1
+        self.served = True
+        self.failed_in_a_row = 0
+
+    def failure(self, outcome: Outcome) -> None:
+        """Count one request that failed for good in this run.
+
+        A rejection speaks against the request alone, once the server has answered others.
+        """
         self.failed += 1
-        self.failed_in_a_row += 1
+        if outcome != "rejected" or not self.served:
+            self.failed_in_a_row += 1
 
     @property
     def cost(self) -> float | None:
@@ -135,8 +145,9 @@ class Counters:
         return ""
 
     def _cost_after(self, calls: int) -> float:
-        """Expected cost once ``calls`` more are answered at the mean price of those before."""
-        return (self.cost or 0.0) * (1 + calls / self.done) if self.done else 0.0
+        """Expected cost once ``calls`` more have a reply at the mean price of those before."""
+        replied = self.outcomes.get("replied", 0)
+        return (self.cost or 0.0) * (1 + calls / replied) if replied else 0.0
 
     def note(self) -> str:
         """A short text beside the progress bar."""

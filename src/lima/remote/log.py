@@ -7,7 +7,9 @@ and a changed parser costs no call.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +56,35 @@ class Attempt(Record):
     seconds: float
     at: str
 
+    @property
+    def refused_for_good(self) -> bool:
+        """Whether the server said that this very request is wrong: asking once more would bring the same."""
+        return self.outcome == "rejected" and self.http in (400, 413, 422)
+
+
+Ending = Literal["natural", "length", "filter", "error"]
+"""How a generation ended: of itself, at its longest, at a filter, or by a failure. Only the first is a whole answer."""
+
+ENDINGS: dict[str, Ending] = {
+    **dict.fromkeys(
+        ("", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "eot"), "natural"
+    ),
+    **dict.fromkeys(("length", "max_tokens", "max_length", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(
+        ("content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii", "refusal"),
+        "filter",
+    ),
+}
+"""The words of OpenAI, vLLM, TGI, Anthropic, Gemini and Cohere. Any other word is no whole answer: an error."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call; None: the server did not say, so that its cost is unknown."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -64,6 +95,11 @@ class Answer:
     refusal: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+
+    @property
+    def ending(self) -> Ending:
+        """How the generation ended; a reason that nobody knows is an error."""
+        return ENDINGS.get(self.finish_reason.lower(), "error")
 
 
 @dataclass(frozen=True)
@@ -76,22 +112,61 @@ class Reply:
 
 
 def read_answer(raw: str) -> Answer | None:
-    """The answer in a raw reply of ``/v1/chat/completions``; None when it is not of that shape."""
+    """The answer in a raw reply of ``/v1/chat/completions``.
+
+    None when it is not of that shape, and when the generation failed (an ``error`` beside the choices, a
+    finish reason that is none), whatever it had written by then.
+    """
+    value = read_json_reply(raw)
     try:
-        value = orjson.loads(raw)
         choice = value["choices"][0]
         message = choice["message"]
-        usage = value.get("usage") or {}
-        content, refusal = message.get("content") or "", message.get("refusal") or ""
+        content, refusal = _text(message.get("content")), _text(message.get("refusal"))
         reason = choice.get("finish_reason") or ""
-        tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError):
+        failed = value.get("error") or choice.get("error")
+    except (KeyError, IndexError, TypeError, AttributeError):
         return None
-    if not all(isinstance(text, str) for text in (content, refusal, reason)):
+    if failed or content is None or refusal is None or not isinstance(reason, str):
         return None
-    if not all(count is None or isinstance(count, int) for count in tokens):
-        return None
-    return Answer(content, reason, refusal, *tokens)
+    used = _usage(value)
+    answer = Answer(content, reason, refusal, used.prompt_tokens, used.completion_tokens)
+    return None if answer.ending == "error" else answer
+
+
+def read_usage(raw: str) -> Usage:
+    """The tokens that a raw reply admits to, whether there is an answer in it or not."""
+    return _usage(read_json_reply(raw))
+
+
+def read_json_reply(raw: str) -> Any:
+    """A server's JSON, None where it is none. Some write NaN, lone surrogates or a byte order mark into it."""
+    with suppress(orjson.JSONDecodeError):
+        return orjson.loads(raw)
+    with suppress(ValueError, RecursionError):
+        return json.loads(raw.lstrip("\ufeff"))
+    return None
+
+
+def _text(value: Any) -> str | None:
+    """A message's text, given as such or as a list of parts; None where it is neither."""
+    if isinstance(value, list):
+        value = "".join(part["text"] for part in value if isinstance(part.get("text"), str))
+    if value is None or isinstance(value, str):
+        return (value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return None
+
+
+def _usage(value: Any) -> Usage:
+    found = value.get("usage") if isinstance(value, dict) else None
+    if not isinstance(found, dict):
+        return Usage()
+    return Usage(_count(found.get("prompt_tokens")), _count(found.get("completion_tokens")))
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens; None for what is none (a text, a negative or broken number)."""
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value % 1 == 0
+    return int(value) if whole else None
 
 
 class CallLog:

@@ -13,15 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-
 from lima import console
 from lima.commands import command
+from lima.errors import LimaError
 from lima.files import write_json
 from lima.remote.client import complete_all, describe_model, run_async
-from lima.remote.endpoint import Endpoint, parse_address, read_key
+from lima.remote.endpoint import Endpoint, parse_address, read_key, with_extras
 from lima.remote.limits import Counters, Limits
-from lima.remote.log import CallLog, Reply, Request
+from lima.remote.log import CallLog, Reply, Request, read_json_reply
 from lima.remote.sampling import Sampling, parameters
 from lima.remote.settings import ProbeSettings
 
@@ -74,6 +73,7 @@ def probe(settings: ProbeSettings) -> tuple[list[Result], list[Throughput]]:
         console.note(f"{len(trials)} fields to try, {calls} requests to {settings.address}")
         return [], []
     endpoint = parse_address(settings.address, read_key(settings.api_key_env, settings.api_key_file))
+    endpoint = with_extras(endpoint, settings.header, settings.query)
     results, rounds = run_async(_probe(endpoint, settings))
     console.table(
         f"{endpoint.address}: request fields",
@@ -123,12 +123,15 @@ async def _probe(endpoint: Endpoint, settings: ProbeSettings) -> tuple[list[Resu
     await describe_model(endpoint)
     trials = make_trials()
     with tempfile.TemporaryDirectory() as folder, console.progress("probe", len(trials), "fields") as tracker:
-        results = []
+        results, answered = [], 0
         for number, trial in enumerate(trials):
             batch = Batch(trial.prompt, trial.bodies, Path(folder) / f"{number}.jsonl", at_once=4)
             replies, _ = await _ask(endpoint, settings, batch)
             results.append(_result(trial, replies))
+            answered += sum(reply.answer is not None for reply in replies)
             tracker.advance(1, trial.name)
+        if not answered:
+            raise LimaError(f"{endpoint.address}: no request was answered; the last: {results[-1].evidence}.")
         rounds = []
         for count in settings.at_once:
             bodies = tuple({"seed": seed} for seed in range(count))
@@ -230,7 +233,7 @@ def _changed(replies: Sequence[Reply]) -> tuple[Finding, str]:
 
 
 def _logprobs(replies: Sequence[Reply]) -> tuple[Finding, str]:
-    given = orjson.loads(replies[0].last.raw)["choices"][0].get("logprobs")
+    given = read_json_reply(replies[0].last.raw)["choices"][0].get("logprobs")
     return ("honoured" if given else "ignored"), "in the reply" if given else "not in the reply"
 
 

@@ -33,6 +33,10 @@ class ProbeSettings(Settings):
     """Environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None
     """File that holds the key, instead of the environment."""
+    header: tuple[str, ...] = ()
+    """Further HTTP headers as NAME=VALUE; env:VARIABLE as the value reads it from the environment, as a key should be."""
+    query: tuple[str, ...] = ()
+    """Parameters of every request's address as NAME=VALUE, such as api-version=2024-06-01."""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds to wait for one reply."""
     dry_run: bool = False

@@ -71,9 +71,14 @@ def _work(
 async def _pieces(endpoint: Endpoint, body: dict[str, Any], timeout: float) -> AsyncIterator[str]:
     limits = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
     async with (
-        aiohttp.ClientSession(timeout=limits, headers=endpoint.headers, read_bufsize=LONGEST_LINE) as session,
+        aiohttp.ClientSession(
+            timeout=limits,
+            headers=endpoint.headers,
+            read_bufsize=LONGEST_LINE,
+            trust_env=endpoint.through_proxy,
+        ) as session,
         session.post(
-            f"{endpoint.url}/chat/completions", data=orjson.dumps(body), allow_redirects=False
+            endpoint.at("chat/completions"), data=orjson.dumps(body), allow_redirects=False
         ) as response,
     ):
         if response.status != 200:

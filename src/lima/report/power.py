@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from lima.report.numbers.study import StudyData, read_study
 from lima.report.numbers.votes import pair_of
 from lima.report.render.wording import plan_in_words
 from lima.report.settings import PowerSettings
-from lima.statistics.power import detectable_gap, power_of, prompts_needed
+from lima.statistics.power import Design, Power, detectable_gap, power_of, prompts_needed
 
 CHARACTERS_A_TOKEN = 4.0
 """A rough mean for English and current tokenizers; the true number is known after the first calls."""
@@ -29,14 +29,16 @@ GAPS = (0.05, 0.1, 0.15, 0.2)
 class PairPower:
     """What one pair of systems can show: prompts, and the smallest win-loss gap that they detect (None: none).
 
-    ``power``: probability that a true gap is found, by gap.
+    ``power``: probability that a true gap is found, by gap, with its Monte Carlo error.
     """
 
     system: str
     baseline: str
     prompts: int
+    samples: int
+    """Pairs of answers to a prompt, rounded down."""
     gap: float | None
-    power: dict[float, float]
+    power: dict[float, Power]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class TaskCost:
 
 
 @dataclass(frozen=True)
-class Power:
+class Outlook:
     """The result of `power`."""
 
     pairs: Sequence[PairPower]
@@ -62,7 +64,7 @@ class Power:
     tasks: Sequence[TaskCost]
 
 
-def power(settings: PowerSettings) -> Power:
+def power(settings: PowerSettings) -> Outlook:
     """Print and return what the study can see and what judging it takes.
 
     Raises:
@@ -70,19 +72,15 @@ def power(settings: PowerSettings) -> Power:
     """
     study = read_study(settings.study)
     price = _price(settings)
-    pairs = _pairs(study)
-    plan = study.plan or Plan()
-    alpha = (settings.alpha or plan.alpha) / max(1, len(pairs))
-    found = Power(
-        pairs=[_pair_power(pair, prompts, settings, alpha) for pair, prompts in pairs.items()],
-        needed={
-            gap: prompts_needed(gap, ties=settings.ties, power=settings.power, alpha=alpha)
-            for gap in _gaps(settings)
-        },
+    designs = _designs(study, settings)
+    plan, typical = study.plan or Plan(), next(iter(designs.values()), None)
+    found = Outlook(
+        pairs=[_pair_power(pair, design, settings) for pair, design in designs.items()],
+        needed=_needed(typical, settings) if typical else {},
         votes=plan.human_votes(len(study.comparisons)),
         tasks=_tasks(study, settings, price),
     )
-    _show(found, settings, alpha)
+    _show(found, settings, typical)
     _show_plan(found, plan, settings, shared=min(plan.overlap, len(study.comparisons)))
     return found
 
@@ -98,22 +96,42 @@ def _price(settings: PowerSettings) -> Price | None:
     return price
 
 
-def _pairs(study: StudyData) -> Counter[tuple[str, str]]:
-    """Prompts by pair of systems: several samples of a prompt are one cluster."""
+def _designs(study: StudyData, settings: PowerSettings) -> dict[tuple[str, str], Design]:
+    """The planned comparison of each pair of systems: several samples of a prompt are one cluster."""
     rank = {system: position for position, system in enumerate(study.systems)}
-    seen = {(pair_of(study.keys[c], rank), study.keys[c].prompt_id) for c in study.comparisons}
-    return Counter(pair for pair, _ in sorted(seen))
+    prompts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for comparison in sorted(study.comparisons):
+        key = study.keys[comparison]
+        prompts[pair_of(key, rank)][key.prompt_id] += 1
+    level = settings.alpha or (study.plan or Plan()).alpha
+    return {
+        pair: Design(
+            prompts=len(counts),
+            ties=settings.ties,
+            flips=settings.flips if settings.order == "both" else 0.0,
+            samples=counts.total() // len(counts),
+            correlation=settings.correlation,
+            alpha=level,
+            family=len(prompts),
+            seed=settings.seed,
+        )
+        for pair, counts in sorted(prompts.items())
+    }
 
 
-def _pair_power(pair: tuple[str, str], prompts: int, settings: PowerSettings, alpha: float) -> PairPower:
-    gap = detectable_gap(prompts, ties=settings.ties, power=settings.power, alpha=alpha)
-    chances = {gap: power_of(gap, prompts, ties=settings.ties, alpha=alpha) for gap in _gaps(settings)}
-    return PairPower(*pair, prompts, gap, chances)
+def _pair_power(pair: tuple[str, str], design: Design, settings: PowerSettings) -> PairPower:
+    gap = detectable_gap(design, power=settings.power)
+    chances = {gap: power_of(gap, design) for gap in _gaps(design)}
+    return PairPower(*pair, design.prompts, design.samples, gap, chances)
 
 
-def _gaps(settings: PowerSettings) -> list[float]:
+def _needed(design: Design, settings: PowerSettings) -> dict[float, int]:
+    return {gap: prompts_needed(gap, design, power=settings.power) for gap in _gaps(design)}
+
+
+def _gaps(design: Design) -> list[float]:
     """The gaps that can occur beside the share of ties."""
-    return [gap for gap in GAPS if gap <= 1 - settings.ties]
+    return [gap for gap in GAPS if gap <= design.largest_gap]
 
 
 def _tasks(study: StudyData, settings: PowerSettings, price: Price | None) -> list[TaskCost]:
@@ -143,29 +161,9 @@ def _length(text: Comparison | Item) -> int:
     return answers + sum(len(message.content) for message in text.messages)
 
 
-def _show(found: Power, settings: PowerSettings, alpha: float) -> None:
-    share = f"{100 * settings.power:g} %"
-    console.table(
-        f"Found with {share} probability at level {alpha:.3g}, {100 * settings.ties:g} % ties",
-        ["pair", "prompts", "smallest win − loss, points"],
-        [
-            [f"{p.system} v {p.baseline}", p.prompts, "none" if p.gap is None else f"{100 * p.gap:.1f}"]
-            for p in found.pairs
-        ],
-    )
-    console.table(
-        f"Probability, in %, that a true difference is found at level {alpha:.3g}",
-        ["pair", *(f"{100 * gap:g} points" for gap in _gaps(settings))],
-        [
-            [f"{p.system} v {p.baseline}", *(f"{100 * chance:.0f}" for chance in p.power.values())]
-            for p in found.pairs
-        ],
-    )
-    console.table(
-        "Prompts that smaller differences need",
-        ["win − loss, points", "prompts"],
-        [[f"{100 * gap:g}", needed] for gap, needed in found.needed.items()],
-    )
+def _show(found: Outlook, settings: PowerSettings, design: Design | None) -> None:
+    if design is not None:
+        _show_power(found, settings, design)
     console.table(
         f"Calls of lima judge, tokens by {CHARACTERS_A_TOKEN:g} characters each",
         ["task", "calls", "tokens sent", "tokens received", "cost"],
@@ -182,7 +180,44 @@ def _show(found: Power, settings: PowerSettings, alpha: float) -> None:
     )
 
 
-def _show_plan(found: Power, plan: Plan, settings: PowerSettings, *, shared: int) -> None:
+def _show_power(found: Outlook, settings: PowerSettings, design: Design) -> None:
+    share = f"{100 * settings.power:g} %"
+    test = f"the sign-flip test at level {design.alpha:.3g}"
+    test += f", Holm over {design.family} baselines" if design.family > 1 else ""
+    console.note(
+        f"{design.rounds:,} simulated studies a figure: {test}; {100 * design.ties:g} % ties, "
+        f"{100 * design.flips:g} % pairs whose orders disagree"
+    )
+    console.table(
+        f"Found with {share} probability",
+        ["pair", "prompts", "samples", "smallest win − loss, points"],
+        [
+            [
+                f"{p.system} v {p.baseline}",
+                p.prompts,
+                p.samples,
+                "none" if p.gap is None else f"{100 * p.gap:.1f}",
+            ]
+            for p in found.pairs
+        ],
+    )
+    error = max((chance.error for pair in found.pairs for chance in pair.power.values()), default=0.0)
+    console.table(
+        f"Probability, in %, that a true difference is found (error of the simulation: at most {100 * error:.1f})",
+        ["pair", *(f"{100 * gap:g} points" for gap in _gaps(design))],
+        [
+            [f"{p.system} v {p.baseline}", *(f"{100 * chance.value:.0f}" for chance in p.power.values())]
+            for p in found.pairs
+        ],
+    )
+    console.table(
+        "Prompts that smaller differences need, about",
+        ["win − loss, points", "prompts"],
+        [[f"{100 * gap:g}", needed] for gap, needed in found.needed.items()],
+    )
+
+
+def _show_plan(found: Outlook, plan: Plan, settings: PowerSettings, *, shared: int) -> None:
     console.table(
         f"Work of people: {shared} comparisons shared by all groups, {settings.seconds_a_vote:g} s a vote",
         ["group", "votes", "hours"],

@@ -17,7 +17,7 @@ from lima.report.render.detail_pages import write_item_pages, write_rows
 from lima.report.render.figures import drawings, write_figures
 from lima.report.render.report_page import render
 from lima.report.render.tables import latex, markdown, tables
-from lima.report.render.wording import points
+from lima.report.render.wording import points, signed
 from lima.report.settings import ReportSettings
 from lima.runs import git_commit, versions
 from lima.settings import Settings
@@ -114,25 +114,53 @@ def _show(numbers: Numbers) -> None:
                 f"{pair.system} v {pair.baseline}",
                 names[pair.group],
                 pair.result.n,
-                *(_value(x) for x in (pair.result.win, pair.result.tie, pair.result.loss)),
-                _gap(pair.result.gap),
+                *(_value(x) for x in (pair.result.win, pair.said_tie, pair.disagree, pair.result.loss)),
+                _gap(pair.gap),
             ]
             for pair in numbers.pairs
         ]
-        columns = ["pair", "rater", "n", "win", "tie", "loss", "win − loss"]
-        title = f"Preferences in %; {100 * numbers.level:g} % interval of the gap, by prompt"
+        columns = ["pair", "rater", "n", "win", "tie", "disagree", "loss", "win − loss"]
+        title = (
+            f"Preferences in %; {100 * numbers.level:g} % interval of the gap, by prompt, adjusted after Holm"
+        )
         console.table(title, columns, rows)
+    if numbers.differences:
+        _show_differences(numbers)
     for finding in numbers.findings:
         console.note(finding.sentence)
 
 
+def _show_differences(numbers: Numbers) -> None:
+    names = short_names({row.group for row in numbers.differences})
+    rows = []
+    for row in numbers.differences:
+        share, n = row.measure != "helpfulness", row.difference.n
+        here, there = (f"{100 * x:.1f} %" if share else f"{x:.2f}" for x in (row.here, row.there))
+        rows.append([row.measure, names[row.group], n, here, there, _difference(row.difference, share=share)])
+    columns = ["measure", "rater", "n", "here", "there", "difference"]
+    console.table(
+        f"Against {numbers.against}: {100 * numbers.level:g} % intervals, paired by prompt", columns, rows
+    )
+
+
+def _difference(result: Result, *, share: bool) -> str:
+    if share:
+        return _gap(result)
+    if not isinstance(result, Estimate):
+        return "–"
+    bounds = (
+        "" if result.low is None or result.high is None else f" [{signed(result.low)}, {signed(result.high)}]"
+    )
+    return f"{signed(result.value)}{bounds}"
+
+
 def _value(result: Result) -> str:
-    return f"{100 * result.value:.1f}" if isinstance(result, Estimate) else "undefined"
+    return f"{100 * result.value:.1f}" if isinstance(result, Estimate) else "–"
 
 
 def _gap(result: Result) -> str:
     if not isinstance(result, Estimate):
-        return "undefined"
+        return "–"
     if result.low is None or result.high is None:
         return points(result.value, 0)
     return f"{points(result.value, 0)} [{points(result.low, 0)}, {points(result.high, 0)}]"

@@ -51,8 +51,8 @@ class ReportSettings(Settings):
 class PowerSettings(Settings):
     """Which differences a study can detect, and what it will cost, before anything runs.
 
-    Prints the smallest detectable difference, the prompts needed for smaller ones, and for each task of
-    `lima judge` the calls, tokens and cost.
+    Simulates the planned test. Prints the smallest detectable difference, the prompts needed for smaller ones,
+    and for each task of `lima judge` the calls, tokens and cost.
 
     Example: lima power studies/tuned-vs-base --prices prices.yaml --model my-judge
     """
@@ -60,11 +60,17 @@ class PowerSettings(Settings):
     study: tyro.conf.Positional[Path]
     """Study folder, as `lima compare` makes it."""
     ties: float = Field(default=0.3, ge=0, lt=1)
-    """Expected share of ties."""
+    """Expected share of pairs on which the verdict is a tie."""
+    flips: float = Field(default=0.1, ge=0, lt=1)
+    """Expected share of pairs on which the two orders disagree, which count as ties (only with --order both)."""
+    correlation: float = Field(default=0.5, ge=0, le=1)
+    """How alike verdicts on several samples of one prompt are: 0, as on different prompts; 1, equal."""
+    seed: int = 0
+    """Seed of the simulation."""
     power: float = Field(default=0.8, gt=0, lt=1)
     """Probability with which a true difference should be found."""
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Two-sided level of the test. Not given: as the study's protocol.yaml plans (0.05). It is divided by the number of baselines (Bonferroni's bound for Holm)."""
+    """Two-sided level of the test. Not given: as the study's protocol.yaml plans (0.05). The tests against all baselines are corrected together (Holm)."""
     repeats: int = Field(default=1, ge=1)
     """Verdicts of the judge on each item and order."""
     order: Literal["both", "random"] = "both"

@@ -45,6 +45,8 @@ class Rated:
     cluster: Hashable
     rater: str
     label: Label
+    steady: bool = True
+    """Whether it is more than two orders that disagreed, which count as a tie."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Agreement:
     """Tie-discounted accuracy; every item weighs the same, however many raters it had."""
     strict: Result
     """Share of equal labels, weighed in the same way."""
+    steady: Result
+    """Tie-discounted accuracy over the verdicts that are not made of two orders that disagreed."""
     chance: float | None
     """Tie-discounted accuracy expected from the two groups' label shares alone; None without pairs."""
 
@@ -82,6 +86,8 @@ def group_agreement(
     """Agreement of two groups, or within one when ``first == second``, with a bootstrap by prompt."""
     table = _pairs_by_item(groups[first], groups[second], same=first == second)
     pairs = [pair for found in table.values() for pair in found]
+    left, right = ([row for row in groups[name] if row.steady] for name in (first, second))
+    steady = _pairs_by_item(left, right, same=first == second)
     return Agreement(
         first=first,
         second=second,
@@ -89,6 +95,7 @@ def group_agreement(
         pairs=len(pairs),
         accuracy=_mean_credit(table, strict=False, resampling=resampling),
         strict=_mean_credit(table, strict=True, resampling=resampling),
+        steady=_mean_credit(steady, strict=False, resampling=resampling),
         chance=_chance(pairs, symmetric=first == second) if pairs else None,
     )
 

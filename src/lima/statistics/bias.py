@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from lima.records import Label, Shown
-from lima.statistics.estimates import Result
+from lima.statistics.estimates import Result, Undefined
 from lima.statistics.intervals import share
 
 
@@ -20,7 +20,8 @@ class Showing:
 
     item: Hashable
     cluster: Hashable
-    shown: Shown
+    shown: Shown | None
+    """None: not known, so that it says nothing about sides."""
     label: Label
     repeat: int = 0
     length_a: int = 0
@@ -32,6 +33,7 @@ class Showing:
     @property
     def first_won(self) -> bool:
         """Whether the side shown first was preferred."""
+        assert self.shown is not None, self
         return self.label == self.shown[0]
 
 
@@ -40,7 +42,7 @@ class Bias:
     """Shares that are 1/2 (side) or 0 (flip) for a rater who reads the answers alone."""
 
     side: Result
-    """Decided verdicts (no tie) that went to the answer shown first."""
+    """Decided verdicts (no tie) of a known order that went to the answer shown first."""
     flip: Result
     """Items judged in both orders whose winner changed with the order."""
     inconsistent: Result
@@ -57,13 +59,14 @@ class Bias:
 def bias(showings: Sequence[Showing], *, level: float = 0.95) -> Bias:
     """Side, flip and length figures of one rater or group, clustered by prompt."""
     decided = [s for s in showings if s.label != "tie"]
+    ordered = [s for s in decided if s.shown is not None]
     unequal = [s for s in decided if s.length_a != s.length_b]
     mixed = [s for s in decided if s.list_a != s.list_b]
     both = _both_orders(showings)
     clusters = [ab.cluster for ab, _ in both]
     flipped = [_flipped(ab, ba) for ab, ba in both]
     return Bias(
-        side=share([s.first_won for s in decided], [s.cluster for s in decided], level=level),
+        side=_side(showings, ordered, level),
         flip=share(flipped, clusters, level=level),
         inconsistent=share([ab.label != ba.label for ab, ba in both], clusters, level=level),
         longer=share([_longer_won(s) for s in unequal], [s.cluster for s in unequal], level=level),
@@ -73,10 +76,17 @@ def bias(showings: Sequence[Showing], *, level: float = 0.95) -> Bias:
     )
 
 
+def _side(showings: Sequence[Showing], ordered: Sequence[Showing], level: float) -> Result:
+    if showings and all(showing.shown is None for showing in showings):
+        return Undefined("the order in which the answers were shown is not known", len(showings), "share")
+    return share([s.first_won for s in ordered], [s.cluster for s in ordered], level=level)
+
+
 def _both_orders(showings: Sequence[Showing]) -> list[tuple[Showing, Showing]]:
     found: dict[tuple[Hashable, int], dict[Shown, Showing]] = defaultdict(dict)
     for showing in showings:
-        found[showing.item, showing.repeat][showing.shown] = showing
+        if showing.shown is not None:
+            found[showing.item, showing.repeat][showing.shown] = showing
     return [(orders["ab"], orders["ba"]) for orders in found.values() if len(orders) == 2]
 
 

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lima.statistics.estimates import Estimate, Undefined
-from lima.statistics.logits import fit
+from lima.statistics.logits import Rows, fit
 from lima.statistics.preferences import Outcome
 
 METHOD = "Bradley-Terry with ties (Davidson), cluster-robust"
@@ -56,13 +56,14 @@ def bradley_terry(
     clusters = [duel.cluster for duel in duels]
     designs, observed, size = _designs(duels, names)
 
-    def likelihood(parameters: Floats) -> tuple[Floats, Floats]:
-        logits = designs @ parameters  # (n, 3)
+    def likelihood(parameters: Floats, rows: Rows) -> tuple[Floats, Floats]:
+        chosen = designs[rows]
+        logits = chosen @ parameters  # (n, 3)
         chances = np.exp(logits - logits.max(axis=1, keepdims=True))
         chances /= chances.sum(axis=1, keepdims=True)
-        mean = np.einsum("no,nok->nk", chances, designs)
-        second = np.einsum("no,nok,nol->kl", chances, designs, designs)
-        return observed - mean, second - mean.T @ mean
+        mean = np.einsum("no,nok->nk", chances, chosen)
+        second = np.einsum("no,nok,nol->kl", chances, chosen, chosen)
+        return observed[rows] - mean, second - mean.T @ mean
 
     found = fit(likelihood, size, clusters)
     if found is None:

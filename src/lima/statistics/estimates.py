@@ -34,7 +34,7 @@ class Estimate:
     method: str
     note: str = ""
     standard_error: float | None = None
-    """Of the value, where the interval is the value plus and minus a multiple of it."""
+    """Of the value, where there is one; the interval need not be a multiple of it."""
 
     def __post_init__(self) -> None:
         for bound in (self.value, self.low, self.high):
@@ -46,6 +46,12 @@ class Estimate:
         assert self.low is not None, self
         assert self.high is not None, self
         return self.low, self.high
+
+    @property
+    def mirrored(self) -> Estimate:
+        """The same figure seen from the other side: of a difference, the second minus the first."""
+        low, high = (None if x is None else -x for x in (self.high, self.low))
+        return replace(self, value=-self.value, low=low, high=high)
 
     def rescaled(self, factor: float, shift: float = 0.0) -> Estimate:
         """The estimate of ``factor * value + shift``; ``factor`` is positive."""

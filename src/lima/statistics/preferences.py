@@ -16,7 +16,7 @@ from scipy import stats
 
 from lima.records import Label
 from lima.statistics.estimates import Estimate, Result, Significance, Undefined
-from lima.statistics.intervals import clustered_mean, mean_share, share
+from lima.statistics.intervals import clustered_mean, mean_share, paired_difference, share
 from lima.statistics.significance import sign_flip_test, sign_test
 
 Outcome = Literal["win", "tie", "loss"]
@@ -54,9 +54,8 @@ def win_tie_loss(
 
     ``credits``: the part of the win that each verdict gives, where verdicts are graded; the score is their mean.
 
-    The gap has a cluster-robust t interval, cut at -1 and 1; where all prompts are alike (all won, say) that has
-    no width, and the outer bounds of the two shares stand in, wider than need be. Two tests have the prompt as their unit: the paired sign-flip
-    test on a prompt's net score, and the exact sign test on its sign.
+    The gap has the interval of `lima.statistics.intervals.paired_difference`. Two tests have the prompt as their
+    unit: the paired sign-flip test on a prompt's net score, and the exact sign test on its sign.
     """
     assert len(outcomes) == len(clusters), (len(outcomes), len(clusters))
     counts = Counter(outcomes)
@@ -66,7 +65,7 @@ def win_tie_loss(
         return share([outcome == kind for outcome in outcomes], clusters, level=level)
 
     win, tie, loss = (share_of(kind) for kind in SCORES)
-    gap = _gap(clustered_mean([SCORES[o] for o in outcomes], clusters, level=level), win, loss)
+    gap = gap_of(outcomes, clusters, level=level)
     score = gap if isinstance(gap, Undefined) else gap.rescaled(0.5, 0.5)
     if credits is not None and list(credits) != [CREDITS[outcome] for outcome in outcomes]:
         score = mean_share(credits, clusters, level=level)
@@ -84,16 +83,31 @@ def win_tie_loss(
     )
 
 
-def _gap(mean: Result, win: Result, loss: Result) -> Result:
-    if isinstance(mean, Undefined) or isinstance(win, Undefined) or isinstance(loss, Undefined):
-        return mean
-    if mean.low is not None and mean.high is not None:
-        return replace(mean, low=max(-1.0, mean.low), high=min(1.0, mean.high))
-    if win.low is None:
-        return mean
-    (win_low, win_high), (loss_low, loss_high) = win.interval, loss.interval
-    low, high = max(-1.0, win_low - loss_high), min(1.0, win_high - loss_low)
-    return replace(mean, low=low, high=high, method="outer bounds of win and loss", note="")
+def gap_of(outcomes: Sequence[Outcome], clusters: Sequence[Hashable], *, level: float = 0.95) -> Result:
+    """Win minus loss, in [-1, 1], with the cluster-robust standard error that leaderboards print."""
+    wins, losses = ([outcome == kind for outcome in outcomes] for kind in ("win", "loss"))
+    gap = paired_difference(wins, losses, clusters, level=level)
+    mean = clustered_mean([SCORES[outcome] for outcome in outcomes], clusters, level=level)
+    if isinstance(gap, Undefined) or isinstance(mean, Undefined):
+        return gap
+    return replace(gap, standard_error=mean.standard_error)
+
+
+def agreeing(gap: Result, test: Significance | Undefined, alpha: float) -> Result:
+    """The interval of a gap made to agree with its exact test about zero.
+
+    An interval is the set of gaps that are not rejected. For a gap of zero there is an exact test, and its word
+    stands: where it rejects, the interval ends before zero, and where it does not, it reaches zero.
+    """
+    if isinstance(gap, Undefined) or gap.low is None or gap.high is None:
+        return gap
+    p = 1.0 if isinstance(test, Undefined) else test.p if test.adjusted is None else test.adjusted
+    if p >= alpha:
+        return replace(gap, low=min(gap.low, 0.0), high=max(gap.high, 0.0))
+    nearest = min(abs(gap.value), 0.5 / gap.clusters)  # half of what one verdict more or less would change
+    if gap.value > 0 >= gap.low:
+        return replace(gap, low=nearest)
+    return replace(gap, high=-nearest) if gap.value < 0 <= gap.high else gap
 
 
 @dataclass(frozen=True)

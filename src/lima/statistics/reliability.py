@@ -1,19 +1,21 @@
 """Chance-corrected agreement: Krippendorff's alpha, Cohen's and Fleiss' kappa, Gwet's AC1 and AC2.
 
 All take a table ``ratings[rater][item]`` in which None is a missing rating, and are functions of sums over
-items, so that one bootstrap gives the interval of each: by item, or by ``clusters`` of items such as their prompts.
+items, so that one jackknife gives the interval of each: by item, or by ``clusters`` of items such as their prompts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lima.statistics.bootstrap import STANDARD, Resampling, bootstrap
-from lima.statistics.estimates import Result, Undefined
+from lima.statistics.bootstrap import Statistic, added_up
+from lima.statistics.estimates import Estimate, Result, Undefined
+from lima.statistics.few_items import RARE, SMALLEST, Coefficient, fisher_jackknife, likelihood_interval
 
 Floats: TypeAlias = NDArray[np.float64]
 Value: TypeAlias = str | int | float
@@ -28,12 +30,12 @@ def krippendorff_alpha(
     *,
     measurement: Measurement = "nominal",
     clusters: Sequence[Hashable] | None = None,
-    resampling: Resampling = STANDARD,
+    level: float = 0.95,
 ) -> Result:
     """Alpha = 1 - observed / expected disagreement; any number of raters, missing ratings allowed.
 
     ``categories`` in their order. An item with one rating counts nowhere. Source: Krippendorff 2011,
-    "Computing Krippendorff's Alpha-Reliability". The interval resamples items (his own resamples pairs).
+    "Computing Krippendorff's Alpha-Reliability". The interval is over items (his own resamples pairs).
     """
     name = f"Krippendorff's alpha, {measurement}"
     size = len(categories)
@@ -56,8 +58,8 @@ def krippendorff_alpha(
         expected = (margin[..., :, None] * margin[..., None, :] * distance).sum(axis=(-1, -2))
         return _one_minus_ratio(observed * (margin.sum(axis=-1) - 1), expected)
 
-    chosen = _chosen(clusters, kept)
-    return bootstrap(totals, alpha, n=len(counts), clusters=chosen, resampling=resampling)
+    sample = _Sample(totals, counts, _chosen(clusters, kept), level)
+    return sample.estimate(name, alpha)
 
 
 def cohen_kappa(
@@ -66,7 +68,7 @@ def cohen_kappa(
     categories: Sequence[Value],
     *,
     clusters: Sequence[Hashable] | None = None,
-    resampling: Resampling = STANDARD,
+    level: float = 0.95,
 ) -> Result:
     """Cohen's kappa of two raters, each with their own label shares (Cohen 1960)."""
     if not first:
@@ -86,7 +88,8 @@ def cohen_kappa(
         expected = (table.sum(axis=-1) * table.sum(axis=-2)).sum(axis=-1)
         return _one_minus_ratio(1 - observed, 1 - expected)
 
-    return bootstrap(totals, kappa, n=len(first), clusters=clusters, resampling=resampling)
+    sample = _Sample(totals, _category_counts([first, second], categories), clusters, level)
+    return sample.estimate("Cohen's kappa", kappa)
 
 
 def fleiss_kappa(
@@ -94,7 +97,7 @@ def fleiss_kappa(
     categories: Sequence[Value],
     *,
     clusters: Sequence[Hashable] | None = None,
-    resampling: Resampling = STANDARD,
+    level: float = 0.95,
 ) -> Result:
     """Fleiss' kappa for several raters (Fleiss 1971); missing ratings as in Gwet 2014, section 2.4."""
 
@@ -103,7 +106,7 @@ def fleiss_kappa(
 
     weights = np.eye(len(categories))
     return _several_raters(
-        ratings, categories, weights, expected, "Fleiss' kappa", clusters=clusters, resampling=resampling
+        ratings, categories, weights, expected, "Fleiss' kappa", clusters=clusters, level=level
     )
 
 
@@ -113,7 +116,7 @@ def gwet(
     *,
     weights: Weights = "identity",
     clusters: Sequence[Hashable] | None = None,
-    resampling: Resampling = STANDARD,
+    level: float = 0.95,
 ) -> Result:
     """Gwet's AC1 (identity weights) or AC2 (ordered categories): steady where nearly all labels are equal.
 
@@ -128,9 +131,7 @@ def gwet(
         return np.asarray(scale * (shares * (1 - shares)).sum(axis=-1))
 
     name = "Gwet's AC1" if weights == "identity" else f"Gwet's AC2, {weights} weights"
-    return _several_raters(
-        ratings, categories, matrix, expected, name, clusters=clusters, resampling=resampling
-    )
+    return _several_raters(ratings, categories, matrix, expected, name, clusters=clusters, level=level)
 
 
 def agreement_weights(size: int, kind: Weights) -> Floats:
@@ -149,7 +150,7 @@ def _several_raters(
     name: str,
     *,
     clusters: Sequence[Hashable] | None,
-    resampling: Resampling,
+    level: float,
 ) -> Result:
     """(observed - expected) / (1 - expected), from per-item sums: agreement, pairable, shares, rated."""
     counts = _category_counts(ratings, categories)
@@ -170,8 +171,77 @@ def _several_raters(
             chance = expected(sums[..., 2:-1] / sums[..., -1:])
         return _one_minus_ratio(1 - observed, 1 - chance)
 
-    chosen = _chosen(clusters, kept)
-    return bootstrap(totals, coefficient, n=len(counts), clusters=chosen, resampling=resampling)
+    def modelled(kappa: Floats, common: Floats) -> Floats:
+        """The coefficient under the model of `lima.statistics.few_items`; rarer labels keep their proportions."""
+        rest = counts.sum(axis=0) + 0.5
+        rest[_commonest(counts)] = 0
+        shares = (1 - common)[..., None] * rest / rest.sum()
+        shares[..., _commonest(counts)] = common
+        chance = expected(shares)
+        independent = np.einsum("...i,ij,...j->...", shares, weights, shares)
+        return np.asarray((kappa + (1 - kappa) * independent - chance) / (1 - chance))
+
+    sample = _Sample(totals, counts, _chosen(clusters, kept), level)
+    return sample.estimate(name, coefficient, modelled)
+
+
+def _plain_kappa(kappa: Floats, common: Floats) -> Floats:
+    return kappa
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What an interval is made from: sums by item, counts by item and category, clusters of items."""
+
+    totals: Floats
+    counts: Floats
+    clusters: Sequence[Hashable] | None
+    level: float
+
+    def estimate(self, name: str, statistic: Statistic, modelled: Coefficient = _plain_kappa) -> Result:
+        """The coefficient with its interval; ``modelled`` is what it is under the model of few items."""
+        sums = self.totals if self.clusters is None else added_up(self.totals, self.clusters)
+        n, groups = len(self.totals), len(sums)
+        value = float(statistic(sums.sum(axis=0)))
+        method = f"{name}; jackknife by cluster on Fisher's scale"
+        if np.isnan(value):
+            return Undefined("the figure does not exist for these data", n, name)
+        if groups < SMALLEST:
+            note = f"no interval: fewer than {SMALLEST} {'items' if self.clusters is None else 'prompts'}"
+            return Estimate(value, None, None, self.level, n, groups, method, note)
+        without = _without_each(sums, statistic, value)
+        low, high = fisher_jackknife(value, without, self.level)
+        common = self.counts[:, _commonest(self.counts)]
+        if (common < self.counts.sum(axis=1)).sum() < RARE:
+            method = f"{name}; hull of jackknife and profile likelihood"
+            model_low, model_high = likelihood_interval(
+                self.counts.sum(axis=1),
+                common,
+                self.level,
+                groups=groups,
+                design=self._design(without, statistic, value),
+                coefficient=modelled,
+            )
+            low, high = min(low, model_low, value), max(high, model_high, value)
+        return Estimate(value, low, high, self.level, n, groups, method)
+
+    def _design(self, without: Floats, statistic: Statistic, value: float) -> float:
+        """How many times as large as that of independent items the variance by cluster is."""
+        if self.clusters is None or len(without) == len(self.totals):
+            return 1.0
+        items = _without_each(self.totals, statistic, value)
+        spread = float(((items - items.mean()) ** 2).sum())
+        return max(1.0, float(((without - without.mean()) ** 2).sum()) / spread) if spread > 0 else 1.0
+
+
+def _without_each(sums: Floats, statistic: Statistic, value: float) -> Floats:
+    """The statistic without each row in turn; where it does not exist then, that of all rows."""
+    found = statistic(sums.sum(axis=0) - sums)
+    return np.asarray(np.where(np.isnan(found), value, found))
+
+
+def _commonest(counts: Floats) -> int:
+    return int(counts.sum(axis=0).argmax())
 
 
 def _chosen(clusters: Sequence[Hashable] | None, kept: NDArray[np.bool_]) -> list[Hashable] | None:

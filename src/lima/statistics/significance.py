@@ -70,6 +70,19 @@ def holm(tests: Sequence[Significance | Undefined]) -> list[Significance | Undef
     return adjusted
 
 
+def holm_step(
+    test: Significance | Undefined, family: Sequence[Significance | Undefined], alpha: float
+) -> int:
+    """The number by which Holm's procedure divides the level where it decides on ``test``.
+
+    The smallest p is held against alpha / m, the next against alpha / (m - 1), and all from the first that is
+    not rejected against the same as that one. ``family`` comes from `holm`.
+    """
+    members = [other for other in family if isinstance(other, Significance)]
+    rejected = [o.p for o in members if o.adjusted is not None and o.adjusted < alpha]
+    return max(1, len(members) - sum(p < _p(test) for p in rejected))
+
+
 def _p(test: Significance | Undefined) -> float:
     return test.p if isinstance(test, Significance) else 1.0
 

@@ -28,7 +28,7 @@ def _preference(oracle: Oracle, row: Comparison) -> Preference:
         id=f"{RATER.id}/{row.id}",
         comparison_id=row.id,
         rater=RATER.id,
-        shown="ab",
+        shown=None,  # it knows the truth, and sees no order
         label=oracle.prefer(row.messages[-1].content, row.a, row.b),
     )
 

@@ -119,9 +119,14 @@ class _AnsweredPage:
 
 
 def _compared(rows: Iterable[Preference]) -> list[_AnsweredPage]:
-    return [
-        _AnsweredPage("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label}) for row in rows
-    ]
+    pages = []
+    for row in rows:
+        if row.shown is None:
+            raise LimaError(
+                f"{row.id}: it does not tell which answer was shown first, so it is no answer of this app."
+            )
+        pages.append(_AnsweredPage("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label}))
+    return pages
 
 
 def _rated(rows: Sequence[Grade]) -> list[_AnsweredPage]:

@@ -228,7 +228,7 @@ def _preference(
     label: Label = "tie" if row.best is None else "a" if row.best == first.system else "b"
     name, rater = _pair_name(first, second), people[first.rater_id][0]
     return Preference(
-        id=f"{rater}/{name}", comparison_id=name, rater=rater, shown="ab", label=label, at=iso(row.at)
+        id=f"{rater}/{name}", comparison_id=name, rater=rater, shown=None, label=label, at=iso(row.at)
     )
 
 

@@ -18,13 +18,13 @@ from lima.generate.jobs import Job, TooLong, beside, default_name
 from lima.generate.settings import GenerateSettings, SamplingSettings
 from lima.records import Completion, Example, FinishReason, Message, Reject, Status
 from lima.remote.client import complete_all, describe_model, run_async
-from lima.remote.endpoint import parse_address, read_key
+from lima.remote.endpoint import parse_address, read_key, with_extras
 from lima.remote.limits import Budget, Counters, Limits
-from lima.remote.log import Answer, CallLog, Reply, Request, read_answer
+from lima.remote.log import Answer, CallLog, Ending, Reply, Request, read_answer
 from lima.remote.sampling import Sampling, dialect_of, parameters
 from lima.remote.stream import Rejected, stream_answer
 
-REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "filter"}
+REASONS: dict[Ending, FinishReason] = {"length": "length", "filter": "filter"}
 
 
 class RemoteSystem:
@@ -37,7 +37,7 @@ class RemoteSystem:
     def __init__(self, address: str, settings: SamplingSettings) -> None:
         self.name = default_name(address)
         key = read_key(settings.api_key_env, settings.api_key_file)
-        self._endpoint = parse_address(address, key)
+        self._endpoint = with_extras(parse_address(address, key), settings.header, settings.query)
         self._settings = settings
         self._dialect = dialect_of(settings.server, run_async(describe_model(self._endpoint)).owner)
         self.warnings = self._fields(seed=0)[1]
@@ -146,7 +146,7 @@ class RemoteSystem:
         if answer.refusal:
             return job.completion(answer.refusal.strip(), "filter", tokens, "refused")
         natural: FinishReason = "stop" if self._settings.stop else "eot"
-        reason = REASONS.get(answer.finish_reason, natural)
+        reason = REASONS.get(answer.ending, natural)
         status: Status = "refused" if reason == "filter" else "ok"
         return job.completion(answer.content.strip(), reason, tokens, status)
 

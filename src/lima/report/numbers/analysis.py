@@ -12,6 +12,7 @@ from lima.evaluate.protocol import Plan
 from lima.report.numbers import preferences, raters, ratings
 from lima.report.numbers import rater_pairs as between
 from lima.report.numbers.against import Difference, StudySide, differences
+from lima.report.numbers.cautions import cautions
 from lima.report.numbers.study import InputFile, StudyData
 from lima.report.numbers.votes import collect_votes
 from lima.report.settings import ReportSettings
@@ -83,6 +84,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
     votes, rows = here.votes, here.ratings
     there = side_of(other, ordered_systems(other, None)) if other else None
     coverage = raters.coverages(study, votes)
+    bias = raters.biases(study, level)
     pairs = preferences.pair_results(votes, level, study.plan)
     return Numbers(
         study=study.folder.resolve().name,
@@ -94,17 +96,21 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         items=len(study.items),
         prompts=len({key.prompt_id for key in study.keys.values()}),
         verdicts=len(study.preferences) + len(study.grades),
-        warnings=[*study.changes, *warnings(coverage, settings.coverage)],
+        warnings=[
+            *study.changes,
+            *warnings(coverage, settings.coverage),
+            *cautions(study, pairs, bias, coverage),
+        ],
         plan=study.plan,
         findings=preferences.findings(pairs, systems),
         posteriors=preferences.posteriors(pairs, level) if settings.posterior else [],
         rankings=preferences.rankings(votes, systems, level),
         agreement=raters.agreements(votes, resampling),
-        reliability=raters.reliabilities(votes, study, resampling),
+        reliability=raters.reliabilities(votes, study, level),
         rater_pairs=between.rater_pairs(votes, resampling),
         majority=between.majority(votes),
         self_preferences=between.self_preferences(study, votes, level),
-        alt_tests=raters.alt_tests(votes),
+        alt_tests=raters.alt_tests(votes, study.grades, level),
         lineages=study.lineages,
         helpfulness=ratings.mean_ratings(rows, level),
         helpfulness_gaps=ratings.mean_gaps(rows, level, study.plan, systems[0] if systems else ""),
@@ -114,7 +120,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         worst_of_k=ratings.worst_of_k(rows, level),
         preferences_by_tag=preferences.tag_results(votes, level),
         ratings_by_tag=ratings.tag_ratings(rows, level),
-        bias=raters.biases(study, level),
+        bias=bias,
         against=f"{there.name}: {there.system}" if there else None,
         differences=differences(here, there, level) if there else [],
         coverage=coverage,

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from lima.evaluate.protocol import Plan
 from lima.report.numbers.votes import Vote, group_order, short_names
 from lima.statistics.bradley_terry import Duel, Strength, bradley_terry
 from lima.statistics.estimates import Result, Significance, Undefined
 from lima.statistics.intervals import share
-from lima.statistics.length_control import LengthControlled, length_controlled
-from lima.statistics.preferences import Posterior, WinTieLoss, dirichlet_posterior, win_tie_loss
-from lima.statistics.significance import holm
+from lima.statistics.length_control import LengthControlled, difficulties, length_controlled
+from lima.statistics.preferences import (
+    Posterior,
+    WinTieLoss,
+    agreeing,
+    dirichlet_posterior,
+    gap_of,
+    win_tie_loss,
+)
+from lima.statistics.significance import holm, holm_step
+
+Place: TypeAlias = tuple[str, str, str]
+"""Group of raters, system, baseline."""
+Difficulties: TypeAlias = Mapping[Place, Mapping[Hashable, float]]
+ENOUGH_OTHERS = 4
+"""Other systems from which a prompt's difficulty is estimated: with fewer it is mostly noise."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,14 @@ class PairResult:
     """Votes that have no usable verdict."""
     inconsistent: Result
     """Share of votes made of two orders in which the orders disagreed."""
+    said_tie: Result
+    """Share of votes that say tie: all ties but those made of two orders that disagreed."""
+    disagree: Result
+    """Share of votes made of two orders that disagreed, which count as ties; undefined where no vote had two."""
     result: WinTieLoss
+    gap: Result
+    """Win minus loss, its interval adjusted over the baselines of one group of raters (at the level of the pair's
+    step in Holm's procedure: Serlin 1993, J. Exp. Educ. 61) and never at odds with the exact test."""
     at_equal_length: LengthControlled
     """Win + tie/2 that a regression gives for answers of the same length."""
 
@@ -52,6 +73,8 @@ class PairFinding:
 
     system: str
     baseline: str
+    named: str
+    """The system that the sentence names first: gaps below it are seen from this side."""
     sentence: str
     results: Sequence[PairResult]
 
@@ -70,7 +93,9 @@ def pair_results(votes: Sequence[Vote], level: float, plan: Plan | None = None) 
     for vote in votes:
         table[vote.group, vote.system, vote.baseline].append(vote)
     order = sorted(table, key=lambda place: (group_order(place[0]), place[1:]))
-    return _adjusted([_pair_result(place, table[place], level, plan) for place in order])
+    hubs = _difficulties(table)
+    rows = [_pair_result(place, table[place], hubs, level, plan) for place in order]
+    return _adjusted(rows, table)
 
 
 @dataclass(frozen=True)
@@ -122,7 +147,7 @@ def findings(results: Sequence[PairResult], systems: Sequence[str]) -> list[Pair
         table[result.system, result.baseline].append(result)
     order = sorted(table, key=lambda pair: [systems.index(name) for name in pair])
     names = short_names({result.group for result in results})
-    return [PairFinding(*pair, _sentence(*pair, table[pair], names), table[pair]) for pair in order]
+    return [PairFinding(*pair, *_sentence(*pair, table[pair], names), table[pair]) for pair in order]
 
 
 def tag_results(votes: Sequence[Vote], level: float) -> list[TagResult]:
@@ -143,7 +168,7 @@ def direction(result: PairResult) -> int:
 
 
 def _pair_result(
-    place: tuple[str, str, str], votes: Sequence[Vote], level: float, plan: Plan | None
+    place: Place, votes: Sequence[Vote], hubs: Difficulties, level: float, plan: Plan | None
 ) -> PairResult:
     usable = [vote for vote in votes if vote.outcome is not None]
     outcomes = [vote.outcome for vote in usable if vote.outcome]
@@ -151,6 +176,9 @@ def _pair_result(
     paired = [vote for vote in usable if vote.consistent is not None]
     credits = [vote.credit for vote in usable if vote.credit is not None]
     planned = plan is not None and plan.plans("pairwise", place[0])
+    result = win_tie_loss(outcomes, prompts, credits=credits, level=level)
+    said, split = _ties(usable, level)
+    difficulty = hubs.get(place, {})
     return PairResult(
         *place,
         planned=planned,
@@ -159,43 +187,105 @@ def _pair_result(
         inconsistent=share(
             [not vote.consistent for vote in paired], [vote.prompt for vote in paired], level=level
         ),
-        result=win_tie_loss(outcomes, prompts, credits=credits, level=level),
+        said_tie=said,
+        disagree=split,
+        result=result,
+        gap=result.gap,
         at_equal_length=length_controlled(
-            outcomes, [vote.longer_by for vote in usable], prompts, credits=credits, level=level
+            outcomes,
+            [vote.longer_by for vote in usable],
+            prompts,
+            credits=credits,
+            difficulty=[difficulty.get(prompt, 0.0) for prompt in prompts] if difficulty else None,
+            level=level,
         ),
     )
 
 
-def _adjusted(results: list[PairResult]) -> list[PairResult]:
-    """Holm's correction of both tests, each group of raters being one family."""
+def _ties(usable: Sequence[Vote], level: float) -> tuple[Result, Result]:
+    """The two kinds of ties as shares of all votes: said, and made of two orders that disagreed."""
+    prompts = [vote.prompt for vote in usable]
+    split = [vote.consistent is False for vote in usable]
+    said = [vote.outcome == "tie" and not apart for vote, apart in zip(usable, split, strict=True)]
+    if all(vote.consistent is None for vote in usable):
+        none = Undefined("no verdict was given in both orders", len(usable), "share")
+        return share(said, prompts, level=level), none
+    return share(said, prompts, level=level), share(split, prompts, level=level)
+
+
+def _difficulties(table: Mapping[Place, Sequence[Vote]]) -> Difficulties:
+    """For pairs whose baseline, or system, met enough others: how those fared on each prompt, as a logit."""
+    credits = {place: _credits(votes) for place, votes in table.items()}
+    found = {}
+    for place in table:
+        for side in (2, 1):
+            others = {
+                other: prompts
+                for other, prompts in credits.items()
+                if other != place and (other[0], other[side]) == (place[0], place[side])
+            }
+            if len(others) >= ENOUGH_OTHERS and place not in found:
+                found[place] = difficulties(others.values())
+    return found
+
+
+def _credits(votes: Sequence[Vote]) -> dict[Hashable, float]:
+    """Mean credit by prompt."""
+    given: dict[Hashable, list[float]] = defaultdict(list)
+    for vote in votes:
+        if vote.credit is not None:
+            given[vote.prompt].append(vote.credit)
+    return {prompt: sum(found) / len(found) for prompt, found in given.items()}
+
+
+def _adjusted(results: list[PairResult], table: Mapping[Place, Sequence[Vote]]) -> list[PairResult]:
+    """Holm's correction of both tests, and of the gap's interval, each group of raters being one family."""
     adjusted = list(results)
     for group in {result.group for result in results}:
         members = [i for i, result in enumerate(results) if result.group == group]
         flips = holm([results[i].result.sign_flip for i in members])
         signs = holm([results[i].result.sign for i in members])
         for i, flip, sign in zip(members, flips, signs, strict=True):
-            summary = replace(results[i].result, sign_flip=flip, sign=sign)
-            adjusted[i] = replace(results[i], result=summary)
+            row = results[i]
+            usable = [vote for vote in table[row.group, row.system, row.baseline] if vote.outcome]
+            gap = agreeing(
+                _gap_at_step(usable, row.alpha, holm_step(flip, flips, row.alpha)), flip, row.alpha
+            )
+            summary = replace(row.result, sign_flip=flip, sign=sign)
+            adjusted[i] = replace(row, result=summary, gap=gap)
     return adjusted
 
 
-def _sentence(system: str, baseline: str, results: Sequence[PairResult], names: Mapping[str, str]) -> str:
+def _gap_at_step(usable: Sequence[Vote], alpha: float, step: int) -> Result:
+    """The gap with the interval of one step of Holm's procedure; its level is that of the whole family."""
+    outcomes = [vote.outcome for vote in usable if vote.outcome]
+    gap = gap_of(outcomes, [vote.prompt for vote in usable], level=1 - alpha / step)
+    if isinstance(gap, Undefined):
+        return gap
+    method = f"{gap.method}, at level {1 - alpha / step:.4g} by Holm's step" if step > 1 else gap.method
+    return replace(gap, level=1 - alpha, method=method)
+
+
+def _sentence(
+    system: str, baseline: str, results: Sequence[PairResult], names: Mapping[str, str]
+) -> tuple[str, str]:
+    """The system that it names first, and the sentence."""
     usable = [result for result in results if result.result.n]
     if not usable:
-        return f"There is no usable verdict on {system} against {baseline} yet."
+        return system, f"There is no usable verdict on {system} against {baseline} yet."
     found: dict[int, list[str]] = defaultdict(list)
     for result in usable:
         found[direction(result)].append(_spoken(result.group, names))
     undecided = f"{_listed(found[0])} cannot tell them apart"
     if not found[1] and not found[-1]:
-        return f"The verdicts of {_listed(found[0])} cannot tell {system} and {baseline} apart."
+        return system, f"The verdicts of {_listed(found[0])} cannot tell {system} and {baseline} apart."
     if found[1] and found[-1]:
         parts = [f"{_listed(found[1])} for {system}", f"{_listed(found[-1])} for {baseline}"]
         parts += [undecided] if found[0] else []
-        return f"Raters contradict each other on {system} against {baseline}: {'; '.join(parts)}."
+        return system, f"Raters contradict each other on {system} against {baseline}: {'; '.join(parts)}."
     better, worse = (system, baseline) if found[1] else (baseline, system)
     sentence = f"{better} is preferred to {worse} by {_listed(found[1] or found[-1])}"
-    return f"{sentence}; {undecided}." if found[0] else f"{sentence}."
+    return better, f"{sentence}; {undecided}." if found[0] else f"{sentence}."
 
 
 def _spoken(group: str, names: Mapping[str, str]) -> str:

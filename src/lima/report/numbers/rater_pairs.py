@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from lima.statistics.estimates import Result
 from lima.statistics.intervals import clustered_mean, mean_share, share
 from lima.statistics.reliability import cohen_kappa
 
+DATED = re.compile(r"([-@:](\d{4}-?\d\d-?\d\d|\d{4}|\d{6}|latest|preview))+$")
+"""What vendors hang on a name to tell one release from the next."""
 MOST_RATERS = 8
 """With more raters than this the table of pairs would be too long to read; the groups' agreement stays."""
 
@@ -132,7 +135,7 @@ def _pair(
         n=len(shared),
         accuracy=mean_share(credits, prompts, level=resampling.level),
         same=share([x == y for x, y in zip(one, other, strict=True)], prompts, level=resampling.level),
-        kappa=cohen_kappa(one, other, LABELS, clusters=prompts, resampling=resampling),
+        kappa=cohen_kappa(one, other, LABELS, clusters=prompts, level=resampling.level),
     )
 
 
@@ -153,8 +156,13 @@ def _names(system: str, study: StudyData) -> set[str]:
 
 
 def _plain(name: str) -> str:
-    """A model's name without the server before it."""
-    return name.rpartition("#")[2].lower()
+    """A model's name without server, vendor and date, so that one model has one name.
+
+    >>> {_plain(name) for name in ("gpt-4o", "openai/gpt-4o", "https://x/v1#gpt-4o-2024-08-06", "GPT-4o-latest")}
+    {'gpt-4o'}
+    """
+    bare = name.rpartition("#")[2].rstrip("/").rpartition("/")[2].lower()
+    return DATED.sub("", bare)
 
 
 def _self_preference(

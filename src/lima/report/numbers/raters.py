@@ -7,14 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from lima.files import read_json
 from lima.records import SCALE_VALUES, Grade, Preference
 from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import POOLED_KINDS, Vote, group_of, group_order
 from lima.statistics.agreement import LABELS, Agreement, Rated, agreement_matrix
-from lima.statistics.alt_test import AltTest, alt_test
+from lima.statistics.alt_test import AltTest, Closeness, alt_test
 from lima.statistics.bias import Bias, Showing, bias
 from lima.statistics.bootstrap import Resampling
 from lima.statistics.estimates import Result, Undefined
@@ -22,6 +22,8 @@ from lima.statistics.reliability import Value, cohen_kappa, fleiss_kappa, gwet, 
 
 MARGINS = {"crowd": 0.1, "author": 0.2}
 """Advantage granted to a person over a judge, by the cost of the work: authors are experts (arXiv 2501.10970)."""
+Row: TypeAlias = tuple[str, str, Value | None]
+"""Rater, text and rating."""
 LIST_LINE = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
 
 
@@ -62,9 +64,11 @@ class RaterCard:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Chance-corrected agreement of all single raters on one task."""
+    """Chance-corrected agreement of single raters on one task: of people, or of judges."""
 
     task: str
+    who: str
+    """``people`` or ``judges``."""
     raters: int
     alpha: Result
     gwet: Result
@@ -81,6 +85,7 @@ class Reliability:
 class JudgeTest:
     """Whether a judge may stand in for one kind of people of this study."""
 
+    task: str
     judge: str
     people: str
     """``crowd`` or ``author``."""
@@ -100,23 +105,42 @@ def agreements(votes: Sequence[Vote], resampling: Resampling) -> list[Agreement]
     groups: dict[str, list[Rated]] = defaultdict(list)
     for vote in votes:
         if vote.label is not None:
-            groups[vote.group].append(Rated(vote.comparison, vote.prompt, vote.rater, vote.label))
+            groups[vote.group].append(
+                Rated(vote.comparison, vote.prompt, vote.rater, vote.label, vote.consistent is not False)
+            )
     ordered = {group: groups[group] for group in sorted(groups, key=group_order)}
     return [cell for cell in agreement_matrix(ordered, resampling=resampling) if cell.pairs]
 
 
-def reliabilities(votes: Sequence[Vote], study: StudyData, resampling: Resampling) -> list[Reliability]:
-    """Krippendorff's alpha and Gwet's coefficient of each task that has two raters or more."""
-    preference = [(v.rater, v.comparison, v.label) for v in votes if v.repeat == 0]
-    found = [_reliability("preference", LABELS, preference, study, resampling)]
+def reliabilities(votes: Sequence[Vote], study: StudyData, level: float) -> list[Reliability]:
+    """Krippendorff's alpha and Gwet's coefficient of each task, of people alone and of judges alone.
+
+    Two orders that disagree are no label, and count as missing here.
+    """
+    tasks: dict[str, tuple[Sequence[Value], list[Row]]] = {
+        "preference": (
+            LABELS,
+            [
+                (v.rater, v.comparison, None if v.consistent is False else v.label)
+                for v in votes
+                if v.repeat == 0
+            ],
+        )
+    }
     for scale, values in SCALE_VALUES.items():
-        rows = [
+        rows: list[Row] = [
             (grade.rater, grade.item_id, grade.value)
             for grade in study.grades
             if grade.scale == scale and grade.repeat == 0 and grade.turn == 0
         ]
-        found.append(_reliability(scale, values, rows, study, resampling))
-    return [reliability for reliability in found if reliability.raters > 1]
+        tasks[scale] = (values, rows)
+    found = []
+    for task, (categories, rows) in tasks.items():
+        for who, kinds in (("people", POOLED_KINDS), ("judges", ("judge",))):
+            own = [row for row in rows if row[0].partition(":")[0] in kinds]
+            if len({rater for rater, _, _ in own}) > 1:
+                found.append(_reliability(task, who, categories, own, study, level))
+    return found
 
 
 def biases(study: StudyData, level: float) -> list[GroupBias]:
@@ -175,17 +199,39 @@ def has_list(text: str) -> bool:
     return len(LIST_LINE.findall(text)) >= 2
 
 
-def alt_tests(votes: Sequence[Vote]) -> list[JudgeTest]:
-    """The alternative annotator test of every judge against each kind of people, with that kind's margin."""
+def alt_tests(votes: Sequence[Vote], grades: Sequence[Grade] = (), level: float = 0.95) -> list[JudgeTest]:
+    """The alternative annotator test of every judge against each kind of people, with that kind's margin.
+
+    Labels are compared as they are, ratings on a scale by their distance.
+    """
+    preference: list[Row] = [(v.rater, v.comparison, v.label) for v in votes if v.repeat == 0]
+    found = _judge_tests("preference", preference, level)
+    for scale, values in SCALE_VALUES.items():
+        rows: list[Row] = [
+            (grade.rater, grade.item_id, values.index(grade.value))
+            for grade in grades
+            if grade.scale == scale and grade.repeat == 0 and grade.turn == 0 and grade.value is not None
+        ]
+        found += _judge_tests(scale, rows, level)
+    return found
+
+
+def _judge_tests(task: str, rows: Sequence[Row], level: float) -> list[JudgeTest]:
     labels: dict[str, dict[Hashable, object]] = defaultdict(dict)
-    for vote in votes:
-        if vote.label is not None and vote.repeat == 0:
-            labels[vote.rater][vote.comparison] = vote.label
+    for rater, text, value in rows:
+        if value is not None:
+            labels[rater][text] = value
     people = {
         kind: [labels[rater] for rater in sorted(labels) if group_of(rater) == kind] for kind in POOLED_KINDS
     }
+    closeness: Closeness = "accuracy" if task in ("preference", "safety") else "negative RMSE"
     return [
-        JudgeTest(judge, kind, alt_test(labels[judge], people[kind], epsilon=MARGINS[kind]))
+        JudgeTest(
+            task,
+            judge,
+            kind,
+            alt_test(labels[judge], people[kind], epsilon=MARGINS[kind], closeness=closeness, level=level),
+        )
         for judge in sorted(rater for rater in labels if rater.startswith("judge:"))
         for kind in POOLED_KINDS
         if people[kind]
@@ -194,10 +240,11 @@ def alt_tests(votes: Sequence[Vote]) -> list[JudgeTest]:
 
 def _reliability(
     task: str,
+    who: str,
     categories: Sequence[Value],
-    rows: Sequence[tuple[str, str, Value | None]],
+    rows: Sequence[Row],
     study: StudyData,
-    resampling: Resampling,
+    level: float,
 ) -> Reliability:
     raters = sorted({rater for rater, _, _ in rows})
     texts = {text: position for position, text in enumerate(sorted({text for _, text, _ in rows}))}
@@ -208,22 +255,23 @@ def _reliability(
     prompts = [study.keys[text].prompt_id for text in texts]
     return Reliability(
         task=task,
+        who=who,
         raters=len(raters),
         alpha=krippendorff_alpha(
             table,
             categories,
             measurement="ordinal" if ordered else "nominal",
             clusters=prompts,
-            resampling=resampling,
+            level=level,
         ),
         gwet=gwet(
             table,
             categories,
             weights="quadratic" if ordered else "identity",
             clusters=prompts,
-            resampling=resampling,
+            level=level,
         ),
-        kappa=_kappa(table, categories, prompts, resampling),
+        kappa=_kappa(table, categories, prompts, level),
     )
 
 
@@ -231,17 +279,17 @@ def _kappa(
     table: Sequence[Sequence[Value | None]],
     categories: Sequence[Value],
     prompts: Sequence[str],
-    resampling: Resampling,
+    level: float,
 ) -> Result:
     if len(table) != 2:
-        return fleiss_kappa(table, categories, clusters=prompts, resampling=resampling)
+        return fleiss_kappa(table, categories, clusters=prompts, level=level)
     both = [
         (one, other, prompt)
         for one, other, prompt in zip(*table, prompts, strict=True)
         if one is not None and other is not None
     ]
     first, second, clusters = ([row[i] for row in both] for i in range(3))
-    return cohen_kappa(first, second, categories, clusters=clusters, resampling=resampling)
+    return cohen_kappa(first, second, categories, clusters=clusters, level=level)
 
 
 def _coverage(

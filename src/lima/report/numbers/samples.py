@@ -100,11 +100,12 @@ def _comparison(study: StudyData, text_id: str, rows: Sequence[Preference]) -> S
         ShownVerdict(
             rater=row.rater,
             words=names[row.label] if row.label else None,
-            detail=f"{names[row.shown[0]]} shown first" + _repeat(row.repeat),
+            detail=(f"{names[row.shown[0]]} shown first" if row.shown else "order not known")
+            + _repeat(row.repeat),
             status=row.status,
             raw=row.raw,
         )
-        for row in sorted(rows, key=lambda row: (group_order(row.rater), row.repeat, row.shown))
+        for row in sorted(rows, key=lambda row: (group_order(row.rater), row.repeat, row.shown or ""))
     ]
     answers = [_answer(key.a, text.a), _answer(key.b, text.b)]
     return Sample(text_id, key.prompt_id, text.messages, answers, text.tags, said)

@@ -89,6 +89,8 @@ def raters_with_both_orders(study: StudyData) -> set[str]:
     said = {rater.id for rater in study.raters.values() if rater.settings.get("order") == "both"}
     orders: dict[tuple[str, str, int], set[str]] = defaultdict(set)
     for row in study.preferences:
+        if row.shown is None:
+            continue
         orders[row.rater, row.comparison_id, row.repeat].add(row.shown)
     return said | {rater for (rater, _, _), shown in orders.items() if len(shown) == 2}
 

@@ -25,9 +25,11 @@ COLOURS = {
     "line": "#d9dce1",
     "win": "#2f6f9f",
     "tie": "#c9cdd3",
+    "split": "#9d86ad",
     "loss": "#c8793b",
     "on-win": "#fefefe",
     "on-tie": "#2b3036",
+    "on-split": "#fffefe",
     "on-loss": "#fffffe",
 }
 """Light colours by the name of the page's style variable; each hex value occurs once, so it can be found again."""

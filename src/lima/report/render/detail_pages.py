@@ -189,9 +189,8 @@ def _verdicts(study: StudyData, links: Mapping[str, str]) -> Iterator[RowsPage]:
         if row.label is not None:
             table[group_of(row.rater)].append(row)
     for group, rows in table.items():
-        cells = [
-            [row.rater, "answer a" if row.shown == "ab" else "answer b", _preferred(row)] for row in rows
-        ]
+        first = {"ab": "answer a", "ba": "answer b", None: "not known"}
+        cells = [[row.rater, first[row.shown], _preferred(row)] for row in rows]
         yield RowsPage(
             rows_file("verdicts", group),
             f"Single verdicts: {group}",

@@ -97,8 +97,8 @@ def _preferences(numbers: Numbers) -> Drawing:
             for pair in finding.results
             if pair.result.n
         ]
-    legend = [("win", "win"), ("tie", "tie"), ("loss", "loss")]
-    text = "Shares of wins, ties and losses by baseline and group of raters; the table has the same numbers."
+    legend = [("win", "win"), ("tie", "tie"), ("orders disagree", "split"), ("loss", "loss")]
+    text = "Shares of wins, ties, pairs whose orders disagree and losses by baseline and group of raters; the table has the same numbers."
     return Drawing("preferences", text, lambda width: stacked_bars(rows, legend, width))
 
 
@@ -106,7 +106,8 @@ def _win_tie_loss(pair: PairResult) -> list[Segment]:
     result = pair.result
     return [
         _part(result.win, "win"),
-        _part(result.tie, "tie", whisker=False),
+        _part(pair.said_tie, "tie", whisker=False),
+        *([_part(pair.disagree, "split", whisker=False)] if isinstance(pair.disagree, Estimate) else []),
         _part(result.loss, "loss", from_right=True),
     ]
 
@@ -122,7 +123,7 @@ def _gaps(numbers: Numbers) -> Drawing:
     for finding in numbers.findings:
         rows.append(DotRow(f"{finding.system} against {finding.baseline}"))
         rows += [
-            _dot(group_label(pair.group), f"n = {pair.result.n}", pair.result.gap, 100)
+            _dot(group_label(pair.group), f"n = {pair.result.n}", pair.gap, 100)
             for pair in finding.results
             if pair.result.n
         ]

@@ -28,6 +28,7 @@ from lima.report.render.wording import (
     title,
     value_text,
 )
+from lima.statistics.estimates import Estimate, Result
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -48,6 +49,11 @@ def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawing], facts: 
             level=percent(numbers.level, 0),
         )
     )
+
+
+def seen_from(gap: Result, named: str, system: str) -> Result:
+    """A gap of ``system`` as ``named``, one of the two, sees it."""
+    return gap if named == system or not isinstance(gap, Estimate) else gap.mirrored
 
 
 @cache
@@ -82,6 +88,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "excerpt": excerpt,
     "undefined": is_undefined,
     "direction": direction,
+    "seen_from": seen_from,
     "name": judge_name,
     "asked": last_user_turn,
 }

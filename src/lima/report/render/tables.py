@@ -25,15 +25,29 @@ def tables(numbers: Numbers) -> list[TextTable]:
     level = percent(numbers.level, 0)
     found = [
         TextTable(
-            f"Preferences: shares of verdicts with {level} intervals by prompt; p adjusted after Holm.",
-            ("Pair", "Rater", "Win", "Tie", "Loss", "Win + tie/2", "Win − loss, points", "p", "n"),
+            f"Preferences: shares of verdicts with {level} intervals by prompt; p and the gap adjusted after Holm.",
+            (
+                "Pair",
+                "Rater",
+                "Win",
+                "Tie",
+                "Orders disagree",
+                "Loss",
+                "Win + tie/2",
+                "Win − loss, points",
+                "p",
+                "n",
+            ),
             [
                 (
                     f"{pair.system} v {pair.baseline}",
                     pair.group,
-                    *(cell(x, percent) for x in (pair.result.win, pair.result.tie, pair.result.loss)),
+                    *(
+                        cell(x, percent)
+                        for x in (pair.result.win, pair.said_tie, pair.disagree, pair.result.loss)
+                    ),
                     cell(pair.result.score, percent),
-                    cell(pair.result.gap, points),
+                    cell(pair.gap, points),
                     p_text(pair.result.sign_flip),
                     str(pair.result.n),
                 )
@@ -59,9 +73,15 @@ def tables(numbers: Numbers) -> list[TextTable]:
         ),
         TextTable(
             f"Agreement: tie-discounted accuracy with {level} intervals by prompt.",
-            ("Raters", "and", "Agreement", "Chance", "n"),
+            ("Raters", "and", "Agreement", "Where orders agree", "Chance", "n"),
             [
-                (x.first, x.second, cell(x.accuracy, percent), percent(x.chance or 0.0), str(x.items))
+                (
+                    x.first,
+                    x.second,
+                    *(cell(y, percent) for y in (x.accuracy, x.steady)),
+                    percent(x.chance or 0.0),
+                    str(x.items),
+                )
                 for x in numbers.agreement
             ],
         ),

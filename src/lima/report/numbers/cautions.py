@@ -1,0 +1,121 @@
+"""What a reader must know of texts and judges before any number: each caution is one sentence, worst first."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from lima.report.numbers.preferences import PairResult
+from lima.report.numbers.raters import Coverage, GroupBias
+from lima.report.numbers.study import StudyData
+from lima.report.numbers.votes import pair_of
+from lima.statistics.estimates import Estimate, Undefined
+
+MANY_FLIPS = 0.2
+"""From this share of pairs on whose winner changes with the order, a judge mostly reads the order."""
+ENOUGH = 10
+"""Verdicts from which on it is no accident that all are the same."""
+
+
+def cautions(
+    study: StudyData, pairs: Sequence[PairResult], biases: Sequence[GroupBias], coverage: Sequence[Coverage]
+) -> list[str]:
+    """All cautions of a study."""
+    return [
+        *_echoes(coverage),
+        *_constant(study),
+        *_flips(biases),
+        *_empty(study),
+        *_unpaired(study),
+        *_lengths(pairs),
+    ]
+
+
+def _echoes(coverage: Sequence[Coverage]) -> list[str]:
+    return [
+        f"{entry.group}, {entry.task}: {entry.statuses['echo']} of {entry.rows} replies only repeat the prompt."
+        for entry in coverage
+        if entry.statuses.get("echo")
+    ]
+
+
+def _constant(study: StudyData) -> list[str]:
+    """Raters that always say the same, as they see it: the first shown, the second, tie, or one grade."""
+    said: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in study.preferences:
+        if row.label is not None and row.shown is not None:
+            place = (
+                "tie"
+                if row.label == "tie"
+                else "first shown"
+                if row.label == row.shown[0]
+                else "second shown"
+            )
+            said[row.rater, "preference"][place] += 1
+    for grade in study.grades:
+        if grade.value is not None:
+            said[grade.rater, grade.scale][str(grade.value)] += 1
+    return [
+        f"{rater}, {task}: all {counts.total()} verdicts are the same ({next(iter(counts))})."
+        for (rater, task), counts in sorted(said.items())
+        if len(counts) == 1 and counts.total() >= ENOUGH
+    ]
+
+
+def _flips(biases: Sequence[GroupBias]) -> list[str]:
+    found = []
+    for row in biases:
+        flip = row.bias.inconsistent
+        if isinstance(flip, Estimate) and flip.value >= MANY_FLIPS and flip.n >= ENOUGH:
+            found.append(
+                f"{row.group}: on {100 * flip.value:.0f} % of {flip.n} pairs the two orders disagree, so that the verdict "
+                "depends on the order."
+            )
+    return found
+
+
+def _empty(study: StudyData) -> list[str]:
+    """Empty answers by system, each answer once: by item, or where there are none by comparison."""
+    seen: dict[str, dict[str, bool]] = defaultdict(dict)
+    for text_id, key in study.keys.items():
+        comparison, item = study.comparisons.get(text_id), study.items.get(text_id)
+        for origin, text in (
+            (key.a, comparison.a if comparison else None),
+            (key.b, comparison.b if comparison else None),
+            (key.content, item.content if item else None),
+        ):
+            if origin is not None and text is not None:
+                answers = seen[origin.system]
+                answers[origin.completion_id] = answers.get(origin.completion_id, False) or not text.strip()
+    return [
+        f"{system}: {sum(answers.values())} of {len(answers)} answers are empty. They were judged as they are."
+        for system, answers in sorted(seen.items())
+        if any(answers.values())
+    ]
+
+
+def _unpaired(study: StudyData) -> list[str]:
+    """Pairs of systems that were not compared on every prompt of the study."""
+    every = {key.prompt_id for key in study.keys.values()}
+    rank = {system: position for position, system in enumerate(study.systems)}
+    paired: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for text_id in study.comparisons:
+        paired[pair_of(study.keys[text_id], rank)].add(study.keys[text_id].prompt_id)
+    return [
+        f"{system} against {baseline}: {len(every - prompts)} of {len(every)} prompts have no pair of answers."
+        for (system, baseline), prompts in sorted(paired.items())
+        if prompts != every
+    ]
+
+
+def _lengths(pairs: Sequence[PairResult]) -> list[str]:
+    """Once for each pair of systems: lengths are the same for all raters but for missing verdicts."""
+    found = {}
+    for pair in pairs:
+        score = pair.at_equal_length.score
+        why = score.reason if isinstance(score, Undefined) else score.note
+        if "equal length" in why:
+            found[pair.system, pair.baseline] = (
+                f"{pair.system} against {pair.baseline}, win rate at equal length: {why}."
+            )
+    return [found[pair] for pair in sorted(found)]
