@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lima.curate.choose import grams
 from lima.curate.choose import near_pairs as join
-from lima.curate.choose.grams import WORD
 from lima.curate.choose.near_pairs import near_duplicates
+from lima.curate.text.words import WORD
 
 
 def all_with_all(texts: list[str], jaccard: float, ngram: int) -> list[tuple[int, int]]:

@@ -20,8 +20,9 @@ import lima.curate.stackexchange.posts as posts_module
 from lima import cli
 from lima.curate.candidate import Candidate
 from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
+from lima.curate.fit import needs_description
 from lima.curate.pipeline import curate
-from lima.curate.rules import RuleSettings, first_problem
+from lima.curate.rules import RuleSettings, description_problem, first_problem
 from lima.curate.settings import CurateSettings, shipped_recipes
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.clean import clean
@@ -247,7 +248,7 @@ def test_dev_test_and_heldout(folder: Path, tmp_path: Path) -> None:
 def test_duplicates_and_leaks_have_their_rules(tmp_path: Path) -> None:
     """Every answer is the same: one stays. Of two, one asks what a test prompt asks: the other stays."""
     folder = write(tmp_path / "dumps", posts(*forum()))
-    source = {"forum": StackExchange(train=60, title_prompts=0)}
+    source = {"forum": StackExchange(train=60, title_prompts=0, description_form="description")}
     curate(settings_for(folder, tmp_path / "a", sources=source, duplicates=DuplicateSettings()))
     assert len(ids(tmp_path / "a")) == 1
     rules = Counter(r.rule for r in read_jsonl(tmp_path / "a/rejected.jsonl", Reject))
@@ -425,7 +426,7 @@ def test_a_naive_reference_agrees_on_real_dumps(site: str, tmp_path: Path) -> No
     loose = RuleSettings(
         score_min=5, length_min=400, first_person=False
     )  # so that the quota is not the limit
-    source = StackExchange(train=10_000, rules=loose)
+    source = StackExchange(train=10_000, rules=loose, title_prompts=1)
     out = tmp_path / "data"
     curate(settings_for(dump, out, sources={"all": source}, include_meta=True))
     found = json.loads((out / "funnel.json").read_text())["sources"]["all"]
@@ -513,4 +514,8 @@ def naive_problem(question: dict[str, str], answer: dict[str, str], rules: RuleS
     messages = (Message(role="user", content=title), Message(role="assistant", content=cleaned.text))
     example = Example(id="x", source="x", messages=messages, meta=Meta(score=int(answer["Score"])))
     problem = first_problem(Candidate(example, cleaned.text, cleaned.prose, cleaned.holes, title), rules)
-    return problem[0] if problem else None
+    if problem:
+        return problem[0]
+    description = clean(question["Body"], trim=False)
+    unusable = not description.text or description_problem(description, rules)
+    return "fits_prompt" if unusable and needs_description(cleaned, description, title, rules) else None

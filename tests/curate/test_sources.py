@@ -13,7 +13,7 @@ import zstandard
 
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
-from lima.curate.rules import RuleSettings
+from lima.curate.rules import UNFILTERED, RuleSettings
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.authored import Authored
 from lima.curate.sources.base import SourceSettings
@@ -25,9 +25,7 @@ from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.records import Example, Reject
 
-ANY = RuleSettings.model_validate(
-    {name: None if "None" in str(f.annotation) else False for name, f in RuleSettings.model_fields.items() if name != "title_words_min"}
-)  # fmt: skip
+ANY = RuleSettings.model_validate(dict(UNFILTERED))
 
 
 def run(path: Path, source: SourceSettings, out: Path, **values: Any) -> list[Example]:

@@ -21,6 +21,8 @@ class Candidate:
     """Places in the answer that point to an image or link which cleaning left out."""
     title: str | None = None
     """The title that must stand alone; None where the source has no such thing."""
+    misfit: str | None = None
+    """Why the answer does not fit the prompt, where no other could be had."""
     group: str = ""
     """Candidates of one group go to the same split: for instance the same asker and answerer."""
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from lima.curate.choose.grams import Hashes, gram_set, jaccard, prefix_size, words_of
+from lima.curate.choose.grams import Hashes, gram_set, jaccard, prefix_size
 from lima.curate.choose.minhash import Bands
+from lima.curate.text.words import words_of
 from lima.files import read_jsonl
 from lima.records import Example
 from lima.settings import Settings

@@ -34,6 +34,16 @@ class Cleaned:
     """What the text is made of."""
 
     @property
+    def code(self) -> str:
+        """The code alone."""
+        return "\n".join(
+            block.text
+            if block.kind == "code"
+            else "\n".join(found.group() for found in INLINE_CODE.finditer(block.text))
+            for block in self.blocks
+        )
+
+    @property
     def steps(self) -> list[str]:
         """The steps that took more than addresses, each once, as an example's ``transforms`` name them."""
         names = dict.fromkeys(removal.step for removal in self.removed if removal.step != ADDRESS)

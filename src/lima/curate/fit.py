@@ -1,0 +1,523 @@
+"""Which prompt an answer fits: an answer that quotes or addresses the question's text needs that text as its prompt.
+
+Where the prompt is the title alone, nobody sees the description; "your second example" then speaks of nothing. And a
+description whose subject stands in the title alone takes the title along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from lima.curate.rules import RuleSettings, description_problem
+from lima.curate.text.clean import Cleaned
+from lima.curate.text.gaps import sentences
+from lima.curate.text.phrases import SPOKEN, Phrases
+from lima.curate.text.words import words_of
+
+SAYING = (
+    r"(?: say | said | mention (?:ed)? | state[ds]? | wr(?:i|o)te | written | posted | asked | ask | describe[ds]? | suggest (?:ed)? | quoted? | cited? | linked"
+    r" | noted? | pointed? \s out | propose[ds]? | listed | showed | shown | gave | given | provided | claim (?:ed)? | referred \s to | indicated? | observed"
+    r" | guess (?:ed)? | suspect (?:ed)? | assumed | included | presented | outlined | found | discovered | noticed | tried | experienced | encountered )"
+)
+SAID = (
+    r"(?: said | mentioned | stated | wrote | written | posted | asked | described | suggested | quoted | cited | linked | noted | pointed \s out | proposed"
+    r" | listed | showed | shown | gave | given | provided | claimed | referred \s to | indicated | outlined | guessed | discovered | noticed | tried )"
+)
+PARTS = r"(?: question | example | point | option | idea | approach | paragraph | part | sentence | bullet | case | statement | suggestion | concern | issue | problem | version | snippet | link | quote )"
+ORDINAL = r"(?: first | second | third | fourth | last | other | original | main | actual | literal | specific | particular | final | initial | follow -?\s? (?:up|on) | title | basic | general )"
+ADDRESSING = Phrases(
+    (
+        ("as you", "like you", "what you", "which you", "that you", "because you", "since you", "given you"),
+        rf"""
+        \b (?: as | like ) \s you (?: ['’]ve | \s have )? \s (?: (?: also | already | just | correctly | rightly | \w+ly ) \s )? {SAYING} \b
+        | \b (?: as | like ) \s you (?: ['’]re | \s are ) \s (?: doing | asking | describing | suggesting | saying )
+        """,
+    ),
+    (
+        ("you ", "you'", "you’"),
+        rf"""
+        (?<! \b if \s ) (?<! \b when \s ) (?<! \b once \s ) (?<! \b after \s )
+        \b you (?: ['’]ve | \s have | \s had )? \s (?: (?: also | already | just | correctly | rightly ) \s )? {SAID} \b (?! \s to \b )
+        | \b you \s (?: seem | appear ) \s to \b
+        | (?<! \b if \s ) (?<! \b when \s ) \b you (?: ['’]re | \s are ) \s (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing
+            | missing | mistaken | right | correct | wrong | overthinking ) \b
+        | \b (?: sounds | looks | seems | appears ) \s (?: like | as \s if | that ) \s (?: you | your ) \b
+        | \b (?: do | did ) \s you \s (?: mean | have \s (?: a | an | any ) | really | want ) \b [^.?!]* [?]
+        | \b you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
+        """,
+    ),
+    (
+        ("your",),
+        rf"""
+        \b (?: in \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
+        | \b your \s (?: {ORDINAL} \s )? (?: example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
+            | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | tool \s is ) s? \b
+        | \b your \s {ORDINAL} \s {PARTS} s? \b
+        | (?<! depending \s on \s ) (?<! depends \s on \s ) \b (?: in | for ) \s your \s (?: (?: particular | specific | exact ) \s )? (?: case | situation | example | instance | scenario | circumstances ) \b
+        """,
+    ),
+    (
+        ("question", "follow", "asked", "asker", "q1", "q2", "q3", "part", "op"),
+        rf"""
+        \b (?: asker | questioner | question \s (?: asks | mentions | states | says | body | text | title | as \s (?: asked | posed | stated | written ) ) )
+        | \b (?: the | this | that ) \s (?: {ORDINAL} \s ) (?: question | part \s of \s (?: the | your ) \s question ) s? \b
+        | \b (?: example | code | snippet | quote | equation | formula | list | link | table | data | numbers? | text | title ) s? \s (?: in | from | of ) \s (?: the | this ) \s question \b
+        | \b (?: to \s answer | answering | as \s for | regarding | responding \s to | concerning | re: ) \s (?: your | the | question | q \d ) \s (?: {ORDINAL} | part | \d )
+        | \b (?: q \s? \d | questions? \s \#? \d ) \b
+        | \b original \s (?: post | poster | question ) \b
+        """,
+    ),
+)
+"""Words of an answer to somebody whose text it has before it."""
+YES_OR_NO = re.compile(
+    r"\W*(?:yes|no|yep|yup|nope|correct|exactly|agreed|indeed|right|true|false|neither|both)\b(?=\s*[,.!:;—–-])",
+    re.IGNORECASE,
+)
+OPEN_QUESTION = re.compile(
+    r"(?:how|what|why|when|where|which|who|whose)\b(?!.*\b(?:is|are|do|does|can|should|or)\b.*\?.*\?)",
+    re.IGNORECASE,
+)
+NAME = re.compile(r"[A-Z0-9_.#+/-]")
+SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)\W*(\w+)")
+STOPWORDS = frozenset(
+    [
+        "a",
+        "about",
+        "after",
+        "all",
+        "also",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "because",
+        "been",
+        "before",
+        "being",
+        "between",
+        "both",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "doing",
+        "don",
+        "down",
+        "each",
+        "else",
+        "ever",
+        "every",
+        "few",
+        "for",
+        "from",
+        "get",
+        "gets",
+        "getting",
+        "give",
+        "good",
+        "had",
+        "has",
+        "have",
+        "having",
+        "he",
+        "her",
+        "here",
+        "him",
+        "his",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "itself",
+        "just",
+        "know",
+        "like",
+        "make",
+        "many",
+        "may",
+        "me",
+        "might",
+        "more",
+        "most",
+        "much",
+        "must",
+        "my",
+        "need",
+        "no",
+        "not",
+        "of",
+        "off",
+        "on",
+        "once",
+        "one",
+        "only",
+        "or",
+        "other",
+        "our",
+        "out",
+        "over",
+        "own",
+        "same",
+        "she",
+        "should",
+        "so",
+        "some",
+        "someone",
+        "something",
+        "such",
+        "take",
+        "than",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "thing",
+        "things",
+        "this",
+        "those",
+        "through",
+        "to",
+        "too",
+        "two",
+        "up",
+        "us",
+        "use",
+        "used",
+        "using",
+        "very",
+        "want",
+        "was",
+        "way",
+        "ways",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "without",
+        "would",
+        "you",
+        "your",
+        "work",
+        "works",
+        "best",
+        "better",
+        "possible",
+        "really",
+        "actually",
+        "different",
+        "difference",
+        "between",
+        "mean",
+        "there's",
+        "what's",
+        "it's",
+        "doesn't",
+        "isn't",
+        "can't",
+        "really",
+        "kind",
+    ]
+)
+CODE_NAME = re.compile(r"[A-Za-z_]\w{3,}")
+USUAL_NAMES = frozenset(
+    [
+        "abstract",
+        "array",
+        "begin",
+        "bool",
+        "boolean",
+        "break",
+        "byte",
+        "case",
+        "catch",
+        "char",
+        "class",
+        "console",
+        "const",
+        "continue",
+        "count",
+        "data",
+        "date",
+        "default",
+        "delete",
+        "double",
+        "echo",
+        "else",
+        "elif",
+        "enum",
+        "exception",
+        "execute",
+        "extends",
+        "false",
+        "file",
+        "final",
+        "float",
+        "foreach",
+        "from",
+        "function",
+        "global",
+        "group",
+        "having",
+        "html",
+        "http",
+        "https",
+        "implements",
+        "import",
+        "include",
+        "index",
+        "insert",
+        "instanceof",
+        "integer",
+        "interface",
+        "into",
+        "item",
+        "items",
+        "java",
+        "join",
+        "json",
+        "lambda",
+        "length",
+        "list",
+        "long",
+        "main",
+        "name",
+        "namespace",
+        "null",
+        "number",
+        "object",
+        "open",
+        "order",
+        "override",
+        "package",
+        "param",
+        "print",
+        "printf",
+        "println",
+        "private",
+        "protected",
+        "public",
+        "query",
+        "range",
+        "read",
+        "require",
+        "result",
+        "return",
+        "select",
+        "self",
+        "settings",
+        "short",
+        "size",
+        "sizeof",
+        "static",
+        "std",
+        "string",
+        "struct",
+        "switch",
+        "system",
+        "table",
+        "template",
+        "test",
+        "text",
+        "this",
+        "throw",
+        "throws",
+        "time",
+        "true",
+        "type",
+        "typedef",
+        "unsigned",
+        "update",
+        "user",
+        "using",
+        "value",
+        "values",
+        "vector",
+        "virtual",
+        "void",
+        "where",
+        "while",
+        "width",
+        "windows",
+        "write",
+        "xml",
+        "yield",
+        "python",
+        "javascript",
+        "body",
+        "head",
+        "href",
+        "http",
+        "label",
+        "left",
+        "line",
+        "lines",
+        "none",
+        "null",
+        "order",
+        "root",
+        "script",
+        "source",
+        "style",
+    ]
+)
+"""Words of languages and libraries, and names that everybody gives."""
+STEM = 5
+"""Words that begin with so many equal letters count as the same."""
+BACK_TO_TITLE = re.compile(
+    r"\W*(?:as (?:the|in the|per the|per) title|title says|(?:see|the|in the) title|(?:this|these|that|those|it|they|he|she)\b)",
+    re.IGNORECASE,
+)
+
+
+Form = Literal["auto", "description", "both"]
+TITLE, DESCRIPTION, BOTH = "title as prompt", "description as prompt", "title and description as prompt"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The words of a prompt, and where they are from."""
+
+    text: str
+    step: str
+    misfit: str | None = None
+    """Why the answer does not fit this prompt, which is the only one that can be had."""
+
+
+def choose_prompt(
+    title: str,
+    description: Cleaned,
+    answer: Cleaned,
+    settings: RuleSettings,
+    *,
+    form: Form,
+    wants_title: bool,
+) -> Prompt:
+    """Title or description, as is wanted and as the answer needs it.
+
+    A description that cannot stand alone gives way to the title, unless the answer speaks of it: then nothing fits.
+
+    Args:
+        title: of the question; empty where it has none.
+        description: the question's text.
+        answer: the answer.
+        settings: thresholds.
+        form: how a description is shown: alone, with its title, or as it needs it.
+        wants_title: whether the title is the prompt where both can be.
+    """
+    flaw = description_problem(description, settings) if description.text else "it is empty"
+    needed = None
+    if title and settings.fits_prompt and (wants_title or flaw):
+        needed = needs_description(answer, description, title, settings)
+    if title and (flaw or (wants_title and not needed)):
+        return Prompt(title, TITLE, f"{needed}, and the description is no prompt: {flaw}" if needed else None)
+    along = (
+        takes_title_along(description.text, title, settings.title_missing_max)
+        if form == "auto"
+        else form == "both"
+    )
+    if title and along:
+        return Prompt(f"{title}\n\n{description.text}", BOTH)
+    return Prompt(description.text, DESCRIPTION)
+
+
+def needs_description(
+    answer: Cleaned, description: Cleaned, title: str, settings: RuleSettings
+) -> str | None:
+    """Why the answer cannot be read under the title alone; None where it can.
+
+    It quotes the description, works on its code, addresses the asker about it ("as you say", "your second question"), or begins
+    with a yes or a no that the title does not ask for.
+    """
+    if quote := _quotation(answer, description, title, settings.quoted_words_min):
+        return f"it quotes the description: {quote!r}"
+    names = _shared_names(answer, description, title)
+    if settings.shared_names_min is not None and len(names) >= settings.shared_names_min:
+        return f"it uses names of the description's code: {', '.join(sorted(names)[:4])}"
+    prose = "\n".join(line for line in answer.prose.split("\n") if not line.startswith(">"))
+    if found := ADDRESSING.search(prose):
+        return f"it addresses the asker: {' '.join(found.group().split())!r}"
+    if OPEN_QUESTION.match(title) and (opening := YES_OR_NO.match(prose)):
+        return f"it begins with {opening.group()!r}, which the title does not ask for"
+    return None
+
+
+def takes_title_along(description: str, title: str, missing_max: float) -> bool:
+    """Whether a description cannot be understood without its title, for its subject stands there alone.
+
+    It asks nothing, though the title does; a name of the title is missing, or more than ``missing_max`` of its words that carry meaning are; or the description begins
+    with a pronoun, or speaks of its title.
+    """
+    present = {word[:STEM] for word in words_of(description)}
+    carrying = [word for word in words_of(title) if word not in STOPWORDS and len(word) > 1]
+    missing = {word for word in carrying if word[:STEM] not in present}
+    if "?" in title and "?" not in description:
+        return True
+    if not missing:
+        return False
+    if BACK_TO_TITLE.match(description) or len(missing) > missing_max * len(carrying):
+        return True
+    starts = {found.group(1) for found in SENTENCE_START.finditer(title)}
+    names = {
+        w.casefold()
+        for word in re.findall(r"[\w.#+-]+", title)
+        if NAME.search(word) and word not in starts
+        for w in words_of(word)
+    }
+    return bool(missing & names)
+
+
+def _quotation(answer: Cleaned, description: Cleaned, title: str, words_min: int) -> str | None:
+    """A passage of the answer in quotation marks, or set as a quotation, that stands in the description and not in the title."""
+    body, head = f" {' '.join(words_of(description.text))} ", f" {' '.join(words_of(title))} "
+    for passage in _passages(answer):
+        words = words_of(passage)
+        for start in range(len(words) - words_min + 1):
+            run = words[start : start + words_min]
+            shown = f" {' '.join(run)} "
+            if shown in body and shown not in head and not STOPWORDS.issuperset(run):
+                return " ".join(run)
+    return None
+
+
+def _shared_names(answer: Cleaned, description: Cleaned, title: str) -> set[str]:
+    """Names that the description's code and the answer's have in common, without those of the title and the usual ones."""
+    shared = set(CODE_NAME.findall(description.code)) & set(CODE_NAME.findall(answer.code))
+    return {
+        name
+        for name in shared
+        if name.casefold() not in title.casefold() and name.casefold() not in USUAL_NAMES
+    }
+
+
+def _passages(answer: Cleaned) -> Iterator[str]:
+    for line in answer.prose.split("\n"):
+        if line.startswith(">"):
+            yield from sentences(line.lstrip("> "))
+        else:
+            yield from (found.group() for found in SPOKEN.finditer(line))
