@@ -245,6 +245,29 @@ def test_dev_test_and_heldout(folder: Path, tmp_path: Path) -> None:
     assert all(example.is_prompt for example in read_jsonl(tmp_path / "data/test.jsonl", Example))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_of_two_that_are_the_same_the_better_one_stays(tmp_path: Path, seed: int) -> None:
+    """Two sites with one answer: whichever is drawn first, the score decides, then the length, then the date."""
+    longer = LONG.replace("</p>", " Salt does little.</p>")
+    for number, (first, second) in enumerate(
+        [
+            (answer(1000, 1, score=15), answer(1001, 1, score=16)),
+            (answer(1000, 1), answer(1001, 1, body=longer)),
+            (answer(1000, 1), answer(1001, 1)),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        write(folder, posts(question(1, TITLES[0]), first), "cooking")
+        write(folder, posts(question(1, TITLES[1]), second), "physics")
+        values = {"sources": {"all": StackExchange(train=2, title_prompts=1)}, "duplicates": DuplicateSettings(), "seed": seed}
+        curate(settings_for(folder, folder / "out", **values))
+        assert ids(folder / "out") == ["stackexchange/physics/1"]
+        rejected = list(read_jsonl(folder / "out/rejected.jsonl", Reject))
+        assert [(r.id, r.rule) for r in rejected] == [("stackexchange/cooking/1", "same_template")]
+        found = json.loads((folder / "out/funnel.json").read_text())["sources"]["all"]
+        assert (found["decoded"], found["accepted"], found["rejected"]) == (2, 1, {"same_template": 1})
+
+
 def test_duplicates_and_leaks_have_their_rules(tmp_path: Path) -> None:
     """Every answer is the same: one stays. Of two, one asks what a test prompt asks: the other stays."""
     folder = write(tmp_path / "dumps", posts(*forum()))
@@ -374,7 +397,7 @@ def test_dry_run_writes_nothing(folder: Path, tmp_path: Path, capsys: pytest.Cap
 
 def test_every_threshold_is_a_flag_of_the_command(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    flags = f"--input {folder} --out {out} --sources.other.train 3 --sources.stem.rules.length-min 9999"
+    flags = f"--input {folder} --out {out} --sources.other.train 3 --sources.stem.rules.length-min 9999 --duplicates.template None"
     cli.run(["curate", "stackexchange", *flags.split()])
     assert {i.split("/")[1] for i in ids(out)} == {"cooking"}
     assert len(ids(out)) == 3
@@ -382,7 +405,9 @@ def test_every_threshold_is_a_flag_of_the_command(folder: Path, tmp_path: Path) 
 
 def test_recipes(tmp_path: Path, folder: Path) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text("sources:\n  forum: {kind: stackexchange, train: 4, rules: {length_min: 100}}\n")
+    own.write_text(
+        "sources:\n  forum: {kind: stackexchange, train: 4, rules: {length_min: 100}}\nduplicates: {template: null}\n"
+    )
     cli.run(["curate", str(own), "--input", str(folder), "--out", str(tmp_path / "data")])
     assert len(ids(tmp_path / "data")) == 4
     with pytest.raises(LimaError, match=r"no recipe 'stackexchang'. Did you mean 'stackexchange'"):

@@ -174,6 +174,7 @@ class Reader:
             prose=cleaned.prose,
             holes=cleaned.holes,
             title=title,
+            recency=int(answer["Id"]),
             group=_people(question, answer, identifier),
         )
         return self._with_prompt(candidate, cleaned, bodies[0])

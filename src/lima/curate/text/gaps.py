@@ -143,6 +143,7 @@ def unmarked(text: str) -> str:
 
 MARKS = re.compile(f"[{GONE}{GONE_END}{POINT}{LINK}{IMAGE}]")
 REMAINS = re.compile(HOLE, re.VERBOSE)
+SPACE_AT_IMAGE = re.compile(f" ?{IMAGE}(?=[ ,.;:!?)\n]|$)")
 SPACE_BEFORE_STOP = re.compile(rf"[ ]*+({REMAINS.pattern})[ ]*+(?=[,.;:!?)])", re.VERBOSE)
 
 
@@ -176,8 +177,10 @@ def mend(line: str, cut: bool = True) -> Mended:
         behind = parts[place + 1] if place + 1 < len(parts) else ""
         if GONE in part or POINT in part or IMAGE in part:
             part = _mend_sentence(part, behind, cut, found)
+            if kept and kept[-1].endswith((" ", "\n")):
+                part = part.lstrip(" ")
         kept.append(part)
-    found.text = unmarked("".join(kept)).strip()
+    found.text = unmarked(SPACE_AT_IMAGE.sub("", "".join(kept))).strip()
     return found
 
 
