@@ -245,6 +245,32 @@ def test_dev_test_and_heldout(folder: Path, tmp_path: Path) -> None:
     assert all(example.is_prompt for example in read_jsonl(tmp_path / "data/test.jsonl", Example))
 
 
+def test_among_equal_scores_the_accepted_answer_wins(tmp_path: Path) -> None:
+    """In the dump's own form, and in another that the XML parser reads."""
+    rows = [
+        question(1, AcceptedAnswerId=12), answer(11, 1), answer(12, 1, body=LONG.replace("mountain", "high hill")), answer(13, 1),
+        question(2, TITLES[2], AcceptedAnswerId=21), answer(21, 2, score=14), answer(22, 2),
+    ]  # fmt: skip
+    for name, text in (("a", posts(*rows)), ("b", posts(*rows).replace(' Id="', '  Id="'))):
+        curate(settings_for(write(tmp_path / name, text), tmp_path / name / "data", quota=24))
+        found = read_jsonl(tmp_path / name / "data/train.jsonl", Example)
+        assert [e.meta.model_dump()["answer_url"].rpartition("/")[2] for e in found] == ["12", "22"]
+
+
+def test_posts_that_nobody_wrote_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        *forum(),
+        question(1000000001, TITLES[30]),
+        answer(1600, 1000000001),
+        question(31, TITLES[31]),
+        answer(1000000010, 31),
+    ]
+    curate(settings_for(write(tmp_path, posts(*rows)), tmp_path / "data", quota=60))
+    assert len(ids(tmp_path / "data")) == 12
+    found = json.loads((tmp_path / "data/funnel.json").read_text())["sources"]["other"]
+    assert found["dropped_unread"] == {"closed": 1, "fabricated": 1, "score": 2}
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_of_two_that_are_the_same_the_better_one_stays(tmp_path: Path, seed: int) -> None:
     """Two sites with one answer: whichever is drawn first, the score decides, then the length, then the date."""
@@ -259,7 +285,11 @@ def test_of_two_that_are_the_same_the_better_one_stays(tmp_path: Path, seed: int
         folder = tmp_path / str(number)
         write(folder, posts(question(1, TITLES[0]), first), "cooking")
         write(folder, posts(question(1, TITLES[1]), second), "physics")
-        values = {"sources": {"all": StackExchange(train=2, title_prompts=1)}, "duplicates": DuplicateSettings(), "seed": seed}
+        values = {
+            "sources": {"all": StackExchange(train=2, title_prompts=1)},
+            "duplicates": DuplicateSettings(),
+            "seed": seed,
+        }
         curate(settings_for(folder, folder / "out", **values))
         assert ids(folder / "out") == ["stackexchange/physics/1"]
         rejected = list(read_jsonl(folder / "out/rejected.jsonl", Reject))
@@ -319,13 +349,24 @@ def test_the_site_of_a_bare_file(tmp_path: Path) -> None:
 
 
 def test_a_row_that_is_no_xml_is_rejected_by_name(tmp_path: Path) -> None:
-    broken = posts(*forum()).replace("On a mountain", "On a \x01 mountain", 1)
+    broken = posts(*forum()).replace("On a mountain", "On a &nothing; mountain", 1)
     curate(settings_for(write(tmp_path, broken), tmp_path / "data", quota=60))
     rejected = [r.id for r in read_jsonl(tmp_path / "data/rejected.jsonl", Reject) if r.rule == "malformed"]
     assert rejected == ["stackexchange/cooking/1"]
     with pytest.raises(LimaError, match=r"stackexchange/cooking/1.*--strict"):
         curate(settings_for(tmp_path / "cooking", tmp_path / "strict", quota=24, strict=True))
     assert not (tmp_path / "strict/train.jsonl").exists()
+
+
+@pytest.mark.parametrize("strange", ["\x0e", "&#x0E;", "&#14;", "&#xD83D;", "&#xFFFF;"])
+def test_a_character_that_is_no_text_is_left_out(tmp_path: Path, strange: str) -> None:
+    """As dumps since 2024 have them. Letters stay letters, and the step is named."""
+    dump = posts(*forum()).replace("&gt;Water boils", f"&gt;W{strange}ater boils &amp;amp; more", 1)
+    curate(settings_for(write(tmp_path, dump), tmp_path / "data", quota=60))
+    found = read_jsonl(tmp_path / "data/train.jsonl", Example)
+    first = next(example for example in found if example.id == "stackexchange/cooking/1")
+    assert first.messages[1].content.startswith("Water boils & more at")
+    assert "characters that are no text removed" in first.meta.transforms
 
 
 def test_a_line_that_is_no_row_is_named_too(tmp_path: Path) -> None:
@@ -460,7 +501,8 @@ def test_a_naive_reference_agrees_on_real_dumps(site: str, tmp_path: Path) -> No
     questions = {r["Id"]: r for r in rows if r["PostTypeId"] == "1"}
     answers = [r for r in rows if r["PostTypeId"] == "2"]
     best: dict[str, dict[str, str]] = {}
-    for r in sorted(answers, key=lambda r: (-int(r["Score"]), int(r["Id"]))):
+    accepted_ones = {r.get("AcceptedAnswerId") for r in questions.values()}
+    for r in sorted(answers, key=lambda r: (-int(r["Score"]), r["Id"] not in accepted_ones, int(r["Id"]))):
         if int(r["Score"]) >= 5:
             best.setdefault(r["ParentId"], r)
     open_questions = {i: r for i, r in questions.items() if "ClosedDate" not in r}

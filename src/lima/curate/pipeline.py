@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from lima import console
@@ -107,8 +107,9 @@ def _select(settings: CurateSettings, place: _Place, reviews: Reviews | None) ->
     """Draw, judge and split the candidates of every source."""
     result = Result()
     judge = _Judge(settings)
+    warn = cache(console.warn)
     for name, source in settings.sources.items():
-        work = _work(name, source, settings, result, place)
+        work = replace(_work(name, source, settings, result, place), warn=warn)
         if reviews is not None and source.review:
             accepted = _picked(source, work, judge, result, reviews)
         else:
@@ -140,6 +141,7 @@ def _work(name: str, source: SourceSettings, settings: CurateSettings, result: R
         accepted=lambda: sum(map(len, result.sets.values())),
         site=settings.site,
         include_meta=settings.include_meta,
+        unknown_sites=settings.unknown_sites,
         scratch=place.scratch,
     )
 

@@ -24,7 +24,7 @@ from lima.curate.stackexchange.dumps import Dump, Index, find_dumps
 from lima.curate.stackexchange.headers import Scan
 from lima.curate.stackexchange.pairs import Pairs
 from lima.curate.stackexchange.prefilter import early_problem
-from lima.curate.stackexchange.row_xml import Place, decode_row, raw_row
+from lima.curate.stackexchange.row_xml import STRIPPED, Place, decode_row, raw_row
 from lima.curate.stackexchange.shards import Places, begin_ahead, candidates_of, read_indexes
 from lima.curate.stackexchange.sites import ExchangeSet, ExchangeTable, licence
 from lima.curate.text.clean import Cleaned, clean
@@ -89,7 +89,9 @@ class StackExchange(SourceSettings):
 
     def _dumps(self, work: Work) -> list[Dump]:
         table = ExchangeTable.read(self.exchange_table, self.extra_exchanges)
-        return find_dumps(work.path, table, work.site, work.include_meta)
+        return find_dumps(
+            work.path, table, work.site, work.include_meta, unknown=work.unknown_sites, warn=work.warn
+        )
 
     def _stratum(self, dump: Dump, found: Index, work: Work) -> Stratum:
         order = self._order(found.pairs, generator(work.seed, work.name, "order", dump.exchange.name))
@@ -222,6 +224,7 @@ class Reader:
                 "transforms": [
                     STYLE_NAMES[self.work.style],
                     "links and images removed",
+                    *([f"{STRIPPED} removed"] if STRIPPED in question or STRIPPED in answer else []),
                     *steps,
                     TITLE,
                 ],
@@ -243,7 +246,9 @@ def _count(found: Index, work: Work, exchange: str) -> None:
         work.reject(
             Reject(id=f"stackexchange/{exchange}/line-{line}", rule="malformed", reason="the line is no XML")
         )
-    repeated = found.questions - found.closed - pairs.unanswered - len(pairs)
+    if pairs.fabricated:
+        count.dropped_unread["fabricated"] = pairs.fabricated
+    repeated = found.questions - found.closed - pairs.unanswered - len(pairs) - pairs.fabricated
     if repeated:
         count.dropped_unread["duplicate_id"] = repeated
     count.notes.update(

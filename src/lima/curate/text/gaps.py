@@ -171,7 +171,8 @@ def mend(line: str, cut: bool = True) -> Mended:
     """
     if GONE not in line and POINT not in line and IMAGE not in line:
         return Mended(unmarked(line))
-    found, kept = Mended(""), []
+    found = Mended("")
+    kept: list[str] = []
     parts = sentences(line)
     for place, part in enumerate(parts):
         behind = parts[place + 1] if place + 1 < len(parts) else ""

@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 
 NO_BLANKS = (
-    "\u0e00-\u0e7f\u0e80-\u0eff"  # Thai, Lao
-    "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
-    "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Hiragana, Katakana
+    "\u0e01-\u0e2e\u0e30-\u0e45\u0e47-\u0e4e\u0e50-\u0e59\u0e81-\u0eae\u0eb0-\u0ec4\u0ec8-\u0edf"  # Thai, Lao
+    "\u1000-\u1049\u1050-\u109f\u1780-\u17d3\u17dc-\u17e9"  # Burmese, Khmer
+    "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Hiragana, Katakana
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
 )
 """Ranges of characters, as they stand in a class of a regular expression."""
-UNSPACED = re.compile(f"[{NO_BLANKS}]")
 WORD = re.compile(rf"[{NO_BLANKS}]|[^\W{NO_BLANKS}]+")
-PUNCTUATION = re.compile("[\u0e2f\u0e46\u0e4f\u0e5a\u0e5b\u104a-\u104f\u17d4-\u17da\u3004\u303d\u30fb\u30a0]")
 ASCII_WORDS = bytes(
     code if chr(code).isalnum() or chr(code) == "_" else ord(" ") for code in range(128)
 ).ljust(256)
@@ -31,4 +29,4 @@ def words_of(text: str) -> list[str]:
     """
     if text.isascii():
         return text.lower().encode().translate(ASCII_WORDS).decode().split()
-    return [word for word in WORD.findall(text.casefold()) if not PUNCTUATION.fullmatch(word)]
+    return WORD.findall(text.casefold())
