@@ -17,7 +17,7 @@ from lima.curate.rules import UNFILTERED, RuleSettings
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.authored import Authored
 from lima.curate.sources.base import SourceSettings
-from lima.curate.sources.reddit import Reddit
+from lima.curate.sources.reddit import NOTE_STEP, Reddit, plain, without_notes
 from lima.curate.sources.super_ni import SuperNaturalInstructions
 from lima.curate.sources.table import ColumnMap, Table
 from lima.curate.sources.wikihow import WikiHow
@@ -163,6 +163,51 @@ def test_reddit_stories(tmp_path: Path) -> None:
     assert (example.meta.score, example.meta.authors) == (60, ("ann", "bob"))
     funnel = json.loads((tmp_path / "out/funnel.json").read_text())["sources"]["mine"]
     assert funnel["dropped_unread"] == {"adults_only": 1, "no_story": 2, "post_score": 2, "removed": 1}
+
+
+def test_reddit_text_is_what_a_reader_sees() -> None:
+    assert (
+        plain("&amp;gt; Salt &amp;amp; &quot;pepper&quot;&amp;#x200B;\n\n&amp;nbsp;\n\nend")
+        == '> Salt & "pepper"\n\nend'
+    )
+    assert plain(None) == ""
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "EDIT: Wow, thanks for the silver!", "More at r/lighthouses or on [my Patreon](https://x.y).", "---\n\nThanks for reading!",
+        "Edit 2 - spelling\n\n***\n\nPart 2 is in a comment below.", "If you liked it, subscribe.",
+    ],
+)  # fmt: skip
+def test_notes_of_a_story_s_author_go(note: str) -> None:
+    assert without_notes(f"{STORY}\n\nShe left.\n\n{note}") == (f"{STORY}\n\nShe left.", True)
+    assert without_notes(f"{note}\n\n{STORY}")[1] == (not note.startswith("---"))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "She left.",
+        "Note the door, he said.",
+        "***\n\nThe end.",
+        "Edit the file, she said, or " + "wait " * 90,
+    ],
+)
+def test_a_story_keeps_its_end(end: str) -> None:
+    assert without_notes(f"{STORY}\n\n{end}") == (f"{STORY}\n\n{end}".strip(), False)
+
+
+def test_what_reddit_took_away_is_no_post(tmp_path: Path) -> None:
+    rows = [
+        post("p1", "[ Removed by Reddit ]"), comment("c1", "t3_p1"), post("p2", "[deleted by user]"), comment("c2", "t3_p2"),
+        post("p3", "[WP] A door &amp; a key"), comment("c3", "t3_p3", body="[ Removed by Reddit ]", score=900),
+        comment("c4", "t3_p3", body=STORY + "\n\nEDIT: thanks", score=None, ups=40), comment("c5", "t3_p3", distinguished="moderator", score=99),
+    ]  # fmt: skip
+    (tmp_path / "dump.jsonl").write_bytes(lines(*rows))
+    (example,) = run(tmp_path, Reddit(train=5), tmp_path / "out")
+    assert [m.content for m in example.messages] == ["A door & a key", STORY.strip()]
+    assert (example.meta.score, example.meta.transforms) == (40, ("label removed", NOTE_STEP))
 
 
 def test_authored(tmp_path: Path) -> None:
