@@ -30,6 +30,8 @@ class ColumnMap(Settings):
     """What the person asks."""
     answer: str = "answer"
     """The answer to learn from."""
+    instruction: str | None = None
+    """What stands before the prompt, such as the definition of a task: joined by a blank line."""
     system: str | None = None
     """A system message."""
     id: str | None = None
@@ -110,9 +112,13 @@ class Table(SourceSettings):
             if column not in row:
                 raise LimaError(
                     f"{work.path}: no column {column!r}. There are: {', '.join(map(str, row))}. "
-                    f"Name yours: --sources.{work.name}.columns.prompt NAME"
+                    f"Name yours: {_flags(row, work.name)}"
                 )
-        texts = {"user": row[columns.prompt], "assistant": row[columns.answer]}
+        asked = [row.get(columns.instruction) if columns.instruction else None, row[columns.prompt]]
+        texts = {
+            "user": "\n\n".join(str(part) for part in asked if part),
+            "assistant": _one(row[columns.answer]),
+        }
         if columns.system and row.get(columns.system):
             texts = {"system": row[columns.system], **texts}
         messages = []
@@ -143,6 +149,29 @@ class Table(SourceSettings):
             category=value(columns.category),
             transforms=("HTML to text",) if self.html else (),
         )
+
+
+COMMON = (
+    ("inputs", "targets"),
+    ("instruction", "output"),
+    ("question", "answer"),
+    ("query", "response"),
+    ("input", "output"),
+)
+"""Pairs of columns that data set hubs have for prompt and answer."""
+
+
+def _flags(row: Mapping[str, Any], source: str) -> str:
+    """The flags that name the columns of prompt and answer, as far as they can be guessed."""
+    prompt, answer = next((pair for pair in COMMON if set(pair) <= row.keys()), ("NAME", "NAME"))
+    flags = f"--sources.{source}.columns.prompt {prompt} --sources.{source}.columns.answer {answer}"
+    definition = "definition" in row and prompt != "NAME"
+    return f"{flags} --sources.{source}.columns.instruction definition" if definition else flags
+
+
+def _one(value: Any) -> Any:
+    """The first of several answers."""
+    return next(iter(value), None) if isinstance(value, list) else value
 
 
 def _number(text: str | None) -> float | None:
