@@ -58,8 +58,10 @@ FILLER = (
     r" | quote[sd]? | taken | by | page | article | site | official | original | is | also ) \b | [\s,;:.&/|+–—-] )"
 )
 BRACKETED = re.compile(
-    rf"[ \t]*+ (?: [(] {FILLER}*+ (?: {HOLE} {FILLER}*+ )++ [)] | \[ {FILLER}*+ (?: {HOLE} {FILLER}*+ )++ \]"
-    rf" | < \s*+ {HOLE} \s*+ > )",
+    rf"[ \t]*+ (?: [(] {FILLER}*+ (?: (?: {HOLE} | {POINT} ) {FILLER}*+ )++ [)] | \[ {FILLER}*+ (?: {HOLE} {FILLER}*+ )++ \]"
+    rf" | < \s*+ {HOLE} \s*+ >"
+    rf" | [(] (?: see | cf | more | sources? | via | from | links? | e\.g\. | read | also | details ) \b [^(){POINT}{GONE}]*+"
+    rf" (?: {HOLE} | {POINT} ) [^()]*+ [)] )",
     re.VERBOSE | re.IGNORECASE,
 )
 """A remark in brackets that is an address and words that lead to it."""
@@ -74,11 +76,17 @@ TAIL = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """The end of a sentence that leads to an address: ", e.g. see http://x.y"."""
+BEHIND_COLON = re.compile(rf"\s*+ : \s*+ {HOLE} (?= \s* [.!?]* \s* $ )", re.VERBOSE)
+CLAUSE = re.compile(
+    r"(?!\W*(?:for|if|as|when|while)\b).*\b(?:is|are|was|were|has|have|had|can|could|will|would|does|do|did|should|may|might|must)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What can stand without what its colon announces."""
 UNFINISHED = re.compile(
     r"""
     (?: \b (?: is | are | was | were | be | been | found | find | located | available | hosted | look | go | visit | read | refer
       | called | named | like | as | of | the | a | an | and | or | with | that | this | these | which | has | have | get | see | at
-      | to | for | from | by | on | in | than | if | when | because | here | article | link | page ) | [,;:(–—-] ) \s* $
+      | to | for | from | by | on | in | than | if | when | because | shown | described | explained | listed | here | article | link | page ) | [,;:(–—-] ) \s* $
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -88,17 +96,18 @@ POINTING = re.compile(
     ^ \W*+ (?: (?: and | but | so | also | anyway | finally | in\ addition ) ,? \s+ )?
     (?:
         (?: (?: you | one ) (?: \ (?: can | may | could | might | should | will | want\ to ) | ['’]ll ) (?: \ \w+ly | \ also | \ always )? \s+
-          | please \s+ | just \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | if\ (?: you | anyone ) \b [^,]{0,60} , \s+ (?: you\ can \s+ )? )?
+          | please \s+ | just \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | if\ (?: you | anyone ) \b [^,]{0,60}? ,? \s+ (?: you\ can \s+ )? )?
         (?: see | cf | check (?: ing )? | visit (?: ing )? | read (?: ing )? | refer | look | find | consult | browse | watch
           | have\ (?: a\ )? look | take\ (?: a\ )? look | learn\ more | view ) \b
       | for \ (?: more | further | future | additional | full | detail\w* | reference | info\w* | background | tons ) \b
+      | more \s (?: here | at | on | about | in ) \b
       | (?: more | further | additional | full | detailed | complete | other | some ) \s (?: \w+ \s ){0,2}
         (?: info\w* | details? | reading | explanations? | discussion | documentation | examples? | resources | background ) \b
-      | (?: sources? | sourced | references? | links? | via | from | taken | quoted | adapted | excerpt\w* | according | credits?
-          | cite[sd]? | citation | original | courtesy | image | photo | picture | related ) \b
       | (?: here | there ) (?: ['’]s | \ is | \ are ) \b .{0,60} \b (?: article | page | post | paper | tutorial | blog | video | book
           | discussion | documentation | guide | thread | wiki \w* | (?: web )? site | links? | list | reference | source | example | info\w*
-          | explanation | implementation | question | answer ) s? \b
+          | explanation | implementation | question | answer | study | survey | talk | report | slides | code ) s? \b
+      | [^,;:]{0,80} \b (?: (?: can | may | could ) \ be \ (?: found | download (?:ed)? | seen | read | viewed | obtained )
+          | (?: is | are ) \ (?: also\ )? (?: available | described | explained | documented | introduced | covered ) ) \b
       | (?: this | that | it | these | they ) (?: ['’]s | \ is | \ are | \ was | \ were ) \ (?: \w+ \ )?
         (?: described | explained | documented | discussed | covered | detailed | mentioned | shown | available ) \b
     )
@@ -106,7 +115,16 @@ POINTING = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """How a sentence begins that sends its reader elsewhere and says nothing itself."""
+ORIGIN = re.compile(
+    r"\W*+(?:sources?|sourced|references?|links?|via|from|taken|quoted|adapted|excerpt\w*|credits?|cite[sd]?|citation|original|courtesy|image"
+    r"|photo|picture|related)\b",
+    re.IGNORECASE,
+)
+"""How a short line begins that tells where something is from."""
 POINTING_WORDS_MAX = 25
+ORIGIN_WORDS_MAX = 12
+BARE_WORDS_MAX = 4
+"""So few words with an address say nothing without it: "Full article here"."""
 LED_WORDS_MAX = 6
 """A longer sentence that ends with a colon says more than where the next block is from."""
 KEPT_WORDS_MIN = 3
@@ -197,7 +215,10 @@ def _mend_sentence(text: str, behind: str, cut: bool, found: Mended) -> str:
     space = text[len(text.rstrip()) :]
     if not WORD.search(REMAINS.sub("", text)) and CODE not in text:
         return _taken(text, ADDRESS, found)
-    if cut and (tail := TAIL.search(text)) and _stands(text[: tail.start()]):
+    if GONE not in text and text.rstrip().endswith(":"):
+        return text  # "this table:" is shown behind it; where nothing is, the block before has a hole
+    tail = (TAIL.search(text) or (BEHIND_COLON.search(text) if CLAUSE.match(text) else None)) if cut else None
+    if tail and _stands(text[: tail.start()]):
         found.removed.append(Removal(ADDRESS, unmarked(tail.group())))
         return text[: tail.start()] + text[tail.end() :]
     if cut and _only_points(text, behind):
@@ -224,16 +245,19 @@ def _stands(text: str) -> bool:
         and POINT not in text
         and not UNFINISHED.search(text)
         and not POINTING.match(unmarked(text))
+        and not ORIGIN.match(unmarked(text))
     )
 
 
-def _only_points(text: str, behind: str) -> bool:
+def _only_points(text: str, behind: str, bare_words_max: int = BARE_WORDS_MAX) -> bool:
     """Whether a sentence can go, because all that it does is to send its reader to an address."""
-    plain = REMAINS.sub("", text).replace(CODE, "x")
+    plain = unmarked(REMAINS.sub("", text).replace(CODE, "x"))
     words = len(WORD.findall(plain))
-    if plain.rstrip().endswith(":") and words > LED_WORDS_MAX:
+    if BACK.match(behind) or (text.rstrip().endswith(":") and words > LED_WORDS_MAX):
         return False
-    return words <= POINTING_WORDS_MAX and bool(POINTING.match(unmarked(plain))) and not BACK.match(behind)
+    if words <= bare_words_max or (words <= ORIGIN_WORDS_MAX and ORIGIN.match(plain)):
+        return True
+    return words <= POINTING_WORDS_MAX and POINTING.match(plain) is not None
 
 
 def points_elsewhere(line: str) -> int:
@@ -244,7 +268,7 @@ def points_elsewhere(line: str) -> int:
     """
     length = 0
     for sentence in reversed(sentences(line)):
-        if LINK not in sentence or not _only_points(sentence, ""):
+        if LINK not in sentence or not _only_points(sentence, "", bare_words_max=1):
             break
         length += len(unmarked(sentence))
     return length

@@ -29,7 +29,8 @@ BARE_URL = re.compile(
     r"""(?:https?://|www\.)(?:[^\s<>()\[\]]|\([^\s<>()]*\))*(?:[^\s<>()\[\].,;:!?'"*]|\([^\s<>()]*\))"""
 )
 NO_LINK = re.compile(
-    r"(?:https?://)?+(?:www\.)?+(?:localhost|127\.|192\.168\.|10\.\d|(?:\w*\.)?(?:example|foo|bar|domain|yourdomain|yoursite|mysite)\."
+    r"(?:https?://)?+(?:www\.)?+(?:localhost|127\.|192\.168\.|10\.\d|(?:\w*\.)?(?:example|foo|bar|(?:our|your|my|some)?(?:domain|site|server|company))\."
+    r"|[\w.-]+\.(?:localhost|local|test|invalid)\b"
     r"|[\w-]+(?=[:/]|\Z))",
     re.IGNORECASE,
 )
