@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lima.curate.candidate import Candidate
-from lima.curate.fit import ADDRESSING
 from lima.curate.rules import (
     RULES,
     UNFILTERED,
@@ -24,6 +23,7 @@ from lima.curate.rules import (
     first_problem,
     title_problem,
 )
+from lima.curate.text.asker import ADDRESSING
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
 from lima.curate.text.phrases import ASKER_OF_SITE, HOLLOW, OTHERS, SITE, WORDS, Phrases

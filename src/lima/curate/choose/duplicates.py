@@ -135,10 +135,12 @@ class _Index:
         self._grams: list[Hashes] = []
         self._ids: list[str] = []
         self._index: defaultdict[int, list[int]] = defaultdict(list)
+        self._last: tuple[str, Hashes] | None = None  # what is added was mostly looked for just before
 
     def similar(self, text: str) -> Iterator[tuple[str, float]]:
         """Ids of texts that share so much, in the order in which they were added, and how much."""
         grams = gram_set(text, self._settings.ngram)
+        self._last = (text, grams)
         keys = self._prefix(grams)
         if len(self._grams) > self._settings.exact_texts_max:
             keys += self._sketch(grams)
@@ -148,7 +150,8 @@ class _Index:
                 yield self._ids[place], similarity
 
     def add(self, identifier: str, text: str) -> None:
-        grams = gram_set(text, self._settings.ngram)
+        last = self._last
+        grams = last[1] if last is not None and last[0] == text else gram_set(text, self._settings.ngram)
         place = len(self._grams)
         exact = place < self._settings.exact_texts_max
         self._grams.append(grams)
