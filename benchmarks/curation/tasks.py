@@ -22,7 +22,6 @@ from xml.etree import ElementTree
 from benchmarks.curation.data import copied_texts
 
 from lima.curate.candidate import Candidate
-from lima.curate.choose.grams import WORD
 from lima.curate.choose.near_pairs import near_duplicates
 from lima.curate.funnel import Funnel
 from lima.curate.reading.compressed import BUFFER_BYTES
@@ -32,6 +31,7 @@ from lima.curate.sources.reddit import GONE, Reddit
 from lima.curate.stackexchange.headers import Scan
 from lima.curate.stackexchange.posts import read_headers
 from lima.curate.stackexchange.source import StackExchange
+from lima.curate.text.words import WORD
 from lima.records import Example, Message, Meta
 
 QUOTA = 200

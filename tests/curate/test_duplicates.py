@@ -116,3 +116,51 @@ def test_the_leak_in_the_released_set_is_found() -> None:
     equal = {identifier: reason for identifier, (rule, reason) in found.items() if rule == "leak_equal"}
     assert equal == {"train/547": "it is the test prompt test/83"}
     assert len(found) < 0.03 * 1030, "the other rules find few, not whatever shares common words"
+
+
+LETTER = (
+    "Dear {}, thanks for your note about parcel {}. It left our house on {} and a second note with its number follows "
+    "as soon as the driver has read the label. Kind regards, the people of the counter"
+)
+FILLINGS = [("Ms Olm", "P-17", "2 May"), ("Mr Tarn", "Q-9", "30 June"), ("Ms Birk", "R-5521", "1 July")]
+
+
+def test_answers_from_one_template_are_one() -> None:
+    index = Duplicates(DuplicateSettings())
+    letters = [
+        example(str(n), f"Where is {words[1]}?", LETTER.format(*words)) for n, words in enumerate(FILLINGS)
+    ]
+    index.add(letters[0])
+    assert [m.rule for m in index.matches(letters[1])] == ["same_template"]
+    off = Duplicates(DuplicateSettings(template=None))
+    off.add(letters[0])
+    assert off.find(letters[1]) is None
+
+
+def test_two_good_answers_may_share_a_form() -> None:
+    """The same steps in the same order, about other things; and short answers, which are all form."""
+    form = "First {} the {} and let it rest for an hour. Then {} it slowly with {}, and never leave it alone. At the end {} it well, for {} makes it hard."
+    one = form.format("soak", "beans", "heat", "herbs and a little oil", "salt", "standing in its water")
+    two = form.format("wash", "wool", "dry", "wind and shade on a rack", "brush", "sun that is too strong")
+    index = Duplicates(DuplicateSettings())
+    index.add(example("1", "How do I cook beans?", one))
+    assert index.find(example("2", "How do I dry wool?", two)) is None
+    index.add(example("3", "What is the capital of Peru?", "The capital is Lima."))
+    assert index.find(example("4", "What is the capital of Cuba?", "The capital is Havana.")) is None
+
+
+ZH = "如果水壶不能加热，请先看一看插头是否插紧，再按下开关，等指示灯亮起以后把水加到刻度线，然后盖好盖子。"
+TH = "ถ้ากาต้มน้ำไม่ร้อนให้ดูก่อนว่าเสียบปลั๊กแน่นหรือยังแล้วกดสวิตช์รอจนไฟติด"
+JA = "やかんが温まらないときは、まずプラグがしっかり入っているかを確かめ、それからスイッチを押してランプがつくのを待ちます。"
+
+
+@pytest.mark.parametrize("text", [ZH, TH, JA])
+def test_scripts_without_blanks(text: str) -> None:
+    """Characters are their words: a changed character is no new text, and half of another one is."""
+    index = Duplicates(DuplicateSettings())
+    index.add(example("1", "one", text))
+    assert index.find(example("2", "two", text[:20] + text[21:])) is not None
+    assert index.find(example("3", "three", text[: len(text) // 2])) is None
+    leaks = Leaks(LeakSettings(), [example("t", text[5:15])])
+    assert (leaks.find(example("4", text[:20], "x")) or ("", ""))[0] == "leak_run"
+    assert leaks.find(example("5", text[20:40], "x")) is None

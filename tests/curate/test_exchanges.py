@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,12 @@ TABLE = ExchangeTable.read()
 
 
 def test_the_shipped_table_has_the_paper_s_counts() -> None:
-    assert Counter(TABLE.sets.values()) == {"stem": 75, "other": 99, "niche": 5}
+    """The sites that it does not count are so marked, and known all the same."""
+    text = resources.files("lima.curate.stackexchange").joinpath("exchanges.tsv").read_text()
+    rows = list(csv.DictReader(text.splitlines(), delimiter="\t"))
+    assert Counter(row["set"] for row in rows if not row["paper"]) == {"stem": 75, "other": 99, "niche": 5}
+    assert {row["exchange"] for row in rows if row["paper"]} >= {"genai", "langdev"}
+    assert len(TABLE.sets) == len(rows)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,32 @@ def test_names(text: str, name: str, host: str) -> None:
 def test_an_unknown_name_lists_near_ones() -> None:
     with pytest.raises(LimaError, match=r"^x/Posts.xml: no exchange is called 'cookin'. Near names: cooking"):
         TABLE.get("cookin", "x/Posts.xml")
+
+
+DUMPS = {
+    "in/beer/Posts.xml": "beer",
+    "in/loom/Posts.xml": "loom",
+    "in/kiln/Posts.xml": "kiln.meta.stackexchange.com",
+}
+
+
+def test_unknown_sites_are_named_together() -> None:
+    known, warning = TABLE.resolve(DUMPS, "skip")
+    assert list(known) == ["in/beer/Posts.xml"]
+    assert "kiln.meta.stackexchange.com, loom." in warning
+    with pytest.raises(
+        LimaError, match=r"these sites: kiln.meta.stackexchange.com, loom\. .*--unknown-sites other"
+    ):
+        TABLE.resolve(DUMPS, "stop")
+    known, warning = TABLE.resolve(DUMPS, "other")
+    assert not warning
+    assert [(e.name, e.set, e.meta) for e in known.values()] == [
+        ("alcohol", "other", False), ("loom", "other", False), ("kiln.meta", "other", True),
+    ]  # fmt: skip
+    with pytest.raises(LimaError, match="these sites: a, b"):
+        TABLE.resolve({"x": "a", "y": "b"}, "skip")
+    with pytest.raises(LimaError, match=r"^x: no exchange is called 'a'"):
+        TABLE.resolve({"x": "a"}, "skip")
 
 
 def test_a_user_s_table_and_further_exchanges(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lima.curate.choose import grams
 from lima.curate.choose import near_pairs as join
-from lima.curate.choose.grams import WORD
 from lima.curate.choose.near_pairs import near_duplicates
+from lima.curate.text.words import WORD, words_of
 
 
 def all_with_all(texts: list[str], jaccard: float, ngram: int) -> list[tuple[int, int]]:
@@ -39,7 +39,7 @@ def test_the_same_pairs_as_all_with_all(texts: list[str], jaccard: float, ngram:
 
 @given(st.text(max_size=30) | st.text(st.characters(max_codepoint=127), max_size=30))
 def test_words_are_those_of_the_expression(text: str) -> None:
-    assert grams.words_of(text) == WORD.findall(text.casefold())
+    assert words_of(text) == WORD.findall(text.casefold())
 
 
 def test_minhash_finds_what_the_exact_join_finds() -> None:

@@ -20,8 +20,9 @@ import lima.curate.stackexchange.posts as posts_module
 from lima import cli
 from lima.curate.candidate import Candidate
 from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
+from lima.curate.fit import needs_description
 from lima.curate.pipeline import curate
-from lima.curate.rules import RuleSettings, first_problem
+from lima.curate.rules import RuleSettings, description_problem, first_problem
 from lima.curate.settings import CurateSettings, shipped_recipes
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.clean import clean
@@ -244,10 +245,63 @@ def test_dev_test_and_heldout(folder: Path, tmp_path: Path) -> None:
     assert all(example.is_prompt for example in read_jsonl(tmp_path / "data/test.jsonl", Example))
 
 
+def test_among_equal_scores_the_accepted_answer_wins(tmp_path: Path) -> None:
+    """In the dump's own form, and in another that the XML parser reads."""
+    rows = [
+        question(1, AcceptedAnswerId=12), answer(11, 1), answer(12, 1, body=LONG.replace("mountain", "high hill")), answer(13, 1),
+        question(2, TITLES[2], AcceptedAnswerId=21), answer(21, 2, score=14), answer(22, 2),
+    ]  # fmt: skip
+    for name, text in (("a", posts(*rows)), ("b", posts(*rows).replace(' Id="', '  Id="'))):
+        curate(settings_for(write(tmp_path / name, text), tmp_path / name / "data", quota=24))
+        found = read_jsonl(tmp_path / name / "data/train.jsonl", Example)
+        assert [e.meta.model_dump()["answer_url"].rpartition("/")[2] for e in found] == ["12", "22"]
+
+
+def test_posts_that_nobody_wrote_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        *forum(),
+        question(1000000001, TITLES[30]),
+        answer(1600, 1000000001),
+        question(31, TITLES[31]),
+        answer(1000000010, 31),
+    ]
+    curate(settings_for(write(tmp_path, posts(*rows)), tmp_path / "data", quota=60))
+    assert len(ids(tmp_path / "data")) == 12
+    found = json.loads((tmp_path / "data/funnel.json").read_text())["sources"]["other"]
+    assert found["dropped_unread"] == {"closed": 1, "fabricated": 1, "score": 2}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_two_that_are_the_same_the_better_one_stays(tmp_path: Path, seed: int) -> None:
+    """Two sites with one answer: whichever is drawn first, the score decides, then the length, then the date."""
+    longer = LONG.replace("</p>", " Salt does little.</p>")
+    for number, (first, second) in enumerate(
+        [
+            (answer(1000, 1, score=15), answer(1001, 1, score=16)),
+            (answer(1000, 1), answer(1001, 1, body=longer)),
+            (answer(1000, 1), answer(1001, 1)),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        write(folder, posts(question(1, TITLES[0]), first), "cooking")
+        write(folder, posts(question(1, TITLES[1]), second), "physics")
+        values = {
+            "sources": {"all": StackExchange(train=2, title_prompts=1)},
+            "duplicates": DuplicateSettings(),
+            "seed": seed,
+        }
+        curate(settings_for(folder, folder / "out", **values))
+        assert ids(folder / "out") == ["stackexchange/physics/1"]
+        rejected = list(read_jsonl(folder / "out/rejected.jsonl", Reject))
+        assert [(r.id, r.rule) for r in rejected] == [("stackexchange/cooking/1", "same_template")]
+        found = json.loads((folder / "out/funnel.json").read_text())["sources"]["all"]
+        assert (found["decoded"], found["accepted"], found["rejected"]) == (2, 1, {"same_template": 1})
+
+
 def test_duplicates_and_leaks_have_their_rules(tmp_path: Path) -> None:
     """Every answer is the same: one stays. Of two, one asks what a test prompt asks: the other stays."""
     folder = write(tmp_path / "dumps", posts(*forum()))
-    source = {"forum": StackExchange(train=60, title_prompts=0)}
+    source = {"forum": StackExchange(train=60, title_prompts=0, description_form="description")}
     curate(settings_for(folder, tmp_path / "a", sources=source, duplicates=DuplicateSettings()))
     assert len(ids(tmp_path / "a")) == 1
     rules = Counter(r.rule for r in read_jsonl(tmp_path / "a/rejected.jsonl", Reject))
@@ -295,13 +349,24 @@ def test_the_site_of_a_bare_file(tmp_path: Path) -> None:
 
 
 def test_a_row_that_is_no_xml_is_rejected_by_name(tmp_path: Path) -> None:
-    broken = posts(*forum()).replace("On a mountain", "On a \x01 mountain", 1)
+    broken = posts(*forum()).replace("On a mountain", "On a &nothing; mountain", 1)
     curate(settings_for(write(tmp_path, broken), tmp_path / "data", quota=60))
     rejected = [r.id for r in read_jsonl(tmp_path / "data/rejected.jsonl", Reject) if r.rule == "malformed"]
     assert rejected == ["stackexchange/cooking/1"]
     with pytest.raises(LimaError, match=r"stackexchange/cooking/1.*--strict"):
         curate(settings_for(tmp_path / "cooking", tmp_path / "strict", quota=24, strict=True))
     assert not (tmp_path / "strict/train.jsonl").exists()
+
+
+@pytest.mark.parametrize("strange", ["\x0e", "&#x0E;", "&#14;", "&#xD83D;", "&#xFFFF;"])
+def test_a_character_that_is_no_text_is_left_out(tmp_path: Path, strange: str) -> None:
+    """As dumps since 2024 have them. Letters stay letters, and the step is named."""
+    dump = posts(*forum()).replace("&gt;Water boils", f"&gt;W{strange}ater boils &amp;amp; more", 1)
+    curate(settings_for(write(tmp_path, dump), tmp_path / "data", quota=60))
+    found = read_jsonl(tmp_path / "data/train.jsonl", Example)
+    first = next(example for example in found if example.id == "stackexchange/cooking/1")
+    assert first.messages[1].content.startswith("Water boils & more at")
+    assert "characters that are no text removed" in first.meta.transforms
 
 
 def test_a_line_that_is_no_row_is_named_too(tmp_path: Path) -> None:
@@ -373,7 +438,7 @@ def test_dry_run_writes_nothing(folder: Path, tmp_path: Path, capsys: pytest.Cap
 
 def test_every_threshold_is_a_flag_of_the_command(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    flags = f"--input {folder} --out {out} --sources.other.train 3 --sources.stem.rules.length-min 9999"
+    flags = f"--input {folder} --out {out} --sources.other.train 3 --sources.stem.rules.length-min 9999 --duplicates.template None"
     cli.run(["curate", "stackexchange", *flags.split()])
     assert {i.split("/")[1] for i in ids(out)} == {"cooking"}
     assert len(ids(out)) == 3
@@ -381,7 +446,9 @@ def test_every_threshold_is_a_flag_of_the_command(folder: Path, tmp_path: Path) 
 
 def test_recipes(tmp_path: Path, folder: Path) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text("sources:\n  forum: {kind: stackexchange, train: 4, rules: {length_min: 100}}\n")
+    own.write_text(
+        "sources:\n  forum: {kind: stackexchange, train: 4, rules: {length_min: 100}}\nduplicates: {template: null}\n"
+    )
     cli.run(["curate", str(own), "--input", str(folder), "--out", str(tmp_path / "data")])
     assert len(ids(tmp_path / "data")) == 4
     with pytest.raises(LimaError, match=r"no recipe 'stackexchang'. Did you mean 'stackexchange'"):
@@ -425,7 +492,7 @@ def test_a_naive_reference_agrees_on_real_dumps(site: str, tmp_path: Path) -> No
     loose = RuleSettings(
         score_min=5, length_min=400, first_person=False
     )  # so that the quota is not the limit
-    source = StackExchange(train=10_000, rules=loose)
+    source = StackExchange(train=10_000, rules=loose, title_prompts=1)
     out = tmp_path / "data"
     curate(settings_for(dump, out, sources={"all": source}, include_meta=True))
     found = json.loads((out / "funnel.json").read_text())["sources"]["all"]
@@ -434,7 +501,8 @@ def test_a_naive_reference_agrees_on_real_dumps(site: str, tmp_path: Path) -> No
     questions = {r["Id"]: r for r in rows if r["PostTypeId"] == "1"}
     answers = [r for r in rows if r["PostTypeId"] == "2"]
     best: dict[str, dict[str, str]] = {}
-    for r in sorted(answers, key=lambda r: (-int(r["Score"]), int(r["Id"]))):
+    accepted_ones = {r.get("AcceptedAnswerId") for r in questions.values()}
+    for r in sorted(answers, key=lambda r: (-int(r["Score"]), r["Id"] not in accepted_ones, int(r["Id"]))):
         if int(r["Score"]) >= 5:
             best.setdefault(r["ParentId"], r)
     open_questions = {i: r for i, r in questions.items() if "ClosedDate" not in r}
@@ -513,4 +581,8 @@ def naive_problem(question: dict[str, str], answer: dict[str, str], rules: RuleS
     messages = (Message(role="user", content=title), Message(role="assistant", content=cleaned.text))
     example = Example(id="x", source="x", messages=messages, meta=Meta(score=int(answer["Score"])))
     problem = first_problem(Candidate(example, cleaned.text, cleaned.prose, cleaned.holes, title), rules)
-    return problem[0] if problem else None
+    if problem:
+        return problem[0]
+    description = clean(question["Body"], trim=False)
+    unusable = not description.text or description_problem(description, rules)
+    return "fits_prompt" if unusable and needs_description(cleaned, description, title, rules) else None

@@ -163,7 +163,7 @@ def test_ids_and_scores_of_any_length(number: int) -> None:
     headers = read(posts(*rows), Scan(score_min=None))
     assert headers.questions.arrays()["id"].tolist() == [number]
     answers = headers.answers.arrays()
-    assert answers["parent"].tolist() == [number, number]
+    assert answers["partner"].tolist() == [number, number]
     assert sorted(answers["score"].tolist()) == sorted([number, -number])
 
 
@@ -230,6 +230,16 @@ def test_bad_files_end_in_one_line(text: str) -> None:
 def test_a_table_without_rows_is_an_empty_site() -> None:
     for text in (HEAD + TAIL, "<posts />", "<posts></posts>"):
         assert read(text).rows == 0
+
+
+def test_a_document_type_without_definitions_is_frame() -> None:
+    for declaration in ("<!DOCTYPE posts>", '<!DOCTYPE posts SYSTEM "posts.dtd">'):
+        for text in (
+            posts(*ROWS).replace("<posts>", f"{declaration}<posts>"),
+            f"{declaration}\n<posts>{posts(*ROWS)[len(HEAD) :]}",
+        ):
+            assert read(text).rows == len(ROWS)
+            assert not read(text).malformed
 
 
 def test_utf_16_is_named() -> None:

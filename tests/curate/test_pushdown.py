@@ -98,7 +98,7 @@ def test_unusual_forms_are_left_to_the_parser() -> None:
     plain = row(question(1, "Help")), row(answer(2, 1))
     assert early_problem(plain[0].encode(), plain[1].encode(), RULES) == (
         "self_contained_title",
-        "the title has 1 words, under 4",
+        "the title has 1 words, under 3",
     )
     for odd in (plain[0].replace('"Help"', "'Help'"), plain[0].replace('Title="', 'Title = "')):
         assert early_problem(odd.encode(), plain[1].encode(), RULES) is None

@@ -13,11 +13,11 @@ import zstandard
 
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
-from lima.curate.rules import RuleSettings
+from lima.curate.rules import UNFILTERED, RuleSettings
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.authored import Authored
 from lima.curate.sources.base import SourceSettings
-from lima.curate.sources.reddit import Reddit
+from lima.curate.sources.reddit import NOTE_STEP, Reddit, plain, without_notes
 from lima.curate.sources.super_ni import SuperNaturalInstructions
 from lima.curate.sources.table import ColumnMap, Table
 from lima.curate.sources.wikihow import WikiHow
@@ -25,9 +25,7 @@ from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.records import Example, Reject
 
-ANY = RuleSettings.model_validate(
-    {name: None if "None" in str(f.annotation) else False for name, f in RuleSettings.model_fields.items() if name != "title_words_min"}
-)  # fmt: skip
+ANY = RuleSettings.model_validate(dict(UNFILTERED))
 
 
 def run(path: Path, source: SourceSettings, out: Path, **values: Any) -> list[Example]:
@@ -129,6 +127,85 @@ def test_super_natural_instructions(tmp_path: Path) -> None:
 STORY = "Once upon a time there was a lighthouse that nobody had ever built. " * 10
 
 
+def flat_task(name: str, number: int, output: str) -> dict[str, Any]:
+    return {
+        "task_name": name,
+        "id": f"{name}-{number}",
+        "definition": "Say what floats.",
+        "inputs": f"Raft {number} or stone",
+        "targets": output,
+    }
+
+
+def test_super_natural_instructions_in_a_flat_table(tmp_path: Path) -> None:
+    """As data set hubs have them: one of each task, and none of a task that chooses among labels."""
+    rows = [
+        flat_task(name, n, f"Raft {n} floats.") for name in ("task1_rafts", "task2_rafts") for n in range(30)
+    ]
+    rows += [flat_task("task3_labels", n, "yes" if n % 2 else "no") for n in range(30)]
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(lines(*rows))
+    found = run(path, SuperNaturalInstructions(train=9), tmp_path / "out")
+    assert [example.meta.category for example in found] == ["task1_rafts", "task2_rafts"]
+    number = found[0].id.rpartition("-")[2]
+    assert [m.content for m in found[0].messages] == [
+        f"Say what floats.\n\nRaft {number} or stone",
+        f"Raft {number} floats.",
+    ]
+    funnel = json.loads((tmp_path / "out/funnel.json").read_text())["sources"]["mine"]
+    assert funnel["dropped_unread"] == {"category": 30, "not_drawn": 20}
+    assert (funnel["read"], funnel["eligible"]) == (90, 40)
+    assert (
+        run(path, SuperNaturalInstructions(train=9, distinct_min=0), tmp_path / "all")[2].meta.category
+        == "task3_labels"
+    )
+
+
+def test_columns_of_hubs_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "flan.jsonl"
+    path.write_bytes(
+        lines({"inputs": "Say hi.", "targets": ["Hi.", "Hello."], "task": "x", "definition": "Be polite."})
+    )
+    with pytest.raises(
+        LimaError,
+        match=r"columns.prompt inputs --sources.mine.columns.answer targets .*instruction definition",
+    ):
+        run(path, Table(train=1, rules=ANY), tmp_path / "a")
+    columns = ColumnMap(prompt="inputs", answer="targets", instruction="definition")
+    (example,) = run(path, Table(train=1, rules=ANY, columns=columns), tmp_path / "b")
+    assert [m.content for m in example.messages] == ["Be polite.\n\nSay hi.", "Hi."]
+    path.write_bytes(lines({"inputs": "Say hi.", "targets": "Hi.", "task": "x"}))
+    with pytest.raises(
+        LimaError, match=r"no column 'definition'. .*columns: {prompt: inputs, answer: targets}"
+    ):
+        run(path, SuperNaturalInstructions(train=1), tmp_path / "c")
+
+
+def test_wikihow_in_nested_rows(tmp_path: Path) -> None:
+    steps = [{"headline": "Mix it.", "description": "Stir flour. " * 60}, "Bake it for an hour."]
+    rows: list[dict[str, Any]] = [
+        {"title": "Bake Bread", "summary": "Bread is food.", "steps": steps, "methods": None},
+        {"title": "How to Tie a Knot", "methods": [{"name": "A bow", "steps": ["Make a loop."]}, {"steps": steps}, {"name": "Tips", "steps": ["Wait."]}]},
+    ]  # fmt: skip
+    (tmp_path / "train.jsonl").write_bytes(lines(*rows))
+    found = run(tmp_path, WikiHow(train=5, rules=ANY), tmp_path / "out")
+    bread, knot = (example.messages[1].content for example in found)
+    assert bread.startswith("Bread is food.\n\n## Steps\n\n1. Mix it. Stir flour.")
+    assert bread.endswith("2. Bake it for an hour.")
+    assert knot.startswith("## A bow\n\n1. Make a loop.\n\n## Part 2\n\n1. Mix it.")
+    assert "Wait." not in knot
+
+
+def test_wikihow_in_parquet(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pytest.importorskip("pyarrow").Table.from_pylist(
+        [{"title": "Bake Bread", "headline": "Mix.", "text": "Stir it. " * 200}]
+    )
+    parquet.write_table(table, tmp_path / "train-00000-of-00001.parquet")
+    (example,) = run(tmp_path, WikiHow(train=5), tmp_path / "out")
+    assert example.messages[0].content == "How to Bake Bread?"
+
+
 def post(number: str, title: str, score: object = 100, **more: Any) -> dict[str, Any]:
     return {
         "id": number,
@@ -165,6 +242,51 @@ def test_reddit_stories(tmp_path: Path) -> None:
     assert (example.meta.score, example.meta.authors) == (60, ("ann", "bob"))
     funnel = json.loads((tmp_path / "out/funnel.json").read_text())["sources"]["mine"]
     assert funnel["dropped_unread"] == {"adults_only": 1, "no_story": 2, "post_score": 2, "removed": 1}
+
+
+def test_reddit_text_is_what_a_reader_sees() -> None:
+    assert (
+        plain("&amp;gt; Salt &amp;amp; &quot;pepper&quot;&amp;#x200B;\n\n&amp;nbsp;\n\nend")
+        == '> Salt & "pepper"\n\nend'
+    )
+    assert plain(None) == ""
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "EDIT: Wow, thanks for the silver!", "More at r/lighthouses or on [my Patreon](https://x.y).", "---\n\nThanks for reading!",
+        "Edit 2 - spelling\n\n***\n\nPart 2 is in a comment below.", "If you liked it, subscribe.",
+    ],
+)  # fmt: skip
+def test_notes_of_a_story_s_author_go(note: str) -> None:
+    assert without_notes(f"{STORY}\n\nShe left.\n\n{note}") == (f"{STORY}\n\nShe left.", True)
+    assert without_notes(f"{note}\n\n{STORY}")[1] == (not note.startswith("---"))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "She left.",
+        "Note the door, he said.",
+        "***\n\nThe end.",
+        "Edit the file, she said, or " + "wait " * 90,
+    ],
+)
+def test_a_story_keeps_its_end(end: str) -> None:
+    assert without_notes(f"{STORY}\n\n{end}") == (f"{STORY}\n\n{end}".strip(), False)
+
+
+def test_what_reddit_took_away_is_no_post(tmp_path: Path) -> None:
+    rows = [
+        post("p1", "[ Removed by Reddit ]"), comment("c1", "t3_p1"), post("p2", "[deleted by user]"), comment("c2", "t3_p2"),
+        post("p3", "[WP] A door &amp; a key"), comment("c3", "t3_p3", body="[ Removed by Reddit ]", score=900),
+        comment("c4", "t3_p3", body=STORY + "\n\nEDIT: thanks", score=None, ups=40), comment("c5", "t3_p3", distinguished="moderator", score=99),
+    ]  # fmt: skip
+    (tmp_path / "dump.jsonl").write_bytes(lines(*rows))
+    (example,) = run(tmp_path, Reddit(train=5), tmp_path / "out")
+    assert [m.content for m in example.messages] == ["A door & a key", STORY.strip()]
+    assert (example.meta.score, example.meta.transforms) == (40, ("label removed", NOTE_STEP))
 
 
 def test_authored(tmp_path: Path) -> None:

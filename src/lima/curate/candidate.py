@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lima.curate.text.words import words_of
 from lima.records import Example, Reject
 
 
@@ -21,6 +23,10 @@ class Candidate:
     """Places in the answer that point to an image or link which cleaning left out."""
     title: str | None = None
     """The title that must stand alone; None where the source has no such thing."""
+    misfit: str | None = None
+    """Why the answer does not fit the prompt, where no other could be had."""
+    recency: int = 0
+    """A number that grows with time, such as the post's; 0 where nothing is known."""
     group: str = ""
     """Candidates of one group go to the same split: for instance the same asker and answerer."""
 
@@ -28,6 +34,12 @@ class Candidate:
     def id(self) -> str:
         """The example's id."""
         return self.example.id
+
+    @property
+    def rank(self) -> tuple[float, int, int]:
+        """Of two that are nearly the same the greater stays: score, then length in words, then the newer one."""
+        score = self.example.meta.score
+        return (-math.inf if score is None else score, len(words_of(self.answer)), self.recency)
 
 
 @dataclass

@@ -7,14 +7,15 @@ bytes: strata are drawn by a seeded generator, and every other choice depends on
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from lima import console
 from lima.commands import command
 from lima.curate.candidate import Candidate
-from lima.curate.choose.duplicates import Duplicates, Leaks
+from lima.curate.choose.duplicates import Duplicates, Leaks, Match
 from lima.curate.choose.sampling import fill, generator
 from lima.curate.choose.splits import SPLITS, Split, split
 from lima.curate.funnel import Count
@@ -112,8 +113,9 @@ def _select(settings: CurateSettings, place: _Place, reviews: Reviews | None) ->
     """Draw, judge and split the candidates of every source."""
     result = Result()
     judge = _Judge(settings)
+    warn = cache(console.warn)
     for name, source in settings.sources.items():
-        work = _work(name, source, settings, result, place)
+        work = replace(_work(name, source, settings, result, place), warn=warn)
         if reviews is not None and source.review:
             accepted = _picked(source, work, judge, result, reviews)
         else:
@@ -145,6 +147,7 @@ def _work(name: str, source: SourceSettings, settings: CurateSettings, result: R
         accepted=lambda: sum(map(len, result.sets.values())),
         site=settings.site,
         include_meta=settings.include_meta,
+        unknown_sites=settings.unknown_sites,
         scratch=place.scratch,
     )
 
@@ -177,10 +180,10 @@ class _Personal:
             prose=prose_of(answer),
         )
 
-    def note(self, candidate: Candidate, count: Count) -> None:
-        """Count what an accepted example holds."""
+    def note(self, candidate: Candidate, count: Count, times: int = 1) -> None:
+        """Count what an accepted example holds; -1 takes one back whose place another takes."""
         for kind in count_personal([candidate.example], regions=self.regions):
-            count.notes[f"accepted with {kind}"] += 1
+            count.notes[f"accepted with {kind}"] += times
 
 
 class _Judge:
@@ -191,17 +194,30 @@ class _Judge:
         self._duplicates = Duplicates(settings.duplicates)
         self._leaks = Leaks(settings.leaks)
 
-    def problem(self, candidate: Candidate, source: SourceSettings) -> Reject | None:
-        """Why the candidate is dropped; None accepts it."""
-        problem = (
-            first_problem(candidate, source.rules)
-            or self._duplicates.find(candidate.example)
-            or self._leaks.find(candidate.example, candidate.title)
-        )
-        if problem is None:
-            self._duplicates.add(candidate.example)
-            return None
-        return Reject(id=candidate.id, rule=problem[0], reason=problem[1])
+    def problem(
+        self, candidate: Candidate, source: SourceSettings, takes_place: Callable[[Candidate, str], bool]
+    ) -> Reject | Match | None:
+        """Why the candidate is dropped; the earlier one whose place it takes; None accepts it beside all others."""
+        problem = first_problem(candidate, source.rules)
+        earlier = [] if problem else list(self._duplicates.matches(candidate.example))
+        if len({match.id for match in earlier}) == 1 and takes_place(candidate, earlier[0].id):
+            problem = self._leaks.find(candidate.example, candidate.title)
+        else:
+            found = [(match.rule, match.reason) for match in earlier[:1]]
+            problem = (
+                problem or next(iter(found), None) or self._leaks.find(candidate.example, candidate.title)
+            )
+            earlier = []
+        if problem is not None:
+            return Reject(id=candidate.id, rule=problem[0], reason=problem[1])
+        if earlier:
+            return earlier[0]
+        self.remember(candidate.example)
+        return None
+
+    def remember(self, example: Example) -> None:
+        """It is in the data: what comes later is compared with it."""
+        self._duplicates.add(example)
 
     def forget(self, examples: Sequence[Example]) -> None:
         """These were accepted by the rules, but not by the person who picks."""
@@ -238,30 +254,66 @@ def _accepted(
         Strata and candidates in the order of the draw.
     """
     strata = source.strata(work)
-    counts = {stratum.name: work.count(stratum.name) for stratum in strata}
-    drawn: list[tuple[str, Candidate]] = []
+    draw = _Draw(work, judge, {stratum.name: stratum.limit for stratum in strata})
     with console.progress(f"{work.name}: examples", quota, "accepted") as bar:
 
         def accept(item: Candidate | Reject, stratum: str) -> bool:
-            count = counts[stratum]
-            count.decoded += 1
-            if isinstance(item, Candidate):
-                item = judge.personal.applied(item)
-            reject = item if isinstance(item, Reject) else judge.problem(item, source)
-            if reject is not None:
-                count.rejected[reject.rule] += 1
-                result.rejected.append(reject)
-                return False
-            assert isinstance(item, Candidate), item
-            count.accepted += 1
-            judge.personal.note(item, count)
-            drawn.append((stratum, item))
-            bar.advance(1)
-            return True
+            accepted = draw.take(item, stratum, source, result)
+            bar.advance(accepted)
+            return accepted
 
         random = generator(work.seed, work.name, "strata")
         fill(strata, quota, accept, tau=source.tau, random=random)
-    return drawn
+    return list(draw.drawn.values())
+
+
+class _Draw:
+    """What was drawn of a source so far, by id; of two that are nearly the same the better one stays."""
+
+    def __init__(self, work: Work, judge: _Judge, limits: Mapping[str, int | None]) -> None:
+        self.drawn: dict[str, tuple[str, Candidate]] = {}
+        self._work, self._judge, self._limits = work, judge, limits
+
+    def take(self, item: Candidate | Reject, stratum: str, source: SourceSettings, result: Result) -> bool:
+        """Judge and count a candidate. Whether there is one example more: not where it takes another's place."""
+        count = self._work.count(stratum)
+        count.decoded += 1
+        if isinstance(item, Candidate):
+            item = self._judge.personal.applied(item)
+        found = (
+            item
+            if isinstance(item, Reject)
+            else self._judge.problem(item, source, partial(self._takes_place, stratum))
+        )
+        if isinstance(found, Reject):
+            count.rejected[found.rule] += 1
+            result.rejected.append(found)
+            return False
+        assert isinstance(item, Candidate), item
+        count.accepted += 1
+        self._judge.personal.note(item, count)
+        if found is not None:
+            self._evict(found, item, result)
+        self.drawn[item.id] = (stratum, item)
+        return found is None
+
+    def _takes_place(self, stratum: str, candidate: Candidate, earlier: str) -> bool:
+        """Whether a candidate is better than an earlier one of the same source and may stand for it."""
+        if earlier not in self.drawn:
+            return False
+        other, before = self.drawn[earlier]
+        return (other == stratum or self._limits[other] is None) and candidate.rank > before.rank
+
+    def _evict(self, match: Match, better: Candidate, result: Result) -> None:
+        stratum, before = self.drawn.pop(match.id)
+        self._judge.forget([before.example])
+        self._judge.remember(better.example)
+        count = self._work.count(stratum)
+        count.accepted -= 1
+        self._judge.personal.note(before, count, -1)
+        count.rejected[match.rule] += 1
+        reason = f"nearly the same as {better.id}, which has the better score, length or date"
+        result.rejected.append(Reject(id=before.id, rule=match.rule, reason=reason))
 
 
 def _show_plan(settings: CurateSettings) -> Result:

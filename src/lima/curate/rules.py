@@ -9,23 +9,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from pydantic import Field
+
 from lima.curate.candidate import Candidate
+from lima.curate.text import titles
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
 from lima.curate.text.phrases import (
+    ASKER_OF_SITE,
     FINISHED,
     FIRST_PERSON,
+    FORMULA,
     HOLLOW,
     MACHINE,
     NUMERAL_AFTER,
     NUMERAL_BEFORE,
     OTHERS,
+    OWN,
     PLACEHOLDER,
-    PRONOUN,
-    QUESTION_START,
+    QUOTED_LINE,
     REFUSAL,
     SITE,
-    TITLE_POINTER,
+    SPEAKER,
+    SPOKEN,
+    TOPIC_BEHIND,
     VERB_AFTER,
 )
 from lima.settings import Settings
@@ -47,14 +54,27 @@ class RuleSettings(Settings):
     """Drop answers in the first person ("I", "my") outside code. [paper]"""
     refers_to_others: bool = True
     """Drop answers that refer to other answers ("as mentioned"). [paper]"""
+    own_text_after: int | None = 300
+    """Behind so many characters of the answer, "as mentioned above" is about the answer itself. [ours]"""
     refers_to_site: bool = True
     """Drop answers that speak of the site ("stack exchange", upvotes, edits). [paper]"""
     self_contained_title: bool = True
     """Keep only questions that are understood from the title alone. [paper; the heuristic is ours]"""
-    title_words_min: int = 4
-    """Fewest words of a self-contained title. [ours]"""
+    title_words_min: int = 3
+    """Fewest words of a self-contained title; one that does not begin like a question needs one more. [ours]"""
     prompt_length_max: int | None = 2000
     """Longest prompt in characters. [ours; the longest of the released set's forum prompts has 997]"""
+    fits_prompt: bool = True
+    """Drop answers that quote or address the question's text where it cannot be the prompt. [ours]"""
+    quoted_words_min: int = Field(default=5, ge=1)
+    """So many of the description's words in a row make a quotation of it. [ours]"""
+    shared_names_min: int | None = 2
+    """So many names of the description's code make an answer's code a part of it. [ours]"""
+    title_missing_max: float = Field(default=0.4, ge=0, le=1)
+    """A description that lacks more of its title's words takes the title along. [ours]"""
+    trim: bool = True
+    """Cut sentences that only point to a removed address, closing formulas and the like from answers. Every cut is named in
+    ``meta.transforms``. [ours]"""
     hollow: bool = True
     """Drop answers that lost a part with a removed image or link ("see the picture below"). [ours]"""
     language: str | None = None
@@ -83,7 +103,13 @@ def description_problem(description: Cleaned, settings: RuleSettings) -> str | N
         return f"{len(description.text)} characters, over {settings.prompt_length_max}"
     if settings.hollow and description.images:
         return "it shows an image"
-    patterns = ((settings.hollow, HOLLOW), (settings.refers_to_site, SITE))
+    if settings.hollow and description.holes:
+        return f"{description.holes} places point to a link"
+    patterns = (
+        (settings.hollow, HOLLOW),
+        (settings.refers_to_site, SITE),
+        (settings.refers_to_site, ASKER_OF_SITE),
+    )
     for active, pattern in patterns:
         if active and (found := pattern.search(description.prose)):
             return _quote(description.prose, found)
@@ -124,38 +150,44 @@ def self_contained_title(candidate: Candidate, settings: RuleSettings) -> str | 
 
 
 def title_problem(title: str, settings: RuleSettings) -> str | None:
-    """Why a title cannot stand alone.
-
-    It is a question (it ends in "?" or begins like one) of at least `RuleSettings.title_words_min` words,
-    and nothing in it points outside: "this", "the following", "my code", a bare "it" in a short title,
-    a note of the site in brackets.
-    """
-    if not settings.self_contained_title:
-        return None
-    title = " ".join(title.split())
-    words = re.findall(r"\w+(?:['’-]\w+)*", title)
-    if len(words) < settings.title_words_min:
-        return f"the title has {len(words)} words, under {settings.title_words_min}"
-    if not (title.rstrip("\"'”’)]").endswith("?") or QUESTION_START.match(title)):
-        return "the title is no question"
-    pointer = TITLE_POINTER.search(title) or (PRONOUN.search(title) if len(words) < 6 else None)
-    return f"the title points outside itself: {pointer.group()!r}" if pointer else None
+    """Why a title cannot stand alone: see `text.titles`."""
+    return titles.title_problem(title, settings.title_words_min) if settings.self_contained_title else None
 
 
 def first_person(candidate: Candidate, settings: RuleSettings) -> str | None:
-    """An assistant has no past of its own to tell of. Roman numerals and "I/O" are not the first person."""
-    if not settings.first_person:
+    """An assistant has no past of its own to tell of.
+
+    Roman numerals, symbols and "I/O" are not the first person, and what others say in quotation marks is not the author's.
+    """
+    if not settings.first_person or not FIRST_PERSON.search(candidate.prose):
         return None
-    for found in FIRST_PERSON.finditer(candidate.prose):
-        if found.group() != "I" or not _is_numeral(candidate.prose, found.start()):
-            return _quote(candidate.prose, found)
+    own = candidate.prose
+    for pattern in (QUOTED_LINE, FORMULA, SPOKEN):
+        own = pattern.sub(" ", own)
+    for found in FIRST_PERSON.finditer(own):
+        if found.group() != "I" or not _is_numeral(own, found.start()):
+            return _quote(own, found)
     return None
 
 
 def refers_to_others(candidate: Candidate, settings: RuleSettings) -> str | None:
-    """An answer must stand without its neighbours on the page."""
+    """An answer must stand without its neighbours on the page; what it said itself, and whom it speaks of, is no neighbour."""
     found = OTHERS.search(candidate.prose) if settings.refers_to_others else None
+    while found is not None and _is_own(candidate, found, settings.own_text_after):
+        found = OTHERS.search(candidate.prose, found.end())
     return _quote(candidate.prose, found) if found else None
+
+
+def _is_own(candidate: Candidate, found: re.Match[str], own_text_after: int | None) -> bool:
+    """Whether what looks like another's words is about the answer's own text, or its topic."""
+    text, words = candidate.prose, found.group()
+    if "@" in words:
+        name = words[words.index("@") :]
+        asked = candidate.example.messages[0].content
+        return name in asked or bool(TOPIC_BEHIND.match(text[found.end() :]))
+    if (speaker := SPEAKER.match(words)) and text.count(speaker.group(1)) > 1:
+        return True
+    return own_text_after is not None and found.start() >= own_text_after and bool(OWN.fullmatch(words))
 
 
 def refers_to_site(candidate: Candidate, settings: RuleSettings) -> str | None:
@@ -170,6 +202,11 @@ def hollow(candidate: Candidate, settings: RuleSettings) -> str | None:
         return f"{candidate.holes} places point to an image or a link"
     found = HOLLOW.search(candidate.prose) if settings.hollow else None
     return _quote(candidate.prose, found) if found else None
+
+
+def fits_prompt(candidate: Candidate, settings: RuleSettings) -> str | None:
+    """An answer to a text that nobody sees: `curate.fit` looks for it where the prompt is chosen."""
+    return candidate.misfit if settings.fits_prompt else None
 
 
 def prompt_length_max(candidate: Candidate, settings: RuleSettings) -> str | None:
@@ -227,6 +264,7 @@ RULES: Mapping[str, Rule] = {
     "refers_to_others": refers_to_others,
     "refers_to_site": refers_to_site,
     "hollow": hollow,
+    "fits_prompt": fits_prompt,
     "prompt_length_max": prompt_length_max,
     "language": language,
     "refusal": refusal,
@@ -234,9 +272,9 @@ RULES: Mapping[str, Rule] = {
 }
 
 UNFILTERED: Mapping[str, bool | None] = {
-    name: None if str(field.annotation).endswith("None") else False
+    name: False if field.annotation is bool else None
     for name, field in RuleSettings.model_fields.items()
-    if name != "title_words_min"
+    if field.annotation is bool or str(field.annotation).endswith("None")
 }
 """Every rule switched off: the paper's unfiltered set (section 5)."""
 

@@ -20,6 +20,7 @@ from lima.curate.sources.super_ni import SuperNaturalInstructions
 from lima.curate.sources.table import Table
 from lima.curate.sources.wikihow import WikiHow
 from lima.curate.stackexchange.dialogues import Dialogues
+from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.layout import Style
 from lima.curate.text.personal import REGIONS
@@ -65,6 +66,9 @@ class CurateSettings(Settings):
     """The exchange of a single Posts.xml whose folder does not tell, such as ``cooking``."""
     include_meta: bool = False
     """Take meta sites too: they are about the sites themselves, and off by default."""
+    unknown_sites: UnknownSites = "skip"
+    """Dumps of sites that no table of exchanges has: ``skip`` them with a warning that names them all, take them in the set
+    ``other``, or ``stop``."""
     sources: tyro.conf.AvoidSubcommands[dict[str, Source]] = Field(default_factory=dict)
     """The sources by name, each with its quotas and rules."""
     duplicates: DuplicateSettings = DuplicateSettings()

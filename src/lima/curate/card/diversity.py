@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lima.curate.choose.grams import WORD
+from lima.curate.text.words import words_of
 from lima.errors import LimaError
 
 MOST = 2000
@@ -89,7 +89,7 @@ def similarities(texts: Sequence[str]) -> Vectors:
     vocabulary: dict[str, int] = {}
     rows, columns, counts = [], [], []
     for row, text in enumerate(texts):
-        for word, count in Counter(WORD.findall(text.casefold())).items():
+        for word, count in Counter(words_of(text)).items():
             rows.append(row)
             columns.append(vocabulary.setdefault(word, len(vocabulary)))
             counts.append(float(count))

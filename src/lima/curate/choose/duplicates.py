@@ -1,4 +1,4 @@
-"""Near-duplicates and leaks: texts compared by the word n-grams that they share.
+"""Near-duplicates, templates and leaks: texts compared by the word n-grams that they share.
 
 `Duplicates` finds, exactly, earlier texts of Jaccard similarity >= a threshold; `Leaks` finds training
 examples that give away a test prompt. 35 % of the released 300 test prompts have fewer than 13 words and 11 %
@@ -7,18 +7,24 @@ fewer than 8, so n-grams alone cannot see them: short prompts have rules of thei
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from lima.curate.choose.grams import Hashes, gram_set, jaccard, prefix_size, words_of
+from lima.curate.choose.grams import Hashes, gram_set, jaccard, prefix_size
 from lima.curate.choose.minhash import Bands
+from lima.curate.text.words import words_of
 from lima.files import read_jsonl
 from lima.records import Example
 from lima.settings import Settings
+
+FILLED_IN = re.compile(r"(?:\b(?:[^\W\d_]*\d\w*|[A-ZÀ-ÖØ-ÞΑ-ΩА-ЯЁ]\w*)\b[\s,.:/#-]*)+")
+"""What differs between two texts that are made from one template: words with digits, and words with a capital."""
 
 
 class DuplicateSettings(Settings):
@@ -27,12 +33,23 @@ class DuplicateSettings(Settings):
     same_prompt: bool = True
     """Drop an example whose prompt, but for case and punctuation, came before."""
     jaccard: float | None = Field(default=0.7, gt=0, le=1)
-    """Drop an example whose text shares this much of its word n-grams with an earlier one. [ours]"""
+    """Drop an example whose text shares this much of its word n-grams with an earlier one; ``None`` looks for nothing that
+    is near, templates included. [ours]"""
+    template: float | None = Field(default=0.8, gt=0, le=1)
+    """Drop an example whose answer shares this much of its n-grams with an earlier answer when numbers and names are left
+    out: answers that are filled into one template. [ours]"""
+    template_words_min: int = Field(default=25, ge=1)
+    """Shorter answers are made from no template: "The capital of Peru is Lima.\""""
     ngram: int = Field(default=5, ge=1)
-    """Words in an n-gram."""
+    """Words in an n-gram; characters where a script has no blanks between words."""
     exact_texts_max: int = Field(default=400_000, ge=0)
     """Among so many texts every near-duplicate is found; in bigger collections candidates come from MinHash, which misses
     0.4 % of those right at the threshold. Either way each is compared exactly. 400,000 texts of 300 words take 3 GB."""
+
+    @property
+    def template_used(self) -> float | None:
+        """The threshold for templates, where anything near is looked for."""
+        return None if self.jaccard is None else self.template
 
 
 class LeakSettings(Settings):
@@ -48,61 +65,107 @@ class LeakSettings(Settings):
     """So much of their words in common makes two prompts the same question."""
 
 
-class Duplicates:
-    """The texts accepted so far.
+class Match(NamedTuple):
+    """An earlier example that is nearly the same."""
 
-    An index of few n-grams of each keeps the comparisons few, and what it finds is exact; texts beyond
-    `DuplicateSettings.exact_texts_max` are found by MinHash.
-    """
+    rule: str
+    reason: str
+    id: str
+
+
+class Duplicates:
+    """The examples accepted so far."""
 
     def __init__(self, settings: DuplicateSettings) -> None:
         self._settings = settings
-        self._bands = Bands.of(settings.jaccard or 1)
         self._prompts: dict[tuple[str, ...], str] = {}
-        self._grams: list[Hashes] = []
-        self._ids: list[str] = []
-        self._index: defaultdict[int, list[int]] = defaultdict(list)
+        self._texts = None if settings.jaccard is None else _Index(settings.jaccard, settings)
+        self._answers = None if settings.template_used is None else _Index(settings.template_used, settings)
 
     def find(self, example: Example) -> tuple[str, str] | None:
         """The rule and the reason if the example is there already in nearly the same words."""
+        match = next(self.matches(example), None)
+        return None if match is None else (match.rule, match.reason)
+
+    def matches(self, example: Example) -> Iterator[Match]:
+        """All earlier examples that are nearly the same, each by the first rule that tells."""
         before = self._prompts.get(_prompt_words(example)) if self._settings.same_prompt else None
         if before is not None:
-            return "same_prompt", f"the prompt of {before}"
-        if self._settings.jaccard is None:
-            return None
-        grams = gram_set(full_text(example), self._settings.ngram)
-        keys = self._prefix(grams)
-        if len(self._grams) > self._settings.exact_texts_max:
-            keys += self._sketch(grams)
-        for place in sorted({place for key in keys for place in self._index.get(key, ())}):
-            similarity = jaccard(grams, self._grams[place])
-            if similarity >= self._settings.jaccard:
-                return "near_duplicate", f"{similarity:.2f} of the n-grams of {self._ids[place]}"
-        return None
+            yield Match("same_prompt", f"the prompt of {before}", before)
+        for identifier, similarity in self._texts.similar(full_text(example)) if self._texts else ():
+            if identifier != before:
+                yield Match("near_duplicate", f"{similarity:.2f} of the n-grams of {identifier}", identifier)
+        answer = self._template(example)
+        for identifier, similarity in self._answers.similar(answer) if self._answers and answer else ():
+            reason = (
+                f"but for numbers and names, {similarity:.2f} of the n-grams of the answer of {identifier}"
+            )
+            yield Match("same_template", reason, identifier)
 
     def add(self, example: Example) -> None:
         """Remember an accepted example."""
         self._prompts.setdefault(_prompt_words(example), example.id)
-        if self._settings.jaccard is None:
-            return
-        grams = gram_set(full_text(example), self._settings.ngram)
-        place = len(self._grams)
-        exact = place < self._settings.exact_texts_max
-        self._grams.append(grams)
-        self._ids.append(example.id)
-        for key in self._prefix(grams) if exact else self._sketch(grams):
-            self._index[key].append(place)
+        if self._texts:
+            self._texts.add(example.id, full_text(example))
+        if self._answers and (answer := self._template(example)):
+            self._answers.add(example.id, answer)
 
     def forget(self, examples: Iterable[Example]) -> None:
         """Take back what was added but is not in the data after all."""
         gone = {example.id for example in examples}
         self._prompts = {words: name for words, name in self._prompts.items() if name not in gone}
+        for index in (self._texts, self._answers):
+            if index:
+                index.forget(gone)
+
+    def _template(self, example: Example) -> str | None:
+        return template_of(example, self._settings.template_words_min)
+
+
+class _Index:
+    """Texts by n-grams.
+
+    An index of few n-grams of each keeps the comparisons few, and what it finds is exact; texts beyond
+    `DuplicateSettings.exact_texts_max` are found by MinHash.
+    """
+
+    def __init__(self, threshold: float, settings: DuplicateSettings) -> None:
+        self._threshold, self._settings = threshold, settings
+        self._bands = Bands.of(threshold)
+        self._grams: list[Hashes] = []
+        self._ids: list[str] = []
+        self._index: defaultdict[int, list[int]] = defaultdict(list)
+        self._last: tuple[str, Hashes] | None = None  # what is added was mostly looked for just before
+
+    def similar(self, text: str) -> Iterator[tuple[str, float]]:
+        """Ids of texts that share so much, in the order in which they were added, and how much."""
+        grams = gram_set(text, self._settings.ngram)
+        self._last = (text, grams)
+        keys = self._prefix(grams)
+        if len(self._grams) > self._settings.exact_texts_max:
+            keys += self._sketch(grams)
+        for place in sorted({place for key in keys for place in self._index.get(key, ())}):
+            similarity = jaccard(grams, self._grams[place])
+            if similarity >= self._threshold:
+                yield self._ids[place], similarity
+
+    def add(self, identifier: str, text: str) -> None:
+        last = self._last
+        grams = last[1] if last is not None and last[0] == text else gram_set(text, self._settings.ngram)
+        place = len(self._grams)
+        exact = place < self._settings.exact_texts_max
+        self._grams.append(grams)
+        self._ids.append(identifier)
+        for key in self._prefix(grams) if exact else self._sketch(grams):
+            self._index[key].append(place)
+
+    def forget(self, gone: Container[str]) -> None:
         for place, name in enumerate(self._ids):
             if name in gone:
                 self._grams[place] = self._grams[place][:0]
 
     def _prefix(self, grams: Hashes) -> list[int]:
-        size = int(prefix_size(len(grams), self._settings.jaccard or 1))
+        size = int(prefix_size(len(grams), self._threshold))
         keys: list[int] = grams[:size].tolist()
         return keys
 
@@ -185,6 +248,14 @@ def _prompt_words(example: Example) -> tuple[str, ...]:
 def full_text(example: Example) -> str:
     """All turns, as near-duplicates and leaks compare them."""
     return "\n".join(turn.content for turn in example.turns)
+
+
+def template_of(example: Example, words_min: int) -> str | None:
+    """The last answer with a blank for each run of numbers and capitalised words; None where few words are left."""
+    if example.is_prompt:
+        return None
+    text = FILLED_IN.sub(" _ ", example.turns[-1].content)
+    return text if len(words_of(text)) >= words_min else None
 
 
 def _runs(words: Sequence[str], length: int) -> Iterable[tuple[str, ...]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -11,10 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-WORD = re.compile(r"\w+")
-ASCII_WORDS = bytes(
-    code if chr(code).isalnum() or chr(code) == "_" else ord(" ") for code in range(128)
-).ljust(256)
+from lima.curate.text.words import words_of
+
 Integers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
@@ -28,17 +25,6 @@ KNOWN_WORDS_MAX = 2_000_000
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 """Of the generator splitmix64 (Steele, Lea and Flood, 2014)."""
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text, without case: ``WORD.findall(text.casefold())``, twice as fast for plain ASCII.
-
-    >>> words_of("It's a_b, C.")
-    ['it', 's', 'a_b', 'c']
-    """
-    if text.isascii():
-        return text.lower().encode().translate(ASCII_WORDS).decode().split()
-    return WORD.findall(text.casefold())
 
 
 class _WordHashes(dict[str, int]):

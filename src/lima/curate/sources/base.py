@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import Field
 
+from lima import console
 from lima.curate.candidate import Candidate, Stratum
 from lima.curate.funnel import Count
 from lima.curate.rules import RuleSettings
 from lima.curate.stackexchange.headers import Scan
+from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.text.layout import Style
 from lima.curate.workers import Engine
 from lima.errors import LimaError
@@ -44,12 +46,15 @@ class Work:
     """How many examples were accepted so far, over all sources: for the progress line."""
     site: str | None = None
     include_meta: bool = False
+    unknown_sites: UnknownSites = "skip"
+    warn: Callable[[str], None] = console.warn
+    """Tells the user something, once a run."""
     scratch: Path | None = None
     """A folder for what a resumed run need not read again; None keeps nothing."""
 
     def portable(self) -> Work:
         """What another process needs of it to decode candidates."""
-        return replace(self, count=_no_count, reject=_ignore, engine=None, accepted=int)
+        return replace(self, count=_no_count, reject=_ignore, engine=None, accepted=int, warn=console.warn)
 
 
 def _no_count(stratum: str) -> Count:

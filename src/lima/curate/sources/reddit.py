@@ -6,8 +6,9 @@ The paper picked these by hand among the most upvoted posts (section 2.1); here 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +22,31 @@ from lima.curate.text.clean import prose_of
 from lima.records import Example, Message, Meta
 
 SUFFIXES = (".zst", ".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz")
-GONE = {"[removed]", "[deleted]", ""}
+GONE = re.compile(r"\s*(?:\[\s*(?:removed|deleted)(?:\s+by\s+\w+)*\s*\])?\s*", re.IGNORECASE)
+"""``[removed]``, ``[deleted by user]``, ``[ Removed by Reddit ]``, or nothing at all."""
 LABEL = re.compile(r"^\s*\[[A-Z]{2,3}\]\s*")
 """``[WP]``, ``[EU]`` ...: the site's own label of a prompt."""
+
+
+UNSEEN = re.compile("&#x200b;|[\u200b\u2060\ufeff]", re.IGNORECASE)
+BLANK_LINES = re.compile(r"(?:[ \t]*\n){3,}")
+AUTHOR_NOTE = re.compile(
+    r"""
+    \W* (?:
+        (?: edit | eta | update | a/?n | author['’]?s?\ note | note ) \s? \d* \s* [:\-–—]
+      | .* (?: \b r / \w | \b /? u/\w | patreon | my\ (?: sub (?:reddit)? | profile | blog | website | newsletter | other\ stor(?:y|ies) | book | discord )
+          | subscribe | (?: part | chapter )\ (?: \d+ | two | ii )\b .* (?: below | here | comments? | reply | link ) | thanks\ for\ (?: reading | the\ (?: gold | award | silver | platinum ) )
+          | thank\ you\ for\ (?: reading | the ) | if\ you\ (?: liked | enjoyed ) | hope\ you\ (?: liked | enjoyed | like | enjoy ) | constructive\ criticism | feedback\ (?: is | welcome )
+          | first\ time\ (?: writing | posting ) | sorry\ for\ (?: any | the ) | on\ mobile | wow,?\ (?: thanks | thank\ you | this\ blew ) | kind\ stranger | more\ of\ my )
+    )
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+"""A paragraph in which the author speaks to readers of the site: an edit, an advert, thanks."""
+NOTE_CHARACTERS_MAX = 400
+"""A longer paragraph is part of the story, whatever it says."""
+RULE = re.compile(r"\s*(?:[-*_=~#]\s*){3,}|\s*")
+NOTE_STEP = "author's note to the site's readers removed"
 
 
 class Reddit(SourceSettings):
@@ -88,27 +111,30 @@ class Reddit(SourceSettings):
         return "post_score" if "body" not in row and _score(row) < self.post_score_min else None
 
     def _candidate(self, post: Mapping[str, Any], story: Mapping[str, Any] | None) -> Candidate | None:
-        title = " ".join(str(post.get("title") or "").split())
+        title = " ".join(plain(post.get("title")).split())
         label = LABEL.match(title)
         if self.stories and (story is None or (label and label.group().strip(" []") not in self.labels)):
             return None
         prompt = LABEL.sub("", title)
-        text = str(post.get("selftext") or "").strip()
-        if self.stories and text not in GONE:
+        text = plain(post.get("selftext"))
+        if self.stories and not GONE.fullmatch(text):
             prompt = f"{prompt}\n\n{text}"
-        messages = [Message(role="user", content=prompt or "?")]
+        messages, noted = [Message(role="user", content=prompt or "?")], False
         if self.stories and story is not None:
-            messages.append(Message(role="assistant", content=str(story["body"]).strip()))
+            told, noted = without_notes(plain(story["body"]))
+            messages.append(Message(role="assistant", content=told))
         answer = messages[1].content if len(messages) > 1 else ""
         example = Example(
             id=f"reddit/{self.subreddit}/{post['id']}",
             source="reddit",
             messages=tuple(messages),
-            meta=self._meta(post, story),
+            meta=self._meta(post, story, [NOTE_STEP] if noted else []),
         )
-        return Candidate(example, answer, prose_of(answer), title=LABEL.sub("", title))
+        return Candidate(
+            example, answer, prose_of(answer), title=LABEL.sub("", title), recency=_created(story or post)
+        )
 
-    def _meta(self, post: Mapping[str, Any], story: Mapping[str, Any] | None) -> Meta:
+    def _meta(self, post: Mapping[str, Any], story: Mapping[str, Any] | None, steps: Sequence[str]) -> Meta:
         authors = [str(row["author"]) for row in (post, story) if row and row.get("author")]
         return Meta.model_validate(
             {
@@ -116,7 +142,7 @@ class Reddit(SourceSettings):
                 "authors": authors,
                 "score": _score(story) if self.stories and story else _score(post),
                 "category": self.subreddit,
-                "transforms": ["label removed"],
+                "transforms": ["label removed", *steps],
                 "post_score": _score(post),
             }
         )
@@ -148,18 +174,55 @@ def _rank(comment: Mapping[str, Any]) -> _Rank:
 
 
 def _score(row: Mapping[str, Any]) -> int:
-    """Scores come as numbers, texts or null."""
+    """Scores come as numbers, texts or null; old dumps have ``ups``."""
+    score = row.get("score")
+    return _integer(row.get("ups") if score is None else score)
+
+
+def _created(row: Mapping[str, Any]) -> int:
+    return _integer(row.get("created_utc"))
+
+
+def _integer(value: Any) -> int:
     try:
-        return int(float(row.get("score") or 0))
-    except (TypeError, ValueError):
+        return int(float(value or 0))
+    except (TypeError, ValueError, OverflowError):
         return 0
 
 
+def plain(text: Any) -> str:
+    """What a reader sees of a text: the archives escape it once, and its Markdown once more.
+
+    >>> plain("&amp;gt; A &amp;amp; B&amp;#x200B;")
+    '> A & B'
+    """
+    shown = unescape(unescape(str(text or "")))
+    return BLANK_LINES.sub("\n\n", UNSEEN.sub("", shown).replace("\xa0", " ")).strip()
+
+
+def without_notes(text: str) -> tuple[str, bool]:
+    """A story without the notes and adverts that its author put before or behind it, and whether there were any."""
+    parts = text.split("\n\n")
+    kept = parts.copy()
+    for end in (-1, 0):
+        while len(kept) > 1 and (
+            _is_note(kept[end]) or (len(kept) < len(parts) and RULE.fullmatch(kept[end]))
+        ):
+            del kept[end]
+    return "\n\n".join(kept).strip(), len(kept) < len(parts)
+
+
+def _is_note(paragraph: str) -> bool:
+    return len(paragraph) <= NOTE_CHARACTERS_MAX and bool(AUTHOR_NOTE.match(paragraph))
+
+
 def _gone(row: Mapping[str, Any]) -> str | None:
-    """Why a post or comment is not to be used: removed, by a bot, pinned or for adults only."""
+    """Why a post or comment is not to be used: removed, by a bot or a moderator, pinned or for adults only."""
     text = row.get("body") if "body" in row else row.get("title")
-    if str(text or "").strip() in GONE:
+    if GONE.fullmatch(plain(text)):
         return "removed"
-    if row.get("author") == "AutoModerator" or row.get("stickied") in (True, "True"):
+    if row.get("author") == "AutoModerator" or row.get("distinguished") == "moderator":
+        return "bot_or_pinned"
+    if row.get("stickied") in (True, "True"):
         return "bot_or_pinned"
     return "adults_only" if row.get("over_18") in (True, "True") else None

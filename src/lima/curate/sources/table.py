@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -35,8 +34,6 @@ TAG = re.compile(
 )
 """What makes a cell HTML, unless it stands in code."""
 FENCED = re.compile(r"```.*?```|`[^`\n]+`", re.S)
-TEMPLATE_MIN = 20
-"""Different questions with one answer, numbers and names of days apart, that make it a template."""
 AUTOMATIC = re.compile(
     r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
       | (?:we (?:\s have|'ve)? | has \s been) \s received \s your \s (?:message|request|e-?mail|ticket|enquiry|inquiry)
@@ -48,7 +45,6 @@ AUTOMATIC = re.compile(
 )
 AUTOMATIC_CHARACTERS = 500
 """A longer text that says so holds an answer too."""
-VARYING = re.compile(r"\d+|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b")
 
 
 class ColumnMap(Settings):
@@ -58,6 +54,8 @@ class ColumnMap(Settings):
     """What the person asks."""
     answer: str = "answer"
     """The answer to learn from."""
+    instruction: str | None = None
+    """What stands before the prompt, such as the definition of a task: joined by a blank line."""
     system: str | None = None
     """A system message."""
     id: str | None = None
@@ -93,8 +91,6 @@ class Table(SourceSettings):
     """Whether prompts and answers are HTML, to be cleaned; not given: each cell that holds tags is."""
     mail: Literal["auto", "on", "off"] = "auto"
     """Cut quoted threads, signatures, disclaimers and greetings; ``on``: every line that begins with ``>`` too."""
-    templates: int | None = Field(default=TEMPLATE_MIN, ge=2)
-    """Drop an answer that so many different questions got, numbers apart. None keeps them."""
     automatic: bool = False
     """Keep automatic acknowledgements and absence notes, which say that an answer will come."""
     order: Literal["random", "score", "longest", "file"] = "random"
@@ -113,30 +109,12 @@ class Table(SourceSettings):
             for number, row in read_table(path, encoding=self.encoding, delimiter=self.delimiter):
                 place = f"{work.name}/{path.name.partition('.')[0]}/{number}"
                 found.append(self._candidate(row, self._identifier(row, place, work), work))
-        return in_strata(self._without_templates(found), work, lambda candidate: self._place(candidate, work))
+        return in_strata(found, work, lambda candidate: self._place(candidate, work))
 
     def _identifier(self, row: Mapping[str, Any], place: str, work: Work) -> str:
         """The row's own key where there is one, also for what is rejected."""
         own = self.columns.id and row.get(self.columns.id)
         return f"{work.name}/{own}" if own else place
-
-    def _without_templates(self, found: Sequence[Candidate | Reject]) -> list[Candidate | Reject]:
-        """Automatic replies dropped: one answer, numbers apart, to many different questions."""
-        if self.templates is None:
-            return list(found)
-        asked: dict[str, set[str]] = defaultdict(set)
-        for one in found:
-            if isinstance(one, Candidate) and one.answer:
-                asked[_template(one.answer)].add(one.example.messages[-2].content)
-        return [self._unless_template(one, asked) for one in found]
-
-    def _unless_template(self, one: Candidate | Reject, asked: Mapping[str, set[str]]) -> Candidate | Reject:
-        assert self.templates is not None
-        if isinstance(one, Reject) or not one.answer:
-            return one
-        if (times := len(asked[_template(one.answer)])) < self.templates:
-            return one
-        return Reject(id=one.id, rule="template", reason=f"{times} different questions got this answer")
 
     def _place(self, candidate: Candidate, work: Work) -> tuple[Any, ...]:
         score = candidate.example.meta.score
@@ -174,9 +152,10 @@ class Table(SourceSettings):
             if column not in row:
                 raise LimaError(
                     f"{work.path}: no column {column!r}. There are: {', '.join(map(str, row))}. "
-                    f"Name yours: --sources.{work.name}.columns.prompt NAME"
+                    f"Name yours: {_flags(row, work.name)}"
                 )
-        cells = {"user": row[columns.prompt], "assistant": row[columns.answer]}
+        asked = [row.get(columns.instruction) if columns.instruction else None, row[columns.prompt]]
+        cells: dict[str, Any] = {"user": _joined(asked), "assistant": _one(row[columns.answer])}
         if columns.system and row.get(columns.system):
             cells = {"system": row[columns.system], **cells}
         messages, changes = [], []
@@ -221,8 +200,34 @@ class Table(SourceSettings):
         )
 
 
-def _template(answer: str) -> str:
-    return VARYING.sub("#", " ".join(answer.casefold().split()))
+COMMON = (
+    ("inputs", "targets"),
+    ("instruction", "output"),
+    ("question", "answer"),
+    ("query", "response"),
+    ("input", "output"),
+)
+"""Pairs of columns that data set hubs have for prompt and answer."""
+
+
+def _flags(row: Mapping[str, Any], source: str) -> str:
+    """The flags that name the columns of prompt and answer, as far as they can be guessed."""
+    prompt, answer = next((pair for pair in COMMON if set(pair) <= row.keys()), ("NAME", "NAME"))
+    flags = f"--sources.{source}.columns.prompt {prompt} --sources.{source}.columns.answer {answer}"
+    definition = "definition" in row and prompt != "NAME"
+    return f"{flags} --sources.{source}.columns.instruction definition" if definition else flags
+
+
+def _one(value: Any) -> Any:
+    """The first of several answers."""
+    several = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return next(iter(value), None) if several else value
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """An instruction and its input as one text; what is no text stays as it is, to be named."""
+    found = [part for part in parts if part]
+    return "\n\n".join(map(str, found)) if len(found) > 1 else next(iter(found), None)
 
 
 def _number(text: str | None) -> float | None:

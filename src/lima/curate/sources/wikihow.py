@@ -1,14 +1,15 @@
 """wikiHow articles -> "How to ...?" with the article's body (paper, section 2.1): category first, then article.
 
 Layouts: ``wikihowAll.csv`` (headline, title, text), ``wikihowSep.csv`` (overview, headline, text,
-sectionLabel, title), JSON Lines with ``url`` and ``step_texts``, and pages of HTML. A column ``category`` is used where it
-is there; a page has it in its breadcrumbs.
+sectionLabel, title), JSON Lines with ``url`` and ``step_texts``, nested rows (``steps``, or ``methods`` with steps, each a
+text or with headline and description), and pages of HTML; tables also as Parquet. A column ``category`` is used where it is
+there; a page has it in its breadcrumbs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,9 @@ from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_s
 from lima.errors import LimaError
 from lima.records import Example, Message, Meta, Reject
 
-SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", *wikihow_html.SUFFIXES)
+SUFFIXES = (
+    ".csv", ".csv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".parquet", *wikihow_html.SUFFIXES,
+)  # fmt: skip
 PRUNED = (
     "references",
     "tips",
@@ -43,6 +46,12 @@ NEGATION = re.compile(
 COPY_NUMBER = re.compile(r"(?<=[a-z])\d{1,2}$")
 """``wikihowAll.csv`` numbers the parts of an article: "How to Be Organized1"."""
 FALLBACK_CATEGORY = "all"
+OVERVIEWS, NAMES = (
+    ("overview", "summary", "introduction", "description"),
+    ("name", "title", "headline", "label"),
+)
+STEP_PARTS = ("headline", "title", "description", "text")
+"""What the parts of nested rows are called."""
 
 
 @dataclass
@@ -93,7 +102,13 @@ class WikiHow(SourceSettings):
             return False
         article = articles.setdefault(title.lower(), _Article(title, url=_text(row, "url") or None))
         article.category = _text(row, "category") or article.category
-        article.overview = article.overview or _text(row, "overview")
+        article.overview = article.overview or next(
+            filter(None, (_text(row, name) for name in OVERVIEWS)), ""
+        )
+        if nested := _nested(row):
+            for label, steps in nested.items():
+                self._extend(article, label, steps)
+            return True
         if isinstance(row.get("step_texts"), list):
             steps = [str(step.get("text", "")) for step in row["step_texts"] if isinstance(step, dict)]
             label = f"Part {len(article.sections) + 1}"
@@ -104,9 +119,12 @@ class WikiHow(SourceSettings):
             label, steps = "", [_text(row, "text")]
         else:
             return False
+        self._extend(article, label, steps)
+        return True
+
+    def _extend(self, article: _Article, label: str, steps: Iterable[str]) -> None:
         if label.lower() not in self.pruned_sections:
             article.sections.setdefault(label, []).extend(step for step in map(_tidy, steps) if step)
-        return True
 
     def _candidate(self, article: _Article) -> Candidate | Reject:
         name = re.sub(r"\W+", "-", article.title.removeprefix("How to ")).strip("-")
@@ -138,6 +156,31 @@ def _rows(path: Path, unread: list[Candidate | Reject]) -> Iterator[tuple[int, M
         yield from wikihow_html.read_page(path)
     except LimaError as error:
         unread.append(Reject(id=f"wikihow/{path.name}", rule="empty", reason=str(error)))
+
+
+def _nested(row: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Sections and their steps of a row in which they are lists of texts or of objects; empty for other rows."""
+    for name in ("methods", "parts", "sections"):
+        if (
+            isinstance(parts := row.get(name), list)
+            and parts
+            and all(isinstance(part, dict) for part in parts)
+        ):
+            labels = [next(filter(None, (_text(part, key) for key in NAMES)), "") for part in parts]
+            return {
+                label or f"Part {number}": _steps(part.get("steps"))
+                for number, (label, part) in enumerate(zip(labels, parts, strict=True), start=1)
+            }
+    steps = _steps(row.get("steps"))
+    return {"Steps": steps} if steps else {}
+
+
+def _steps(value: object) -> list[str]:
+    found = []
+    for step in value if isinstance(value, list) else []:
+        parts = [_text(step, key) for key in STEP_PARTS] if isinstance(step, dict) else [str(step or "")]
+        found.append(" ".join(part for part in parts if part))
+    return found
 
 
 def _title(row: Mapping[str, Any]) -> str | None:

@@ -23,7 +23,8 @@ from lima.curate.stackexchange.dumps import Dump, Index
 from lima.curate.stackexchange.row_xml import MAX_ROW_BYTES, decode_row
 from lima.curate.stackexchange.shards import candidates_of
 from lima.curate.stackexchange.source import Reader, StackExchange
-from lima.curate.text.clean import BARE_URL, prose_of
+from lima.curate.text.clean import prose_of
+from lima.curate.text.markup import BARE_URL
 from lima.records import Message, Reject
 
 COMMENT = re.compile(rb'\s*<row Id="(\d{1,18})" PostId="(\d{1,18})"')

@@ -15,12 +15,13 @@ from typing import IO
 
 import numpy as np
 
+from lima import console
 from lima.curate.reading.compressed import open_bytes
 from lima.curate.stackexchange.archives import ARCHIVE, open_table, table_bytes
 from lima.curate.stackexchange.headers import COLUMNS, Headers, Scan
 from lima.curate.stackexchange.pairs import Pairs, pair
 from lima.curate.stackexchange.posts import read_headers
-from lima.curate.stackexchange.sites import Exchange, ExchangeTable
+from lima.curate.stackexchange.sites import Exchange, ExchangeTable, UnknownSites
 from lima.errors import LimaError
 from lima.files import replacing, text_hash
 
@@ -71,7 +72,15 @@ class Index:
     """Where the offsets of ``pairs`` point to."""
 
 
-def find_dumps(folder: Path, table: ExchangeTable, site: str | None, include_meta: bool) -> list[Dump]:
+def find_dumps(
+    folder: Path,
+    table: ExchangeTable,
+    site: str | None,
+    include_meta: bool,
+    *,
+    unknown: UnknownSites = "skip",
+    warn: Callable[[str], None] = console.warn,
+) -> list[Dump]:
     """The dumps in a folder (or the one that a file or folder is), by exchange name.
 
     Args:
@@ -79,9 +88,11 @@ def find_dumps(folder: Path, table: ExchangeTable, site: str | None, include_met
         table: the known exchanges.
         site: the exchange, for a single dump whose folder does not tell.
         include_meta: whether the sites about sites are wanted.
+        unknown: what becomes of dumps of sites that the table has not.
+        warn: takes one warning that names them all.
 
     Raises:
-        LimaError: nothing there, an unknown exchange, the same exchange twice.
+        LimaError: nothing there, no known exchange, the same exchange twice.
     """
     files = _post_files(folder)
     if not files:
@@ -89,9 +100,12 @@ def find_dumps(folder: Path, table: ExchangeTable, site: str | None, include_met
     if site and len(files) > 1:
         raise LimaError(f"{folder}: --site names one exchange, but there are {len(files)} dumps here.")
     dumps: dict[str, Dump] = {}
+    exchanges, warning = table.resolve({str(posts): site or _site_text(posts) for posts in files}, unknown)
+    if warning:
+        warn(f"{folder}: {warning}")
     for posts in files:
-        exchange = table.get(site or _site_text(posts), str(posts))
-        if exchange.meta and not include_meta:
+        exchange = exchanges.get(str(posts))
+        if exchange is None or (exchange.meta and not include_meta):
             continue
         if before := dumps.get(exchange.name):
             raise LimaError(
@@ -240,7 +254,7 @@ def _save(path: Path, found: Index) -> None:
     columns = {f"question_{name}": pairs.question[name] for name in COLUMNS}
     columns |= {f"answer_{name}": pairs.answer[name] for name in COLUMNS}
     counts = [found.rows, found.questions, found.answers, found.closed, found.low_answers]
-    counts += [pairs.unanswered, pairs.orphans, pairs.duplicates]
+    counts += [pairs.unanswered, pairs.orphans, pairs.duplicates, pairs.fabricated]
     columns |= {"counts": np.array(counts), "malformed": np.array(found.malformed, dtype=np.int64)}
     with replacing(path) as stream:
         np.savez(stream, allow_pickle=False, **columns)
@@ -248,13 +262,15 @@ def _save(path: Path, found: Index) -> None:
 
 def _load(path: Path, rows_file: Path) -> Index:
     with np.load(path, allow_pickle=False) as data:
-        rows, questions, answers, closed, low, unanswered, orphans, duplicates = data["counts"].tolist()
+        rows, questions, answers, closed, low, *of_pairs = data["counts"].tolist()
+        unanswered, orphans, duplicates, fabricated = of_pairs
         pairs = Pairs(
             question={name: data[f"question_{name}"] for name in COLUMNS},
             answer={name: data[f"answer_{name}"] for name in COLUMNS},
             unanswered=unanswered,
             orphans=orphans,
             duplicates=duplicates,
+            fabricated=fabricated,
         )
         malformed = tuple(data["malformed"].tolist())
         return Index(pairs, rows, questions, answers, closed, low, malformed, rows_file)

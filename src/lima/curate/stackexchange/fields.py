@@ -41,23 +41,23 @@ class Fields:
     body: Integers
     """Where the body begins in the buffer."""
     id_at: Integers
-    parent_at: Integers
+    partner_at: Integers
     """Where the numbers stand that are read for few rows."""
 
     def where(self, chosen: Mask) -> Fields:
         """Some of the rows."""
-        columns = (self.pieces, self.kind, self.score, self.body, self.id_at, self.parent_at)
+        columns = (self.pieces, self.kind, self.score, self.body, self.id_at, self.partner_at)
         return Fields(self.words, *(column[chosen] for column in columns))
 
     def ids(self) -> Integers:
         """The id of each row."""
         return Cursor(self.words, self.id_at).number()
 
-    def parents(self) -> Integers:
-        """The id of the question that each row answers; 0 of other rows."""
+    def partners(self) -> Integers:
+        """The id of the question that each row answers, or of the answer that it has accepted; 0 of other rows."""
         found = np.zeros(len(self.pieces), dtype=np.int64)
-        is_answer = self.kind == ANSWER
-        found[is_answer] = Cursor(self.words, self.parent_at[is_answer]).number()
+        has_one = self.partner_at > 0
+        found[has_one] = Cursor(self.words, self.partner_at[has_one]).number()
         return found
 
 
@@ -129,7 +129,7 @@ def read_fields(block: Block) -> tuple[Fields, Mask]:
     kind = (rows.word() & BYTE).astype(np.int64) - ord("0")
     rows.skip(1)
     parent_at = rows.skip_attribute(b'" ParentId="')
-    rows.skip_attribute(b'" AcceptedAnswerId="')
+    accepted_at = rows.skip_attribute(b'" AcceptedAnswerId="')
     rows.expect(b'" CreationDate="')
     rows.skip(DATE_BYTES)
     rows.expect(b'" Score="')
@@ -142,7 +142,13 @@ def read_fields(block: Block) -> tuple[Fields, Mask]:
     whole = (rows.bad == 0) & (kind > 0) & (kind < 10) & ((kind == ANSWER) == (parent_at > 0))
     whole &= (rows.at < block.ends) & _closed(words, block.ends)
     found = Fields(
-        words, np.arange(len(whole)), kind, np.where(negative, -score, score), rows.at, id_at, parent_at
+        words,
+        np.arange(len(whole)),
+        kind,
+        np.where(negative, -score, score),
+        rows.at,
+        id_at,
+        np.where(parent_at > 0, parent_at, accepted_at),
     )
     return found.where(whole), ~whole
 

@@ -13,7 +13,8 @@ from lima.curate.stackexchange.blocks import Integers
 
 NO_SCORE = -(2**62)
 Arrays = dict[str, npt.NDArray[np.int64]]
-COLUMNS = ("id", "parent", "score", "offset", "length")
+COLUMNS = ("id", "partner", "score", "offset", "length")
+"""The partner of an answer is its question, of a question its accepted answer; 0 for none."""
 
 
 class Columns:

@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from lima.curate.stackexchange.headers import Arrays, Headers
 
+FABRICATED = (1_000_000_001, 1_000_000_010)
+"""Ids of the two posts that nobody wrote, which dumps since 2024 hold for every site."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -23,36 +26,58 @@ class Pairs:
     """Answers that reach the floor to questions that are closed or not in the dump."""
     duplicates: int
     """Rows whose id was there before."""
+    fabricated: int = 0
+    """Questions among `FABRICATED`."""
 
     def __len__(self) -> int:
         return len(self.question["id"])
 
 
 def pair(headers: Headers) -> Pairs:
-    """Join every open question with its highest-scored answer (lowest id first among equals).
+    """Join every open question with its highest-scored answer: among equals the accepted one, then the lowest id.
 
     The order is by question score, then id, so it does not depend on the order of rows in the file.
     """
     questions, repeated_questions = _unique(headers.questions.arrays())
     answers, repeated_answers = _unique(headers.answers.arrays())
-    best = _take(answers, np.lexsort((answers["id"], -answers["score"], answers["parent"])))
+    questions, fabricated = _written(questions)
+    answers, _ = _written(answers)
+    accepted = _accepted(questions, answers)
+    best = _take(answers, np.lexsort((answers["id"], ~accepted, -answers["score"], answers["partner"])))
     count = len(best["id"])
     first = np.ones(count, dtype=bool)
-    first[1:] = best["parent"][1:] != best["parent"][:-1]
+    first[1:] = best["partner"][1:] != best["partner"][:-1]
     best = _take(best, np.flatnonzero(first))
-    place = np.searchsorted(best["parent"], questions["id"])
+    place = np.searchsorted(best["partner"], questions["id"])
     found = np.zeros(len(questions["id"]), dtype=bool)
-    inside = place < len(best["parent"])
-    found[inside] = best["parent"][place[inside]] == questions["id"][inside]
+    inside = place < len(best["partner"])
+    found[inside] = best["partner"][place[inside]] == questions["id"][inside]
     kept, kept_answers = _take(questions, np.flatnonzero(found)), _take(best, place[found])
     order = np.lexsort((kept["id"], -kept["score"]))
     return Pairs(
         question=_take(kept, order),
         answer=_take(kept_answers, order),
         unanswered=int(len(found) - found.sum()),
-        orphans=int((~np.isin(answers["parent"], questions["id"])).sum()),
+        orphans=int((~np.isin(answers["partner"], questions["id"])).sum()),
         duplicates=repeated_questions + repeated_answers,
+        fabricated=fabricated,
     )
+
+
+def _accepted(questions: Arrays, answers: Arrays) -> npt.NDArray[np.bool_]:
+    """Which answers their questions have accepted."""
+    if not len(questions["id"]):
+        return np.zeros(len(answers["id"]), dtype=bool)
+    place = np.minimum(np.searchsorted(questions["id"], answers["partner"]), len(questions["id"]) - 1)
+    is_theirs = questions["id"][place] == answers["partner"]
+    found: npt.NDArray[np.bool_] = is_theirs & (questions["partner"][place] == answers["id"])
+    return found
+
+
+def _written(posts: Arrays) -> tuple[Arrays, int]:
+    """The posts that somebody wrote, and how many others there are."""
+    made_up = np.isin(posts["id"], FABRICATED)
+    return _take(posts, np.flatnonzero(~made_up)), int(made_up.sum())
 
 
 def _unique(rows: Arrays) -> tuple[Arrays, int]:

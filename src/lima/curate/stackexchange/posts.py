@@ -113,7 +113,7 @@ class _HeaderReader:
             headers.closed += len(closed)
             questions[closed] = False
         kept = rows.where(good | questions)
-        table = np.stack([kept.ids(), kept.parents(), kept.score, *self._places(block, kept)], axis=1)
+        table = np.stack([kept.ids(), kept.partners(), kept.score, *self._places(block, kept)], axis=1)
         headers.answers.add(table[kept.kind == ANSWER])
         headers.questions.add(table[kept.kind == QUESTION])
 
@@ -169,8 +169,10 @@ class _HeaderReader:
     def _check_frame(self, text: bytes, line: int) -> None:
         if text.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise InputError(self.path, line, "the file is in UTF-16, expected UTF-8. Convert it first.")
-        if text.startswith((b"<!DOCTYPE", b"<!ENTITY")):
-            raise InputError(self.path, line, "a document type declaration, which no dump has.")
+        if text.startswith(b"<!ENTITY") or (text.startswith(b"<!DOCTYPE") and b"[" in text):
+            raise InputError(
+                self.path, line, "a document type declaration with definitions, which no dump has."
+            )
         encoding = ENCODING.match(text)
         if encoding and encoding.group(1).lower() not in (b"utf-8", b"utf8", b"us-ascii"):
             name = encoding.group(1).decode(errors="replace")
@@ -200,8 +202,9 @@ class _HeaderReader:
                 self._malformed(raw.count(b"\n", 0, len(raw.rstrip())))
 
     def _numbers(self, row: Mapping[str, str]) -> tuple[int, int, int]:
-        identifier, parent, score = (integer(row.get(name)) for name in ("Id", "ParentId", "Score"))
-        return identifier or 0, parent or 0, NO_SCORE if score is None else score
+        partner = "AcceptedAnswerId" if integer(row.get("PostTypeId")) == QUESTION else "ParentId"
+        identifier, other, score = (integer(row.get(name)) for name in ("Id", partner, "Score"))
+        return identifier or 0, other or 0, NO_SCORE if score is None else score
 
     def _place(self, raw: bytes) -> tuple[int, int]:
         """Offset and length of a row that is kept, and copied where a copy is wanted."""

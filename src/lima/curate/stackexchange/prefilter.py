@@ -42,11 +42,12 @@ def early_problem(question: bytes, answer: bytes, rules: RuleSettings) -> tuple[
 def longest_text(body: bytes) -> int:
     """At most so many characters come out of a body, which is HTML escaped as an attribute of XML.
 
-    A tag gives fewer characters than the eight of its escaped brackets; an escaped character gives one; and within
-    lists and quotations each line may be indented.
+    A tag gives fewer characters than the eight of its escaped brackets; an escaped character gives one; a bar in a table
+    gives two; and within lists and quotations each line may be indented.
     """
     newlines, tags = body.count(b"&#xA;"), body.count(b"&lt;")
     size = len(body) - 4 * newlines - 4 * body.count(b"&amp;") - 5 * body.count(b"&quot;") + SLACK
+    size += body.count(b"|")
     quotes = body.count(b"&lt;blockquote")
     lists = body.count(b"&lt;ul") + body.count(b"&lt;ol")
     if b"start" in body and lists:  # a marker may have any number of digits

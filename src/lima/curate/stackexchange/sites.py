@@ -1,7 +1,7 @@
 """Which exchange a dump belongs to, its set (STEM or other), its address and the licence of its posts.
 
 The shipped table ``exchanges.tsv`` is our reading of the paper's 75 STEM, 99 other and 5 dropped niche
-exchanges (section 2.1).
+exchanges (section 2.1), and the sites that the paper does not count, so marked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Literal
 from lima.errors import LimaError
 
 ExchangeSet = Literal["stem", "other", "niche"]
+UnknownSites = Literal["skip", "other", "stop"]
+"""What becomes of a dump whose site is in no table."""
 
 OWN_DOMAINS = {
     "askubuntu": "askubuntu.com",
@@ -92,6 +94,33 @@ class ExchangeTable:
                     return Exchange(f"{candidate}.meta" if meta else candidate, self.sets[candidate], meta)
         return None
 
+    def resolve(self, named: Mapping[str, str], unknown: UnknownSites) -> tuple[dict[str, Exchange], str]:
+        """The exchanges of several dumps, given the name of each by its place.
+
+        Returns:
+            Exchanges by place, and a warning about those that were skipped; empty for none.
+
+        Raises:
+            LimaError: none is known, or with ``stop`` one is not; all of them are named.
+        """
+        found = {place: self.find(text) for place, text in named.items()}
+        if unknown == "other":
+            found = {place: exchange or _new(named[place]) for place, exchange in found.items()}
+        known = {place: exchange for place, exchange in found.items() if exchange is not None}
+        missing = [place for place, exchange in found.items() if exchange is None]
+        if not missing:
+            return known, ""
+        if len(named) == 1:
+            self.get(named[missing[0]], missing[0])
+        names = ", ".join(sorted(named[place] for place in missing))
+        text = (
+            f"no table of exchanges has these sites: {names}. Take them with --unknown-sites other, leave them out with "
+            "--unknown-sites skip, or say their set: extra_exchanges in the recipe."
+        )
+        if unknown == "stop" or not known:
+            raise LimaError(text)
+        return known, f"left out, for {text}"
+
     def get(self, text: str, origin: str) -> Exchange:
         """As `find`, or an error that lists near names.
 
@@ -104,9 +133,15 @@ class ExchangeTable:
         near = difflib.get_close_matches(base, [*self.sets, *self.renamed], n=4, cutoff=0.5)
         hint = f"Near names: {', '.join(near)}. " if near else ""
         raise LimaError(
-            f"{origin}: no exchange is called {text!r}. {hint}Say which it is with --site NAME, "
-            "rename the folder, or add it to extra_exchanges in the recipe."
+            f"{origin}: no exchange is called {text!r}. {hint}Say which it is with --site NAME, rename the folder, "
+            "take it as it is with --unknown-sites other, or add it to extra_exchanges in the recipe."
         )
+
+
+def _new(text: str) -> Exchange:
+    """A site that is in no table, under the name that its dump has."""
+    base, meta = _without_meta(_without_domain(re.sub(r"[_-](?:19|20)\d\d$", "", text.lower().strip())))
+    return Exchange(f"{base}.meta" if meta else base, "other", meta)
 
 
 def licence(attributes: Mapping[str, str]) -> str:

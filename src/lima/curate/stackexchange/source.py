@@ -16,17 +16,18 @@ from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum
 from lima.curate.choose.sampling import chance, generator
-from lima.curate.rules import description_problem, first_problem
+from lima.curate.fit import TITLE, Form, choose_prompt
+from lima.curate.rules import first_problem
 from lima.curate.sources.base import SourceSettings, Work
 from lima.curate.stackexchange.authors import author, display_names
 from lima.curate.stackexchange.dumps import Dump, Index, find_dumps
 from lima.curate.stackexchange.headers import Scan
 from lima.curate.stackexchange.pairs import Pairs
 from lima.curate.stackexchange.prefilter import early_problem
-from lima.curate.stackexchange.row_xml import Place, decode_row, raw_row
+from lima.curate.stackexchange.row_xml import STRIPPED, Place, decode_row, raw_row
 from lima.curate.stackexchange.shards import Places, begin_ahead, candidates_of, read_indexes
 from lima.curate.stackexchange.sites import ExchangeSet, ExchangeTable, licence
-from lima.curate.text.clean import clean
+from lima.curate.text.clean import Cleaned, clean
 from lima.records import Example, Message, Meta, Reject
 
 MAX_BODY_CHARACTERS = 1_000_000
@@ -48,6 +49,9 @@ class StackExchange(SourceSettings):
     """Further exchanges and their set, such as your own forum: ``{forum: other}``."""
     title_prompts: float = Field(default=0.5, ge=0, le=1)
     """Share of prompts that are the title; the others are the description. [paper: at random; ours: 1/2]"""
+    description_form: Form = "auto"
+    """How a description is shown: ``description`` alone, ``both`` with its title above it, or ``auto``, with the title
+    where its subject stands there alone. [ours]"""
     order: Literal["score", "random", "longest"] = "score"
     """Which questions of an exchange come first. [paper: the highest score]"""
     drop_closed: bool = True
@@ -85,7 +89,9 @@ class StackExchange(SourceSettings):
 
     def _dumps(self, work: Work) -> list[Dump]:
         table = ExchangeTable.read(self.exchange_table, self.extra_exchanges)
-        return find_dumps(work.path, table, work.site, work.include_meta)
+        return find_dumps(
+            work.path, table, work.site, work.include_meta, unknown=work.unknown_sites, warn=work.warn
+        )
 
     def _stratum(self, dump: Dump, found: Index, work: Work) -> Stratum:
         order = self._order(found.pairs, generator(work.seed, work.name, "order", dump.exchange.name))
@@ -150,7 +156,7 @@ class Reader:
         bodies = question.get("Body", ""), answer.get("Body", "")
         if max(map(len, bodies)) > MAX_BODY_CHARACTERS:
             return Reject(id=identifier, rule="oversized", reason=f"over {MAX_BODY_CHARACTERS} characters")
-        cleaned = clean(bodies[1], self.work.style)
+        cleaned = clean(bodies[1], self.work.style, trim=self.settings.rules.trim)
         title = " ".join(question.get("Title", "").split())
         if not cleaned.text:
             return Reject(id=identifier, rule="empty", reason=EMPTY)
@@ -162,7 +168,7 @@ class Reader:
             id=identifier,
             source="stackexchange",
             messages=messages,
-            meta=self._meta(question, answer, title),
+            meta=self._meta(question, answer, title, cleaned.steps),
         )
         candidate = Candidate(
             example,
@@ -170,37 +176,41 @@ class Reader:
             prose=cleaned.prose,
             holes=cleaned.holes,
             title=title,
+            recency=int(answer["Id"]),
             group=_people(question, answer, identifier),
         )
-        return self._with_prompt(candidate, bodies[0])
+        return self._with_prompt(candidate, cleaned, bodies[0])
 
-    def _with_prompt(self, candidate: Candidate, body: str) -> Candidate | Reject:
-        """Title or description as the prompt, by a seeded choice.
+    def _with_prompt(self, candidate: Candidate, answer: Cleaned, body: str) -> Candidate | Reject:
+        """Title or description as the prompt, by a seeded choice, as far as the answer fits it (`curate.fit`).
 
-        A description that cannot stand alone gives way to the title. It is not cleaned for an answer that the rules
-        will drop.
+        The description is not cleaned for an answer that the rules will drop.
         """
-        title, example, rules = candidate.title, candidate.example, self.settings.rules
-        if title and chance(self.work.seed, "prompt", example.id) < self.settings.title_prompts:
-            return candidate
+        title, example, rules = candidate.title or "", candidate.example, self.settings.rules
         if title and (problem := first_problem(candidate, rules)):
             return self._dropped(candidate, problem)
-        description = clean(body, self.work.style)
+        wants_title = chance(self.work.seed, "prompt", example.id) < self.settings.title_prompts
+        if title and wants_title and not rules.fits_prompt:
+            return candidate
+        description = clean(body, self.work.style, trim=False)
         if not description.text and not title:
             return Reject(id=example.id, rule="empty", reason=EMPTY)
-        if title and (not description.text or description_problem(description, rules)):
-            return candidate
-        prompt = Message(role="user", content=description.text)
-        steps = (*example.meta.transforms[:-1], "description as prompt")
+        prompt = choose_prompt(
+            title, description, answer, rules, form=self.settings.description_form, wants_title=wants_title
+        )
+        steps = (*example.meta.transforms[:-1], prompt.step)
         meta = example.meta.model_copy(update={"transforms": steps})
-        update = {"messages": (prompt, *example.messages[1:]), "meta": meta}
-        return replace(candidate, example=example.model_copy(update=update))
+        messages = (Message(role="user", content=prompt.text), *example.messages[1:])
+        example = example.model_copy(update={"messages": messages, "meta": meta})
+        return replace(candidate, example=example, misfit=prompt.misfit)
 
     def _dropped(self, candidate: Candidate, problem: tuple[str, str]) -> Candidate | Reject:
         """What the rules drop, whatever its prompt."""
         return Reject(id=candidate.id, rule=problem[0], reason=problem[1])
 
-    def _meta(self, question: Mapping[str, str], answer: Mapping[str, str], title: str) -> Meta:
+    def _meta(
+        self, question: Mapping[str, str], answer: Mapping[str, str], title: str, steps: Sequence[str]
+    ) -> Meta:
         exchange = self.dump.exchange
         people = [author(post, exchange.host) for post in (question, answer)]
         score = answer.get("Score")
@@ -214,7 +224,9 @@ class Reader:
                 "transforms": [
                     STYLE_NAMES[self.work.style],
                     "links and images removed",
-                    "title as prompt",
+                    *([f"{STRIPPED} removed"] if STRIPPED in question or STRIPPED in answer else []),
+                    *steps,
+                    TITLE,
                 ],
                 "title": title,
                 "set": exchange.set,
@@ -234,7 +246,9 @@ def _count(found: Index, work: Work, exchange: str) -> None:
         work.reject(
             Reject(id=f"stackexchange/{exchange}/line-{line}", rule="malformed", reason="the line is no XML")
         )
-    repeated = found.questions - found.closed - pairs.unanswered - len(pairs)
+    if pairs.fabricated:
+        count.dropped_unread["fabricated"] = pairs.fabricated
+    repeated = found.questions - found.closed - pairs.unanswered - len(pairs) - pairs.fabricated
     if repeated:
         count.dropped_unread["duplicate_id"] = repeated
     count.notes.update(

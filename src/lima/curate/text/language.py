@@ -1,7 +1,9 @@
-"""The language of a text, by py3langid, whose model is in its package: nothing is downloaded."""
+"""The language of a text: by its script where that tells, else by py3langid, whose model is in its package."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -13,6 +15,20 @@ SEEN = 1500
 """Characters that are looked at."""
 SURE = 0.95
 """Probability below which the answer is None."""
+SCRIPTS: Mapping[str, re.Pattern[str]] = {
+    "ja": re.compile("[\u3041-\u30ff]"),
+    "th": re.compile("[\u0e01-\u0e5b]"),
+    "lo": re.compile("[\u0e81-\u0edf]"),
+    "km": re.compile("[\u1780-\u17ff]"),
+    "my": re.compile("[\u1000-\u109f]"),
+    "ko": re.compile("[\uac00-\ud7a3]"),
+    "zh": re.compile("[\u3400-\u9fff]"),
+}
+"""Languages with a script that no other has; Chinese, where there are no kana."""
+SCRIPT_LETTERS_MIN = 4
+"""So many letters of a script tell a language, however short the text is."""
+KANA_SHARE = 0.1
+"""Japanese is written with Chinese characters too, but never with so few kana."""
 
 
 def detect(text: str) -> str | None:
@@ -21,10 +37,24 @@ def detect(text: str) -> str | None:
     Raises:
         LimaError: the package is missing.
     """
+    text = text[:SEEN]
+    if not text.isascii() and (found := _by_script(text)):
+        return found
     if len(text.strip()) < SHORTEST:
         return None
-    language, probability = _identifier().classify(text[:SEEN])
+    language, probability = _identifier().classify(text)
     return str(language) if probability >= SURE else None
+
+
+def _by_script(text: str) -> str | None:
+    """The language whose script most letters have; None where they are of a script that many share."""
+    counts = {name: len(letters.findall(text)) for name, letters in SCRIPTS.items()}
+    total = sum(counts.values())
+    if total < SCRIPT_LETTERS_MIN or 2 * total <= sum(map(str.isalpha, text)):
+        return None
+    if counts["ja"] >= KANA_SHARE * (counts["ja"] + counts["zh"]) > 0:
+        counts["ja"] += counts["zh"]
+    return max(counts, key=lambda name: counts[name])
 
 
 @cache

@@ -1,0 +1,136 @@
+"""Which prompt an answer fits: it does not answer a text that nobody sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lima.curate.fit import (
+    BOTH,
+    DESCRIPTION,
+    TITLE,
+    FittedPrompt,
+    choose_prompt,
+    needs_description,
+    takes_title_along,
+)
+from lima.curate.rules import RuleSettings
+from lima.curate.text.clean import clean
+
+HEAD = "How do kettles boil water so fast?"
+BODY = "<p>A manual says that steam leaves a kettle only at a hundred degrees. How does a kettle heat water so fast?</p>"
+PLAIN = "<p>Its heating element is large, and the walls of the kettle keep the heat.</p>"
+RULES = RuleSettings()
+
+
+def chosen(answer: str, body: str = BODY, title: str = HEAD, **values: Any) -> FittedPrompt:
+    options: dict[str, Any] = {"form": "auto", "wants_title": True} | values
+    return choose_prompt(title, clean(body, trim=False), clean(answer), RULES, **options)
+
+
+def needed(answer: str, body: str = BODY, title: str = HEAD) -> str | None:
+    return needs_description(clean(answer), clean(body, trim=False), title, RULES)
+
+
+def test_an_answer_that_stands_alone_leaves_the_choice() -> None:
+    assert chosen(PLAIN) == FittedPrompt(HEAD, TITLE)
+    assert chosen(PLAIN, wants_title=False).step == DESCRIPTION
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "As you say, they do.", "You mentioned a pot.", "In your second example it is slower.", "Your assumption is wrong.",
+        "You are right about steam.", "It sounds like you have a pot.", "To answer the second part of the question: no.",
+        "Responding to Q1, no.", "The table in the question is old.", "Are you asking about pots? Did you mean a pan?",
+        "Your questions have one answer.", "In your case it is slower.",
+    ],
+)  # fmt: skip
+def test_addresses(words: str) -> None:
+    assert "addresses the asker" in str(needed(f"<p>Kettles are fast. {words}</p>"))
+    assert chosen(f"<p>{words}</p>").step == DESCRIPTION
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "You can fill your kettle.", "If you said so, nobody would hear.", "Ask your friends.", "Depending on your situation, wait.",
+        "You need your own pot.", "The first part of the kettle is its lid.", "When you describe water, be exact.",
+    ],
+)  # fmt: skip
+def test_any_reader_is_no_asker(words: str) -> None:
+    assert needed(f"<p>{words}</p>") is None
+
+
+def test_quotations_of_the_description() -> None:
+    quote = "<blockquote><p>steam leaves a kettle only at a hundred degrees</p></blockquote>"
+    assert "quotes the description" in str(needed(f"{quote}<p>No.</p>"))
+    assert "quotes" in str(needed('<p>That "steam leaves a kettle only at" noon is wrong.</p>'))
+    assert needed("<blockquote><p>How do kettles boil water so fast?</p></blockquote><p>Well.</p>") is None, (
+        "the title"
+    )
+    assert needed("<blockquote><p>A watched pot never boils, they say.</p></blockquote>") is None, (
+        "another's words"
+    )
+    assert needed("<p>Steam leaves a kettle only at a hundred degrees.</p>") is None, "no quotation"
+
+
+def test_code_of_the_description() -> None:
+    body = (
+        "<p>Why is it slow?</p><pre><code>kettleTemp = probe.read()\nfor heater in heaters: pass</code></pre>"
+    )
+    assert "kettleTemp" in str(needed("<p>Use <code>kettleTemp</code> of <code>heaters</code>.</p>", body))
+    assert (
+        needed("<p>Use <code>print</code>, <code>return</code>, <code>kettleTemp</code>.</p>", body) is None
+    )
+
+
+def test_a_yes_to_what_the_title_does_not_ask() -> None:
+    assert "begins with 'Yes'" in str(needed("<p>Yes, they do.</p>"))
+    assert needed("<p>Yes, they do.</p>", title="Do kettles boil water fast?") is None
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        '<p><img src="x"></p>',
+        "<p>See <a>this</a>.</p>",
+        "<p>It is in another question.</p>",
+        "<p>word</p>" * 500,
+    ],
+)
+def test_where_the_description_is_no_prompt_nothing_fits(flaw: str) -> None:
+    found = chosen("<p>As you say, they do.</p>", BODY + flaw)
+    assert found.text == HEAD
+    assert "addresses the asker" in str(found.misfit)
+    assert "the description is no prompt" in str(found.misfit)
+    assert chosen(PLAIN, BODY + flaw, wants_title=False) == FittedPrompt(HEAD, TITLE)
+
+
+def test_forms() -> None:
+    both = f"{HEAD}\n\n{clean(BODY).text}"
+    assert chosen(PLAIN, wants_title=False, form="both") == FittedPrompt(both, BOTH)
+    assert chosen(PLAIN, wants_title=False, form="description").step == DESCRIPTION
+    assert chosen(PLAIN, title="", wants_title=False).step == DESCRIPTION
+
+
+@pytest.mark.parametrize(
+    ("title", "description", "along"),
+    [
+        ("How do I read rows with SQLite?", "There are ways to read rows. Which is the best?", True),
+        (
+            "How do I read rows of a table?",
+            "There are ways to read rows of a table. Which is the best?",
+            False,
+        ),
+        ("Why do cats purr?", "They do it all day. Why?", True),
+        ("Why do cats purr?", "My cats purr all day.", True),
+        ("Why do cats purr?", "My cats purr all day. Why?", False),
+        ("Why do Siamese cats purr at night?", "My cats purr. What makes them do so?", True),
+    ],
+)
+def test_the_title_goes_along_where_the_subject_stands_in_it(
+    title: str, description: str, along: bool
+) -> None:
+    assert takes_title_along(description, title, RULES.title_missing_max) == along
