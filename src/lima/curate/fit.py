@@ -16,15 +16,19 @@ from lima.curate.text.asker import ADDRESSING, OPEN_QUESTION, STOPWORDS, USUAL_N
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.gaps import sentences
 from lima.curate.text.phrases import SPOKEN
+from lima.curate.text.titles import QUESTION_START
 from lima.curate.text.words import words_of
 
 NAME = re.compile(r"[A-Z0-9_.#+/-]")
 SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)\W*(\w+)")
 CODE_NAME = re.compile(r"[A-Za-z_]\w{3,}")
+PRONOUN_START = re.compile(
+    r"(?:This|That|These|Those|It|They)(?: one)? (?:is|are|was|were|can|could|will|would|happens|means|has|have)\b"
+)
 STEM = 5
 """Words that begin with so many equal letters count as the same."""
 BACK_TO_TITLE = re.compile(
-    r"\W*(?:as (?:the|in the|per the|per) title|title says|(?:see|the|in the) title|(?:this|these|that|those|it|they|he|she)\b)",
+    r"\W*(?:as (?:the|in the|per the|per) title|title says|(?:see|the|in the) title|(?:this|these|that|those|it|they|he|she|for example|so|and|but|also|therefore)\b)",
     re.IGNORECASE,
 )
 
@@ -98,6 +102,8 @@ def needs_description(
     prose = "\n".join(line for line in answer.prose.split("\n") if not line.startswith(">"))
     if found := ADDRESSING.search(prose):
         return f"it addresses the asker: {' '.join(found.group().split())!r}"
+    if not QUESTION_START.match(title) and "?" not in title and (opening := PRONOUN_START.match(prose)):
+        return f"it begins with {opening.group()!r}, for which the title has no word"
     if OPEN_QUESTION.match(title) and (opening := YES_OR_NO.match(prose)):
         return f"it begins with {opening.group()!r}, which the title does not ask for"
     return None
@@ -118,7 +124,7 @@ def takes_title_along(description: str, title: str, missing_max: float) -> bool:
         return False
     if BACK_TO_TITLE.match(description) or len(missing) > missing_max * len(carrying):
         return True
-    starts = {found.group(1) for found in SENTENCE_START.finditer(title)}
+    starts = {found.group(1) for found in SENTENCE_START.finditer(title) if found.group(1).istitle()}
     names = {
         w.casefold()
         for word in re.findall(r"[\w.#+-]+", title)

@@ -13,7 +13,7 @@ SAYING = (
 )
 SAID = (
     r"(?: said | mentioned | stated | wrote | written | posted | asked | described | suggested | quoted | cited | linked | noted | pointed \s out | proposed"
-    r" | listed | showed | shown | gave | given | provided | claimed | referred \s to | indicated | outlined | guessed | discovered | noticed | tried )"
+    r" | listed | showed | shown | gave | given | provided | claimed | requested | referred \s to | indicated | outlined | guessed | discovered | noticed | tried )"
 )
 PARTS = r"(?: question | example | point | option | idea | approach | paragraph | part | sentence | bullet | case | statement | suggestion | concern | issue | problem | version | snippet | link | quote )"
 ORDINAL = r"(?: first | second | third | fourth | last | other | original | main | actual | literal | specific | particular | final | initial | follow -?\s? (?:up|on) | title | basic | general )"
@@ -36,6 +36,7 @@ ADDRESSING = Phrases(
         | \b (?: sounds | looks | seems | appears ) \s (?: like | as \s if | that ) \s (?: you | your ) \b
         | \b (?: do | did ) \s you \s (?: mean | have \s (?: a | an | any ) | really | want ) \b [^.?!]* [?]
         | \b you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
+        | \b you \s link (?: ed )? \b (?! \s to \b )
         """,
     ),
     (
@@ -44,7 +45,7 @@ ADDRESSING = Phrases(
         \b (?: in \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
         | \b your \s (?: {ORDINAL} \s )? (?: example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
             | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | tool \s is ) s? \b
-        | \b your \s {ORDINAL} \s {PARTS} s? \b
+        | \b your \s {ORDINAL} \s (?: (?: and | or ) \s (?: your \s )? {ORDINAL} \s )? {PARTS} s? \b
         | (?<! depending \s on \s ) (?<! depends \s on \s ) \b (?: in | for ) \s your \s (?: (?: particular | specific | exact ) \s )? (?: case | situation | example | instance | scenario | circumstances ) \b
         """,
     ),
@@ -56,6 +57,7 @@ ADDRESSING = Phrases(
         | \b (?: example | code | snippet | quote | equation | formula | list | link | table | data | numbers? | text | title ) s? \s (?: in | from | of ) \s (?: the | this ) \s question \b
         | \b (?: to \s answer | answering | as \s for | regarding | responding \s to | concerning | re: ) \s (?: your | the | question | q \d ) \s (?: {ORDINAL} | part | \d )
         | \b (?: q \s? \d | questions? \s \#? \d ) \b
+        | \b (?: rest | part | parts | half | bit | remainder ) \s of \s (?: the | your? | this ) \s (?: original \s )? question \b
         | \b original \s (?: post | poster | question ) \b
         """,
     ),

@@ -12,8 +12,16 @@ from dataclasses import dataclass, replace
 from lima.curate.text.gaps import ADDRESS, Removal
 from lima.curate.text.layout import Block, Style, joined
 from lima.curate.text.markup import Post
-from lima.curate.text.trim import INLINE_CODE, settled, trimmed
+from lima.curate.text.phrases import PICTURE, WORDS
+from lima.curate.text.trim import INLINE_CODE, ends_open, settled, trimmed
 
+OF_IMAGES = re.compile(
+    rf"\b (?: in | on | at | see | from ) \s (?: the | this | that | these | following ) \s (?: \w+ \s )? {PICTURE} \b"
+    rf" | \b {PICTURE} \s (?: such\ as\ this | shows | above | below | is\ from )"
+    r" | \b (?: as\ you\ can\ see | looks? \s like \s this | as\ shown | shown\ (?: here | below | above ) )",
+    WORDS,
+)
+"""Words about an image, in a post that had one."""
 FENCED_CODE = re.compile(r"^(`{3,})[^\n]*\n.*?(?:^\1[ \t]*$|\Z)|```.*?```", re.DOTALL | re.MULTILINE)
 
 
@@ -72,8 +80,11 @@ def clean(html: str, style: Style = "markdown", *, trim: bool = True) -> Cleaned
         plain = clean(html, style, trim=False)
         return replace(plain, holes=max(1, plain.holes))
     prose = "\n".join([block.prose for block in blocks if block.prose])
+    holes += post.holes
+    if not holes:
+        holes += ends_open(blocks) or bool(post.images and OF_IMAGES.search(prose))
     removed = (*post.removed, *announced, *cut)
-    return Cleaned(joined(blocks, style), prose, post.images, post.holes + holes, removed, tuple(blocks))
+    return Cleaned(joined(blocks, style), prose, post.images, holes, removed, tuple(blocks))
 
 
 def prose_of(markdown: str) -> str:

@@ -51,14 +51,15 @@ POINTER_NAME = re.compile(
 )
 """Names of links that say nothing once the address is gone."""
 
+DEMONSTRATIVE = re.compile(r"\b(?:this|these|that|those|following)\Z", re.IGNORECASE)
 HOLE = rf"(?: {GONE} [^{GONE_END}]*+ {GONE_END} | {IMAGE} )"
 FILLER = (
     r"(?: \b (?: see | also | e\.g\. | i\.e\. | cf | eg | sources? | refs? | references? | from | via | at | links? | and | or"
     r" | more | details? | info | here | this | the | wiki (?: pedia )? | docs? | documentation | on | in | for | example | read"
-    r" | quote[sd]? | taken | by | page | article | site | official | original | is | also ) \b | [\s,;:.&/|+–—-] )"
+    r" | quote[sd]? | taken | by | page | article | site | official | original | is | also | videos? | pdf | images? | photos? | pictures? | paper | pdf\ file | book | amazon ) \b | [\s,;:.&/|+–—-] )"
 )
 BRACKETED = re.compile(
-    rf"[ \t]*+ (?: [(] {FILLER}*+ (?: (?: {HOLE} | {POINT} ) {FILLER}*+ )++ [)] | \[ {FILLER}*+ (?: {HOLE} {FILLER}*+ )++ \]"
+    rf"[ \t]*+ (?: [(] {FILLER}*+ (?: (?: {HOLE} | {POINT} | {LINK} ) {FILLER}*+ )++ [)] | \[ {FILLER}*+ (?: {HOLE} {FILLER}*+ )++ \]"
     rf" | < \s*+ {HOLE} \s*+ >"
     rf" | [(] (?: see | cf | more | sources? | via | from | links? | e\.g\. | read | also | details ) \b [^(){POINT}{GONE}]*+"
     rf" (?: {HOLE} | {POINT} ) [^()]*+ [)] )",
@@ -99,6 +100,7 @@ POINTING = re.compile(
           | please \s+ | just \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | if\ (?: you | anyone ) \b [^,]{0,60}? ,? \s+ (?: you\ can \s+ )? )?
         (?: see | cf | check (?: ing )? | visit (?: ing )? | read (?: ing )? | refer | look | find | consult | browse | watch
           | have\ (?: a\ )? look | take\ (?: a\ )? look | learn\ more | view ) \b
+      | for \b [^.,]{0,80} , \ (?: see | check\ out | visit | read | refer\ to | have\ a\ look | take\ a\ look | you\ can ) \b
       | for \ (?: more | further | future | additional | full | detail\w* | reference | info\w* | background | tons ) \b
       | more \s (?: here | at | on | about | in ) \b
       | (?: more | further | additional | full | detailed | complete | other | some ) \s (?: \w+ \s ){0,2}
@@ -115,6 +117,10 @@ POINTING = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """How a sentence begins that sends its reader elsewhere and says nothing itself."""
+FURTHER = re.compile(
+    r"\bfor (?:further|more|additional) (?:reading|info\w*|details?|\w+)\W*\Z", re.IGNORECASE
+)
+"""How a sentence ends that sends its reader elsewhere."""
 ORIGIN = re.compile(
     r"\W*+(?:sources?|sourced|references?|links?|via|from|taken|quoted|adapted|excerpt\w*|credits?|cite[sd]?|citation|original|courtesy|image"
     r"|photo|picture|related)\b",
@@ -255,6 +261,8 @@ def _only_points(text: str, behind: str, bare_words_max: int = BARE_WORDS_MAX) -
     words = len(WORD.findall(plain))
     if BACK.match(behind) or (text.rstrip().endswith(":") and words > LED_WORDS_MAX):
         return False
+    if FURTHER.search(plain) and words <= POINTING_WORDS_MAX:
+        return True
     if words <= bare_words_max or (words <= ORIGIN_WORDS_MAX and ORIGIN.match(plain)):
         return True
     return words <= POINTING_WORDS_MAX and POINTING.match(plain) is not None

@@ -46,6 +46,10 @@ START = re.compile(r"""\bstart\s*=\s*["']?(\d{1,9})\b""")
 ORDINALS = {"st", "nd", "rd", "th"}
 FOOTNOTE = re.compile(r"\d{1,2}")
 FOOTNOTE_BEFORE = (".", ",", ";", ":", "!", "?", '"', "”", ")")
+ANNOUNCED = re.compile(
+    r"(?::|\b(?:like|as|than) (?:this|these|so)\W*|\b(?:these|below|following)\W*)\Z", re.IGNORECASE
+)
+"""How a text ends that an image goes on with."""
 LINKED_SHARE = 0.8
 """A block of which so much is names of links is little else."""
 STORED = re.compile(rf"{CODE}(\d+){CODE}")
@@ -61,7 +65,7 @@ class Post:
         self._markdown, self._trim = style == "markdown", trim
         self._shown: list[str] = []
         self._codes: list[str] = []  # inline code of the line, which nothing may change
-        self._anchor: int | None = None  # where the open link's text begins in the line
+        self._anchor: int | None = None  # where the open link's text begins in what is being read
         self._marks = False  # whether the line holds marks for `gaps.mend`
         self._linked = 0  # characters of the line that are names of links
         self._dropped = 0
@@ -249,7 +253,8 @@ class Post:
         self.images += 1
         blocks = self.layout.blocks
         line = gaps.unmarked("".join(self._shown)).replace(BREAK, " ").rstrip()
-        self.holes += (line or (blocks[-1].text if blocks else "")).endswith(":")
+        before = line or (blocks[-1].text if blocks else "")
+        self.holes += bool(ANNOUNCED.search(before[-40:]))
         if self._code is None:
             self._shown.append(IMAGE)
             self._marks = True
@@ -261,19 +266,28 @@ class Post:
             self._shown.append(BREAK)
 
     def _open_link(self, *_: str) -> None:
-        self._anchor = len(self._shown)
+        self._anchor = len(self._target)
+
+    @property
+    def _target(self) -> list[str]:
+        """What text is added to: the line, or what is raised or lowered in it."""
+        return self._shown if self._script is None else self._script[1]
 
     def _close_link(self, *_: str) -> None:
         if self._anchor is None:
             return
-        name = " ".join(
-            gaps.REMAINS.sub("", "".join(self._shown[self._anchor :])).replace(BREAK, " ").split()
-        )
+        target, anchor = self._target, self._anchor
+        name = " ".join(gaps.REMAINS.sub("", "".join(target[anchor:])).replace(BREAK, " ").split())
         self._anchor = None
-        if name and self._code is None:
-            self._linked += len(name)
-            self._marks = True
-            self._shown.append(POINT if gaps.POINTER_NAME.fullmatch(name) else LINK)
+        if not name or self._code is not None:
+            return
+        before = target[anchor - 1].rstrip() if 0 < anchor <= len(target) else ""
+        says_nothing = gaps.POINTER_NAME.fullmatch(name) or (
+            len(name.split()) < 3 and gaps.DEMONSTRATIVE.search(before)
+        )
+        self._linked += len(name)
+        self._marks = True
+        target.append(POINT if says_nothing else LINK)
 
     def _open_pre(self, name: str, attributes: str) -> None:
         self._close_pre()
@@ -321,10 +335,11 @@ class Post:
             return
         mark, text = self._script[0], "".join(self._script[1])
         self._script = None
-        if mark == "^" and FOOTNOTE.fullmatch(text) and self._is_footnote():
-            text = f"[{text}]"
-        elif self._markdown and _is_index(text):
-            text = f"{mark}{text}" if len(text) == 1 or text.isalnum() else f"{mark}({text})"
+        bare = gaps.unmarked(text)
+        if mark == "^" and FOOTNOTE.fullmatch(bare) and self._is_footnote():
+            text = f"[{bare}]"
+        elif self._markdown and _is_index(bare):
+            text = f"{mark}{bare}" if len(bare) == 1 or bare.isalnum() else f"{mark}({bare})"
         self._add(text)
 
     def _is_footnote(self) -> bool:

@@ -198,6 +198,11 @@ SITE = Phrases(
         | \b comments? \s (?: above | below | section | thread ) \b
         """,
     ),
+    (("+1",), r"(?: ^ | \n ) \W* \+1 \b"),
+    (
+        (".se", "m.se", " mo "),
+        r"\b \w+ \.SE \b | \b (?-i: MO ) \b (?= [,.] | \s (?: or | and | post | question | answer ) )",
+    ),
     (("asker",), r"\b (?: the \s asker | the \s question\ asker ) \b"),
     (("OP",), r"\b (?-i: OP ) \b (?! \s? amp )"),
     (
@@ -235,9 +240,11 @@ ASKER_OF_SITE = Phrases(
             (?: question | post | thread | answer ) s? \b (?! \s (?: of | to | is \s: ) \b )
         | \b (?: asked | posted | answered | off-topic | on-topic ) \s (?: here | before | elsewhere | on \s (?: this | the ) )
         | \b (?: community | big-list ) \s? -? (?: wiki | list ) \b
+        | \b answers? \s (?: so \s far | given | below | already )
         """,
     ),
     (("inspired", "prompted", "motivated"), r"\b (?: inspired | prompted | motivated ) \s by \b"),
+    (("edit", "update"), r"(?: ^ | \n ) \W* (?-i: EDIT | UPDATE | Edit | Update ) \b (?! \s the \b )"),
     (("emphasis",), r"\b emphasis \s (?: mine | added )"),
 )
 """Words of a question that is about other posts."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lima.curate.text.gaps import Removal, holds_any, points_elsewhere, sentences
+from lima.curate.text.gaps import ORIGIN, Removal, holds_any, points_elsewhere, sentences
 from lima.curate.text.layout import Block
 
 ANNOUNCEMENT = "announcement of an address"
@@ -16,6 +16,7 @@ LINK_LIST = "list of links"
 CLOSING = "closing formula"
 EDIT_LABEL = "label of an edit"
 POINTER_AT_END = "last sentence, which points to a link"
+SOURCE_NAME = "line that names a source"
 
 LEAD_WORDS_MAX = 6
 LEAD_IN = re.compile(
@@ -30,25 +31,25 @@ LEAD_IN = re.compile(
 )
 """A short line that announces addresses and nothing else."""
 RELATED = re.compile(
-    r"\W*(?:see|related|links?|further|more|additional|other|external|useful|read)\b[^.!?]*+\W*+",
+    r"\W*(?:see|related|links?|further|more|additional|other|external|useful|read|sources?|references?|resources?)\b[^.!?]*+\W*+",
     re.IGNORECASE,
 )
 CLOSING_SENTENCE = re.compile(
     r"""
-    \W* (?:
+    (?: \[ \w+ \] :? )? \W* (?:
         (?: i\ )? (?: just\ | really\ | do\ | would\ )? hope \ (?: this | that | it | these | my | some | i )\b .{0,60} \b help (?: s | ed | ful )? \b .{0,40}
       | hth | hope \ helps
       | (?: please\ | just\ | and\ | so\ | but\ )? let \ (?: me | us ) \ know \b .{0,140}
       | (?: if\ .{0,80} ,\ )? (?: please\ )? feel \ free \ to \ (?: ask | comment | edit | correct | improve | add | contact | leave | suggest | message | let ) \b .{0,120}
       | (?: please\ )? (?: correct | tell ) \ me \b .{0,80}
       | (?: \w+ ,? \ (?: and\ | or\ )? ){0,3} (?: edits | corrections | suggestions | improvements | comments | feedback ) \b .{0,40} \b (?: welcome | appreciated )
-      | (?: cheers | (?: best | kind | warm )? \ ? regards )
+      | (?: cheers | (?: best | kind | warm )? \ ? regards ) | happy \ \w+ing \b .{0,60} | (?: apologies | sorry ) \ for \b .{0,80}
     ) \W* (?: [A-Z]\w+ \W* )?
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 CLOSING_NEEDLES = (
-    "hope", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
+    "hope", "happy", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
 )  # fmt: skip
 """One of them is in every closing sentence, in lower case."""
 LABEL = re.compile(
@@ -60,7 +61,7 @@ LABEL = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """What marks a later addition; "Addendum" without a colon is a heading."""
-LABEL_NEEDLES = ("edit", "update", "eta", "addendum", "ps:", "p.s", "ps.", "p s")
+LABEL_NEEDLES = ("\nedit", "\nupdate", "\neta", "\naddendum", "\nps", "\np.s", "\np s", "\n(edit", "\n(update")
 Outcome = tuple[list[Block], list[Removal]]
 
 
@@ -82,6 +83,12 @@ def settled(blocks: Sequence[Block], cut: bool = True) -> tuple[list[Block], lis
         while end < len(blocks) and blocks[end].kind in ("lost", "image"):
             end += 1
         behind = blocks[end] if end < len(blocks) else None
+        if behind is not None and blocks[end - 1].kind == "image" and not blocks[place].tight:
+            if _is_source(behind) and cut:
+                removed.append(Removal(SOURCE_NAME, behind.text))
+                end += 1
+            else:
+                holes += bool(OF_IMAGE.match(behind.prose))
         if kept and not _goes_on(kept[-1], blocks[place], behind):
             lead_in = _is_lead_in(kept[-1], behind)
             if lead_in and cut:
@@ -115,13 +122,37 @@ def _announces(block: Block, lost: Block) -> bool:
     return lost.kind == "lost" and block.text.endswith(":")
 
 
+OF_IMAGE = re.compile(
+    r"\W*(?:this|these|that|those|here|above|the above|as you can see|note how|notice|it(?:['’]s| is| was| shows))\b",
+    re.IGNORECASE,
+)
+"""How a block begins that goes on about the image before it."""
+
+
+def _is_source(block: Block) -> bool:
+    """Whether a short line tells where something is from: "From Wikipedia", "Image: The Times"."""
+    if block.kind != "prose" or block.rest or not ORIGIN.match(block.prose):
+        return False
+    words = len(block.prose.split())
+    return words <= SOURCE_WORDS_MAX or (block.linked and words <= LEAD_WORDS_MAX)
+
+
+SOURCE_WORDS_MAX = 3
+
+
+def ends_open(blocks: Sequence[Block]) -> bool:
+    """Whether the last line announces something that does not come."""
+    return bool(blocks) and blocks[-1].kind == "prose" and blocks[-1].text.endswith((":", ";", ","))
+
+
 def trimmed(blocks: Sequence[Block]) -> Outcome:
-    """The blocks without closing formulas, labels of edits, and links at the end."""
+    """The blocks without closing formulas, labels of edits, names of sources, and links at the end."""
     removed: list[Removal] = []
-    folded = "\n".join([block.prose for block in blocks]).lower()
+    folded = "\n".join(["", *[block.prose for block in blocks]]).lower()
     kept = list(blocks)
     if holds_any(folded, CLOSING_NEEDLES) or holds_any(folded, LABEL_NEEDLES):
         kept = _without_formulas(blocks, removed)
+    kept = _without_sources(kept, removed)
     return _without_pointers_at_end(kept, removed)
 
 
@@ -133,6 +164,22 @@ def _without_formulas(blocks: Sequence[Block], removed: list[Removal]) -> list[B
             block = _without_closing(block, removed)
         if block.text:
             kept.append(block)
+    return kept
+
+
+def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+    """Lines that name a source stay where they introduce its words."""
+    kept: list[Block] = []
+    for place, block in enumerate(blocks):
+        if not _is_source(block):
+            kept.append(block)
+            continue
+        behind = blocks[place + 1] if place + 1 < len(blocks) else None
+        introduces = behind is not None and (behind.quote or behind.kind == "code" or behind.tight)
+        if introduces or block.text.endswith(":"):
+            kept.append(block)
+        else:
+            removed.append(Removal(SOURCE_NAME, block.text))
     return kept
 
 
