@@ -16,7 +16,7 @@ from lima.curate.text.phrases import PICTURE, WORDS
 from lima.curate.text.trim import INLINE_CODE, ends_open, settled, trimmed
 
 OF_IMAGES = re.compile(
-    rf"\b (?: in | on | at | see | from ) \s (?: the | this | that | these | following ) \s (?: \w+ \s )? {PICTURE} \b"
+    rf"\A \W* (?: this\ one | this\ is | here (?: ['’]s | \ is | \ are ) | these ) \b | \b (?: in | on | at | see | from ) \s (?: the | this | that | these | following ) \s (?: \w+ \s )? {PICTURE} \b"
     rf" | \b {PICTURE} \s (?: such\ as\ this | shows | above | below | is\ from )"
     r" | \b (?: as\ you\ can\ see | looks? \s like \s this | as\ shown | shown\ (?: here | below | above ) )",
     WORDS,

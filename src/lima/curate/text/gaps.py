@@ -40,10 +40,16 @@ class Mended:
     holes: int = 0
 
 
+DOCUMENT = (
+    r"(?: link | page | (?: web )? site | article | post | paper | study | studies | book | blog | video | question | answer | thread | table | image | picture"
+    r" | photo | chart | list | tutorial | guide | example | discussion | report | document | file | tool | project | library | code | script | map | graph"
+    r" | excerpt | quote | slide | talk | wiki | comment | review | course | lecture | story | survey | diagram | plot | entry | manual | repo (?: sitory )? | gist ) s?"
+)
 POINTER_NAME = re.compile(
-    r"""
+    rf"""
     (?: (?: click | see | look | read | more | found | available | get | try | .*? \s ) \s? here | here
-      | (?: this | that | these | those | the\ following ) (?: \s [\w'’-]+ ){0,2}
+      | (?: (?: in | from | see | at | on | by | as\ in | according\ to | like ) \s )? (?: this | that | these | those | the\ following )
+        (?: (?: \s [\w'’-]+ )? \s (?: {DOCUMENT} | ones? | (?: {DOCUMENT} ) \s [\w'’-]+ ) )?
       | (?: the\ )? links? | (?: .* \s )? (?: this | following ) \s (?: link | page | site | article | post | one ) s?
     ) [.!:,]?
     """,
@@ -51,7 +57,13 @@ POINTER_NAME = re.compile(
 )
 """Names of links that say nothing once the address is gone."""
 
+DOCUMENTS = re.compile(rf"(?:[\w'’-]+\s)?{DOCUMENT}", re.VERBOSE | re.IGNORECASE)
 DEMONSTRATIVE = re.compile(r"\b(?:this|these|that|those|following)\Z", re.IGNORECASE)
+REMARK = re.compile(
+    r"[(\[](?:videos?|links?|sources?|pdf|images?|ref(?:erence)?s?|wiki(?:pedia)?|\d+|here|more|archived?)[)\]]",
+    re.IGNORECASE,
+)
+"""Names of links that are remarks in brackets about the address."""
 HOLE = rf"(?: {GONE} [^{GONE_END}]*+ {GONE_END} | {IMAGE} )"
 FILLER = (
     r"(?: \b (?: see | also | e\.g\. | i\.e\. | cf | eg | sources? | refs? | references? | from | via | at | links? | and | or"

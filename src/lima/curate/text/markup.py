@@ -283,10 +283,13 @@ class Post:
             return
         before = target[anchor - 1].rstrip() if 0 < anchor <= len(target) else ""
         says_nothing = gaps.POINTER_NAME.fullmatch(name) or (
-            len(name.split()) < 3 and gaps.DEMONSTRATIVE.search(before)
+            gaps.DOCUMENTS.fullmatch(name) and gaps.DEMONSTRATIVE.search(before)
         )
-        self._linked += len(name)
         self._marks = True
+        if gaps.REMARK.fullmatch(name):
+            target[anchor:] = [gaps.gone(name)]
+            return
+        self._linked += len(name)
         target.append(POINT if says_nothing else LINK)
 
     def _open_pre(self, name: str, attributes: str) -> None:

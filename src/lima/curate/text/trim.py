@@ -61,7 +61,17 @@ LABEL = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """What marks a later addition; "Addendum" without a colon is a heading."""
-LABEL_NEEDLES = ("\nedit", "\nupdate", "\neta", "\naddendum", "\nps", "\np.s", "\np s", "\n(edit", "\n(update")
+LABEL_NEEDLES = (
+    "\nedit",
+    "\nupdate",
+    "\neta",
+    "\naddendum",
+    "\nps",
+    "\np.s",
+    "\np s",
+    "\n(edit",
+    "\n(update",
+)
 Outcome = tuple[list[Block], list[Removal]]
 
 
