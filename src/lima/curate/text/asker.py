@@ -36,6 +36,7 @@ ADDRESSING = Phrases(
         | \b (?: sounds | looks | seems | appears ) \s (?: like | as \s if | that ) \s (?: you | your ) \b
         | \b (?: do | did ) \s you \s (?: mean | have \s (?: a | an | any ) | really | want ) \b [^.?!]* [?]
         | \b you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
+        | (?<! \b if \s ) (?<! \b when \s ) \b you \s mention (?: ed )? \b
         | \b you \s link (?: ed )? \b (?! \s to \b )
         """,
     ),
@@ -56,6 +57,8 @@ ADDRESSING = Phrases(
         | \b (?: the | this | that ) \s (?: {ORDINAL} \s ) (?: question | part \s of \s (?: the | your ) \s question ) s? \b
         | \b (?: example | code | snippet | quote | equation | formula | list | link | table | data | numbers? | text | title ) s? \s (?: in | from | of ) \s (?: the | this ) \s question \b
         | \b (?: to \s answer | answering | as \s for | regarding | responding \s to | concerning | re: ) \s (?: your | the | question | q \d ) \s (?: {ORDINAL} | part | \d )
+        | (?: ^ | \n ) \W* (?: as \s for | for )? \s* (?: the | your )? \s* {ORDINAL} \s question \b
+        | \b (?: continue | go | going | continuing ) \s with \s (?: the | your | that ) \s (?: \w+ \s )? example \b
         | \b (?: q \s? \d | questions? \s \#? \d ) \b
         | \b (?: rest | part | parts | half | bit | remainder ) \s of \s (?: the | your? | this ) \s (?: original \s )? question \b
         | \b original \s (?: post | poster | question ) \b

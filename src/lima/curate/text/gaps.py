@@ -148,7 +148,7 @@ LED_WORDS_MAX = 6
 KEPT_WORDS_MIN = 3
 """Fewer words are no sentence when its end is cut."""
 BACK = re.compile(
-    r"\W*(?:it|its|they|their|this|these|that|those|there|he|she|his|her|here|both)\b", re.IGNORECASE
+    r"\W*(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both)\b", re.IGNORECASE
 )
 """How a sentence begins that needs the one before."""
 STOP = re.compile(rf"""[.!?…]["'”’)\]]*+ ++(?=["'“‘(\[*]?[A-Z0-9{CODE}{GONE}])|\n""")

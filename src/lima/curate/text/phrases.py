@@ -67,7 +67,7 @@ CODE_WORDS = (
     r" | answer | approach | attempt | example | argument | implementation | understanding | reasoning"
     r" | derivation | calculation | situation | case | problem | question )"
 )
-SAID = r"(?: mentioned | said | noted | stated | pointed\ out | suggested | indicated )"
+SAID = r"(?: mentioned | said | noted | stated | pointed\ out | suggested | indicated | commented | explained | answered | discussed | covered )"
 
 FIRST_PERSON = re.compile(
     r"""
@@ -118,8 +118,8 @@ QUOTED_LINE = re.compile(r"^>.*$", re.MULTILINE)
 OWN = re.compile(
     r"""
     as \ (?: (?: was | were | is | are | has\ been | have\ been ) \s )? (?: (?: also | already | previously | just ) \s )?
-        (?: mentioned | said | noted | stated | pointed\ out | suggested | indicated )
-    | (?: already | previously | earlier ) \s (?: been \s )? (?: mentioned | pointed\ out | said | noted )
+        (?: mentioned | said | noted | stated | pointed\ out | suggested | indicated | explained | discussed | covered )
+    | (?: already | previously | earlier ) \s (?: been \s )? (?: mentioned | pointed\ out | said | noted | discussed | covered )
     """,
     WORDS,
 )
@@ -135,7 +135,20 @@ TOPIC_BEHIND = re.compile(
 
 OTHERS = Phrases(
     (
-        ("mentioned", "said", "noted", "stated", "pointed", "suggested", "indicated"),
+        (
+            "mentioned",
+            "said",
+            "noted",
+            "stated",
+            "pointed",
+            "suggested",
+            "indicated",
+            "commented",
+            "explained",
+            "answered",
+            "discussed",
+            "covered",
+        ),
         rf"""
         \b as \ (?: \S+ \s )? (?: (?: have | has | was | were | is | are ) \s )? (?: been \s )?
             (?: (?: also | already | previously | correctly | rightly ) \s )? {SAID} \b
@@ -162,10 +175,10 @@ OTHERS = Phrases(
         """,
     ),
     (
-        ("answered", "mentioned", "pointed", "said", "noted", "suggested", "posted"),
+        ("answered", "mentioned", "pointed", "said", "noted", "suggested", "posted", "discussed", "covered"),
         r"""
         \b (?: already | previously | earlier | else ) \s (?: been \s )?
-            (?: answered | mentioned | pointed\ out | said | noted | suggested | posted ) \b
+            (?: answered | mentioned | pointed\ out | said | noted | suggested | posted | discussed | covered ) \b
         """,
     ),
     (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lima.curate.text.gaps import ORIGIN, Removal, holds_any, points_elsewhere, sentences
+from lima.curate.text.gaps import BACK, ORIGIN, Removal, holds_any, points_elsewhere, sentences
 from lima.curate.text.layout import Block
 
 ANNOUNCEMENT = "announcement of an address"
@@ -93,7 +93,9 @@ def settled(blocks: Sequence[Block], cut: bool = True) -> tuple[list[Block], lis
         while end < len(blocks) and blocks[end].kind in ("lost", "image"):
             end += 1
         behind = blocks[end] if end < len(blocks) else None
-        if behind is not None and blocks[end - 1].kind == "image" and not blocks[place].tight:
+        if behind is not None and blocks[end - 1].kind == "lost" and not blocks[place].tight:
+            holes += bool(BACK.match(behind.prose))
+        elif behind is not None and blocks[end - 1].kind == "image" and not blocks[place].tight:
             if _is_source(behind) and cut:
                 removed.append(Removal(SOURCE_NAME, behind.text))
                 end += 1
@@ -147,6 +149,13 @@ def _is_source(block: Block) -> bool:
     return words <= SOURCE_WORDS_MAX or (block.linked and words <= LEAD_WORDS_MAX)
 
 
+def _is_name_at_end(block: Block, before: Block) -> bool:
+    """Whether the last line is the name of a link, alone."""
+    if not block.linked or block.kind != "prose" or block.rest or before.linked or before.text.endswith(":"):
+        return False
+    return len(block.prose.split()) <= LEAD_WORDS_MAX
+
+
 SOURCE_WORDS_MAX = 3
 
 
@@ -181,6 +190,9 @@ def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Bl
     """Lines that name a source stay where they introduce its words."""
     kept: list[Block] = []
     for place, block in enumerate(blocks):
+        if place and place == len(blocks) - 1 and _is_name_at_end(block, blocks[place - 1]):
+            removed.append(Removal(SOURCE_NAME, block.text))
+            continue
         if not _is_source(block):
             kept.append(block)
             continue
