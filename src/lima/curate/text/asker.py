@@ -37,13 +37,16 @@ ADDRESSING = Phrases(
         | \b (?: do | did ) \s you \s (?: mean | have \s (?: a | an | any ) | really | want ) \b [^.?!]* [?]
         | \b you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
         | (?<! \b if \s ) (?<! \b when \s ) \b you \s mention (?: ed )? \b
+        | \b (?: the | those | these | this | that | all | any | both ) \s (?: [\w'’-]+ \s ){1, 4}? you \s
+            (?: list | link | mention | describe | cite | propose | show | quote | reference | suggest | specify | provide | post | raise
+              | ask \s about | refer \s to | bring \s up ) (?: e? d )? \b
         | \b you \s link (?: ed )? \b (?! \s to \b )
         """,
     ),
     (
         ("your",),
         rf"""
-        \b (?: in \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
+        \b (?: in \s your \s question | to \s answer \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
         | \b your \s (?: {ORDINAL} \s )? (?: example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
             | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | tool \s is ) s? \b
         | \b your \s {ORDINAL} \s (?: (?: and | or ) \s (?: your \s )? {ORDINAL} \s )? {PARTS} s? \b

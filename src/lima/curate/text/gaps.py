@@ -50,7 +50,7 @@ POINTER_NAME = re.compile(
     (?: (?: click | see | look | read | more | found | available | get | try | .*? \s ) \s? here | here
       | (?: (?: in | from | see | at | on | by | as\ in | according\ to | like ) \s )? (?: this | that | these | those | the\ following )
         (?: (?: \s [\w'’-]+ )? \s (?: {DOCUMENT} | ones? | (?: {DOCUMENT} ) \s [\w'’-]+ ) )?
-      | (?: the\ )? links? | (?: .* \s )? (?: this | following ) \s (?: link | page | site | article | post | one ) s?
+      | this \s is \s (?: an? | the ) \s .* | (?: the\ )? links? | (?: .* \s )? (?: this | following ) \s (?: link | page | site | article | post | one ) s?
     ) [.!:,]?
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -104,7 +104,13 @@ NUMERAL_AFTER = re.compile(
     re.VERBOSE,
 )
 VERB_AFTER = re.compile(
-    r"\s+ (?: am | was | have | had | will | would | do | did | can | could | think | see | know | use | find ) \b",
+    r"""
+    \s+ (?: am | was | have | had | will | would | do | did | can | could | think | see | know | use | find | recommend | suggest | like | love
+      | prefer | believe | guess | hope | want | need | mean | get | got | say | said | wrote | read | made | took | went | came | just | never
+      | always | also | often | usually | personally | really | don | didn | haven | feel | felt | found | saw | knew | thought | try | tried
+      | learn | learned | taught | teach | work | worked | give | gave | wish | agree | refer | assume | suspect | understand | remember
+      | recall | consider | expect | imagine | wonder | should | might | may | must ) \b
+    """,
     re.VERBOSE,
 )
 
@@ -118,7 +124,7 @@ QUOTED_LINE = re.compile(r"^>.*$", re.MULTILINE)
 OWN = re.compile(
     r"""
     as \ (?: (?: was | were | is | are | has\ been | have\ been ) \s )? (?: (?: also | already | previously | just ) \s )?
-        (?: mentioned | said | noted | stated | pointed\ out | suggested | indicated | explained | discussed | covered )
+        (?: mentioned | said | noted | stated | explained | discussed | covered )
     | (?: already | previously | earlier ) \s (?: been \s )? (?: mentioned | pointed\ out | said | noted | discussed | covered )
     """,
     WORDS,
