@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 from tests.annotate.conftest import MakeSite, Site, field, form, on_both_databases
@@ -11,7 +12,9 @@ from lima.annotate.compare.exchange import export_rows, export_to, read_rows
 from lima.annotate.tables import iso, now, presentations, raters, slots, units
 from lima.evaluate.study import add_preferences
 from lima.files import read_jsonl
-from lima.records import Grade, Preference, Rater
+from lima.formats.imported import ImportedStudy, asked, pair_key
+from lima.formats.studies import write_study
+from lima.records import Comparison, Grade, Preference, Rater
 
 
 def answered(site: MakeSite) -> Site:
@@ -78,6 +81,28 @@ def test_an_export_in_an_empty_database_gives_the_same_content(site: MakeSite) -
     again = site(folder=here.settings.study, overlap=2, tasks=here.settings.tasks)
     assert content(again) == content(here)
     assert export_rows(again.base) == export_rows(here.base)
+
+
+def test_a_published_study_is_rated_anew_and_its_rows_stay(site: MakeSite, tmp_path: Path) -> None:
+    """Votes of other people, under ids of their own, are neither taken for planned ones nor changed by an export."""
+    published = ImportedStudy(
+        [Comparison(id=f"tulu/{n}", messages=asked(f"{n}?"), a="yes", b="no") for n in range(3)],
+        [pair_key(f"tulu/{n}", f"prompt-{n}", "one", "other") for n in range(3)],
+        [Preference(id=f"crowd:al/{n}", comparison_id=f"tulu/{n}", rater="crowd:al", shown="ab", label="b",
+                    raw="b-is-clearly-better") for n in range(3)],
+        [Rater(id="crowd:al", kind="crowd", description="an evaluator of Tulu")],
+        ["one", "other"],
+    )  # fmt: skip
+    write_study(published, tmp_path / "tulu")
+    here = site(folder=tmp_path / "tulu", groups=("crowd",), overlap=0)
+    rater = here.rater()
+    while 'name="item"' in (page := rater.get("/work").text):
+        rater.post("/answer", data=form(page, pairwise="tie"))
+    export_to(here.work.texts.study, here.base)
+    rows = list(read_jsonl(here.work.texts.study.preferences, Preference))
+    assert [row for row in rows if row.rater == "crowd:al"] == list(published.preferences)
+    assert [row.label for row in rows if row.rater == "crowd:01"] == ["tie"] * 3
+    assert published.raters[0] in read_jsonl(here.work.texts.study.raters, Rater)
 
 
 def test_what_has_no_time_no_number_or_no_label_does_not_stop_an_import(site: MakeSite) -> None:

@@ -55,7 +55,8 @@ def compare(settings: CompareSettings) -> Study:
     else:
         console.done(
             [study.comparisons, study.items, study.key],
-            command("judge", study.folder, "--task", "pairwise", "--judge", "URL#MODEL"),
+            f"{command('annotate', study.folder)}   (people), or "
+            f"{command('judge', study.folder, '--task', 'pairwise', '--judge', 'URL#MODEL')}   (a model)",
         )
     return study
 

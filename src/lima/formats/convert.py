@@ -123,7 +123,10 @@ def _import_study(settings: ImportSettings) -> ImportedStudy:
         raise LimaError(f"{settings.files[0]}: {missing} verdicts are missing, and --strict is set.")
     if not settings.dry_run:
         write_study(study, settings.out)
-        console.done([settings.out], next_command=command("report", settings.out))
+        next_command = (
+            f"{command('report', settings.out)}, or to rate it anew: {command('annotate', settings.out)}"
+        )
+        console.done([settings.out], next_command=next_command)
     return study
 
 

@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from lima.errors import LimaError
-from lima.files import write_json, write_jsonl
+from lima.files import write_json, write_jsonl, write_text
 from lima.formats import alpaca_eval, cherry, pandalm, tulu
 from lima.formats.imported import ImportedStudy
 from lima.formats.settings import StudyFormat
@@ -114,4 +114,7 @@ def write_study(study: ImportedStudy, out: Path) -> None:
         write_jsonl(out / "items.jsonl", sorted(study.items, key=attrgetter("id")))
         write_jsonl(out / "grades.jsonl", sorted(study.grades, key=attrgetter("id")))
     write_json(out / "systems.json", {"seed": 0, "systems": [{"name": name} for name in study.systems]})
+    # Without a plan: what was published was not planned here. Words and plan of the default protocol hold for who rates.
+    counts = {"systems": study.systems, "comparisons": study.comparisons, "items": study.items}
+    write_text(out / "protocol.yaml", "".join(f"{name}: {len(rows)}\n" for name, rows in counts.items()))
     write_jsonl(out / "comparisons.jsonl", sorted(study.comparisons, key=attrgetter("id")))

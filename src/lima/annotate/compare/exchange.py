@@ -65,26 +65,52 @@ def export_rows(base: Database) -> HumanRows:
 
 
 def export_to(study: Study, base: Database) -> HumanRows:
-    """Write the rows into the study's files; rows of judges stay, older rows of the same people go."""
-    rows = export_rows(base)
+    """Write the rows into the study's files; rows of judges stay, older rows of the same people go.
+
+    Rows of people that were not written here, such as published ones, stay as they are unless their rater is excluded.
+    """
+    rows, counted = export_rows(base), _who_count(base)
+    before = {row.id: row for row in existing_rows(study.raters, Rater)}
+    given: list[Preference | Grade] = [*existing_rows(study.preferences, Preference)]
+    given += existing_rows(study.grades, Grade)
+    others = [row for row in given if not _is_own(row) and row.rater in counted]
     by_rater: dict[str, list[Preference | Grade]] = defaultdict(list)
-    for preference in rows.preferences:
-        by_rater[preference.rater].append(preference)
-    for grade in rows.grades:
-        by_rater[grade.rater].append(grade)
+    for row in [*others, *rows.preferences, *rows.grades]:
+        by_rater[row.rater].append(row)
     for rater in rows.raters:
-        replace_rater(study, rater, by_rater[rater.id], former=lambda other: False)
+        known = before.get(rater.id, rater)  # it has the plan of its beginning, or a publisher's description
+        replace_rater(study, known, by_rater[rater.id], former=lambda other: False)
     return rows
 
 
 def read_rows(study: Study) -> HumanRows:
-    """The people's rows that the study's files hold."""
+    """The people of the study's files, and of their rows those that an export wrote."""
     people = [row for row in existing_rows(study.raters, Rater) if row.kind in PEOPLE]
     names = {row.id for row in people}
     given = [row for row in existing_rows(study.preferences, Preference) if row.rater in names]
-    preferences = [row for row in given if row.label is not None and not row.repeat]
-    grades = [row for row in existing_rows(study.grades, Grade) if row.rater in names]
+    preferences = [row for row in given if _is_own(row)]
+    grades = [row for row in existing_rows(study.grades, Grade) if row.rater in names and _is_own(row)]
     return HumanRows(tuple(people), tuple(preferences), tuple(grades))
+
+
+def _is_own(row: Preference | Grade) -> bool:
+    """Whether `export_rows` makes rows of this id."""
+    if isinstance(row, Grade):
+        return row.id == _grade_id(row.rater, row.item_id, row.scale)
+    return row.id == _preference_id(row.rater, row.comparison_id)
+
+
+def _preference_id(rater: str, comparison_id: str) -> str:
+    return f"{rater}/{comparison_id}"
+
+
+def _grade_id(rater: str, item_id: str, scale: str) -> str:
+    return f"{rater}/{item_id}/{scale}"
+
+
+def _who_count(base: Database) -> set[str]:
+    with base.read() as connection:
+        return set(connection.scalars(sa.select(raters.c.name).where(raters.c.state.not_in(NOT_COUNTED))))
 
 
 def import_rows(connection: sa.Connection, rows: HumanRows, now: float) -> int:
@@ -189,7 +215,7 @@ def _add_answer(connection: sa.Connection, page: _AnsweredPage, rater_id: int, u
 
 def _preference(row: Any) -> Preference:
     return Preference(
-        id=f"{row.name}/{row.text_id}",
+        id=_preference_id(row.name, row.text_id),
         comparison_id=row.text_id,
         rater=row.name,
         shown=row.shown,
@@ -202,7 +228,7 @@ def _preference(row: Any) -> Preference:
 def _grades(row: Any) -> list[Grade]:
     return [
         Grade(
-            id=f"{row.name}/{row.text_id}/{scale}",
+            id=_grade_id(row.name, row.text_id, scale),
             item_id=row.text_id,
             rater=row.name,
             scale=scale,
