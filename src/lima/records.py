@@ -187,9 +187,13 @@ class Preference(Record):
     credit: float | None = Field(default=None, ge=0, le=1)
     """The part of the win that answer ``a`` gets, where the rater gave more than a label (AlpacaEval weighs a
     verdict by the probability of its token). Null: 1, 1/2 or 0, as the label says."""
+    both_bad: bool = False
+    """Whether the rater called both answers bad, beside whatever the label says."""
     repeat: int = 0
     status: Status = "ok"
+    """``refused`` also of a person who skipped the comparison."""
     raw: str | None = None
+    """What the rater wrote: a judge's whole reply, a person's comment or reason to skip."""
     supersedes: str | None = None
     seconds: float | None = None
     at: str | None = None

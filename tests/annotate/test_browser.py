@@ -16,7 +16,7 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright import sync_api
 from playwright.sync_api import Page
-from tests.annotate.conftest import SECRET, MakeSite, Site, cookie_of, free_port, make_study
+from tests.annotate.conftest import SECRET, MakeSite, MakeStudy, Site, cookie_of, free_port, make_study
 from tests.annotate.test_dialogues import Parrot, answer_of, hold, parrots, post
 from tests.annotate.test_pages import vote
 from tests.annotate.test_review import ANSWER, decide, desk, rows, write
@@ -112,6 +112,38 @@ def test_a_rater_compares_by_keyboard_alone(site: MakeSite, visit: Visit) -> Non
     page.wait_for_selector("#answer:not([hidden])")
     assert page.inner_text(".answers") != first
     assert [row.label for row in export_rows(here.base).preferences] == ["tie"]
+
+
+def test_remarks_survive_a_reload_and_enter_after_a_reason_skips(
+    site: MakeSite, study: MakeStudy, visit: Visit
+) -> None:
+    folder = study(2)
+    asked = (
+        (folder / "protocol.yaml")
+        .read_text()
+        .replace("people_may: []", "people_may: [comment, skip, call_both_bad]")
+    )
+    (folder / "protocol.yaml").write_text(asked)
+    here = site(folder=folder, overlap=0)
+    page = visit(here, "/work", token=token_of(here))
+    listening(page)
+    page.click("summary:text('Comment')")
+    page.fill("[name=comment]", "neither cites 123")
+    page.check("[name=both_bad]")
+    page.reload()
+    listening(page)
+    assert page.input_value("[name=comment]:visible") == "neither cites 123"
+    page.keyboard.press("3")
+    saved(page)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answer:visible")
+    page.click("summary:text('Skip')")
+    page.fill("[name=reason]", "2 hard")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=That was the last one")
+    vote, skipped = sorted(export_rows(here.base).preferences, key=lambda row: row.status)
+    assert (vote.label, vote.both_bad, vote.raw) == ("tie", True, "neither cites 123")
+    assert (skipped.status, skipped.raw) == ("refused", "2 hard")
 
 
 def test_the_next_item_comes_by_itself(site: MakeSite, visit: Visit) -> None:

@@ -109,6 +109,9 @@ class Protocol(Settings):
     """What people agree to before they begin. Empty: they are asked for nothing."""
     instructions: str = ""
     """How to decide, with examples; people can open it at any time (Markdown)."""
+    people_may: tuple[Literal["comment", "skip", "call_both_bad"], ...] = ()
+    """What people may do beside choosing, in comparisons and ratings: write a comment, skip a text and say why, call both
+    answers bad (whatever they choose)."""
     plan: Plan = Plan()
     """Who sees what, and the tests that count."""
     pairwise: Words = Words(

@@ -20,6 +20,7 @@ from lima.annotate.compare.presentations import (
     GOLD,
     Answer,
     Presentation,
+    Remarks,
     answers,
     find_to_change,
     open_presentation,
@@ -29,7 +30,7 @@ from lima.annotate.compare.presentations import (
     votes,
 )
 from lima.annotate.database import Database
-from lima.annotate.people import Participant, record
+from lima.annotate.people import INSERT_EVENT, Participant, record
 from lima.annotate.tables import presentations, raters, slots, units
 from lima.records import Side
 
@@ -95,6 +96,7 @@ class Assignment:
         *,
         attempt: int,
         seconds: float | None,
+        remarks: Remarks | None = None,
     ) -> Presentation | None:
         """Store an answer and return the presentation as it is stored; None: no such item of this rater.
 
@@ -107,11 +109,41 @@ class Assignment:
             if presentation is None or presentation.attempt != attempt or presentation.is_answered:
                 return presentation
             given, spent = read(presentation), seconds_spent(presentation, seconds, now)
-            stored = self._store(connection, person, replace(presentation, answer=given), spent, now)
+            presentation = replace(presentation, answer=given, remarks=remarks or {})
+            stored = self._store(connection, person, presentation, spent, now)
             if presentation.repeat == GOLD:
                 checks.end_after_misses(connection, person, now, self.rules.gold, self.rules.gold_misses)
         self._count(person, 1)
         return stored
+
+    def skip(
+        self,
+        person: Participant,
+        token: str,
+        read: Callable[[Presentation], Answer],
+        *,
+        attempt: int,
+        reason: str,
+    ) -> Presentation | None:
+        """Give the item's place to others, and keep why; the rater does not see it again. None: no such item.
+
+        ``read`` makes the answer from the item: nothing for each of its questions.
+        """
+        now = self.clock()
+        with self.base.write() as connection:
+            presentation = find_to_change(connection, person, token)
+            if presentation is None or presentation.attempt != attempt or presentation.state != "open":
+                return presentation
+            skipped = replace(
+                presentation, state="skipped", answer=read(presentation), remarks={"text": reason}
+            )
+            spent = seconds_spent(skipped, None, now)
+            connection.execute(STORE, _row(skipped, spent, now))
+            mine = (slots.c.showing_id == skipped.id) & ~slots.c.done
+            connection.execute(sa.update(slots).where(mine).values(showing_id=None, lease_until=0.0))
+            connection.execute(INSERT_EVENT, _event("skip", skipped, person, spent=spent, now=now))
+        self._counts.pop(person.id, None)
+        return skipped
 
     def take_back(self, person: Participant, token: str, *, attempt: int) -> Presentation | None:
         """Undo an answer while no later one was given; None: too late, or no such item."""
@@ -202,27 +234,13 @@ class Assignment:
     ) -> Presentation:
         """Fill the presentation's place and store its answer; an answer whose place has gone is stored as surplus."""
         stored = replace(presentation, state="answered")
-        row = {
-            "answer": presentation.answer,
-            "answered_at": now,
-            "seconds": spent,
-            "presentation": presentation.id,
-        }
-        event: dict[str, Any] = {
-            "key": f"answer:{presentation.token}:{presentation.attempt}",
-            "rater_id": person.id,
-            "showing_id": presentation.id,
-        }
-        payload = {"answer": presentation.answer, "state": "answered", "seconds": spent}
-        at_once = event | {"kind": "answer", "at": now, "payload": payload}
-        if not presentation.repeat and shortcuts.fill_and_store(
-            connection, row | {"state": "answered"}, at_once
-        ):
+        row, event = _row(stored, spent, now), _event("answer", stored, person, spent=spent, now=now)
+        if not presentation.repeat and shortcuts.fill_and_store(connection, row, event):
             return stored
         if not self._fill(connection, person, presentation, now):
             stored = replace(presentation, state="surplus")
-        connection.execute(STORE, row | {"state": stored.state})
-        record(connection, "answer", now, payload=payload | {"state": stored.state}, **event)
+        connection.execute(STORE, _row(stored, spent, now))
+        connection.execute(INSERT_EVENT, _event("answer", stored, person, spent=spent, now=now))
         return stored
 
     def _fill(
@@ -310,8 +328,35 @@ FILL = sa.update(slots).where(slots.c.showing_id == sa.bindparam("presentation")
 STORE = (
     sa.update(presentations)
     .where(presentations.c.id == sa.bindparam("presentation"))
-    .values({name: sa.bindparam(name) for name in ("state", "answer", "answered_at", "seconds")})
+    .values({name: sa.bindparam(name) for name in ("state", "answer", "remarks", "answered_at", "seconds")})
 )
+
+
+def _row(presentation: Presentation, spent: float, now: float) -> dict[str, Any]:
+    """What is stored of an answer."""
+    return {
+        "presentation": presentation.id,
+        "state": presentation.state,
+        "answer": presentation.answer,
+        "remarks": presentation.remarks,
+        "answered_at": now,
+        "seconds": spent,
+    }
+
+
+def _event(
+    kind: str, presentation: Presentation, person: Participant, *, spent: float, now: float
+) -> dict[str, Any]:
+    """What is noted of an answer; the same answer cannot be noted twice."""
+    payload = {"answer": presentation.answer, "state": presentation.state, "seconds": spent}
+    return {
+        "key": f"{kind}:{presentation.token}:{presentation.attempt}",
+        "kind": kind,
+        "at": now,
+        "rater_id": person.id,
+        "showing_id": presentation.id,
+        "payload": payload | ({"remarks": presentation.remarks} if presentation.remarks else {}),
+    }
 
 
 def _last_answered(found: list[Presentation]) -> Presentation | None:

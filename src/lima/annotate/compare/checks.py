@@ -30,7 +30,10 @@ def due_repeat(connection: sa.Connection, person: Participant, now: float, every
     """The oldest comparison that was not asked again, when a repeat is due."""
     if not every:
         return None
-    compared = (units.c.task == "pairwise") & (presentations.c.state == "answered")
+    asked = (presentations.c.state == "answered") | (
+        presentations.c.repeat == REPEAT
+    )  # a skipped repeat is one
+    compared = (units.c.task == "pairwise") & asked
     query = (
         sa.select(
             presentations.c.unit_id,

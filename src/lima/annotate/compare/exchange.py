@@ -19,7 +19,7 @@ from lima.annotate.people import NOT_COUNTED, lock_names, new_token, record
 from lima.annotate.tables import facts, iso, presentations, raters, slots, units
 from lima.errors import LimaError
 from lima.evaluate.study import Study, existing_rows, replace_rater
-from lima.records import Grade, Preference, Rater
+from lima.records import Grade, Preference, Rater, Status
 
 PEOPLE = ("crowd", "author")
 
@@ -43,8 +43,12 @@ def export_rows(base: Database) -> HumanRows:
         sa.select(presentations, raters.c.name, units.c.task, units.c.text_id)
         .join(raters, raters.c.id == presentations.c.rater_id)
         .join(units, units.c.id == presentations.c.unit_id)
-        .join(slots, slots.c.showing_id == presentations.c.id)
-        .where(slots.c.done, raters.c.state.not_in(NOT_COUNTED))
+        .outerjoin(slots, slots.c.showing_id == presentations.c.id)
+        .where(
+            slots.c.done | (presentations.c.state == "skipped"),
+            presentations.c.repeat == 0,
+            raters.c.state.not_in(NOT_COUNTED),
+        )
     )
     with base.read() as connection:
         answers = connection.execute(query).all()
@@ -97,7 +101,7 @@ def _is_own(row: Preference | Grade) -> bool:
     """Whether `export_rows` makes rows of this id."""
     if isinstance(row, Grade):
         return row.id == _grade_id(row.rater, row.item_id, row.scale)
-    return row.id == _preference_id(row.rater, row.comparison_id)
+    return row.shown is not None and row.id == _preference_id(row.rater, row.comparison_id)
 
 
 def _preference_id(rater: str, comparison_id: str) -> str:
@@ -142,17 +146,25 @@ class _AnsweredPage:
     first: Preference | Grade
     shown: str
     answer: dict[str, Any]
+    both_bad: bool = False
+
+    @property
+    def remarks(self) -> dict[str, Any]:
+        return ({"text": self.first.raw} if self.first.raw else {}) | (
+            {"both_bad": True} if self.both_bad else {}
+        )
+
+    @property
+    def is_skipped(self) -> bool:
+        return self.first.status == "refused"
 
 
 def _compared(rows: Iterable[Preference]) -> list[_AnsweredPage]:
-    pages = []
-    for row in rows:
-        if row.shown is None:
-            raise LimaError(
-                f"{row.id}: it does not tell which answer was shown first, so it is no answer of this app."
-            )
-        pages.append(_AnsweredPage("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label}))
-    return pages
+    return [
+        _AnsweredPage("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label}, row.both_bad)
+        for row in rows
+        if row.shown
+    ]
 
 
 def _rated(rows: Sequence[Grade]) -> list[_AnsweredPage]:
@@ -184,6 +196,7 @@ def _add_answer(connection: sa.Connection, page: _AnsweredPage, rater_id: int, u
         "shown": page.shown,
         "attempt": 0,
         "answer": page.answer,
+        "remarks": page.remarks,
         "seconds": page.first.seconds,
         "opened_at": at - (page.first.seconds or 0.0),
         "answered_at": at,
@@ -195,13 +208,14 @@ def _add_answer(connection: sa.Connection, page: _AnsweredPage, rater_id: int, u
         .order_by(slots.c.rank)
         .limit(1)
     )
-    slot_id = connection.scalar(free)
-    state = "surplus" if slot_id is None else "answered"
+    slot_id = None if page.is_skipped else connection.scalar(free)
+    state = "skipped" if page.is_skipped else "surplus" if slot_id is None else "answered"
     made = connection.execute(sa.insert(presentations).values(row | {"state": state})).inserted_primary_key
     assert made is not None
     taken = {"showing_id": made[0], "done": True}
     connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(taken))
     payload = {"answer": page.answer, "state": state, "seconds": page.first.seconds, "imported": True}
+    payload |= {"remarks": page.remarks} if page.remarks else {}
     record(
         connection,
         "answer",
@@ -213,13 +227,21 @@ def _add_answer(connection: sa.Connection, page: _AnsweredPage, rater_id: int, u
     )
 
 
+def _status(row: Any) -> Status:
+    return "refused" if row.state == "skipped" else "ok"
+
+
 def _preference(row: Any) -> Preference:
+    remarks = row.remarks or {}
     return Preference(
         id=_preference_id(row.name, row.text_id),
         comparison_id=row.text_id,
         rater=row.name,
         shown=row.shown,
         label=row.answer["pairwise"],
+        both_bad=bool(remarks.get("both_bad")),
+        status=_status(row),
+        raw=remarks.get("text"),
         seconds=row.seconds,
         at=iso(row.answered_at),
     )
@@ -233,6 +255,8 @@ def _grades(row: Any) -> list[Grade]:
             rater=row.name,
             scale=scale,
             value=value,
+            status=_status(row),
+            raw=(row.remarks or {}).get("text"),
             seconds=row.seconds,
             at=iso(row.answered_at),
         )

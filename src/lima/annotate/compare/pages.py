@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lima.annotate.compare.assignment import Nothing
-from lima.annotate.compare.presentations import GOLD, Answer, Presentation
+from lima.annotate.compare.presentations import GOLD, Answer, Presentation, Remarks
 from lima.annotate.compare.work import CompareWork
 from lima.annotate.entry_pages import after_failed_checks, last_page, waiting_page
 from lima.annotate.pages import checked, page, redirect, saved, signed_in, spent, wants_json, work_of
@@ -24,9 +24,11 @@ from lima.records import SCALE_VALUES
 
 router = APIRouter()
 
+LONGEST_REMARK = 2_000
 Token = Annotated[str, Form(max_length=64)]
 Short = Annotated[str, Form(max_length=32)]
 Attempt = Annotated[int, Form(ge=0, le=100_000)]
+Remark = Annotated[str, Form(max_length=LONGEST_REMARK)]
 
 TO_STUDY = {
     "ab": {"first": "a", "second": "b", "tie": "tie"},
@@ -68,6 +70,8 @@ def answer(
     quality: Short = "",
     helpfulness: Short = "",
     safety: Short = "",
+    both_bad: Short = "",
+    comment: Remark = "",
 ) -> Response:
     """Save an answer. A repeated request changes nothing and gets the same reply."""
     here, person = work_of(request, CompareWork), checked(request, csrf)
@@ -79,6 +83,7 @@ def answer(
         lambda presentation: _to_study(here, presentation, chosen),
         attempt=attempt,
         seconds=spent(seconds),
+        remarks=_remarks(here, comment, both_bad),
     )
     if stored is None:
         raise Refused(404, "There is no such item.")
@@ -88,6 +93,22 @@ def answer(
         return redirect(request, "/saved")
     reply = {"saved": stored.is_answered, "answer": _on_screen(stored), "attempt": stored.attempt}
     return JSONResponse(reply)
+
+
+@router.post("/skip")
+def skip(request: Request, item: Token, attempt: Attempt, csrf: Token = "", reason: Remark = "") -> Response:
+    """Leave an item to others, where the protocol allows it, and say why."""
+    here, person = work_of(request, CompareWork), checked(request, csrf)
+    if "skip" not in here.texts.protocol.people_may:
+        raise Refused(404, "There is no such page.")
+    if not reason.strip():
+        raise Refused(422, "Say why you skip it.")
+    skipped = here.assignment.skip(
+        person, item, lambda one: dict.fromkeys(_asked(here, one)), attempt=attempt, reason=reason.strip()
+    )
+    if skipped is None:
+        raise Refused(404, "There is no such item.")
+    return saved(request, "/work")
 
 
 @router.post("/undo")
@@ -107,17 +128,28 @@ def _item(request: Request, person: Participant, presentation: Presentation, tok
         "messages": here.texts.messages(presentation.task, presentation.text_id),
         "chosen": _on_screen(presentation),
         "saved": presentation.is_answered,
+        "may": here.texts.protocol.people_may,
         "previous": None if presentation.is_answered else here.assignment.to_undo(person),
         "csrf": token,
     }
     if presentation.task == "pairwise":
         comparison = here.texts.pair(presentation.text_id)
         values["answers"] = [getattr(comparison, side) for side in presentation.shown]
-        values["fields"] = [("pairwise", *_choices(here, "pairwise"))]
     else:
         values["answers"] = [here.texts.items[presentation.text_id].content]
-        values["fields"] = [(scale, *_choices(here, scale)) for scale in here.texts.scales]
+    values["fields"] = [(name, *_choices(here, name)) for name in _asked(here, presentation)]
     return page("work.html", request, **values)
+
+
+def _asked(here: CompareWork, presentation: Presentation) -> tuple[str, ...]:
+    return ("pairwise",) if presentation.task == "pairwise" else here.texts.scales
+
+
+def _remarks(here: CompareWork, comment: str, both_bad: str) -> Remarks:
+    """What was said beside the answer, as far as the protocol asks for it."""
+    may = here.texts.protocol.people_may
+    found: Remarks = {"text": comment.strip()} if "comment" in may and comment.strip() else {}
+    return found | ({"both_bad": True} if "call_both_bad" in may and both_bad else {})
 
 
 def _choices(here: CompareWork, task: str) -> tuple[str, list[tuple[str, str]]]:

@@ -6,7 +6,7 @@ Functions take an open connection; `lima.annotate.compare.assignment` decides wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -20,8 +20,11 @@ from lima.annotate.tables import presentations, raters, slots, units
 from lima.files import text_hash
 from lima.records import Shown
 
-Answer = dict[str, str | int]
-"""By task or scale, in the frame of the study's files: ``{"pairwise": "a"}``, ``{"quality": "pass"}``."""
+Answer = dict[str, str | int | None]
+"""By task or scale, in the frame of the study's files: ``{"pairwise": "a"}``, ``{"quality": "pass"}``; None: skipped."""
+
+Remarks = dict[str, str | bool]
+"""What a rater says beside an answer: ``{"text": "...", "both_bad": True}``; of a skipped item the reason is the text."""
 
 ANSWERED = ("answered", "surplus")
 """States of a presentation with an answer that counts, or that came after its place was given away."""
@@ -44,9 +47,10 @@ class Presentation:
     shown: Shown
     repeat: int
     opened_at: float
-    state: Literal["open", "answered", "surplus", "lost"] = "open"
+    state: Literal["open", "answered", "surplus", "lost", "skipped"] = "open"
     attempt: int = 0
     answer: Answer | None = None
+    remarks: Remarks = field(default_factory=dict)
 
     @property
     def is_answered(self) -> bool:
@@ -151,6 +155,7 @@ def _presentation(row: Any) -> Presentation | None:
         state=row.state,
         attempt=row.attempt,
         answer=row.answer,
+        remarks=row.remarks or {},
     )
 
 

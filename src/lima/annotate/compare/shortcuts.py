@@ -70,7 +70,7 @@ _filled = (
 _stored = (
     sa.update(presentations)
     .where(presentations.c.id == sa.bindparam("own_presentation"), sa.exists(sa.select(_filled.c.id)))
-    .values(_parameters(presentations, "state", "answer", "answered_at", "seconds"))
+    .values(_parameters(presentations, "state", "answer", "remarks", "answered_at", "seconds"))
     .returning(presentations.c.id)
     .cte("stored")
 )

@@ -1,5 +1,6 @@
 // Saves an answer without leaving the page, then goes on. Without this script the same forms work by themselves.
 import { Clock } from "./clock.js";
+import { keep } from "./keep.js";
 import { Keys } from "./keys.js";
 import { root, send, sendAndGo } from "./send.js";
 
@@ -13,6 +14,10 @@ const undo = document.querySelector("#undo button");
 const previous = document.querySelector("#undo-previous");
 const dialog = document.querySelector("#keys");
 const clock = new Clock(form.elements.item.value);
+form.dataset.keep = `answer-${form.elements.item.value}-${form.elements.attempt.value}`;
+const forget = keep(form);
+for (const part of form.querySelectorAll("details")) part.open ||= Boolean(part.querySelector("textarea")?.value);
+const skip = document.querySelector("#skip");
 let advance = null;
 let busy = false;
 
@@ -25,6 +30,7 @@ dialog.addEventListener("toggle", () => clearTimeout(advance));
 mark();
 sendAndGo(document.querySelector("#undo"), say);
 if (previous) sendAndGo(previous, say);
+if (skip) sendAndGo(skip, say, { done: forget });
 form.addEventListener("change", mark);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -72,6 +78,7 @@ async function answer(submitter) {
 }
 
 function show(reply) {
+  forget();
   document.querySelector("#said").textContent = Object.entries(reply.answer).map(([name, value]) => words(name, value)).join("\n");
   const bar = document.querySelector("#progress");
   bar.value += 1;

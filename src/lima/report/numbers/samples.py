@@ -99,7 +99,7 @@ def _comparison(study: StudyData, text_id: str, rows: Sequence[Preference]) -> S
     said = [
         ShownVerdict(
             rater=row.rater,
-            words=names[row.label] if row.label else None,
+            words=names[row.label] + (", both bad" if row.both_bad else "") if row.label else None,
             detail=(f"{names[row.shown[0]]} shown first" if row.shown else "order not known")
             + _repeat(row.repeat),
             status=row.status,
