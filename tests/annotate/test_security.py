@@ -131,6 +131,7 @@ def test_a_form_from_another_site_is_refused(site: MakeSite) -> None:
 LEAD_FORMS = [
     "/lead/sign-out",
     "/lead/invitations",
+    "/lead/invitations/many",
     "/lead/invitations/1/revoke",
     "/lead/raters/1/invitations",
     "/lead/raters/1/revoke",

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from lima.annotate import entry_pages
 from lima.annotate.database import Database
 from lima.annotate.facts import COOKIES, drawn_once, is_closed
-from lima.annotate.lead import console
+from lima.annotate.lead import console, files
 from lima.annotate.pages import STATIC, Site, page, static_root, wants_json
 from lima.annotate.security import BY_NUMBER, Guard, Refused, log
 from lima.annotate.settings import AnnotateSettings
@@ -49,7 +49,7 @@ def create_app(
     app.state.site = Site(settings, work, base, clock, lead_secret, drawn_once(base, COOKIES)[:8])
     if is_closed(base):
         app.state.site.closed.set()
-    for router in (entry_pages.router, *work.routers, console.router):
+    for router in (entry_pages.router, *work.routers, console.router, files.router):
         app.include_router(router)
     app.add_api_route("/health", _health)
     app.mount(static_root(), StaticFiles(directory=STATIC))

@@ -89,6 +89,12 @@ def show_of(request: Request) -> Callable[[str], Markup]:
     return as_written if sees_written(request) else to_html
 
 
+def link_of(request: Request, code: str) -> str:
+    """The address that an invitation is sent as."""
+    base = site_of(request).settings.public_url or str(request.base_url).rstrip("/")
+    return f"{base}/join/{code}"
+
+
 def redirect(request: Request, path: str) -> RedirectResponse:
     """Send the browser on to a page."""
     return RedirectResponse(site_of(request).root + path, 303)

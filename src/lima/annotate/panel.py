@@ -6,8 +6,6 @@ empty. No file of the study holds them.
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,8 +110,8 @@ def way_back(
     return to if sent else None
 
 
-def as_csv(base: Database) -> str:
-    """What a lead needs to approve, reject and pay."""
+def visits(base: Database) -> list[tuple[str, ...]]:
+    """What a lead needs to approve, reject and pay, in the order of `COLUMNS`."""
     query = (
         sa.select(panel_visits, raters.c.name, raters.c.state)
         .join(raters, raters.c.id == panel_visits.c.rater_id)
@@ -121,14 +119,18 @@ def as_csv(base: Database) -> str:
     )
     with base.read() as connection:
         rows = connection.execute(query).all()
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        times = [iso(at) if at else "" for at in (row.arrived_at, row.left_at)]
-        ids = [_harmless(value) for value in (row.participant, row.study, row.session)]
-        writer.writerow([row.name, *ids, row.state, row.way_out or "", *times])
-    return text.getvalue()
+    return [
+        (
+            row.name,
+            row.participant,
+            row.study,
+            row.session,
+            row.state,
+            row.way_out or "",
+            *(iso(at) if at else "" for at in (row.arrived_at, row.left_at)),
+        )
+        for row in rows
+    ]
 
 
 def forget(base: Database, now: float) -> None:
@@ -146,8 +148,3 @@ def _refusal(connection: sa.Connection, settings: ServerSettings, visit: Visit) 
     if settings.panel_most is not None and (connection.scalar(came) or 0) >= settings.panel_most:
         return "full"
     return None
-
-
-def _harmless(value: str) -> str:
-    """Without what a spreadsheet would take for a formula."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,12 +98,30 @@ def rater_of(base: Database, token: str, now: float) -> Participant | None:
 
 def invite(base: Database, group: str, note: str, now: float, *, rater_id: int | None = None) -> str:
     """Make a one-time invitation and return its code: for a new rater, or to let ``rater_id`` in again."""
-    code = new_token()
-    row = {"code_hash": digest(code), "grp": group, "note": note, "created_at": now, "rater_id": rater_id}
+    return invite_all(base, group, [note], now, rater_id=rater_id)[0]
+
+
+def invite_all(
+    base: Database, group: str, notes: Sequence[str], now: float, *, rater_id: int | None = None
+) -> list[str]:
+    """As `invite`, one for each note, all or none."""
+    codes = [new_token() for _ in notes]
+    made = {"grp": group, "created_at": now, "rater_id": rater_id}
+    rows = [
+        {"code_hash": digest(code), "note": note, **made} for code, note in zip(codes, notes, strict=True)
+    ]
     with base.write() as connection:
-        connection.execute(sa.insert(invitations).values(row))
-        record(connection, "invite", now, payload={"group": group, "rater_id": rater_id})
-    return code
+        connection.execute(sa.insert(invitations), rows)
+        for note in notes:
+            payload = {"group": group, "rater_id": rater_id, "note": note}
+            record(connection, "invite", now, payload=payload)
+    return codes
+
+
+def note_export(base: Database, now: float) -> None:
+    """Record that the lead wrote the study's files."""
+    with base.write() as connection:
+        record(connection, "export", now)
 
 
 def look_at(base: Database, code: str) -> Refusal | None:

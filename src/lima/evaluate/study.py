@@ -7,7 +7,7 @@ Raters and their software read ``protocol.yaml``, ``comparisons.jsonl`` and ``it
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,14 +198,26 @@ def replace_rater(
     found = _own(rater, rows)
     with _writing(study):
         gone = {row.id for row in existing_rows(study.raters, Rater) if former(row) and row.id != rater.id}
-        leaving = gone | {rater.id}
-        preferences = [row for row in found if isinstance(row, Preference)]
-        grades = [row for row in found if isinstance(row, Grade)]
-        _merge(study.preferences, Preference, preferences, drop=lambda row: row.rater in leaving)
-        _merge(study.grades, Grade, grades, drop=lambda row: row.rater in leaving)
-        # Last, so that a kill before this line leaves the former raters to be found again.
-        _merge(study.raters, Rater, [rater], drop=lambda row: row.id in gone)
+        _replace(study, [rater], found, gone)
     return sorted(gone)
+
+
+def replace_raters(study: Study, raters: Sequence[Rater], rows: Iterable[Preference | Grade]) -> None:
+    """Put ``rows`` in the place of all rows of these raters, in one pass over the files."""
+    with _writing(study):
+        _replace(study, raters, list(rows), set())
+
+
+def _replace(
+    study: Study, raters: Sequence[Rater], rows: Sequence[Preference | Grade], gone: set[str]
+) -> None:
+    leaving = gone | {rater.id for rater in raters}
+    preferences = [row for row in rows if isinstance(row, Preference)]
+    grades = [row for row in rows if isinstance(row, Grade)]
+    _merge(study.preferences, Preference, preferences, drop=lambda row: row.rater in leaving)
+    _merge(study.grades, Grade, grades, drop=lambda row: row.rater in leaving)
+    # Last, so that a kill before this line leaves the former raters to be found again.
+    _merge(study.raters, Rater, raters, drop=lambda row: row.id in gone)
 
 
 Rating = TypeVar("Rating", bound=Preference | Grade)

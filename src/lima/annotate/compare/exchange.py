@@ -6,19 +6,19 @@ was given away, and those of excluded raters stay in the database.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from lima.annotate.database import Database
-from lima.annotate.people import NOT_COUNTED, lock_names, new_token, record
+from lima.annotate.people import INSERT_EVENT, NOT_COUNTED, lock_names, new_token, record
 from lima.annotate.tables import facts, iso, presentations, raters, slots, units
 from lima.errors import LimaError
-from lima.evaluate.study import Study, existing_rows, replace_rater
+from lima.evaluate.study import Study, existing_rows, replace_raters
 from lima.records import Grade, Preference, Rater, Status
 
 PEOPLE = ("crowd", "author")
@@ -78,12 +78,9 @@ def export_to(study: Study, base: Database) -> HumanRows:
     given: list[Preference | Grade] = [*existing_rows(study.preferences, Preference)]
     given += existing_rows(study.grades, Grade)
     others = [row for row in given if not _is_own(row) and row.rater in counted]
-    by_rater: dict[str, list[Preference | Grade]] = defaultdict(list)
-    for row in [*others, *rows.preferences, *rows.grades]:
-        by_rater[row.rater].append(row)
-    for rater in rows.raters:
-        known = before.get(rater.id, rater)  # it has the plan of its beginning, or a publisher's description
-        replace_rater(study, known, by_rater[rater.id], former=lambda other: False)
+    # a known rater's row has the plan of its beginning, or a publisher's description
+    known = [before.get(rater.id, rater) for rater in rows.raters]
+    replace_raters(study, known, [*others, *rows.preferences, *rows.grades])
     return rows
 
 
@@ -128,6 +125,7 @@ def import_rows(connection: sa.Connection, rows: HumanRows, now: float) -> int:
     found = connection.execute(sa.select(units.c.id, units.c.task, units.c.text_id))
     unit_ids = {(row.task, row.text_id): int(row.id) for row in found}
     pages = [*_compared(rows.preferences), *_rated(rows.grades)]
+    taken = []
     for page in sorted(pages, key=lambda page: (page.first.at or "", page.first.id)):
         unit_id = unit_ids.get((page.task, page.text_id))
         if unit_id is None:
@@ -135,8 +133,10 @@ def import_rows(connection: sa.Connection, rows: HumanRows, now: float) -> int:
                 f"{page.first.id}: an answer about {page.text_id!r}, which this plan does not ask for. "
                 "Start with the settings that the answers were collected with."
             )
-        _add_answer(connection, page, people[page.first.rater], unit_id)
-    return len(pages)
+        taken.append(_Taken(page, people[page.first.rater], unit_id))
+    if taken:
+        _add_answers(connection, taken)
+    return len(taken)
 
 
 @dataclass(frozen=True)
@@ -185,46 +185,76 @@ def _add_person(connection: sa.Connection, rater: Rater, now: float) -> int:
     return int(made[0])
 
 
-def _add_answer(connection: sa.Connection, page: _AnsweredPage, rater_id: int, unit_id: int) -> None:
-    at = datetime.fromisoformat(page.first.at).timestamp() if page.first.at else 0.0
-    token = new_token()
-    row = {
-        "token": token,
-        "rater_id": rater_id,
-        "unit_id": unit_id,
-        "repeat": 0,
-        "shown": page.shown,
-        "attempt": 0,
-        "answer": page.answer,
-        "remarks": page.remarks,
-        "seconds": page.first.seconds,
-        "opened_at": at - (page.first.seconds or 0.0),
-        "answered_at": at,
-    }
-    group = page.first.rater.partition(":")[0]
-    free = (
-        sa.select(slots.c.id)
-        .where(slots.c.unit_id == unit_id, slots.c.grp == group, ~slots.c.done)
-        .order_by(slots.c.rank)
-        .limit(1)
-    )
-    slot_id = None if page.is_skipped else connection.scalar(free)
-    state = "skipped" if page.is_skipped else "surplus" if slot_id is None else "answered"
-    made = connection.execute(sa.insert(presentations).values(row | {"state": state})).inserted_primary_key
-    assert made is not None
-    taken = {"showing_id": made[0], "done": True}
-    connection.execute(sa.update(slots).where(slots.c.id == slot_id).values(taken))
-    payload = {"answer": page.answer, "state": state, "seconds": page.first.seconds, "imported": True}
-    payload |= {"remarks": page.remarks} if page.remarks else {}
-    record(
-        connection,
-        "answer",
-        at,
-        key=f"answer:{token}:0",
-        rater_id=rater_id,
-        showing_id=made[0],
-        payload=payload,
-    )
+@dataclass
+class _Taken:
+    """A page on its way into the database."""
+
+    page: _AnsweredPage
+    rater_id: int
+    unit_id: int
+    token: str = field(default_factory=new_token)
+    slot_id: int | None = None
+
+    @property
+    def state(self) -> str:
+        if self.page.is_skipped:
+            return "skipped"
+        return "surplus" if self.slot_id is None else "answered"
+
+    @property
+    def at(self) -> float:
+        return datetime.fromisoformat(self.page.first.at).timestamp() if self.page.first.at else 0.0
+
+    @property
+    def row(self) -> dict[str, Any]:
+        seconds = self.page.first.seconds
+        return {
+            "token": self.token,
+            "rater_id": self.rater_id,
+            "unit_id": self.unit_id,
+            "repeat": 0,
+            "shown": self.page.shown,
+            "state": self.state,
+            "attempt": 0,
+            "answer": self.page.answer,
+            "remarks": self.page.remarks,
+            "seconds": seconds,
+            "opened_at": self.at - (seconds or 0.0),
+            "answered_at": self.at,
+        }
+
+    def event(self, showing_id: int) -> dict[str, Any]:
+        payload = {"answer": self.page.answer, "state": self.state, "seconds": self.page.first.seconds}
+        payload |= {"imported": True} | ({"remarks": self.page.remarks} if self.page.remarks else {})
+        return {
+            "key": f"answer:{self.token}:0",
+            "kind": "skip" if self.page.is_skipped else "answer",
+            "at": self.at,
+            "rater_id": self.rater_id,
+            "showing_id": showing_id,
+            "payload": payload,
+        }
+
+
+def _add_answers(connection: sa.Connection, taken: Sequence[_Taken]) -> None:
+    """Give each answer a planned vote, and store all of them at once: a statement for each would take minutes."""
+    free: dict[tuple[int, str], deque[int]] = defaultdict(deque)
+    for slot in connection.execute(sa.select(slots).where(~slots.c.done).order_by(slots.c.rank)):
+        free[slot.unit_id, slot.grp].append(slot.id)
+    for one in taken:
+        places = free[one.unit_id, one.page.first.rater.partition(":")[0]]
+        if places and not one.page.is_skipped:
+            one.slot_id = places.popleft()
+    connection.execute(sa.insert(presentations), [one.row for one in taken])
+    found = connection.execute(sa.select(presentations.c.token, presentations.c.id))
+    numbers = {row.token: row.id for row in found}
+    connection.execute(INSERT_EVENT, [one.event(numbers[one.token]) for one in taken])
+    filled = [
+        {"slot": one.slot_id, "showing": numbers[one.token]} for one in taken if one.slot_id is not None
+    ]
+    if filled:
+        place = sa.update(slots).where(slots.c.id == sa.bindparam("slot"))
+        connection.execute(place.values(showing_id=sa.bindparam("showing"), done=True), filled)
 
 
 def _status(row: Any) -> Status:

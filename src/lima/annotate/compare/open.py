@@ -37,10 +37,13 @@ def open_work(settings: RatingSettings, base: Database, clock: Callable[[], floa
 
     def begin(connection: sa.Connection) -> None:
         plan.store(connection, plan.make_plan(texts, settings))
+        console.note(
+            f"first start: planning the votes on {len(texts.comparisons) + len(texts.items):,} texts"
+        )
         taken_over = import_rows(connection, read_rows(texts.study), clock())
         adjudication.take_over(connection, texts.study)
         if taken_over:
-            console.note(f"took over {taken_over} answers of people that the study's files hold")
+            console.note(f"took over {taken_over:,} answers of people that the study's files hold")
 
     identity = {
         facts.TEXTS: texts.hash,

@@ -18,7 +18,8 @@ from lima.records import Comparison
 if TYPE_CHECKING:  # it brings scipy, which a rater's pages do not need
     from lima.statistics.agreement import Rated
 
-BOOTSTRAP_ROUNDS = 2_000
+BOOTSTRAP_ROUNDS, BOOTSTRAP_CELLS = 2_000, 2_000_000
+"""Fewer rounds on many comparisons, where the interval is narrow: rounds times comparisons, but 200 rounds at least."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,13 @@ def agreement(base: Database, texts: Texts) -> list[AgreementRow]:
     from lima.statistics.agreement import Rated
 
     groups: dict[str, list[Rated]] = defaultdict(list)
+    prompts: dict[str, str] = {}
     with base.read() as connection:
         for row in connection.execute(counted_votes()):
-            prompt = texts.prompt_of(row.text_id)
-            groups[row.grp].append(Rated(row.text_id, prompt, row.name, row.answer["pairwise"]))
+            if row.text_id not in prompts:
+                prompts[row.text_id] = texts.prompt_of(row.text_id)
+            rated = Rated(row.text_id, prompts[row.text_id], row.name, row.answer["pairwise"])
+            groups[row.grp].append(rated)
     return agreement_rows(groups)
 
 
@@ -79,7 +83,9 @@ def agreement_rows(groups: Mapping[str, Sequence[Rated]]) -> list[AgreementRow]:
     from lima.statistics.agreement import agreement_matrix
     from lima.statistics.bootstrap import Resampling
 
-    matrix = agreement_matrix(groups, resampling=Resampling(rounds=BOOTSTRAP_ROUNDS))
+    votes = sum(map(len, groups.values()))
+    rounds = max(200, min(BOOTSTRAP_ROUNDS, BOOTSTRAP_CELLS // max(1, votes)))
+    matrix = agreement_matrix(groups, resampling=Resampling(rounds=rounds))
     return [
         AgreementRow(
             f"{found.first} – {found.second}",

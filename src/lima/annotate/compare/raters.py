@@ -54,10 +54,15 @@ class RaterFigures:
     warnings: tuple[str, ...]
 
 
+SEEN = tuple(
+    presentations.c[name] for name in ("rater_id", "unit_id", "repeat", "shown", "state", "answer", "seconds")
+)
+
+
 def rater_figures(base: Database, known: Mapping[str, Side]) -> dict[int, RaterFigures]:
     """The raters who have answered, by id; ``known`` holds the answers of the gold checks."""
     query = (
-        sa.select(presentations, units.c.task, units.c.text_id, raters.c.state.label("rater_state"))
+        sa.select(*SEEN, units.c.task, units.c.text_id, raters.c.state.label("rater_state"))
         .join(units, units.c.id == presentations.c.unit_id)
         .join(raters, raters.c.id == presentations.c.rater_id)
         .where(presentations.c.state.in_(ANSWERED))

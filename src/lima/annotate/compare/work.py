@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from lima.annotate.compare import adjudication, exchange, overview
 from lima.annotate.compare.assignment import Assignment
 from lima.annotate.compare.raters import rater_figures
+from lima.annotate.compare.remembered import Remembered
 from lima.annotate.compare.texts import Texts
 from lima.annotate.work import Tile, Work
 from lima.evaluate.protocol import Protocol
@@ -26,6 +27,7 @@ class CompareWork(Work):
     texts: Texts
     assignment: Assignment
     routers: tuple[APIRouter, ...]
+    remembered: Remembered = field(default_factory=Remembered)
 
     home = "/work"
     invitation = "invitation_compare.html"
@@ -56,12 +58,15 @@ class CompareWork(Work):
 
     def console_values(self) -> dict[str, Any]:
         """The plan, what the raters' answers look like, and how far they agree."""
+        texts = self.texts
+        found = self.remembered.get(self.assignment.base, self._figures)
+        shown = {"plan": texts.plan, "comparisons": len(texts.comparisons), "has_gold": bool(texts.gold)}
+        return shown | found.value | {"figures_age": round(found.age)}
+
+    def _figures(self) -> dict[str, Any]:
         base, texts = self.assignment.base, self.texts
         return {
-            "plan": texts.plan,
-            "comparisons": len(texts.comparisons),
             "figures": rater_figures(base, self.assignment.rules.gold),
-            "has_gold": bool(texts.gold),
             "agreement": overview.agreement(base, texts) if texts.comparisons else [],
         }
 

@@ -19,7 +19,7 @@ from lima.annotate.database import Database
 from lima.annotate.dialogue.dialogues import DialoguePlan, RaterDialogue, all_dialogues, counted_choices
 from lima.annotate.tables import dialogues, iso, raters, turns
 from lima.evaluate.protocol import Plan, Protocol, Words
-from lima.evaluate.study import Study, System, Systems, hash_key, hash_texts, replace_rater
+from lima.evaluate.study import Study, System, Systems, hash_key, hash_texts, replace_raters
 from lima.files import text_hash, write_json, write_jsonl, write_text
 from lima.records import (
     Comparison,
@@ -93,19 +93,13 @@ def rows_of(base: Database, plan: DialoguePlan, names: Sequence[str]) -> Dialogu
 
 
 def export_to(study: Study, rows: DialogueRows, plan: DialoguePlan) -> None:
-    """Write everything that names no system. DialogueRows of raters who no longer count go."""
+    """Write everything that names no system. Rows of raters who no longer count go."""
     write_jsonl(study.folder / "dialogues.jsonl", rows.dialogues)
     write_jsonl(study.folder / "examples.jsonl", rows.examples)
     write_jsonl(study.items, rows.items)
     write_jsonl(study.comparisons, rows.comparisons)
     note_in_protocol(study, _facts(study, rows, plan))
-    by_rater: dict[str, list[Preference | Grade]] = defaultdict(list)
-    for preference in rows.preferences:
-        by_rater[preference.rater].append(preference)
-    for grade in rows.grades:
-        by_rater[grade.rater].append(grade)
-    for rater in rows.raters:
-        replace_rater(study, rater, by_rater[rater.id], former=lambda other: False)
+    replace_raters(study, rows.raters, [*rows.preferences, *rows.grades])
 
 
 def reveal(study: Study, rows: DialogueRows, plan: DialoguePlan, names: Sequence[str]) -> None:

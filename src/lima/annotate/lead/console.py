@@ -18,16 +18,15 @@ from lima.annotate.pages import (
     address,
     checked_lead,
     cookie,
+    link_of,
     page,
     redirect,
     set_cookie,
-    signed_in_lead,
     site_of,
 )
 from lima.annotate.people import LEAD_SESSION_SECONDS, new_token
 from lima.annotate.security import Refused, check_csrf
 from lima.errors import LimaError
-from lima.files import encode
 
 router = APIRouter(prefix="/lead")
 
@@ -84,7 +83,7 @@ def invite(request: Request, group: Text = "", note: Text = "", csrf: Csrf = "")
         raise Refused(422, f"There is no group {group!r}.")
     code = people.invite(site.base, group, note.strip(), site.clock())
     return _console(
-        request, token, link=_link(request, code), link_for=note.strip() or f"a new {group} rater"
+        request, token, link=link_of(request, code), link_for=note.strip() or f"a new {group} rater"
     )
 
 
@@ -96,7 +95,7 @@ def invite_again(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response
     if not found:
         raise Refused(404, "There is no such active rater.")
     code = people.invite(site.base, found[0].group, found[0].note, site.clock(), rater_id=rater_id)
-    return _console(request, token, link=_link(request, code), link_for=found[0].name)
+    return _console(request, token, link=link_of(request, code), link_for=found[0].name)
 
 
 @router.post("/invitations/{invitation_id}/revoke")
@@ -133,27 +132,6 @@ def close(request: Request, csrf: Csrf = "") -> Response:
     close_study(site.base, site.clock())
     site.closed.set()
     return _console(request, token, notice=f"The study is closed. {_export(request)}")
-
-
-@router.get("/export/{name}")
-def download(request: Request, name: Annotated[str, Path(max_length=32)]) -> Response:
-    """The same rows as a file."""
-    signed_in_lead(request)
-    work = site_of(request).work
-    if name not in work.files:
-        raise Refused(404, "There is no such file.")
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(
-        b"".join(map(encode, work.rows(name))), media_type="application/x-ndjson", headers=headers
-    )
-
-
-@router.get("/panel.csv")
-def panel_rows(request: Request) -> Response:
-    """The panel's ids by rater, with what became of each: to approve, to reject, to pay."""
-    signed_in_lead(request)
-    headers = {"content-disposition": 'attachment; filename="panel.csv"'}
-    return Response(panel.as_csv(site_of(request).base), media_type="text/csv", headers=headers)
 
 
 @router.post("/panel/forget")
@@ -211,7 +189,9 @@ def _sign_in_form(request: Request, problem: str) -> Response:
 def _export(request: Request) -> str:
     site = site_of(request)
     try:
-        return site.work.export(closed=site.closed.is_set())
+        written = site.work.export(closed=site.closed.is_set())
+        people.note_export(site.base, site.clock())
+        return written
     except LimaError as error:
         raise Refused(409, f"Nothing was written. {error}") from error
     except OSError as error:
@@ -231,8 +211,3 @@ def _remove(request: Request, rater_id: int, csrf: str, *, keep_answers: bool) -
         raise Refused(404, "There is no such rater.")
     work.left(rater_id)
     return redirect(request, "/lead#raters")
-
-
-def _link(request: Request, code: str) -> str:
-    base = site_of(request).settings.public_url or str(request.base_url).rstrip("/")
-    return f"{base}/join/{code}"
