@@ -26,7 +26,6 @@ TWICE: dict[str, str] = {
     "Request": "to a server, and to the engine: to be told apart",
     "Result": "of curation, and of a trial of a server: to be told apart",
     "Verdict": "of a judge, a reviewer and a vote: to be told apart",
-    "Work": "of the web app, and of a source: to be told apart",
 }
 """Names of several classes, and why each is plain where it stands."""
 

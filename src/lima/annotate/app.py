@@ -24,7 +24,7 @@ from lima.annotate.pages import STATIC, Site, page, static_root, wants_json
 from lima.annotate.security import BY_NUMBER, Guard, Refused, log
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import now
-from lima.annotate.work import Work
+from lima.annotate.work import AnnotationWork
 
 THREADS = 5
 """Requests at work at a time; others wait in order. Python runs one thread at a time, and more of them only take turns
@@ -36,7 +36,7 @@ ANY_ADDRESS = ("0.0.0.0", "::")
 
 def create_app(
     settings: AnnotateSettings,
-    work: Work,
+    work: AnnotationWork,
     base: Database,
     *,
     lead_secret: str,

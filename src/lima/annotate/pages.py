@@ -23,12 +23,12 @@ from lima.annotate.people import Participant
 from lima.annotate.render import as_written, to_html
 from lima.annotate.security import RateLimit, Refused, check_csrf, csrf_token
 from lima.annotate.settings import AnnotateSettings
-from lima.annotate.work import Work
+from lima.annotate.work import AnnotationWork
 from lima.files import text_hash
 
 Cookie = Literal["rater", "lead", "view"]
 STATIC = Path(str(resources.files("lima.annotate"))) / "static"
-W = TypeVar("W", bound=Work)
+W = TypeVar("W", bound=AnnotationWork)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Site:
     """Everything that the pages of one server work with."""
 
     settings: AnnotateSettings
-    work: Work
+    work: AnnotationWork
     base: Database
     clock: Callable[[], float]
     lead_secret: str

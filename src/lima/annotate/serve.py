@@ -29,7 +29,7 @@ from lima.annotate.review import open as review
 from lima.annotate.security import log
 from lima.annotate.settings import AnnotateSettings, Mode
 from lima.annotate.tables import now
-from lima.annotate.work import Kind, Work
+from lima.annotate.work import AnnotationWork, Kind
 from lima.errors import LimaError
 from lima.remote.listening import is_loopback, listen, run_app, until_stopped
 
@@ -74,7 +74,7 @@ def annotate(settings: AnnotateSettings) -> None:
         alone.close()
 
 
-def open_database(settings: AnnotateSettings, base: Database) -> Work:
+def open_database(settings: AnnotateSettings, base: Database) -> AnnotationWork:
     """The work with its plan in the database; raises `LimaError` also for a database that is damaged or read-only."""
     try:
         prepare(base)

@@ -31,7 +31,7 @@ class Tile:
     note: str
 
 
-class Work(Interface):
+class AnnotationWork(Interface):
     """One kind of work on one database."""
 
     home: str
@@ -99,7 +99,9 @@ class Kind(Interface):
             LimaError: the files are not there, or nothing would be asked.
         """
 
-    def open_work(self, settings: AnnotateSettings, base: Database, clock: Callable[[], float]) -> Work:
+    def open_work(
+        self, settings: AnnotateSettings, base: Database, clock: Callable[[], float]
+    ) -> AnnotationWork:
         """Put the plan into an empty database, or check that it is there; then the work can begin.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Figures that cost seconds on a large study, made again no sooner than need be."""
+"""KeptFigures that cost seconds on a large study, made again no sooner than need be."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lima.annotate.database import Database
 from lima.annotate.tables import events, raters
 
 SLOW_SECONDS = 0.5
-"""Figures that are made quicker than this are always new."""
+"""KeptFigures that are made quicker than this are always new."""
 REST = 20
 """Slow figures stay for so many times the time that they took: they never fill more than a twentieth of it."""
 
 
 @dataclass(frozen=True)
-class Figures:
+class KeptFigures:
     """What was made, and how old it is."""
 
     value: dict[str, Any]
@@ -39,9 +39,9 @@ class Remembered:
     def __init__(self) -> None:
         self._making = threading.Lock()
         self._state: tuple[Hashable, Hashable] | None = None
-        self._figures: Figures | None = None
+        self._figures: KeptFigures | None = None
 
-    def get(self, base: Database, make: Callable[[], dict[str, Any]]) -> Figures:
+    def get(self, base: Database, make: Callable[[], dict[str, Any]]) -> KeptFigures:
         """The figures: new where a rater's state has changed, or where answers have come and a rest is over."""
         with self._making:
             found, before, state = self._figures, self._state, _state(base)
@@ -51,7 +51,7 @@ class Remembered:
                     return found
             begun = time.monotonic()
             made = make()
-            self._figures = Figures(made, time.monotonic(), time.monotonic() - begun)
+            self._figures = KeptFigures(made, time.monotonic(), time.monotonic() - begun)
             self._state = state
             return self._figures
 

@@ -1,4 +1,4 @@
-"""Comparing and rating as one kind of `lima.annotate.work.Work`: its figures, its files, its pages."""
+"""Comparing and rating as one kind of `lima.annotate.work.AnnotationWork`: its figures, its files, its pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lima.annotate.compare.assignment import Assignment
 from lima.annotate.compare.raters import rater_figures
 from lima.annotate.compare.remembered import Remembered
 from lima.annotate.compare.texts import Texts
-from lima.annotate.work import Tile, Work
+from lima.annotate.work import AnnotationWork, Tile
 from lima.evaluate.protocol import Protocol
 from lima.records import Record
 
@@ -21,7 +21,7 @@ TITLES = {"pairwise": "Comparisons", "rate": "Ratings"}
 
 
 @dataclass(frozen=True)
-class CompareWork(Work):
+class CompareWork(AnnotationWork):
     """People compare two answers, or rate one."""
 
     texts: Texts

@@ -1,4 +1,4 @@
-"""Dialogues as one kind of `lima.annotate.work.Work`: figures, files, pages."""
+"""Dialogues as one kind of `lima.annotate.work.AnnotationWork`: figures, files, pages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fastapi import APIRouter
 from lima.annotate.dialogue import progress
 from lima.annotate.dialogue.files import NAMES, DialogueRows, export_to, reveal, rows_of
 from lima.annotate.dialogue.streams import ReplyStreams
-from lima.annotate.work import Tile, Work
+from lima.annotate.work import AnnotationWork, Tile
 from lima.evaluate.protocol import Protocol
 from lima.evaluate.study import Study
 from lima.records import Record
 
 
 @dataclass(frozen=True)
-class DialogueWork(Work):
+class DialogueWork(AnnotationWork):
     """People hold the same dialogue with every system, blind."""
 
     study: Study

@@ -1,4 +1,4 @@
-"""The review queue as one kind of `lima.annotate.work.Work`: figures, files, pages."""
+"""The review queue as one kind of `lima.annotate.work.AnnotationWork`: figures, files, pages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lima.annotate.review import drafts
 from lima.annotate.review.files import ReviewFiles
 from lima.annotate.review.house_style import HouseStyle
 from lima.annotate.review.queue import ReviewQueue
-from lima.annotate.work import Tile, Work
+from lima.annotate.work import AnnotationWork, Tile
 
 
 @dataclass(frozen=True)
-class ReviewWork(Work):
+class ReviewWork(AnnotationWork):
     """People decide on candidates of ``lima curate``, and write examples of their own."""
 
     queue: ReviewQueue
