@@ -206,7 +206,8 @@ def test_the_lead_invites_and_a_rater_starts(site: MakeSite, visit: Visit) -> No
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize(
-    "path", ["/work", "/saved", "/pause", "/nowhere", "/lead", "/lead/disagreements", "/lead/sign-in"]
+    "path",
+    ["/work", "/saved", "/pause", "/nowhere", "/lead", "/lead/disagreements", "/lead/log", "/lead/sign-in"],
 )
 def test_axe_finds_nothing_and_nothing_overflows(site: MakeSite, visit: Visit, path: str, width: int) -> None:
     here = site(4, overlap=4, attention_every=2)
