@@ -76,7 +76,10 @@ def loads(data: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         if "surrogate" not in str(error):
             raise
-    return whole_characters(json.loads(data))
+        try:
+            return whole_characters(json.loads(data))
+        except (ValueError, RecursionError):
+            raise error from None
 
 
 def whole_characters(value: Any) -> Any:
