@@ -274,6 +274,11 @@ RULES: Mapping[str, Rule] = {
     "house_style": house_style,
 }
 
+TEXT_RULES = (
+    "self_contained_title", "first_person", "refers_to_others", "refers_to_site", "hollow", "fits_prompt", "refusal", "house_style",
+)  # fmt: skip
+"""The rules that a reader can judge: they look at words, not at numbers."""
+
 UNFILTERED: Mapping[str, bool | None] = {
     name: False if field.annotation is bool else None
     for name, field in RuleSettings.model_fields.items()

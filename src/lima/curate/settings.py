@@ -45,7 +45,18 @@ class CurateSettings(Settings):
     """
 
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "review", "intended_use", "card", "workers", "engine", "strict", "dry_run"}
+        {
+            "out",
+            "review",
+            "audit",
+            "audit_size",
+            "intended_use",
+            "card",
+            "workers",
+            "engine",
+            "strict",
+            "dry_run",
+        }
     )
 
     recipe: tyro.conf.Positional[str]
@@ -84,6 +95,12 @@ class CurateSettings(Settings):
     review: Path | None = None
     """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
     file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""
+    audit: tuple[Path, ...] = ()
+    """Measure the selection: accepted and rejected examples are drawn into this review file, mixed, for a reader who cannot
+    tell them apart (several files: several readers). Decide on them as with ``review``, and run the same command again: it
+    reports precision, recall and the readers' agreement, with intervals."""
+    audit_size: int = Field(default=100, ge=1)
+    """How many accepted examples, and as many rejected ones, are drawn for ``audit``."""
     workers: int = Field(default=1, ge=1)
     """Processes that read dumps, the longest first, and decode candidates. The outcome is the same with any number."""
     engine: EngineName = "processes"
