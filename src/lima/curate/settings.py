@@ -50,6 +50,7 @@ class CurateSettings(Settings):
             "review",
             "audit",
             "audit_size",
+            "terms",
             "intended_use",
             "card",
             "workers",
@@ -110,6 +111,9 @@ class CurateSettings(Settings):
     """Write card.md and card.html about the training examples."""
     intended_use: Use = "commercial"
     """What the card's warnings on licences are for."""
+    terms: str | None = None
+    """Under which terms the raw data were had, for the card: ``internet-archive`` or ``stack-exchange`` (what follows is known), or
+    your own words."""
     strict: bool = False
     """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
     dry_run: bool = False
