@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lima.errors import InputError, LimaError
-from lima.files import JsonlLog, read_jsonl, replacing, sha256, write_jsonl, write_text
+from lima.files import JsonlLog, read_jsonl, read_objects, replacing, sha256, write_jsonl, write_text
 from lima.records import Reject
 
 ROWS = [Reject(id=f"x/{n}", rule="short", reason="7 characters") for n in range(3)]
@@ -158,3 +158,13 @@ def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path
     assert not left.exists()
     assert all(file.exists() for file in kept)
     assert (tmp_path / "rows.jsonl").read_text() == "whole\n"
+
+
+def test_half_of_a_surrogate_pair_is_no_character(tmp_path: Path) -> None:
+    """It becomes U+FFFD; whole pairs stay, and what is no JSON is an error as before."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": ["x\\udcb2y", "\\ud83d\\ude00"], "\\ud800": "\\\\ud800"}\n')
+    assert [row for _, row in read_objects(path)] == [{"a": ["x\ufffdy", "😀"], "\ufffd": "\\ud800"}]
+    path.write_text('{"a": "\\udcb2"\n')
+    with pytest.raises(LimaError, match=r"a.jsonl:1: not JSON"):
+        list(read_objects(path))

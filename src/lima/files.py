@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import glob
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -55,13 +56,41 @@ def parse_record(line: bytes, record: type[R], path: Path, number: int) -> R:
 def parse_json_object(line: bytes, path: Path, number: int) -> dict[str, Any]:
     """Decode one line that must hold a JSON object."""
     try:
-        value = orjson.loads(line)
+        value = loads(line)
     except orjson.JSONDecodeError as error:
         what = f"not JSON ({error.msg}, column {error.colno})"
         raise InputError(path, number, f"{what}. Each line must be one JSON object.") from None
     if not isinstance(value, dict):
         raise InputError(path, number, f"a JSON {type(value).__name__}, expected an object.")
     return value
+
+
+def loads(data: bytes) -> Any:
+    """JSON, in which half of a surrogate pair becomes U+FFFD: no UTF-8 holds it, but some writers of JSON put it in.
+
+    Raises:
+        orjson.JSONDecodeError: it is no JSON.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        if "surrogate" not in str(error):
+            raise
+        try:
+            return whole_characters(json.loads(data))
+        except (ValueError, RecursionError):
+            raise error from None
+
+
+def whole_characters(value: Any) -> Any:
+    """A value of JSON without halves of surrogate pairs."""
+    if isinstance(value, dict):
+        return {whole_characters(key): whole_characters(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole_characters(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -120,6 +120,8 @@ HERE = '<a href="u">here</a>'
         (f"<p>It is so (see {A} and {A}), they say.</p>", "It is so, they say.", []),
         (f"<p>Water is wet. (See {A}) Salt is not.</p>", "Water is wet. Salt is not.", []),
         ("<p>Water <img src='u'> is wet. <img src='u'> Salt <img src='u'>.</p>", "Water is wet. Salt.", []),
+        (f"<p>A famous wet thing is water -- {A}</p>", "A famous wet thing is water", []),
+        ('<p>Water is wet.<a href="u">[1]</a> Salt is not <a href="u">(video)</a>.</p>', "Water is wet. Salt is not.", []),
         (f"<p>Water is wet, e.g. see {A} and {A}</p>", "Water is wet", []),
         (f"<p>Water is wet.</p><p>Sourced from {A}</p>", "Water is wet.", [POINTER]),
         (f"<p>Water is wet.</p><p><b>More Information</b></p><p>{A}</p>", "Water is wet.", [ANNOUNCEMENT]),

@@ -117,7 +117,7 @@ def _write_card(result: Result, settings: CurateSettings) -> list[Path]:
     """About the training examples; about the first other set where there are none."""
     name = next(name for name in SPLITS if result.sets[name])
     rows = sorted(result.sets[name], key=lambda example: example.id)
-    options = CardOptions(settings.seed, settings.duplicates, settings.leaks)
+    options = CardOptions(settings.seed, settings.duplicates, settings.leaks, settings.terms)
     return write_card(settings.out, f"{settings.recipe}: {name}", rows, settings.intended_use, options)
 
 

@@ -7,7 +7,7 @@ bytes: strata are drawn by a seeded generator, and every other choice depends on
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from lima.curate.choose.splits import SPLITS, Split, split
 from lima.curate.funnel import Count
 from lima.curate.outcome import Result, check, personal_warning, ran_dry, wanted, write_reasons, write_sets
 from lima.curate.review import Reviews
-from lima.curate.rules import first_problem
+from lima.curate.rules import TEXT_RULES, UNFILTERED, first_problem
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.base import SourceSettings, Work
 from lima.curate.stackexchange.dumps import input_fingerprint
@@ -65,6 +65,8 @@ def curate(settings: CurateSettings) -> Result:
                 )
                 return result
         check(result, settings)
+        if settings.audit:
+            written += _audit(settings, result)
         written = [*write_sets(result, settings), *written]
         counts = {name: len(result.sets[name]) for name in wanted(settings)}
         fingerprint = input_fingerprint(settings.input, settings.out)
@@ -314,6 +316,33 @@ class _Draw:
         count.rejected[match.rule] += 1
         reason = f"nearly the same as {better.id}, which has the better score, length or date"
         result.rejected.append(Reject(id=before.id, rule=match.rule, reason=reason))
+
+
+def _audit(settings: CurateSettings, result: Result) -> list[Path]:
+    from lima.curate.audit import Selection, audit  # its statistics take a second to import
+
+    def texts(ids: Collection[str]) -> dict[str, Example]:
+        """Rejected examples once more, with the rules about texts switched off."""
+        found: dict[str, Example] = {}
+        for name, source in settings.sources.items():
+            off = {rule: UNFILTERED[rule] for rule in TEXT_RULES}
+            plain = source.model_copy(update={"rules": source.rules.model_copy(update=off)})
+            work = replace(_work(name, plain, settings, Result(), _Place()), warn=_silent)
+            for stratum in plain.strata(work):
+                for item in stratum.candidates:
+                    if len(found) == len(ids):
+                        return found
+                    if isinstance(item, Candidate) and item.id in ids:
+                        found[item.id] = item.example
+        return found
+
+    accepted = [example for rows in result.sets.values() for example in rows]
+    selection = Selection.of(accepted, result.rejected)
+    return audit(selection, settings.audit, settings.out, settings.audit_size, settings.seed, texts)
+
+
+def _silent(text: str) -> None:
+    pass
 
 
 def _show_plan(settings: CurateSettings) -> Result:

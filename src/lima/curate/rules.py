@@ -34,6 +34,7 @@ from lima.curate.text.phrases import (
     SPOKEN,
     TOPIC_BEHIND,
     VERB_AFTER,
+    WORK_BEHIND,
 )
 from lima.settings import Settings
 
@@ -185,6 +186,8 @@ def _is_own(candidate: Candidate, found: re.Match[str], own_text_after: int | No
         name = words[words.index("@") :]
         asked = candidate.example.messages[0].content
         return name in asked or bool(TOPIC_BEHIND.match(text[found.end() :]))
+    if WORK_BEHIND.match(text[found.end() :]):
+        return True
     if (speaker := SPEAKER.match(words)) and text.count(speaker.group(1)) > 1:
         return True
     return own_text_after is not None and found.start() >= own_text_after and bool(OWN.fullmatch(words))
@@ -270,6 +273,11 @@ RULES: Mapping[str, Rule] = {
     "refusal": refusal,
     "house_style": house_style,
 }
+
+TEXT_RULES = (
+    "self_contained_title", "first_person", "refers_to_others", "refers_to_site", "hollow", "fits_prompt", "refusal", "house_style",
+)  # fmt: skip
+"""The rules that a reader can judge: they look at words, not at numbers."""
 
 UNFILTERED: Mapping[str, bool | None] = {
     name: False if field.annotation is bool else None

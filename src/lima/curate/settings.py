@@ -45,7 +45,19 @@ class CurateSettings(Settings):
     """
 
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "review", "intended_use", "card", "workers", "engine", "strict", "dry_run"}
+        {
+            "out",
+            "review",
+            "audit",
+            "audit_size",
+            "terms",
+            "intended_use",
+            "card",
+            "workers",
+            "engine",
+            "strict",
+            "dry_run",
+        }
     )
 
     recipe: tyro.conf.Positional[str]
@@ -84,6 +96,12 @@ class CurateSettings(Settings):
     review: Path | None = None
     """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
     file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""
+    audit: tuple[Path, ...] = ()
+    """Measure the selection: accepted and rejected examples are drawn into this review file, mixed, for a reader who cannot
+    tell them apart (several files: several readers). Decide on them as with ``review``, and run the same command again: it
+    reports precision, recall and the readers' agreement, with intervals."""
+    audit_size: int = Field(default=100, ge=1)
+    """How many accepted examples, and as many rejected ones, are drawn for ``audit``."""
     workers: int = Field(default=1, ge=1)
     """Processes that read dumps, the longest first, and decode candidates. The outcome is the same with any number."""
     engine: EngineName = "processes"
@@ -93,6 +111,9 @@ class CurateSettings(Settings):
     """Write card.md and card.html about the training examples."""
     intended_use: Use = "commercial"
     """What the card's warnings on licences are for."""
+    terms: str | None = None
+    """Under which terms the raw data were had, for the card: ``internet-archive`` or ``stack-exchange`` (what follows is known), or
+    your own words."""
     strict: bool = False
     """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
     dry_run: bool = False

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from lima import console
 from lima.commands import command
 from lima.errors import InputError, LimaError
-from lima.files import encode, read_jsonl, read_objects, replacing, write_jsonl
+from lima.files import encode, loads, read_jsonl, read_objects, replacing, write_jsonl
 from lima.formats import alpaca, gair, openai, sharegpt
 from lima.formats.imported import ImportedStudy
 from lima.formats.rows import Conversation, Row, UnusableRow, to_example
@@ -186,7 +186,7 @@ def _is_array(path: Path) -> bool:
 
 def _array_rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        values = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        values = loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         raise InputError(path, error.lineno, f"not JSON ({error.msg}).") from None
     for position, value in enumerate(values):

@@ -10,6 +10,14 @@ from typing import Literal
 from lima.records import Example
 
 Use = Literal["commercial", "research"]
+KNOWN_TERMS = {
+    "internet-archive": "Dumps of Stack Exchange up to April 2024, which the Internet Archive keeps, come with the licences of their "
+    "posts and no further terms.",
+    "stack-exchange": "Who downloads a dump from Stack Exchange itself, as since July 2024, confirms that it is for projects which do not "
+    "include training a large language model. The posts stay under their licences, but you gave your word: ask Stack Exchange "
+    "before you tune a model on them.",
+}
+"""What follows from the terms under which raw data can be had, by the name that ``--terms`` takes."""
 NON_COMMERCIAL = re.compile(r"\bNC\b|non-?commercial|research only|academic", re.IGNORECASE)
 NO_DERIVATIVES = re.compile(r"\bND\b|no-?deriv", re.IGNORECASE)
 SHARE_ALIKE = re.compile(r"\bSA\b|share-?alike|\bGPL|\bODbL", re.IGNORECASE)
@@ -21,6 +29,13 @@ def licence_counts(examples: Sequence[Example]) -> Counter[str]:
     for example in examples:
         counts.update((example.meta.licence or "none stated").split(" and "))
     return counts
+
+
+def terms_text(terms: str | None) -> str:
+    """What the card says of the terms under which the raw data were had."""
+    if terms is None:
+        return "Under which terms the raw data were had is not said (--terms): they may bind beside the licences."
+    return f"The raw data were had under these terms: {terms}. {KNOWN_TERMS.get(terms, 'They bind beside the licences.')}"
 
 
 def licence_warnings(examples: Sequence[Example], use: Use) -> list[str]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from lima.curate.card.diversity import MOST, Vectors, diversity, effective_number
-from lima.curate.card.licences import licence_counts
+from lima.curate.card.licences import licence_counts, terms_text
 from lima.curate.card.style import openers, shares
 from lima.curate.choose.duplicates import (
     Duplicates,
@@ -76,6 +76,8 @@ class CardOptions:
     seed: int = 0
     duplicates: DuplicateSettings = field(default_factory=DuplicateSettings)
     leaks: LeakSettings = field(default_factory=LeakSettings)
+    terms: str | None = None
+    """Under which terms the raw data were had."""
     embeddings: Vectors | None = None
     """One row an example, in their order, for the diversity."""
 
@@ -86,7 +88,7 @@ def sections(examples: Sequence[Example], options: CardOptions) -> list[Section]
     found = [
         composition(examples),
         lengths(examples),
-        licences(examples),
+        licences(examples, options.terms),
         *([categories(examples)] if any(e.meta.category for e in examples) else []),
         diversity_section(examples, random, options.embeddings),
         *([style(examples)] if any(not e.is_prompt for e in examples) else []),
@@ -143,14 +145,16 @@ def lengths(examples: Sequence[Example]) -> Section:
     )  # fmt: skip
 
 
-def licences(examples: Sequence[Example]) -> Section:
-    """Examples by licence."""
+def licences(examples: Sequence[Example], terms: str | None = None) -> Section:
+    """Examples by licence, and the terms of the raw data."""
     counts = licence_counts(examples)
     rows = [
         [name, f"{n:,}", f"{n / len(examples):.0%}"]
         for name, n in sorted(counts.items(), key=lambda i: (-i[1], i[0]))
     ]
-    text = "An example whose question and answer stand under two licences counts for both."
+    text = (
+        f"An example whose question and answer stand under two licences counts for both. {terms_text(terms)}"
+    )
     return Section("licences", "Licences", text, ["licence", "examples", "share"], rows)
 
 

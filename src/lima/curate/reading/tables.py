@@ -16,6 +16,7 @@ from lima.curate.reading.lines import bounded_lines, line_at, lines_holding
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
+from lima.files import whole_characters
 
 COMPRESSED = {".gz", ".zst"}
 MAX_ARRAY_BYTES = 512 << 20
@@ -119,7 +120,7 @@ def loads(line: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return _without_nan(json.loads(line))
+        return whole_characters(_without_nan(json.loads(line)))
     except (ValueError, RecursionError):
         return None
 

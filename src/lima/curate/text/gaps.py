@@ -72,7 +72,7 @@ FILLER = (
 )
 BRACKETED = re.compile(
     rf"[ \t]*+ (?: [(] {FILLER}*+ (?: (?: {HOLE} | {POINT} | {LINK} ) {FILLER}*+ )++ [)] | \[ {FILLER}*+ (?: {HOLE} {FILLER}*+ )++ \]"
-    rf" | < \s*+ {HOLE} \s*+ >"
+    rf" | < \s*+ {HOLE} \s*+ > | {GONE} [(\[] [^{GONE_END}]*+ {GONE_END}"
     rf" | [(] (?: see | cf | more | sources? | via | from | links? | e\.g\. | read | also | details ) \b [^(){POINT}{GONE}]*+"
     rf" (?: {HOLE} | {POINT} ) [^()]*+ [)] )",
     re.VERBOSE | re.IGNORECASE,
@@ -89,7 +89,7 @@ TAIL = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """The end of a sentence that leads to an address: ", e.g. see http://x.y"."""
-BEHIND_COLON = re.compile(rf"\s*+ : \s*+ {HOLE} (?= \s* [.!?]* \s* $ )", re.VERBOSE)
+BEHIND_COLON = re.compile(rf"\s*+ (?: : | --? | – | — ) \s*+ {HOLE} (?= \s* [.!?]* \s* $ )", re.VERBOSE)
 CLAUSE = re.compile(
     r"(?!\W*(?:for|if|as|when|while)\b).*\b(?:is|are|was|were|has|have|had|can|could|will|would|does|do|did|should|may|might|must)\b",
     re.IGNORECASE | re.DOTALL,

@@ -132,6 +132,10 @@ OWN = re.compile(
 """Words of `OTHERS` that, behind some text, may well be about that text."""
 SPEAKER = re.compile(r"as ((?-i:[A-Z])[\w.'’-]+) ", re.IGNORECASE)
 """Whom an "as NAME notes" names."""
+WORK_BEHIND = re.compile(
+    r"\s+in\s+(?:the\s+)?(?-i:[A-Z])(?!.{0,40}\b(?:answer|comment|post)s?\b)", re.IGNORECASE
+)
+"""What makes an "as suggested" cite a book or a paper."""
 TOPIC_BEHIND = re.compile(
     r"\s (?: annotation | decorator | directive | rule | attribute | tag | keyword | selector | block | operator | sign | symbol | handle"
     r" | queries | query | macro | property | interface | mention ) s? \b",
