@@ -176,7 +176,7 @@ def json_reddit(path: Path, loads: Callable[[bytes], Any]) -> list[str]:
         reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(raw, read_across_frames=True)
         for line in io.BufferedReader(reader, BUFFER_BYTES):
             row = loads(line)
-            if row["subreddit"] == SUBREDDIT and row["score"] >= FLOOR and not GONE.search(row["title"]):
+            if row["subreddit"] == SUBREDDIT and row["score"] >= FLOOR and not GONE.fullmatch(row["title"]):
                 found.append(str(row["id"]))
     return sorted(found)
 
