@@ -8,15 +8,16 @@ does hold is put before the first user turn. The same rendering is saved as the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
-from weakref import WeakKeyDictionary
 
+from lima import template
 from lima.console import visible
 from lima.errors import LimaError
 from lima.records import Message
+from lima.template import special_tokens as special_tokens
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -94,21 +95,24 @@ def encode_example(
     """Token ids and labels of one training conversation (PROTOCOL: loss, trimming).
 
     Args:
-        tokenizer: one with an EOT (`lima.model.add_eot`).
+        tokenizer: one with an EOT (`lima.model.add_eot`), or with a chat template of its own.
         messages: the conversation.
         max_length: longer sequences lose their end.
-        keep_eot: end a trimmed sequence with EOT in place of its last token, so that its answer still ends.
-        loss_on: supervise assistant utterances with their EOT, or every token.
+        keep_eot: end a trimmed sequence with the stop token in place of its last token, so that its answer still ends.
+        loss_on: supervise assistant utterances with their stop token, or every token.
+
+    Raises:
+        LimaError: the tokenizer has neither, or its template fails (`lima.template.encode`).
     """
-    ids = encode_prompt(tokenizer, messages)
-    labels = list(ids) if loss_on == "all" else _assistant_labels(tokenizer, ids, messages)
+    ids, labels = _encode(tokenizer, messages)
+    labels = list(ids) if loss_on == "all" else labels
     trimmed = len(ids) > max_length
     if trimmed:
         ids, labels = ids[:max_length], labels[:max_length]
         if keep_eot:
-            eot = _known_eot(tokenizer)
-            ids[-1] = eot
-            labels[-1] = eot if labels[-1] != IGNORE else IGNORE
+            stop = stop_id(tokenizer)
+            ids[-1] = stop
+            labels[-1] = stop if labels[-1] != IGNORE else IGNORE
     return Tokens(ids, labels, trimmed)
 
 
@@ -166,6 +170,24 @@ def bos_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
 
 
+def stop_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that ends an assistant's turn: EOT in our format, else what the tokenizer's template ends turns with.
+
+    Raises:
+        LimaError: there is none.
+    """
+    eot = eot_id(tokenizer)
+    return template.known_ending(tokenizer).token if eot is None else eot
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
+    if eot_id(tokenizer) is None and tokenizer.chat_template:
+        ids, written = template.encode(tokenizer, messages)
+        return ids, [token if own else IGNORE for token, own in zip(ids, written, strict=True)]
+    ids = encode_prompt(tokenizer, messages)
+    return ids, _assistant_labels(tokenizer, ids, messages)
+
+
 def _assistant_labels(
     tokenizer: PreTrainedTokenizerBase, ids: list[int], messages: Sequence[Message]
 ) -> list[int]:
@@ -191,25 +213,6 @@ def _utterances(messages: Sequence[Message]) -> list[tuple[str, str]]:
             turns.append((message.role, system + message.content))
             system = ""
     return turns
-
-
-def special_tokens(tokenizer: PreTrainedTokenizerBase) -> Mapping[int, str]:
-    """Ids and texts of what a text must not spell: control tokens, named or not, except the one for the unknown.
-
-    `all_special_ids` lacks those without a name, and, until the tokenizer is loaded again, the EOT that was added.
-    """
-    size, found = _SPECIAL.get(tokenizer, (0, {}))
-    if size != len(tokenizer):
-        added = tokenizer.added_tokens_decoder
-        found = {number: str(token) for number, token in added.items() if token.special}
-        named = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
-        found |= {number: str(text) for number, text in named}
-        found.pop(tokenizer.unk_token_id, None)
-        _SPECIAL[tokenizer] = len(tokenizer), found
-    return found
-
-
-_SPECIAL: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, dict[int, str]]] = WeakKeyDictionary()
 
 
 def _only_our_special_tokens(

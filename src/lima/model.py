@@ -18,7 +18,8 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from lima import chat
+from lima import chat, template
+from lima.console import note
 from lima.errors import LimaError
 
 if TYPE_CHECKING:
@@ -191,11 +192,75 @@ def add_eot(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: s
     tokenizer.eot_token = token
     tokenizer.eos_token = token
     tokenizer.chat_template = chat.chat_template(token)
+    _stop_at(model, known)
+    return is_new
+
+
+def set_template(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    wanted: str = "lima",
+    eot_token: str = chat.EOT,
+) -> None:
+    """Give model and tokenizer the chat template that they are tuned in.
+
+    Args:
+        model: its generation_config gets the stop token.
+        tokenizer: its template gets ``generation`` marks (`lima.template.with_marks`); its vocabulary stays, except for "lima".
+        wanted: "lima" (see `add_eot`), "tokenizer" (the template that it has), or a file with a Jinja template.
+        eot_token: for "lima".
+
+    Raises:
+        LimaError: no such file, no template in the tokenizer, or one that fails or ends turns in no special token.
+    """
+    if wanted == "tokenizer" and not tokenizer.chat_template:
+        raise LimaError(
+            "--chat-template tokenizer: this tokenizer has no chat template. Use lima, or a FILE with one."
+        )
+    eot = getattr(tokenizer, "eot_token", None)
+    in_our_format = eot is not None and tokenizer.chat_template == chat.chat_template(str(eot))
+    if wanted == "lima" or (wanted == "tokenizer" and in_our_format):
+        token = eot_token if wanted == "lima" else str(eot)
+        if not add_eot(model, tokenizer, token):
+            note(f"the tokenizer has the token {token} already; its row is kept.")
+        return
+    if wanted != "tokenizer":
+        tokenizer.chat_template = _template_file(wanted)
+    if eot is not None:  # else what it renders would be taken for our format
+        _forget_eot(tokenizer)
+    tokenizer.chat_template = template.with_marks(tokenizer)
+    end = template.known_ending(tokenizer)
+    if "eos_token" not in tokenizer.chat_template:
+        tokenizer.eos_token = end.text
+    _stop_at(model, end.token)
+
+
+def _template_file(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise LimaError(
+            f"--chat-template {name}: {reason}. Expected lima, tokenizer or a file with a Jinja template."
+        ) from None
+
+
+def _forget_eot(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Leave the token an ordinary special one; transformers keeps its name at four places."""
+    tokenizer.init_kwargs.pop("eot_token", None)
+    tokenizer.init_kwargs.get("model_specific_special_tokens", {}).pop("eot_token", None)
+    tokenizer.__dict__.pop("eot_token", None)
+    tokenizer._special_tokens_map.pop("eot_token", None)
+    names = [name for name in tokenizer.SPECIAL_TOKENS_ATTRIBUTES if name != "eot_token"]
+    tokenizer.SPECIAL_TOKENS_ATTRIBUTES = names
+
+
+def _stop_at(model: PreTrainedModel, token: int) -> None:
+    """Generation ends at this token, as far as generation_config says, and at those that the base names there."""
     pretrained_eos = model.generation_config.eos_token_id
     others = pretrained_eos if isinstance(pretrained_eos, list) else [pretrained_eos]
-    model.generation_config.eos_token_id = [known, *(i for i in others if i not in (None, known))]
+    model.generation_config.eos_token_id = [token, *(i for i in others if i not in (None, token))]
     _make_savable(model.generation_config)
-    return is_new
 
 
 def _make_savable(config: Any) -> None:

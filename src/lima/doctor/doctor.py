@@ -32,9 +32,10 @@ def doctor(settings: DoctorSettings) -> None:
     """
     examples = list(read_jsonl(settings.data, Example))
     model, tokenizer = models.load(settings.model)
-    models.add_eot(model, tokenizer, settings.eot_token)
+    models.set_template(model, tokenizer, settings.chat_template, settings.eot_token)
     console.note(f"once tuned: {PromptFormat.of(model, tokenizer).ending}")
     encoded = [_encode(tokenizer, example, settings) for example in examples]
+    console.note(_stop_token(tokenizer, examples, encoded))
     for example, tokens in list(zip(examples, encoded, strict=True))[: settings.show]:
         console.results.rule(example.id)
         console.results.print(chat.highlight(tokenizer, tokens), soft_wrap=True)
@@ -101,7 +102,21 @@ def _check_data(
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, example: Example, settings: DoctorSettings) -> chat.Tokens:
-    tokens = chat.encode_example(
-        tokenizer, example.messages, max_length=settings.max_length, keep_eot=settings.keep_eot
-    )
+    try:
+        tokens = chat.encode_example(
+            tokenizer, example.messages, max_length=settings.max_length, keep_eot=settings.keep_eot
+        )
+    except LimaError as error:
+        raise LimaError(f"{example.id}: {error}") from None
     return replace(tokens, id=example.id)
+
+
+def _stop_token(
+    tokenizer: PreTrainedTokenizerBase, examples: list[Example], encoded: list[chat.Tokens]
+) -> str:
+    """Which token the model learns to stop at, and at the end of how many answers it carries loss."""
+    stop = chat.stop_id(tokenizer)
+    answers = sum(message.role == "assistant" for example in examples for message in example.messages)
+    trained = sum(tokens.labels.count(stop) for tokens in encoded)
+    name = tokenizer.convert_ids_to_tokens(stop)
+    return f"stop token: {name} ({stop}); it carries loss at the end of {trained:,} of {answers:,} answers."

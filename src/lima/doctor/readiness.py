@@ -154,6 +154,7 @@ def _tune(settings: DoctorSettings, pilot: list[Example], folder: Path) -> Path:
         max_length=settings.max_length,
         keep_eot=True,
         eot_token=settings.eot_token,
+        chat_template=settings.chat_template,
         keep_epochs=(last,),
     )
     train(wanted)

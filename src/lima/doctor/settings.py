@@ -36,6 +36,8 @@ class DoctorSettings(Settings):
     """End a trimmed text with EOT, as for training."""
     eot_token: str = "<|eot|>"
     """The special token that ends every utterance."""
+    chat_template: str = "lima"
+    """Format of conversations, as for training: `lima`, `tokenizer` (the base's own template) or a file with one."""
     dev: Path | None = None
     """Answered development prompts, apart from the data: is the base ready? Takes a pilot of 160 steps."""
     dev_limit: int = Field(50, gt=1)

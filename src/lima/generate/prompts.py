@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import jinja2
-
-from lima import chat
+from lima import chat, template
 from lima.errors import LimaError
 from lima.files import read_jsonl
 from lima.records import Example, Message
@@ -91,21 +89,11 @@ class PromptFormat:
         if self.kind == "lima":
             return chat.encode_prompt(self.tokenizer, messages)
         if self.kind == "template":
-            return self._encode_template(messages)
+            return template.encode_prompt(self.tokenizer, messages)
         if self.kind == "in-context":
             shown = "".join(_headed(example.messages) for example in self.demonstrations)
             return chat.encode_plain(self.tokenizer, PREAMBLE + shown + _headed(messages) + ANSWER)
         return chat.encode_plain(self.tokenizer, "\n\n".join(message.content for message in messages))
-
-    def _encode_template(self, messages: Sequence[Message]) -> list[int]:
-        conversation = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            ids: list[int] = self.tokenizer.apply_chat_template(
-                conversation, add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-        except jinja2.TemplateError as error:
-            raise LimaError(f"the model's chat template refuses a conversation ({error}).") from None
-        return ids
 
 
 def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
@@ -126,20 +114,11 @@ def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> d
 
 def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The special token that the chat template writes behind an assistant's turn, if it writes one."""
-    if not tokenizer.chat_template:
-        return None
-    answer = "A short answer"
-    turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": answer}]
     try:
-        text: str = tokenizer.apply_chat_template(turns, tokenize=False)
-    except Exception:  # a template is a program of its author, and may raise anything
+        found = template.ending(tokenizer) if tokenizer.chat_template else None
+    except LimaError:  # said when a conversation is rendered
         return None
-    _, said, rest = text.rpartition(answer)
-    special = chat.special_tokens(tokenizer).items()
-    ends = [
-        (len(spelled), token) for token, spelled in special if spelled and rest.lstrip().startswith(spelled)
-    ]
-    return max(ends)[1] if said and ends else None
+    return None if found is None else found.token
 
 
 def _headed(messages: Sequence[Message]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from lima.chat import IGNORE, LossOn, Tokens, encode_example
+from lima.errors import LimaError
 from lima.records import Example, Reject
 from lima.train.attention import Documents
 
@@ -75,12 +76,18 @@ def tokenize(
 
     ``prompt_weight`` is the weight of the tokens without label; ``advance`` is called after each example; the
     rest is as in `lima.chat.encode_example`.
+
+    Raises:
+        LimaError: the chat template fails on an example, which the text names.
     """
     result = TrainingSet([], [])
     for example in examples:
-        sequence = encode_example(
-            tokenizer, example.messages, max_length=max_length, keep_eot=keep_eot, loss_on=loss_on
-        )
+        try:
+            sequence = encode_example(
+                tokenizer, example.messages, max_length=max_length, keep_eot=keep_eot, loss_on=loss_on
+            )
+        except LimaError as error:
+            raise LimaError(f"{example.id}: {error}") from None
         if sequence.supervised:
             result.sequences.append(replace(sequence, id=example.id, prompt_weight=prompt_weight))
         else:

@@ -7,6 +7,7 @@ a template that renders other ids at generation) and raises a `LimaError` that n
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Sequence
 from itertools import groupby
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import cross_entropy
 
-from lima.chat import IGNORE, Tokens, encode_prompt, eot_id, special_tokens
+from lima import template
+from lima.chat import IGNORE, Tokens, encode_example, eot_id, special_tokens, stop_id
 from lima.errors import LimaError
 from lima.records import Example
 from lima.train.attention import inside_documents
@@ -64,17 +66,41 @@ def check_isolation(model: PreTrainedModel) -> None:
 
 
 def check_template(tokenizer: PreTrainedTokenizerBase, example: Example) -> None:
-    """The saved chat template renders the prompt's ids that training used.
+    """The saved chat template renders the ids that training used, marks the same as the assistant's, and prompts alike.
 
     Where a text spells a special token ("</s>" of HTML), training keeps it as text, which no template can;
     such an example is passed over.
     """
-    conversation = [message.model_dump() for message in example.messages]
-    rendered = tokenizer.apply_chat_template(conversation, tokenize=True, return_dict=False)
     special = special_tokens(tokenizer).values()
-    spelled = any(token in m.content for m in example.messages for token in special)
-    if rendered != encode_prompt(tokenizer, example.messages) and not spelled:
+    if any(token in m.content for m in example.messages for token in special):
+        return
+    used = encode_example(tokenizer, example.messages, max_length=sys.maxsize)
+    rendered = tokenizer.apply_chat_template(
+        [message.model_dump() for message in example.messages],
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=tokenizer.is_fast,
+    )
+    if list(rendered["input_ids"]) != used.ids:
         raise LimaError(f"{example.id}: the chat template renders other ids than training used.")
+    if tokenizer.is_fast and rendered["assistant_masks"] != [int(label != IGNORE) for label in used.labels]:
+        raise LimaError(
+            f"{example.id}: the marks of the chat template differ from the tokens that carry loss."
+        )
+    if eot_id(tokenizer) is None:
+        _check_prompts(tokenizer, example, used)
+
+
+def _check_prompts(tokenizer: PreTrainedTokenizerBase, example: Example, used: Tokens) -> None:
+    """What generation gives the model before each answer is how the training ids begin."""
+    for number, message in enumerate(example.messages):
+        if message.role == "assistant":
+            prompt = template.encode_prompt(tokenizer, example.messages[:number])
+            if used.ids[: len(prompt)] != prompt:
+                raise LimaError(
+                    f"{example.id}: the prompt of turn {number + 1} has other ids than training used; does the answer "
+                    "begin with white space?"
+                )
 
 
 def check_mask(tokenizer: PreTrainedTokenizerBase, example: Example, tokens: Tokens) -> None:
@@ -84,7 +110,7 @@ def check_mask(tokenizer: PreTrainedTokenizerBase, example: Example, tokens: Tok
     """
     eot = eot_id(tokenizer)
     turns = example.turns
-    kept = tokens.ids.count(eot) if eot is not None else 0
+    kept = len(turns) if eot is None else tokens.ids.count(eot)
     if not tokens.trimmed and kept != len(turns):
         raise LimaError(f"{example.id}: {len(turns)} utterances, but {kept} EOT tokens in its ids.")
     answers = [turn.content for turn in turns if turn.role == "assistant"]
@@ -114,8 +140,7 @@ def check_context(tokens: Tokens, context: int | None) -> None:
 def _check_run(
     tokenizer: PreTrainedTokenizerBase, run: list[int], answer: str, *, cut: bool, place: str
 ) -> None:
-    eot = eot_id(tokenizer)
-    ended = run[-1] == eot
+    ended = run[-1] == stop_id(tokenizer)
     if not ended and not cut:
         raise LimaError(f"{place}: its EOT carries no loss, so the model would never learn to stop.")
     text = _comparable(tokenizer.decode(run[:-1] if ended else run))

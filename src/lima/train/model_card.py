@@ -22,6 +22,7 @@ SHOWN = (
     "max_length",
     "keep_eot",
     "loss_on",
+    "chat_template",
     "prompt_loss_weight",
     *ADAPTERS,
     "average_last",
@@ -48,7 +49,7 @@ def model_card(settings: TrainSettings, examples: Sequence[Example], *, epoch: i
             "",
             "## Use",
             "",
-            _use(settings.eot_token),
+            _use(settings),
             "",
             "## Data",
             "",
@@ -96,9 +97,19 @@ def _front(settings: TrainSettings, licence: str | None) -> dict[str, Any]:
     return found | ({"license": licence} if licence else {})
 
 
-def _use(eot: str) -> str:
-    return f"""The tokenizer's chat template renders `user text {eot} answer {eot} ...`: no roles, no system prompt. Generation
-stops at `{eot}`. With transformers:
+def _use(settings: TrainSettings) -> str:
+    eot = settings.eot_token
+    form = (
+        f"The tokenizer's chat template renders `user text {eot} answer {eot} ...`: no roles, no system prompt. "
+        f"Generation\nstops at `{eot}`."
+    )
+    if settings.chat_template != "lima":
+        own = settings.chat_template == "tokenizer"
+        form = (
+            f"The tokenizer's chat template is {'that of the base' if own else Path(settings.chat_template).name}, with "
+            "marks around what the\nassistant writes. Generation stops at the token that ends its turns."
+        )
+    return f"""{form} With transformers:
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer

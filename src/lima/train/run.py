@@ -12,7 +12,7 @@ import torch
 
 from lima import console
 from lima import model as models
-from lima.chat import eot_id
+from lima.chat import stop_id
 from lima.commands import command
 from lima.console import done, note, progress, table, warn
 from lima.errors import LimaError
@@ -161,8 +161,7 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
         sublayer_names(model)
     if not is_plan:
         check_model(model)
-    if not models.add_eot(model, tokenizer, settings.eot_token):
-        note(f"{settings.model} has the token {settings.eot_token} already; its row is kept.")
+    models.set_template(model, tokenizer, settings.chat_template, settings.eot_token)
     if tokenizer.bos_token_id is None:
         note(f"{settings.model} has no BOS token; texts are rendered without one.")
     if rounds:
@@ -231,11 +230,9 @@ class _EndOfEpoch:
 def _add_adapters(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: TrainSettings
 ) -> PeftModel:
-    eot = eot_id(tokenizer)
-    assert eot is not None, "add_eot came first"
     return add_adapters(
         model,
-        eot,
+        stop_id(tokenizer),
         rank=settings.lora_rank,
         alpha=settings.lora_alpha,
         dropout=settings.lora_dropout,

@@ -158,6 +158,9 @@ class TrainSettings(FitSettings):
     """Weight in the loss of the tokens that otherwise carry none, the user's."""
     eot_token: str = "<|eot|>"
     """The special token that ends every utterance; added to the vocabulary where it is missing."""
+    chat_template: str = "lima"
+    """Format of conversations: `lima` (the paper's: utterances that end in EOT), `tokenizer` (the template that the base
+    brings, such as ChatML; no token is added, the one that ends its turns is trained), or a file with a Jinja template."""
     lora_rank: int = Field(0, ge=0)
     """Train low-rank adapters of this rank on all linear layers, and the EOT row, in place of all weights; the saved
     model holds them merged. It wants a learning rate about ten times higher. 0: train all weights."""

@@ -1,0 +1,245 @@
+"""Conversations in any chat template -> token ids, and which of them the assistant writes.
+
+A template is a program in Jinja, and says nothing about who writes what. It is found by rendering prefixes: what a
+template renders up to a turn, with the heading of an answer, is not the assistant's; from there to the token that
+ends the turn is. `with_marks` writes the same rule into a template, so that other trainers put loss on the same tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from lima.errors import LimaError
+from lima.records import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Conversation = Sequence[Mapping[str, str]]
+Span = tuple[int, int]
+STAND_INS = range(0xF0000, 0xFFFFE)
+"""Characters of private use, which stand in for the special tokens that a text spells while a template is rendered."""
+ANSWER = "A short answer"
+PROBE = ({"role": "user", "content": "Hello"}, {"role": "assistant", "content": ANSWER})
+MARK = re.compile(r"\{%(?P<left>[-+]?)\s*(?P<end>end)?generation\s*(?P<right>[-+]?)%\}")
+HEAD = "{% macro conversation_text(messages, add_generation_prompt) %}"
+TAIL = """{% endmacro %}
+{%- set whole = conversation_text(messages, add_generation_prompt) -%}
+{%- set written = namespace(to=0) -%}
+{%- for message in messages -%}
+{%- if message['role'] == 'assistant' -%}
+{%- set start = conversation_text(messages[:loop.index0], true) | length -%}
+{%- set end = (conversation_text(messages[:loop.index], false) | length) - REST -%}
+{{- whole[written.to:start] -}}
+{%- generation -%}{{- whole[start:end] -}}{%- endgeneration -%}
+{%- set written.to = end -%}
+{%- endif -%}
+{%- endfor -%}
+{{- whole[written.to:] -}}
+"""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a template writes behind an assistant's text."""
+
+    token: int
+    """The stop token."""
+    text: str
+    rest: int
+    """Characters behind the stop token, such as the line feed of ChatML; no assistant has to write them."""
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
+    """Token ids of a conversation in the tokenizer's template, and for each whether the assistant writes it.
+
+    The answers and the stop token of each are the assistant's. Special tokens that a text spells stay text.
+
+    Raises:
+        LimaError: the template has no stop token, fails, or renders earlier turns otherwise once later ones follow.
+    """
+    conversation, spelled = _disguise(tokenizer, messages)
+    text = _render(tokenizer, conversation)
+    return _tokenize(tokenizer, text, _written(tokenizer, conversation, text), spelled)
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+    """Token ids of a conversation and of the heading of the answer that is to follow.
+
+    Raises:
+        LimaError: the template fails on it.
+    """
+    conversation, spelled = _disguise(tokenizer, messages)
+    return _tokenize(tokenizer, _render(tokenizer, conversation, heading=True), [], spelled)[0]
+
+
+def ending(tokenizer: PreTrainedTokenizerBase) -> Ending | None:
+    """The special token that the chat template writes behind an assistant's text, or None where it writes none.
+
+    Raises:
+        LimaError: the template fails.
+    """
+    text = _render(tokenizer, PROBE)
+    _, said, behind = text.rpartition(ANSWER)
+    special = special_tokens(tokenizer).items()
+    ends = [(len(s), number, s) for number, s in special if s and behind.lstrip().startswith(s)]
+    if not said or not ends:
+        return None
+    _, token, spelling = max(ends)
+    return Ending(token, spelling, len(behind.lstrip()) - len(spelling))
+
+
+def known_ending(tokenizer: PreTrainedTokenizerBase) -> Ending:
+    """The template's `ending`, which training cannot do without.
+
+    Raises:
+        LimaError: it has none.
+    """
+    key = str(tokenizer.chat_template), len(tokenizer)
+    before, found = _ENDINGS.get(tokenizer, (None, None))
+    if before != key:
+        found = ending(tokenizer)
+        _ENDINGS[tokenizer] = key, found
+    if found is None:
+        raise LimaError(
+            "the chat template ends an assistant's turn with no special token of this tokenizer, so a model could not "
+            "learn to stop. Use --chat-template lima, or a FILE whose turns end in one."
+        )
+    return found
+
+
+def with_marks(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The tokenizer's template with ``generation`` marks around what the assistant writes; it renders the same text.
+
+    Raises:
+        LimaError: the template has no stop token, or fails.
+    """
+    template: str = tokenizer.get_chat_template()
+    if template.startswith(HEAD):
+        return template  # of an earlier tuning
+    plain = MARK.sub(_as_condition, template.removesuffix("\n"))
+    # Jinja drops a line feed behind a tag, and blanks before one
+    head = HEAD.replace(" %}", " +%}") if plain.startswith("\n") else HEAD
+    return head + plain + TAIL.replace("REST", str(known_ending(tokenizer).rest))
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> Mapping[int, str]:
+    """Ids and texts of what a text must not spell: control tokens, named or not, except the one for the unknown.
+
+    `all_special_ids` lacks those without a name, and, until the tokenizer is loaded again, the EOT that was added.
+    """
+    size, found = _SPECIAL.get(tokenizer, (0, {}))
+    if size != len(tokenizer):
+        added = tokenizer.added_tokens_decoder
+        found = {number: str(token) for number, token in added.items() if token.special}
+        named = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+        found |= {number: str(text) for number, text in named}
+        found.pop(tokenizer.unk_token_id, None)
+        _SPECIAL[tokenizer] = len(tokenizer), found
+    return found
+
+
+_SPECIAL: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, dict[int, str]]] = WeakKeyDictionary()
+_ENDINGS: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[tuple[str, int], Ending | None]] = (
+    WeakKeyDictionary()
+)
+
+
+def _as_condition(mark: re.Match[str]) -> str:
+    """A tag that does nothing, in place of a mark, with its effect on the white space around it."""
+    return f"{{%{mark['left']} {'endif' if mark['end'] else 'if true'} {mark['right']}%}}"
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, *, heading: bool = False) -> str:
+    try:
+        text: str = tokenizer.apply_chat_template(
+            [dict(message) for message in conversation], tokenize=False, add_generation_prompt=heading
+        )
+    except Exception as error:  # a template is a program of its author, and may raise anything
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise LimaError(f"the chat template fails on a conversation ({reason}).") from None
+    return text
+
+
+def _disguise(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
+) -> tuple[Conversation, Mapping[str, str]]:
+    """The conversation with a stand-in for each special token that its texts spell, and what each stands for."""
+    said = "".join(message.content for message in messages)
+    spellings = [text for text in _spellings(tokenizer) if text in said]
+    free = (chr(code) for code in STAND_INS if chr(code) not in said)
+    spelled = dict(zip(free, spellings, strict=False))
+    conversation = []
+    for message in messages:
+        text = message.content
+        for stand_in, spelling in spelled.items():
+            text = text.replace(spelling, stand_in)
+        conversation.append({"role": message.role, "content": text})
+    return conversation, spelled
+
+
+def _spellings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Texts of all special tokens, longer ones first, as one may be part of another."""
+    unknown = [str(tokenizer.unk_token)] if tokenizer.unk_token is not None else []
+    return sorted({*special_tokens(tokenizer).values(), *unknown} - {""}, key=lambda text: (-len(text), text))
+
+
+def _written(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, text: str) -> list[Span]:
+    """Where in the rendered text the assistant writes: each answer with its stop token."""
+    end = known_ending(tokenizer)
+    spans: list[Span] = []
+    for number, message in enumerate(conversation):
+        if message["role"] != "assistant":
+            continue
+        before = _render(tokenizer, conversation[:number], heading=True)
+        after = _render(tokenizer, conversation[: number + 1])
+        after = after[: len(after) - end.rest]
+        if not (text.startswith(after) and after.startswith(before) and after.endswith(end.text)):
+            raise LimaError(
+                f"the chat template renders answer {len(spans) + 1} otherwise alone than in the whole conversation, so its "
+                "tokens cannot be told apart. Use --chat-template lima, or a FILE that renders turn by turn."
+            )
+        spans.append((len(before), len(after)))
+    return spans
+
+
+def _tokenize(
+    tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Span], spelled: Mapping[str, str]
+) -> tuple[list[int], list[bool]]:
+    if tokenizer.is_fast and not spelled:
+        found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        inside = [any(a < end and b > start for start, end in spans) for a, b in found["offset_mapping"]]
+        return list(found["input_ids"]), inside
+    ids: list[int] = []
+    flags: list[bool] = []
+    for piece, is_written in _pieces(text, spans):
+        new = [token for part in _parts(tokenizer, piece) for token in _part_ids(tokenizer, part, spelled)]
+        ids += new
+        flags += [is_written] * len(new)
+    return ids, flags
+
+
+def _pieces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, bool]]:
+    """The text cut at the edges of the spans, and whether a piece is one of them."""
+    edges = sorted({0, len(text), *(edge for span in spans for edge in span)})
+    return ((text[a:b], (a, b) in spans) for a, b in pairwise(edges))
+
+
+def _parts(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
+    """The text cut at the special tokens that the template wrote, each a part of its own."""
+    spellings = "|".join(map(re.escape, _spellings(tokenizer)))
+    return re.split(f"({spellings})", text) if spellings else [text]
+
+
+def _part_ids(tokenizer: PreTrainedTokenizerBase, part: str, spelled: Mapping[str, str]) -> list[int]:
+    if part in _spellings(tokenizer):
+        return [int(tokenizer.convert_tokens_to_ids(part))]
+    for stand_in, spelling in spelled.items():
+        part = part.replace(stand_in, spelling)
+    ids: list[int] = tokenizer.encode(part, add_special_tokens=False, split_special_tokens=True)
+    return ids
