@@ -137,3 +137,15 @@ def test_a_workbook(tmp_path: Path) -> None:
 def test_the_header_is_the_first_row_of_the_usual_width() -> None:
     assert header_place([["a", "b"], ["1", "2"]]) == 0
     assert header_place([["Title"], ["", ""], ["a", "b"], ["1", ""], ["1", "2"]]) == 2
+
+
+def test_row_numbers_without_a_name_are_no_title(tmp_path: Path) -> None:
+    path = tmp_path / "frame.csv"
+    path.write_text(",question,answer\n0,a,b\n1,c,d\n2,e,f\n", "utf-8")
+    assert next(row for _, row in read_table(path)) == {"question": "a", "answer": "b"}
+
+
+def test_a_stray_zero_byte_is_not_utf16(tmp_path: Path) -> None:
+    path = tmp_path / "stray.csv"
+    path.write_bytes(b"question,answer\nwhat\0ever,this\nwho,that\n")
+    assert [row["answer"] for _, row in read_table(path)] == ["this", "that"]

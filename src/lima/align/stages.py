@@ -51,6 +51,11 @@ class Stages:
         return AutoConfig.from_pretrained(self.settings.base).get_text_config()
 
     @property
+    def context(self) -> int | None:
+        """Positions of the base, where its config names them."""
+        return getattr(self.config, "max_position_embeddings", None)
+
+    @property
     def width(self) -> int:
         """Of the base's hidden states."""
         return int(self.config.hidden_size)
@@ -97,6 +102,8 @@ class Stages:
         }
         if settings.preset:
             values |= preset_values(TrainSettings, settings.preset) | {"preset": settings.preset}
+        longest = values.get("max_length", TrainSettings.model_fields["max_length"].default)
+        values["max_length"] = min(longest, self.context or longest)
         given = typed(TrainSettings, assignments(settings.train, "--train"), "lima align --train")
         if "learning_rate" in given and "final_learning_rate" not in given:
             given["final_learning_rate"] = given["learning_rate"] / 10
@@ -151,7 +158,7 @@ class Stages:
         short.sort(key=lambda row: text_hash(str(self.settings.seed), "in context", row.id))
         taken = short[: self.settings.in_context]
         tokenizer = load_tokenizer(self.settings.base)
-        room = getattr(self.config, "max_position_embeddings", None) or LONGEST
+        room = self.context or LONGEST
         while (
             taken
             and len(PromptFormat("in-context", tokenizer, demonstrations=tuple(taken)).encode(())) > room / 2

@@ -12,6 +12,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,13 +102,16 @@ def header_place(rows: Iterable[list[Any]]) -> int:
     >>> header_place([["Export of 1 May"], [], ["question", "answer"], ["a", "b"]])
     2
     """
-    first = [
-        [cell for cell in row if cell not in (None, "")]
-        for _, row in zip(range(HEADER_WITHIN), rows, strict=False)
-    ]
-    widths = Counter(len(row) for row in first if len(row) > 1)
+    first = list(islice(rows, HEADER_WITHIN))
+    filled = [sum(cell not in (None, "") for cell in row) for row in first]
+    widths = Counter(width for width in filled if width > 1)
     usual = min(widths, key=lambda width: (-widths[width], width)) if widths else 1
-    return next((place for place, row in enumerate(first) if len(row) >= usual), 0)
+
+    def can_be(row: list[Any], width: int) -> bool:
+        numbered = width > 1 and row[0] in (None, "") and width == len(row) - 1
+        return width + numbered >= usual  # pandas gives its row numbers a column without a name
+
+    return next((place for place, row in enumerate(first) if can_be(row, filled[place])), 0)
 
 
 def _form(path: Path, head: bytes, usual: str, encoding: str | None, delimiter: str | None) -> Form:
@@ -134,7 +138,8 @@ def _encoding(head: bytes) -> str:
     except UnicodeDecodeError:
         pass
     else:
-        return "utf-8" if b"\0" not in head[:1000] else _wide(head)
+        # a stray NUL is no UTF-16, of whose western text every other byte is zero
+        return _wide(head) if 4 * head[:1000].count(0) > len(head[:1000]) else "utf-8"
     if b"\0" in head[:1000]:
         return _wide(head)
     from charset_normalizer import from_bytes
