@@ -20,7 +20,7 @@ from lima.align.stages import Stages
 from lima.cli import run
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
-from lima.records import Example, Message
+from lima.records import Example, Message, Reject
 
 SMALL = ["--dev", "3", "--test", "4", "--number", "12", "--max-new-tokens", "8", "--in-context", "1"]
 TRAIN = ["--train", "epochs=2", "batch_size=4", "max_length=96", "learning_rate=1e-3"]
@@ -196,7 +196,7 @@ def test_no_question_of_the_test_is_trained_on(tmp_path: Path) -> None:
     ]
     write_jsonl(tmp_path / "twice.jsonl", rows)
     settings = AlignSettings(base="none", data=tmp_path / "twice.jsonl", out=tmp_path / "out", dev=2, test=3)
-    make_data(settings, tmp_path / "data")
+    make_data(settings, tmp_path / "data", lambda row: True)
     asked = {
         name: {
             " ".join(row.messages[0].content.casefold().split())
@@ -214,6 +214,34 @@ def test_examples_are_no_longer_than_the_base_s_context(tmp_path: Path, tiny_mod
     assert Stages(settings).train().max_length == min(2048, config["max_position_embeddings"])
     told = settings.model_copy(update={"train": ("max_length=64",)})
     assert Stages(told).train().max_length == 64
+
+
+def test_an_example_whose_prompt_fills_the_context_is_named(tmp_path: Path, tiny_model: Path) -> None:
+    def asked(name: str, words: int) -> Example:
+        turns = ("user", "What " + "is it " * words + name), ("assistant", "A part.")
+        return Example(
+            id=name, source="x", messages=tuple(Message(role=role, content=text) for role, text in turns)
+        )
+
+    rows = [asked(f"x/{number}", number % 2 * 500) for number in range(12)]
+    write_jsonl(tmp_path / "mine.jsonl", rows)
+    settings = AlignSettings(
+        base=str(tiny_model),
+        data=tmp_path / "mine.jsonl",
+        out=tmp_path,
+        dev=2,
+        test=1,
+        train=("max_length=64",),
+    )
+    make_data(settings, tmp_path / "data", Stages(settings).has_room)
+    left = {row.id for row in read_jsonl(tmp_path / "data" / "train.jsonl", Example)}
+    rejects = list(read_jsonl(tmp_path / "data" / "rejects.jsonl", Reject))
+    assert left
+    assert rejects
+    assert all(int(name[2:]) % 2 == 0 for name in left)
+    assert {int(row.id[2:]) % 2 for row in rejects} == {1}
+    assert {row.rule for row in rejects} == {"no-room"}
+    assert len(left) + len(rejects) == 9
 
 
 def test_assignments_are_yaml_and_numbers() -> None:

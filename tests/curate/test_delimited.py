@@ -129,6 +129,17 @@ def test_a_workbook(tmp_path: Path) -> None:
     assert [row for _, row in read_table(tmp_path / "a.xlsx")] == [
         {"Frage": "Warum?", "Antwort": "Darum.\nWirklich.", "Nr": "7"}
     ]
+    cover, data = openpyxl.Workbook(), [["q", "a"], ["1", "2"]]
+    cover.active.append(["Tickets of May"])
+    sheet = cover.create_sheet("Data")
+    for row in data:
+        sheet.append(row)
+    cover.save(tmp_path / "c.xlsx")
+    assert [row for _, row in read_table(tmp_path / "c.xlsx")] == [{"q": "1", "a": "2"}]
+    sheet["B1"] = "q"
+    cover.save(tmp_path / "c.xlsx")
+    with pytest.raises(LimaError, match=r"c.xlsx: two columns are called 'q'"):
+        list(read_table(tmp_path / "c.xlsx"))
     (tmp_path / "b.xlsx").write_bytes(b"no workbook")
     with pytest.raises(LimaError, match=r"b.xlsx: cannot be read as a workbook"):
         list(read_table(tmp_path / "b.xlsx"))

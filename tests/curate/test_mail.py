@@ -148,7 +148,7 @@ def test_the_question_below_an_answer() -> None:
         "The file:\n```\nFrom: a@example.com\nSubject: x\n```\nSend it so.",
     ],
 )
-def test_answers_that_look_like_mail_stay_whole(answer: str) -> None:
+def test_forms_routes_and_code_are_no_mail(answer: str) -> None:
     assert own_words(answer).text == answer
 
 

@@ -5,7 +5,7 @@ A table or a recipe goes through `lima curate` first; a file of Examples is take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
-from lima.records import Example
+from lima.records import Example, Reject
 from lima.runs import is_finished
 from lima.settings import read_recipe, typed, validate
 
@@ -28,12 +28,16 @@ USUAL: Mapping[str, Sequence[str]] = {
     "category": ("category", "team", "topic", "queue", "product"),
 }
 """Names that columns often have, likeliest first."""
+AGAIN = ("question-again", "it asks a dev or test question")
+NO_ROOM = ("no-room", "its prompt fills all that the model reads at once")
 CHATS = {"messages": "openai", "conversations": "sharegpt, or lima for the released set"}
 """Columns of whole conversations, and the formats of `lima import` that have them."""
 
 
-def make_data(settings: AlignSettings, folder: Path) -> None:
+def make_data(settings: AlignSettings, folder: Path, has_room: Callable[[Example], bool]) -> None:
     """Write ``train.jsonl`` (the pool), ``dev.jsonl`` and ``test.jsonl`` into ``folder``, unless they are there.
+
+    ``has_room`` tells whether an example has an answer within what the base reads at once.
 
     Raises:
         LimaError: columns that are not found, too few rows for dev and test, and what `lima curate` raises.
@@ -44,7 +48,7 @@ def make_data(settings: AlignSettings, folder: Path) -> None:
         source = wanted.out / "train.jsonl"
         if not is_finished(wanted.out / "run.json", "curate", wanted):
             curate(wanted)
-    _draw(settings, source, folder)
+    _draw(settings, source, folder, has_room)
 
 
 def holds_examples(path: Path) -> bool:
@@ -119,10 +123,10 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
     return found
 
 
-def _draw(settings: AlignSettings, source: Path, folder: Path) -> None:
+def _draw(settings: AlignSettings, source: Path, folder: Path, has_room: Callable[[Example], bool]) -> None:
     """Dev and test questions out of a file of Examples, by a hash of their ids; the rest is the pool.
 
-    What asks the same as a dev or test question is left out of the pool.
+    What asks the same as a dev or test question, or has no room for an answer, is left out of the pool.
     """
     rows = [row for row in read_jsonl(source, Example) if not row.is_prompt]
     if len(rows) < settings.dev + settings.test + 1:
@@ -134,14 +138,25 @@ def _draw(settings: AlignSettings, source: Path, folder: Path) -> None:
     cut = settings.dev + settings.test
     asked = [row.model_copy(update={"messages": row.prompt}) for row in rows[settings.dev : cut]]
     held = {_question(row) for row in rows[:cut]}
-    pool = [row for row in rows[cut:] if _question(row) not in held]
+    pool: list[Example] = []
+    rejects: list[Reject] = []
+    for row in rows[cut:]:
+        reason = AGAIN if _question(row) in held else None if has_room(row) else NO_ROOM
+        if reason is None:
+            pool.append(row)
+        else:
+            rejects.append(Reject(id=row.id, rule=reason[0], reason=reason[1]))
     if not pool:
-        raise LimaError(f"{source}: every example asks a dev or test question. Lower --dev and --test.")
+        raise LimaError(f"{source}: no example is left to tune on; of the last, {rejects[-1].reason}.")
     for name, part in (("dev", rows[: settings.dev]), ("test", asked), ("train", pool)):
         part.sort(key=lambda row: row.id)
         write_jsonl(folder / f"{name}.jsonl", part)
-    if again := len(rows) - cut - len(pool):
-        console.note(f"{again:,} examples ask a dev or test question again: left out of the pool")
+    if rejects:
+        rejects.sort(key=lambda reject: reject.id)
+        write_jsonl(folder / "rejects.jsonl", rejects)
+        console.note(
+            f"{len(rejects):,} examples were left out of the pool: {folder / 'rejects.jsonl'} says why"
+        )
     console.note(f"{len(pool):,} examples in the pool, {settings.dev} dev and {settings.test} test questions")
 
 

@@ -88,7 +88,7 @@ def read_delimited(
         for cells in rows:
             if names is None:
                 if isinstance(cells, list):
-                    names = _names(cells, path)
+                    names = column_names(cells, path)
                 continue
             if cells == []:
                 continue
@@ -227,8 +227,9 @@ class _Lines:
         return line
 
 
-def _names(cells: list[str], path: Path) -> list[str]:
-    names = [cell.strip() for cell in cells]
+def column_names(cells: Iterable[Any], path: Path) -> list[str]:
+    """The cells of a header without outer blanks; refuses two of one name."""
+    names = [str(cell).strip() for cell in cells]
     twice = [name for name, count in Counter(names).items() if name and count > 1]
     if twice:
         raise LimaError(f"{path}: two columns are called {twice[0]!r}. Rename one of them.")
