@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lima.align.data import curate_settings, make_data
 from lima.align.settings import AlignSettings, assignments
+from lima.align.stages import Stages
 from lima.cli import run
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
-from lima.records import Example
+from lima.records import Example, Message, Reject
 
 SMALL = ["--dev", "3", "--test", "4", "--number", "12", "--max-new-tokens", "8", "--in-context", "1"]
 TRAIN = ["--train", "epochs=2", "batch_size=4", "max_length=96", "learning_rate=1e-3"]
@@ -36,6 +38,13 @@ def tickets(tmp_path: Path) -> Path:
             part = "abcdefghijklmnopqrstuvwxyzäöüß"[number]
             rows.writerow([f"T-{number}", asked, f"Turn it off, wait, press {part}, and turn it on.", "desk"])
     return path
+
+
+def renamed(row: Example, copy: int) -> Example:
+    """Another example that asks something of its own."""
+    first = row.messages[0]
+    asked = first.model_copy(update={"content": f"{first.content} Part {copy}."})
+    return row.model_copy(update={"id": f"{row.id}/{copy}", "messages": (asked, *row.messages[1:])})
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -84,7 +93,7 @@ def test_a_second_call_does_nothing_again(tickets: Path, tmp_path: Path, tiny_mo
 def test_a_file_of_examples_is_split_by_a_seed(
     tmp_path: Path, tiny_model: Path, examples: list[Example]
 ) -> None:
-    many = [row.model_copy(update={"id": f"{row.id}/{copy}"}) for row in examples for copy in range(3)]
+    many = [renamed(row, copy) for row in examples for copy in range(3)]
     write_jsonl(tmp_path / "mine.jsonl", many)
     out = tmp_path / "out"
     run(["align", str(tiny_model), str(tmp_path / "mine.jsonl"), "--out", str(out), *SMALL, *TRAIN])
@@ -122,6 +131,8 @@ def test_the_plan_writes_nothing(
     [
         (["--columns.prompt", "Frage"], "no column 'Frage'"),
         (["--train", "epochs"], "--train epochs: expected NAME=VALUE"),
+        (["--train", "keep_epochs=[1"], "--train keep_epochs=.*: the value is no YAML"),
+        (["--curate", "rules=3", "rules.score_min=3"], "'rules' has a value of its own already"),
         (["--train", "epoch=3"], "no setting 'epoch'. Did you mean 'epochs'"),
         (["--curate", "rules.score_mim=3"], "score_min"),
         (["--judge", "http://127.0.0.1:1/v1#j", "--oracle", "rule"], "choose one of them"),
@@ -141,6 +152,96 @@ def test_columns_with_other_names_are_asked_for(tmp_path: Path, tiny_model: Path
         match=r"no column looks like the prompts. Name it: --columns.prompt NAME. There are: betreff, text",
     ):
         run(["align", str(tiny_model), str(tmp_path / "t.csv"), "--out", str(tmp_path / "out")])
+
+
+def test_conversations_in_a_table_name_their_format(tmp_path: Path, tiny_model: Path) -> None:
+    row = {"conversations": ["What is a comet?", "A ball of ice and dust that circles the sun for ages."]}
+    (tmp_path / "chats.jsonl").write_text(f"{json.dumps(row)}\n")
+    settings = AlignSettings(base=str(tiny_model), data=tmp_path / "chats.jsonl", out=tmp_path / "out")
+    with pytest.raises(LimaError, match=r"'conversations' holds conversations.* --curate format=FORMAT"):
+        curate_settings(settings, tmp_path / "curated")
+    told = settings.model_copy(update={"curate": ("format=lima",)})
+    source = curate_settings(told, tmp_path / "curated").sources["own"]
+    assert source.model_dump()["format"] == "lima"
+
+
+def test_a_table_is_read_as_curation_is_told_and_from_its_first_whole_row(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("question,answer\na,b,c\nこれは何,本です\n".encode("shift_jis"))
+    settings = AlignSettings(
+        base=str(tiny_model), data=path, out=tmp_path / "out", curate=("encoding=shift_jis", "delimiter=','")
+    )
+    source = curate_settings(settings, tmp_path / "curated").sources["own"].model_dump()
+    assert (source["columns"]["prompt"], source["encoding"], source["train"]) == ("question", "shift_jis", 2)
+
+
+def test_no_question_of_the_test_is_trained_on(tmp_path: Path) -> None:
+    rows = [
+        Example(
+            id=f"x/{number}",
+            source="x",
+            messages=(
+                Message(
+                    role="user",
+                    content=f"What is  part {number % 12}?".upper()
+                    if number > 11
+                    else f"What is part {number}?",
+                ),
+                Message(role="assistant", content="A part."),
+            ),
+        )
+        for number in range(24)
+    ]
+    write_jsonl(tmp_path / "twice.jsonl", rows)
+    settings = AlignSettings(base="none", data=tmp_path / "twice.jsonl", out=tmp_path / "out", dev=2, test=3)
+    make_data(settings, tmp_path / "data", lambda row: True)
+    asked = {
+        name: {
+            " ".join(row.messages[0].content.casefold().split())
+            for row in read_jsonl(tmp_path / "data" / f"{name}.jsonl", Example)
+        }
+        for name in ("train", "dev", "test")
+    }
+    assert asked["train"]
+    assert not asked["train"] & (asked["dev"] | asked["test"])
+
+
+def test_examples_are_no_longer_than_the_base_s_context(tmp_path: Path, tiny_model: Path) -> None:
+    config = json.loads((tiny_model / "config.json").read_text())
+    settings = AlignSettings(base=str(tiny_model), data=tmp_path / "d.jsonl", out=tmp_path / "out")
+    assert Stages(settings).train().max_length == min(2048, config["max_position_embeddings"])
+    told = settings.model_copy(update={"train": ("max_length=64",)})
+    assert Stages(told).train().max_length == 64
+
+
+def test_an_example_whose_prompt_fills_the_context_is_named(tmp_path: Path, tiny_model: Path) -> None:
+    def asked(name: str, words: int) -> Example:
+        turns = ("user", "What " + "is it " * words + name), ("assistant", "A part.")
+        return Example(
+            id=name, source="x", messages=tuple(Message(role=role, content=text) for role, text in turns)
+        )
+
+    rows = [asked(f"x/{number}", number % 2 * 500) for number in range(12)]
+    write_jsonl(tmp_path / "mine.jsonl", rows)
+    settings = AlignSettings(
+        base=str(tiny_model),
+        data=tmp_path / "mine.jsonl",
+        out=tmp_path,
+        dev=2,
+        test=1,
+        train=("max_length=64",),
+    )
+    make_data(settings, tmp_path / "data", Stages(settings).has_room)
+    left = {row.id for row in read_jsonl(tmp_path / "data" / "train.jsonl", Example)}
+    rejects = list(read_jsonl(tmp_path / "data" / "rejects.jsonl", Reject))
+    assert left
+    assert rejects
+    assert all(int(name[2:]) % 2 == 0 for name in left)
+    assert {int(row.id[2:]) % 2 for row in rejects} == {1}
+    assert {row.rule for row in rejects} == {"no-room"}
+    assert len(left) + len(rejects) == 9
 
 
 def test_assignments_are_yaml_and_numbers() -> None:

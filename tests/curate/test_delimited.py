@@ -129,6 +129,17 @@ def test_a_workbook(tmp_path: Path) -> None:
     assert [row for _, row in read_table(tmp_path / "a.xlsx")] == [
         {"Frage": "Warum?", "Antwort": "Darum.\nWirklich.", "Nr": "7"}
     ]
+    cover, data = openpyxl.Workbook(), [["q", "a"], ["1", "2"]]
+    cover.active.append(["Tickets of May"])
+    sheet = cover.create_sheet("Data")
+    for row in data:
+        sheet.append(row)
+    cover.save(tmp_path / "c.xlsx")
+    assert [row for _, row in read_table(tmp_path / "c.xlsx")] == [{"q": "1", "a": "2"}]
+    sheet["B1"] = "q"
+    cover.save(tmp_path / "c.xlsx")
+    with pytest.raises(LimaError, match=r"c.xlsx: two columns are called 'q'"):
+        list(read_table(tmp_path / "c.xlsx"))
     (tmp_path / "b.xlsx").write_bytes(b"no workbook")
     with pytest.raises(LimaError, match=r"b.xlsx: cannot be read as a workbook"):
         list(read_table(tmp_path / "b.xlsx"))
@@ -137,3 +148,15 @@ def test_a_workbook(tmp_path: Path) -> None:
 def test_the_header_is_the_first_row_of_the_usual_width() -> None:
     assert header_place([["a", "b"], ["1", "2"]]) == 0
     assert header_place([["Title"], ["", ""], ["a", "b"], ["1", ""], ["1", "2"]]) == 2
+
+
+def test_row_numbers_without_a_name_are_no_title(tmp_path: Path) -> None:
+    path = tmp_path / "frame.csv"
+    path.write_text(",question,answer\n0,a,b\n1,c,d\n2,e,f\n", "utf-8")
+    assert next(row for _, row in read_table(path)) == {"question": "a", "answer": "b"}
+
+
+def test_a_stray_zero_byte_is_not_utf16(tmp_path: Path) -> None:
+    path = tmp_path / "stray.csv"
+    path.write_bytes(b"question,answer\nwhat\0ever,this\nwho,that\n")
+    assert [row["answer"] for _, row in read_table(path)] == ["this", "that"]

@@ -132,3 +132,36 @@ def test_bare_quotes_go_where_they_are_asked_to() -> None:
 def test_the_question_below_an_answer() -> None:
     _, text, _ = next(threads())
     assert list(messages_below(own_words(text).quoted)) == [QUESTION["en"]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Fill in the form:\n\nName: ______\n____________________________\nSign here, then post it to us.",
+        "Write so:\n\nTo: boss@example.com\nSubject: Leave\n\nI would like a day off.",
+        "The train goes so:\n\nFrom: Berlin\nTo: Hamburg\n\nTake the one at ten.",
+        "The week:\n\nDate: 3 May\nTo: 5 May\n\nPack your bags.",
+        "Unplug it.\n\nThanks\n\nSecond, let it cool. It works then.",
+        "Lift the lid.\nCaution: the plate is hot.\nThen turn the screw to the left.",
+        "It is so.\nDisclaimer: I sell these.\nTurn the screw to the left, and lift the lid.",
+        "Run this:\n```sql\nSELECT a\n--\nFROM t\n```",
+        "The file:\n```\nFrom: a@example.com\nSubject: x\n```\nSend it so.",
+    ],
+)
+def test_forms_routes_and_code_are_no_mail(answer: str) -> None:
+    assert own_words(answer).text == answer
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "пн, 3 июн. 2024 г. в 10:00, Анна <anna@example.com>:\n> старое",
+        "在 2024年6月3日，安娜 <anna@example.com> 写道：\n> 旧的",
+        "From: Anna Fox\nSent: Monday\nTo: Bob\nSubject: RE: x\n\nOld.",
+        "________________________________\nFrom: Anna <anna@example.com>\nTo: Bob\n\nOld.",
+        "Disclaimer: this mail is confidential.\nDelete it.",
+        "CAUTION: This email came from outside.",
+    ],
+)
+def test_what_is_below_an_answer_is_cut(below: str) -> None:
+    assert own_words(f"Turn the screw.\n\n{below}").text == "Turn the screw."

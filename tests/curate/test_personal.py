@@ -237,3 +237,28 @@ def test_examples_that_hold_it_are_dropped_by_name(tmp_path: Path) -> None:
     rejected = {row.id: row for row in read_jsonl(tmp_path / "out" / "rejected.jsonl", Reject)}
     assert rejected["own/a"].rule == "personal-data"
     assert rejected["own/a"].reason == "it holds 1 email, 1 phone"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call a::b from dead::beef, or fade::c0de.",
+        "git clone git@github.com:someone/project.git",
+        "npm i react@next.js, then y = a@b.dot(c) + w@x.sum(0)",
+    ],
+)
+def test_code_holds_no_personal_data(text: str) -> None:
+    assert find_personal(text) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["ann@example.com", "legit@example.com.py", "a.fox+git@uni.example.js.org"]
+)
+def test_addresses_that_look_like_code_are_found(address: str) -> None:
+    text = f"Write to {address}(work)."
+    assert [text[found.start : found.end] for found in find_personal(text)] == [address]
+
+
+def test_an_address_of_a_machine_is_found_in_both_versions() -> None:
+    found = find_personal("From 2001:4860:4860::8888 and 93.184.216.34.")
+    assert [one.value for one in found] == ["2001:4860:4860::8888", "93.184.216.34"]

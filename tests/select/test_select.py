@@ -183,10 +183,30 @@ def test_own_embeddings_must_fit(pool: Path, tmp_path: Path) -> None:
         select(settings)
 
 
+def test_own_embeddings_must_be_numbers(pool: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "words.npy", np.full((100, 2), "far"))
+    settings = SelectSettings(pool=pool, out=tmp_path / "out.jsonl", embeddings=tmp_path / "words.npy")
+    with pytest.raises(LimaError, match=r"words.npy: expected numbers, found <U3"):
+        select(settings)
+
+
+def test_nothing_is_written_over_an_input_or_a_folder(pool: Path, tmp_path: Path) -> None:
+    before, target = pool.read_bytes(), tmp_path / "few.random.jsonl"
+    target.write_bytes(before)
+    for out in (pool, tmp_path / "few.jsonl"):
+        with pytest.raises(LimaError, match="would overwrite"):
+            select(SelectSettings(pool=pool, out=out, by=("likeness",), target=target))
+    assert pool.read_bytes() == target.read_bytes() == before
+    with pytest.raises(LimaError, match=r"is a folder. Name a file in it"):
+        select(SelectSettings(pool=pool, out=tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"pool.jsonl", "few.random.jsonl"}
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--by", "likeness"], "--by likeness needs --target"),
+        (["--by", "likeness", "--target", "t", "--embeddings", "e.npy"], "--target has no vectors there"),
         (["--by", "ifd"], "--by ifd needs --model"),
         (["--quality", "judge"], "--quality judge needs --judge URL#model"),
         (["--quality", "stars"], "no example has meta.stars, which --quality names"),

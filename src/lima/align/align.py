@@ -44,7 +44,7 @@ def align(settings: AlignSettings) -> Path | None:
     with console.part_of_a_whole(), open_run(settings.out / "run.json", "align", settings) as run:
         write_text(settings.out / "align.yaml", stages.as_yaml())
         _step(1, f"data: {settings.data} becomes a pool of examples, dev and test questions")
-        make_data(settings, stages.data)
+        make_data(settings, stages.data, stages.has_room)
         _step(2, f"select: {settings.number:,} examples to tune on")
         _select(stages)
         _step(3, "doctor: what would go wrong in training")

@@ -5,8 +5,7 @@ A table or a recipe goes through `lima curate` first; a file of Examples is take
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
-from lima.records import Example
+from lima.records import Example, Reject
 from lima.runs import is_finished
 from lima.settings import read_recipe, typed, validate
 
@@ -29,10 +28,16 @@ USUAL: Mapping[str, Sequence[str]] = {
     "category": ("category", "team", "topic", "queue", "product"),
 }
 """Names that columns often have, likeliest first."""
+AGAIN = ("question-again", "it asks a dev or test question")
+NO_ROOM = ("no-room", "its prompt fills all that the model reads at once")
+CHATS = {"messages": "openai", "conversations": "sharegpt, or lima for the released set"}
+"""Columns of whole conversations, and the formats of `lima import` that have them."""
 
 
-def make_data(settings: AlignSettings, folder: Path) -> None:
+def make_data(settings: AlignSettings, folder: Path, has_room: Callable[[Example], bool]) -> None:
     """Write ``train.jsonl`` (the pool), ``dev.jsonl`` and ``test.jsonl`` into ``folder``, unless they are there.
+
+    ``has_room`` tells whether an example has an answer within what the base reads at once.
 
     Raises:
         LimaError: columns that are not found, too few rows for dev and test, and what `lima curate` raises.
@@ -43,7 +48,7 @@ def make_data(settings: AlignSettings, folder: Path) -> None:
         source = wanted.out / "train.jsonl"
         if not is_finished(wanted.out / "run.json", "curate", wanted):
             curate(wanted)
-    _draw(settings, source, folder)
+    _draw(settings, source, folder, has_room)
 
 
 def holds_examples(path: Path) -> bool:
@@ -65,10 +70,12 @@ def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
     assert path is not None
     recipe = read_recipe(path)
     own = recipe["sources"]["own"]
-    rows = sum(1 for _ in read_table(settings.data))  # every row that the rules keep goes into the pool
-    own |= {"train": rows, "dev": 0, "test": 0}
-    own["columns"] |= find_columns(settings.data, settings.columns)
     given = assignments(settings.curate, "--curate")
+    table = read_table(settings.data, encoding=given.get("encoding"), delimiter=given.get("delimiter"))
+    first, rows = _first_and_count(row for _, row in table)
+    own |= {"train": rows, "dev": 0, "test": 0}  # every row that the rules keep goes into the pool
+    if not given.get("format"):
+        own["columns"] |= find_columns(settings.data, first, settings.columns)
     whole = {name: given.pop(name) for name in list(given) if name in CurateSettings.model_fields}
     _merge(own, given)
     _merge(recipe, whole)
@@ -77,17 +84,33 @@ def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
     return validate(CurateSettings, values | fixed, "lima align --curate")
 
 
-def find_columns(path: Path, given: Columns) -> dict[str, str]:
-    """Which column is what: as given, else by its usual names; what was assumed is printed."""
-    first = next(islice(read_table(path), 1), None)
-    if first is None:
-        raise LimaError(f"{path}: the table is empty.")
-    names = {str(name).strip().casefold(): str(name) for name in first[1]}
+def _first_and_count(table: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], int]:
+    """The first row that is not torn (a torn one has no columns), and the number of all."""
+    first: Mapping[str, Any] = {}
+    rows = 0
+    for row in table:
+        rows += 1
+        first = first or row
+    return first, rows
+
+
+def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
+    """Which column of a table is what, by one of its rows: as given, else by its usual names; what was assumed is printed."""
+    names = {str(name).strip().casefold(): str(name) for name in row}
+    if not names:
+        raise LimaError(
+            f"{path}: no row has the cells of the header. Name what is between them: --curate delimiter=';'."
+        )
     found: dict[str, str] = {}
     for part, usual in USUAL.items():
         name = getattr(given, part) or next((names[known] for known in usual if known in names), None)
         if name is not None:
             found[part] = name
+    if "prompt" not in found and (chat := next((name for name in CHATS if name in names), None)):
+        raise LimaError(
+            f"{path}: column {chat!r} holds conversations. Name their form: --curate format=FORMAT, "
+            f"such as {CHATS[chat]} (see lima import --help)."
+        )
     for part in ("prompt", "answer"):
         if part not in found:
             raise LimaError(
@@ -100,8 +123,11 @@ def find_columns(path: Path, given: Columns) -> dict[str, str]:
     return found
 
 
-def _draw(settings: AlignSettings, source: Path, folder: Path) -> None:
-    """Dev and test questions out of a file of Examples, by a hash of their ids; the rest is the pool."""
+def _draw(settings: AlignSettings, source: Path, folder: Path, has_room: Callable[[Example], bool]) -> None:
+    """Dev and test questions out of a file of Examples, by a hash of their ids; the rest is the pool.
+
+    What asks the same as a dev or test question, or has no room for an answer, is left out of the pool.
+    """
     rows = [row for row in read_jsonl(source, Example) if not row.is_prompt]
     if len(rows) < settings.dev + settings.test + 1:
         raise LimaError(
@@ -111,12 +137,32 @@ def _draw(settings: AlignSettings, source: Path, folder: Path) -> None:
     rows.sort(key=lambda row: text_hash(str(settings.seed), "align", row.id))
     cut = settings.dev + settings.test
     asked = [row.model_copy(update={"messages": row.prompt}) for row in rows[settings.dev : cut]]
-    for name, part in (("dev", rows[: settings.dev]), ("test", asked), ("train", rows[cut:])):
+    held = {_question(row) for row in rows[:cut]}
+    pool: list[Example] = []
+    rejects: list[Reject] = []
+    for row in rows[cut:]:
+        reason = AGAIN if _question(row) in held else None if has_room(row) else NO_ROOM
+        if reason is None:
+            pool.append(row)
+        else:
+            rejects.append(Reject(id=row.id, rule=reason[0], reason=reason[1]))
+    if not pool:
+        raise LimaError(f"{source}: no example is left to tune on; of the last, {rejects[-1].reason}.")
+    for name, part in (("dev", rows[: settings.dev]), ("test", asked), ("train", pool)):
         part.sort(key=lambda row: row.id)
         write_jsonl(folder / f"{name}.jsonl", part)
-    console.note(
-        f"{len(rows) - cut:,} examples in the pool, {settings.dev} dev and {settings.test} test questions"
-    )
+    if rejects:
+        rejects.sort(key=lambda reject: reject.id)
+        write_jsonl(folder / "rejects.jsonl", rejects)
+        console.note(
+            f"{len(rejects):,} examples were left out of the pool: {folder / 'rejects.jsonl'} says why"
+        )
+    console.note(f"{len(pool):,} examples in the pool, {settings.dev} dev and {settings.test} test questions")
+
+
+def _question(row: Example) -> tuple[tuple[str, str], ...]:
+    """What an example asks, whatever its blanks and capitals."""
+    return tuple((turn.role, " ".join(turn.content.casefold().split())) for turn in row.prompt)
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:

@@ -121,7 +121,12 @@ def assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
         place = found
         for folder in folders:
             place = place.setdefault(folder, {})
-        place[last] = _value(text)
+            if not isinstance(place, dict):
+                raise LimaError(f"{flag} {pair}: {folder!r} has a value of its own already.")
+        try:
+            place[last] = _value(text)
+        except yaml.YAMLError:
+            raise LimaError(f"{flag} {pair}: the value is no YAML. Quote it: {name}='\"...\"'.") from None
     return found
 
 

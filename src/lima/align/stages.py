@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedTokenizerBase
 
 from lima.align.settings import AlignSettings, assignments
 from lima.checkpoint.settings import CheckpointSettings
@@ -49,6 +50,11 @@ class Stages:
     def config(self) -> Any:
         """The base's config, of its text model."""
         return AutoConfig.from_pretrained(self.settings.base).get_text_config()
+
+    @property
+    def context(self) -> int | None:
+        """Positions of the base, where its config names them."""
+        return getattr(self.config, "max_position_embeddings", None)
 
     @property
     def width(self) -> int:
@@ -97,6 +103,8 @@ class Stages:
         }
         if settings.preset:
             values |= preset_values(TrainSettings, settings.preset) | {"preset": settings.preset}
+        longest = values.get("max_length", TrainSettings.model_fields["max_length"].default)
+        values["max_length"] = min(longest, self.context or longest)
         given = typed(TrainSettings, assignments(settings.train, "--train"), "lima align --train")
         if "learning_rate" in given and "final_learning_rate" not in given:
             given["final_learning_rate"] = given["learning_rate"] / 10
@@ -150,16 +158,32 @@ class Stages:
         short = single[: max(self.settings.in_context, len(single) // 2)]
         short.sort(key=lambda row: text_hash(str(self.settings.seed), "in context", row.id))
         taken = short[: self.settings.in_context]
-        tokenizer = load_tokenizer(self.settings.base)
-        room = getattr(self.config, "max_position_embeddings", None) or LONGEST
+        room = self.context or LONGEST
         while (
             taken
-            and len(PromptFormat("in-context", tokenizer, demonstrations=tuple(taken)).encode(())) > room / 2
+            and len(PromptFormat("in-context", self._tokenizer, demonstrations=tuple(taken)).encode(()))
+            > room / 2
         ):
             taken.pop()
         if taken:
             write_jsonl(self.demonstrations, taken)
         return len(taken)
+
+    def has_room(self, example: Example) -> bool:
+        """Whether the first answer begins within the tokens of an example that training reads."""
+        asked = [turn.content for turn in takewhile(lambda turn: turn.role != "assistant", example.messages)]
+        if sum(len(text.encode()) + 1 for text in asked) + 1 < self._room:  # a token has a byte at least
+            return True
+        encode = self._tokenizer.encode
+        return sum(len(encode(text, add_special_tokens=False)) + 1 for text in asked) + 1 < self._room
+
+    @cached_property
+    def _room(self) -> int:
+        return self.train().max_length
+
+    @cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        return load_tokenizer(self.settings.base)
 
     def compare(self) -> CompareSettings:
         """Tuned against base, blind."""

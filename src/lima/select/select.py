@@ -36,6 +36,7 @@ def select(settings: SelectSettings) -> list[Line]:
     Raises:
         LimaError: an empty or broken pool, a quota that nothing fills, a file of vectors that does not fit.
     """
+    _check_places(settings)
     pool = read_pool(settings.pool, mark_of(settings.quality))
     _check(settings, pool)
     if settings.dry_run:
@@ -196,6 +197,18 @@ def _write(choice: Choice, settings: SelectSettings, pool: Pool) -> Path:
     with replacing(path) as stream:
         stream.writelines(pool.lines(choice.places))
     return path
+
+
+def _check_places(settings: SelectSettings) -> None:
+    """Before anything is read: nothing that is written may lie where an input does, or a folder."""
+    further = (f"{method}.jsonl" for method in methods(settings)[1:])
+    wrote = [settings.out, *(beside(settings.out, ending) for ending in (*further, "rejects.jsonl"))]
+    for path in wrote:
+        if path.is_dir():
+            raise LimaError(f"--out {path}: is a folder. Name a file in it: {path / 'train.jsonl'}.")
+        for source in (settings.pool, settings.target):
+            if source is not None and path.resolve() == source.resolve():
+                raise LimaError(f"--out {settings.out}: would overwrite {source}. Name another file.")
 
 
 def _check(settings: SelectSettings, pool: Pool) -> None:

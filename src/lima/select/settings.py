@@ -93,6 +93,10 @@ class SelectSettings(Settings):
         for method in ("likeness", "rds"):
             if method in self.by and self.target is None:
                 raise LimaError(f"--by {method} needs --target: examples of the kind that you want.")
+        if "likeness" in self.by and self.embeddings is not None:
+            raise LimaError(
+                "--by likeness and --embeddings: --target has no vectors there. Leave one of them out."
+            )
         for method in ("ifd", "rds"):
             if method in self.by and self.model is None:
                 raise LimaError(f"--by {method} needs --model: the base model that reads the pool.")

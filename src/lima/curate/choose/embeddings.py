@@ -77,6 +77,8 @@ def read_embeddings(path: Path, rows: int) -> Vectors:
         raise LimaError(f"{path}: cannot be read as a .npy file ({error}).") from None
     if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != rows:
         raise LimaError(f"{path}: expected {rows} rows, one an example, found the shape {np.shape(found)}.")
+    if not np.issubdtype(found.dtype, np.number) or np.iscomplexobj(found):
+        raise LimaError(f"{path}: expected numbers, found {found.dtype}. Save an array of float32.")
     vectors = unit_rows(found.astype(np.float32))
     if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
         raise LimaError(f"{path}: holds a row of zeros, or values that are no numbers.")

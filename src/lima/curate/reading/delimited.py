@@ -12,6 +12,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,7 +88,7 @@ def read_delimited(
         for cells in rows:
             if names is None:
                 if isinstance(cells, list):
-                    names = _names(cells, path)
+                    names = column_names(cells, path)
                 continue
             if cells == []:
                 continue
@@ -101,13 +102,16 @@ def header_place(rows: Iterable[list[Any]]) -> int:
     >>> header_place([["Export of 1 May"], [], ["question", "answer"], ["a", "b"]])
     2
     """
-    first = [
-        [cell for cell in row if cell not in (None, "")]
-        for _, row in zip(range(HEADER_WITHIN), rows, strict=False)
-    ]
-    widths = Counter(len(row) for row in first if len(row) > 1)
+    first = list(islice(rows, HEADER_WITHIN))
+    filled = [sum(cell not in (None, "") for cell in row) for row in first]
+    widths = Counter(width for width in filled if width > 1)
     usual = min(widths, key=lambda width: (-widths[width], width)) if widths else 1
-    return next((place for place, row in enumerate(first) if len(row) >= usual), 0)
+
+    def can_be(row: list[Any], width: int) -> bool:
+        numbered = width > 1 and row[0] in (None, "") and width == len(row) - 1
+        return width + numbered >= usual  # pandas gives its row numbers a column without a name
+
+    return next((place for place, row in enumerate(first) if can_be(row, filled[place])), 0)
 
 
 def _form(path: Path, head: bytes, usual: str, encoding: str | None, delimiter: str | None) -> Form:
@@ -134,7 +138,8 @@ def _encoding(head: bytes) -> str:
     except UnicodeDecodeError:
         pass
     else:
-        return "utf-8" if b"\0" not in head[:1000] else _wide(head)
+        # a stray NUL is no UTF-16, of whose western text every other byte is zero
+        return _wide(head) if 4 * head[:1000].count(0) > len(head[:1000]) else "utf-8"
     if b"\0" in head[:1000]:
         return _wide(head)
     from charset_normalizer import from_bytes
@@ -222,8 +227,9 @@ class _Lines:
         return line
 
 
-def _names(cells: list[str], path: Path) -> list[str]:
-    names = [cell.strip() for cell in cells]
+def column_names(cells: Iterable[Any], path: Path) -> list[str]:
+    """The cells of a header without outer blanks; refuses two of one name."""
+    names = [str(cell).strip() for cell in cells]
     twice = [name for name, count in Counter(names).items() if name and count > 1]
     if twice:
         raise LimaError(f"{path}: two columns are called {twice[0]!r}. Rename one of them.")

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from lima import console
-from lima.curate.reading.delimited import header_place
+from lima.curate.reading.delimited import column_names, header_place
 from lima.errors import LimaError
 
 SUFFIXES = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 
 
 def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield ``(row number below the header from 1, row)`` of the first sheet that holds anything.
+    """Yield ``(row number below the header from 1, row)`` of the first sheet that holds a table, of two columns or more.
 
     Raises:
-        LimaError: no workbook, or nothing in it.
+        LimaError: no workbook, nothing in it, or two columns of one name.
     """
     from python_calamine import CalamineError, CalamineWorkbook
 
@@ -27,13 +27,17 @@ def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
     except (CalamineError, OSError) as error:
         raise LimaError(f"{path}: cannot be read as a workbook ({error}).") from None
-    name, cells = next(((name, rows) for name, rows in sheets.items() if rows), ("", []))
+    filled = [(name, rows) for name, rows in sheets.items() if rows]
+    tables = [
+        (name, rows) for name, rows in filled if any(sum(cell != "" for cell in row) > 1 for row in rows)
+    ]
+    name, cells = next(iter([*tables, *filled]), ("", []))  # a cover sheet has one column
     if not cells:
         raise LimaError(f"{path}: no rows in any sheet.")
     place = header_place(cells)
     if len(sheets) > 1 or place:
         console.note(f"{path}: sheet {name!r}, the header in row {place + 1}")
-    names = [str(cell).strip() for cell in cells[place]]
+    names = column_names(cells[place], path)
     rows = (row for row in cells[place + 1 :] if any(cell not in (None, "") for cell in row))
     for number, row in enumerate(rows, start=1):
         yield number, {name: _text(cell) for name, cell in zip(names, row, strict=False) if name}

@@ -18,15 +18,17 @@ SEPARATOR = re.compile(
             | weitergeleitete \s nachricht | message \s (?:d'origine|original|transféré) | mensaje \s (?:original|reenviado)
             | messaggio \s originale | oorspronkelijk \s bericht | reply \s above \s this \s line
             | please \s type \s your \s reply \s above \s this \s line ) .*
-      | _{20,} | begin \s forwarded \s message: .*
+      | begin \s forwarded \s message: .*
     ) $"""
 )
-"""A line below which another mail begins."""
+"""A line below which another mail begins. A line of underscores alone may be a form's: the head below it tells."""
+RULER = re.compile(r"^\s*_{20,}\s*$")
 INTRODUCTION = re.compile(
     r"""(?ix) ^ \s* (?:> \s*)* (?:
         (?: on | am | op | le | el | il | op | em | den | dne | dnia | w \s dniu ) \b (?= .* \d ) .{5,200}
             (?: wrote | schrieb (?:en)? (?: \s .* )? | a \s écrit | escribió | ha \s scritto | schreef (?: \s .* )? | geschreven | escreveu | skrev (?: \s .* )? | napsal\(?a?\)? | napisał\(?a?\)? )
       | \d{4}[-/.]\d\d?[-/.]\d\d? .{3,150} (?: wrote | <[^<>\s]+@[^<>\s]+> )
+      | (?= .* (?: \d{4} | \d:\d\d )) .{3,150} <[^<>\s]+@[^<>\s]+> [^<>]{0,20} [:：]
     ) \s* :? \s* $"""
 )
 """How a client says whose words follow, on one line: by a date and a verb."""
@@ -35,9 +37,16 @@ FIELD = re.compile(
     r"(?i)^\s*(?:>\s*)*\*?(?:from|von|de|da|van|sent|gesendet|envoyé|enviado(?: el)?|inviato|date|datum|to|an|à|para|a|aan"
     r"|subject|betreff|objet|asunto|oggetto|onderwerp|cc)\s*:\*?\s*\S"
 )
-"""A line of a quoted mail's head; two of them below each other begin one."""
+"""A line of a quoted mail's head."""
+SENDER = re.compile(r"(?i)^\s*(?:>\s*)*\*?(?:from|von|de|da|van)\s*:")
+OF_MAIL = re.compile(
+    r"(?i)^\s*(?:>\s*)*\*?(?:sent|gesendet|envoyé|enviado(?: el)?|inviato|subject|betreff|objet|asunto|oggetto|onderwerp)\s*:"
+)
+"""A field that a route or a plan (from: Berlin, to: Hamburg) has not."""
 DISCLAIMERS = re.compile(
-    r"""(?ix) ^ \s* (?: disclaimer \b | confidential(?:ity)? \s (?:notice|note) | caution: \s
+    r"""(?ix) ^ \s* (?: disclaimer \s* :? \s* $
+      | disclaimer \b .{0,200} \b (?:confidential|intended|privileged|recipient|unauthori[sz]ed)
+      | confidential(?:ity)? \s (?:notice|note) | caution: \s .{0,60} \b (?:e-?mail|message|sender|external)
       | this \s (?:e-?mail|message|communication) \b .{0,120} \b (?:confidential|privileged|intended)
       | the \s information \s (?:contained|transmitted) \b .{0,120} \b (?:confidential|intended)
       | diese \s (?:e-?mail|nachricht) \b .{0,120} \b (?:vertraulich|rechtlich \s geschützt)
@@ -68,6 +77,8 @@ HELLO = re.compile(
 """A greeting that fills its line: at most five words after it, and no verb's punctuation inside."""
 ANNOUNCEMENT = re.compile(r"^\s*(?:>\s*)*(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
 """A line of dashes around words, or a few words and a colon."""
+CODE_LINE = "x" * 80
+"""Stands for a line of a code block: too long for a signature."""
 LONGEST_SIGNATURE = 12
 """Lines below a closing or two dashes; more are no signature."""
 
@@ -92,7 +103,8 @@ def own_words(text: str, *, bare_quotes: bool = False) -> Mail:
         bare_quotes: cut lines that begin with ``>`` wherever they stand; a forum's answers have such lines of their own.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    end = min(_thread(lines), _thread_of_parser(text, lines))
+    shown = _without_code(lines)
+    end = min(_thread(shown), _thread_of_parser(shown))
     cuts = [QUOTED] if _said(lines[end:]) else []
     kept, quoted = lines[:end], lines[end:]
     if bare_quotes and any(line.lstrip().startswith(">") for line in kept):
@@ -100,6 +112,15 @@ def own_words(text: str, *, bare_quotes: bool = False) -> Mail:
         cuts = [QUOTED]
     kept, more = _without_trimmings(kept)
     return Mail("\n".join(kept).strip("\n").rstrip(), (*more, *cuts), "\n".join(quoted).strip())
+
+
+def _without_code(lines: Sequence[str]) -> list[str]:
+    """The lines with those of code blocks made unlike anything of a mail; a block that is not closed is none."""
+    fences = [place for place, line in enumerate(lines) if line.lstrip().startswith("```")]
+    found = list(lines)
+    for begin, end in zip(fences[::2], fences[1::2], strict=False):
+        found[begin : end + 1] = [CODE_LINE] * (end + 1 - begin)
+    return found
 
 
 def _thread(lines: Sequence[str]) -> int:
@@ -113,7 +134,7 @@ def _thread(lines: Sequence[str]) -> int:
         begins = INTRODUCTION.match(line) or (BEGINNING.match(line) and _introduces(joined))
         if begins and _said(lines[:place]):
             return place
-        if FIELD.match(line) and _heads(lines[place : place + 5]) >= 2 and _said(lines[:place]):
+        if FIELD.match(line) and _is_head(lines[place : place + 5]) and _said(lines[:place]):
             return _above(lines, place)
     return len(lines)
 
@@ -123,7 +144,8 @@ def _above(lines: Sequence[str], place: int) -> int:
     before = place - 1
     while before > 0 and not lines[before].strip(" >"):
         before -= 1
-    announces = before > 0 and ANNOUNCEMENT.match(lines[before]) and _said(lines[:before])
+    told = ANNOUNCEMENT.match(lines[before]) or RULER.match(lines[before])
+    announces = before > 0 and told and _said(lines[:before])
     return before if announces else place
 
 
@@ -133,14 +155,18 @@ def _introduces(text: str) -> bool:
     return bool(colon and INTRODUCTION.match(head + ":")) or bool(INTRODUCTION.match(text.rstrip()))
 
 
-def _heads(lines: Sequence[str]) -> int:
-    return sum(bool(FIELD.match(line)) for line in lines)
+def _is_head(lines: Sequence[str]) -> bool:
+    """Whether these lines head a mail: a sender and another field, one of them a mail's alone or with an address."""
+    fields = [line for line in lines if FIELD.match(line)]
+    of_mail = any("@" in line or OF_MAIL.match(line) for line in fields)
+    return len(fields) > 1 and of_mail and any(map(SENDER.match, fields))
 
 
-def _thread_of_parser(text: str, lines: Sequence[str]) -> int:
+def _thread_of_parser(lines: Sequence[str]) -> int:
     """Where mail-parser-reply sees the first older message begin; it knows more clients than the rules above."""
     from mailparser_reply import EmailMessage
 
+    text = "\n".join(lines)
     if "@" not in text and ":" not in text:
         return len(lines)
     replies = EmailMessage(text=text, languages=list(_languages()), keep_hyphen_lists=True).read().replies
@@ -150,7 +176,8 @@ def _thread_of_parser(text: str, lines: Sequence[str]) -> int:
     for place, line in enumerate(lines):
         below = [other.strip() for other in lines[place : place + 6] if other.strip()]
         if below[: len(wanted)] == wanted and line.strip() and _said(lines[:place]):
-            return place
+            fields_of_no_mail = FIELD.match(line) and not _is_head(lines[place : place + 5])
+            return len(lines) if fields_of_no_mail else place
     return len(lines)
 
 
@@ -165,7 +192,7 @@ def _without_trimmings(lines: list[str]) -> tuple[list[str], list[str]]:
     """Signature, disclaimer and greeting cut, from the outside in."""
     cuts: list[str] = []
     for name, find in ((DISCLAIMER, _disclaimer), (SIGNATURE, _signature)):
-        end = find(lines)
+        end = find(_without_code(lines))
         if end < len(lines) and _said(lines[:end]):
             lines = lines[:end]
             cuts.append(name)
@@ -196,7 +223,12 @@ def _signature(lines: Sequence[str]) -> int:
 def _is_signature(lines: Sequence[str]) -> bool:
     """Short lines, none of which is a sentence."""
     said = [line.strip() for line in lines if line.strip()]
-    return all(len(line) < 60 and not re.search(r"[.?!]\s*$", line.rstrip(".")) for line in said)
+    return all(len(line) < 60 and not _is_sentence(line) for line in said)
+
+
+def _is_sentence(line: str) -> bool:
+    """Ends like one; below five words a point may be that of ``Example Inc.``"""
+    return line.endswith(("?", "!")) or (line.endswith(".") and len(line.split()) > 4)
 
 
 def _said(lines: Sequence[str]) -> bool:

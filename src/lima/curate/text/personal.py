@@ -50,7 +50,12 @@ REGIONS = (
 )
 """Countries whose national forms of telephone numbers are known by default."""
 
-EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}\b", re.UNICODE)
+EMAIL = re.compile(
+    r"(?<!\w)(?!git@)[\w.!#$%&'*+/=?^`{|}~-]+@(?:[^\W_](?:[\w-]*[^\W_])?\.)+"
+    r"(?!(?:[jt]sx?|[cm]js|tgz|git)\b|(?:dot|sum|mean|min|max|std|reshape|transpose|conj|astype|numpy)\()[^\W\d_]{2,24}\b",
+    re.UNICODE,
+)
+"""Not the ``git@`` of repositories, a package at a version (``react@next.js``), or a product of matrices (``a@b.dot(c)``)."""
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0-]?[A-Z0-9]{1,4}){3,8}\b", re.IGNORECASE)
 CARD = re.compile(r"(?<![\w.-])\d(?:[ \u00a0-]?\d){11,18}(?![\w-]|\.\d)")
 IP = re.compile(
@@ -70,6 +75,8 @@ NUMBERED = re.compile(
 )
 """Words just before a number that make it something of the shop's."""
 LOOK_BACK = 40
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that is assigned to machines (RFC 4291, IANA); outside of it C++ has names such as ``dead::beef``."""
 CARD_FORMS = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}"
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}|(?:5018|5020|5038|6304|6759|676[1-3])\d{8,15}"
@@ -180,9 +187,11 @@ def _ips(text: str) -> Iterator[Found]:
             address = ipaddress.ip_address(match[0])
         except ValueError:
             continue
-        four = address.version == 4
-        versioned = four and (NUMBERED.search(_before(text, match.start())) or max(address.packed) < 20)
-        if address.is_global and not versioned:
+        if address.version == 6:
+            told = address in GLOBAL_UNICAST
+        else:
+            told = not NUMBERED.search(_before(text, match.start())) and max(address.packed) >= 20
+        if told and address.is_global:
             yield Found(match.start(), match.end(), "ip", str(address))
 
 
