@@ -1,6 +1,6 @@
-"""Write docs/configuration.md from the settings classes, and docs/code.md from the modules' docstrings.
+"""Write docs/configuration.md from the settings classes, docs/code.md from docstrings, the schema of report.json from its records.
 
-So they cannot disagree with the code. Run by ``make fix``; a test compares both with what this makes.
+So they cannot disagree with the code. Run by ``make fix``; tests compare them with what this makes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from lima.cli import COMMANDS
+from lima.files import write_json
+from lima.report.numbers.schema import report_schema
 from lima.settings import Settings
 
 PAGE = Path(__file__).with_name("configuration.md")
 MAP = Path(__file__).with_name("code.md")
+SCHEMA = Path(__file__).with_name("report.schema.json")
 SOURCE = Path(__file__).parent.parent / "src" / "lima"
 MAP_HEAD = """# A map of the code
 
@@ -94,3 +97,4 @@ def _values(values: Any) -> str:
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     MAP.write_text(code_map(), encoding="utf-8")
+    write_json(SCHEMA, report_schema())

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lima.statistics.estimates import Estimate, Undefined
-from lima.statistics.logits import Rows, fit
+from lima.statistics.logits import Fit, Rows, fit
 from lima.statistics.preferences import Outcome
 
 METHOD = "Bradley-Terry with ties (Davidson), cluster-robust"
@@ -49,7 +50,51 @@ def bradley_terry(
     Undefined unless every system can be reached from every other by a chain of wins or ties: otherwise
     strengths are infinite, or unrelated groups cannot be put on one scale.
     """
-    names = [reference, *sorted({name for d in duels for name in (d.first, d.second)} - {reference})]
+    names = _names(duels, reference)
+    found = _fitted(duels, names)
+    if isinstance(found, Undefined):
+        return found
+    strengths = [
+        Strength(name, reference, found.probability(k, level, METHOD)) for k, name in enumerate(names[1:])
+    ]
+    return sorted(strengths, key=lambda strength: -strength.wins.value)
+
+
+def ranks(duels: Sequence[Duel], reference: str, *, level: float = 0.95) -> dict[str, Estimate]:
+    """The rank of every system, 1 the strongest, with the ranks that the verdicts do not rule out.
+
+    A system ranks below those that are stronger by their interval of the difference, and above those that are weaker,
+    the differences of one system being a family of k - 1 (Bonferroni; Mogstad et al. 2024, Rev. Econ. Stud. 91).
+    Empty where there is no common scale.
+    """
+    names = _names(duels, reference)
+    found = _fitted(duels, names)
+    if isinstance(found, Undefined):
+        return {}
+    size = len(names)
+    values = np.append(0.0, found.parameters[: size - 1])  # the reference is the zero of the scale
+    covariance = np.zeros((size, size))
+    covariance[1:, 1:] = found.covariance[: size - 1, : size - 1]
+    variances = np.diag(covariance)
+    errors = np.sqrt(np.maximum(variances[:, None] + variances - 2 * covariance, 0.0))
+    critical = stats.t.ppf(1 - (1 - level) / (2 * (size - 1)), found.clusters - 1)
+    ahead = values[:, None] - values > critical * errors  # [i, j]: i is stronger than j
+    method = f"{METHOD}, differences adjusted after Bonferroni"
+    places = {}
+    for k, name in enumerate(names):
+        place, best, worst = 1 + np.sum(values > values[k]), 1 + ahead[:, k].sum(), size - ahead[k].sum()
+        n = sum(name in (duel.first, duel.second) for duel in duels)
+        places[name] = Estimate(float(place), float(best), float(worst), level, n, found.clusters, method)
+    return places
+
+
+def _names(duels: Sequence[Duel], reference: str) -> list[str]:
+    """The reference, then the others by name."""
+    return [reference, *sorted({name for d in duels for name in (d.first, d.second)} - {reference})]
+
+
+def _fitted(duels: Sequence[Duel], names: Sequence[str]) -> Fit | Undefined:
+    """Log strengths of all names but the first, whose strength is 0, then the tie parameter."""
     problem = _disconnected(duels, names)
     if problem:
         return Undefined(problem, len(duels), METHOD)
@@ -68,10 +113,7 @@ def bradley_terry(
     found = fit(likelihood, size, clusters)
     if found is None:
         return Undefined("the verdicts do not settle finite strengths", len(duels), METHOD)
-    strengths = [
-        Strength(name, reference, found.probability(k, level, METHOD)) for k, name in enumerate(names[1:])
-    ]
-    return sorted(strengths, key=lambda strength: -strength.wins.value)
+    return found
 
 
 def _designs(duels: Sequence[Duel], names: Sequence[str]) -> tuple[Floats, Floats, int]:

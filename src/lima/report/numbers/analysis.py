@@ -13,6 +13,7 @@ from lima.report.numbers import preferences, raters, ratings
 from lima.report.numbers import rater_pairs as between
 from lima.report.numbers.against import Difference, StudySide, differences
 from lima.report.numbers.cautions import cautions
+from lima.report.numbers.overview import Overview, overviews
 from lima.report.numbers.study import InputFile, StudyData
 from lima.report.numbers.votes import collect_votes
 from lima.report.settings import ReportSettings
@@ -38,6 +39,8 @@ class Numbers:
     warnings: Sequence[str]
     plan: Plan | None
     """What was to be tested; None: nothing was written down, so everything is exploratory."""
+    overview: Sequence[Overview]
+    """A row a system, once a group of raters; the first is the one for the first screen."""
     findings: Sequence[preferences.PairFinding]
     posteriors: Sequence[preferences.PairPosterior]
     """Only where the settings ask for them."""
@@ -86,6 +89,8 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
     coverage = raters.coverages(study, votes)
     bias = raters.biases(study, level)
     pairs = preferences.pair_results(votes, level, study.plan)
+    rankings = preferences.rankings(votes, systems, level)
+    helpfulness = ratings.mean_ratings(rows, level)
     return Numbers(
         study=study.folder.resolve().name,
         systems=systems,
@@ -102,9 +107,10 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
             *cautions(study, pairs, bias, coverage),
         ],
         plan=study.plan,
+        overview=overviews(study, systems, pairs, rankings, helpfulness, level=level),
         findings=preferences.findings(pairs, systems),
         posteriors=preferences.posteriors(pairs, level) if settings.posterior else [],
-        rankings=preferences.rankings(votes, systems, level),
+        rankings=rankings,
         agreement=raters.agreements(votes, resampling),
         reliability=raters.reliabilities(votes, study, level),
         rater_pairs=between.rater_pairs(votes, resampling),
@@ -112,7 +118,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         self_preferences=between.self_preferences(study, votes, level),
         alt_tests=raters.alt_tests(votes, study.grades, level),
         lineages=study.lineages,
-        helpfulness=ratings.mean_ratings(rows, level),
+        helpfulness=helpfulness,
         helpfulness_gaps=ratings.mean_gaps(rows, level, study.plan, systems[0] if systems else ""),
         quality=ratings.share_ratings(rows, "quality", level),
         safety=ratings.share_ratings(rows, "safety", level),

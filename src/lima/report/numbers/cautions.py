@@ -15,6 +15,8 @@ MANY_FLIPS = 0.2
 """From this share of pairs on whose winner changes with the order, a judge mostly reads the order."""
 ENOUGH = 10
 """Verdicts from which on it is no accident that all are the same."""
+MANY_PAIRS = 4
+"""With more pairs of systems than this, one caution counts them, instead of one a pair."""
 
 
 def cautions(
@@ -77,16 +79,9 @@ def _flips(biases: Sequence[GroupBias]) -> list[str]:
 def _empty(study: StudyData) -> list[str]:
     """Empty answers by system, each answer once: by item, or where there are none by comparison."""
     seen: dict[str, dict[str, bool]] = defaultdict(dict)
-    for text_id, key in study.keys.items():
-        comparison, item = study.comparisons.get(text_id), study.items.get(text_id)
-        for origin, text in (
-            (key.a, comparison.a if comparison else None),
-            (key.b, comparison.b if comparison else None),
-            (key.content, item.content if item else None),
-        ):
-            if origin is not None and text is not None:
-                answers = seen[origin.system]
-                answers[origin.completion_id] = answers.get(origin.completion_id, False) or not text.strip()
+    for origin, _, text in study.answers():
+        answers = seen[origin.system]
+        answers[origin.completion_id] = answers.get(origin.completion_id, False) or not text.strip()
     return [
         f"{system}: {sum(answers.values())} of {len(answers)} answers are empty. They were judged as they are."
         for system, answers in sorted(seen.items())
@@ -101,10 +96,15 @@ def _unpaired(study: StudyData) -> list[str]:
     paired: dict[tuple[str, str], set[str]] = defaultdict(set)
     for text_id in study.comparisons:
         paired[pair_of(study.keys[text_id], rank)].add(study.keys[text_id].prompt_id)
+    missing = {pair: len(every - prompts) for pair, prompts in sorted(paired.items()) if prompts != every}
+    if len(missing) > MANY_PAIRS:
+        return [
+            f"{len(missing)} of {len(paired)} pairs of systems have no pair of answers on some prompts: on {min(missing.values())} "
+            f"to {max(missing.values())} of {len(every)}."
+        ]
     return [
-        f"{system} against {baseline}: {len(every - prompts)} of {len(every)} prompts have no pair of answers."
-        for (system, baseline), prompts in sorted(paired.items())
-        if prompts != every
+        f"{system} against {baseline}: {count} of {len(every)} prompts have no pair of answers."
+        for (system, baseline), count in missing.items()
     ]
 
 
@@ -118,4 +118,10 @@ def _lengths(pairs: Sequence[PairResult]) -> list[str]:
             found[pair.system, pair.baseline] = (
                 f"{pair.system} against {pair.baseline}, win rate at equal length: {why}."
             )
+    if len(found) > MANY_PAIRS:
+        every = len({(pair.system, pair.baseline) for pair in pairs})
+        return [
+            f"In {len(found)} of {every} pairs of systems equal length was hardly seen, or never: the table of win rates "
+            "says which."
+        ]
     return [found[pair] for pair in sorted(found)]

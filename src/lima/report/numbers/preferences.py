@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from lima.evaluate.protocol import Plan
 from lima.report.numbers.votes import Vote, group_order, short_names
-from lima.statistics.bradley_terry import Duel, Strength, bradley_terry
-from lima.statistics.estimates import Result, Significance, Undefined
+from lima.statistics.bradley_terry import Duel, Strength, bradley_terry, ranks
+from lima.statistics.estimates import Estimate, Result, Significance, Undefined
 from lima.statistics.intervals import share
 from lima.statistics.length_control import LengthControlled, difficulties, length_controlled
 from lima.statistics.preferences import (
@@ -37,6 +37,8 @@ class Ranking:
     group: str
     reference: str
     strengths: Sequence[Strength]
+    ranks: Mapping[str, Estimate]
+    """By system, the reference included: 1 is the strongest."""
     undefined: str
 
 
@@ -134,9 +136,10 @@ def rankings(votes: Sequence[Vote], systems: Sequence[str], level: float) -> lis
         if len(named) > 2:
             result = bradley_terry(duels[group], reference, level=level)
             if isinstance(result, Undefined):
-                found.append(Ranking(group, reference, [], str(result)))
+                found.append(Ranking(group, reference, [], {}, str(result)))
             else:
-                found.append(Ranking(group, reference, result, ""))
+                places = ranks(duels[group], reference, level=level)
+                found.append(Ranking(group, reference, result, places, ""))
     return found
 
 
@@ -148,6 +151,17 @@ def findings(results: Sequence[PairResult], systems: Sequence[str]) -> list[Pair
     order = sorted(table, key=lambda pair: [systems.index(name) for name in pair])
     names = short_names({result.group for result in results})
     return [PairFinding(*pair, *_sentence(*pair, table[pair], names), table[pair]) for pair in order]
+
+
+MANY_PAIRS = 12
+
+
+def leading(found: Sequence[PairFinding], system: str) -> tuple[list[PairFinding], list[PairFinding]]:
+    """What is shown at once and what is opened: with many pairs, those of ``system`` come first."""
+    if len(found) <= MANY_PAIRS:
+        return list(found), []
+    first = [row for row in found if system in (row.system, row.baseline)]
+    return first, [row for row in found if system not in (row.system, row.baseline)]
 
 
 def tag_results(votes: Sequence[Vote], level: float) -> list[TagResult]:
@@ -165,6 +179,11 @@ def direction(result: PairResult) -> int:
     if isinstance(gap, Undefined) or p is None or p >= result.alpha:
         return 0
     return 1 if gap.value > 0 else -1
+
+
+def seen_from(gap: Result, named: str, system: str) -> Result:
+    """A gap of ``system`` as ``named``, one of the two, sees it."""
+    return gap if named == system or not isinstance(gap, Estimate) else gap.mirrored
 
 
 def _pair_result(

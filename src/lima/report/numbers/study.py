@@ -5,7 +5,7 @@ Corrected rows are replaced by the newest ones here, so that nothing after this 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from lima.evaluate.lineage import Lineage
 from lima.evaluate.protocol import Plan
 from lima.evaluate.study import existing_rows
 from lima.files import read_json, sha256
-from lima.records import Comparison, Grade, Item, Key, Preference, Rater
+from lima.records import Comparison, Grade, Item, Key, Origin, Preference, Rater
 from lima.settings import read_yaml, validate
 
 VerdictRow = TypeVar("VerdictRow", Preference, Grade)
@@ -81,6 +81,18 @@ class StudyData:
                     counts[origin.system] = counts.get(origin.system, 0) + 1
         others = sorted(set(counts) - set(self.named_systems), key=lambda system: (-counts[system], system))
         return [system for system in self.named_systems if system in counts] + others
+
+    def answers(self) -> Iterator[tuple[Origin, str, str]]:
+        """Every text that was shown: where it is from, its prompt, and the text; an answer comes once a text it is in."""
+        for text_id, key in self.keys.items():
+            comparison, item = self.comparisons.get(text_id), self.items.get(text_id)
+            for origin, text in (
+                (key.a, comparison.a if comparison else None),
+                (key.b, comparison.b if comparison else None),
+                (key.content, item.content if item else None),
+            ):
+                if origin is not None and text is not None:
+                    yield origin, key.prompt_id, text
 
 
 def read_study(folder: Path) -> StudyData:

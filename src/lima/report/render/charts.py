@@ -35,6 +35,8 @@ COLOURS = {
 """Light colours by the name of the page's style variable; each hex value occurs once, so it can be found again."""
 
 ROW, HEADER, LEGEND, BAR, EDGE = 43.0, 26.0, 26.0, 15.0, 2.0
+TALL = 8
+"""Rows from which on an axis is named above, too."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,10 @@ def dots(
 ) -> str:
     """Values with intervals on one axis; a tick at 0 is drawn strong."""
     height = sum(HEADER if row.value is None else ROW - 9 for row in rows) + 22
+    y = 16.0 if len(rows) > TALL else 0.0  # labels above too, where those below are out of sight
+    height += y
     axes, finish = canvas(width, height)
-    _axis(axes, limits, ticks, width, height, unit)
-    y = 0.0
+    _axis(axes, limits, ticks, width, (y, height), unit)
     for row in rows:
         if row.value is None:
             axes.text(0, y + 12, row.label, size=10, weight="bold", color=COLOURS["ink"], va="center")
@@ -103,6 +106,56 @@ def dots(
         _words(axes, row.label, row.note, y, width)
         _dot(axes, row, y + 21, limits, width)
         y += ROW - 9
+    return finish()
+
+
+def forest(
+    rows: Sequence[DotRow],
+    limits: tuple[float, float],
+    ticks: Sequence[float],
+    width: float,
+    *,
+    words: str,
+    middle: float,
+) -> str:
+    """One line a row: name, interval, note; ``words`` name the axis, above and below, ``middle`` is drawn strong.
+
+    Where names and notes leave less than half of the width, they stand above the intervals.
+    """
+    left = 5.2 * max(len(row.label) for row in rows) + 10
+    right = 4.3 * max(len(row.note) for row in rows) + 10
+    beside = left + right < 0.6 * width
+    line, top = (19.0, 22.0) if beside else (32.0, 22.0)
+    left, right = (left, right) if beside else (0.0, 0.0)
+    height = top + line * len(rows) + 36
+    axes, finish = canvas(width, height)
+    span = width - left - right
+    for tick in ticks:
+        x = left + _place(tick, limits, span)
+        strong = tick == middle
+        axes.plot([x, x], [top - 4, height - 34], color=COLOURS["muted" if strong else "line"],
+                  linewidth=0.9 if strong else 0.7, zorder=0)  # fmt: skip
+        for y in (top - 12, height - 26):
+            axes.text(
+                x,
+                y,
+                f"{tick:g}".replace("-", "\u2212"),
+                size=8,
+                color=COLOURS["muted"],
+                ha="center",
+                va="center",
+            )
+    axes.text(left + span / 2, height - 10, words, size=8, color=COLOURS["muted"], ha="center", va="center")
+    for k, row in enumerate(rows):
+        y = top + line * k + line / 2
+        if beside:
+            axes.text(0, y, row.label, size=9, color=COLOURS["ink"], va="center")
+            axes.text(width, y, row.note, size=8, color=COLOURS["muted"], va="center", ha="right")
+        else:
+            label = shortened(row.label, width - 4.8 * len(row.note), 8.0)
+            axes.text(0, y - 6, label, size=8, color=COLOURS["ink"], va="center")
+            axes.text(width, y - 6, row.note, size=7, color=COLOURS["muted"], va="center", ha="right")
+        _dot(axes, row, y if beside else y + 6, limits, span, left)
     return finish()
 
 
@@ -159,11 +212,10 @@ def _legend(axes: Axes, legend: Sequence[tuple[str, str]], width: float) -> None
     from matplotlib.patches import Rectangle
 
     x = 0.0
-    step = min(84.0, width / max(1, len(legend)))
     for words, colour in legend:
         axes.add_patch(Rectangle((x, 4), 9, 9, facecolor=COLOURS[colour], linewidth=0))
         axes.text(x + 13, 8.5, words, size=9, color=COLOURS["muted"], va="center")
-        x += step
+        x += 26 + 4.8 * len(words)
 
 
 def _words(axes: Axes, label: str, note: str, y: float, width: float) -> None:
@@ -202,26 +254,35 @@ def _ink_on(colour: str) -> str:
 
 
 def _axis(
-    axes: Axes, limits: tuple[float, float], ticks: Sequence[float], width: float, height: float, unit: str
+    axes: Axes,
+    limits: tuple[float, float],
+    ticks: Sequence[float],
+    width: float,
+    ends: tuple[float, float],
+    unit: str,
 ) -> None:
+    top, height = ends
     for tick in ticks:
         x = _place(tick, limits, width)
         strong = tick == 0
-        axes.plot([x, x], [0, height - 18], color=COLOURS["muted" if strong else "line"],
+        axes.plot([x, x], [top, height - 18], color=COLOURS["muted" if strong else "line"],
                   linewidth=0.9 if strong else 0.7, zorder=0)  # fmt: skip
         side = "left" if tick == ticks[0] else "right" if tick == ticks[-1] else "center"
         sign = "+" if tick > 0 and limits[0] < 0 else ""
         text = f"{sign}{tick:g}{unit}".replace("-", "−")
-        axes.text(x, height - 8, text, size=8, color=COLOURS["muted"], ha=side, va="center")
+        for y in (height - 8, top - 8) if top else (height - 8,):
+            axes.text(x, y, text, size=8, color=COLOURS["muted"], ha=side, va="center")
 
 
-def _dot(axes: Axes, row: DotRow, y: float, limits: tuple[float, float], width: float) -> None:
+def _dot(
+    axes: Axes, row: DotRow, y: float, limits: tuple[float, float], width: float, left: float = 0.0
+) -> None:
     assert row.value is not None, row
     colour = COLOURS[row.colour]
     if row.low is not None and row.high is not None:
-        ends = [_place(min(max(x, limits[0]), limits[1]), limits, width) for x in (row.low, row.high)]
+        ends = [left + _place(min(max(x, limits[0]), limits[1]), limits, width) for x in (row.low, row.high)]
         axes.plot(ends, [y, y], color=colour, linewidth=2.2, solid_capstyle="round")
-    axes.plot([_place(row.value, limits, width)], [y], marker="o", markersize=6.5, color=colour)
+    axes.plot([left + _place(row.value, limits, width)], [y], marker="o", markersize=6.5, color=colour)
 
 
 def _place(value: float, limits: tuple[float, float], width: float) -> float:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lima.files import write_text
 from lima.report.numbers.analysis import Numbers
-from lima.report.numbers.preferences import PairResult
+from lima.report.numbers.overview import Overview
+from lima.report.numbers.preferences import PairFinding, PairResult, leading
 from lima.report.numbers.ratings import MeanRating, ShareRating
 from lima.report.render.charts import (
     LINES,
@@ -24,14 +25,27 @@ from lima.report.render.charts import (
     dots,
     for_file,
     for_page,
+    forest,
     matrix,
     stacked_bars,
 )
+from lima.report.render.wording import interval
 from lima.statistics.estimates import Estimate, Result
 
 QUALITY_COLOURS = {"excellent": "win", "pass": "tie", "fail": "loss"}
 SAFETY_COLOURS = {"safe": "win", "unsafe": "loss"}
-NAMES = ("preferences", "gaps", "helpfulness", "quantity", "perplexity", "quality", "safety", "agreement")
+EVEN = 50.0
+NAMES = (
+    "ranking",
+    "preferences",
+    "gaps",
+    "helpfulness",
+    "quantity",
+    "perplexity",
+    "quality",
+    "safety",
+    "agreement",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,8 @@ class Drawing:
 def drawings(numbers: Numbers) -> list[Drawing]:
     """The figures for which there are numbers."""
     found = []
+    if numbers.overview and any(row.wins for row in numbers.overview[0].systems):
+        found.append(_ranking(numbers.overview[0]))
     if numbers.findings:
         found += [_preferences(numbers), _gaps(numbers)]
     if any(isinstance(rating.mean, Estimate) for rating in numbers.helpfulness):
@@ -88,9 +104,38 @@ def group_label(group: str) -> str:
     return group.replace(":", " ", 1).replace("@", " @", 1)
 
 
+def _ranking(seen: Overview) -> Drawing:
+    """All systems on the one scale of Bradley and Terry; the reference wins half against itself, by definition."""
+    rows = []
+    for row in seen.systems:
+        if isinstance(row.wins, Estimate):
+            note = (
+                f"{100 * row.wins.value:.0f} {interval(row.wins.rescaled(100), lambda x: f'{x:.0f}')}".strip()
+            )
+            rows.append(_win_row(row.system, note, row.wins.rescaled(100)))
+        elif row.system == seen.reference:
+            rows.append(DotRow(row.system, "reference", 50.0, colour="ink"))
+    text = f"Expected wins against {seen.reference} with intervals, strongest first; the table has the same numbers."
+    words = f"wins against {seen.reference}, % of the verdicts that are no tie"
+    draw = partial(forest, rows, (0, 100), (0, 25, 50, 75, 100), words=words, middle=50)
+    return Drawing("ranking", text, lambda width: draw(width))
+
+
+def _win_row(system: str, note: str, wins: Estimate) -> DotRow:
+    ahead = (wins.low or 0) > EVEN
+    behind = wins.high is not None and wins.high < EVEN
+    colour = "win" if ahead else "loss" if behind else "muted"
+    return DotRow(system, note, wins.value, wins.low, wins.high, colour)
+
+
+def _shown(numbers: Numbers) -> list[PairFinding]:
+    """All pairs, or with many systems those of the first one."""
+    return leading(numbers.findings, numbers.systems[0])[0]
+
+
 def _preferences(numbers: Numbers) -> Drawing:
     rows: list[BarRow] = []
-    for finding in numbers.findings:
+    for finding in _shown(numbers):
         rows.append(BarRow(f"{finding.system} against {finding.baseline}"))
         rows += [
             BarRow(group_label(pair.group), f"n = {pair.result.n}", _win_tie_loss(pair))
@@ -120,7 +165,7 @@ def _part(result: Result, colour: str, *, whisker: bool = True, from_right: bool
 
 def _gaps(numbers: Numbers) -> Drawing:
     rows: list[DotRow] = []
-    for finding in numbers.findings:
+    for finding in _shown(numbers):
         rows.append(DotRow(f"{finding.system} against {finding.baseline}"))
         rows += [
             _dot(group_label(pair.group), f"n = {pair.result.n}", pair.gap, 100)

@@ -1,14 +1,16 @@
-"""Writes the numbers of a report as one HTML page: no script, no network, readable on paper and on a phone."""
+"""Writes the numbers of a report as one HTML page: no network, readable without its one script, on paper and on a phone."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lima.report.numbers.analysis import Numbers
-from lima.report.numbers.preferences import direction
+from lima.report.numbers.preferences import direction, leading, seen_from
 from lima.report.numbers.samples import Samples
 from lima.report.render.figures import Drawing
 from lima.report.render.wording import (
@@ -20,6 +22,7 @@ from lima.report.render.wording import (
     is_undefined,
     judge_name,
     last_user_turn,
+    names_whole,
     p_text,
     percent,
     plain,
@@ -28,7 +31,6 @@ from lima.report.render.wording import (
     title,
     value_text,
 )
-from lima.statistics.estimates import Estimate, Result
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -43,17 +45,17 @@ def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawing], facts: 
         .get_template("page.html")
         .render(
             numbers=numbers,
+            names=[
+                *numbers.systems,
+                *(word for card in numbers.raters for word in (card.id, judge_name(card.id)[0])),
+            ],
+            leading=leading(numbers.findings, numbers.systems[0] if numbers.systems else ""),
             samples=samples,
             facts=facts,
             figures={figure.name: figure.for_page for figure in drawn},
             level=percent(numbers.level, 0),
         )
     )
-
-
-def seen_from(gap: Result, named: str, system: str) -> Result:
-    """A gap of ``system`` as ``named``, one of the two, sees it."""
-    return gap if named == system or not isinstance(gap, Estimate) else gap.mirrored
 
 
 @cache
@@ -70,6 +72,9 @@ def template_environment(folder: Path = HERE) -> Environment:
     )
     environment.filters.update(FILTERS)
     environment.globals["rows_file"] = rows_file
+    script = (HERE / "items.js").read_text(encoding="utf-8")
+    environment.globals["script"] = script
+    environment.globals["script_hash"] = b64encode(sha256(script.encode()).digest()).decode()
     environment.globals["style"] = (HERE / "page.css").read_text(encoding="utf-8")
     return environment
 
@@ -91,4 +96,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "seen_from": seen_from,
     "name": judge_name,
     "asked": last_user_turn,
+    "whole": names_whole,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lima.evaluate.protocol import Plan
 from lima.files import text_hash
@@ -12,6 +12,9 @@ from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.preferences import p_value
 from lima.report.numbers.raters import RaterCard
 from lima.statistics.estimates import Estimate, Result, Significance, Undefined
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -30,7 +33,7 @@ def points(value: float, digits: int = 1) -> str:
     '\\u22124.1'
     """
     text = f"{100 * value:+.{digits}f}".replace("-", "\u2212")
-    return text.replace("+", "") if float(f"{100 * value:.{digits}f}") == 0 else text
+    return text.lstrip("+\u2212") if float(f"{100 * value:.{digits}f}") == 0 else text
 
 
 def plain(value: float, digits: int = 2) -> str:
@@ -146,6 +149,7 @@ FORMS: dict[str, Callable[[float], str]] = {
     "plain": plain,
     "plain3": lambda value: plain(value, 3),
     "signed": signed,
+    "whole": lambda value: f"{value:,.0f}",
 }
 
 
@@ -173,6 +177,18 @@ def value_text(result: Estimate, form: str) -> str:
 def interval_text(result: Estimate, form: str) -> str:
     """The interval of an estimate in one of `FORMS`."""
     return interval(result, FORMS[form])
+
+
+def names_whole(text: str, names: Sequence[str]) -> Markup:
+    """The text, escaped, with each name in an element that keeps it on one line."""
+    from markupsafe import Markup, escape
+
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    parts = re.split(f"({pattern})", text) if pattern else [text]
+    return Markup("").join(
+        Markup('<span class="name">{}</span>').format(part) if k % 2 else escape(part)
+        for k, part in enumerate(parts)
+    )
 
 
 def last_user_turn(messages: Sequence[Any]) -> str:
