@@ -257,6 +257,10 @@ def _credits(votes: Sequence[Vote]) -> dict[Hashable, float]:
     return {prompt: sum(found) / len(found) for prompt, found in given.items()}
 
 
+SUREST = 1 - 1e-12
+"""No interval is wider: at a level that rounds to 1 it would be infinite."""
+
+
 def _adjusted(results: list[PairResult], table: Mapping[Place, Sequence[Vote]]) -> list[PairResult]:
     """Holm's correction of both tests, and of the gap's interval, each group of raters being one family."""
     adjusted = list(results)
@@ -278,10 +282,11 @@ def _adjusted(results: list[PairResult], table: Mapping[Place, Sequence[Vote]]) 
 def _gap_at_step(usable: Sequence[Vote], alpha: float, step: int) -> Result:
     """The gap with the interval of one step of Holm's procedure; its level is that of the whole family."""
     outcomes = [vote.outcome for vote in usable if vote.outcome]
-    gap = gap_of(outcomes, [vote.prompt for vote in usable], level=1 - alpha / step)
+    level = min(1 - alpha / step, SUREST)
+    gap = gap_of(outcomes, [vote.prompt for vote in usable], level=level)
     if isinstance(gap, Undefined):
         return gap
-    method = f"{gap.method}, at level {1 - alpha / step:.4g} by Holm's step" if step > 1 else gap.method
+    method = f"{gap.method}, at level {level:.4g} by Holm's step" if step > 1 else gap.method
     return replace(gap, level=1 - alpha, method=method)
 
 
