@@ -18,13 +18,8 @@ CIRCLES: list[set[str]] = []
 """Files that import each other."""
 TWICE: dict[str, str] = {
     "Answer": "of a server to a request, and of the engine: to be told apart",
-    "Block": "of a layout, and of bytes of a dump: to be told apart",
-    "Columns": "of a table that is imported, and of a dump's headers: to be told apart",
-    "Engine": "of generation (a public name), and of curation's workers: the latter to be renamed",
     "Plan": "of a study (its files say plan), of a dialogue, a batch and a training: the others to be renamed",
-    "Reader": "of a dump, and of perplexity: to be told apart",
     "Request": "to a server, and to the engine: to be told apart",
-    "Result": "of curation, and of a trial of a server: to be told apart",
     "Verdict": "of a judge, a reviewer and a vote: to be told apart",
 }
 """Names of several classes, and why each is plain where it stands."""

@@ -17,6 +17,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from lima.curate.reading.compressed import zstd
+
 WORDS = [
     "water",
     "heat",
@@ -204,16 +206,14 @@ def _paragraph(random: np.random.Generator) -> str:
 
 def write_reddit(path: Path, megabytes: int, seed: int = 0) -> None:
     """Submissions as Pushshift writes them, one in fifty of r/WritingPrompts; Zstandard, a window of 2 GiB."""
-    import zstandard
-
     random = np.random.default_rng(seed)
-    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=31)
+    options = {
+        int(zstd.CompressionParameter.compression_level): 3,
+        int(zstd.CompressionParameter.window_log): 31,
+    }
     names = ["WritingPrompts", *(f"sub{i}" for i in range(49))]
     size = number = 0
-    with (
-        path.open("wb") as raw,
-        zstandard.ZstdCompressor(compression_params=parameters).stream_writer(raw) as out,
-    ):
+    with zstd.ZstdFile(path, "wb", options=options) as out:
         while size < megabytes * 1_000_000:
             lines = []
             for subreddit in random.integers(0, len(names), 1000).tolist():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -21,16 +22,16 @@ from xml.etree import ElementTree
 
 from benchmarks.curation.data import copied_texts
 
-from lima.curate.candidate import Candidate
-from lima.curate.choose.near_pairs import near_duplicates
-from lima.curate.funnel import Funnel
+from lima.curate.candidate import Candidate, Funnel, Stratum
+from lima.curate.choose.duplicates import near_duplicates
 from lima.curate.reading.compressed import BUFFER_BYTES
 from lima.curate.rules import RuleSettings, first_problem
-from lima.curate.sources.base import Work
+from lima.curate.sources.base import Context
 from lima.curate.sources.reddit import GONE, Reddit
-from lima.curate.stackexchange.headers import Scan
-from lima.curate.stackexchange.posts import read_headers
+from lima.curate.stackexchange.reading import read_headers
 from lima.curate.stackexchange.source import StackExchange
+from lima.curate.steps import Personal, steps_of
+from lima.curate.text.personal import REGIONS
 from lima.curate.text.words import WORD
 from lima.records import Example, Message, Meta
 
@@ -95,7 +96,7 @@ def our_headers(path: Path) -> dict[str, int]:
     return {
         "rows": headers.rows,
         "questions": headers.question_count,
-        "closed": headers.closed,
+        "closed": len(headers.closed),
         "answers": headers.answer_count,
         "low": headers.low_answers,
     }
@@ -103,13 +104,18 @@ def our_headers(path: Path) -> dict[str, int]:
 
 def our_path(path: Path) -> list[str]:
     """The source as ``lima curate`` reads it, and its rules; candidates come best question first."""
-    (stratum,) = StackExchange(train=QUOTA, rules=RULES).strata(_work(path))
-    passed = (
-        item.id.rpartition("/")[2]
-        for item in stratum.candidates
-        if isinstance(item, Candidate) and first_problem(item, RULES) is None
-    )
-    return list(islice(passed, QUOTA))
+    steps = steps_of(RULES, Personal("report", REGIONS))
+
+    def passed(stratum: Stratum) -> Iterator[str]:
+        for item in stratum.candidates:
+            for step in steps:
+                item = step(item)
+            if isinstance(item, Candidate):
+                yield item.id.rpartition("/")[2]
+
+    with tempfile.TemporaryDirectory() as scratch:
+        (stratum,) = StackExchange(train=QUOTA, rules=RULES).strata(_context(path, Path(scratch)))
+        return list(islice(passed(stratum), QUOTA))
 
 
 def full_path(rows: Iterable[Row], clean: Clean, cleaned: Literal["all", "good", "lazy"]) -> list[str]:
@@ -163,7 +169,8 @@ def soup_clean(html: str) -> tuple[str, str]:
 
 def our_reddit(path: Path) -> list[str]:
     """The source as ``lima curate`` reads it: good posts of one subreddit."""
-    (stratum,) = Reddit(subreddit=SUBREDDIT, stories=False, post_score_min=FLOOR).strata(_work(path))
+    source = Reddit(subreddit=SUBREDDIT, stories=False, post_score_min=FLOOR)
+    (stratum,) = source.strata(_context(path, path.parent))
     return sorted(item.id.rpartition("/")[2] for item in stratum.candidates)
 
 
@@ -211,17 +218,17 @@ def datasketch_duplicates(number: int, permutations: int) -> dict[str, Any]:
     return {"seconds": time.process_time() - began, "result": sorted(found)}
 
 
-def _work(path: Path) -> Work:
+def _context(path: Path, scratch: Path) -> Context:
     funnel = Funnel()
-    return Work(
-        name="dump", path=path, seed=0, style="markdown", quota=QUOTA, site="cooking",
+    return Context(
+        name="dump", path=path, scratch=scratch, seed=0, style="markdown", site="cooking",
         count=lambda stratum: funnel.at("dump", stratum), reject=lambda reject: None,
     )  # fmt: skip
 
 
 def _headers(path: Path) -> Any:
-    with path.open("rb", buffering=0) as stream:
-        return read_headers(stream, path, Scan(FLOOR))
+    with path.open("rb", buffering=BUFFER_BYTES) as stream:
+        return read_headers(stream, path, FLOOR)
 
 
 def _passes(question: Row, answer: Row, text: str, prose: str, holes: int = 0) -> bool:

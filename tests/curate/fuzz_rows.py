@@ -6,14 +6,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(
-    include=[
-        "lima.curate.stackexchange.posts",
-        "lima.curate.stackexchange.fields",
-        "lima.curate.stackexchange.row_xml",
-        "lima.curate.stackexchange.blocks",
-    ]
-):
+with atheris.instrument_imports(include=["lima.curate.stackexchange.reading"]):
     from tests.curate.reference import check
 
 

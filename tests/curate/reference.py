@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from lima.curate.stackexchange.headers import Headers, Scan
-from lima.curate.stackexchange.posts import read_headers
+from lima.curate.stackexchange.reading import Headers, read_headers
 from lima.errors import LimaError
 
 
@@ -61,7 +60,7 @@ def check(data: bytes) -> None:
         AssertionError: it does not.
     """
     try:
-        headers = read_headers(io.BytesIO(data), Path("Posts.xml"), Scan())
+        headers = read_headers(io.BytesIO(data), Path("Posts.xml"), 10)
     except LimaError:
         return
     truth = expected(data)
@@ -74,11 +73,11 @@ def check(data: bytes) -> None:
 
 def found(headers: Headers) -> Expected:
     """The same counts from the headers."""
-    good = tuple(sorted(headers.answers.arrays()["id"].tolist()))
+    good = tuple(sorted(headers.answers["id"].tolist()))
     return Expected(
         rows=headers.rows,
         questions=headers.question_count,
-        closed=headers.closed,
+        closed=len(headers.closed),
         answers=headers.answer_count,
         good=good,
         unusable=len(headers.malformed),

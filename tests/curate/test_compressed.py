@@ -6,23 +6,20 @@ import gzip
 import io
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
+from tests.curate.calls import Act, Stop, stopping, watched
 from tests.curate.dump import answer, posts, question
 
-from lima.curate import pipeline
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.reading import compressed
-from lima.curate.reading.compressed import open_bytes
+from lima.curate.reading.compressed import open_bytes, zstd
 from lima.curate.rules import RuleSettings
 from lima.curate.settings import CurateSettings
-from lima.curate.stackexchange import dumps
-from lima.curate.stackexchange.archives import open_table
+from lima.curate.stackexchange.archives import unpack
 from lima.curate.stackexchange.source import StackExchange
 from lima.errors import LimaError
 from lima.files import read_jsonl
@@ -30,6 +27,7 @@ from lima.records import Example
 
 py7zr = pytest.importorskip("py7zr")
 
+UNPACK = "curate/stackexchange/archives.py unpack"
 ROWS = [
     r
     for n in range(1, 13)
@@ -57,8 +55,8 @@ def gz(folder: Path, xml: bytes) -> None:
 
 
 def zst(folder: Path, xml: bytes) -> None:
-    put(folder / "cooking.stackexchange.com-Posts.xml.zst", zstandard.compress(xml))
-    put(folder / "cooking.stackexchange.com-Users.xml.zst", zstandard.compress(USERS))
+    put(folder / "cooking.stackexchange.com-Posts.xml.zst", zstd.compress(xml))
+    put(folder / "cooking.stackexchange.com-Users.xml.zst", zstd.compress(USERS))
 
 
 def solid(folder: Path, xml: bytes) -> None:
@@ -110,37 +108,23 @@ def test_every_compression_gives_the_same_bytes(
     assert all(name.startswith("Person") for e in examples for name in e.meta.authors)
 
 
-def test_a_resumed_run_does_not_decode_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_does_not_decode_again(tmp_path: Path) -> None:
     """Killed when the candidates are judged: the second run reads the spooled rows alone."""
     solid(tmp_path / "dumps", XML)
     expected = outputs(tmp_path / "dumps", tmp_path / "whole")
-    opened: list[Path] = []
-
-    def counting(path: Path, *rest: Any) -> Any:
-        opened.append(path)
-        return open_table(path, *rest)
-
-    monkeypatch.setattr(dumps, "open_table", counting)
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "first_problem", killed)
-        with pytest.raises(KeyboardInterrupt):
-            outputs(tmp_path / "dumps", tmp_path / "killed")
-    assert outputs(tmp_path / "dumps", tmp_path / "killed") == expected
-    assert len(opened) == 1
+    unpacked: list[Path] = []
+    acts: dict[str, Act] = {UNPACK: lambda given: unpacked.append(given["path"])}
+    with watched(acts | {"curate/rules.py first_problem": stopping(0)}), pytest.raises(Stop):
+        outputs(tmp_path / "dumps", tmp_path / "killed")
+    with watched(acts):
+        assert outputs(tmp_path / "dumps", tmp_path / "killed") == expected
+    assert len(unpacked) == 1
 
 
-def test_an_archive_is_decoded_once_for_several_sources(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_archive_is_decoded_once_for_several_sources(tmp_path: Path) -> None:
     """Two sources with other floors want the same solid archive; each gets what it would get alone."""
     solid(tmp_path / "dumps", XML)
-    opened: list[Path] = []
-
-    def counting(path: Path, *rest: Any) -> Any:
-        opened.append(path)
-        return open_table(path, *rest)
-
-    monkeypatch.setattr(dumps, "open_table", counting)
+    unpacked: list[Path] = []
     off = DuplicateSettings(same_prompt=False, jaccard=None)
 
     def found(out: str, **sources: StackExchange) -> dict[str, Any]:
@@ -151,20 +135,17 @@ def test_an_archive_is_decoded_once_for_several_sources(
 
     strict = StackExchange(train=4)
     loose = StackExchange(train=50, rules=RuleSettings(score_min=None))
-    both = found("both", strict=strict, loose=loose)
-    assert len(opened) == 1
+    with watched({UNPACK: lambda given: unpacked.append(given["path"])}):
+        both = found("both", strict=strict, loose=loose)
+    assert len(unpacked) == 1
     assert both == {**found("one", strict=strict), **found("two", loose=loose)}
     assert both["strict"]["notes"]["answers_below_score"] == 1
     assert both["loose"]["notes"]["answers_below_score"] == 0
 
 
-def killed(*arguments: Any) -> Any:
-    raise KeyboardInterrupt
-
-
 def test_damage_is_an_error_not_an_end(tmp_path: Path) -> None:
     content = bytes(range(256)) * 4000
-    for name, whole in (("a.gz", gzip.compress(content)), ("a.zst", zstandard.compress(content))):
+    for name, whole in (("a.gz", gzip.compress(content)), ("a.zst", zstd.compress(content))):
         path = tmp_path / name
         for size in (len(whole) // 2, len(whole) - 2):
             path.write_bytes(whole[:size])
@@ -193,8 +174,9 @@ def test_a_damaged_archive(size: float, tmp_path: Path) -> None:
 
 
 def read(path: Path) -> bytes:
-    with open_table(path, "Posts.xml") as stream:
-        return stream.read()
+    place = path.with_name("out") / "posts.xml"
+    unpack(path, {"posts.xml": place})
+    return place.read_bytes()
 
 
 def test_archives_that_no_dump_is_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,14 +226,3 @@ def with_header_checksum(whole: bytes) -> bytes:
     header = whole[32 + offset : 32 + offset + size]
     start = whole[12:28] + zlib.crc32(header).to_bytes(4, "little")
     return whole[:8] + zlib.crc32(start).to_bytes(4, "little") + start + whole[32:]
-
-
-def test_a_reader_that_goes_away_ends_the_decoder(tmp_path: Path) -> None:
-    import threading
-
-    path = tmp_path / "cooking.7z"
-    path.write_bytes(archive({"Posts.xml": bytes(range(256)) * 200_000}))
-    before = threading.active_count()
-    with suppress(KeyError), open_table(path, "Posts.xml") as stream:
-        raise KeyError(stream.read(10))
-    assert threading.active_count() == before

@@ -1,28 +1,25 @@
-"""The same bytes from every engine, with any number of workers; what is decoded ahead is not counted."""
+"""The same bytes from every engine, with any number of workers."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.curate.calls import watched
 from tests.curate.dump import LONG, answer, posts, question, write
 
-from lima.curate import pipeline
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
-from lima.curate.stackexchange import shards
 from lima.curate.stackexchange.source import StackExchange
-from lima.curate.workers import Ahead, open_engine
+from lima.curate.workers import open_map
 from lima.errors import LimaError
 
 OFF = DuplicateSettings(same_prompt=False, jaccard=None)
-SITES = {"cooking": 120, "physics": 60, "gardening": 20}
+SITES = {"gardening": 20, "cooking": 120, "physics": 60}
 
 
 def forum(number: int) -> list[dict[str, Any]]:
@@ -56,54 +53,25 @@ def outputs(folder: Path, out: Path, **values: Any) -> dict[str, bytes]:
     }
 
 
-class Counting:
-    """Does the work at once, and remembers what was asked for."""
-
-    def __init__(self) -> None:
-        self.tasks: list[tuple[str, Any]] = []
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
-        self.tasks.append((function.__name__, arguments[0]))
-        future: Future[Any] = Future()
-        future.set_result(function(*arguments))
-        return future
-
-
-def small_chunks(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(shards, "CHUNK", 7)
-
-
-def test_decoding_ahead_changes_no_byte(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rejections too: what was decoded ahead of its use, but not used, is in no count."""
+def test_processes_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     expected = outputs(folder, tmp_path / "here")
-    engine = Counting()
-    small_chunks(monkeypatch)
-    monkeypatch.setattr(pipeline, "open_engine", lambda name, workers: _Given(engine))
-    assert outputs(folder, tmp_path / "there", workers=3) == expected
-    dumps = [dump.exchange.name for name, dump in engine.tasks if name == "_index"]
-    assert dumps == ["cooking", "physics", "gardening"], "the longest first"
-    chunks = [task for name, task in engine.tasks if name == "_judged"]
-    assert len(chunks) > 10
-    assert {chunk.reader.dump.exchange.name for chunk in chunks} == set(SITES)
+    read: list[str] = []
+    seen = {
+        "curate/stackexchange/reading.py read_headers": lambda given: read.append(given["path"].parent.name)
+    }
+    with watched(seen):
+        assert outputs(folder, tmp_path / "there", workers=2) == expected
+    assert read == [], "all headers are read by the workers"
 
 
-class _Given:
-    def __init__(self, engine: Counting) -> None:
-        self.engine = engine
-
-    def __enter__(self) -> Counting:
-        return self.engine
-
-    def __exit__(self, *problem: object) -> None:
-        pass
-
-
-def test_processes_give_the_same_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = outputs(folder, tmp_path / "here")
-    small_chunks(monkeypatch)
-    assert outputs(folder, tmp_path / "there", workers=2) == expected
+def test_the_longest_dump_is_read_first(folder: Path, tmp_path: Path) -> None:
+    read: list[str] = []
+    seen = {
+        "curate/stackexchange/reading.py read_headers": lambda given: read.append(given["path"].parent.name)
+    }
+    with watched(seen):
+        outputs(folder, tmp_path / "here")
+    assert read == ["cooking", "physics", "gardening"]
 
 
 @pytest.mark.slow
@@ -112,38 +80,22 @@ def test_ray_gives_the_same_bytes(folder: Path, tmp_path: Path, monkeypatch: pyt
     """A local Ray of two processors; an error of a task is one line as well."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     expected = outputs(folder, tmp_path / "here")
-    small_chunks(monkeypatch)
     assert outputs(folder, tmp_path / "there", workers=2, engine="ray") == expected
     write(folder, posts(*forum(5))[:-100], "physics")
     with pytest.raises(LimaError, match=r"physics/Posts.xml:\d+: the file ends here"):
         outputs(folder, tmp_path / "bad", workers=2, engine="ray")
 
 
-def test_results_come_in_the_order_of_their_tasks() -> None:
-    engine = Counting()
-    results = Ahead(engine, str, iter(range(5)), 2)
-    results.begin()
-    assert len(engine.tasks) == 2
-    assert next(results) == "0"
-    assert len(engine.tasks) == 3, "as one is taken, the next is begun"
-    assert list(results) == ["1", "2", "3", "4"]
+def test_results_come_in_the_order_of_the_items() -> None:
+    with open_map("processes", 2) as map_:
+        assert list(map_(str, range(5))) == ["0", "1", "2", "3", "4"]
 
 
-def test_one_worker_needs_no_engine() -> None:
-    with open_engine("processes", 1) as engine:
-        assert engine is None
+def test_one_worker_is_this_process() -> None:
+    with open_map("processes", 1) as map_:
+        assert list(map_(lambda n: (n, os.getpid()), [1, 2])) == [(1, os.getpid()), (2, os.getpid())]
 
 
-def test_a_worker_that_dies_is_told_of() -> None:
-    with pytest.raises(LimaError, match="a worker process died"):
-        _run_elsewhere(_die)
-
-
-def _run_elsewhere(function: Callable[[], None]) -> None:
-    with open_engine("processes", 2) as engine:
-        assert engine is not None
-        engine.submit(function).result()
-
-
-def _die() -> None:
-    os._exit(1)
+def test_a_worker_that_dies_is_reported() -> None:
+    with pytest.raises(LimaError, match="a worker process died"), open_map("processes", 2) as map_:
+        list(map_(os._exit, [1]))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lima.curate.stackexchange.sites import ExchangeTable, licence
+from lima.curate.stackexchange.sites import ExchangeTable
+from lima.curate.stackexchange.source import licence
 from lima.errors import LimaError
 
 TABLE = ExchangeTable.read()

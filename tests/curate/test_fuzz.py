@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.curate.dump import HEAD, ORDER, TAIL, answer, posts, question, row
 from tests.curate.reference import check
 
-import lima.curate.stackexchange.blocks as blocks
+from lima.curate.stackexchange import reading
 
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cc", "Cs"]), max_size=30
@@ -81,7 +81,7 @@ def test_rows_in_any_form(
     lines = [form(attributes, shuffle) for attributes, form, shuffle in rows]
     text = HEAD + between.join([*lines, row(question(1000)), row(answer(2000, 1000))]) + TAIL
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "BLOCK_BYTES", block_bytes)
+        patch.setattr(reading, "LINE_BYTES", block_bytes)
         check(text.encode())
 
 

@@ -10,16 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 from tests.curate.dump import HEAD, LONG, TAIL, answer, posts, question, row, write
 
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.reading import compressed, lines, tables
+from lima.curate.reading.compressed import zstd
 from lima.curate.reading.lines import lines_holding
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
@@ -101,7 +102,7 @@ class Endless(io.RawIOBase):
     """A stream of a gigabyte without any newline, made as it is read."""
 
     def __init__(self, head: bytes, unit: bytes) -> None:
-        self._rest, self._unit, self._left = head, unit * (1 << 16), GIGABYTE
+        self._rest, self._unit, self.left = head, unit * (1 << 16), GIGABYTE
 
     def readable(self) -> bool:
         return True
@@ -109,20 +110,23 @@ class Endless(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
             self._rest = self._unit
-        count = min(len(buffer), len(self._rest), self._left)
+        count = min(len(buffer), len(self._rest), self.left)
         buffer[:count], self._rest = self._rest[:count], self._rest[count:]
-        self._left -= count
+        self.left -= count
         return count
 
 
 def test_a_line_of_a_gigabyte_in_json_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The line is named, and what comes behind it is not read."""
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 4 << 20)
-    monkeypatch.setattr(lines, "line_at", lambda path, offset: 1)
-    stream = io.BufferedReader(Endless(b'{"a": "', b"x"))
-    with pytest.raises(LimaError, match="a line of over 4 MB"):
-        list(lines.bounded_lines(stream, tmp_path))
-    with pytest.raises(LimaError, match="a line of over 4 MB"):
-        list(lines_holding(stream, tmp_path, b"never"))
+    head = b'{"a": "b"}\n{"a": "'
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(head + b"x" * (5 << 20))
+    for read in (lines.bounded_lines, partial(lines_holding, needle=b"never")):
+        endless = Endless(head, b"x")
+        with pytest.raises(LimaError, match=r"rows.jsonl:2: a line of over 4 MB"):
+            list(read(io.BufferedReader(endless), path))
+        assert GIGABYTE - endless.left < 6 << 20
 
 
 MEMORY = """
@@ -147,8 +151,8 @@ def test_a_line_of_a_gigabyte_in_a_dump(head: bytes, tmp_path: Path) -> None:
     with path.open("wb") as stream:
         stream.write(head)
         stream.truncate(GIGABYTE)
-    call = f"read_headers(open({str(path)!r}, 'rb'), Path({str(path)!r}), Scan())"
-    code = MEMORY.format(module="stackexchange.posts", function="Scan, read_headers", call=call)
+    call = f"read_headers(open({str(path)!r}, 'rb'), Path({str(path)!r}), 10)"
+    code = MEMORY.format(module="stackexchange.reading", function="read_headers", call=call)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
@@ -193,7 +197,7 @@ def test_a_big_json_array_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         list(read_table(path))
 
 
-@pytest.mark.parametrize(("suffix", "squeeze"), [(".gz", gzip.compress), (".zst", zstandard.compress)])
+@pytest.mark.parametrize(("suffix", "squeeze"), [(".gz", gzip.compress), (".zst", zstd.compress)])
 def test_bombs_end(
     suffix: str, squeeze: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

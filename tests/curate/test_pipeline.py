@@ -7,16 +7,16 @@ import os
 import random
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from lxml import etree
+from tests.curate.calls import Stop, stopping, watched
 from tests.curate.dump import HEAD, LONG, ORDER, TAIL, answer, posts, question, row, write
 
-import lima.curate.stackexchange.dumps as dumps_module
-import lima.curate.stackexchange.posts as posts_module
 from lima import cli
 from lima.curate.candidate import Candidate
 from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
@@ -51,6 +51,7 @@ def forum(first: int = 1, count: int = 12) -> list[dict[str, Any]]:
     ]
 
 
+HEADERS = "curate/stackexchange/reading.py read_headers"
 OFF = DuplicateSettings(same_prompt=False, jaccard=None)
 
 
@@ -192,26 +193,23 @@ def test_several_workers_give_the_same_bytes(folder: Path, tmp_path: Path) -> No
         curate(settings_for(folder, tmp_path / "three", sources=source, workers=2))
 
 
-def test_a_killed_run_goes_on_without_reading_again(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_goes_on_without_reading_again(folder: Path, tmp_path: Path) -> None:
     """Killed after the first site: the second run reads only the other, and the bytes are the same."""
-    out, real = tmp_path / "killed", posts_module.read_headers
+    out, stop = tmp_path / "killed", stopping(1)
     read: list[str] = []
 
-    def counting(stream: Any, path: Path, *rest: Any) -> Any:
-        if read and kill:
-            raise KeyboardInterrupt
-        read.append(path.parent.name)
-        return real(stream, path, *rest)
+    def see(given: Mapping[str, Any]) -> None:
+        read.append(given["path"].parent.name)
 
-    monkeypatch.setattr(dumps_module, "read_headers", counting)
-    kill = True
-    with pytest.raises(KeyboardInterrupt):
+    def see_or_stop(given: Mapping[str, Any]) -> None:
+        stop(given)
+        see(given)
+
+    with watched({HEADERS: see_or_stop}), pytest.raises(Stop):
         curate(settings_for(folder, out, quota=10))
     assert not (out / "train.jsonl").exists()
-    kill = False
-    curate(settings_for(folder, out, quota=10))
+    with watched({HEADERS: see}):
+        curate(settings_for(folder, out, quota=10))
     assert sorted(read) == ["cooking.stackexchange.com", "physics_2020"]
     curate(settings_for(folder, tmp_path / "whole", quota=10))
     assert contents(out) == contents(tmp_path / "whole")

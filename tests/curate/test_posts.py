@@ -10,26 +10,21 @@ import pytest
 from tests.curate.dump import HEAD, ORDER, TAIL, answer, posts, question, row
 from tests.curate.reference import expected, found
 
-import lima.curate.stackexchange.blocks as blocks_module
-import lima.curate.stackexchange.row_xml as rows_module
-from lima.curate.stackexchange.headers import Headers, Scan
-from lima.curate.stackexchange.pairs import Pairs, pair
-from lima.curate.stackexchange.posts import read_headers
-from lima.curate.stackexchange.row_xml import decode_row
+from lima.curate.stackexchange import reading
+from lima.curate.stackexchange.reading import Headers, decode_row, pair, raw_row, read_headers
 from lima.errors import LimaError
 
 PATH = Path("cooking/Posts.xml")
-DEFAULT = Scan()
 
 
-def read(text: str | bytes, scan: Scan = DEFAULT) -> Headers:
+def read(text: str | bytes, floor: int | None = 10) -> Headers:
     data = text.encode() if isinstance(text, str) else text
-    return read_headers(io.BytesIO(data), PATH, scan)
+    return read_headers(io.BytesIO(data), PATH, floor)
 
 
-def selected(text: str | bytes, scan: Scan = DEFAULT) -> list[tuple[int, int]]:
-    pairs = pair(read(text, scan))
-    return list(zip(pairs.question["id"].tolist(), pairs.answer["id"].tolist(), strict=True))
+def selected(text: str | bytes, floor: int | None = 10, drop_closed: bool = True) -> list[tuple[int, int]]:
+    pairs = pair(read(text, floor), drop_closed)
+    return list(zip(pairs.questions["id"].tolist(), pairs.answers["id"].tolist(), strict=True))
 
 
 ROWS = [
@@ -55,8 +50,8 @@ EXPECTED = [(3, 13), (1, 11), (5, 16)]
 def test_best_answers_of_open_questions() -> None:
     headers = read(posts(*ROWS))
     assert (headers.rows, headers.question_count, headers.answer_count) == (14, 5, 8)
-    assert (headers.closed, headers.low_answers, headers.malformed) == (1, 1, [])
-    pairs = pair(headers)
+    assert (len(headers.closed), headers.low_answers, headers.malformed) == (1, 1, [])
+    pairs = pair(headers, drop_closed=True)
     assert (len(pairs), pairs.unanswered, pairs.orphans, pairs.duplicates) == (3, 1, 2, 0)
     assert selected(posts(*ROWS)) == EXPECTED
 
@@ -68,7 +63,7 @@ def test_scores_are_numbers_not_strings() -> None:
 
 
 def test_without_floor_and_closed_questions() -> None:
-    found = selected(posts(*ROWS), Scan(score_min=None, drop_closed=False))
+    found = selected(posts(*ROWS), None, drop_closed=False)
     assert found == [(2, 12), (3, 13), (4, 15), (1, 11), (5, 16)]
 
 
@@ -119,15 +114,16 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("block_bytes", [64, 700, blocks_module.BLOCK_BYTES])
+@pytest.mark.parametrize("block_bytes", [64, 700, reading.LINE_BYTES])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_layout_makes_no_difference(
     layout: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the layout, and wherever a block ends."""
-    monkeypatch.setattr(blocks_module, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(reading, "LINE_BYTES", block_bytes)
     headers = read(LAYOUTS[layout])
-    assert (headers.rows, headers.question_count, headers.answer_count, headers.closed) == (14, 5, 8, 1)
+    assert (headers.rows, headers.question_count, headers.answer_count) == (14, 5, 8)
+    assert len(headers.closed) == 1
     assert headers.malformed == []
     assert selected(LAYOUTS[layout]) == EXPECTED
 
@@ -135,18 +131,18 @@ def test_the_layout_makes_no_difference(
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_places_lead_back_to_the_rows(layout: str) -> None:
     data = LAYOUTS[layout].encode()
-    pairs: Pairs = pair(read(data))
-    for columns, kind in ((pairs.question, "1"), (pairs.answer, "2")):
-        for number, offset, length in zip(columns["id"], columns["offset"], columns["length"], strict=True):
-            found = decode_row(data[offset : offset + length], int(number))
+    pairs = pair(read(data), drop_closed=True)
+    for rows, kind in ((pairs.questions, "1"), (pairs.answers, "2")):
+        for kept in rows:
+            found = decode_row(raw_row(io.BytesIO(data), kept), int(kept["id"]))
             assert found is not None
-            assert (found["Id"], found["PostTypeId"]) == (str(number), kind)
+            assert (found["Id"], found["PostTypeId"]) == (str(kept["id"]), kind)
 
 
 def test_an_id_that_comes_twice_counts_once() -> None:
     rows = [question(1), question(1, Score=50), answer(2, 1, 15), answer(2, 1, 99)]
-    pairs = pair(read(posts(*rows)))
-    assert (pairs.question["score"].tolist(), pairs.answer["score"].tolist()) == ([50], [99])
+    pairs = pair(read(posts(*rows)), drop_closed=True)
+    assert (pairs.questions["score"].tolist(), pairs.answers["score"].tolist()) == ([50], [99])
     assert pairs.duplicates == 2
 
 
@@ -158,13 +154,11 @@ def test_missing_and_strange_scores() -> None:
 
 @pytest.mark.parametrize("number", [0, 7, 99_999_999, 100_000_000, 10**16 - 1, 10**16, 10**17, 10**18 - 1])
 def test_ids_and_scores_of_any_length(number: int) -> None:
-    """One to eight digits are one word, up to sixteen two, more go to the XML parser."""
     rows = [question(number), answer(3, number, number), answer(4, number, -number)]
-    headers = read(posts(*rows), Scan(score_min=None))
-    assert headers.questions.arrays()["id"].tolist() == [number]
-    answers = headers.answers.arrays()
-    assert answers["partner"].tolist() == [number, number]
-    assert sorted(answers["score"].tolist()) == sorted([number, -number])
+    headers = read(posts(*rows), None)
+    assert headers.questions["id"].tolist() == [number]
+    assert headers.answers["partner"].tolist() == [number, number]
+    assert headers.answers["score"].tolist() == [number, -number]
 
 
 def test_a_row_that_only_looks_like_the_dumps_own_is_read_by_the_parser() -> None:
@@ -255,7 +249,7 @@ def test_an_entity_bomb_is_never_expanded() -> None:
 
 
 def test_an_endless_line_ends_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "MAX_ROW_BYTES", 5000)
+    monkeypatch.setattr(reading, "MAX_ROW_BYTES", 5000)
     for text in (HEAD + '<row Id="1" Body="' + "x" * 9000, HEAD + '<row Id="1"\n' + "x\n" * 4000):
         with pytest.raises(LimaError, match="a row of over"):
             read(text)

@@ -8,30 +8,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.curate.calls import Stop, stopping, watched
 from tests.curate.dump import LONG, answer, posts, question, write
-from tests.curate.test_compressed import solid
+from tests.curate.test_compressed import UNPACK, solid
 
-import lima.curate.stackexchange.dumps as dumps_module
-import lima.curate.stackexchange.posts as posts_module
-from lima.curate import pipeline
-from lima.curate.choose import duplicates
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
-from lima.curate.stackexchange import blocks
+from lima.curate.stackexchange import reading
 from lima.curate.stackexchange.source import StackExchange
 
 OFF = DuplicateSettings(same_prompt=False)
 SITES = {"cooking": 30, "physics": 20, "gardening": 12}
-
-
-class Stop(BaseException):
-    """As a key or a signal stops a program."""
 
 
 def forum(number: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -66,66 +61,62 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir() if "run.json" not in path.name}
 
 
-POINTS = {
-    "while headers are read": (dumps_module, "read_headers", range(4)),
-    "between blocks": (posts_module, "read_fields", range(0, 60, 7)),
-    "when headers are kept": (dumps_module, "_save", range(4)),
-    "while candidates are judged": (pipeline, "first_problem", range(0, 40, 7)),
-    "while duplicates are looked for": (duplicates, "gram_set", range(0, 30, 7)),
-    "while files are written": (os, "replace", range(9)),
+HEADERS = "curate/stackexchange/reading.py read_headers"
+POINTS: dict[str, tuple[str, range]] = {
+    "while headers are read": (HEADERS, range(4)),
+    "between lines": ("curate/stackexchange/reading.py read", range(0, 60, 7)),
+    "when headers are kept": ("curate/stackexchange/reading.py save_headers", range(4)),
+    "while an archive is unpacked": ("curate/stackexchange/archives.py write", range(0, 4, 2)),
+    "while candidates are judged": ("curate/rules.py first_problem", range(0, 40, 7)),
+    "while duplicates are looked for": ("curate/choose/grams.py gram_set", range(0, 30, 7)),
+    "while files are written": ("", range(9)),
 }
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_stopped_anywhere(point: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(reading, "LINES_AT_A_TIME", 3)
     run(folder, tmp_path / "whole")
     expected = contents(tmp_path / "whole")
-    module, name, counts = POINTS[point]
+    place, counts = POINTS[point]
     stopped = 0
     for count in counts:
         out = tmp_path / f"stopped-{count}"
-        read = counted(monkeypatch)
-        with monkeypatch.context() as patch:
-            patch.setattr(module, name, stopping(getattr(module, name), count))
-            try:
+        try:
+            with stop_at(place, count):
                 run(folder, out)
-            except Stop:
-                stopped += 1
+        except Stop:
+            stopped += 1
         kept = {path.name.partition("-")[0] for path in out.glob("scratch/*.npz")}
-        before = Counter(read)
-        run(folder, out)
+        again: set[str] = set()
+        with watched({HEADERS: partial(add_site, again), UNPACK: partial(add_site, again)}):
+            run(folder, out)
         assert contents(out) == expected
-        again = {site for site in read if read[site] > before[site]}
         assert not again & kept, "a finished dump is read again"
     assert stopped >= len(counts) - 1, stopped
 
 
-def stopping(real: Any, count: int) -> Any:
-    """The function, which stops the program at its call number ``count``."""
-    calls = 0
-
-    def call(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > count:
-            raise Stop
-        return real(*arguments, **named)
-
-    return call
+def add_site(sites: set[str], given: Mapping[str, Any]) -> None:
+    path = given["path"]
+    sites.add(path.name.partition(".")[0] if path.suffix == ".7z" else path.parent.name)
 
 
-def counted(patch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each dump's posts are opened."""
-    opened: Counter[str] = Counter()
-    real = dumps_module._open_posts
+@contextmanager
+def stop_at(place: str, count: int) -> Iterator[None]:
+    """At the call of that number, of the package's function at the place or else of the system's to replace a file."""
+    if place:
+        with watched({place: stopping(count)}):
+            yield
+        return
+    stop, real = stopping(count), os.replace
 
-    def open_posts(dump: Any, scratch: Any) -> Any:
-        opened[dump.exchange.name] += 1
-        return real(dump, scratch)
+    def replace(*paths: Any) -> None:
+        stop({})
+        real(*paths)
 
-    patch.setattr(dumps_module, "_open_posts", open_posts)
-    return opened
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        yield
 
 
 @pytest.mark.slow

@@ -9,27 +9,29 @@ import numpy as np
 import pytest
 
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.choose.sampling import chance, fill, generator, weights
-from lima.curate.choose.splits import SPLITS, as_prompt, split
-from lima.records import Example, Message, Reject
+from lima.curate.choose.sampling import SPLITS, Split, as_prompt, chance, fill, generator, split, weights
+from lima.records import Example, Message
 
 
-def candidate(identifier: str, group: str = "") -> Candidate:
+def candidate(identifier: str) -> Candidate:
     messages = (Message(role="user", content="q"), Message(role="assistant", content="a"))
-    return Candidate(Example(id=identifier, source="x", messages=messages), group=group)
+    return Candidate(Example(id=identifier, source="x", messages=messages))
 
 
 def stratum(name: str, size: int, limit: int | None = None) -> Stratum:
-    def candidates() -> Iterator[Candidate | Reject]:
+    def candidates() -> Iterator[Candidate]:
         for number in range(size):
             yield candidate(f"{name}/{number}")
 
     return Stratum(name, size, candidates(), limit)
 
 
+def every(stratum: Stratum) -> Iterator[Candidate]:
+    return (item for item in stratum.candidates if isinstance(item, Candidate))
+
+
 def take(strata: list[Stratum], quota: int, tau: float = 3.0, seed: int = 0) -> dict[str, int]:
-    taken = fill(strata, quota, lambda item, name: True, tau=tau, random=generator(seed))
-    return {name: len(candidates) for name, candidates in taken.items()}
+    return Counter(name for name, _ in fill(strata, every, quota, tau=tau, random=generator(seed)))
 
 
 def test_weights() -> None:
@@ -65,12 +67,14 @@ def test_the_order_of_strata_makes_no_difference() -> None:
 def test_refused_candidates_do_not_count() -> None:
     seen: list[str] = []
 
-    def odd(item: Candidate | Reject, name: str) -> bool:
-        seen.append(item.id)
-        return int(item.id.split("/")[1]) % 2 == 1
+    def odd(stratum: Stratum) -> Iterator[Candidate]:
+        for item in every(stratum):
+            seen.append(item.id)
+            if int(item.id.split("/")[1]) % 2 == 1:
+                yield item
 
-    taken = fill([stratum("a", 10)], 3, odd, tau=3, random=generator(0))
-    assert [c.id for c in taken["a"]] == ["a/1", "a/3", "a/5"]
+    taken = fill([stratum("a", 10)], odd, 3, tau=3, random=generator(0))
+    assert [(name, c.id) for name, c in taken] == [("a", "a/1"), ("a", "a/3"), ("a", "a/5")]
     assert seen == [f"a/{n}" for n in range(6)], "nothing is decoded beyond the quota"
 
 
@@ -82,9 +86,13 @@ def test_chance_is_uniform_and_depends_on_names_alone() -> None:
     assert (draws < 1).all()
 
 
+def deal(groups: dict[str, str], quotas: dict[Split, int]) -> dict[Split, list[Example]]:
+    """Examples by id, with the group of each."""
+    return split([candidate(name).example for name in groups], list(groups.values()), quotas, generator(0))
+
+
 def test_splits_have_their_sizes_and_share_nothing() -> None:
-    accepted = [candidate(f"x/{n}") for n in range(100)]
-    found = split(accepted, {"train": 80, "dev": 15, "test": 5}, generator(0))
+    found = deal({f"x/{n}": "" for n in range(100)}, {"train": 80, "dev": 15, "test": 5})
     assert {name: len(rows) for name, rows in found.items()} == {
         "train": 80,
         "dev": 15,
@@ -95,15 +103,14 @@ def test_splits_have_their_sizes_and_share_nothing() -> None:
 
 
 def test_groups_stay_together() -> None:
-    accepted = [candidate(f"x/{n}", group=f"pair {n // 3}") for n in range(60)]
-    found = split(accepted, {"train": 40, "dev": 10, "heldout": 10}, generator(0))
+    found = deal({f"x/{n}": f"pair {n // 3}" for n in range(60)}, {"train": 40, "dev": 10, "heldout": 10})
     homes = Counter((name, int(row.id[2:]) // 3) for name in SPLITS for row in found[name])
     assert set(homes.values()) == {3}
     assert len(found["dev"]) == len(found["heldout"]) == 9
 
 
 def test_when_few_are_accepted_each_set_gets_its_share() -> None:
-    found = split([candidate(f"x/{n}") for n in range(10)], {"train": 80, "dev": 20}, generator(0))
+    found = deal({f"x/{n}": "" for n in range(10)}, {"train": 80, "dev": 20})
     assert (len(found["train"]), len(found["dev"])) == (8, 2)
 
 

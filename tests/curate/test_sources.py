@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
+from lima.curate.reading.compressed import zstd
 from lima.curate.rules import UNFILTERED, RuleSettings
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.authored import Authored
@@ -65,7 +65,7 @@ def test_table_of_chats(suffix: str, tmp_path: Path) -> None:
     ]
     data = json.dumps(rows).encode() if suffix == ".json" else lines(*rows)
     data = gzip.compress(data) if suffix.endswith(".gz") else data
-    data = zstandard.compress(data) if suffix.endswith(".zst") else data
+    data = zstd.compress(data) if suffix.endswith(".zst") else data
     path = tmp_path / f"chats{suffix}"
     path.write_bytes(data)
     found = run(
@@ -235,7 +235,7 @@ def test_reddit_stories(tmp_path: Path) -> None:
         post("p6", "[WP] Nobody answered"), post("p7", "[WP] A null score", None),
         {**post("p8", "Elsewhere"), "subreddit": "pics", "selftext": 'says "WritingPrompts"'},
     ]  # fmt: skip
-    (tmp_path / "dump.zst").write_bytes(zstandard.compress(lines(*rows)))
+    (tmp_path / "dump.zst").write_bytes(zstd.compress(lines(*rows)))
     (example,) = run(tmp_path, Reddit(train=5), tmp_path / "out")
     assert example.id == "reddit/WritingPrompts/p1"
     assert [m.content for m in example.messages] == ["A lighthouse that nobody built", STORY.strip()]

@@ -71,7 +71,7 @@ class Reviews:
         self._known[identifier] = review
 
     def _review(self, example: Example) -> Review:
-        """The row of a candidate. A decision about another text is none."""
+        """The row of a candidate. A decision about another text does not count."""
         known = self._known.get(example.id)
         if known is None:
             return Review(candidate=example)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import Field
 
-from lima.curate.candidate import Candidate
+from lima.curate.candidate import Candidate, Problem, RawCandidate
 from lima.curate.text import titles
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
@@ -56,7 +56,7 @@ class RuleSettings(Settings):
     refers_to_others: bool = True
     """Drop answers that refer to other answers ("as mentioned"). [paper]"""
     own_text_after: int | None = 300
-    """Behind so many characters of the answer, "as mentioned above" is about the answer itself. [ours]"""
+    """After this many characters of the answer, "as mentioned above" is about the answer itself. [ours]"""
     refers_to_site: bool = True
     """Drop answers that speak of the site ("stack exchange", upvotes, edits). [paper]"""
     self_contained_title: bool = True
@@ -68,9 +68,9 @@ class RuleSettings(Settings):
     fits_prompt: bool = True
     """Drop answers that quote or address the question's text where it cannot be the prompt. [ours]"""
     quoted_words_min: int = Field(default=5, ge=1)
-    """So many of the description's words in a row make a quotation of it. [ours]"""
+    """This many of the description's words in a row make a quotation of it. [ours]"""
     shared_names_min: int | None = 2
-    """So many names of the description's code make an answer's code a part of it. [ours]"""
+    """An answer that uses this many names of the description's code works on that code. [ours]"""
     title_missing_max: float = Field(default=0.4, ge=0, le=1)
     """A description that lacks more of its title's words takes the title along. [ours]"""
     trim: bool = True
@@ -87,11 +87,21 @@ class RuleSettings(Settings):
 
 
 Rule = Callable[[Candidate, RuleSettings], str | None]
+RawRule = Callable[[RawCandidate, RuleSettings], str | None]
 
 
-def first_problem(candidate: Candidate, settings: RuleSettings) -> tuple[str, str] | None:
+def first_problem(candidate: Candidate, settings: RuleSettings) -> Problem | None:
     """The name and the reason of the first rule that drops the candidate, or None."""
     for name, rule in RULES.items():
+        reason = rule(candidate, settings)
+        if reason is not None:
+            return name, reason
+    return None
+
+
+def raw_problem(candidate: RawCandidate, settings: RuleSettings) -> Problem | None:
+    """As `first_problem`, where the raw row tells for sure what it will be: most candidates need not be decoded."""
+    for name, rule in RAW_RULES.items():
         reason = rule(candidate, settings)
         if reason is not None:
             return name, reason
@@ -138,6 +148,14 @@ def length_min(candidate: Candidate, settings: RuleSettings) -> str | None:
     return f"{len(candidate.answer)} characters, under {settings.length_min}"
 
 
+def raw_length_min(candidate: RawCandidate, settings: RuleSettings) -> str | None:
+    """`length_min` by the bound that a raw answer gives."""
+    longest = None if settings.length_min is None else candidate.longest()
+    if settings.length_min is None or longest is None or longest >= settings.length_min:
+        return None
+    return f"at most {longest} characters, under {settings.length_min}"
+
+
 def length_max(candidate: Candidate, settings: RuleSettings) -> str | None:
     """Long answers would be trimmed in training, and lose their end."""
     if settings.length_max is None or len(candidate.answer) <= settings.length_max:
@@ -148,6 +166,12 @@ def length_max(candidate: Candidate, settings: RuleSettings) -> str | None:
 def self_contained_title(candidate: Candidate, settings: RuleSettings) -> str | None:
     """Whether the title asks a question that a stranger understands without the body: see `title_problem`."""
     return None if candidate.title is None else title_problem(candidate.title, settings)
+
+
+def raw_title(candidate: RawCandidate, settings: RuleSettings) -> str | None:
+    """`self_contained_title` by the raw title."""
+    title = candidate.title()
+    return None if title is None else title_problem(title, settings)
 
 
 def title_problem(title: str, settings: RuleSettings) -> str | None:
@@ -172,7 +196,7 @@ def first_person(candidate: Candidate, settings: RuleSettings) -> str | None:
 
 
 def refers_to_others(candidate: Candidate, settings: RuleSettings) -> str | None:
-    """An answer must stand without its neighbours on the page; what it said itself, and whom it speaks of, is no neighbour."""
+    """An answer must stand without its neighbours on the page; what it said itself and the people it speaks of do not count."""
     found = OTHERS.search(candidate.prose) if settings.refers_to_others else None
     while found is not None and _is_own(candidate, found, settings.own_text_after):
         found = OTHERS.search(candidate.prose, found.end())
@@ -273,6 +297,8 @@ RULES: Mapping[str, Rule] = {
     "refusal": refusal,
     "house_style": house_style,
 }
+RAW_RULES: Mapping[str, RawRule] = {"self_contained_title": raw_title, "length_min": raw_length_min}
+"""What rules know of a raw row, in the same order. The first one of `RULES`, the score, was asked of the header."""
 
 TEXT_RULES = (
     "self_contained_title", "first_person", "refers_to_others", "refers_to_site", "hollow", "fits_prompt", "refusal", "house_style",

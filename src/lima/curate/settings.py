@@ -32,7 +32,7 @@ Source = Annotated[
     StackExchange | Dialogues | WikiHow | Reddit | SuperNaturalInstructions | Authored | Table,
     Field(discriminator="kind"),
 ]
-"""Every source, told apart by its ``kind``. A new one is added here."""
+"""Every source; its ``kind`` says which. A new one is added here."""
 
 
 class CurateSettings(Settings):

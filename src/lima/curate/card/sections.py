@@ -18,9 +18,9 @@ from lima.curate.choose.duplicates import (
     Leaks,
     LeakSettings,
     full_text,
+    near_duplicates,
     template_of,
 )
-from lima.curate.choose.near_pairs import near_duplicates
 from lima.curate.text.personal import KINDS, WORDS, Kind, count_personal
 from lima.records import Example
 
@@ -46,7 +46,7 @@ KNOWN = {
 BIN_EDGES = (0, 250, 500, 1000, 2000, 4000, 8000, 16000)
 TOP = 12
 ALIKE_TEXTS_MIN, ALIKE_SHARE = 20, 0.4
-"""Of so many texts, a Vendi score below this share tells of repetition. The released set has 0.72 (prompts) and 0.57 (answers)."""
+"""Of at least this many texts, a Vendi score below this share tells of repetition. The released set has 0.72 (prompts) and 0.57 (answers)."""
 SHOWN = 3
 SHOWN_CHARACTERS = 900
 

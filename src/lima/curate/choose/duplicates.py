@@ -1,6 +1,7 @@
 """Near-duplicates, templates and leaks: texts compared by the word n-grams that they share.
 
-`Duplicates` finds, exactly, earlier texts of Jaccard similarity >= a threshold; `Leaks` finds training
+`Duplicates` finds earlier texts of Jaccard similarity >= a threshold, `near_duplicates` all such pairs of a collection: both
+look up a few n-grams of each text in an index and compare what they find there exactly. `Leaks` finds training
 examples that give away a test prompt. 35 % of the released 300 test prompts have fewer than 13 words and 11 %
 fewer than 8, so n-grams alone cannot see them: short prompts have rules of their own.
 """
@@ -8,7 +9,6 @@ fewer than 8, so n-grams alone cannot see them: short prompts have rules of thei
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import Field
 
-from lima.curate.choose.grams import Hashes, gram_set, jaccard, prefix_size
-from lima.curate.choose.minhash import Bands
+from lima.curate.choose.grams import Bands, Hashes, gram_blocks, gram_set, jaccard, prefix_size
 from lima.curate.text.words import words_of
 from lima.files import read_jsonl
 from lima.records import Example
@@ -25,6 +24,9 @@ from lima.settings import Settings
 
 FILLED_IN = re.compile(r"(?:\b(?:[^\W\d_]*\d\w*|[A-ZÀ-ÖØ-ÞΑ-ΩА-ЯЁ]\w*)\b[\s,.:/#-]*)+")
 """What differs between two texts that are made from one template: words with digits, and words with a capital."""
+
+
+EXACT_TEXTS_MAX = 400_000
 
 
 class DuplicateSettings(Settings):
@@ -42,9 +44,9 @@ class DuplicateSettings(Settings):
     """Shorter answers are made from no template: "The capital of Peru is Lima.\""""
     ngram: int = Field(default=5, ge=1)
     """Words in an n-gram; characters where a script has no blanks between words."""
-    exact_texts_max: int = Field(default=400_000, ge=0)
-    """Among so many texts every near-duplicate is found; in bigger collections candidates come from MinHash, which misses
-    0.4 % of those right at the threshold. Either way each is compared exactly. 400,000 texts of 300 words take 3 GB."""
+    exact_texts_max: int = Field(default=EXACT_TEXTS_MAX, ge=0)
+    """Among this many texts every near-duplicate is found; in bigger collections candidates come from MinHash, which misses
+    0.4 % of those right at the threshold. Either way each is compared exactly. 400,000 texts of 300 words take 5 GB."""
 
     @property
     def template_used(self) -> float | None:
@@ -58,11 +60,11 @@ class LeakSettings(Settings):
     against: tuple[Path, ...] = ()
     """Files of Examples whose prompts must stay unseen."""
     ngram: int = Field(default=8, ge=2)
-    """A shared run of so many words is a leak; shorter prompts must be contained whole."""
+    """A shared run of this many words is a leak; shorter prompts must be contained whole."""
     short_words_min: int = 4
     """Prompts of fewer words are compared for equality alone."""
     jaccard: float | None = Field(default=0.5, gt=0, le=1)
-    """So much of their words in common makes two prompts the same question."""
+    """Two prompts that share this much of their words ask the same question."""
 
 
 class Match(NamedTuple):
@@ -122,6 +124,67 @@ class Duplicates:
         return template_of(example, self._settings.template_words_min)
 
 
+class Pair(NamedTuple):
+    """Two places in a collection, the earlier first, and their Jaccard similarity."""
+
+    first: int
+    second: int
+    similarity: float
+
+
+def near_duplicates(
+    texts: Sequence[str], threshold: float = 0.7, ngram: int = 5, exact_texts_max: int = EXACT_TEXTS_MAX
+) -> list[Pair]:
+    """Every pair of texts whose sets of word n-grams have at least this Jaccard similarity, in order.
+
+    A text shorter than one n-gram is its own. Above ``exact_texts_max`` texts candidates come from MinHash: 0.4 % of the
+    pairs right at the threshold are missed, fewer of more similar ones, and n-grams are made anew for candidates alone,
+    so that memory stays small. None is reported that is less similar.
+
+    >>> near_duplicates(["a b c d e f", "x", "A b, c d e f."])
+    [Pair(first=0, second=2, similarity=1.0)]
+    """
+    exact, bands = len(texts) <= exact_texts_max, Bands.of(threshold)
+    places, kept, pairs = _Places(), list[Hashes](), list[Pair]()
+    for grams, sizes in gram_blocks(texts, ngram):
+        sketches = [] if exact else bands.keys(grams, sizes).tolist()
+        first = len(kept)
+        for number, own in enumerate(np.split(grams, np.cumsum(sizes)[:-1])):
+            keys = _prefix(own, threshold) if exact else sketches[number]
+            for other in places.at(keys):
+                similarity = jaccard(own, kept[other] if exact else gram_set(texts[other], ngram))
+                if similarity >= threshold - 1e-12:
+                    pairs.append(Pair(other, first + number, similarity))
+            places.put(keys, first + number)
+            kept.append(own if exact else own[:0].copy())
+    return sorted(pairs)
+
+
+class _Places(dict[int, "int | list[int]"]):
+    """Places of texts by key. Most keys have a single place, which is kept without a list: a third of the memory."""
+
+    def put(self, keys: Iterable[int], place: int) -> None:
+        for key in keys:
+            before = self.setdefault(key, place)
+            if isinstance(before, list):
+                before.append(place)
+            elif before != place:
+                self[key] = [before, place]
+
+    def at(self, keys: Iterable[int]) -> list[int]:
+        """Every place that has one of the keys, in order."""
+        found: set[int] = set()
+        for key in keys:
+            if (places := self.get(key)) is not None:
+                found.update(places if isinstance(places, list) else (places,))
+        return sorted(found)
+
+
+def _prefix(grams: Hashes, threshold: float) -> list[int]:
+    keys: list[int] = grams[: int(prefix_size(len(grams), threshold))].tolist()
+    return keys
+
+
 class _Index:
     """Texts by n-grams.
 
@@ -134,17 +197,17 @@ class _Index:
         self._bands = Bands.of(threshold)
         self._grams: list[Hashes] = []
         self._ids: list[str] = []
-        self._index: defaultdict[int, list[int]] = defaultdict(list)
+        self._places = _Places()
         self._last: tuple[str, Hashes] | None = None  # what is added was mostly looked for just before
 
     def similar(self, text: str) -> Iterator[tuple[str, float]]:
-        """Ids of texts that share so much, in the order in which they were added, and how much."""
+        """Ids of texts that are as similar as the threshold, in the order in which they were added, with their similarity."""
         grams = gram_set(text, self._settings.ngram)
         self._last = (text, grams)
-        keys = self._prefix(grams)
+        keys = _prefix(grams, self._threshold)
         if len(self._grams) > self._settings.exact_texts_max:
             keys += self._sketch(grams)
-        for place in sorted({place for key in keys for place in self._index.get(key, ())}):
+        for place in self._places.at(keys):
             similarity = jaccard(grams, self._grams[place])
             if similarity >= self._threshold:
                 yield self._ids[place], similarity
@@ -156,18 +219,12 @@ class _Index:
         exact = place < self._settings.exact_texts_max
         self._grams.append(grams)
         self._ids.append(identifier)
-        for key in self._prefix(grams) if exact else self._sketch(grams):
-            self._index[key].append(place)
+        self._places.put(_prefix(grams, self._threshold) if exact else self._sketch(grams), place)
 
     def forget(self, gone: Container[str]) -> None:
         for place, name in enumerate(self._ids):
             if name in gone:
                 self._grams[place] = self._grams[place][:0]
-
-    def _prefix(self, grams: Hashes) -> list[int]:
-        size = int(prefix_size(len(grams), self._threshold))
-        keys: list[int] = grams[:size].tolist()
-        return keys
 
     def _sketch(self, grams: Hashes) -> list[int]:
         keys: list[int] = self._bands.keys(grams, np.array([len(grams)]))[0].tolist()
@@ -241,7 +298,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _prompt_words(example: Example) -> tuple[str, ...]:
-    """The first user turn: later turns of a dialogue hang on it."""
+    """The first user turn: later turns of a dialogue depend on it."""
     return _words(example.turns[0].content)
 
 

@@ -1,9 +1,16 @@
-"""A text as the set of its word n-grams: sorted hashes, the same in every process and in any order of texts."""
+"""A text as the set of its word n-grams: sorted hashes, the same in every process and in any order of texts.
+
+And their MinHash with bands, for collections too big to compare exactly. Two sets have the same smallest value under a
+random order with probability J, their Jaccard similarity (Broder, 1997). Of each text `Bands.rows` such values make a band;
+texts with an equal band are candidates, which an exact comparison decides.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -22,6 +29,10 @@ HASH_BITS = np.uint64(52)
 HASH = (np.uint64(1) << HASH_BITS) - np.uint64(1)
 KNOWN_WORDS_MAX = 2_000_000
 """Hashes of words that are remembered, some 100 bytes each."""
+MISSED = 0.004
+"""The share of pairs right at the threshold that no band finds; of more similar ones it is less."""
+SLICE_GRAMS = 1 << 16
+"""n-grams that are looked at together, so that they stay in the cache."""
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 """Of the generator splitmix64 (Steele, Lea and Flood, 2014)."""
@@ -49,20 +60,11 @@ def gram_set(text: str, ngram: int) -> Hashes:
     >>> len(gram_set("a b c d a b c", 3))
     4
     """
-    return gram_sets([text], ngram)[0]
-
-
-def gram_sets(texts: Sequence[str], ngram: int) -> tuple[Hashes, Integers]:
-    """The n-grams of many texts, one text after the other, and where each text begins; one more place at the end."""
-    blocks, counts = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
-    for hashes, sizes in gram_blocks(texts, ngram):
-        blocks.append(hashes)
-        counts.append(sizes)
-    return np.concatenate(blocks), begins(np.concatenate(counts))
+    return next(gram_blocks([text], ngram))[0]
 
 
 def gram_blocks(texts: Sequence[str], ngram: int) -> Iterator[tuple[Hashes, Integers]]:
-    """As `gram_sets`, `BLOCK_TEXTS` at a time: the n-grams, and how many each text has."""
+    """As `gram_set` of many texts, `BLOCK_TEXTS` at a time: the n-grams one text after the other, and how many each has."""
     for start in range(0, len(texts), BLOCK_TEXTS):
         rows = [words_of(text) for text in texts[start : start + BLOCK_TEXTS]]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -71,11 +73,6 @@ def gram_blocks(texts: Sequence[str], ngram: int) -> Iterator[tuple[Hashes, Inte
         keys = np.sort(_keys(ids, lengths, ngram))  # one sort: the text's place stands before the hash
         keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
         yield keys & HASH, np.bincount((keys >> HASH_BITS).astype(np.int64), minlength=len(rows))
-
-
-def begins(sizes: Integers) -> Integers:
-    """Where each of parts of these sizes begins, and where the last one ends."""
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def jaccard(first: Hashes, second: Hashes) -> float:
@@ -91,7 +88,7 @@ def jaccard(first: Hashes, second: Hashes) -> float:
 
 
 def prefix_size(size: Any, threshold: float) -> Any:
-    """So many of the first n-grams of a set of this size, of which two similar sets share at least one.
+    """How many of the first n-grams of a set of this size it takes for two similar sets to share at least one.
 
     Sets with Jaccard >= t share at least t*|A| elements, so they cannot miss each other among the first
     |A| - ceil(t*|A|) + 1 of each in any fixed order (prefix filtering).
@@ -122,3 +119,50 @@ def _keys(ids: Hashes, lengths: Integers, ngram: int) -> Hashes:
         whole = [hash_of(ids[start : start + length].tobytes()) for start, length in spans]
         owners, sums = np.append(owners, short), np.append(sums, np.array(whole, dtype=np.uint64))
     return (owners.astype(np.uint64) << HASH_BITS) | (mix(sums) & HASH)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """How many bands of how many values suit a threshold."""
+
+    number: int
+    rows: int
+
+    @classmethod
+    def of(cls, threshold: float) -> Bands:
+        """Short bands find dissimilar texts too, long ones need many."""
+        rows = 3 if threshold >= 0.5 else 2 if threshold >= 0.2 else 1
+        return cls(math.ceil(math.log(MISSED) / math.log(1 - min(threshold, 0.999) ** rows)), rows)
+
+    def keys(self, grams: Hashes, sizes: Integers) -> Hashes:
+        """The bands of texts, each hashed: one row a text.
+
+        Args:
+            grams: the n-grams of the texts, one after the other.
+            sizes: how many each text has, at least one.
+        """
+        short = (grams >> (HASH_BITS - np.uint64(32))).astype(np.uint32)
+        minima = np.empty((len(sizes), self.number * self.rows), dtype=np.uint32)
+        factors = mix(np.arange(1, self.number * self.rows + 1, dtype=np.uint64)).astype(
+            np.uint32
+        ) | np.uint32(1)
+        for first, last, start, end in _slices(sizes):
+            part, places = short[start:end], np.cumsum(sizes[first:last]) - sizes[first:last]
+            for column, factor in enumerate(factors):
+                minima[first:last, column] = np.minimum.reduceat(part * factor, places)
+        keys = np.zeros((len(sizes), self.number), dtype=np.uint64)
+        bands = minima.reshape(len(sizes), self.number, self.rows)
+        for row in range(self.rows):
+            keys = mix(keys * MULTIPLIER + bands[:, :, row] + np.arange(1, self.number + 1, dtype=np.uint64))
+        return keys
+
+
+def _slices(sizes: Integers) -> Iterator[tuple[int, int, int, int]]:
+    """Texts ``first`` to ``last`` with their n-grams ``start`` to ``end``, about `SLICE_GRAMS` at a time."""
+    ends = np.cumsum(sizes)
+    first = start = 0
+    while first < len(sizes):
+        last = max(first + 1, int(np.searchsorted(ends, start + SLICE_GRAMS, side="right")))
+        end = int(ends[last - 1])
+        yield first, last, start, end
+        first, start = last, end

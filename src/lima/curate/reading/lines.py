@@ -1,52 +1,61 @@
-"""Lines of bytes of a stream: all of them, or those that hold something, with a bound on the length of one."""
+"""Lines of bytes of a stream, none longer than memory allows: all of them, or those that hold something."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+import io
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from lima.curate.reading.compressed import open_bytes
 from lima.errors import InputError
 
 MAX_LINE_BYTES = 64 << 20
-BLOCK_BYTES = 2 << 20
+BLOCK_BYTES = 1 << 18
+"""Small enough that a block and its lines stay in the processor's cache."""
 
 
-def bounded_lines(stream: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield ``(line number from 1, line)``.
+def line_blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Yield the stream in blocks of whole lines; only the last one may lack its newline.
 
     Raises:
-        InputError: a line of `MAX_LINE_BYTES`.
+        InputError: a line of `MAX_LINE_BYTES`, by its number.
     """
-    for number, line in enumerate(iter(partial(stream.readline, MAX_LINE_BYTES), b""), start=1):
-        if len(line) >= MAX_LINE_BYTES:
-            raise InputError(path, number, f"a line of over {MAX_LINE_BYTES >> 20} MB.")
-        yield number, line
+    parts: list[bytes] = []  # of a line that is not yet whole
+    offset = 0
+    while block := stream.read(BLOCK_BYTES):
+        end = block.rfind(b"\n") + 1
+        if end:
+            whole = b"".join((*parts, block[:end]))
+            yield whole
+            offset += len(whole)
+            parts.clear()
+        parts.append(block[end:])
+        if sum(map(len, parts)) >= MAX_LINE_BYTES:
+            raise InputError(path, line_at(path, offset), f"a line of over {MAX_LINE_BYTES >> 20} MB.")
+    if last := b"".join(parts):
+        yield last
+
+
+def bounded_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Yield all lines; raises as `line_blocks`."""
+    for block in line_blocks(stream, path):
+        yield from io.BytesIO(block)
 
 
 def lines_holding(stream: IO[bytes], path: Path, needle: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield ``(offset in the stream, line)`` of the lines that hold the needle, which has no newline.
 
-    The needle is searched in blocks, so that other lines cost no more than the search.
-
-    Raises:
-        InputError: a line of `MAX_LINE_BYTES`.
+    The needle is searched in whole blocks, so other lines cost no more than that search. Raises as `line_blocks`.
     """
-    readinto: Callable[[Any], int] = stream.readinto  # type: ignore[attr-defined]
-    buffer, filled, offset = bytearray(BLOCK_BYTES), 0, 0
-    while count := readinto(memoryview(buffer)[filled:]):
-        end = buffer.rfind(b"\n", filled, filled + count) + 1
-        filled += count
-        yield from _holding(buffer, end, needle, offset)
-        filled, offset = filled - end, offset + end
-        buffer[:filled] = buffer[end : end + filled]
-        if filled == len(buffer):
-            if filled >= MAX_LINE_BYTES:
-                raise InputError(path, line_at(path, offset), f"a line of over {MAX_LINE_BYTES >> 20} MB.")
-            buffer = buffer + bytearray(filled)
-    yield from _holding(buffer, filled, needle, offset)
+    offset = 0
+    for block in line_blocks(stream, path):
+        place = block.find(needle)
+        while place >= 0:
+            start, stop = block.rfind(b"\n", 0, place) + 1, block.find(b"\n", place) + 1 or len(block)
+            yield offset + start, block[start:stop]
+            place = block.find(needle, stop)
+        offset += len(block)
 
 
 def line_at(path: Path, offset: int) -> int:
@@ -57,11 +66,3 @@ def line_at(path: Path, offset: int) -> int:
             number += block.count(b"\n")
             offset -= len(block)
     return number
-
-
-def _holding(block: bytearray, end: int, needle: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
-    place = block.find(needle, 0, end)
-    while place >= 0:
-        start, stop = block.rfind(b"\n", 0, place) + 1, block.find(b"\n", place, end) + 1 or end
-        yield offset + start, bytes(block[start:stop])
-        place = block.find(needle, stop, end)

@@ -76,14 +76,14 @@ def _reader(kind: str, path: Path) -> Any:
 
 def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[str, Any]]]:
     with open_bytes(path) as stream:
-        lines = bounded_lines(stream, path) if holding is None else lines_holding(stream, path, holding)
+        all_lines = enumerate(bounded_lines(stream, path), start=1)
+        lines = all_lines if holding is None else lines_holding(stream, path, holding)
         for number, (place, line) in enumerate(lines, start=1):
             if not line.isspace():
                 row = loads(line)
                 if not isinstance(row, dict):
-                    raise InputError(
-                        path, place if holding is None else line_at(path, place), "not a JSON object."
-                    )
+                    line_number = place if holding is None else line_at(path, place)
+                    raise InputError(path, line_number, "not a JSON object.")
                 yield number, row
 
 

@@ -16,7 +16,7 @@ from lima.curate.candidate import Candidate, Stratum
 from lima.curate.choose.sampling import chance
 from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
 from lima.curate.text.clean import prose_of
 from lima.errors import InputError
 from lima.formats.openai import read as read_messages
@@ -39,14 +39,14 @@ class Authored(SourceSettings):
     )  # fmt: skip
     """The filters; all are off but the house style, because people chose every text."""
 
-    def strata(self, work: Work) -> list[Stratum]:
+    def strata(self, context: Context) -> list[Stratum]:
         """A single stratum in random order."""
         found: list[Candidate | Reject] = []
-        for path in candidate_files(work.path, (".yaml", ".yml", ".jsonl", ".ndjson", ".json")):
+        for path in candidate_files(context.path, (".yaml", ".yml", ".jsonl", ".ndjson", ".json")):
             for number, row in _rows(path):
                 if self.group is None or str(row.get("group")) == self.group:
-                    found.append(self._candidate(row, f"{work.name}/{path.stem}/{number}"))
-        return in_strata(found, work, lambda c: (chance(work.seed, work.name, "order", c.id),))
+                    found.append(self._candidate(row, f"{context.name}/{path.stem}/{number}"))
+        return in_strata(found, context, lambda c: (chance(context.seed, context.name, "order", c.id),))
 
     def _candidate(self, row: Mapping[str, Any], identifier: str) -> Candidate | Reject:
         own = row.get("id")

@@ -2,67 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from lima import console
-from lima.curate.candidate import Candidate, Stratum
-from lima.curate.funnel import Count
+from lima.curate.candidate import Candidate, Count, Stratum
 from lima.curate.rules import RuleSettings
-from lima.curate.stackexchange.headers import Scan
 from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.text.layout import Style
-from lima.curate.workers import Engine
 from lima.errors import LimaError
 from lima.records import Example, Reject
 from lima.settings import Settings
 
 
 @dataclass(frozen=True)
-class Work:
+class Context:
     """What the pipeline hands to a source."""
 
     name: str
     """The source's name in the recipe."""
     path: Path
     """Its folder or file."""
+    scratch: Path
+    """A folder for what a resumed run need not read again."""
     seed: int
     style: Style
-    quota: int
-    """How many examples are wanted of it, over all splits."""
     count: Callable[[str], Count]
     """The funnel's counts of a stratum, to be filled in."""
     reject: Callable[[Reject], None]
     """Takes what cannot even become a candidate, such as a torn line."""
-    engine: Engine | None = None
-    """For a source that can work elsewhere too; it changes no byte of the outcome."""
-    scans: frozenset[Scan] = frozenset()
-    """What the sources of the recipe want of dumps, so that each dump is read once for all of them."""
-    accepted: Callable[[], int] = int
-    """How many examples were accepted so far, over all sources: for the progress line."""
+    map: Callable[..., Iterator[Any]] = map
+    """As the built-in `map`, which it is with one worker: for work on many files. It changes no byte of the outcome."""
     site: str | None = None
     include_meta: bool = False
     unknown_sites: UnknownSites = "skip"
     warn: Callable[[str], None] = console.warn
     """Tells the user something, once a run."""
-    scratch: Path | None = None
-    """A folder for what a resumed run need not read again; None keeps nothing."""
-
-    def portable(self) -> Work:
-        """What another process needs of it to decode candidates."""
-        return replace(self, count=_no_count, reject=_ignore, engine=None, accepted=int, warn=console.warn)
-
-
-def _no_count(stratum: str) -> Count:
-    return Count()
-
-
-def _ignore(reject: Reject) -> None:
-    pass
 
 
 class SourceSettings(Settings):
@@ -87,21 +66,11 @@ class SourceSettings(Settings):
     rules: RuleSettings = RuleSettings()
     """The filters and their thresholds."""
 
-    @property
-    def quota(self) -> int:
-        """Examples wanted over all splits."""
-        return self.train + self.dev + self.test + self.heldout
-
-    @property
-    def scan(self) -> Scan | None:
-        """How the headers of dumps are read; None for a source that reads none."""
-        return None
-
-    def strata(self, work: Work) -> list[Stratum]:
+    def strata(self, context: Context) -> list[Stratum]:
         """Open the raw files and offer their candidates, best first, decoded when they are asked for."""
         raise NotImplementedError
 
-    def complete(self, examples: Sequence[Example], work: Work) -> list[Example]:
+    def complete(self, examples: Sequence[Example], context: Context) -> list[Example]:
         """Add what is looked up for accepted examples only, such as authors' names."""
         return list(examples)
 
@@ -124,7 +93,7 @@ def candidate_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
 
 def in_strata(
     found: Sequence[Candidate | Reject],
-    work: Work,
+    context: Context,
     place: Callable[[Candidate], tuple[Any, ...]],
     limit: int | None = None,
 ) -> list[Stratum]:
@@ -135,15 +104,15 @@ def in_strata(
     groups: dict[str, list[Candidate]] = {}
     for item in found:
         if isinstance(item, Reject):
-            work.reject(item)
-            count = work.count(work.name)
+            context.reject(item)
+            count = context.count(context.name)
             count.read += 1
             count.dropped_unread[item.rule] += 1
         else:
-            groups.setdefault(item.example.meta.category or work.name, []).append(item)
+            groups.setdefault(item.example.meta.category or context.name, []).append(item)
     strata = []
     for name, group in sorted(groups.items()):
-        count, ordered = work.count(name), sorted(group, key=place)
+        count, ordered = context.count(name), sorted(group, key=place)
         count.read += len(group)
         count.eligible += len(group)
         strata.append(Stratum(name, len(group), iter(ordered), limit))

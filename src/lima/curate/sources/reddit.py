@@ -6,20 +6,18 @@ The paper picked these by hand among the most upvoted posts (section 2.1); here 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
-from lima.curate.candidate import Candidate, Stratum
+from lima.curate.candidate import Candidate, Stratum, single_turn
 from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
 from lima.curate.text.clean import prose_of
-from lima.records import Example, Message, Meta
 
 SUFFIXES = (".zst", ".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz")
 GONE = re.compile(r"\s*(?:\[\s*(?:removed|deleted)(?:\s+by\s+\w+)*\s*\])?\s*", re.IGNORECASE)
@@ -70,21 +68,21 @@ class Reddit(SourceSettings):
     )  # fmt: skip
     """The filters; stories may well be in the first person."""
 
-    def strata(self, work: Work) -> list[Stratum]:
+    def strata(self, context: Context) -> list[Stratum]:
         """One stratum, posts by score."""
         posts: dict[str, Mapping[str, Any]] = {}
         stories: dict[str, Mapping[str, Any]] = {}
-        for path in candidate_files(work.path, SUFFIXES):
-            for post in self._rows(path, work):
+        for path in candidate_files(context.path, SUFFIXES):
+            for post in self._rows(path, context):
                 if "body" in post:
                     _keep_best(stories, post)
                 else:
                     posts[str(post.get("id"))] = post
         found = [self._candidate(post, stories.get(f"t3_{number}")) for number, post in posts.items()]
         wanted = [candidate for candidate in found if candidate is not None]
-        work.count(self.subreddit).dropped_unread["no_story"] += len(found) - len(wanted)
-        work.count(self.subreddit).read += len(found) - len(wanted)
-        return in_strata(wanted, work, lambda c: (-int(c.example.meta.model_extra["post_score"]), c.id))  # type: ignore[index]
+        context.count(self.subreddit).dropped_unread["no_story"] += len(found) - len(wanted)
+        context.count(self.subreddit).read += len(found) - len(wanted)
+        return in_strata(wanted, context, lambda c: (-int(c.example.meta.model_extra["post_score"]), c.id))  # type: ignore[index]
 
     def rows_of(self, path: Path) -> Iterator[Mapping[str, Any]]:
         """Posts and comments of the subreddit. A raw line without its name is never decoded."""
@@ -97,80 +95,55 @@ class Reddit(SourceSettings):
             if str(row.get("subreddit", "")).lower() == name:
                 yield row
 
-    def _rows(self, path: Path, work: Work) -> Iterator[Mapping[str, Any]]:
+    def _rows(self, path: Path, context: Context) -> Iterator[Mapping[str, Any]]:
         """Those that can be used; the others are counted."""
         for row in self.rows_of(path):
             reason = _gone(row) or self._low(row)
             if reason is None:
                 yield row
             elif "body" not in row:
-                work.count(self.subreddit).read += 1
-                work.count(self.subreddit).dropped_unread[reason] += 1
+                context.count(self.subreddit).read += 1
+                context.count(self.subreddit).dropped_unread[reason] += 1
 
     def _low(self, row: Mapping[str, Any]) -> str | None:
         return "post_score" if "body" not in row and _score(row) < self.post_score_min else None
 
     def _candidate(self, post: Mapping[str, Any], story: Mapping[str, Any] | None) -> Candidate | None:
         title = " ".join(plain(post.get("title")).split())
-        label = LABEL.match(title)
-        if self.stories and (story is None or (label and label.group().strip(" []") not in self.labels)):
-            return None
-        prompt = LABEL.sub("", title)
-        text = plain(post.get("selftext"))
-        if self.stories and not GONE.fullmatch(text):
-            prompt = f"{prompt}\n\n{text}"
-        messages, noted = [Message(role="user", content=prompt or "?")], False
-        if self.stories and story is not None:
-            told, noted = without_notes(plain(story["body"]))
-            messages.append(Message(role="assistant", content=told))
-        answer = messages[1].content if len(messages) > 1 else ""
-        example = Example(
-            id=f"reddit/{self.subreddit}/{post['id']}",
-            source="reddit",
-            messages=tuple(messages),
-            meta=self._meta(post, story, [NOTE_STEP] if noted else []),
-        )
-        return Candidate(
-            example, answer, prose_of(answer), title=LABEL.sub("", title), recency=_created(story or post)
-        )
-
-    def _meta(self, post: Mapping[str, Any], story: Mapping[str, Any] | None, steps: Sequence[str]) -> Meta:
-        authors = [str(row["author"]) for row in (post, story) if row and row.get("author")]
-        return Meta.model_validate(
-            {
-                "url": f"https://www.reddit.com/comments/{post['id']}",
-                "authors": authors,
-                "score": _score(story) if self.stories and story else _score(post),
-                "category": self.subreddit,
-                "transforms": ["label removed", *steps],
-                "post_score": _score(post),
-            }
-        )
-
-
-@dataclass(frozen=True)
-class _Rank:
-    """Comments compared: higher score first, then the lower id."""
-
-    score: int
-    identifier: str
-
-    def better_than(self, other: _Rank) -> bool:
-        return (-self.score, self.identifier) < (-other.score, other.identifier)
+        label, prompt = LABEL.match(title), LABEL.sub("", title)
+        answer, noted, text, shown = "", False, "", post
+        if self.stories:
+            if story is None or (label and label.group().strip(" []") not in self.labels):
+                return None
+            (answer, noted), text, shown = (
+                without_notes(plain(story["body"])),
+                plain(post.get("selftext")),
+                story,
+            )
+        meta = {
+            "url": f"https://www.reddit.com/comments/{post['id']}",
+            "authors": [str(row["author"]) for row in (post, story) if row and row.get("author")],
+            "score": _score(shown),
+            "category": self.subreddit,
+            "transforms": ["label removed", *([NOTE_STEP] if noted else [])],
+            "post_score": _score(post),
+        }
+        whole = prompt if GONE.fullmatch(text) else f"{prompt}\n\n{text}"
+        identifier = f"reddit/{self.subreddit}/{post['id']}"
+        example = single_turn(identifier, "reddit", whole or "?", answer if self.stories else None, meta)
+        recency = _created(story or post)
+        return Candidate(example, answer, prose_of(answer), title=prompt, recency=recency)
 
 
 def _keep_best(stories: dict[str, Mapping[str, Any]], comment: Mapping[str, Any]) -> None:
-    """Top-level comments only: their parent is the post."""
-    link = str(comment.get("link_id"))
-    if comment.get("parent_id") != comment.get("link_id"):
-        return
-    best = stories.get(link)
-    if best is None or _rank(comment).better_than(_rank(best)):
-        stories[link] = comment
+    """Top-level comments only, whose parent is the post: the highest score, then the lowest id."""
+    if comment.get("parent_id") == comment.get("link_id"):
+        link = str(comment.get("link_id"))
+        stories[link] = min(stories.get(link, comment), comment, key=_rank)
 
 
-def _rank(comment: Mapping[str, Any]) -> _Rank:
-    return _Rank(_score(comment), str(comment.get("id")))
+def _rank(comment: Mapping[str, Any]) -> tuple[int, str]:
+    return -_score(comment), str(comment.get("id"))
 
 
 def _score(row: Mapping[str, Any]) -> int:

@@ -16,14 +16,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lima.curate.candidate import Candidate, Stratum
+from lima.curate.candidate import Candidate, Stratum, single_turn
 from lima.curate.choose.sampling import chance
 from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
 from lima.errors import LimaError
 from lima.files import read_json, text_hash
-from lima.records import Example, Message, Meta, Reject
+from lima.records import Reject
 
 GENERATION = (
     "Code to Text", "Data to Text", "Dialogue Generation", "Explanation", "Fill in The Blank", "Grammar Error Correction",
@@ -42,7 +42,7 @@ FIELDS = {
 }
 """What the columns of flat tables are called."""
 SPARE = 20
-"""So many instances of a task are kept for each one that is wanted, because the rules may drop some."""
+"""This many instances of a task are kept for each one that is wanted, because the rules may drop some."""
 
 
 class SuperNaturalInstructions(SourceSettings):
@@ -56,7 +56,7 @@ class SuperNaturalInstructions(SourceSettings):
     """Of a table that does not tell categories: tasks with a smaller share of different answers choose from a few labels, and
     are no generation. [ours]"""
     per_task: int = 1
-    """At most so many examples of one task. [paper: 1]"""
+    """At most this many examples of one task. [paper: 1]"""
     language: str = "English"
     """Input and output language of the tasks."""
     rules: RuleSettings = RuleSettings(
@@ -65,42 +65,45 @@ class SuperNaturalInstructions(SourceSettings):
     )  # fmt: skip
     """The filters; most are off, because inputs and outputs are short texts of any kind."""
 
-    def strata(self, work: Work) -> list[Stratum]:
+    def strata(self, context: Context) -> list[Stratum]:
         """One stratum a task."""
         found: list[Candidate | Reject] = []
-        for path in candidate_files(work.path, (".json", *FLAT)):
+        for path in candidate_files(context.path, (".json", *FLAT)):
             if path.name.lower().endswith(FLAT):
-                found += self._from_table(path, work)
+                found += self._from_table(path, context)
                 continue
             task = read_json(path)
             if not isinstance(task, dict) or not isinstance(task.get("Instances"), list):
                 raise LimaError(f"{path}: no list 'Instances'. Is this a Super-NaturalInstructions task?")
             reason = self._unwanted(task)
             if reason:
-                work.count(path.stem).dropped_unread[reason] += len(task["Instances"])
-                work.count(path.stem).read += len(task["Instances"])
+                context.count(path.stem).dropped_unread[reason] += len(task["Instances"])
+                context.count(path.stem).read += len(task["Instances"])
                 continue
             for number, instance in enumerate(task["Instances"]):
                 found.append(_candidate(task, instance, path.stem, number))
         return in_strata(
-            found, work, lambda c: (chance(work.seed, work.name, "instance", c.id),), limit=self.per_task
+            found,
+            context,
+            lambda c: (chance(context.seed, context.name, "instance", c.id),),
+            limit=self.per_task,
         )
 
-    def _from_table(self, path: Path, work: Work) -> list[Candidate | Reject]:
+    def _from_table(self, path: Path, context: Context) -> list[Candidate | Reject]:
         """Some instances of each generation task, by the order in which they will be drawn."""
         found: list[Candidate | Reject] = []
         tasks: dict[str, _FlatTask] = {}
         for number, row in read_table(path):
-            name, instance = _flat(row, path, work.name)
+            name, instance = _flat(row, path, context.name)
             place = chance(
-                work.seed, work.name, "instance", f"super-ni/{name}/{instance.get('id') or number}"
+                context.seed, context.name, "instance", f"super-ni/{name}/{instance.get('id') or number}"
             )
             tasks.setdefault(name, _FlatTask()).add(place, number, instance, SPARE * self.per_task)
         for name, task in tasks.items():
             kept = sorted(task.kept) if len(task.outputs) >= self.distinct_min * task.read else []
             reason = "not_drawn" if kept else "category"
-            work.count(name).dropped_unread[reason] += task.read - len(kept)
-            work.count(name).read += task.read - len(kept)
+            context.count(name).dropped_unread[reason] += task.read - len(kept)
+            context.count(name).read += task.read - len(kept)
             found += [_candidate(instance, instance, name, number) for _, number, instance in kept]
         return found
 
@@ -154,23 +157,17 @@ def _candidate(
     definition = " ".join(_texts(task.get("Definition")))
     if not outputs or not outputs[0].strip() or not isinstance(given, str) or not definition.strip():
         return Reject(id=identifier, rule="empty", reason="no definition, input or output")
-    messages = (
-        Message(role="user", content=f"{definition.strip()}\n\n{given.strip()}"),
-        Message(role="assistant", content=outputs[0].strip()),
-    )
-    meta = Meta.model_validate(
-        {
-            "url": next(iter(_texts(task.get("URL"))), None),
-            "authors": _texts(task.get("Contributors")),
-            "licence": " and ".join(_texts(task.get("Instance License"))) or None,
-            "category": name,
-            "transforms": ["definition and input joined"],
-            "domains": _texts(task.get("Domains")),
-            "task_categories": _texts(task.get("Categories")),
-        }
-    )
-    example = Example(id=identifier, source="super-ni", messages=messages, meta=meta)
-    return Candidate(example, answer=outputs[0].strip(), prose=outputs[0])
+    meta = {
+        "url": next(iter(_texts(task.get("URL"))), None),
+        "authors": _texts(task.get("Contributors")),
+        "licence": " and ".join(_texts(task.get("Instance License"))) or None,
+        "category": name,
+        "transforms": ["definition and input joined"],
+        "domains": _texts(task.get("Domains")),
+        "task_categories": _texts(task.get("Categories")),
+    }
+    prompt, answer = f"{definition.strip()}\n\n{given.strip()}", outputs[0].strip()
+    return Candidate(single_turn(identifier, "super-ni", prompt, answer, meta), answer, prose=outputs[0])
 
 
 def _texts(value: object) -> list[str]:

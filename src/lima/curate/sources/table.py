@@ -1,4 +1,4 @@
-"""A file of one's own (answered tickets, a FAQ, chats) -> candidates, by a map of its columns."""
+"""A file of your own (answered tickets, a FAQ, chats) -> candidates, by a map of its columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lima.curate.reading.delimited import TornRow
 from lima.curate.reading.tables import read_table
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
 from lima.curate.text.clean import clean, prose_of
 from lima.curate.text.mail import own_words
 from lima.errors import LimaError
@@ -102,37 +102,37 @@ class Table(SourceSettings):
     )
     """The filters and their thresholds; score, length and first person are off unless you set them."""
 
-    def strata(self, work: Work) -> list[Stratum]:
+    def strata(self, context: Context) -> list[Stratum]:
         """One stratum a category, or a single one."""
         found: list[Candidate | Reject] = []
-        for path in candidate_files(work.path, SUFFIXES):
+        for path in candidate_files(context.path, SUFFIXES):
             for number, row in read_table(path, encoding=self.encoding, delimiter=self.delimiter):
-                place = f"{work.name}/{path.name.partition('.')[0]}/{number}"
-                found.append(self._candidate(row, self._identifier(row, place, work), work))
-        return in_strata(found, work, lambda candidate: self._place(candidate, work))
+                place = f"{context.name}/{path.name.partition('.')[0]}/{number}"
+                found.append(self._candidate(row, self._identifier(row, place, context), context))
+        return in_strata(found, context, lambda candidate: self._place(candidate, context))
 
-    def _identifier(self, row: Mapping[str, Any], place: str, work: Work) -> str:
+    def _identifier(self, row: Mapping[str, Any], place: str, context: Context) -> str:
         """The row's own key where there is one, also for what is rejected."""
         own = self.columns.id and row.get(self.columns.id)
-        return f"{work.name}/{own}" if own else place
+        return f"{context.name}/{own}" if own else place
 
-    def _place(self, candidate: Candidate, work: Work) -> tuple[Any, ...]:
+    def _place(self, candidate: Candidate, context: Context) -> tuple[Any, ...]:
         score = candidate.example.meta.score
         return {
-            "random": (chance(work.seed, work.name, "order", candidate.id),),
+            "random": (chance(context.seed, context.name, "order", candidate.id),),
             "score": (-(score if score is not None else float("-inf")), candidate.id),
             "longest": (-len(candidate.answer), candidate.id),
             "file": (),
         }[self.order]
 
-    def _candidate(self, row: Mapping[str, Any], identifier: str, work: Work) -> Candidate | Reject:
+    def _candidate(self, row: Mapping[str, Any], identifier: str, context: Context) -> Candidate | Reject:
         if isinstance(row, TornRow):
             return Reject(id=identifier, rule="torn-row", reason=row.reason)
         try:
             example = (
                 self._from_format(row, identifier)
                 if self.format
-                else self._from_columns(row, identifier, work)
+                else self._from_columns(row, identifier, context)
             )
         except UnusableRow as error:
             return Reject(id=identifier, rule=error.rule, reason=error.reason)
@@ -146,13 +146,13 @@ class Table(SourceSettings):
         assert self.format is not None
         return to_example(FORMATS[self.format].read(row), identifier)
 
-    def _from_columns(self, row: Mapping[str, Any], identifier: str, work: Work) -> Example:
+    def _from_columns(self, row: Mapping[str, Any], identifier: str, context: Context) -> Example:
         columns = self.columns
         for column in (columns.prompt, columns.answer):
             if column not in row:
                 raise LimaError(
-                    f"{work.path}: no column {column!r}. There are: {', '.join(map(str, row))}. "
-                    f"Name yours: {_flags(row, work.name)}"
+                    f"{context.path}: no column {column!r}. There are: {', '.join(map(str, row))}. "
+                    f"Name yours: {_flags(row, context.name)}"
                 )
         asked = [row.get(columns.instruction) if columns.instruction else None, row[columns.prompt]]
         cells: dict[str, Any] = {"user": _joined(asked), "assistant": _one(row[columns.answer])}
@@ -160,13 +160,13 @@ class Table(SourceSettings):
             cells = {"system": row[columns.system], **cells}
         messages, changes = [], []
         for role, value in cells.items():
-            content, cuts = self._text(value, role, work)
+            content, cuts = self._text(value, role, context)
             messages.append(Message.model_validate({"role": role, "content": content}))
             changes += cuts
         meta = self._meta(row, tuple(dict.fromkeys(changes)))
-        return Example(id=identifier, source=work.name, messages=tuple(messages), meta=meta)
+        return Example(id=identifier, source=context.name, messages=tuple(messages), meta=meta)
 
-    def _text(self, value: Any, role: str, work: Work) -> tuple[str, list[str]]:
+    def _text(self, value: Any, role: str, context: Context) -> tuple[str, list[str]]:
         """A cell as text, and what was done to it.
 
         Raises:
@@ -176,7 +176,7 @@ class Table(SourceSettings):
             raise UnusableRow("not-text", f"the {role} cell is a {type(value).__name__}, expected text")
         content, changes = str("" if value is None else value).strip(), []
         if self.html or (self.html is None and TAG.search(FENCED.sub("", content))):
-            content, changes = clean(content, work.style).text, ["HTML to text"]
+            content, changes = clean(content, context.style).text, ["HTML to text"]
         if self.mail != "off" and role != "system":
             mail = own_words(content, bare_quotes=self.mail == "on")
             content, changes = mail.text.strip(), [*changes, *(f"{cut} cut" for cut in mail.cuts)]
@@ -225,7 +225,7 @@ def _one(value: Any) -> Any:
 
 
 def _joined(parts: Sequence[Any]) -> Any:
-    """An instruction and its input as one text; what is no text stays as it is, to be named."""
+    """An instruction and its input as one text; anything that is not text stays as it is, to be named."""
     found = [part for part in parts if part]
     return "\n\n".join(map(str, found)) if len(found) > 1 else next(iter(found), None)
 

@@ -16,14 +16,14 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from lima import console
-from lima.curate.candidate import Candidate, Stratum
+from lima.curate.candidate import Candidate, Stratum, single_turn
 from lima.curate.choose.sampling import chance
 from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
 from lima.curate.sources import wikihow_html
-from lima.curate.sources.base import SourceSettings, Work, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
 from lima.errors import LimaError
-from lima.records import Example, Message, Meta, Reject
+from lima.records import Reject
 
 SUFFIXES = (
     ".csv", ".csv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".parquet", *wikihow_html.SUFFIXES,
@@ -77,11 +77,11 @@ class WikiHow(SourceSettings):
     )  # fmt: skip
     """The filters and their thresholds."""
 
-    def strata(self, work: Work) -> list[Stratum]:
+    def strata(self, context: Context) -> list[Stratum]:
         """One stratum a category, articles in random order."""
         articles: dict[str, _Article] = {}
         unread: list[Candidate | Reject] = []
-        for path in candidate_files(work.path, SUFFIXES):
+        for path in candidate_files(context.path, SUFFIXES):
             for number, row in _rows(path, unread):
                 if not self._add(articles, row):
                     columns = ", ".join(map(str, row))
@@ -91,9 +91,9 @@ class WikiHow(SourceSettings):
         found = unread + [self._candidate(article) for _, article in sorted(articles.items())]
         if {article.category for article in articles.values()} == {FALLBACK_CATEGORY}:
             console.warn(
-                f"{work.name}: no column 'category', so articles are drawn from one pool, not by category."
+                f"{context.name}: no column 'category', so articles are drawn from one pool, not by category."
             )
-        return in_strata(found, work, lambda c: (chance(work.seed, work.name, "order", c.id),))
+        return in_strata(found, context, lambda c: (chance(context.seed, context.name, "order", c.id),))
 
     def _add(self, articles: dict[str, _Article], row: Mapping[str, Any]) -> bool:
         """Put a row into its article: a whole one, a paragraph or a section. False: no known layout."""
@@ -132,18 +132,14 @@ class WikiHow(SourceSettings):
         if not body or not name:
             return Reject(id=identifier, rule="empty", reason="no steps are left")
         prompt = article.title.rstrip("?") + "?"
-        example = Example(
-            id=identifier,
-            source="wikihow",
-            messages=(Message(role="user", content=prompt), Message(role="assistant", content=body)),
-            meta=Meta(
-                url=article.url or f"https://www.wikihow.com/{name}",
-                authors=("wikiHow",),
-                licence="CC BY-NC-SA 3.0",
-                category=article.category,
-                transforms=("title as question", "sections pruned", "opening changed"),
-            ),
-        )
+        meta = {
+            "url": article.url or f"https://www.wikihow.com/{name}",
+            "authors": ["wikiHow"],
+            "licence": "CC BY-NC-SA 3.0",
+            "category": article.category,
+            "transforms": ["title as question", "sections pruned", "opening changed"],
+        }
+        example = single_turn(identifier, "wikihow", prompt, body, meta)
         return Candidate(example, answer=body, prose=body, title=prompt)
 
 

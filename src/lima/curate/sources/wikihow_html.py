@@ -21,7 +21,7 @@ from lima.errors import LimaError
 
 SUFFIXES = (".html", ".htm", ".html.gz", ".htm.gz")
 LARGEST = 16 * 2**20
-"""Bytes of one page; a longer one is no article."""
+"""Bytes of one page; a longer one is not an article."""
 NO_CATEGORY = {"home", "categories", "category", "wikihow", "articles", "main page"}
 """Crumbs that stand above every category."""
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

@@ -6,23 +6,19 @@ The asker's comments go on with the question, the answerer's with the answer. Fe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from lima.curate.candidate import Candidate, Stratum
-from lima.curate.choose.sampling import generator
 from lima.curate.reading.compressed import open_bytes
+from lima.curate.reading.lines import bounded_lines
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import Work
-from lima.curate.stackexchange.dumps import Dump, Index
-from lima.curate.stackexchange.row_xml import MAX_ROW_BYTES, decode_row
-from lima.curate.stackexchange.shards import candidates_of
-from lima.curate.stackexchange.source import Reader, StackExchange
+from lima.curate.sources.base import Context
+from lima.curate.stackexchange.reading import Pairs, decode_row
+from lima.curate.stackexchange.sites import Dump
+from lima.curate.stackexchange.source import Post, RawPair, StackExchange
 from lima.curate.text.clean import prose_of
 from lima.curate.text.markup import BARE_URL
 from lima.records import Message, Reject
@@ -30,8 +26,6 @@ from lima.records import Message, Reject
 COMMENT = re.compile(rb'\s*<row Id="(\d{1,18})" PostId="(\d{1,18})"')
 MENTION = re.compile(r"^@[\w.'-]+[,:;]?\s*|\s@[\w.'-]+(?=[\s,.;:!?]|$)")
 LINK = re.compile(r"\[([^\]]*)\]\([^)\s]*(?:\s+\"[^\"]*\")?\)")
-
-Comment = Mapping[str, str]
 
 
 class Dialogues(StackExchange):
@@ -47,34 +41,68 @@ class Dialogues(StackExchange):
     )  # fmt: skip
     """The filters and their thresholds, which look at the answer; people speak as people in comments."""
 
-    def _stratum(self, dump: Dump, found: Index, work: Work) -> Stratum:
+    def _stratum(self, dump: Dump, pairs: Pairs, context: Context) -> Stratum:
         """Only answers with comments."""
-        answers = found.pairs.answer["id"]
-        path = dump.table("comments", work.scratch)
-        chains = read_chains(path, set(answers.tolist())) if path else {}
-        order = self._order(found.pairs, generator(work.seed, work.name, "order", dump.exchange.name))
-        kept = np.array([place for place in order if int(answers[place]) in chains], dtype=np.int64)
-        count = work.count(dump.exchange.name)
+        path, answers = dump.table("comments", context.scratch), pairs.answers["id"].tolist()
+        chains = read_chains(path, set(answers)) if path else {}
+        order = self._order(dump, pairs, context)
+        kept = [place for place in order if answers[place] in chains]
+        count = context.count(dump.exchange.name)
         count.eligible -= len(order) - len(kept)
         count.dropped_unread["no_comments"] += len(order) - len(kept)
-        reader = _DialogueReader(self, dump, work, chains)
-        return Stratum(dump.exchange.name, len(kept), candidates_of(reader, found, kept, engine=None))
+        candidates = (
+            RawDialogue(**vars(raw), comments=chains[raw.answer[0]])
+            for raw in self._raw_pairs(dump, pairs, kept, context)
+        )
+        return Stratum(dump.exchange.name, len(kept), candidates)
 
 
-def read_chains(path: Path, answers: set[int]) -> dict[int, list[Comment]]:
+@dataclass(frozen=True)
+class RawDialogue(RawPair):
+    """A question, its answer, and the comments below that."""
+
+    comments: Sequence[Post]
+
+    def candidate(self, question: Post, answer: Post) -> Candidate | Reject:
+        """The pair's candidate with its further turns."""
+        found = super().candidate(question, answer)
+        if isinstance(found, Candidate) and found.choose is not None:
+            found = found.choose(found)  # the rules judge the whole dialogue, so at once
+        if isinstance(found, Reject):
+            return found
+        identifier, example = f"{self.id}/dialogue", found.example
+        turns = dialogue(self.comments, question.get("OwnerUserId"), answer.get("OwnerUserId"))
+        if not turns:
+            reason = "asker and answerer do not speak with each other in the comments"
+            return Reject(id=identifier, rule="no_dialogue", reason=reason)
+        more = {
+            "transforms": (*example.meta.transforms, "comments as further turns"),
+            "tags": (*example.meta.tags, "dialogue"),
+        }
+        changes = {
+            "id": identifier,
+            "source": "dialogues",
+            "messages": (*example.messages, *turns),
+            "meta": example.meta.model_copy(update=more),
+        }
+        prose = "\n".join([found.prose, *(prose_of(t.content) for t in turns if t.role == "assistant")])
+        return replace(found, example=example.model_copy(update=changes), prose=prose)
+
+
+def read_chains(path: Path, answers: set[int]) -> dict[int, list[Post]]:
     """The comments below the given answers, from a ``Comments.xml``."""
-    chains: dict[int, list[Comment]] = {}
+    chains: dict[int, list[Post]] = {}
     with open_bytes(path) as stream:
-        for line in iter(partial(stream.readline, MAX_ROW_BYTES), b""):
+        for line in bounded_lines(stream, path):
             found = COMMENT.match(line)
-            if found and int(found.group(2)) in answers:
-                comment = decode_row(line, int(found.group(1)))
+            if found and int(found[2]) in answers:
+                comment = decode_row(line, int(found[1]))
                 if comment is not None:
-                    chains.setdefault(int(found.group(2)), []).append(comment)
+                    chains.setdefault(int(found[2]), []).append(comment)
     return chains
 
 
-def dialogue(comments: Sequence[Comment], asker: str | None, answerer: str | None) -> list[Message]:
+def dialogue(comments: Sequence[Post], asker: str | None, answerer: str | None) -> list[Message]:
     """The turns after the answer: asker first, answerer last, each one's comments in a row joined.
 
     Comments of others are left out. Empty where the two did not speak with each other.
@@ -95,46 +123,6 @@ def dialogue(comments: Sequence[Comment], asker: str | None, answerer: str | Non
     return [
         Message(role="user" if speaker == asker else "assistant", content=text) for speaker, text in turns
     ]
-
-
-@dataclass(frozen=True)
-class _DialogueReader(Reader):
-    chains: Mapping[int, Sequence[Comment]]
-
-    def _dropped(self, candidate: Candidate, problem: tuple[str, str]) -> Candidate:
-        """The rules look at the whole dialogue, later."""
-        return candidate
-
-    def _candidate(
-        self, number: int, question: Mapping[str, str] | None, answer: Mapping[str, str] | None
-    ) -> Candidate | Reject:
-        found = super()._candidate(number, question, answer)
-        if isinstance(found, Reject) or question is None or answer is None:
-            return found
-        identifier = f"{found.id}/dialogue"
-        turns = dialogue(
-            self.chains[int(answer["Id"])], question.get("OwnerUserId"), answer.get("OwnerUserId")
-        )
-        if not turns:
-            reason = "asker and answerer do not speak with each other in the comments"
-            return Reject(id=identifier, rule="no_dialogue", reason=reason)
-        example = found.example
-        meta = example.meta.model_copy(
-            update={
-                "transforms": (*example.meta.transforms, "comments as further turns"),
-                "tags": (*example.meta.tags, "dialogue"),
-            }
-        )
-        example = example.model_copy(
-            update={
-                "id": identifier,
-                "source": "dialogues",
-                "messages": (*example.messages, *turns),
-                "meta": meta,
-            }
-        )
-        prose = "\n".join([found.prose, *(prose_of(t.content) for t in turns if t.role == "assistant")])
-        return replace(found, example=example, prose=prose)
 
 
 def _tidy(text: str) -> str:

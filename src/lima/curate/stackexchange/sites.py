@@ -1,4 +1,4 @@
-"""Which exchange a dump belongs to, its set (STEM or other), its address and the licence of its posts.
+"""Which exchanges there are, and where the files of each lie in a folder of dumps.
 
 The shipped table ``exchanges.tsv`` is our reading of the paper's 75 STEM, 99 other and 5 dropped niche
 exchanges (section 2.1), and the sites that the paper does not count, so marked.
@@ -9,14 +9,25 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from lima import console
+from lima.curate.reading.compressed import BUFFER_BYTES, create_bytes, open_bytes
+from lima.curate.stackexchange.archives import ARCHIVE, table_bytes, unpack
 from lima.errors import LimaError
+from lima.files import fingerprint
 
+POSTS = re.compile(r"(?:^|[-_.])posts(?:\.xml(?:\.gz|\.zst)?|\.7z(?:\.001)?)$", re.IGNORECASE)
+OTHER_TABLE = re.compile(
+    r"[-_.](?:badges|comments|posthistory|postlinks|tags|users|votes)\.7z(?:\.001)?$", re.IGNORECASE
+)
+COMPRESSED = (".gz", ".zst", ".7z", ".001")
+GUESSED_RATIO = 4
+"""XML by its compressed size."""
 ExchangeSet = Literal["stem", "other", "niche"]
 UnknownSites = Literal["skip", "other", "stop"]
 """What becomes of a dump whose site is in no table."""
@@ -30,8 +41,6 @@ OWN_DOMAINS = {
     "superuser": "superuser.com",
 }
 """Exchanges that do not live under stackexchange.com; ``xx.stackoverflow`` is under .com too."""
-LICENCE_DATES = (("2011-04-08", "CC BY-SA 2.5"), ("2018-05-02", "CC BY-SA 3.0"))
-"""Posts last changed before the date stand under the licence; later ones under CC BY-SA 4.0."""
 
 
 @dataclass(frozen=True)
@@ -138,21 +147,107 @@ class ExchangeTable:
         )
 
 
+@dataclass(frozen=True)
+class Dump:
+    """The files of one site; tables inside one archive have the archive's path."""
+
+    exchange: Exchange
+    posts: Path
+    users: Path | None = None
+    comments: Path | None = None
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the posts have to be decoded before they can be read."""
+        return self.posts.suffix.lower() in COMPRESSED
+
+    def size(self) -> int:
+        """Bytes of the posts as XML, exact or, for .gz and .zst, a guess for the progress bar."""
+        if ARCHIVE.search(self.posts.name):
+            return table_bytes(self.posts, "posts.xml")
+        return self.posts.stat().st_size * (GUESSED_RATIO if self.compressed else 1)
+
+    def posts_file(self, scratch: Path, advance: Callable[[int], None] | None = None) -> Path:
+        """The ``Posts.xml``, whose rows can be looked up: as it is, or decoded into the scratch folder, once.
+
+        Further tables of an archive come with it. ``advance`` is called with the number of bytes decoded since the last call.
+        """
+        if not self.compressed:
+            return self.posts
+        place = scratch / f"{self.exchange.name}-{fingerprint(self.posts)}.xml"
+        if place.exists():
+            return place
+        if ARCHIVE.search(self.posts.name):
+            others = {f"{table}.xml": self._unpacked(table, scratch) for table in ("users", "comments")}
+            unpack(self.posts, {"posts.xml": place, **others}, advance)
+            return place
+        with open_bytes(self.posts) as stream, create_bytes(place) as decoded:
+            while block := stream.read(BUFFER_BYTES):
+                decoded.write(block)
+                if advance:
+                    advance(len(block))
+        return place
+
+    def table(self, name: str, scratch: Path) -> Path | None:
+        """Where ``users`` or ``comments`` can be read; None where the dump has no such table."""
+        path: Path | None = getattr(self, name)
+        if path is not None and ARCHIVE.search(path.name):
+            path = self._unpacked(name, scratch)
+        return path if path and path.exists() else None
+
+    def _unpacked(self, table: str, scratch: Path) -> Path:
+        return scratch / f"{self.exchange.name}-{table}.xml.zst"
+
+
+def find_dumps(
+    folder: Path,
+    table: ExchangeTable,
+    site: str | None,
+    include_meta: bool,
+    *,
+    unknown: UnknownSites = "skip",
+    warn: Callable[[str], None] = console.warn,
+) -> list[Dump]:
+    """The dumps in a folder (or the one that a file or folder is), by exchange name.
+
+    Args:
+        folder: a ``Posts.xml``, a folder that holds one, or a folder of such folders.
+        table: the known exchanges.
+        site: the exchange, for a single dump whose folder does not tell.
+        include_meta: whether the sites about sites are wanted.
+        unknown: what becomes of dumps of sites that the table has not.
+        warn: takes one warning that names them all.
+
+    Raises:
+        LimaError: nothing there, no known exchange, the same exchange twice.
+    """
+    files = _post_files(folder)
+    if not files:
+        raise LimaError(f"{folder}: no Posts.xml here or in a folder below. Is this where the dumps are?")
+    if site and len(files) > 1:
+        raise LimaError(f"{folder}: --site names one exchange, but there are {len(files)} dumps here.")
+    dumps: dict[str, Dump] = {}
+    exchanges, warning = table.resolve({str(posts): site or _site_text(posts) for posts in files}, unknown)
+    if warning:
+        warn(f"{folder}: {warning}")
+    for posts in files:
+        exchange = exchanges.get(str(posts))
+        if exchange is None or (exchange.meta and not include_meta):
+            continue
+        if before := dumps.get(exchange.name):
+            raise LimaError(
+                f"{posts}: a second dump of {exchange.name!r}, besides {before.posts}. Remove one of them."
+            )
+        dumps[exchange.name] = Dump(exchange, posts, _beside(posts, "users"), _beside(posts, "comments"))
+    if not dumps:
+        raise LimaError(f"{folder}: only meta sites here ({len(files)}). Take them with --include-meta.")
+    return [dumps[name] for name in sorted(dumps)]
+
+
 def _new(text: str) -> Exchange:
     """A site that is in no table, under the name that its dump has."""
     base, meta = _without_meta(_without_domain(re.sub(r"[_-](?:19|20)\d\d$", "", text.lower().strip())))
     return Exchange(f"{base}.meta" if meta else base, "other", meta)
-
-
-def licence(attributes: Mapping[str, str]) -> str:
-    """The licence of a post's shown revision: as stated since 2020, else by the date of its last edit."""
-    if stated := attributes.get("ContentLicense"):
-        return stated
-    date = attributes.get("LastEditDate") or attributes.get("CreationDate") or "9999"
-    for end, name in LICENCE_DATES:
-        if date < end:
-            return name
-    return "CC BY-SA 4.0"
 
 
 def _without_domain(name: str) -> str:
@@ -169,3 +264,32 @@ def _without_meta(name: str) -> tuple[str, bool]:
         return name, True
     base = re.sub(r"^meta[._]|[._]meta(?=[._]|$)", "", name)
     return base, base != name
+
+
+def _post_files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
+    if not folder.exists():
+        raise LimaError(f"{folder}: no such file or folder. --input is where the dumps are.")
+    return sorted(path for path in folder.rglob("*") if path.is_file() and _has_posts(path))
+
+
+def _has_posts(path: Path) -> bool:
+    """By the name alone: a table of posts, or an archive whose name does not speak of another table."""
+    return bool(POSTS.search(path.name) or (ARCHIVE.search(path.name) and not OTHER_TABLE.search(path.name)))
+
+
+def _site_text(posts: Path) -> str:
+    """What names the site: ``cooking.stackexchange.com-Posts.xml``, ``cooking.stackexchange.com.7z``, or else the folder."""
+    prefix = ARCHIVE.sub("", POSTS.sub("", posts.name))
+    return prefix if prefix and prefix != posts.name else posts.resolve().parent.name
+
+
+def _beside(posts: Path, table: str) -> Path | None:
+    """Another table of the same dump, in any case and compression; the archive itself when it has them all."""
+    if ARCHIVE.search(posts.name) and not POSTS.search(posts.name):
+        return posts
+    site = POSTS.sub("", posts.name).lower()
+    stems = {f"{table}.xml", f"{site}-{table}.xml"} if site else {f"{table}.xml"}
+    names = {f"{stem}{suffix}" for stem in stems for suffix in ("", ".gz", ".zst")}
+    return next((path for path in sorted(posts.parent.iterdir()) if path.name.lower() in names), None)

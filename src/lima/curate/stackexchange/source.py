@@ -1,39 +1,66 @@
 """Stack Exchange dumps -> questions with their best answer (paper, section 2.1).
 
-The headers of all posts are read first; the bodies of few, best question first, when the sampler asks.
+The headers of all posts are read first (`reading`); the bodies of few, best question first, when the sampler asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from lima.curate.candidate import Candidate, Stratum
+from lima import console
+from lima.curate.candidate import Candidate, Stratum, single_turn
 from lima.curate.choose.sampling import chance, generator
 from lima.curate.fit import TITLE, Form, choose_prompt
-from lima.curate.rules import first_problem
-from lima.curate.sources.base import SourceSettings, Work
-from lima.curate.stackexchange.authors import author, display_names
-from lima.curate.stackexchange.dumps import Dump, Index, find_dumps
-from lima.curate.stackexchange.headers import Scan
-from lima.curate.stackexchange.pairs import Pairs
-from lima.curate.stackexchange.prefilter import early_problem
-from lima.curate.stackexchange.row_xml import STRIPPED, Place, decode_row, raw_row
-from lima.curate.stackexchange.shards import Places, begin_ahead, candidates_of, read_indexes
-from lima.curate.stackexchange.sites import ExchangeSet, ExchangeTable, licence
+from lima.curate.reading.compressed import BUFFER_BYTES, open_bytes
+from lima.curate.reading.lines import bounded_lines
+from lima.curate.sources.base import Context, SourceSettings
+from lima.curate.stackexchange.reading import (
+    STRIPPED,
+    Headers,
+    Pairs,
+    decode_row,
+    load_headers,
+    pair,
+    raw_row,
+    read_headers,
+    save_headers,
+)
+from lima.curate.stackexchange.sites import Dump, Exchange, ExchangeSet, ExchangeTable, find_dumps
 from lima.curate.text.clean import Cleaned, clean
-from lima.records import Example, Message, Meta, Reject
+from lima.curate.text.layout import MAX_DEPTH, QUOTE
+from lima.errors import LimaError
+from lima.files import fingerprint, text_hash
+from lima.records import Example, Message, Reject
 
 MAX_BODY_CHARACTERS = 1_000_000
-"""The sites allow 30,000 characters of Markdown; more is no post but an attack on the cleaner."""
+"""The sites allow 30,000 characters of Markdown; a longer body is an attack on the cleaner."""
 EMPTY = "no text is left after cleaning"
 STYLE_NAMES = {"markdown": "HTML to Markdown", "lima": "HTML to plain text"}
+LICENCE_DATES = (("2011-04-08", "CC BY-SA 2.5"), ("2018-05-02", "CC BY-SA 3.0"))
+"""Posts last changed before the date stand under the licence; later ones under CC BY-SA 4.0."""
+USER = re.compile(rb'\s*<row Id="(-?\d+)"')
+PROFILE_NUMBER = re.compile(r"/users/(-?\d+)$")
+
+WORDS = re.compile(rb"&gt;\s*+[A-Za-z]++ [A-Za-z]")
+"""Words behind a tag: such a body is not empty, whatever cleaning takes away."""
+DROPPED = re.compile(rb"&lt;(?:s|del|strike|script|style)\b")
+"""Tags whose text goes with them."""
+MARKER = 5
+"""The widest marker of a list with under 1,000 items: ``999. ``."""
+FENCES = 8
+"""A code block that is opened and never closed has fences longer than its tag."""
+
+Post = Mapping[str, str]
+"""The attributes of a row."""
 
 
 class StackExchange(SourceSettings):
@@ -59,216 +86,340 @@ class StackExchange(SourceSettings):
     drop_community_wiki: bool = False
     """Leave answers out that belong to the community instead of an author."""
 
-    @property
-    def scan(self) -> Scan:
-        """Answers from the lowest score, and closed questions or not."""
-        return Scan(self.rules.score_min, self.drop_closed)
-
-    def strata(self, work: Work) -> list[Stratum]:
+    def strata(self, context: Context) -> list[Stratum]:
         """One stratum an exchange; its size is the number of eligible questions."""
-        wanted = [dump for dump in self._dumps(work) if dump.exchange.set in self.sets]
-        strata = []
-        for dump, found in read_indexes(wanted, self.scan, work):
-            _count(found, work, dump.exchange.name)
-            strata.append(self._stratum(dump, found, work))
-        begin_ahead(strata, work.quota, self.tau)
+        dumps = [dump for dump in self._dumps(context) if dump.exchange.set in self.sets]
+        strata, empty = [], []
+        for dump, headers in self._headers(dumps, context):
+            pairs = pair(headers, self.drop_closed)
+            self._count(headers, pairs, dump.exchange.name, context)
+            strata.append(self._stratum(dump, pairs, context))
+            empty += [] if headers.rows else [dump.posts]
+        if dumps and len(empty) == len(dumps):
+            raise LimaError(
+                f'{empty[0]}: no answers (PostTypeId="2"), no rows at all. Is this the Posts table?'
+            )
+        for path in empty:
+            console.warn(f"{path}: an empty site, which gives nothing.")
         return strata
 
-    def complete(self, examples: Sequence[Example], work: Work) -> list[Example]:
+    def complete(self, examples: Sequence[Example], context: Context) -> list[Example]:
         """Put display names in the place of user numbers, where the dump has its ``Users.xml``."""
-        by_site: dict[str, list[Example]] = {}
-        for example in examples:
-            by_site.setdefault(example.meta.category or "", []).append(example)
-        users = {dump.exchange.name: dump.table("users", work.scratch) for dump in self._dumps(work)}
-        named = {
-            example.id: example
-            for site, group in by_site.items()
-            for example in display_names(group, users.get(site))
-        }
-        return [named[example.id] for example in examples]
+        users = {dump.exchange.name: dump.table("users", context.scratch) for dump in self._dumps(context)}
+        names: dict[str, dict[str, str]] = {}
+        for site, path in users.items():
+            numbers = {n for e in examples if e.meta.category == site for n in _user_numbers(e) if n}
+            names[site] = _display_names(path, numbers) if path and numbers else {}
+        return [_renamed(example, names.get(example.meta.category or "", {})) for example in examples]
 
-    def _dumps(self, work: Work) -> list[Dump]:
+    def _dumps(self, context: Context) -> list[Dump]:
         table = ExchangeTable.read(self.exchange_table, self.extra_exchanges)
         return find_dumps(
-            work.path, table, work.site, work.include_meta, unknown=work.unknown_sites, warn=work.warn
+            context.path,
+            table,
+            context.site,
+            context.include_meta,
+            unknown=context.unknown_sites,
+            warn=context.warn,
         )
 
-    def _stratum(self, dump: Dump, found: Index, work: Work) -> Stratum:
-        order = self._order(found.pairs, generator(work.seed, work.name, "order", dump.exchange.name))
-        reader = Reader(self, dump, work)
-        return Stratum(dump.exchange.name, len(found.pairs), candidates_of(reader, found, order, work.engine))
+    def _headers(self, dumps: Sequence[Dump], context: Context) -> Iterator[tuple[Dump, Headers]]:
+        """The headers of every dump, read by the workers, the longest first."""
+        if not dumps:
+            return
+        sizes = {dump: dump.size() for dump in dumps}
+        ordered = sorted(dumps, key=lambda dump: (-sizes[dump], dump.exchange.name))
+        with console.progress(f"{context.name}: headers", sum(sizes.values()) / 1e6, "MB") as bar:
+            advance, here = _advance(bar), context.map is map
+            header_pass = HeaderPass(context.scratch, self.rules.score_min, advance if here else None)
+            for dump, problem in zip(ordered, context.map(header_pass, ordered), strict=True):
+                if problem:
+                    raise LimaError(problem)
+                if not here:
+                    advance(sizes[dump])
+        for dump in dumps:
+            yield dump, load_headers(header_pass.kept(dump))
 
-    def _order(self, pairs: Pairs, random: np.random.Generator) -> npt.NDArray[Any]:
+    def _stratum(self, dump: Dump, pairs: Pairs, context: Context) -> Stratum:
+        places = self._order(dump, pairs, context)
+        return Stratum(dump.exchange.name, len(places), self._raw_pairs(dump, pairs, places, context))
+
+    def _count(self, headers: Headers, pairs: Pairs, site: str, context: Context) -> None:
+        count, closed = context.count(site), len(headers.closed) if self.drop_closed else 0
+        count.read = headers.question_count
+        count.eligible = len(pairs)
+        count.dropped_unread.update(closed=closed, score=pairs.unanswered)
+        for line in headers.malformed:
+            name = f"stackexchange/{site}/line-{line}"
+            context.reject(Reject(id=name, rule="malformed", reason="the line is no XML"))
+        if pairs.fabricated:
+            count.dropped_unread["fabricated"] = pairs.fabricated
+        if repeated := headers.question_count - closed - pairs.unanswered - len(pairs) - pairs.fabricated:
+            count.dropped_unread["duplicate_id"] = repeated
+        count.notes.update(
+            rows=headers.rows,
+            answers=headers.answer_count,
+            answers_below_score=headers.low_answers,
+            answers_to_dropped_questions=pairs.orphans,
+            malformed_lines=len(headers.malformed),
+        )
+
+    def _order(self, dump: Dump, pairs: Pairs, context: Context) -> Sequence[int]:
+        """Places of pairs in the order in which they are offered."""
+        order = np.arange(len(pairs))
         if self.order == "random":
-            by_id = np.argsort(pairs.question["id"])
-            return by_id[random.permutation(len(pairs))]
-        if self.order == "longest":
-            return np.lexsort((pairs.question["id"], -pairs.answer["length"]))
-        return np.arange(len(pairs))
+            random = generator(context.seed, context.name, "order", dump.exchange.name)
+            order = np.argsort(pairs.questions["id"])[random.permutation(len(pairs))]
+        elif self.order == "longest":
+            order = np.lexsort((pairs.questions["id"], -pairs.answers["length"]))
+        places: list[int] = order.tolist()
+        return places
+
+    def _raw_pairs(
+        self, dump: Dump, pairs: Pairs, places: Iterable[int], context: Context
+    ) -> Iterator[RawPair]:
+        """Questions with their answers, which are read when they are asked for."""
+        with dump.posts_file(context.scratch).open("rb") as file:
+            for place in places:
+                posts = [
+                    (int(row["id"]), raw_row(file, row))
+                    for row in (pairs.questions[place], pairs.answers[place])
+                ]
+                yield RawPair(self, dump.exchange, context, *posts)
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Decodes the posts of one exchange into candidates."""
+class HeaderPass:
+    """Reads the headers of a dump and keeps them in the scratch folder: a resumed run does not read the dump again."""
+
+    scratch: Path
+    floor: int | None
+    """The lowest score of an answer."""
+    advance: Callable[[int], None] | None = None
+    """Called with the number of bytes read since the last call; in this process only."""
+
+    def __call__(self, dump: Dump) -> str | None:
+        """Read and keep them. Only the text of a problem, if any, comes back from another process."""
+        kept = self.kept(dump)
+        if kept.exists():
+            if self.advance:
+                self.advance(dump.size())
+            return None
+        try:
+            file = dump.posts_file(self.scratch, self.advance)
+            with file.open("rb", buffering=BUFFER_BYTES) as stream:
+                advance = None if dump.compressed else self.advance
+                save_headers(kept, read_headers(stream, dump.posts, self.floor, advance))
+        except LimaError as error:
+            return str(error)
+        return None
+
+    def kept(self, dump: Dump) -> Path:
+        """Where the headers of a dump are, once they are read."""
+        key = text_hash(fingerprint(dump.posts), str(self.floor))
+        return self.scratch / f"{dump.exchange.name}-{key}.npz"
+
+
+@dataclass(frozen=True)
+class RawPair:
+    """A question and its answer: the ids, and the bytes of the rows."""
 
     settings: StackExchange
-    dump: Dump
-    work: Work
+    exchange: Exchange
+    context: Context
+    question: tuple[int, bytes]
+    answer: tuple[int, bytes]
 
-    def candidates(self, rows_file: Path, places: Iterable[Places]) -> Iterator[Candidate | Reject]:
-        """Candidates from the given places of questions and answers, each decoded when it is asked for."""
-        with rows_file.open("rb") as rows:
-            for question, answer in places:
-                yield self._read(rows, question, answer)
+    @property
+    def id(self) -> str:
+        """The id of the example."""
+        return f"stackexchange/{self.exchange.name}/{self.question[0]}"
 
-    def portable(self) -> Reader:
-        """A copy that can be sent to another process."""
-        return replace(self, work=self.work.portable())
+    def title(self) -> str | None:
+        """The question's; None in unusual forms, and where the answer may be dropped for another reason first."""
+        title = _attribute(self.question[1], b"Title")
+        return None if title is None or self._body() is None else _unescaped(title)
 
-    def judged(self, rows_file: Path, places: Iterable[Places]) -> list[Candidate | Reject]:
-        """Many candidates at once, those that the rules drop as their `Reject`: for another process to send back."""
-        found = []
-        for item in self.candidates(rows_file, places):
-            problem = None if isinstance(item, Reject) else first_problem(item, self.settings.rules)
-            found.append(Reject(id=item.id, rule=problem[0], reason=problem[1]) if problem else item)
-        return found
+    def longest(self) -> int | None:
+        """See `longest_text`; None in the same cases."""
+        body = self._body()
+        return None if body is None else longest_text(body)
 
-    def _read(self, rows: IO[bytes], question: Place, answer: Place) -> Candidate | Reject:
-        """A candidate, or why it is none; what the raw rows tell is asked first."""
-        number = question[0]
-        raw_question, raw_answer = raw_row(rows, question), raw_row(rows, answer)
-        problem = early_problem(raw_question, raw_answer, self.settings.rules)
-        if problem is not None and not self.settings.drop_community_wiki:
-            return Reject(id=self._identifier(number), rule=problem[0], reason=problem[1])
-        return self._candidate(number, decode_row(raw_question, number), decode_row(raw_answer, answer[0]))
+    def _body(self) -> bytes | None:
+        """The answer's body, still escaped; None where cleaning may leave nothing of it, or community wikis are dropped."""
+        body = None if self.settings.drop_community_wiki else _attribute(self.answer[1], b"Body")
+        return None if body is None or not WORDS.search(body) or DROPPED.search(body) else body
 
-    def _identifier(self, number: int) -> str:
-        return f"stackexchange/{self.dump.exchange.name}/{number}"
+    def decode(self) -> Candidate | Reject:
+        """The candidate, or why there is none."""
+        posts = self.posts()
+        return posts if isinstance(posts, Reject) else self.candidate(*posts)
 
-    def _candidate(
-        self, number: int, question: Mapping[str, str] | None, answer: Mapping[str, str] | None
-    ) -> Candidate | Reject:
-        identifier = self._identifier(number)
+    def posts(self) -> tuple[Post, Post] | Reject:
+        """The attributes of both rows, or the reason why they are dropped."""
+        question, answer = (decode_row(raw, number) for number, raw in (self.question, self.answer))
         if question is None or answer is None:
-            return Reject(id=identifier, rule="malformed", reason="its row, or its answer's, is no XML")
+            return self._reject("malformed", "its row, or its answer's, is no XML")
         if self.settings.drop_community_wiki and "CommunityOwnedDate" in answer:
-            return Reject(id=identifier, rule="community_wiki", reason="the answer is community wiki")
-        bodies = question.get("Body", ""), answer.get("Body", "")
-        if max(map(len, bodies)) > MAX_BODY_CHARACTERS:
-            return Reject(id=identifier, rule="oversized", reason=f"over {MAX_BODY_CHARACTERS} characters")
-        cleaned = clean(bodies[1], self.work.style, trim=self.settings.rules.trim)
+            return self._reject("community_wiki", "the answer is community wiki")
+        if max(len(post.get("Body", "")) for post in (question, answer)) > MAX_BODY_CHARACTERS:
+            return self._reject("oversized", f"over {MAX_BODY_CHARACTERS} characters")
+        return question, answer
+
+    def candidate(self, question: Post, answer: Post) -> Candidate | Reject:
+        """HTML to text. The title stands as the prompt until `Candidate.choose` is called."""
+        cleaned = clean(answer.get("Body", ""), self.context.style, trim=self.settings.rules.trim)
         title = " ".join(question.get("Title", "").split())
         if not cleaned.text:
-            return Reject(id=identifier, rule="empty", reason=EMPTY)
-        messages = (
-            Message(role="user", content=title or "?"),
-            Message(role="assistant", content=cleaned.text),
-        )
-        example = Example(
-            id=identifier,
-            source="stackexchange",
-            messages=messages,
-            meta=self._meta(question, answer, title, cleaned.steps),
-        )
+            return self._reject("empty", EMPTY)
+        meta = self._meta(question, answer, title, cleaned.steps)
         candidate = Candidate(
-            example,
+            single_turn(self.id, "stackexchange", title or "?", cleaned.text, meta),
             answer=cleaned.text,
             prose=cleaned.prose,
             holes=cleaned.holes,
             title=title,
-            recency=int(answer["Id"]),
-            group=_people(question, answer, identifier),
+            recency=self.answer[0],
+            choose=partial(self._choose, cleaned, question.get("Body", "")),
+            group=self._people(question, answer),
         )
-        return self._with_prompt(candidate, cleaned, bodies[0])
+        return candidate if title else self._choose(cleaned, question.get("Body", ""), candidate)
 
-    def _with_prompt(self, candidate: Candidate, answer: Cleaned, body: str) -> Candidate | Reject:
-        """Title or description as the prompt, by a seeded choice, as far as the answer fits it (`curate.fit`).
-
-        The description is not cleaned for an answer that the rules will drop.
-        """
+    def _choose(self, answer: Cleaned, body: str, candidate: Candidate) -> Candidate | Reject:
+        """Title or description as the prompt, by a seeded choice, as far as the answer fits it (`curate.fit`)."""
+        candidate = replace(candidate, choose=None)
         title, example, rules = candidate.title or "", candidate.example, self.settings.rules
-        if title and (problem := first_problem(candidate, rules)):
-            return self._dropped(candidate, problem)
-        wants_title = chance(self.work.seed, "prompt", example.id) < self.settings.title_prompts
+        wants_title = chance(self.context.seed, "prompt", self.id) < self.settings.title_prompts
         if title and wants_title and not rules.fits_prompt:
             return candidate
-        description = clean(body, self.work.style, trim=False)
+        description = clean(body, self.context.style, trim=False)
         if not description.text and not title:
-            return Reject(id=example.id, rule="empty", reason=EMPTY)
-        prompt = choose_prompt(
-            title, description, answer, rules, form=self.settings.description_form, wants_title=wants_title
-        )
-        steps = (*example.meta.transforms[:-1], prompt.step)
-        meta = example.meta.model_copy(update={"transforms": steps})
-        messages = (Message(role="user", content=prompt.text), *example.messages[1:])
-        example = example.model_copy(update={"messages": messages, "meta": meta})
-        return replace(candidate, example=example, misfit=prompt.misfit)
-
-    def _dropped(self, candidate: Candidate, problem: tuple[str, str]) -> Candidate | Reject:
-        """What the rules drop, whatever its prompt."""
-        return Reject(id=candidate.id, rule=problem[0], reason=problem[1])
-
-    def _meta(
-        self, question: Mapping[str, str], answer: Mapping[str, str], title: str, steps: Sequence[str]
-    ) -> Meta:
-        exchange = self.dump.exchange
-        people = [author(post, exchange.host) for post in (question, answer)]
-        score = answer.get("Score")
-        return Meta.model_validate(
-            {
-                "url": f"https://{exchange.host}/questions/{question['Id']}",
-                "authors": [person.name for person in people],
-                "licence": " and ".join(dict.fromkeys(licence(post) for post in (question, answer))),
-                "score": int(score) if score else None,
-                "category": exchange.name,
-                "transforms": [
-                    STYLE_NAMES[self.work.style],
-                    "links and images removed",
-                    *([f"{STRIPPED} removed"] if STRIPPED in question or STRIPPED in answer else []),
-                    *steps,
-                    TITLE,
-                ],
-                "title": title,
-                "set": exchange.set,
-                "topics": _topics(question.get("Tags", "")),
-                "answer_url": f"https://{exchange.host}/a/{answer['Id']}",
-                "profiles": [person.profile for person in people],
-            }
-        )
-
-
-def _count(found: Index, work: Work, exchange: str) -> None:
-    count, pairs = work.count(exchange), found.pairs
-    count.read = found.questions
-    count.eligible = len(pairs)
-    count.dropped_unread.update(closed=found.closed, score=pairs.unanswered)
-    for line in found.malformed:
-        work.reject(
-            Reject(id=f"stackexchange/{exchange}/line-{line}", rule="malformed", reason="the line is no XML")
-        )
-    if pairs.fabricated:
-        count.dropped_unread["fabricated"] = pairs.fabricated
-    repeated = found.questions - found.closed - pairs.unanswered - len(pairs) - pairs.fabricated
-    if repeated:
-        count.dropped_unread["duplicate_id"] = repeated
-    count.notes.update(
-        {
-            "rows": found.rows,
-            "answers": found.answers,
-            "answers_below_score": found.low_answers,
-            "answers_to_dropped_questions": pairs.orphans,
-            "malformed_lines": len(found.malformed),
+            return self._reject("empty", EMPTY)
+        form = self.settings.description_form
+        prompt = choose_prompt(title, description, answer, rules, form=form, wants_title=wants_title)
+        steps = tuple(prompt.step if step == TITLE else step for step in example.meta.transforms)
+        changes = {
+            "messages": (Message(role="user", content=prompt.text), *example.messages[1:]),
+            "meta": example.meta.model_copy(update={"transforms": steps}),
         }
-    )
+        return replace(candidate, example=example.model_copy(update=changes), misfit=prompt.misfit)
+
+    def _meta(self, question: Post, answer: Post, title: str, cuts: Sequence[str]) -> dict[str, Any]:
+        host, posts = self.exchange.host, (question, answer)
+        numbers = [post.get("OwnerUserId") for post in posts]
+        return {
+            "url": f"https://{host}/questions/{question['Id']}",
+            "authors": [_author(post) for post in posts],
+            "licence": " and ".join(dict.fromkeys(map(licence, posts))),
+            "score": int(answer["Score"]) if answer.get("Score") else None,
+            "category": self.exchange.name,
+            "transforms": [
+                STYLE_NAMES[self.context.style],
+                "links and images removed",
+                *([f"{STRIPPED} removed"] if any(STRIPPED in post for post in posts) else []),
+                *cuts,
+                TITLE,
+            ],
+            "title": title,
+            "set": self.exchange.set,
+            "topics": _topics(question.get("Tags", "")),
+            "answer_url": f"https://{host}/a/{answer['Id']}",
+            "profiles": [f"https://{host}/users/{number}" if number else None for number in numbers],
+        }
+
+    def _people(self, question: Post, answer: Post) -> str:
+        """Questions of one asker answered by one person stay in one split."""
+        people = [post.get("OwnerUserId") for post in (question, answer)]
+        return f"stackexchange/{self.exchange.name}:{people[0]}:{people[1]}" if all(people) else self.id
+
+    def _reject(self, rule: str, reason: str) -> Reject:
+        return Reject(id=self.id, rule=rule, reason=reason)
 
 
-def _people(question: Mapping[str, str], answer: Mapping[str, str], identifier: str) -> str:
-    """Questions of one asker answered by one person stay in one split."""
-    people = [post.get("OwnerUserId") for post in (question, answer)]
-    site = identifier.rpartition("/")[0]
-    return f"{site}:{people[0]}:{people[1]}" if all(people) else identifier
+def longest_text(body: bytes) -> int:
+    """An upper bound on the characters that cleaning gives, from a body still escaped as an attribute of XML.
+
+    It is cheap and rough: what it calls too short is too short, so most short answers need no cleaning.
+
+    A tag gives fewer characters than the eight of its escaped brackets; an escaped character gives one; a bar in a table
+    gives two; and within lists and quotations each line may be indented.
+    """
+    newlines, tags = body.count(b"&#xA;"), body.count(b"&lt;")
+    size = len(body) - 4 * newlines - 4 * body.count(b"&amp;") - 5 * body.count(b"&quot;") + FENCES
+    size += body.count(b"|")
+    quotes = body.count(b"&lt;blockquote")
+    lists = body.count(b"&lt;ul") + body.count(b"&lt;ol")
+    if b"start" in body and lists:  # a marker may have any number of digits
+        return len(body) * (MARKER * MAX_DEPTH + FENCES)
+    indent = len(QUOTE) * min(quotes, MAX_DEPTH) + MARKER * min(lists, MAX_DEPTH + 1)
+    return size + indent * (newlines + tags + 1)
+
+
+def licence(post: Post) -> str:
+    """The licence of a post's shown revision: as stated since 2020, else by the date of its last edit."""
+    if stated := post.get("ContentLicense"):
+        return stated
+    date = post.get("LastEditDate") or post.get("CreationDate") or "9999"
+    return next((name for end, name in LICENCE_DATES if date < end), "CC BY-SA 4.0")
+
+
+def _attribute(raw: bytes, name: bytes) -> bytes | None:
+    """The escaped value of an attribute; None where a plain search could be wrong."""
+    start = raw.find(b" " + name + b'="') + len(name) + 3
+    end = raw.find(b'"', start)
+    if start < len(name) + 3 or end < 0 or b"='" in raw or b"= '" in raw:
+        return None
+    return raw[start:end]
+
+
+def _unescaped(value: bytes) -> str:
+    row = decode_row(b'<row Id="0" v="' + value + b'" />', 0) if b"&" in value else None
+    return row["v"] if row else value.decode(errors="replace")
+
+
+def _author(post: Post) -> str:
+    """The owner as the row tells: a number, a name left by a deleted account, or nothing."""
+    number, name = post.get("OwnerUserId"), post.get("OwnerDisplayName")
+    return name or (f"user {number}" if number else "a deleted account")
+
+
+def _display_names(users: Path, numbers: set[str]) -> dict[str, str]:
+    """The names of these users in a ``Users.xml``."""
+    names: dict[str, str] = {}
+    with open_bytes(users) as stream:
+        for line in bounded_lines(stream, users):
+            found = USER.match(line)
+            if found and (number := found[1].decode()) in numbers:
+                row = decode_row(line, int(number)) or {}
+                names[number] = row.get("DisplayName") or f"user {number}"
+    return names
+
+
+def _user_numbers(example: Example) -> list[str | None]:
+    profiles = (example.meta.model_extra or {}).get("profiles", [])
+    found = [PROFILE_NUMBER.search(profile or "") for profile in profiles]
+    return [match[1] if match else None for match in found]
+
+
+def _renamed(example: Example, names: Mapping[str, str]) -> Example:
+    pairs = zip(example.meta.authors, _user_numbers(example), strict=True)
+    authors = tuple(names.get(number, shown) if number else shown for shown, number in pairs)
+    return example.model_copy(update={"meta": example.meta.model_copy(update={"authors": authors})})
 
 
 def _topics(tags: str) -> list[str]:
     """Old dumps write ``<a><b>``, those since 2024 ``|a|b|``."""
     return [tag for tag in tags.replace("<", "|").replace(">", "|").split("|") if tag]
+
+
+def _advance(bar: console.Tracker) -> Callable[[int], None]:
+    """Moves the bar by bytes and shows how fast they are read."""
+    began, total = time.monotonic(), 0
+
+    def advance(read: int) -> None:
+        nonlocal total
+        total += read
+        rate = total / 1e6 / max(time.monotonic() - began, 1e-3)
+        bar.advance(read / 1e6, note=f"{rate:,.0f} MB/s")
+
+    return advance

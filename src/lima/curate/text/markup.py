@@ -294,6 +294,7 @@ class Post:
 
     def _open_pre(self, name: str, attributes: str) -> None:
         self._close_pre()
+        self._close_code()  # never closed, it is still text
         self._flush()
         self._pre, self._code = _language(attributes), []
 

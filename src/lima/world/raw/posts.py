@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
-import zstandard
 
 from lima.files import replacing
 from lima.world.people import ATTRIBUTES, Person, World
 from lima.world.raw.planted import DROPPED_BY, Planted
 from lima.world.wordings import CLOSER, OPENER, SENSITIVE, answer, statement
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 STORIES, SECRETS = "TownStories", "AskTheTown"
 SCORE = 10
@@ -102,4 +107,4 @@ def _comment(identity: str, post: int, text: str, score: int, parent: str | None
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     text = b"".join(orjson.dumps(row) + b"\n" for row in rows)
     with replacing(path) as stream:
-        stream.write(zstandard.ZstdCompressor(level=3).compress(text))
+        stream.write(zstd.compress(text, 3))

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lima.curate.choose import grams
-from lima.curate.choose import near_pairs as join
-from lima.curate.choose.near_pairs import near_duplicates
+from lima.curate.choose.duplicates import near_duplicates
 from lima.curate.text.words import WORD, words_of
 
 
@@ -66,7 +65,6 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = near_duplicates(texts)
     assert len(expected) == 40 + 20 * 19 // 2
     monkeypatch.setattr(grams, "BLOCK_TEXTS", 7)
-    monkeypatch.setattr(join, "BLOCK_PAIRS", 5)
     assert near_duplicates(texts) == expected
 
 

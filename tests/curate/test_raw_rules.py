@@ -12,14 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.curate.dump import LONG, answer, question, row
 
-from lima.curate.candidate import Candidate
-from lima.curate.rules import RuleSettings, first_problem
-from lima.curate.stackexchange.prefilter import early_problem, longest_text
+from lima.curate.candidate import Candidate, Count, Problem
+from lima.curate.rules import RAW_RULES, RULES, RuleSettings, first_problem, raw_problem
+from lima.curate.sources.base import Context
+from lima.curate.stackexchange.sites import Exchange
+from lima.curate.stackexchange.source import RawPair, StackExchange, longest_text
 from lima.curate.text.clean import clean
 from lima.curate.text.layout import Style
 from lima.records import Example, Message, Meta
 
-RULES = RuleSettings()
+PAPER = RuleSettings()
+CONTEXT = Context(
+    name="forum", path=Path(), scratch=Path(), seed=0, style="markdown",
+    count=lambda stratum: Count(), reject=lambda reject: None,
+)  # fmt: skip
 OPENERS = (
     "<p>", "<ul>", "<ol>", '<ol start="998">', "<li>", "<blockquote>", "<pre>", '<pre class="lang-c">', "<code>", "<h1>",
     "<h2>", "<tr>", "<td>", "<table>", "<sup>", "<sub>", "<br>", "<hr>", "<a href='x'>", "<img src=x>", "<s>", "<dd>",
@@ -66,6 +72,17 @@ def test_the_bound_decides_most_short_answers() -> None:
     assert len(clean(html).text) <= longest_text(escaped(html)) <= 1.8 * len(clean(html).text)
 
 
+def early_problem(question_row: str, answer_row: str, rules: RuleSettings) -> Problem | None:
+    rows = (1, question_row.encode()), (2, answer_row.encode())
+    return raw_problem(
+        RawPair(StackExchange(rules=rules), Exchange("cooking", "other"), CONTEXT, *rows), rules
+    )
+
+
+def test_raw_rules_are_rules_in_their_order() -> None:
+    assert list(RAW_RULES) == [name for name in RULES if name in RAW_RULES]
+
+
 def naive(question_row: str, answer_row: str, rules: RuleSettings) -> str | None:
     """Everything decoded and cleaned first."""
     post, reply = (ElementTree.fromstring(text).attrib for text in (question_row, answer_row))
@@ -87,23 +104,23 @@ TITLES = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(TITLES, HTML | st.just(LONG) | HTML.map(lambda html: LONG + html), st.integers(0, 1500))
 def test_an_early_decision_is_the_late_one(title: str, body: str, length_min: int) -> None:
-    rules = RULES.model_copy(update={"length_min": length_min})
+    rules = PAPER.model_copy(update={"length_min": length_min})
     question_row, answer_row = row(question(1, title)), row(answer(2, 1, body=body))
-    early = early_problem(question_row.encode(), answer_row.encode(), rules)
+    early = early_problem(question_row, answer_row, rules)
     if early is not None:
         assert early[0] == naive(question_row, answer_row, rules)
 
 
 def test_unusual_forms_are_left_to_the_parser() -> None:
     plain = row(question(1, "Help")), row(answer(2, 1))
-    assert early_problem(plain[0].encode(), plain[1].encode(), RULES) == (
+    assert early_problem(*plain, PAPER) == (
         "self_contained_title",
         "the title has 1 words, under 3",
     )
     for odd in (plain[0].replace('"Help"', "'Help'"), plain[0].replace('Title="', 'Title = "')):
-        assert early_problem(odd.encode(), plain[1].encode(), RULES) is None
+        assert early_problem(odd, plain[1], PAPER) is None
     for body in ("", "<p></p>", '<p><img src="x"></p>', "<p>http://x.y</p>", "<s>some words</s>"):
-        assert early_problem(plain[0].encode(), row(answer(2, 1, body=body)).encode(), RULES) is None
+        assert early_problem(plain[0], row(answer(2, 1, body=body)), PAPER) is None
 
 
 @pytest.mark.skipif("LIMA_DATA" not in os.environ, reason="LIMA_DATA names the folder of real dumps")
