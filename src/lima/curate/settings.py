@@ -103,7 +103,7 @@ class CurateSettings(Settings):
     audit_size: int = Field(default=100, ge=1)
     """How many accepted examples, and as many rejected ones, are drawn for ``audit``."""
     workers: int = Field(default=1, ge=1)
-    """Processes that read dumps, the longest first, and decode candidates. The outcome is the same with any number."""
+    """Processes that read the headers of dumps, the longest first. The outcome is the same with any number."""
     engine: EngineName = "processes"
     """Where the workers are: ``processes`` of this machine, or ``ray``, on the cluster that RAY_ADDRESS names or else on
     this machine (``pip install 'lima-align[ray]'``). The outcome is the same."""
