@@ -16,7 +16,7 @@ from lima import cli
 from lima.curate.card.card import as_html, as_markdown, make_card, write_card
 from lima.curate.card.diversity import diversity, effective_number
 from lima.curate.card.licences import Use, licence_warnings
-from lima.curate.card.sections import CardOptions, composition, lengths
+from lima.curate.card.sections import CardOptions, composition, lengths, licences, sections
 from lima.curate.card.style import openers, shares
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.errors import LimaError
@@ -209,3 +209,37 @@ def test_axe_finds_nothing_in_a_card_and_it_fits_the_screen(
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
+
+
+def test_the_card_says_under_which_terms_the_raw_data_were_had() -> None:
+    unsaid, known, own = (
+        licences([example("a", "b")], terms).text for terms in (None, "stack-exchange", "a contract of May")
+    )
+    assert "is not said (--terms)" in unsaid
+    assert "do not include training a large language model" in known
+    assert "under these terms: a contract of May. They bind beside the licences." in own
+
+
+def test_answers_that_follow_one_pattern_are_warned_of() -> None:
+    """No two share 70 % of their 5-grams, yet they are a handful of patterns; and the card does not say "none"."""
+    fillings = [
+        "red salt and oil",
+        "blue sand and tar",
+        "green lime and wax",
+        "white chalk and ink",
+        "black coal and gum",
+    ]
+    alike = [
+        example(f"x/{n}", f"q{n}", answer=f"Take {fillings[n % 5]} for step {n % 20}, and wait.")
+        for n in range(40)
+    ]
+    found = {section.key: section for section in sections(alike, CardOptions())}
+    assert "are as varied as" in found["diversity"].warning
+    unlike = {
+        section.key: section
+        for section in sections(
+            [example(f"y/{n}", f"q{n}", answer=f"{n} w{n} v{n} u{n}") for n in range(3)], CardOptions()
+        )
+    }
+    assert "no two examples share 70% of their 5-grams" in unlike["repetition"].text
+    assert "none found" not in unlike["repetition"].text

@@ -11,7 +11,7 @@ import pytest
 from lima.curate.text.clean import clean
 from lima.curate.text.gaps import POINTER
 from lima.curate.text.markup import STRUCK_OUT
-from lima.curate.text.trim import ANNOUNCEMENT, CLOSING, EDIT_LABEL, LINK_LIST, POINTER_AT_END
+from lima.curate.text.trim import ANNOUNCEMENT, CLOSING, EDIT_LABEL, LINK_LIST, POINTER_AT_END, SOURCE_NAME
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,10 @@ HERE = '<a href="u">here</a>'
         ("<p>Water is wet.</p><p>Edit 2: <code>ice</code> is dry.</p>", "Water is wet.\n\n`ice` is dry.", [EDIT_LABEL]),
         ("<p>Water <s>fire</s> is wet.</p>", "Water is wet.", [STRUCK_OUT]),
         ("<ul><li>" + A + "</li><li>ice</li></ul>", "* ice", []),
+        ('<p>Water is wet.</p><p>From <a href="u">Wikipedia</a></p><p>Ice is dry.</p>', "Water is wet.\n\nIce is dry.", [SOURCE_NAME]),
+        ("<p>Water is wet.</p><p><img src='u'></p><p>Image: The Times</p><p>Ice is dry.</p>", "Water is wet.\n\nIce is dry.", [SOURCE_NAME]),
+        ('<p>Water is wet.</p><p><a href="u">The river page</a></p>', "Water is wet.", [SOURCE_NAME]),
+        ('<p>Water<sup><a href="u">wiki</a></sup> is wet.</p>', "Water is wet.", []),
     ],
 )  # fmt: skip
 def test_what_goes_is_named(html: str, text: str, steps: list[str]) -> None:
@@ -149,10 +153,33 @@ def test_what_goes_is_named(html: str, text: str, steps: list[str]) -> None:
         f"<p>These are the steps of the recipe in the book of 1901, word for word:</p><p>{A}</p>",
         f"<h2>Ingredients</h2><p>{A}</p><h2>Steps</h2><p>Stir.</p>",
         f"<p>see</p><ul><li>{A}</li></ul>",
+        "<p>Water is wet; as you can see, it drips.</p><p><img src='u'></p><p>More of it.</p>",
+        "<p><img src='u'></p><p>This is what it looks like in winter, when all is ice.</p>",
+        "<p>Have you seen a drop like this -</p><p><img src='u'></p><p>Drops are round.</p>",
+        "<p>Water is wet.</p><p>And the reasons for it are the following three:</p>",
+        f"<p>Water is wet.</p><p>See {HERE} for the first step.</p><p>Then heat it.</p>",
+        '<p>In this <a href="u">paper</a> they found the reverse.</p>',
     ],
 )
 def test_what_cannot_go_is_a_hole(html: str) -> None:
     assert clean(html).holes == 1
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<p>According to <a href="u">this article</a>, a gram of salt weighs a gram.</p>',
+        '<p>The label of <a href="u">those old breweries</a> is red.</p>',
+        "<p>As the table shows:</p><blockquote><p>a</p></blockquote>",
+        f"<p>These are in {HERE}:</p><pre>x</pre>",
+        '<p>Three beers:</p><ul><li><a href="u">Ale</a></li><li><a href="u">Stout</a></li></ul>',
+        '<p>There is <a href="u">a brewery</a> in town that brews ale for its guests.</p>',
+    ],
+)
+def test_what_says_something_stays(html: str) -> None:
+    """Whether or not it is a hole."""
+    words = re.findall(r"\w+", re.sub("<[^>]*>", " ", html))
+    assert re.findall(r"\w+", clean(html).text) == words
 
 
 def test_without_trimming_every_address_that_is_missed_is_a_hole() -> None:

@@ -44,7 +44,8 @@ def test_an_answer_that_stands_alone_leaves_the_choice() -> None:
         "As you say, they do.", "You mentioned a pot.", "In your second example it is slower.", "Your assumption is wrong.",
         "You are right about steam.", "It sounds like you have a pot.", "To answer the second part of the question: no.",
         "Responding to Q1, no.", "The table in the question is old.", "Are you asking about pots? Did you mean a pan?",
-        "Your questions have one answer.", "In your case it is slower.",
+        "Your questions have one answer.", "In your case it is slower.", "The pots you list are old.", "You mention a lid.",
+        "Your first and fourth questions are one.", "Second question first: no.", "To answer your question, no.", "The rest of the question is hard.",
     ],
 )  # fmt: skip
 def test_addresses(words: str) -> None:
@@ -84,6 +85,13 @@ def test_code_of_the_description() -> None:
     assert (
         needed("<p>Use <code>print</code>, <code>return</code>, <code>kettleTemp</code>.</p>", body) is None
     )
+
+
+def test_a_pronoun_for_what_the_title_does_not_name() -> None:
+    assert "begins with 'This is'" in str(
+        needed("<p>This is caused by two things.</p>", title="Boiling water in a kettle")
+    )
+    assert needed("<p>This is caused by two things.</p>") is None
 
 
 def test_a_yes_to_what_the_title_does_not_ask() -> None:

@@ -128,7 +128,7 @@ def test_a_missing_score_is_no_score() -> None:
     "phrase",
     [
         "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
-        "IMHO it is.", "AFAIK it is.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "By myself.",
+        "IMHO it is.", "AFAIK it is.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "By myself.",
     ],
 )  # fmt: skip
 def test_first_person(phrase: str) -> None:
@@ -142,7 +142,7 @@ def test_first_person(phrase: str) -> None:
         "Meiosis I-II differ.", "Here $I^2 R$ is the power.", "It is mined.", "The mystery of meat.", "I.e. warm.",
         "Myanmar is wet.", "İstanbul is dry.", "Économie is a word.",
         "Let the ideal I be prime.", "The current I is 2 A.", "Here $x \\in I$ holds, and $I$ is open.", "By Knuth, D. I. (1968).",
-        'She said "I am here" to them.', "Ask “where am I?” then.", "\n> I think so.\n", "A.I. is old.", "The letter I is thin.",
+        'She said "I am here" to them.', "Ask “where am I?” then.", "\n> I think so.\n", "A.I. is old.", "The letter I is thin.", "World War I made it so.",
     ],
 )  # fmt: skip
 def test_no_first_person(phrase: str) -> None:
@@ -159,7 +159,7 @@ def test_first_person_in_code_is_no_first_person() -> None:
         "As others have said, it is.", "As Thomas noted, it is.", "The accepted answer is wrong.",
         "In John's answer there is more.", "The answer above is fine.", "All of these answers are right.",
         "Other answers cover it.", "To add to the answer of Bob, salt helps.",
-        "@Thomas is right.", "See another answer.", "As Bob points out, it is.", "(@Thomas has it.)",
+        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)",
     ],
 )  # fmt: skip
 def test_refers_to_others(phrase: str) -> None:
@@ -171,7 +171,7 @@ def test_refers_to_others(phrase: str) -> None:
     [
         "The answer is no.", "Others have tried it in vain.", "Write to a@example.org for it.", "One can answer it.",
         "There are two answers to an equation.", "As mentioned above, it is.", "As already noted, it is.", "The @media rule does it.",
-        "As Wikipedia says, it is.", "Boyle saw it. As Boyle noted, it is.",
+        "As suggested in Code Complete, it is.", "As Wikipedia says, it is.", "Boyle saw it. As Boyle noted, it is.",
     ],
 )  # fmt: skip
 def test_refers_to_no_others(phrase: str) -> None:
@@ -200,6 +200,7 @@ def test_a_name_that_was_asked_for_is_no_neighbour() -> None:
         "Ask on Stack Overflow.", "Please upvote it.", "The OP wants salt.", "As of the comments below, no.",
         "It was said in the comments, too.", "\nEDIT: salt helps.", "\n**Update 2**: salt helps.", "This site has more.",
         "Hope this helps!", "It is a duplicate of another.", "It was closed as unclear.",
+        "\n+1 for salt.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
     ],
 )  # fmt: skip
 def test_refers_to_site(phrase: str) -> None:

@@ -315,7 +315,7 @@ UNFILTERED: Mapping[str, bool | None] = {
 
 def _is_numeral(text: str, start: int) -> bool:
     """Whether the "I" at ``start`` counts or names something: "World War I", "Type I error", "I/O", "I & II"."""
-    before, after = text[max(0, start - 20) : start], text[start + 1 : start + 9]
+    before, after = text[max(0, start - 20) : start], text[start + 1 : start + 17]
     if after[:1] in ("'", "’"):
         return False
     named = NUMERAL_BEFORE.search(before) and not VERB_AFTER.match(after)

@@ -40,6 +40,7 @@ ADDRESSING = Phrases(
         | \b (?: the | those | these | this | that | all | any | both ) \s (?: [\w'’-]+ \s ){1, 4}? you \s
             (?: list | link | mention | describe | cite | propose | show | quote | reference | suggest | specify | provide | post | raise
               | ask \s about | refer \s to | bring \s up ) (?: e? d )? \b
+        | \b (?: that | which ) \s you (?: ['’]re | \s are )? \s refer (?: red | ring )? \s to \b
         | \b you \s link (?: ed )? \b (?! \s to \b )
         """,
     ),
@@ -60,7 +61,7 @@ ADDRESSING = Phrases(
         | \b (?: the | this | that ) \s (?: {ORDINAL} \s ) (?: question | part \s of \s (?: the | your ) \s question ) s? \b
         | \b (?: example | code | snippet | quote | equation | formula | list | link | table | data | numbers? | text | title ) s? \s (?: in | from | of ) \s (?: the | this ) \s question \b
         | \b (?: to \s answer | answering | as \s for | regarding | responding \s to | concerning | re: ) \s (?: your | the | question | q \d ) \s (?: {ORDINAL} | part | \d )
-        | (?: ^ | \n ) \W* (?: as \s for | for )? \s* (?: the | your )? \s* {ORDINAL} \s question \b
+        | (?: ^ | \n | [.!?] \s ) \W* (?: as \s for | for )? \s* (?: the | your )? \s* {ORDINAL} \s question \b
         | \b (?: continue | go | going | continuing ) \s with \s (?: the | your | that ) \s (?: \w+ \s )? example \b
         | \b (?: q \s? \d | questions? \s \#? \d ) \b
         | \b (?: rest | part | parts | half | bit | remainder ) \s of \s (?: the | your? | this ) \s (?: original \s )? question \b

@@ -91,7 +91,7 @@ TAIL = re.compile(
 """The end of a sentence that leads to an address: ", e.g. see http://x.y"."""
 BEHIND_COLON = re.compile(rf"\s*+ (?: : | --? | – | — ) \s*+ {HOLE} (?= \s* [.!?]* \s* $ )", re.VERBOSE)
 CLAUSE = re.compile(
-    r"(?!\W*(?:for|if|as|when|while)\b).*\b(?:is|are|was|were|has|have|had|can|could|will|would|does|do|did|should|may|might|must)\b",
+    r"(?!\W*(?:for|if|as|when|while|this|these|that|those|here|there)\b).*\b(?:is|are|was|were|has|have|had|can|could|will|would|does|do|did|should|may|might|must)\b",
     re.IGNORECASE | re.DOTALL,
 )
 """What can stand without what its colon announces."""
@@ -288,7 +288,7 @@ def points_elsewhere(line: str) -> int:
     """
     length = 0
     for sentence in reversed(sentences(line)):
-        if LINK not in sentence or not _only_points(sentence, "", bare_words_max=1):
+        if LINK not in sentence or not _only_points(sentence, "", bare_words_max=0):
             break
         length += len(unmarked(sentence))
     return length

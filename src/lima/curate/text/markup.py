@@ -340,6 +340,10 @@ class Post:
         mark, text = self._script[0], "".join(self._script[1])
         self._script = None
         bare = gaps.unmarked(text)
+        if mark == "^" and LINK in text and not bare.isdecimal() and len(bare.split()) < 3 and self._trim:
+            self._add(gaps.gone(f"[{bare}]"))  # "machine learning^wiki": where it can be read
+            self._marks = True
+            return
         if mark == "^" and FOOTNOTE.fullmatch(bare) and self._is_footnote():
             text = f"[{bare}]"
         elif self._markdown and _is_index(bare):

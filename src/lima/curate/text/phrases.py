@@ -106,10 +106,9 @@ NUMERAL_AFTER = re.compile(
 VERB_AFTER = re.compile(
     r"""
     \s+ (?: am | was | have | had | will | would | do | did | can | could | think | see | know | use | find | recommend | suggest | like | love
-      | prefer | believe | guess | hope | want | need | mean | get | got | say | said | wrote | read | made | took | went | came | just | never
-      | always | also | often | usually | personally | really | don | didn | haven | feel | felt | found | saw | knew | thought | try | tried
-      | learn | learned | taught | teach | work | worked | give | gave | wish | agree | refer | assume | suspect | understand | remember
-      | recall | consider | expect | imagine | wonder | should | might | may | must ) \b
+      | prefer | believe | guess | hope | want | need | mean | say | wrote | read | personally | really | don | didn | haven | feel | felt
+      | saw | knew | thought | try | tried | learn | learned | taught | teach | work | worked | wish | agree | refer | assume | suspect
+      | understand | remember | recall | consider | expect | imagine | wonder ) \b
     """,
     re.VERBOSE,
 )
@@ -221,6 +220,11 @@ SITE = Phrases(
         | \b comments? \s (?: above | below | section | thread ) \b
         """,
     ),
+    (
+        ("show", "post", "provide", "share"),
+        r"\b (?: can | could | would ) \s you \s (?: please \s )? (?: show | post | provide | share ) \s (?: us | me | your | the | some | more ) \b",
+    ),
+    ((", you", ",you"), r"(?: ^ | \n ) (?-i: [A-Z] [a-z]+ ) , \s* (?: your | you (?: ['’]re | \s are ) ) \b"),
     (("+1",), r"(?: ^ | \n ) \W* \+1 \b"),
     (
         (".se", "m.se", " mo "),
@@ -287,6 +291,10 @@ HOLLOW = Phrases(
             (?: this | these | the\ following | the\ attached | the\ above | the\ linked ) \s
             (?: {PICTURE} | (?: page | article | post | question | answer ) s? ) \b
         """,
+    ),
+    (
+        ("linked", "link"),
+        r"\b click (?: ing )? \b [^.]{0,40} \b link (?: ed | s )? \b | \b linked \s (?: above | below | to ) \b",
     ),
     (("following", "attached"), rf"\b (?: following | attached ) \s {PICTURE} \b"),
     (

@@ -43,13 +43,13 @@ CLOSING_SENTENCE = re.compile(
       | (?: if\ .{0,80} ,\ )? (?: please\ )? feel \ free \ to \ (?: ask | comment | edit | correct | improve | add | contact | leave | suggest | message | let ) \b .{0,120}
       | (?: please\ )? (?: correct | tell ) \ me \b .{0,80}
       | (?: \w+ ,? \ (?: and\ | or\ )? ){0,3} (?: edits | corrections | suggestions | improvements | comments | feedback ) \b .{0,40} \b (?: welcome | appreciated )
-      | (?: cheers | (?: best | kind | warm )? \ ? regards ) | happy \ \w+ing \b .{0,60} | (?: apologies | sorry ) \ for \b .{0,80}
+      | answered\ by \b .{0,60} | (?: cheers | (?: best | kind | warm )? \ ? regards ) | happy \ \w+ing \b .{0,60} | (?: apologies | sorry ) \ for \b .{0,80}
     ) \W* (?: [A-Z]\w+ \W* )?
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 CLOSING_NEEDLES = (
-    "hope", "happy", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
+    "hope", "happy", "answered by", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
 )  # fmt: skip
 """One of them is in every closing sentence, in lower case."""
 LABEL = re.compile(
