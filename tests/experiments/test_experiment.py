@@ -333,7 +333,11 @@ def test_bands_at_demo_scale(tmp_path: Path) -> None:
     checks = [check for outcome in outcomes for check in outcome.conclusion.checks]
     assert {check.band.id for check in checks} == {"W1", "W2", "W3", "W4", "W6", "W11"}
     assert [(check.band.id, check.result) for check in checks if check.state == "missed"] == []
-    assert {check.band.id for check in checks if check.state == "met"} >= {"W1", "W2", "W6"}
+    # W1 asks for at most 0.05: the interval of one base's people ends just there when not one answer
+    # is right, so at this scale it cannot be decided. Its estimate is held to the limit instead.
+    assert {check.band.id for check in checks if check.state == "met"} >= {"W2", "W4", "W6"}
+    wrong = [check.result for check in checks if check.band.id == "W1"]
+    assert [result.value for result in wrong if isinstance(result, Estimate)] == [0.0, 0.0]
 
 
 def test_the_page_of_claims_agrees_with_its_own_figures() -> None:
