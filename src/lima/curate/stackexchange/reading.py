@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Any
 from xml.etree import ElementTree
@@ -27,7 +27,9 @@ MAX_ROW_BYTES = 16 << 20
 """A row of a real dump has at most some 100 KB; the limit bounds the memory that a bad file can take."""
 LINE_BYTES = 1 << 20
 """Longer lines are read in parts, cut anywhere."""
-LINES_AT_A_TIME = 4096
+LINES_AT_A_TIME = 64
+"""Enough to spread the cost of a batch, few enough to stay in the processor's cache."""
+PROGRESS_BYTES = 16 << 20
 NO_SCORE = -(2**62)
 ROW = np.dtype([(name, np.int64) for name in ("id", "partner", "score", "offset", "length")])
 """What is kept of a row. The partner of an answer is its question, of a question its accepted answer; 0 for none."""
@@ -65,6 +67,7 @@ FABRICATED = (1_000_000_001, 1_000_000_010)
 """Ids of the two posts that nobody wrote, which dumps since 2024 hold for every site."""
 ENCODING = re.compile(rb"<\?xml[^>]*?encoding=[\"']([^\"']*)")
 ELEMENT = re.compile(rb"<([a-z]+)[\s>/]")
+NO_ANSWERS = 'no answers (PostTypeId="2"). Is this the Posts table?'
 
 
 @dataclass
@@ -134,10 +137,14 @@ def read_headers(
         InputError: truncated, a document type declaration, not in UTF-8.
     """
     reader = _HeaderReader(path, NO_SCORE if floor is None else floor)
-    lines = iter(partial(stream.readline, LINE_BYTES), b"")
-    while count := reader.read(islice(lines, LINES_AT_A_TIME)):
-        if advance:
-            advance(count)
+    lines, shown = iter(partial(stream.readline, LINE_BYTES), b""), 0
+    while batch := list(islice(lines, LINES_AT_A_TIME)):
+        reader.read(batch)
+        if advance and reader.offset - shown >= PROGRESS_BYTES:
+            advance(reader.offset - shown)
+            shown = reader.offset
+    if advance:
+        advance(reader.offset - shown)
     return reader.finish()
 
 
@@ -184,16 +191,10 @@ def _first_of_each(values: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
 
 def save_headers(path: Path, headers: Headers) -> None:
     """Write headers to a file of numpy's, which appears whole or not at all."""
-    counts = np.array([headers.low_answers, headers.other_rows])
+    arrays = {name: getattr(headers, name) for name in ("questions", "closed", "answers")}
+    counts, malformed = [headers.low_answers, headers.other_rows], np.array(headers.malformed, np.int64)
     with replacing(path) as stream:
-        np.savez(
-            stream,
-            questions=headers.questions,
-            closed=headers.closed,
-            answers=headers.answers,
-            counts=counts,
-            malformed=np.array(headers.malformed, dtype=np.int64),
-        )
+        np.savez(stream, allow_pickle=False, counts=counts, malformed=malformed, **arrays)
 
 
 def load_headers(path: Path) -> Headers:
@@ -280,8 +281,8 @@ class _HeaderReader:
         self._questions, self._closed, self._answers = bytearray(), bytearray(), bytearray()  # of `ROW`s
         self._low = self._other = 0
         self._malformed: list[int] = []
-        self._offset = self._line = 0
-        self._line_ended = True
+        self.offset = 0  # bytes read so far
+        self._line, self._line_ended = 0, True
         self._piece: list[bytes] = []  # parts of a piece that may go on in the next line
         self._piece_at = (0, 0)  # its offset and line
         self._pending: list[bytes] = []  # whole pieces of what goes on until `_closer`
@@ -290,96 +291,98 @@ class _HeaderReader:
         self._root = b""
         self._closed_frame = False
 
-    def read(self, lines: Iterable[bytes]) -> int:
-        """Read some lines and return the number of their bytes.
-
-        This loop is the hot path of curation: about a microsecond a row, where an XML parser takes ten. Hence one function
-        with local names, bodies that are only searched for single bytes, and numbers that are made only of what is kept.
-        """
-        offset, number, line = self._offset, self._line, b""
-        questions, closed, answers = self._questions, self._closed, self._answers
-        header, ends, floor, low, piece = HEADER.match, ROW_ENDS, self._floor, 0, self._piece
-        digits = len(str(floor)) if floor > 0 else 0  # most answers have fewer, and need no int()
-        for number, line in enumerate(lines, start=self._line + self._line_ended):
-            found = header(line)
-            # One whole row: the line ends as a row does, and no other tag begins in it. (A value in single quotes could
-            # hold such an end; the row is then cut, no XML when it is decoded, and rejected by name.)
-            if found is None or not line.endswith(ends) or line.find(b"<", HEADER_BYTES) >= 0:
-                self._other_line(line, offset, number)
-            elif piece and self._goes_on(line, offset, number):
+    def read(self, lines: Sequence[bytes]) -> None:
+        """Read some lines: all at once when each is a whole row in the dump's own form, as nearly always."""
+        headers = [*map(HEADER.match, lines)]
+        if not self._piece and None not in headers and _are_rows(lines):
+            self._line += len(lines)
+            self._rows(lines, headers)
+            return
+        for line, header in zip(lines, headers, strict=True):
+            self._line += self._line_ended
+            self._line_ended = line.endswith(b"\n")
+            if header is None or not _are_rows([line]):
+                self._other_line(line)
+            elif self._piece and self._goes_on(line):
                 pass
-            elif found.lastindex == IS_ANSWER:
-                score = found[3]
+            else:
+                self._rows([line], [header])
+                continue
+            self.offset += len(line)
+
+    def _rows(self, lines: Sequence[bytes], headers: Sequence[Any]) -> None:
+        """Count rows in the dump's own form, and keep those that may be wanted.
+
+        The hot path of curation: a microsecond a row, where an XML parser takes ten. Hence local names, bodies that are only
+        searched for a single byte, and numbers that are made only of what is kept.
+        """
+        offset, floor, low = self.offset, self._floor, 0
+        digits = len(str(floor)) if floor > 0 else 0  # most answers have fewer, and need no int()
+        for line, header in zip(lines, headers, strict=True):
+            kind = header.lastindex
+            if kind == IS_ANSWER:
+                score = header[3]
                 if len(score) < digits or int(score) < floor:
                     low += 1
                 else:
-                    answers += packed(int(found[1]), int(found[2]), int(score), offset, len(line))
-            elif found.lastindex == IS_QUESTION:
-                after = line.find(b'"', found.end())  # the end of the body, where a quote would be escaped
+                    self._answers += packed(int(header[1]), int(header[2]), int(score), offset, len(line))
+            elif kind == IS_QUESTION:
+                after = line.find(b'"', header.end())  # the end of the body, where a quote would be escaped
                 is_closed = line.find(CLOSED, after) >= 0 and _is_closed(line, after)
-                row = packed(int(found[1]), int(found[4] or 0), int(found[5]), offset, len(line))
+                row = packed(int(header[1]), int(header[4] or 0), int(header[5]), offset, len(line))
                 if is_closed:
-                    closed += row
+                    self._closed += row
                 else:
-                    questions += row
+                    self._questions += row
             else:
                 self._other += 1
             offset += len(line)
-        count, self._offset = offset - self._offset, offset
+        self.offset = offset
         self._low += low
-        self._line, self._line_ended = number, line.endswith(b"\n")
-        return count
 
     def finish(self) -> Headers:
         """What was found, after the checks at the end of the file."""
         self._end_piece()
         if self._pending:
             self._note_malformed()
-        headers = Headers(
-            questions=np.frombuffer(self._questions, ROW),
-            closed=np.frombuffer(self._closed, ROW),
-            answers=np.frombuffer(self._answers, ROW),
-            low_answers=self._low,
-            other_rows=self._other,
-            malformed=self._malformed,
+        questions, closed, answers = (
+            np.frombuffer(table, ROW) for table in (self._questions, self._closed, self._answers)
         )
-        if not self._offset:
-            raise LimaError(
-                f"{self._path}: the file is empty. Expected the Posts.xml of a Stack Exchange dump."
-            )
+        headers = Headers(questions, closed, answers, self._low, self._other, self._malformed)
+        if not self.offset:
+            what = "the file is empty. Expected the Posts.xml of a Stack Exchange dump."
+            raise LimaError(f"{self._path}: {what}")
         if not self._closed_frame:
             what = "the file ends here, without </posts>. It is cut off: get it again."
             raise InputError(self._path, self._line, what)
         if headers.rows and not headers.answer_count:
-            raise LimaError(
-                f'{self._path}: no answers (PostTypeId="2"). Is this the Posts table? '
-                f"Found: {headers.rows} rows, {headers.question_count} questions."
-            )
+            found = f"{headers.rows} rows, {headers.question_count} questions"
+            raise LimaError(f"{self._path}: {NO_ANSWERS} Found: {found}.")
         return headers
 
-    def _goes_on(self, line: bytes, offset: int, number: int) -> bool:
+    def _goes_on(self, line: bytes) -> bool:
         """Whether a row in the dump's own form belongs to something that began before it, such as a comment."""
         self._end_piece()
         if self._pending:
-            self._other_line(line, offset, number)
+            self._other_line(line)
         return bool(self._pending or self._piece)
 
-    def _other_line(self, line: bytes, offset: int, number: int) -> None:
+    def _other_line(self, line: bytes) -> None:
         """The frame of the file, a row in another form, or something wrong."""
         first, *others = line.split(b"<")
         if not self._piece:
-            self._piece_at = (offset, number)
+            self._piece_at = (self.offset, self._line)
         self._piece.append(first)
-        place = offset + len(first)
+        place = self.offset + len(first)
         for text in others:
             self._end_piece()
             self._piece.append(b"<" + text)
-            self._piece_at = (place, number)
+            self._piece_at = (place, self._line)
             place += 1 + len(text)
         began = self._pending_at if self._pending else self._piece_at
         if place - began[0] > MAX_ROW_BYTES:
             what = f"a row of over {MAX_ROW_BYTES >> 20} MB. Is this a dump?"
-            raise InputError(self._path, number, what)
+            raise InputError(self._path, self._line, what)
 
     def _end_piece(self) -> None:
         """The piece is complete: parse it, unless it is part of something that goes on."""
@@ -416,10 +419,7 @@ class _HeaderReader:
         if element and not self._root:
             self._root = element[1]
             if self._root not in (b"posts", b"row"):
-                name = self._root.decode().capitalize()
-                raise LimaError(
-                    f'{self._path}: no answers (PostTypeId="2"). Is this the Posts table? Found: {name} rows.'
-                )
+                raise LimaError(f"{self._path}: {NO_ANSWERS} Found: {self._root.decode().capitalize()} rows.")
 
     def _parse_piece(self, raw: bytes) -> None:
         text = _unframed(raw)
@@ -454,6 +454,17 @@ class _HeaderReader:
     def _note_malformed(self, lines_on: int = 0) -> None:
         self._malformed.append(self._pending_at[1] + lines_on)
         self._pending, self._closer = [], b""
+
+
+def _are_rows(lines: Sequence[bytes]) -> bool:
+    """Whether lines that begin as rows are whole rows, one each: they end as rows do, and no other tag begins in them.
+
+    A value in single quotes could hold such an end. That row is then cut, malformed when it is decoded, and rejected by name.
+    """
+    return (
+        all(map(bytes.endswith, lines, repeat(ROW_ENDS)))
+        and max(map(bytes.find, lines, repeat(b"<"), repeat(HEADER_BYTES))) < 0
+    )
 
 
 def _is_closed(line: bytes, after: int) -> bool:
