@@ -46,7 +46,7 @@ class DuplicateSettings(Settings):
     """Words in an n-gram; characters where a script has no blanks between words."""
     exact_texts_max: int = Field(default=EXACT_TEXTS_MAX, ge=0)
     """Among this many texts every near-duplicate is found; in bigger collections candidates come from MinHash, which misses
-    0.4 % of those right at the threshold. Either way each is compared exactly. 400,000 texts of 300 words take 5 GB."""
+    0.4 % of those right at the threshold. Either way each is compared exactly. 400,000 texts of 300 words take 6 GB."""
 
     @property
     def template_used(self) -> float | None:
