@@ -128,6 +128,76 @@ def test_the_layout_makes_no_difference(
     assert selected(LAYOUTS[layout]) == EXPECTED
 
 
+@pytest.mark.parametrize("lines", [1, 2, 3, 5, 64])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_size_of_a_batch_makes_no_difference(
+    layout: str, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch of whole rows is counted at once, any other line by line: the counts and the places are the same."""
+    whole = read(LAYOUTS[layout])
+    monkeypatch.setattr(reading, "LINES_AT_A_TIME", lines)
+    parts = read(LAYOUTS[layout])
+    assert found(parts) == found(whole) == expected(LAYOUTS[layout].encode())
+    for name in ("questions", "closed", "answers"):
+        assert getattr(parts, name).tolist() == getattr(whole, name).tolist()
+
+
+START = '  <row Id="30" PostTypeId="2" ParentId="5" CreationDate="2012" Score="77" Body="'
+HARD = {
+    "a value in single quotes": START + "b\" Title='it is \"so\"' />\n",
+    "the row goes on in the next line": START + 'b"\n Title="t" />\n',
+    "a body over two lines": START + 'one\ntwo" />\n',
+    "an end of a row within a value": START + 'b" Title="a /> b" />\n',
+    "a line that ends as a row does within a value": START + "b\" Title='he said \" />\nand left' />\n",
+    "a tag within a value": START + 'a &lt;row Id="1"/> b" />\n'.replace('"1"', "&quot;1&quot;"),
+    "two rows": (START + 'b" />' + START.replace("30", "31") + 'b" />\n'),
+    "a row that begins far in the line": " " * 30 + START + 'b" />\n',
+    "a row behind a comment": "<!-- x -->" + START + 'b" />\n',
+    "a comment that holds a row": "<!--\n" + START + 'b" />\n' + "-->\n",
+    "a section that holds a row": "<![CDATA[\n" + START + 'b" />\n' + "]]>\n",
+    "an instruction that holds a row": "<?x\n" + START + 'b" />\n' + "?>\n",
+    "blanks behind the row": START + 'b" />  \n',
+    "no blank before the end": START + 'b"/>\n',
+    "no newline": START + 'b" />',
+    "a line of nothing but a carriage return": "\r\n" + START + 'b" />\r\n',
+}
+"""Further rows of a file, each of which breaks one assumption of the fast way, and is XML all the same."""
+
+
+@pytest.mark.parametrize("lines", [1, 2, 64])
+@pytest.mark.parametrize("hard", HARD)
+def test_hard_rows_between_plain_ones(hard: str, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row that an XML parser finds is found, or the line is named as malformed."""
+    monkeypatch.setattr(reading, "LINES_AT_A_TIME", lines)
+    text = posts(*ROWS).replace('  <row Id="3"', HARD[hard] + '  <row Id="3"')
+    truth, headers = expected(text.encode()), read(text)
+    assert truth is not None, "the case is no XML"
+    if hard in ("a line that ends as a row does within a value", "a section that holds a row"):
+        assert len(headers.malformed) == 1
+        assert set(truth.good) <= {*headers.answers["id"].tolist()}
+    else:
+        assert found(headers) == truth
+    assert selected(text)[:2] == EXPECTED[:2]
+
+
+def test_a_row_cut_within_a_value_is_rejected_when_it_is_decoded() -> None:
+    """The fast way takes it for whole; nothing of it gets into a data set."""
+    text = posts(*ROWS).replace('  <row Id="3"', HARD["a line that ends as a row does within a value"] + '  <row Id="3"')
+    kept = next(row for row in read(text).answers if row["id"] == 30)
+    assert decode_row(raw_row(io.BytesIO(text.encode()), kept), 30) is None
+
+
+def test_lines_are_counted_across_batches_and_long_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of a malformed line is its number in the file."""
+    monkeypatch.setattr(reading, "LINE_BYTES", 200)
+    monkeypatch.setattr(reading, "LINES_AT_A_TIME", 2)
+    rows = [answer(100 + number, 1, body="b" * 500 * (number % 2)) for number in range(9)]
+    lines = posts(question(1), *rows).split("\n")
+    for place in range(3, 11):
+        text = "\n".join([*lines[:place], "no row", *lines[place:]])
+        assert read(text).malformed == [place + 1]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_places_lead_back_to_the_rows(layout: str) -> None:
     data = LAYOUTS[layout].encode()

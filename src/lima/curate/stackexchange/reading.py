@@ -194,7 +194,7 @@ def save_headers(path: Path, headers: Headers) -> None:
     arrays = {name: getattr(headers, name) for name in ("questions", "closed", "answers")}
     counts, malformed = [headers.low_answers, headers.other_rows], np.array(headers.malformed, np.int64)
     with replacing(path) as stream:
-        np.savez(stream, allow_pickle=False, counts=counts, malformed=malformed, **arrays)
+        np.savez(stream, counts=counts, malformed=malformed, **arrays)
 
 
 def load_headers(path: Path) -> Headers:
