@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import tyro
 from pydantic_core import to_jsonable_python
 
+from lima.console import command as command
 from lima.settings import Settings
-
-
-def command(*words: object) -> str:
-    """A `lima` command that can be pasted into a shell.
-
-    >>> command("report", "my studies/1")
-    "lima report 'my studies/1'"
-    """
-    return shlex.join(["lima", *map(str, words)])
 
 
 def as_command(name: str, settings: Settings) -> str:

@@ -7,6 +7,7 @@ plain lines, one at most every ten seconds.
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -85,6 +86,15 @@ def part_of_a_whole() -> Iterator[None]:
         yield
     finally:
         _steps_shown.reset(token)
+
+
+def command(*words: object) -> str:
+    """A `lima` command that can be pasted into a shell.
+
+    >>> command("report", "my studies/1")
+    "lima report 'my studies/1'"
+    """
+    return shlex.join(["lima", *map(str, words)])
 
 
 def done(wrote: Sequence[Path | str], next_command: str | None = None) -> None:

@@ -8,10 +8,17 @@ from html import unescape
 
 import pytest
 
-from lima.curate.text.clean import clean
-from lima.curate.text.gaps import POINTER
+from lima.curate.text.blocks import POINTER
+from lima.curate.text.clean import (
+    ANNOUNCEMENT,
+    CLOSING,
+    EDIT_LABEL,
+    LINK_LIST,
+    POINTER_AT_END,
+    SOURCE_NAME,
+    clean,
+)
 from lima.curate.text.markup import STRUCK_OUT
-from lima.curate.text.trim import ANNOUNCEMENT, CLOSING, EDIT_LABEL, LINK_LIST, POINTER_AT_END, SOURCE_NAME
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,9 @@ from tests.curate.calls import watched
 from tests.curate.dump import LONG, answer, posts, question, write
 
 from lima.curate.choose.duplicates import DuplicateSettings
-from lima.curate.pipeline import curate
+from lima.curate.pipeline import curate, open_map
 from lima.curate.settings import CurateSettings
 from lima.curate.stackexchange.source import StackExchange
-from lima.curate.workers import open_map
 from lima.errors import LimaError
 
 OFF = DuplicateSettings(same_prompt=False, jaccard=None)

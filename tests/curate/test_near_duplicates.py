@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lima.curate.choose import grams
+from lima.curate.choose import duplicates
 from lima.curate.choose.duplicates import near_duplicates
-from lima.curate.text.words import WORD, words_of
+from lima.curate.text.phrases import WORD, words_of
 
 
 def all_with_all(texts: list[str], jaccard: float, ngram: int) -> list[tuple[int, int]]:
@@ -64,7 +64,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = base + [f"{text} changed" for text in base] + ["boiler plate text of all"] * 20
     expected = near_duplicates(texts)
     assert len(expected) == 40 + 20 * 19 // 2
-    monkeypatch.setattr(grams, "BLOCK_TEXTS", 7)
+    monkeypatch.setattr(duplicates, "BLOCK_TEXTS", 7)
     assert near_duplicates(texts) == expected
 
 

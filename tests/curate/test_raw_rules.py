@@ -17,8 +17,8 @@ from lima.curate.rules import RAW_RULES, RULES, RuleSettings, first_problem, raw
 from lima.curate.sources.base import Context
 from lima.curate.stackexchange.sites import Exchange
 from lima.curate.stackexchange.source import RawPair, StackExchange, longest_text
+from lima.curate.text.blocks import Style
 from lima.curate.text.clean import clean
-from lima.curate.text.layout import Style
 from lima.records import Example, Message, Meta
 
 PAPER = RuleSettings()

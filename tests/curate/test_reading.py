@@ -144,7 +144,7 @@ def test_the_size_of_a_batch_makes_no_difference(
 
 START = '  <row Id="30" PostTypeId="2" ParentId="5" CreationDate="2012" Score="77" Body="'
 HARD = {
-    "a value in single quotes": START + "b\" Title='it is \"so\"' />\n",
+    "a value in single quotes": START + 'b" Title=\'it is "so"\' />\n',
     "the row goes on in the next line": START + 'b"\n Title="t" />\n',
     "a body over two lines": START + 'one\ntwo" />\n',
     "an end of a row within a value": START + 'b" Title="a /> b" />\n',
@@ -182,7 +182,9 @@ def test_hard_rows_between_plain_ones(hard: str, lines: int, monkeypatch: pytest
 
 def test_a_row_cut_within_a_value_is_rejected_when_it_is_decoded() -> None:
     """The fast way takes it for whole; nothing of it gets into a data set."""
-    text = posts(*ROWS).replace('  <row Id="3"', HARD["a line that ends as a row does within a value"] + '  <row Id="3"')
+    text = posts(*ROWS).replace(
+        '  <row Id="3"', HARD["a line that ends as a row does within a value"] + '  <row Id="3"'
+    )
     kept = next(row for row in read(text).answers if row["id"] == 30)
     assert decode_row(raw_row(io.BytesIO(text.encode()), kept), 30) is None
 

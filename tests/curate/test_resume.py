@@ -68,7 +68,7 @@ POINTS: dict[str, tuple[str, range]] = {
     "when headers are kept": ("curate/stackexchange/reading.py save_headers", range(4)),
     "while an archive is unpacked": ("curate/stackexchange/archives.py write", range(0, 4, 2)),
     "while candidates are judged": ("curate/rules.py first_problem", range(0, 40, 7)),
-    "while duplicates are looked for": ("curate/choose/grams.py gram_set", range(0, 30, 7)),
+    "while duplicates are looked for": ("curate/choose/duplicates.py gram_set", range(0, 30, 7)),
     "while files are written": ("", range(9)),
 }
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lima.curate.candidate import Candidate
+from lima.curate.fit import ADDRESSING
 from lima.curate.rules import (
     RULES,
     UNFILTERED,
@@ -23,11 +24,9 @@ from lima.curate.rules import (
     first_problem,
     title_problem,
 )
-from lima.curate.text.asker import ADDRESSING
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
-from lima.curate.text.phrases import ASKER_OF_SITE, HOLLOW, OTHERS, SITE, WORDS, Phrases
-from lima.curate.text.titles import POINTER
+from lima.curate.text.phrases import ASKER_OF_SITE, HOLLOW, OTHERS, POINTER, SITE, WORDS, Phrases
 from lima.records import Example, Message, Meta
 
 SENTENCE = "Water boils at a lower temperature on a mountain, because the air presses less on its surface. "
@@ -288,7 +287,7 @@ def test_the_titles_of_the_released_set_stand_alone() -> None:
     prompts = [row["conversations"][0].strip() for row in rows if row["source"] == "stackexchange"]
     asked = [prompt for prompt in prompts if "\n" not in prompt and len(prompt) < 150]
     assert len(asked) == 141
-    assert sum(title_problem(prompt, SETTINGS) is not None for prompt in asked) == 2
+    assert sum(title_problem(prompt, SETTINGS.title_words_min) is not None for prompt in asked) == 2
 
 
 def test_a_description_with_an_image_or_too_long_is_no_prompt() -> None:

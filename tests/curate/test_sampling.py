@@ -8,8 +8,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from lima.curate.candidate import Candidate, Stratum
-from lima.curate.choose.sampling import SPLITS, Split, as_prompt, chance, fill, generator, split, weights
+from lima.curate.candidate import (
+    SPLITS,
+    Candidate,
+    Split,
+    Stratum,
+    as_prompt,
+    chance,
+    fill,
+    generator,
+    split,
+    weights,
+)
 from lima.records import Example, Message
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lima import console
-from lima.curate.choose.sampling import chance, generator
+from lima.curate.candidate import chance, generator
 from lima.curate.rules import TEXT_RULES
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_json, write_jsonl

@@ -1,33 +1,51 @@
 """``lima curate``: recipe + raw files -> data sets, the rejected candidates, the funnel, the attribution (paper, section 2).
 
 Every source goes the same way: read, pair and filter by header (`sources`, `stackexchange`); clean and apply the rules
-(`steps`); choose, by drawing strata until the quota is full; split; write (`results`). The order of rows and of files makes no
-difference, and the same seed gives the same bytes: strata are drawn by a seeded generator, and every other choice depends
-on ids alone.
+(`steps_of`); choose, by drawing strata until the quota is full; split; write (`results`). The order of rows and of files
+makes no difference, and the same seed gives the same bytes: strata are drawn by a seeded generator, and every other choice
+depends on ids alone.
+
+All steps have one form: an item goes in; it comes out as it is, changed, or dropped. What is dropped comes out as a `Reject`,
+and later steps pass it on. Dumps are read in this process, in several, or on a Ray cluster (`open_map`); the outcome is the same.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from lima import console
-from lima.commands import command
-from lima.curate.candidate import Candidate, Count, Step, Stratum
+from lima.curate.candidate import (
+    SPLITS,
+    Candidate,
+    Count,
+    Item,
+    Problem,
+    Split,
+    Step,
+    Stratum,
+    fill,
+    generator,
+    split,
+)
 from lima.curate.choose.duplicates import Duplicates, Leaks, Match
-from lima.curate.choose.sampling import SPLITS, Split, fill, generator, split
 from lima.curate.results import Curated, check, personal_warning, ran_dry, wanted, write_reasons, write_sets
 from lima.curate.review import Reviews
-from lima.curate.rules import RULES, TEXT_RULES, UNFILTERED
-from lima.curate.settings import CurateSettings
+from lima.curate.rules import RULES, TEXT_RULES, UNFILTERED, RuleSettings, first_problem, raw_problem
+from lima.curate.settings import CurateSettings, EngineName
 from lima.curate.sources.base import Context, SourceSettings
-from lima.curate.steps import Personal, decoding, steps_of
-from lima.curate.workers import Map, open_map
+from lima.curate.text.clean import prose_of
+from lima.curate.text.personal import count_personal, redacted
 from lima.errors import LimaError, SettingsConflict
 from lima.files import fingerprint, read_json, text_hash
 from lima.records import Example, Reject
@@ -74,7 +92,7 @@ def curate(settings: CurateSettings) -> Curated:
         console.warn(ran_dry(name, missing, curated, settings))
     if warning := personal_warning(curated, settings):
         console.warn(warning)
-    console.done(written, next_command=command("inspect", settings.out / "train.jsonl"))
+    console.done(written, next_command=console.command("inspect", settings.out / "train.jsonl"))
     return curated
 
 
@@ -320,3 +338,144 @@ def _show_plan(settings: CurateSettings) -> Curated:
             console.note(f"{name}: would draw {quota} examples from {total} candidates")
     console.table("Strata", ["source", "stratum", "candidates"], rows)
     return pipeline.curated
+
+
+def decoding(rules: RuleSettings) -> list[Step]:
+    """From a raw candidate to one with its texts; what the rules drop on the way is not decoded any further."""
+    return [
+        Filter(lambda raw: raw_problem(raw, rules), raw=True),
+        Decode(),
+        ChoosePrompt(Filter(lambda candidate: first_problem(candidate, rules))),
+    ]
+
+
+def steps_of(rules: RuleSettings, personal: Personal) -> list[Step]:
+    """From a raw candidate to one that passes the rules.
+
+    The rules are applied here and nowhere else, always in the order of `RULES`: to what the raw row tells, to an answer whose
+    prompt is still open, and to the whole candidate.
+    """
+    return [*decoding(rules), personal, Filter(lambda candidate: first_problem(candidate, rules))]
+
+
+class Filter:
+    """Drops candidates that have a problem; with ``raw`` those that are not decoded yet."""
+
+    def __init__(self, problem: Callable[[Any], Problem | None], raw: bool = False) -> None:
+        self._problem, self._raw = problem, raw
+
+    def __call__(self, item: Item) -> Item:
+        """The candidate, or why it is dropped."""
+        if isinstance(item, Reject) or isinstance(item, Candidate) is self._raw:
+            return item
+        found = self._problem(item)
+        return Reject(id=item.id, rule=found[0], reason=found[1]) if found else item
+
+
+class Decode:
+    """Turns raw rows into texts: XML, then HTML."""
+
+    def __call__(self, item: Item) -> Item:
+        """A candidate, or the reason why there is none."""
+        return item if isinstance(item, Candidate | Reject) else item.decode()
+
+
+class ChoosePrompt:
+    """Chooses the prompt where it is still open, unless the rules drop the answer whatever the prompt."""
+
+    def __init__(self, rules: Step) -> None:
+        self._rules = rules
+
+    def __call__(self, item: Item) -> Item:
+        """The candidate with its prompt, or why it is dropped."""
+        if not isinstance(item, Candidate) or item.choose is None:
+            return item
+        judged = self._rules(item)
+        return judged if isinstance(judged, Reject) else item.choose(item)
+
+
+class Personal:
+    """Redacts personal data, or drops candidates that hold any, before a rule can quote them in its reason."""
+
+    def __init__(self, how: str, regions: Sequence[str]) -> None:
+        self._how, self._regions = how, tuple(regions)
+
+    def __call__(self, item: Item) -> Item:
+        """The candidate without them, or the reason why it is dropped; unchanged where they are only reported."""
+        if self._how == "report" or not isinstance(item, Candidate):
+            return item
+        example, counts = redacted(item.example, regions=self._regions)
+        if not counts:
+            return item
+        if self._how == "drop":
+            found = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items()))
+            return Reject(id=item.id, rule="personal-data", reason=f"it holds {found}")
+        transforms = (*example.meta.transforms, "personal data redacted")
+        example = example.model_copy(
+            update={"meta": example.meta.model_copy(update={"transforms": transforms})}
+        )
+        answer = "" if example.is_prompt else example.messages[-1].content
+        return replace(item, example=example, answer=answer, prose=prose_of(answer))
+
+    def kinds(self, candidate: Candidate) -> list[str]:
+        """The kinds of personal data that a candidate holds."""
+        return list(count_personal([candidate.example], regions=self._regions))
+
+
+Map = Callable[..., Iterator[Any]]
+"""As the built-in `map` of one iterable: results in the order of the items."""
+
+
+@contextmanager
+def open_map(engine: EngineName, workers: int) -> Iterator[Map]:
+    """A `map` with this many workers, which start on the items at once; the built-in `map` for a single worker.
+
+    A task is a callable that can be pickled; only what it returns comes back. On a cluster every node must see the input and
+    the output folder under the same paths.
+
+    Raises:
+        LimaError: Ray is not installed; a worker process died.
+    """
+    if engine == "ray":
+        with _ray(workers) as ray_map:
+            yield ray_map
+    elif workers == 1:
+        yield map
+    else:
+        context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks
+        pool = ProcessPoolExecutor(workers, mp_context=context)
+        try:
+            yield pool.map
+        except BrokenExecutor:
+            raise LimaError(
+                "a worker process died; was memory short? The same command goes on where it was, with fewer --workers too."
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ray(workers: int) -> Iterator[Map]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise LimaError("--engine ray needs a package: pip install 'lima-align[ray]'") from None
+    here: dict[str, Any] = {"num_cpus": workers, "_node_ip_address": "127.0.0.1"}
+    if "RAY_ADDRESS" in os.environ:
+        here = {}
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **here)
+
+    def ray_map(task: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        remote = ray.remote(_call)
+        return map(ray.get, [remote.remote(task, item) for item in items])
+
+    try:
+        yield ray_map
+    finally:
+        ray.shutdown()
+
+
+def _call(task: Callable[[Any], Any], item: Any) -> Any:
+    return task(item)

@@ -9,10 +9,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from lima.curate.candidate import Count, Funnel
+from lima.curate.candidate import SPLITS, Count, Funnel, Split, as_prompt
 from lima.curate.card.card import write_card
 from lima.curate.card.sections import CardOptions
-from lima.curate.choose.sampling import SPLITS, Split, as_prompt
 from lima.curate.settings import CurateSettings
 from lima.curate.text.personal import KINDS, WORDS, count_personal
 from lima.errors import LimaError

@@ -12,29 +12,45 @@ from collections.abc import Callable, Mapping
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Problem, RawCandidate
-from lima.curate.text import titles
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
 from lima.curate.text.phrases import (
     ASKER_OF_SITE,
+    BODY_WORD,
+    DEMONSTRATIVE,
+    EMPTY_PRONOUN,
     FINISHED,
     FIRST_PERSON,
     FORMULA,
+    GERUND,
     HOLLOW,
+    INSIDE_WORDS_MIN,
     MACHINE,
     NUMERAL_AFTER,
     NUMERAL_BEFORE,
     OTHERS,
     OWN,
+    PAUSE,
     PLACEHOLDER,
+    POINTER,
+    PRONOUN,
+    PRONOUN_WORDS_MAX,
+    QUESTION_END,
+    QUESTION_START,
+    QUOTED,
     QUOTED_LINE,
     REFUSAL,
+    REQUEST,
     SITE,
     SPEAKER,
     SPOKEN,
+    SUBJECT,
     TOPIC_BEHIND,
+    TOPIC_WORDS_MIN,
     VERB_AFTER,
+    VERSUS,
     WORK_BEHIND,
+    words_of,
 )
 from lima.settings import Settings
 
@@ -165,18 +181,74 @@ def length_max(candidate: Candidate, settings: RuleSettings) -> str | None:
 
 def self_contained_title(candidate: Candidate, settings: RuleSettings) -> str | None:
     """Whether the title asks a question that a stranger understands without the body: see `title_problem`."""
-    return None if candidate.title is None else title_problem(candidate.title, settings)
+    return _title_problem(candidate.title, settings)
 
 
 def raw_title(candidate: RawCandidate, settings: RuleSettings) -> str | None:
     """`self_contained_title` by the raw title."""
-    title = candidate.title()
-    return None if title is None else title_problem(title, settings)
+    return _title_problem(candidate.title(), settings)
 
 
-def title_problem(title: str, settings: RuleSettings) -> str | None:
-    """Why a title cannot stand alone: see `text.titles`."""
-    return titles.title_problem(title, settings.title_words_min) if settings.self_contained_title else None
+def _title_problem(title: str | None, settings: RuleSettings) -> str | None:
+    if title is None or not settings.self_contained_title:
+        return None
+    return title_problem(title, settings.title_words_min)
+
+
+def title_problem(title: str, words_min: int) -> str | None:
+    """Why a title cannot stand alone; None for one that can.
+
+    It is a question (it ends in "?" or begins like one) of at least ``words_min`` words, or asks in another form ("Remove
+    stains from a glass", "Difference between ale and bitter"), which needs `TOPIC_WORDS_MIN`. Nothing in it points outside:
+    "this" without anything before it to point to, "the following", "my code", a bare "it" in a short title, a note of the
+    site in brackets. What stands in quotation marks is not looked at.
+
+    >>> title_problem("Why is this so?", 3)
+    "the title points outside itself: 'this'"
+    """
+    title = " ".join(title.split())
+    number = len(words_of(title))
+    if number < words_min:
+        return f"the title has {number} words, under {words_min}"
+    if not _asks(title, number, words_min):
+        return "the title is no question"
+    plain = QUOTED.sub("“”", title) if '"' in title or "“" in title or "`" in title or "'" in title else title
+    pointer = _pointer(plain)
+    if pointer is None and number <= PRONOUN_WORDS_MAX and not EMPTY_PRONOUN.search(plain):
+        found = PRONOUN.search(plain)
+        pointer = found.group() if found else None
+    return f"the title points outside itself: {pointer!r}" if pointer else None
+
+
+def _asks(title: str, number: int, words_min: int) -> bool:
+    if QUESTION_START.match(title):
+        return True
+    if number <= words_min:
+        return False
+    if QUESTION_END.search(title) or VERSUS.search(title):
+        return True
+    return number >= TOPIC_WORDS_MIN and bool(
+        REQUEST.match(title) or SUBJECT.match(title) or GERUND.match(title)
+    )
+
+
+def _pointer(title: str) -> str | None:
+    found = POINTER.search(title)
+    while found is not None and DEMONSTRATIVE.fullmatch(found.group()) and _inside(title, found):
+        title = title[: found.start()] + "that" + title[found.end() :]
+        found = POINTER.search(title)
+    return found.group() if found else None
+
+
+def _inside(title: str, found: re.Match[str]) -> bool:
+    """Whether a "this" has something before it in the title that it points to, or a name behind it."""
+    before, behind = title[: found.start()], title[found.end() :]
+    if behind.startswith(" “”"):
+        return True
+    if BODY_WORD.match(behind):
+        return False
+    place = max((stop.end() for stop in PAUSE.finditer(before)), default=0)
+    return "“”" in before[:place] or len(words_of(before[:place])) >= INSIDE_WORDS_MIN
 
 
 def first_person(candidate: Candidate, settings: RuleSettings) -> str | None:

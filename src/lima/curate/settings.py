@@ -22,12 +22,13 @@ from lima.curate.sources.wikihow import WikiHow
 from lima.curate.stackexchange.dialogues import Dialogues
 from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.stackexchange.source import StackExchange
-from lima.curate.text.layout import Style
+from lima.curate.text.blocks import Style
 from lima.curate.text.personal import REGIONS
-from lima.curate.workers import EngineName
 from lima.errors import LimaError
 from lima.settings import Settings, read_recipe, typed, validate
 
+EngineName = Literal["processes", "ray"]
+"""``processes`` on this machine, or plain tasks of ``ray``: a cluster when RAY_ADDRESS is set, else this machine."""
 Source = Annotated[
     StackExchange | Dialogues | WikiHow | Reddit | SuperNaturalInstructions | Authored | Table,
     Field(discriminator="kind"),

@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
-from lima.curate.candidate import Candidate, Stratum
-from lima.curate.choose.sampling import chance
+from lima.curate.candidate import Candidate, Stratum, chance
 from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata

@@ -13,7 +13,7 @@ from lima import console
 from lima.curate.candidate import Candidate, Count, Stratum
 from lima.curate.rules import RuleSettings
 from lima.curate.stackexchange.sites import UnknownSites
-from lima.curate.text.layout import Style
+from lima.curate.text.blocks import Style
 from lima.errors import LimaError
 from lima.records import Example, Reject
 from lima.settings import Settings

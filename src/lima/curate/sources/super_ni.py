@@ -16,8 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lima.curate.candidate import Candidate, Stratum, single_turn
-from lima.curate.choose.sampling import chance
+from lima.curate.candidate import Candidate, Stratum, chance, single_turn
 from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lima.curate.candidate import Candidate, Stratum
-from lima.curate.choose.sampling import chance
+from lima.curate.candidate import Candidate, Stratum, chance
 from lima.curate.reading.delimited import TornRow
 from lima.curate.reading.tables import read_table
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS

@@ -16,8 +16,7 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from lima import console
-from lima.curate.candidate import Candidate, Stratum, single_turn
-from lima.curate.choose.sampling import chance
+from lima.curate.candidate import Candidate, Stratum, chance, single_turn
 from lima.curate.reading.tables import read_table
 from lima.curate.rules import RuleSettings
 from lima.curate.sources import wikihow_html

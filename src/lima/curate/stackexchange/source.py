@@ -17,8 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from lima import console
-from lima.curate.candidate import Candidate, Stratum, single_turn
-from lima.curate.choose.sampling import chance, generator
+from lima.curate.candidate import Candidate, Stratum, chance, generator, single_turn
 from lima.curate.fit import TITLE, Form, choose_prompt
 from lima.curate.reading.compressed import BUFFER_BYTES, open_bytes
 from lima.curate.reading.lines import bounded_lines
@@ -35,8 +34,8 @@ from lima.curate.stackexchange.reading import (
     save_headers,
 )
 from lima.curate.stackexchange.sites import Dump, Exchange, ExchangeSet, ExchangeTable, find_dumps
+from lima.curate.text.blocks import MAX_DEPTH, QUOTE
 from lima.curate.text.clean import Cleaned, clean
-from lima.curate.text.layout import MAX_DEPTH, QUOTE
 from lima.errors import LimaError
 from lima.files import fingerprint, text_hash
 from lima.records import Example, Message, Reject

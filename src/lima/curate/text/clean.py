@@ -2,18 +2,31 @@
 
 Links, images and other HTML go, code blocks and lists stay. `clean` also gives the prose alone, without
 code, for the rules that look at words, and logs every visible word that it left out.
+
+Plain cleaning comes first. Then announcements of what is gone, closing formulas, labels of edits and lists of links are
+trimmed: each step has a name, and logs what it takes.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lima.curate.text.gaps import ADDRESS, Removal
-from lima.curate.text.layout import Block, Style, joined
+from lima.curate.text.blocks import (
+    ADDRESS,
+    BACK,
+    ORIGIN,
+    Block,
+    Removal,
+    Style,
+    holds_any,
+    joined,
+    points_elsewhere,
+    sentences,
+)
 from lima.curate.text.markup import Post
 from lima.curate.text.phrases import PICTURE, WORDS
-from lima.curate.text.trim import INLINE_CODE, ends_open, settled, trimmed
 
 OF_IMAGES = re.compile(
     rf"\A \W* (?: this\ one | this\ is | here (?: ['’]s | \ is | \ are ) | these ) \b | \b (?: in | on | at | see | from ) \s (?: the | this | that | these | following ) \s (?: \w+ \s )? {PICTURE} \b"
@@ -94,3 +107,257 @@ def prose_of(markdown: str) -> str:
     'Run   now.'
     """
     return INLINE_CODE.sub(" ", FENCED_CODE.sub(" ", markdown))
+
+
+ANNOUNCEMENT = "announcement of an address"
+LINK_LIST = "list of links"
+CLOSING = "closing formula"
+EDIT_LABEL = "label of an edit"
+POINTER_AT_END = "last sentence, which points to a link"
+SOURCE_NAME = "line that names a source"
+
+LEAD_WORDS_MAX = 6
+LEAD_IN = re.compile(
+    r"""
+    \W* (?: (?: here | these | those | this ) (?: ['’]s | \ is | \ are )? \ )? (?: some | the | a | few | other | more | useful | good | further
+          | additional | external | interesting | my | also | and | \s )*
+    (?: see | sources? | sourced | references? | links? | related | resources? | readings? | info(?:rmation)? | details? | via | from
+      | taken | quoted | credits? | citations? | bibliography | check | read | look | visit | websites? | sites? | articles? | pages?
+      | papers? | tutorials? | videos? ) \b [^.!?]*+ \W*+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A short line that announces addresses and nothing else."""
+RELATED = re.compile(
+    r"\W*(?:see|related|links?|further|more|additional|other|external|useful|read|sources?|references?|resources?)\b[^.!?]*+\W*+",
+    re.IGNORECASE,
+)
+CLOSING_SENTENCE = re.compile(
+    r"""
+    (?: \[ \w+ \] :? )? \W* (?:
+        (?: i\ )? (?: just\ | really\ | do\ | would\ )? hope \ (?: this | that | it | these | my | some | i )\b .{0,60} \b help (?: s | ed | ful )? \b .{0,40}
+      | hth | hope \ helps
+      | (?: please\ | just\ | and\ | so\ | but\ )? let \ (?: me | us ) \ know \b .{0,140}
+      | (?: if\ .{0,80} ,\ )? (?: please\ )? feel \ free \ to \ (?: ask | comment | edit | correct | improve | add | contact | leave | suggest | message | let ) \b .{0,120}
+      | (?: please\ )? (?: correct | tell ) \ me \b .{0,80}
+      | (?: \w+ ,? \ (?: and\ | or\ )? ){0,3} (?: edits | corrections | suggestions | improvements | comments | feedback ) \b .{0,40} \b (?: welcome | appreciated )
+      | answered\ by \b .{0,60} | (?: cheers | (?: best | kind | warm )? \ ? regards ) | happy \ \w+ing \b .{0,60} | (?: apologies | sorry ) \ for \b .{0,80}
+    ) \W* (?: [A-Z]\w+ \W* )?
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+CLOSING_NEEDLES = (
+    "hope", "happy", "answered by", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
+)  # fmt: skip
+"""One of them is in every closing sentence, in lower case."""
+LABEL = re.compile(
+    r"""
+    (?: edit (?:ed)? | updated? | eta | addendum | p\.?\ ?s\.? ) \b \s? \d* \s* (?: \( [^)\n]{0,40} \) )? \s*
+        (?: : | (?<= (?-i:EDIT|DATE|.ETA) ) \s* [-–—] ) [-–—\s]*
+    | p\.\ ?s\. \s+ | \( (?: edit | update ) \d? : \s*
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What marks a later addition; "Addendum" without a colon is a heading."""
+LABEL_NEEDLES = (
+    "\nedit",
+    "\nupdate",
+    "\neta",
+    "\naddendum",
+    "\nps",
+    "\np.s",
+    "\np s",
+    "\n(edit",
+    "\n(update",
+)
+Outcome = tuple[list[Block], list[Removal]]
+
+
+def settled(blocks: Sequence[Block], cut: bool = True) -> tuple[list[Block], list[Removal], int]:
+    """The blocks without the lost ones, and without what announced them alone; the holes that are left.
+
+    A lead-in ("Sources:", "More information") and a heading go with all that they stood before; any other text that ends
+    with a colon has a hole behind it. Without ``cut`` the lead-ins stay, and are holes.
+    """
+    kept: list[Block] = []
+    removed: list[Removal] = []
+    holes = place = 0
+    while place < len(blocks):
+        if blocks[place].kind not in ("lost", "image"):
+            kept.append(blocks[place])
+            place += 1
+            continue
+        end = place
+        while end < len(blocks) and blocks[end].kind in ("lost", "image"):
+            end += 1
+        behind = blocks[end] if end < len(blocks) else None
+        if behind is not None and blocks[end - 1].kind == "lost" and not blocks[place].tight:
+            holes += bool(BACK.match(behind.prose))
+        elif behind is not None and blocks[end - 1].kind == "image" and not blocks[place].tight:
+            if _is_source(behind) and cut:
+                removed.append(Removal(SOURCE_NAME, behind.text))
+                end += 1
+            else:
+                holes += bool(OF_IMAGE.match(behind.prose))
+        if kept and not _goes_on(kept[-1], blocks[place], behind):
+            lead_in = _is_lead_in(kept[-1], behind)
+            if lead_in and cut:
+                removed.append(Removal(ANNOUNCEMENT, kept.pop().prose))
+            elif lead_in or _is_emptied(kept[-1], behind) or _announces(kept[-1], blocks[place]):
+                holes += 1
+        place = end
+    return kept, removed, holes
+
+
+def _goes_on(before: Block, lost: Block, behind: Block | None) -> bool:
+    """Whether other items of the list are left, before or behind."""
+    return lost.tight and (before.tight or (behind is not None and behind.tight))
+
+
+def _is_lead_in(block: Block, behind: Block | None) -> bool:
+    if block.kind == "heading" and not _is_emptied(block, behind):
+        return False
+    if block.kind not in ("prose", "heading") or block.text.endswith((".", "!", "?")):
+        return False
+    return len(block.prose.split()) <= LEAD_WORDS_MAX and bool(LEAD_IN.fullmatch(block.prose))
+
+
+def _is_emptied(block: Block, behind: Block | None) -> bool:
+    """Whether nothing stands below a heading any more."""
+    return block.kind == "heading" and (behind is None or behind.kind == "heading")
+
+
+def _announces(block: Block, lost: Block) -> bool:
+    """Whether a colon announces an address; `markup.Post` sees to images."""
+    return lost.kind == "lost" and block.text.endswith(":")
+
+
+OF_IMAGE = re.compile(
+    r"\W*(?:this|these|that|those|here|above|the above|as you can see|note how|notice|it(?:['’]s| is| was| shows))\b",
+    re.IGNORECASE,
+)
+"""How a block begins that goes on about the image before it."""
+
+
+def _is_source(block: Block) -> bool:
+    """Whether a short line tells where something is from: "From Wikipedia", "Image: The Times"."""
+    if block.kind != "prose" or block.rest or not ORIGIN.match(block.prose):
+        return False
+    words = len(block.prose.split())
+    return words <= SOURCE_WORDS_MAX or (block.linked and words <= LEAD_WORDS_MAX)
+
+
+def _is_name_at_end(block: Block, before: Block) -> bool:
+    """Whether the last line is the name of a link, alone."""
+    if not block.linked or block.kind != "prose" or block.rest or before.linked or before.text.endswith(":"):
+        return False
+    return len(block.prose.split()) <= LEAD_WORDS_MAX
+
+
+SOURCE_WORDS_MAX = 3
+
+
+def ends_open(blocks: Sequence[Block]) -> bool:
+    """Whether the last line announces something that does not come."""
+    return bool(blocks) and blocks[-1].kind == "prose" and blocks[-1].text.endswith((":", ";", ","))
+
+
+def trimmed(blocks: Sequence[Block]) -> Outcome:
+    """The blocks without closing formulas, labels of edits, names of sources, and links at the end."""
+    removed: list[Removal] = []
+    folded = "\n".join(["", *[block.prose for block in blocks]]).lower()
+    kept = list(blocks)
+    if holds_any(folded, CLOSING_NEEDLES) or holds_any(folded, LABEL_NEEDLES):
+        kept = _without_formulas(blocks, removed)
+    kept = _without_sources(kept, removed)
+    return _without_pointers_at_end(kept, removed)
+
+
+def _without_formulas(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+    kept: list[Block] = []
+    for block in blocks:
+        if block.kind == "prose":
+            block = _unlabelled(block, removed)
+            block = _without_closing(block, removed)
+        if block.text:
+            kept.append(block)
+    return kept
+
+
+def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+    """Lines that name a source stay where they introduce its words."""
+    kept: list[Block] = []
+    for place, block in enumerate(blocks):
+        if place and place == len(blocks) - 1 and _is_name_at_end(block, blocks[place - 1]):
+            removed.append(Removal(SOURCE_NAME, block.text))
+            continue
+        if not _is_source(block):
+            kept.append(block)
+            continue
+        behind = blocks[place + 1] if place + 1 < len(blocks) else None
+        introduces = behind is not None and (behind.quote or behind.kind == "code" or behind.tight)
+        if introduces or block.text.endswith(":"):
+            kept.append(block)
+        else:
+            removed.append(Removal(SOURCE_NAME, block.text))
+    return kept
+
+
+def _unlabelled(block: Block, removed: list[Removal]) -> Block:
+    found = LABEL.match(block.text)
+    if not found or found.end() == len(block.text):
+        return block
+    removed.append(Removal(EDIT_LABEL, found.group()))
+    rest = block.text[found.end() :]
+    if found.group().startswith("(") and rest.endswith(")"):
+        removed.append(Removal(EDIT_LABEL, ")"))
+        rest = rest[:-1]
+    return shortened(block, rest)
+
+
+def _without_closing(block: Block, removed: list[Removal]) -> Block:
+    """Formulas stand at the end of a block, one or more."""
+    if not holds_any(block.prose.lower(), CLOSING_NEEDLES):
+        return block
+    parts = sentences(block.text)
+    while parts and CLOSING_SENTENCE.fullmatch(parts[-1]):
+        removed.append(Removal(CLOSING, parts.pop()))
+    return shortened(block, "".join(parts).rstrip())
+
+
+def _without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> Outcome:
+    while blocks:
+        block = blocks[-1]
+        if pointer := points_elsewhere(block.marked):
+            removed.append(Removal(POINTER_AT_END, block.text[-pointer:]))
+            blocks.pop()
+            if rest := block.text[:-pointer].rstrip():
+                return [*blocks, shortened(block, rest)], removed
+            continue
+        links = _links_at_end(blocks)
+        if not links:
+            break
+        removed += [Removal(LINK_LIST, gone.text.lstrip("# ")) for gone in blocks[links:]]
+        del blocks[links:]
+    return blocks, removed
+
+
+def _links_at_end(blocks: Sequence[Block]) -> int:
+    """Where a lead-in stands behind which there are only names of links; 0 for nowhere."""
+    place = len(blocks) - 1
+    while place > 0 and blocks[place].linked:
+        place -= 1
+    block = blocks[place]
+    short = len(block.prose.split()) <= LEAD_WORDS_MAX and block.kind in ("prose", "heading")
+    return place if place < len(blocks) - 1 and short and RELATED.fullmatch(block.prose) else 0
+
+
+def shortened(block: Block, text: str) -> Block:
+    """The block with part of its text."""
+    if text == block.text:
+        return block
+    prose = text if block.prose == block.text else INLINE_CODE.sub(" ", text)
+    return block._replace(text=text, prose=prose, marked="")
+
+
+INLINE_CODE = re.compile(r"(`+)[^`\n]+\1")

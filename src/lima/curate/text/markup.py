@@ -10,9 +10,28 @@ import re
 from collections.abc import Callable, Mapping
 from html import unescape
 
-from lima.curate.text import gaps
-from lima.curate.text.gaps import BREAK, CODE, CONTROL, IMAGE, LINK, POINT, ZERO_WIDTH, Removal
-from lima.curate.text.layout import Layout, Style
+from lima.curate.text.blocks import (
+    BREAK,
+    CODE,
+    CONTROL,
+    DEMONSTRATIVE,
+    DOCUMENTS,
+    EVERY_MARK,
+    IMAGE,
+    LINK,
+    POINT,
+    POINTER_NAME,
+    REMAINS,
+    REMARK,
+    ZERO_WIDTH,
+    Layout,
+    Removal,
+    Style,
+    gone,
+    holds_any,
+    mend,
+    unmarked,
+)
 
 TAG = re.compile(
     r"""<(/?)([a-zA-Z][^\s/<>]*+)((?:[^<>"']|"[^"<]*+"|'[^'<]*+')*+|[^<>]*+)>"""  # a quoted value may hold a ">"
@@ -66,7 +85,7 @@ class Post:
         self._shown: list[str] = []
         self._codes: list[str] = []  # inline code of the line, which nothing may change
         self._anchor: int | None = None  # where the open link's text begins in what is being read
-        self._marks = False  # whether the line holds marks for `gaps.mend`
+        self._marks = False  # whether the line holds marks for `blocks.mend`
         self._linked = 0  # characters of the line that are names of links
         self._dropped = 0
         self._unseen = ""  # the open element whose content is no HTML
@@ -78,7 +97,7 @@ class Post:
 
     def read(self, html: str) -> None:
         """Read a whole post."""
-        if gaps.holds_any(html, gaps.ALL):
+        if holds_any(html, EVERY_MARK):
             html = CONTROL.sub("", html)
         parts = iter(TAG.split(_without_comments(html) if "<!--" in html else html))
         self._text(next(parts))
@@ -180,7 +199,7 @@ class Post:
         return text, "\n".join([" ".join(part.split()) for part in prose.split("\n")]), ""
 
     def _mended(self, line: str) -> str:
-        mended = gaps.mend(line, self._trim)
+        mended = mend(line, self._trim)
         self.holes += mended.holes
         self.removed += [Removal(step, self._filled(text)) for step, text in mended.removed]
         return mended.text
@@ -252,7 +271,7 @@ class Post:
         """What an image shows may have been announced by a colon."""
         self.images += 1
         blocks = self.layout.blocks
-        line = gaps.unmarked("".join(self._shown)).replace(BREAK, " ").rstrip()
+        line = unmarked("".join(self._shown)).replace(BREAK, " ").rstrip()
         before = line or (blocks[-1].text if blocks else "")
         self.holes += bool(ANNOUNCED.search(before[-40:]))
         if self._code is None:
@@ -277,17 +296,17 @@ class Post:
         if self._anchor is None:
             return
         target, anchor = self._target, self._anchor
-        name = " ".join(gaps.REMAINS.sub("", "".join(target[anchor:])).replace(BREAK, " ").split())
+        name = " ".join(REMAINS.sub("", "".join(target[anchor:])).replace(BREAK, " ").split())
         self._anchor = None
         if not name or self._code is not None:
             return
         before = target[anchor - 1].rstrip() if 0 < anchor <= len(target) else ""
-        says_nothing = gaps.POINTER_NAME.fullmatch(name) or (
-            gaps.DOCUMENTS.fullmatch(name) and gaps.DEMONSTRATIVE.search(before)
+        says_nothing = POINTER_NAME.fullmatch(name) or (
+            DOCUMENTS.fullmatch(name) and DEMONSTRATIVE.search(before)
         )
         self._marks = True
-        if gaps.REMARK.fullmatch(name):
-            target[anchor:] = [gaps.gone(name)]
+        if REMARK.fullmatch(name):
+            target[anchor:] = [gone(name)]
             return
         self._linked += len(name)
         target.append(POINT if says_nothing else LINK)
@@ -339,9 +358,9 @@ class Post:
             return
         mark, text = self._script[0], "".join(self._script[1])
         self._script = None
-        bare = gaps.unmarked(text)
+        bare = unmarked(text)
         if mark == "^" and LINK in text and not bare.isdecimal() and len(bare.split()) < 3 and self._trim:
-            self._add(gaps.gone(f"[{bare}]"))  # "machine learning^wiki": where it can be read
+            self._add(gone(f"[{bare}]"))  # "machine learning^wiki": where it can be read
             self._marks = True
             return
         if mark == "^" and FOOTNOTE.fullmatch(bare) and self._is_footnote():
@@ -412,7 +431,7 @@ CLOSE: Mapping[str, Handler] = {
 
 
 def _address(found: re.Match[str]) -> str:
-    return found.group() if NO_LINK.match(found.group()) else gaps.gone(found.group())
+    return found.group() if NO_LINK.match(found.group()) else gone(found.group())
 
 
 def _is_index(text: str) -> bool:
