@@ -3,7 +3,7 @@
     python benchmarks/curate.py --peer-python peers/bin/python
 
 Every task runs in a process of its own, so that peak memory is its own; times are CPU seconds. The peers' environment
-holds lima and them: ``pip install lima-align[curate] lxml selectolax beautifulsoup4 datasketch zstandard``. A peer that is
+holds lima and them: ``pip install '.[curate]' lxml selectolax beautifulsoup4 datasketch zstandard``. A peer that is
 missing is named and left out. What both sides found is compared before a ratio is printed. Times are the best of as many
 runs for the peer with a target as for ours. Defaults take some eight minutes.
 """

@@ -169,5 +169,5 @@ def test_the_overview_starts_fast() -> None:
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastapi", None)  # as in an installation without it
     monkeypatch.delitem(sys.modules, "lima.generate.serve.server", raising=False)
-    with pytest.raises(LimaError, match=r"'lima serve' needs the package 'fastapi'.*'lima-align\[web\]'"):
+    with pytest.raises(LimaError, match=r"'lima serve' needs the package 'fastapi'.*\[web\]'"):
         run(["serve", "nowhere"])

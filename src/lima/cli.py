@@ -225,8 +225,10 @@ def _load(place: str, command: str) -> Any:
         extra = next((name for name, packages in EXTRAS.items() if missing in packages), None)
         if extra is None:
             raise
+        from lima.extras import install
+
         raise LimaError(
-            f"'lima {command}' needs the package {missing!r}. Install it: pip install 'lima-align[{extra}]'"
+            f"'lima {command}' needs the package {missing!r}. Install it: {install(extra)}"
         ) from None
 
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError, NoSuchModuleError, SQLAlchemyError
 
 from lima.errors import LimaError
+from lima.extras import install
 
 BUSY_SECONDS = 5.0
 """How long another process may hold SQLite's write lock before a write fails."""
@@ -109,9 +110,7 @@ def _postgresql(url: sa.URL, durable: bool) -> sa.Engine:
         with engine.connect():
             return engine
     except (NoSuchModuleError, ModuleNotFoundError):
-        raise LimaError(
-            "PostgreSQL needs its driver. Install it: pip install 'lima-align[postgresql]'"
-        ) from None
+        raise LimaError(f"PostgreSQL needs its driver. Install it: {install('postgresql')}") from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise LimaError(f"{url.render_as_string()}: cannot connect ({reason}).") from None

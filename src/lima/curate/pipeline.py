@@ -461,7 +461,7 @@ def _ray(workers: int) -> Iterator[Map]:
     try:
         import ray
     except ModuleNotFoundError:
-        raise LimaError("--engine ray needs a package: pip install 'lima-align[ray]'") from None
+        raise LimaError(f"--engine ray needs a package: {install('ray')}") from None
     here: dict[str, Any] = {"num_cpus": workers, "_node_ip_address": "127.0.0.1"}
     if "RAY_ADDRESS" in os.environ:
         here = {}

@@ -107,7 +107,7 @@ class CurateSettings(Settings):
     """Processes that read the headers of dumps, the longest first. The outcome is the same with any number."""
     engine: EngineName = "processes"
     """Where the workers are: ``processes`` of this machine, or ``ray``, on the cluster that RAY_ADDRESS names or else on
-    this machine (``pip install 'lima-align[ray]'``). The outcome is the same."""
+    this machine (``pip install '.[ray]'``). The outcome is the same."""
     card: bool = True
     """Write card.md and card.html about the training examples."""
     intended_use: Use = "commercial"

@@ -152,6 +152,10 @@ class ServeSettings(ModelSettings):
     """Address to listen on; only this machine by default."""
     port: int = Field(8000, ge=0, le=65535)
     """Port to listen on; 0 takes a free one and prints it."""
+    page: bool = False
+    """Also serve a page at / to talk with the model in a browser."""
+    against: str | None = None
+    """A second model, a checkpoint folder or hub id, behind the same address; the page shows both side by side."""
     slots: int = Field(32, gt=0)
     """Answers that grow at once."""
     queue: int = Field(256, gt=0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lima.errors import LimaError
+from lima.extras import install
 from lima.files import text_hash
 from lima.train.four_bit import whole_weight
 
@@ -38,9 +39,7 @@ def add_adapters(
     try:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError:
-        raise LimaError(
-            "adapters need the package 'peft'. Install it: pip install 'lima-align[lora]'"
-        ) from None
+        raise LimaError(f"adapters need the package 'peft'. Install it: {install('lora')}") from None
     names = {_name_of(model, model.get_input_embeddings()): [eot]}
     if not model.config.tie_word_embeddings:
         if getattr(model.get_output_embeddings(), "bias", None) is not None:

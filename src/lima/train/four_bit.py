@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lima.errors import LimaError
+from lima.extras import install
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -37,7 +38,7 @@ def quantize(model: PreTrainedModel, device: torch.device, compute: torch.dtype)
         from bitsandbytes.nn.modules import Linear4bit, Params4bit
     except ModuleNotFoundError:
         raise LimaError(
-            "weights in 4 bits need the package 'bitsandbytes'. Install it: pip install 'lima-align[qlora]'"
+            f"weights in 4 bits need the package 'bitsandbytes'. Install it: {install('qlora')}"
         ) from None
     for layer in model.get_decoder().layers:
         for name, linear in _linear_layers(layer):

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 from lima.curate.reading.compressed import FREE_BYTES, MAX_RATIO, create_bytes, limit
 from lima.errors import LimaError
+from lima.extras import install
 
 ARCHIVE = re.compile(r"\.7z(?:\.001)?$", re.IGNORECASE)
 DECODED_BYTES = 1 << 16
@@ -69,7 +70,7 @@ def _open(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
         import py7zr
         from py7zr.exceptions import ArchiveError, PasswordRequired
     except ModuleNotFoundError:
-        raise LimaError(f"{path}: .7z needs a package: pip install 'lima-align[curate]'") from None
+        raise LimaError(f"{path}: .7z needs a package: {install('curate')}") from None
     encrypted = LimaError(f"{path}: the archive is encrypted. Unpack it first.")
     split = path.suffix == ".001"
     with multivolumefile.open(path.with_suffix(""), "rb") if split else path.open("rb") as stream:

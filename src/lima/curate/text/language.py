@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from lima.errors import LimaError
+from lima.extras import install
 
 SHORTEST = 40
 """Characters below which no language is told."""
@@ -62,5 +63,5 @@ def _identifier() -> Any:
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped,unused-ignore]
     except ModuleNotFoundError:
-        raise LimaError("the rule 'language' needs a package: pip install 'lima-align[curate]'") from None
+        raise LimaError(f"the rule 'language' needs a package: {install('curate')}") from None
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

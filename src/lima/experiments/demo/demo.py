@@ -1,6 +1,6 @@
 """``lima demo``: the paper's claim, shown with the real code on a made-up world with ground truth.
 
-A small base model has read about the world. About 1,000 curated forum answers tune it, and tune a model of
+A small base model has read about the world (it ships; ``--pretrain`` makes it here). About 1,000 curated forum answers tune it, and tune a model of
 the same shape that has read nothing. Both answer questions about people who are in no example: what they
 get right is knowledge from pretraining, how they say it is what tuning taught.
 """
@@ -39,6 +39,7 @@ from lima.world.prompts import make_prompts
 from lima.world.rater import rate
 from lima.world.raw.everything import RECIPE, write_dumps
 from lima.world.settings import BaseSettings, CorpusSettings, WorldSettings
+from lima.world.shipped import shipped_base
 
 ORDER = ("tuned", "base", "scratch")
 """The system under test first: the comparisons are tuned v base and tuned v scratch."""
@@ -78,7 +79,7 @@ def demo(settings: DemoSettings) -> Summary | None:
 
 def _explain(plan: DemoFolder) -> None:
     people = plan.base.world.people
-    console.note(f"would pretrain a small model on text about {people} people, unless it is cached,")
+    console.note(f"would take a small model that has read about {people} people, or pretrain one,")
     console.note(f"curate {plan.settings.examples} examples, train two models on them,")
     console.note(f"ask three systems {plan.settings.questions} questions, and report in {plan.study}.")
 
@@ -95,7 +96,7 @@ def _write_dumps(plan: DemoFolder) -> None:
 
 def _prepare(plan: DemoFolder) -> Path:
     _step(1, "the world: a base model that has read about it, its forum, and test questions")
-    base = make_base(plan.base)
+    base = (None if plan.settings.pretrain else shipped_base(plan.base)) or make_base(plan.base)
     make_scratch(plan.base, plan.out / "untrained")
     rows = write_posts(make_threads(plan.world, plan.settings.seed), plan.posts)
     prompts = make_prompts(plan.world, plan.settings.questions, plan.settings.seed)

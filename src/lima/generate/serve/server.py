@@ -1,4 +1,4 @@
-"""``lima serve``: one model behind the OpenAI API; all open requests share the engine's batch.
+"""``lima serve``: a model, or two, behind the OpenAI API; all open requests to a model share its engine's batch.
 
 A client that goes away takes its request with it. More requests than the queue holds get 429.
 """
@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
@@ -25,6 +26,7 @@ from lima import console
 from lima.errors import LimaError
 from lima.generate.engine.worker import Broken, QueueFull, Worker
 from lima.generate.serve.api import ApiError, ChatRequest, CompletionRequest, ErrorBody
+from lima.generate.serve.page import add_page
 from lima.generate.serve.replies import Body, PromptIds, Replies, engine_failed, json_reply, too_long
 from lima.generate.settings import ServeSettings
 from lima.generate.systems.local import LocalModel
@@ -56,9 +58,9 @@ def serve(settings: ServeSettings) -> None:
         LimaError: no such model, or the port is taken.
     """
     server = Server(settings)
-    facts = f"{server.name}: {server.model.describe()}; context of {server.model.context} tokens"
+    for hosted in server.hosted.values():
+        console.note(f"{hosted.name}: {hosted.model.describe()}; context of {hosted.model.context} tokens")
     if settings.dry_run:
-        console.note(facts)
         return
     with until_stopped():
         listening = listen(settings.host, settings.port)
@@ -68,28 +70,59 @@ def serve(settings: ServeSettings) -> None:
                 f"environment variable {settings.api_key_env}."
             )
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        console.results.print(f"http://{host}:{listening.getsockname()[1]}/v1#{server.name}", markup=False)
-        console.note(f"{facts}. Ctrl-C stops.")
+        here = f"http://{host}:{listening.getsockname()[1]}"
+        for name in server.hosted:
+            console.results.print(f"{here}/v1#{name}", markup=False)
+        page = f"Talk with it in a browser: {here}/ " if settings.page else ""
+        console.note(f"{page}Ctrl-C stops.")
         run_app(server.app(), listening, grace=SHUTDOWN_SECONDS)
 
 
+class Hosted:
+    """One loaded model, its name for clients, and the worker that runs it."""
+
+    def __init__(self, place: str, name: str | None, settings: ServeSettings) -> None:
+        self.model = LocalModel(place, settings)
+        self.name = name or self.model.name
+        self.worker = Worker(self.model.engine(settings.slots, settings.compile), most_open=settings.queue)
+        self.replies = Replies(self.worker, self.model)
+        self._started = int(time.time())
+
+    def card(self) -> dict[str, Any]:
+        """What `/v1/models` says of it."""
+        return {
+            "id": self.name,
+            "object": "model",
+            "created": self._started,
+            "owned_by": "lima",
+            "description": self.model.form.explanation,
+            "max_model_len": self.model.context,
+        }
+
+
 class Server:
-    """The application around one loaded model."""
+    """The application around the loaded models; ``name``, ``model`` and ``worker`` are those of the first."""
 
     def __init__(self, settings: ServeSettings) -> None:
-        self.model = LocalModel(settings.model, settings)
-        self.name = settings.name or self.model.name
+        first = Hosted(settings.model, settings.name, settings)
+        self.hosted = {first.name: first}
+        if settings.against is not None:
+            second = Hosted(settings.against, None, settings)
+            if second.name in self.hosted:
+                raise LimaError(
+                    f"both models are called {second.name!r}. Call the first otherwise: --name NAME."
+                )
+            self.hosted[second.name] = second
+        self.name, self.model, self.worker = first.name, first.model, first.worker
         self.key = read_key(settings.api_key_env)
-        self.worker = Worker(self.model.engine(settings.slots, settings.compile), most_open=settings.queue)
-        self._replies = Replies(self.worker, self.model)
-        self._started = int(time.time())
+        self._page = settings.page
 
     def app(self) -> FastAPI:
         """The web application; its start and end are the worker's."""
         app = FastAPI(
-            title=f"lima serve: {self.name}",
+            title=f"lima serve: {' and '.join(self.hosted)}",
             version=versions().get("lima", "0"),
-            description="The OpenAI API for one model. What a request leaves out is the paper's decoding.",
+            description="The OpenAI API. What a request leaves out is the paper's decoding.",
             docs_url=None,
             redoc_url=None,
             lifespan=self._lifetime,
@@ -98,6 +131,8 @@ class Server:
         )
         self._add_answers(app)
         self._add_facts(app)
+        if self._page:
+            add_page(app)
         for kind in (ApiError, QueueFull, Broken, RequestValidationError, HTTPException, Exception):
             app.add_exception_handler(kind, problem_reply)
         app.add_middleware(Entrance, key=self.key)
@@ -105,9 +140,11 @@ class Server:
 
     @asynccontextmanager
     async def _lifetime(self, app: FastAPI) -> AsyncIterator[None]:
-        self.worker.start()
+        for hosted in self.hosted.values():
+            hosted.worker.start()
         yield
-        await asyncio.to_thread(self.worker.stop)
+        for hosted in self.hosted.values():
+            await asyncio.to_thread(hosted.worker.stop)
 
     def _add_answers(self, app: FastAPI) -> None:
         kinds: dict[str, Any] = {"application/json": {}, "text/event-stream": {}}
@@ -121,7 +158,7 @@ class Server:
         app.post("/v1/completions", summary="Go on with a text", **answering)(self._complete)
 
     def _add_facts(self, app: FastAPI) -> None:
-        app.get("/v1/models", summary="The model that is served")(self._models)
+        app.get("/v1/models", summary="The models that are served")(self._models)
         app.get("/v1/models/{model:path}", summary="One model")(self._model)
         app.get("/health", summary="Whether the engine works")(self._health)
         metrics = app.get(
@@ -132,7 +169,7 @@ class Server:
 
         def with_the_name() -> dict[str, Any]:
             document = describe()
-            name = {"type": "string", "enum": [self.name]}
+            name = {"type": "string", "enum": list(self.hosted)}
             for request in (ChatRequest, CompletionRequest):
                 document["components"]["schemas"][request.__name__]["properties"]["model"] = name
             document["paths"]["/v1/models/{model}"]["get"]["parameters"][0]["schema"] = name
@@ -141,90 +178,91 @@ class Server:
         app.openapi = with_the_name  # type: ignore[method-assign]  # FastAPI's way to extend the description
 
     async def _chat(self, body: ChatRequest) -> Response:
-        self._check_model(body.model)
+        hosted = self._hosted(body.model)
         messages = [message.message() for message in body.messages]
         if messages[-1].role != "user":
             raise ApiError(400, "the last message must be the user's", param="messages")
-        self._check_length(sum(len(message.content) for message in messages), body)
+        _check_length(sum(len(message.content) for message in messages), body, hosted.model)
         try:
-            ids = self.model.form.encode(messages)
+            ids = hosted.model.form.encode(messages)
         except LimaError as error:
             raise ApiError(400, str(error), param="messages") from None
-        return self._reply(body, [PromptIds(tuple(ids))])
+        return _reply(hosted, body, [PromptIds(tuple(ids))])
 
     async def _complete(self, body: CompletionRequest) -> Response:
-        self._check_model(body.model)
+        hosted = self._hosted(body.model)
         for prompt in body.prompts:
-            self._check_length(len(prompt), body)
-        return self._reply(body, [self._prompt(prompt, body) for prompt in body.prompts])
+            _check_length(len(prompt), body, hosted.model)
+        return _reply(hosted, body, [_prompt(prompt, body, hosted.model) for prompt in body.prompts])
 
-    def _reply(self, body: Body, prompts: list[PromptIds]) -> Response:
-        if not prompts or not all(prompt.ids for prompt in prompts):
-            param = "messages" if isinstance(body, ChatRequest) else "prompt"
-            raise ApiError(400, "the prompt is empty", param=param)
-        return self._replies.reply(body, prompts)
-
-    def _prompt(self, prompt: str | list[int], body: CompletionRequest) -> PromptIds:
-        """A raw prompt as vLLM reads it, except that a text which begins with BOS gets no second one."""
-        tokenizer, last = self.model.tokenizer, self.model.vocabulary - 1
-        if isinstance(prompt, str):
-            ids = tokenizer.encode(prompt, add_special_tokens=body.add_special_tokens is not False)
-            doubled = ids[:2] == [tokenizer.bos_token_id] * 2
-            return PromptIds(tuple(ids[1:] if doubled else ids), prompt)
-        if any(not 0 <= token <= last for token in prompt):
-            raise ApiError(400, f"token ids must be from 0 to {last}", param="prompt")
-        return PromptIds(tuple(prompt))
-
-    def _check_length(self, size: int, body: Body) -> None:
-        """Refuse what cannot fit without reading it: other requests would wait for the tokenizer."""
-        if size > LONGEST_TOKEN * self.model.context:
-            raise too_long(
-                f"the prompt's {size} characters leave no room for an answer within {self.model.context} tokens",
-                body,
-            )
-
-    def _check_model(self, name: str) -> None:
-        if name != self.name:
-            text = f"no model {name!r} here, only {self.name!r}"
+    def _hosted(self, name: str) -> Hosted:
+        if name not in self.hosted:
+            text = f"no model {name!r} here, only {' and '.join(map(repr, self.hosted))}"
             raise ApiError(404, text, param="model", code="model_not_found")
+        return self.hosted[name]
 
     async def _models(self) -> dict[str, Any]:
-        return {"object": "list", "data": [self._card()]}
+        return {"object": "list", "data": [hosted.card() for hosted in self.hosted.values()]}
 
     async def _model(self, model: str) -> dict[str, Any]:
-        self._check_model(model)
-        return self._card()
-
-    def _card(self) -> dict[str, Any]:
-        return {
-            "id": self.name,
-            "object": "model",
-            "created": self._started,
-            "owned_by": "lima",
-            "description": self.model.form.explanation,
-            "max_model_len": self.model.context,
-        }
+        return self._hosted(model).card()
 
     async def _health(self) -> dict[str, str]:
-        if self.worker.failure is not None:
-            raise Broken(str(self.worker.failure))
+        for hosted in self.hosted.values():
+            if hosted.worker.failure is not None:
+                raise Broken(str(hosted.worker.failure))
         return {"status": "ok"}
 
     async def _metrics(self) -> str:
-        counts = self.worker.counts
+        lines = [line for hosted in self.hosted.values() for line in self._counts(hosted)]
+        return "\n".join(lines) + "\n"
+
+    def _counts(self, hosted: Hosted) -> list[str]:
+        """One model's numbers; beside a second one they bear its name."""
+        counts, worker = hosted.worker.counts, hosted.worker
+        label = f"model={orjson.dumps(hosted.name).decode()}" if len(self.hosted) > 1 else ""
         numbers = {
             "lima_requests_total": counts.requests,
             "lima_requests_cancelled_total": counts.cancelled,
             "lima_requests_refused_total": counts.refused,
             "lima_prompt_tokens_total": counts.prompt_tokens,
             "lima_generated_tokens_total": counts.generated_tokens,
-            "lima_requests_open": self.worker.open,
-            "lima_requests_running": self.worker.running,
+            "lima_requests_open": worker.open,
+            "lima_requests_running": worker.running,
         }
-        lines = [f"{name} {value}" for name, value in numbers.items()]
+        lines = [f"{name}{'{' + label + '}' if label else ''} {value}" for name, value in numbers.items()]
         for reason, count in sorted(counts.finished.items()):
-            lines.append(f'lima_requests_finished_total{{reason="{reason}"}} {count}')
-        return "\n".join(lines) + "\n"
+            labels = ",".join(filter(None, (f'reason="{reason}"', label)))
+            lines.append(f"lima_requests_finished_total{{{labels}}} {count}")
+        return lines
+
+
+def _reply(hosted: Hosted, body: Body, prompts: list[PromptIds]) -> Response:
+    if not prompts or not all(prompt.ids for prompt in prompts):
+        param = "messages" if isinstance(body, ChatRequest) else "prompt"
+        raise ApiError(400, "the prompt is empty", param=param)
+    return hosted.replies.reply(body, prompts)
+
+
+def _prompt(prompt: str | list[int], body: CompletionRequest, model: LocalModel) -> PromptIds:
+    """A raw prompt as vLLM reads it, except that a text which begins with BOS gets no second one."""
+    tokenizer, last = model.tokenizer, model.vocabulary - 1
+    if isinstance(prompt, str):
+        ids = tokenizer.encode(prompt, add_special_tokens=body.add_special_tokens is not False)
+        doubled = ids[:2] == [tokenizer.bos_token_id] * 2
+        return PromptIds(tuple(ids[1:] if doubled else ids), prompt)
+    if any(not 0 <= token <= last for token in prompt):
+        raise ApiError(400, f"token ids must be from 0 to {last}", param="prompt")
+    return PromptIds(tuple(prompt))
+
+
+def _check_length(size: int, body: Body, model: LocalModel) -> None:
+    """Refuse what cannot fit without reading it: other requests would wait for the tokenizer."""
+    if size > LONGEST_TOKEN * model.context:
+        raise too_long(
+            f"the prompt's {size} characters leave no room for an answer within {model.context} tokens",
+            body,
+        )
 
 
 class Entrance:
