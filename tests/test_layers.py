@@ -11,7 +11,7 @@ import lima
 SOURCE = Path(lima.__file__).parent
 LAYERS = [
     {"records"},
-    {"runs", "files", "settings", "errors", "console", "commands", "fingerprint"},
+    {"runs", "files", "settings", "errors", "console", "commands", "fingerprint", "extras"},
     {"chat", "template", "model", "remote", "statistics", "formats"},
     {"curate", "train", "generate", "evaluate"},
     {"report", "annotate", "world"},

@@ -12,11 +12,12 @@ let attempt = 0;
 
 async function start() {
   const reply = await fetch("v1/models", { headers: headers() });
-  here("key-field").hidden = reply.status !== 401;
+  here("unlock").hidden = reply.status !== 401;
   if (!reply.ok) {
     if (reply.status === 401) document.querySelector("details").open = true;
     return say((await reply.json()).error.message);
   }
+  here("talk").replaceChildren();
   sides = (await reply.json()).data.map((model) => column(model.id));
   here("title").textContent = `Talk with ${sides.map((side) => side.name).join(" and ")}`;
   document.title = here("title").textContent;
@@ -178,7 +179,11 @@ here("text").addEventListener("keydown", (event) => {
   event.preventDefault();
   here("say").requestSubmit();
 });
-here("key").addEventListener("change", () => { sessionStorage.setItem("key", here("key").value); start(); });
+here("unlock").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("key", here("key").value);
+  start();
+});
 here("stop").addEventListener("click", () => answering?.abort());
 here("again").addEventListener("click", another);
 here("new").addEventListener("click", restart);
