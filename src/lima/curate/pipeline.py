@@ -47,6 +47,7 @@ from lima.curate.sources.base import Context, SourceSettings
 from lima.curate.text.clean import prose_of
 from lima.curate.text.personal import count_personal, redacted
 from lima.errors import LimaError, SettingsConflict
+from lima.extras import install
 from lima.files import fingerprint, read_json, text_hash
 from lima.records import Example, Reject
 from lima.runs import Run, open_run
