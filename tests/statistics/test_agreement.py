@@ -76,6 +76,7 @@ def test_matrix_between_and_within_groups() -> None:
     assert value_of(cells["crowd", "crowd"].accuracy) == pytest.approx(0.75)
     assert value_of(cells["crowd", "crowd"].strict) == pytest.approx(0.5)
     assert value_of(cells["crowd", "judge"].accuracy) == pytest.approx(1.75 / 3)
+    assert value_of(cells["crowd", "judge"].strict) == pytest.approx(1 / 3)  # equal labels alone: item 1
     assert (cells["crowd", "judge"].items, cells["crowd", "judge"].pairs) == (3, 5)
     assert isinstance(cells["judge", "judge"].accuracy, Undefined)
     assert cells["judge", "judge"].chance is None

@@ -134,3 +134,15 @@ def test_impossible_gaps(gap: float) -> None:
 def test_impossible_designs(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"must lie between|below 1"):
         Design(**({"prompts": 10} | wrong))  # type: ignore[arg-type]
+
+
+def test_uncorrelated_samples_are_worth_as_many_prompts() -> None:
+    """Three independent verdicts on each of 100 prompts tell what 300 prompts tell."""
+    three = power_of(0.15, Design(prompts=100, samples=3, correlation=0.0))
+    assert three.value == pytest.approx(power_of(0.15, Design(prompts=300)).value, abs=0.04)
+
+
+@pytest.mark.parametrize("sizes", [[[4]], [[30, 30]], [[2, 1]]])
+def test_a_sum_of_nothing_has_p_1(sizes: list[list[int]]) -> None:
+    """By the sign test, by the normal distribution, and exactly."""
+    assert sign_flip_p(np.array(sizes), np.array([0])).tolist() == [1.0]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
@@ -10,6 +11,7 @@ from lima.statistics.intervals import (
     VarianceSplit,
     clustered_mean,
     newcombe,
+    paired_difference,
     share,
     variance_split,
     wilson,
@@ -159,3 +161,28 @@ def test_coverage_of_means() -> None:
         low, high = interval(clustered_mean(values.ravel().tolist(), clusters))
         covered += low <= 3.8 <= high
     assert 0.935 <= covered / DRAWS <= 0.965
+
+
+def test_a_difference_seen_from_the_other_side() -> None:
+    found = Estimate(0.3, 0.1, 0.6, 0.95, 20, 10, "by hand")
+    assert found.mirrored == Estimate(-0.3, -0.6, -0.1, 0.95, 20, 10, "by hand")
+    assert Estimate(0.3, None, None, 0.95, 20, 1, "by hand").mirrored.value == -0.3
+
+
+def test_a_paired_difference_by_hand() -> None:
+    """30 wins, 20 losses, 10 ties in 60 prompts: limits of Wilson's form by t, joined with the correlation of the two."""
+    wins, losses = [n < 30 for n in range(60)], [30 <= n < 50 for n in range(60)]
+    found = paired_difference(wins, losses, range(60))
+    t, n = stats.t.ppf(0.975, 59), 60
+    limits = []
+    for p in (1 / 2, 1 / 3):
+        middle, half = p + t**2 / (2 * n), t * np.sqrt(p * (1 - p) / n + t**2 / (4 * n**2))
+        limits.append(((middle - half) / (1 + t**2 / n), (middle + half) / (1 + t**2 / n)))
+    (low_p, high_p), (low_q, high_q) = limits
+    r = np.corrcoef(wins, losses)[0, 1]
+    assert r == pytest.approx(-np.sqrt(0.5))
+    below, above = (1 / 2 - low_p, high_q - 1 / 3), (high_p - 1 / 2, 1 / 3 - low_q)
+    down, up = (np.sqrt(x**2 + y**2 - 2 * r * x * y) for x, y in (below, above))
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(1 / 6)
+    assert found.interval == pytest.approx((1 / 6 - down, 1 / 6 + up), abs=1e-12)

@@ -8,9 +8,9 @@ import statsmodels.api as sm
 from scipy import stats
 
 from lima.statistics.alt_test import AltTest, alt_test
-from lima.statistics.bradley_terry import Duel, Strength, bradley_terry
+from lima.statistics.bradley_terry import Duel, Strength, bradley_terry, ranks
 from lima.statistics.estimates import Estimate, Undefined
-from lima.statistics.length_control import length_controlled
+from lima.statistics.length_control import difficulties, length_controlled
 from lima.statistics.preferences import Outcome
 
 
@@ -62,6 +62,15 @@ def test_equal_length_that_was_never_seen_has_no_score() -> None:
     found = length_controlled(outcomes, longer.tolist(), range(100))
     assert isinstance(found.score, Estimate)
     assert found.score.note == "extrapolated: only 3 of 100 pairs lie on the other side of equal length"
+    longer[:3] = 0  # equal length itself lies on both sides
+    at_equal = length_controlled(outcomes, longer.tolist(), range(100))
+    assert isinstance(at_equal.score, Estimate)
+    assert at_equal.score.note == found.score.note
+
+
+def test_difficulties_are_logits_of_credits_with_half_a_win_and_half_a_loss() -> None:
+    found = difficulties([{"easy": 1, "hard": 0}, {"easy": 1, "hard": 0.5}])
+    assert found == pytest.approx({"easy": np.log(2.5 / 0.5), "hard": np.log(1 / 2)})
 
 
 def test_few_clusters_equal_statsmodels_with_leverage() -> None:
@@ -216,6 +225,57 @@ def test_alt_test_by_hand() -> None:
     assert (found.winning_rate, found.advantage, found.people, found.items) == (1.0, 1.0, 3, 120)
     assert found.passed
     assert found.rate_interval.interval == (1.0, 1.0)
+
+
+def test_alt_test_counts_items_that_a_person_has_not_seen_for_nothing() -> None:
+    """All agree wherever they have looked; two people have seen 40 items of 60. An unseen item is no defeat."""
+    everything: dict[Hashable, str] = dict.fromkeys(range(60), "a")
+    some: list[dict[Hashable, str]] = [dict.fromkeys(range(40), "a"), dict.fromkeys(range(20, 60), "a")]
+    found = alt_test(everything, [*some, everything])
+    assert isinstance(found, AltTest)
+    assert (found.winning_rate, found.items) == (1.0, 140)
+
+
+def test_alt_test_of_clear_victories_by_hand() -> None:
+    """Each of three people is alone wrong in 10 of 32 items: differences -1 there, mean -.3125, variance .2148.
+
+    t = (-.3125 - .2) / sqrt(.2148 / 31) = -6.16, one-sided p 4.0e-7, and after Benjamini and Yekutieli 7.3e-7.
+    """
+    persons: list[dict[Hashable, str]] = [
+        {item: "b" if item // 10 == number else "a" for item in range(32)} for number in range(3)
+    ]
+    for alpha, rate in ((8e-7, 1.0), (7e-7, 0.0)):
+        found = alt_test(dict.fromkeys(range(32), "a"), persons, alpha=alpha)
+        assert isinstance(found, AltTest)
+        assert found.winning_rate == rate
+
+
+def test_alt_test_weighs_defeats_and_victories_alike() -> None:
+    """32 items. In 8 the judge alone is wrong (+1 for each person); each person alone is wrong in 8 others (-1 for them).
+
+    Each person's differences: mean 0, variance 16 / 32; t = -.2 / sqrt(.5 / 31) = -1.57, one-sided p .063: nobody is beaten.
+    """
+    judge: dict[Hashable, str] = {item: "b" if item < 8 else "a" for item in range(32)}
+    persons: list[dict[Hashable, str]] = [
+        {item: "b" if item // 8 == number + 1 else "a" for item in range(32)} for number in range(3)
+    ]
+    found = alt_test(judge, persons)
+    assert isinstance(found, AltTest)
+    assert found.winning_rate == 0.0
+    assert found.advantage == 0.75
+
+
+def test_places_begin_with_one_and_equals_share_the_better() -> None:
+    """A beats b and c, who beat each other equally often, in 30 prompts; a verdict in ten goes the other way."""
+    duels = [
+        Duel(first, second, "loss" if prompt % 10 == 0 else "win", prompt)
+        for prompt in range(30)
+        for first, second in (("a", "b"), ("a", "c"))
+    ]
+    duels += [Duel("b", "c", "win" if prompt % 2 else "loss", prompt) for prompt in range(30)]
+    found = ranks(duels, "b")
+    assert sorted(place.value for place in found.values()) == [1, 2, 3]
+    assert [found[name].interval for name in "abc"] == [(1, 1), (2, 3), (2, 3)]
 
 
 def test_alt_test_of_a_scale_by_hand() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from lima import console
 from lima.curate.card.card import write_card
-from lima.curate.card.diversity import Vectors
 from lima.curate.card.sections import CardOptions
 from lima.curate.choose.duplicates import LeakSettings
+from lima.curate.choose.embeddings import read_embeddings
 from lima.curate.settings import InspectSettings
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects
@@ -53,21 +53,11 @@ def inspect_file(settings: InspectSettings) -> None:
 def _card(examples: Sequence[Example], folder: Path, settings: InspectSettings) -> list[Path]:
     embeddings = None
     if settings.embeddings is not None:
-        embeddings = _embeddings(settings.embeddings, len(examples))
+        embeddings = read_embeddings(settings.embeddings, len(examples)).astype(np.float64)
     options = CardOptions(
         seed=settings.seed, leaks=LeakSettings(against=settings.against), embeddings=embeddings
     )
     return write_card(folder, settings.file.name, examples, settings.intended_use, options)
-
-
-def _embeddings(path: Path, rows: int) -> Vectors:
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise LimaError(f"{path}: cannot be read as a .npy file ({error}).") from None
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != rows:
-        raise LimaError(f"{path}: expected {rows} rows, one an example, found the shape {np.shape(found)}.")
-    return found.astype(np.float64)
 
 
 def _examples(examples: Sequence[Example], settings: InspectSettings) -> None:
