@@ -19,11 +19,13 @@ from playwright.sync_api import Page
 from tests.annotate.conftest import SECRET, MakeSite, MakeStudy, Site, cookie_of, free_port, make_study
 from tests.annotate.test_dialogues import Parrot, answer_of, hold, parrots, post
 from tests.annotate.test_pages import vote
+from tests.annotate.test_quiz import QUESTIONS, study_with
 from tests.annotate.test_review import ANSWER, decide, desk, rows, write
 
 from lima.annotate import people
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.dialogue.files import rows_of
+from lima.evaluate.protocol import Quiz
 from lima.files import write_jsonl
 from lima.records import Comparison, Message
 
@@ -221,6 +223,30 @@ def test_axe_finds_nothing_and_nothing_overflows(site: MakeSite, visit: Visit, p
         found = Axe().run(page).response["violations"]
         assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_the_quiz_by_keyboard_and_by_axe(site: MakeSite, visit: Visit, tmp_path: Path, width: int) -> None:
+    asked = Quiz(questions=QUESTIONS, attempts=2)
+    words = "**Decide for the person who asked.** Length alone is no merit."
+    here = site(folder=study_with(tmp_path / "s", quiz=asked, instructions=words, pilot=True), overlap=0)
+    page = visit(here, "/work", token=token_of(here), width=width)
+    for wanted, keys in (
+        ("[role=status]", ("Space", "Tab", "Space")),
+        (".answers-2", ("ArrowDown", "Tab", "Space")),
+    ):
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found = Axe().run(page).response["violations"]
+            assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            if folder := os.environ.get("LIMA_SCREENS"):
+                page.screenshot(path=f"{folder}/quiz-{len(keys[0])}-{width}-{scheme}.png", full_page=True)
+        page.focus("[name=q0] >> nth=0")
+        for key in keys:
+            page.keyboard.press(key)
+        page.click("text=Send my answers")
+        page.wait_for_selector(wanted)
 
 
 def test_at_twice_the_size_everything_is_there(site: MakeSite, visit: Visit) -> None:

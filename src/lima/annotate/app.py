@@ -20,8 +20,8 @@ from lima.annotate import entry_pages
 from lima.annotate.database import Database
 from lima.annotate.facts import COOKIES, drawn_once, is_closed
 from lima.annotate.lead import console, files
-from lima.annotate.pages import STATIC, Site, page, static_root, wants_json
-from lima.annotate.security import BY_NUMBER, Guard, Refused, log
+from lima.annotate.pages import STATIC, Site, page, saved, static_root, wants_json
+from lima.annotate.security import BY_NUMBER, Elsewhere, Guard, Refused, log
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import now
 from lima.annotate.work import AnnotationWork
@@ -54,6 +54,7 @@ def create_app(
     app.add_api_route("/health", _health)
     app.mount(static_root(), StaticFiles(directory=STATIC))
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Elsewhere, _elsewhere)
     app.add_exception_handler(HTTPException, _no_page)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(sa.exc.DataError, _malformed)  # PostgreSQL keeps no NUL
@@ -86,6 +87,11 @@ async def _health() -> dict[str, str]:
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     return _problem(request, error.status, error.text, error.to)
+
+
+def _elsewhere(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Elsewhere)
+    return saved(request, error.path)
 
 
 def _no_page(request: Request, error: Exception) -> Response:

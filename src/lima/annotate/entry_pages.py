@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lima.annotate import panel, people
+from lima.annotate import panel, people, quiz
 from lima.annotate.pages import (
     Site,
     address,
     checked,
     cookie,
+    entered,
     page,
     redirect,
     set_cookie,
@@ -23,6 +26,7 @@ from lima.annotate.pages import (
 )
 from lima.annotate.people import SESSION_SECONDS, Participant, new_token
 from lima.annotate.security import Refused, check_csrf
+from lima.evaluate.protocol import Quiz
 
 router = APIRouter()
 
@@ -35,6 +39,7 @@ REFUSALS = {
     "revoked": "This invitation is no longer valid. Ask the study's lead.",
     "full": "All places of this study are taken. Thank you for coming.",
     "unlisted": "This id is not on the study's list. Open the study from the panel's own page.",
+    "unqualified": "This study ended for you with its quiz. Thank you for your time.",
     "failed": "Several answers did not match those of comparisons whose answer is known, so this study ends here for you.",
 }
 
@@ -105,7 +110,8 @@ def enter_from_panel(request: Request, consent: Token = "", csrf: Token = "") ->
     _check_consent(site, consent)
     person = panel.admit(site.base, site.settings, _visit(request), token, site.clock())
     if isinstance(person, str):
-        to = {"failed": site.settings.panel_failed, "full": site.settings.panel_screened}.get(person)
+        screened = site.settings.panel_screened
+        to = {"failed": site.settings.panel_failed, "full": screened, "unqualified": screened}.get(person)
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[person], to=to)
     return redirect(request, site.work.home)
 
@@ -124,10 +130,55 @@ def _visit(request: Request) -> panel.Visit:
     return visit
 
 
+@router.get("/quiz")
+def show_quiz(request: Request) -> Response:
+    """The questions of the quiz, or the way to the work for those who have passed."""
+    site, (person, token) = site_of(request), entered(request)
+    asked, tries = site.work.protocol.quiz, quiz.tries_of(site.base, person)
+    if asked is None or any(one.passed for one in tries):
+        return redirect(request, site.work.home)
+    return page(
+        "quiz.html", request, csrf=token, quiz=asked, tries=len(tries), last=tries[-1] if tries else None
+    )
+
+
+@router.post("/quiz")
+async def answer_quiz(request: Request) -> Response:
+    """Count a try. The same form sent twice is one try."""
+    form = {name: str(value) for name, value in (await request.form(max_fields=200)).items()}
+    return await run_in_threadpool(_count_try, request, form)
+
+
+def _count_try(request: Request, form: Mapping[str, str]) -> Response:
+    site, (person, token) = site_of(request), entered(request)
+    check_csrf(request, token, form.get("csrf", ""))
+    asked = site.work.protocol.quiz
+    if asked is None:
+        return redirect(request, site.work.home)
+    number = int(form["tries"]) if form.get("tries", "").isdecimal() else 0
+    made = quiz.attempt(site.base, person, asked, _chosen(asked, form), number=number, now=site.clock())
+    if made is None or made.passed or number + 1 < asked.attempts:
+        return redirect(request, "/quiz")
+    to = panel.way_back(site.base, site.settings, person, "screened", site.clock())
+    title, text = "This study ends here", "Too few answers were right to take part. Thank you for your time."
+    return page("message.html", request, title=title, text=text, to=to)
+
+
+def _chosen(asked: Quiz, form: Mapping[str, str]) -> list[str]:
+    """The choice for each question; raises `Refused` (422) where one is missing."""
+    found = []
+    for number, question in enumerate(asked.questions):
+        choices = {str(place): choice for place, choice in enumerate(question.choices)}
+        if form.get(f"q{number}") not in choices:
+            raise Refused(422, "Answer every question.")
+        found.append(choices[form[f"q{number}"]])
+    return found
+
+
 @router.get("/pause")
 def pause(request: Request) -> Response:
     """A quiet page. Nothing is lost: every answer is saved, and the open item is kept for a while."""
-    _, token = signed_in(request)
+    _, token = entered(request)
     site = site_of(request)
     return page("pause.html", request, csrf=token, minutes=site.settings.lease_minutes, to=site.work.home)
 
@@ -151,7 +202,7 @@ def view(
 def leave(request: Request, csrf: Token = "") -> Response:
     """Stop for good: answers stay, the open place goes back to the others at once."""
     site = site_of(request)
-    person, token = signed_in(request)
+    person, token = entered(request)
     check_csrf(request, token, csrf)
     way: panel.WayOut = "left" if people.has_answered(site.base, person) else "screened"
     to = panel.way_back(site.base, site.settings, person, way, site.clock())

@@ -12,6 +12,7 @@ from lima.annotate.database import Database
 from lima.annotate.people import record
 from lima.annotate.tables import facts
 from lima.errors import LimaError
+from lima.evaluate.protocol import Protocol
 
 CLOSED = "closed"
 TEXTS, PLAN = "texts", "plan"
@@ -36,6 +37,11 @@ def claim(
         rows = [{"name": name, "value": value} for name, value in identity.items()]
         connection.execute(sa.insert(facts), rows)
         begin(connection)
+
+
+def of_pilot(protocol: Protocol) -> dict[str, object]:
+    """The part of a plan that keeps a pilot's database apart from the study's."""
+    return {"pilot": True} if protocol.pilot else {}
 
 
 def drawn_once(base: Database, name: str) -> str:
@@ -72,9 +78,9 @@ def _refuse_difference(place: Path, found: Mapping[str, object], identity: Mappi
     assert isinstance(before, dict), before
     assert isinstance(after, dict), after
     changes = [
-        f"{name}: {before.get(name)} there, {after[name]} here"
-        for name in after
-        if before.get(name) != after[name]
+        f"{name}: {before.get(name)} there, {after.get(name)} here"
+        for name in {**after, **before}
+        if before.get(name) != after.get(name)
     ]
     if changes:
         raise LimaError(

@@ -20,8 +20,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from lima.annotate import panel, people
 from lima.annotate.database import Database
 from lima.annotate.people import Participant
+from lima.annotate.quiz import tries_of
 from lima.annotate.render import as_written, to_html
-from lima.annotate.security import RateLimit, Refused, check_csrf, csrf_token
+from lima.annotate.security import Elsewhere, RateLimit, Refused, check_csrf, csrf_token
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.work import AnnotationWork
 from lima.files import text_hash
@@ -47,6 +48,8 @@ class Site:
     entering: RateLimit = field(default_factory=lambda: RateLimit(per_second=20, burst=600))
     """Join and panel, by address: a classroom behind one address comes in together."""
     lead_attempts: RateLimit = field(default_factory=lambda: RateLimit(per_second=0.1, burst=10))
+    qualified: set[int] = field(default_factory=set)
+    """Raters who are known to have passed the quiz."""
     answering: RateLimit = field(default_factory=lambda: RateLimit(per_second=5, burst=60))
     """Everything else that a rater does, by rater."""
 
@@ -111,7 +114,22 @@ def saved(request: Request, to: str) -> Response:
 
 
 def signed_in(request: Request) -> tuple[Participant, str]:
-    """The rater and the session token; raises `Refused` (401)."""
+    """The rater and the session token; raises `Refused` (401), or `Elsewhere` before the quiz is passed."""
+    site, (person, token) = site_of(request), entered(request)
+    if site.work.protocol.quiz is not None and not _has_passed(site, person):
+        raise Elsewhere("/quiz")
+    return person, token
+
+
+def _has_passed(site: Site, person: Participant) -> bool:
+    """Whether the rater has passed the quiz; who has stays in, so each is looked up until then alone."""
+    if person.id not in site.qualified and any(one.passed for one in tries_of(site.base, person)):
+        site.qualified.add(person.id)
+    return person.id in site.qualified
+
+
+def entered(request: Request) -> tuple[Participant, str]:
+    """The rater and the session token, before or after the quiz; raises `Refused` (401)."""
     site, token = site_of(request), cookie(request, "rater")
     person = people.rater_of(site.base, token, site.clock()) if token else None
     if person is None:

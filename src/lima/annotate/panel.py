@@ -31,6 +31,9 @@ LONGEST_ID = 200
 WayOut = Literal["completed", "screened", "left", "failed"]
 COLUMNS = ("rater", "participant", "study", "session", "state", "way_out", "arrived", "left")
 
+ENDED: dict[str, Refusal] = {"failed": "failed", "unqualified": "unqualified"}
+"""State of a rater whose work ended -> what a second visit is answered with."""
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -60,7 +63,7 @@ def admit(
         lock_names(connection)
         found = connection.execute(sa.select(raters).where(raters.c.external_hash == external)).first()
         if found and found.state != "active":
-            return "failed" if found.state == "failed" else "revoked"
+            return ENDED.get(found.state, "revoked")
         if found:
             person = Participant(found.id, found.name, found.grp)
         elif refusal := _refusal(connection, settings, visit):
@@ -144,7 +147,9 @@ def forget(base: Database, now: float) -> None:
 def _refusal(connection: sa.Connection, settings: ServerSettings, visit: Visit) -> Refusal | None:
     if settings.panel_ids is not None and visit.participant not in read_ids(settings):
         return "unlisted"
-    came = sa.select(sa.func.count()).where(raters.c.external_hash.is_not(None), raters.c.state != "excluded")
+    came = sa.select(sa.func.count()).where(
+        raters.c.external_hash.is_not(None), raters.c.state.not_in(("excluded", "unqualified"))
+    )
     if settings.panel_most is not None and (connection.scalar(came) or 0) >= settings.panel_most:
         return "full"
     return None

@@ -22,11 +22,11 @@ LEAD_SESSION_SECONDS = 12 * 3_600
 TOKEN_BYTES = 32
 
 STEPS = ("say", "rate", "choose", "write", "decide")
-NOT_COUNTED = ("excluded", "failed")
+NOT_COUNTED = ("excluded", "failed", "unqualified")
 """States of raters whose answers are stored but neither counted nor exported."""
 
 InvitationState = Literal["open", "used", "revoked"]
-Refusal = Literal["unknown", "used", "revoked", "failed", "full", "unlisted"]
+Refusal = Literal["unknown", "used", "revoked", "failed", "unqualified", "full", "unlisted"]
 
 
 @dataclass(frozen=True)
@@ -289,9 +289,13 @@ def remove_rater(
 
 
 def end_access(
-    connection: sa.Connection, rater_id: int, now: float, *, state: Literal["revoked", "excluded", "failed"]
+    connection: sa.Connection,
+    rater_id: int,
+    now: float,
+    *,
+    state: Literal["revoked", "excluded", "failed", "unqualified"],
 ) -> None:
-    """As `remove_rater`, in an open transaction; ``failed`` is excluded by the checks of known answers."""
+    """As `remove_rater`, in an open transaction; ``failed`` by the checks of known answers, ``unqualified`` by the quiz."""
     connection.execute(sa.select(raters.c.id).where(raters.c.id == rater_id).with_for_update())
     connection.execute(sa.update(raters).where(raters.c.id == rater_id).values(state=state))
     connection.execute(sa.delete(sessions).where(sessions.c.rater_id == rater_id))

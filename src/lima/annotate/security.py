@@ -46,6 +46,14 @@ class Refused(Exception):
         self.status, self.text, self.to = status, text, to
 
 
+class Elsewhere(Exception):
+    """Another page of the study comes first."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
 class Guard:
     """ASGI middleware: known hosts only, bounded bodies, security headers, one log line a request.
 

@@ -31,9 +31,12 @@ from lima.annotate.settings import AnnotateSettings, Mode
 from lima.annotate.tables import now
 from lima.annotate.work import AnnotationWork, Kind
 from lima.errors import LimaError
+from lima.evaluate.protocol import read_protocol
+from lima.evaluate.study import Study
 from lima.remote.listening import is_loopback, listen, run_app, until_stopped
 
 DATABASE_NAME = "annotations.sqlite"
+PILOT_DATABASE_NAME = "pilot.sqlite"
 SECRET_NAME = ".lead-secret"
 LOCK_NAME = ".annotate-lock"
 SHORTEST_SECRET = 16
@@ -55,7 +58,7 @@ def annotate(settings: AnnotateSettings) -> None:
         console.note("dry run: nothing was written, no page was served")
         return
     alone = only_server(settings.place)
-    base = Database(settings.database or sqlite_url(settings.place / DATABASE_NAME))
+    base = Database(settings.database or sqlite_url(settings.place / database_name(settings)))
     work = open_database(settings, base)
     secret_file = settings.lead_secret_file or settings.place / SECRET_NAME
     app = create_app(settings, work, base, lead_secret=lead_secret(secret_file))
@@ -72,6 +75,13 @@ def annotate(settings: AnnotateSettings) -> None:
     finally:
         base.close()
         alone.close()
+
+
+def database_name(settings: AnnotateSettings) -> str:
+    """The SQLite file: a pilot has one of its own, so that the study begins with an empty one."""
+    path = Study(settings.place).protocol
+    is_pilot = settings.mode != "review" and path.exists() and read_protocol(path).pilot
+    return PILOT_DATABASE_NAME if is_pilot else DATABASE_NAME
 
 
 def open_database(settings: AnnotateSettings, base: Database) -> AnnotationWork:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lima.errors import LimaError
 from lima.files import text_hash
@@ -87,6 +87,50 @@ class Plan(Settings):
         return text_hash(self.to_yaml(), length=8)
 
 
+class QuizQuestion(Settings):
+    """One question of a qualification quiz."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    question: str = Field(min_length=1)
+    """What is asked, with the texts that it is about (Markdown)."""
+    choices: tuple[str, ...] = Field(min_length=2)
+    """The answers to choose among, in the order in which they are shown."""
+    right: str
+    """The right one of ``choices``, word for word."""
+    why: str = ""
+    """Shown to those who missed it and may try again (Markdown)."""
+
+    @model_validator(mode="after")
+    def _right_is_a_choice(self) -> QuizQuestion:
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError("choices must differ")
+        if self.right not in self.choices:
+            raise ValueError(f"right must be one of the choices word for word, not {self.right!r}")
+        return self
+
+
+class Quiz(Settings):
+    """What people answer before their first item; who fails takes no part."""
+
+    questions: tuple[QuizQuestion, ...] = Field(min_length=1)
+    pass_mark: int | None = Field(default=None, ge=1)
+    """Right answers needed to pass. Not given: all."""
+    attempts: int = Field(default=1, ge=1)
+    """How often a person may try."""
+
+    @property
+    def needed(self) -> int:
+        """Right answers needed to pass."""
+        return self.pass_mark or len(self.questions)
+
+    @model_validator(mode="after")
+    def _can_be_passed(self) -> Quiz:
+        if self.needed > len(self.questions):
+            raise ValueError(f"pass_mark {self.needed} of {len(self.questions)} questions cannot be reached")
+        return self
+
+
 class Protocol(Settings):
     """Everything that a rater or its software may know of a study."""
 
@@ -109,6 +153,11 @@ class Protocol(Settings):
     """What people agree to before they begin. Empty: they are asked for nothing."""
     instructions: str = ""
     """How to decide, with examples; people can open it at any time (Markdown)."""
+    quiz: Quiz | None = None
+    """A qualification quiz. Not given: everybody who comes in takes part."""
+    pilot: bool = False
+    """A trial of the study: people see and do all of it, but the answers are kept in a database of their own and written to
+    the folder ``pilot``, where no report reads them. Take it out for the study itself."""
     people_may: tuple[Literal["comment", "skip", "call_both_bad"], ...] = ()
     """What people may do beside choosing, in comparisons and ratings: write a comment, skip a text and say why, call both
     answers bad (whatever they choose)."""

@@ -24,6 +24,9 @@ from lima.records import Comparison, Grade, Item, Key, Preference, Rater, Record
 KEY_FILES = frozenset({"key.jsonl", "systems.json", "rejects.jsonl", "compare.run.json"})
 """Files that hold names of systems. No rater, judge or web page may see them."""
 
+PILOT = "pilot"
+"""The folder, in that of the study, of answers that do not count."""
+
 Row = TypeVar("Row", Preference, Grade, Rater)
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -130,6 +133,11 @@ def open_study(folder: Path) -> Study:
             f"{folder}: no study here (no protocol.yaml). Make one: lima compare A.jsonl B.jsonl --out {folder}"
         )
     return study
+
+
+def answers_of(study: Study, protocol: Protocol) -> Study:
+    """Where people's answers go: the study itself, or a folder beside it while the protocol calls it a pilot."""
+    return Study(study.folder / PILOT) if protocol.pilot else study
 
 
 def existing_rows(path: Path, kind: type[AnyRecord]) -> list[AnyRecord]:

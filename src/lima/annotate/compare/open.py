@@ -40,8 +40,8 @@ def open_work(settings: RatingSettings, base: Database, clock: Callable[[], floa
         console.note(
             f"first start: planning the votes on {len(texts.comparisons) + len(texts.items):,} texts"
         )
-        taken_over = import_rows(connection, read_rows(texts.study), clock())
-        adjudication.take_over(connection, texts.study)
+        taken_over = import_rows(connection, read_rows(texts.answers), clock())
+        adjudication.take_over(connection, texts.answers)
         if taken_over:
             console.note(f"took over {taken_over:,} answers of people that the study's files hold")
 

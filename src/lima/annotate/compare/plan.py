@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
-from lima.annotate import tables
+from lima.annotate import facts, tables
 from lima.annotate.compare.texts import Texts, UnitTask
 from lima.annotate.settings import RatingSettings
 from lima.errors import LimaError
@@ -74,9 +74,8 @@ def plan_fields(texts: Texts, settings: RatingSettings) -> dict[str, object]:
     """What the votes of a study depend on; it may not change once the study is under way."""
     asked = {"tasks", "rating_votes", "rate_items", "rate_tags", "seed"}
     planned = {"overlap", "overlap_votes", "votes", "groups"}
-    return settings.model_dump(mode="json", include=asked) | texts.plan.model_dump(
-        mode="json", include=planned
-    )
+    fields = settings.model_dump(mode="json", include=asked)
+    return fields | texts.plan.model_dump(mode="json", include=planned) | facts.of_pilot(texts.protocol)
 
 
 def _comparisons(texts: Texts, settings: RatingSettings) -> list[Unit]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,12 @@ def rater_figures(base: Database, known: Mapping[str, Side]) -> dict[int, RaterF
     usual = statistics.median(known_medians) if known_medians else None
     alike = _agreements(by_rater)
     return {rater: _figures(rater, rows, usual, known, alike) for rater, rows in by_rater.items()}
+
+
+def usual_seconds(figures: Iterable[RaterFigures]) -> float | None:
+    """The median over the raters of their median time of an answer; None: nobody has answered."""
+    known = [found.seconds for found in figures if found.seconds is not None]
+    return statistics.median(known) if known else None
 
 
 def _figures(

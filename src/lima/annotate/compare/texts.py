@@ -15,7 +15,7 @@ from pydantic import Field
 from lima.annotate.settings import RatingSettings
 from lima.errors import LimaError
 from lima.evaluate.protocol import Plan, Protocol, Words
-from lima.evaluate.study import Study, open_study
+from lima.evaluate.study import Study, answers_of, open_study
 from lima.files import read_jsonl, sha256, text_hash
 from lima.records import Comparison, Item, Message, Record, Scale, Side
 
@@ -43,6 +43,8 @@ class Texts:
     """What is asked of a single answer, all on one page."""
     plan: Plan
     """Who sees what: the protocol's plan, with what the settings say instead."""
+    answers: Study
+    """Where people's answers go: the study's folder, or that of its pilot."""
     hash: str
     """Of both files: answers belong to these texts and no others."""
     gold: dict[str, Gold] = field(default_factory=dict)
@@ -100,6 +102,7 @@ def read_texts(settings: RatingSettings) -> Texts:
         items={row.id: row for row in items},
         scales=scales,
         plan=plan_of(settings, protocol.plan),
+        answers=answers_of(study, protocol),
         hash=text_hash(_hash(study.comparisons), _hash(study.items)),
         gold=read_gold(settings.gold),
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 
 from lima.annotate.compare import adjudication, exchange, overview
 from lima.annotate.compare.assignment import Assignment
-from lima.annotate.compare.raters import rater_figures
+from lima.annotate.compare.raters import rater_figures, usual_seconds
 from lima.annotate.compare.remembered import Remembered
 from lima.annotate.compare.texts import Texts
 from lima.annotate.work import AnnotationWork, Tile
@@ -61,12 +61,15 @@ class CompareWork(AnnotationWork):
         texts = self.texts
         found = self.remembered.get(self.assignment.base, self._figures)
         shown = {"plan": texts.plan, "comparisons": len(texts.comparisons), "has_gold": bool(texts.gold)}
+        shown |= {"left": sum(tile.planned - tile.done for tile in self.tiles())}
         return shown | found.value | {"figures_age": round(found.age)}
 
     def _figures(self) -> dict[str, Any]:
         base, texts = self.assignment.base, self.texts
+        figures = rater_figures(base, self.assignment.rules.gold)
         return {
-            "figures": rater_figures(base, self.assignment.rules.gold),
+            "figures": figures,
+            "usual_seconds": usual_seconds(figures.values()),
             "agreement": overview.agreement(base, texts) if texts.comparisons else [],
         }
 
@@ -81,14 +84,15 @@ class CompareWork(AnnotationWork):
 
     def export(self, *, closed: bool) -> str:
         """Answers and decisions go into the study's files."""
-        study = self.texts.study
+        study = self.texts.answers
+        study.folder.mkdir(exist_ok=True)  # a pilot's is made by its first export
         written = exchange.export_to(study, self.assignment.base)
         decisions = adjudication.write_decisions(study, self.assignment.base)
         more = f", {decisions} decisions of yours" if decisions else ""
-        return (
-            f"Wrote {len(written.preferences)} verdicts and {len(written.grades)} ratings{more} into "
-            f"{study.folder.name}. Next: lima report {study.folder.name}"
-        )
+        rows = f"Wrote {len(written.preferences)} verdicts and {len(written.grades)} ratings{more} into "
+        if self.protocol.pilot:
+            return f"{rows}the folder {study.folder.name} of the study. They are a pilot's: no report reads them."
+        return f"{rows}{study.folder.name}. Next: lima report {study.folder.name}"
 
     def shown(self) -> Iterator[str]:
         """Every text of the study."""

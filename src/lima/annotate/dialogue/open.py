@@ -17,8 +17,9 @@ from lima.annotate.dialogue.streams import ReplyStreams
 from lima.annotate.dialogue.work import DialogueWork
 from lima.annotate.settings import DialogueSettings
 from lima.errors import LimaError
-from lima.evaluate.study import Study
-from lima.files import read_jsonl, sha256, text_hash
+from lima.evaluate.protocol import Protocol
+from lima.evaluate.study import Study, answers_of
+from lima.files import read_jsonl, sha256, text_hash, write_text
 from lima.records import Example
 
 if TYPE_CHECKING:  # it brings torch
@@ -55,10 +56,14 @@ def open_work(
     """
     assert settings.study is not None
     assert settings.openings is not None
-    study = Study(settings.study)
+    protocol = protocol_of(Study(settings.study))
+    study = _answers_of(Study(settings.study), protocol)
     systems = text_hash(*settings.dialogue)  # no name stands in the database
     planned = settings.model_dump(mode="json", include={"dialogue_votes", "seed"})
-    identity = {facts.TEXTS: sha256(settings.openings), facts.PLAN: {"systems": systems, **planned}}
+    identity = {
+        facts.TEXTS: sha256(settings.openings),
+        facts.PLAN: {"systems": systems, **planned, **facts.of_pilot(protocol)},
+    }
     facts.claim(base, study.folder, identity, lambda _: _refuse_other_dialogues(study))
     plan = replace(read_plan(settings), secret=facts.drawn_once(base, "order"))
     makers = list(backends) or [partial(_load, one, settings.answer_seconds) for one in settings.dialogue]
@@ -69,8 +74,17 @@ def open_work(
         at_once=[SERVED_AT_ONCE if "://" in one else 1 for one in settings.dialogue],
         pace=settings.pace,
     )
-    groups = settings.groups or protocol_of(study).plan.groups
-    return DialogueWork(study, streams, _names(settings), protocol_of(study), groups, (pages.router,))
+    groups = settings.groups or protocol.plan.groups
+    return DialogueWork(study, streams, _names(settings), protocol, groups, (pages.router,))
+
+
+def _answers_of(study: Study, protocol: Protocol) -> Study:
+    """The study that dialogues are written to. A pilot's is whole: its folder gets the words too."""
+    found = answers_of(study, protocol)
+    if protocol.pilot and not found.protocol.exists():
+        found.folder.mkdir(parents=True, exist_ok=True)
+        write_text(found.protocol, study.protocol.read_text("utf-8"))
+    return found
 
 
 def read_plan(settings: DialogueSettings) -> DialoguePlan:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Form, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lima.annotate import panel, people
+from lima.annotate import panel, people, quiz
 from lima.annotate.facts import close_study
 from lima.annotate.pages import (
     address,
@@ -170,6 +170,7 @@ def _console(
         tiles=site.work.tiles(),
         files=site.work.files,
         raters=people.raters_joined(site.base),
+        tries=quiz.last_tries(site.base) if site.work.protocol.quiz else {},
         invitations=people.invitations_made(site.base),
         closed=site.closed.is_set(),
         notice=notice,
