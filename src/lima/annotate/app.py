@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -19,8 +19,9 @@ from starlette.staticfiles import StaticFiles
 from lima.annotate import entry_pages
 from lima.annotate.database import Database
 from lima.annotate.facts import COOKIES, drawn_once, is_closed
+from lima.annotate.languages import STATIC, open_language
 from lima.annotate.lead import console, files
-from lima.annotate.pages import STATIC, Site, page, saved, static_root, wants_json
+from lima.annotate.pages import Site, page, saved, site_of, static_root, wants_json
 from lima.annotate.security import BY_NUMBER, Elsewhere, Guard, Refused, log
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import now
@@ -46,7 +47,8 @@ def create_app(
     app = FastAPI(
         title="lima annotate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_with_few_threads
     )
-    app.state.site = Site(settings, work, base, clock, lead_secret, drawn_once(base, COOKIES)[:8])
+    language = open_language(work.protocol.language, settings.place)
+    app.state.site = Site(settings, work, base, clock, lead_secret, drawn_once(base, COOKIES)[:8], language)
     if is_closed(base):
         app.state.site.closed.set()
     for router in (entry_pages.router, *work.routers, console.router, files.router):
@@ -86,7 +88,7 @@ async def _health() -> dict[str, str]:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return _problem(request, error.status, error.text, error.to)
+    return _problem(request, error.status, error.text, error.to, error.values)
 
 
 def _elsewhere(request: Request, error: Exception) -> Response:
@@ -101,22 +103,32 @@ def _no_page(request: Request, error: Exception) -> Response:
 
 
 def _malformed(request: Request, error: Exception) -> Response:
-    return _problem(request, 422, "The form was incomplete. Open the page again and repeat.")
+    text = "The form was incomplete. Open the page again and repeat."
+    return _problem(request, 422, text)
 
 
 def _at_once(request: Request, error: Exception) -> Response:
     """Two requests for the same thing met in the database; one of them is stored."""
     log.warning("two requests met: %s", type(error).__name__)
-    return _problem(request, 409, "This was sent twice at the same time. Open the page again.")
+    text = "This was sent twice at the same time. Open the page again."
+    return _problem(request, 409, text)
 
 
 def _no_database(request: Request, error: Exception) -> Response:
     """Another process holds it, its disk is full, or its server is gone: pages try again by themselves."""
     log.error("the database does not answer: %s", str(getattr(error, "orig", error)).splitlines()[0])
-    return _problem(request, 503, "The study cannot save just now. Wait a little and try again.")
+    text = "The study cannot save just now. Wait a little and try again."
+    return _problem(request, 503, text)
 
 
-def _problem(request: Request, status: int, text: str, to: str | None = None) -> Response:
+def _problem(
+    request: Request,
+    status: int,
+    text: str,
+    to: str | None = None,
+    values: Mapping[str, object] | None = None,
+) -> Response:
+    text = site_of(request).language.say(text, **(values or {}))
     if wants_json(request):
         return JSONResponse({"problem": text}, status)
     return page("message.html", request, status=status, title="That did not work", text=text, to=to)

@@ -160,8 +160,8 @@ def _count_try(request: Request, form: Mapping[str, str]) -> Response:
     if made is None or made.passed or number + 1 < asked.attempts:
         return redirect(request, "/quiz")
     to = panel.way_back(site.base, site.settings, person, "screened", site.clock())
-    title, text = "This study ends here", "Too few answers were right to take part. Thank you for your time."
-    return page("message.html", request, title=title, text=text, to=to)
+    text = "Too few answers were right to take part. Thank you for your time."
+    return page("message.html", request, title="This study ends here", text=text, to=to)
 
 
 def _chosen(asked: Quiz, form: Mapping[str, str]) -> list[str]:
@@ -234,8 +234,8 @@ def _proof(request: Request) -> str:
     return hmac.new(secret.encode(), f"failed:{token}".encode(), "sha256").hexdigest()
 
 
-def last_page(request: Request, person: Participant, answered: int, what: str) -> Response:
-    """Nothing is left: thanks, and for a panel's rater the way back, by what there was to do."""
+def last_page(request: Request, person: Participant, answered: int, thanks: str) -> Response:
+    """Nothing is left: ``thanks`` for what was ``answered``, and for a panel's rater the way back, by what there was to do."""
     site = site_of(request)
     began = bool(answered) or people.has_answered(site.base, person)
     to = panel.way_back(site.base, site.settings, person, "completed" if began else "screened", site.clock())
@@ -245,7 +245,7 @@ def last_page(request: Request, person: Participant, answered: int, what: str) -
     if not answered:
         text = "The rest is with other people now. What you answered is saved. Thank you!"
         return page("message.html", request, title="Nothing is left to do", text=text, to=to)
-    text = f"You answered {answered} {what}, and all are saved. Thank you!"
+    text = site.language.say(thanks, answered=answered)
     return page("message.html", request, title="That was the last one", text=text, to=to)
 
 
@@ -254,8 +254,11 @@ def waiting_page(request: Request, person: Participant, minutes: int) -> Respons
     site = site_of(request)
     way: panel.WayOut = "completed" if people.has_answered(site.base, person) else "screened"
     back = panel.way_back(site.base, site.settings, person, way, site.clock())
-    text = f"All items that are left are with other people now. Look again in {minutes} min."
+    say = site.language.say
+    text = say(
+        "All items that are left are with other people now. Look again in {minutes} min.", minutes=minutes
+    )
     if back:
-        text += " You need not wait: you can end here, and your work counts."
+        text += " " + say("You need not wait: you can end here, and your work counts.")
     title = "Nothing to do just now"
     return page("message.html", request, title=title, text=text, to=site.work.home, back=back)

@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from lima.annotate import panel, people
 from lima.annotate.database import Database
+from lima.annotate.languages import STATIC, Language
 from lima.annotate.people import Participant
 from lima.annotate.quiz import tries_of
 from lima.annotate.render import as_written, to_html
@@ -28,7 +27,6 @@ from lima.annotate.work import AnnotationWork
 from lima.files import text_hash
 
 Cookie = Literal["rater", "lead", "view"]
-STATIC = Path(str(resources.files("lima.annotate"))) / "static"
 W = TypeVar("W", bound=AnnotationWork)
 
 
@@ -43,6 +41,8 @@ class Site:
     lead_secret: str
     name: str
     """Of the study, in its cookies: browsers send them to every port of a host, where other studies may be served."""
+    language: Language = field(default_factory=Language)
+    """Of the raters' pages."""
     closed: threading.Event = field(default_factory=threading.Event)
     """Set once the lead has closed the study."""
     entering: RateLimit = field(default_factory=lambda: RateLimit(per_second=20, burst=600))
@@ -78,6 +78,7 @@ def page(name: str, request: Request, *, status: int = 200, **values: Any) -> HT
     site = site_of(request)
     values |= {"show": show_of(request), "written": sees_written(request), "root": site.root}
     values |= {"protocol": site.work.protocol, "rendered": to_html}
+    values |= {"language": site.language, "_": site.language.say}
     values |= {"static": site.root + static_root(), "may_switch": site.work.protocol.display == "rendered"}
     return HTMLResponse(templates().get_template(name).render(request=request, **values), status)
 

@@ -39,11 +39,14 @@ BY_NUMBER = "<any number>"
 
 
 class Refused(Exception):
-    """A request that is turned away, with its HTTP status, a sentence for the person, and where to go from there."""
+    """A request that is turned away, with its HTTP status, a sentence for the person, and where to go from there.
 
-    def __init__(self, status: int, text: str, to: str | None = None) -> None:
+    The sentence is English; pages say it in the study's language, with its ``values``.
+    """
+
+    def __init__(self, status: int, text: str, to: str | None = None, **values: object) -> None:
         super().__init__(text)
-        self.status, self.text, self.to = status, text, to
+        self.status, self.text, self.to, self.values = status, text, to, values
 
 
 class Elsewhere(Exception):

@@ -6,6 +6,7 @@ rating: the words of a task are part of every judge's identity, and raters' rows
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,10 @@ TASKS: dict[str, tuple[str, ...]] = {
 """The values that a rater chooses among, by task."""
 
 PlannedTask = Literal["pairwise", "helpfulness"]
+
+
+WORDS = Path(str(resources.files("lima.evaluate"))) / "words"
+"""A file a language: what raters are asked where a protocol gives no words of its own."""
 
 
 class Words(Settings):
@@ -147,6 +152,9 @@ class Protocol(Settings):
     display: Literal["rendered", "written"] = "rendered"
     """How people see texts: their Markdown rendered, every word shown, with a switch to the text as it was written; or
     only as written, which is what a judge model reads."""
+    language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    """Of the raters' pages, and of the words below where the file does not give them: ``en``, ``de``, or one that the study
+    brings as ``xx.yaml`` beside this file."""
     introduction: str = ""
     """What people read before they begin: what the study is about, how long it takes, what it pays (Markdown)."""
     consent: str = ""
@@ -206,15 +214,27 @@ class Protocol(Settings):
 
 def read_protocol(path: Path) -> Protocol:
     """The protocol of a study; raises `lima.errors.LimaError` with the place of what is wrong."""
-    return _checked(validate(Protocol, read_yaml(path), str(path)), path)
+    given = read_yaml(path)
+    words = words_in(given.get("language"))
+    asked = {task: words[task] for task in TASKS if task in words}
+    return _checked(validate(Protocol, asked | given, str(path)), path)
+
+
+def words_in(language: object) -> dict[str, Any]:
+    """What raters are asked in a language, by task and of a ``dialogue``; nothing where no words are shipped in it."""
+    path = WORDS / f"{language}.yaml"
+    return read_yaml(path) if path.exists() else {}
 
 
 def with_own_words(path: Path | None) -> Protocol:
     """The default protocol; what the user's YAML file says of a task or the plan replaces the default."""
     if path is None:
         return Protocol()
+    given = read_yaml(path)
+    words = words_in(given.get("language"))
     values: dict[str, Any] = Protocol().model_dump(include={"plan", *TASKS})
-    for name, own in read_yaml(path).items():
+    values |= {task: words[task] for task in TASKS if task in words}
+    for name, own in given.items():
         both_mappings = isinstance(own, dict) and name in values
         values[name] = values[name] | own if both_mappings else own
         if name == "plan" and both_mappings and isinstance(own.get("tests"), dict):

@@ -163,7 +163,8 @@ def _nothing(request: Request, person: Participant, nothing: Nothing) -> Respons
     if nothing.again_at is not None:
         minutes = max(1, math.ceil((nothing.again_at - here.assignment.clock()) / 60))
         return waiting_page(request, person, minutes)
-    return last_page(request, person, here.assignment.progress(person).answered, "items")
+    thanks = "You answered {answered} items, and all are saved. Thank you!"
+    return last_page(request, person, here.assignment.progress(person).answered, thanks)
 
 
 def _to_study(here: CompareWork, presentation: Presentation, given: dict[str, str]) -> Answer:
@@ -177,7 +178,7 @@ def _to_study(here: CompareWork, presentation: Presentation, given: dict[str, st
     for scale in here.texts.scales:
         values = {str(value): value for value in SCALE_VALUES[scale]}
         if given.get(scale) not in values:
-            raise Refused(422, f"Choose a value for {scale}.")
+            raise Refused(422, "Choose a value for {scale}.", scale=scale)
         found[scale] = values[given[scale]]
     return found
 

@@ -206,7 +206,7 @@ class RaterDialogues:
         """Add the rater's message ``number``. Sent twice, it is there once."""
         text = text.strip()
         if not text or len(text) > LONGEST_MESSAGE:
-            raise Refused(422, f"A message has 1 to {LONGEST_MESSAGE} characters.")
+            raise Refused(422, "A message has 1 to {most} characters.", most=LONGEST_MESSAGE)
         with self.base.write() as connection:
             dialogue = self._hold(connection, person, token)
             if number < len(dialogue.turns) and dialogue.turns[number].said == text:
@@ -215,7 +215,9 @@ class RaterDialogues:
             if dialogue.state != "open" or number != len(dialogue.turns) or not answered:
                 raise Refused(409, "This dialogue is not waiting for this message. Open the page again.")
             if number >= self.plan.most_turns:
-                raise Refused(409, f"A dialogue has at most {self.plan.most_turns} turns. Finish it.")
+                raise Refused(
+                    409, "A dialogue has at most {most} turns. Finish it.", most=self.plan.most_turns
+                )
             self._add_turn(connection, dialogue, number, text)
 
     def answer(self, dialogue: RaterDialogue, number: int, reply: str | None, attempt: int) -> None:

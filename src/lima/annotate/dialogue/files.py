@@ -14,11 +14,12 @@ from itertools import combinations
 from typing import Any
 
 import sqlalchemy as sa
+import yaml
 
 from lima.annotate.database import Database
 from lima.annotate.dialogue.dialogues import DialoguePlan, RaterDialogue, all_dialogues, counted_choices
 from lima.annotate.tables import dialogues, iso, raters, turns
-from lima.evaluate.protocol import Plan, Protocol, Words
+from lima.evaluate.protocol import Plan, Protocol, Words, words_in
 from lima.evaluate.study import Study, System, Systems, hash_key, hash_texts, replace_raters
 from lima.files import text_hash, write_json, write_jsonl, write_text
 from lima.records import (
@@ -35,6 +36,7 @@ from lima.records import (
     Preference,
     Rater,
 )
+from lima.settings import read_yaml
 
 DIALOGUE_WORDS = Words(
     question="Put yourself in the place of the person who asked. Which dialogue served you better?",
@@ -126,9 +128,17 @@ def transcript(messages: Sequence[Message]) -> str:
 def protocol_of(study: Study) -> Protocol:
     """The study's own ``protocol.yaml`` where there is one, else the words for dialogues."""
     if study.protocol.exists():
-        return study.read_protocol()
+        found = study.read_protocol()
+        has_own = "pairwise" in read_yaml(study.protocol)
+        return found if has_own else found.model_copy(update={"pairwise": _dialogue_words(found.language)})
     plan = Plan(overlap=0, votes=1)  # a comparison is of one rater's own dialogues
     return Protocol(plan=plan, pairwise=DIALOGUE_WORDS)
+
+
+def _dialogue_words(language: str) -> Words:
+    """What people are asked about two dialogues; in English where no words are shipped in the language."""
+    found = words_in(language).get("dialogue")
+    return Words(**found) if found else DIALOGUE_WORDS
 
 
 def note_in_protocol(study: Study, facts: Mapping[str, str | int]) -> None:
@@ -138,6 +148,9 @@ def note_in_protocol(study: Study, facts: Mapping[str, str | int]) -> None:
         line = f"{name}: {value}\n"
         text, found = re.subn(rf"^{name}:.*\n?", line, text, flags=re.MULTILINE)
         text = text if found else line + text
+    if not re.search(r"^pairwise:", text, flags=re.MULTILINE):  # judges are asked what people were
+        words = {"pairwise": protocol_of(study).pairwise.model_dump()}
+        text = text.rstrip("\n") + "\n" + yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
     write_text(study.protocol, text)
 
 

@@ -59,7 +59,8 @@ def in_hand(request: Request) -> Response:
         "words": work.protocol.quality,
     }
     if found is None:
-        return last_page(request, person, done, "openings")
+        thanks = "You answered {answered} openings, and all are saved. Thank you!"
+        return last_page(request, person, done, thanks)
     if isinstance(found, DueChoice):
         return _choice_page(request, found.opening_id, found.dialogues, values)
     if found.turns[-1].state == "waiting":

@@ -3,6 +3,7 @@
 import { keep } from "./keep.js";
 import { isComposing } from "./keys.js";
 import { rest, root, send, sendAndGo } from "./send.js";
+import { tr } from "./words.js";
 
 const LONGEST_PAUSE = 15000;
 
@@ -39,7 +40,7 @@ async function follow(answer) {
       if (reply.problem) return say(reply.problem);
       if (reply.state !== "waiting") return settle(answer, place, reply);
     } catch {
-      say("No connection. Trying again …");
+      say(tr("No connection. Trying again …"));
     }
     await rest(pause);
   }
@@ -77,7 +78,7 @@ function settle(answer, place, reply) {
   readFrom.set(form, performance.now());
   form.hidden = false;
   if (composer) composer.hidden = false;
-  say("The answer is complete.");
+  say(tr("The answer is complete."));
 }
 
 async function rate(event) {
@@ -86,7 +87,7 @@ async function rate(event) {
   const chosen = event.submitter;
   form.elements.seconds.value = ((performance.now() - (readFrom.get(form) ?? 0)) / 1000).toFixed(1);
   const reply = await send(form, chosen, say);
-  say(reply.problem ?? "Saved.");
+  say(reply.problem ?? tr("Saved."));
   if (reply.problem) return;
   for (const choice of form.querySelectorAll(".choice")) choice.setAttribute("aria-pressed", String(choice === chosen));
   mayFinish(reply.all);

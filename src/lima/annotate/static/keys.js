@@ -1,8 +1,9 @@
 // Keys for everything: shown beside what they do, changed in a dialog, silent while somebody types.
 import { ACTIONS, bind, load, save, unbind } from "./settings.js";
+import { tr } from "./words.js";
 
 const TYPING = "textarea, select, [contenteditable], input:not([type=radio], [type=checkbox], [type=hidden])";
-const NAMES = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Enter: "⏎" };
+const NAMES = { " ": tr("Space"), ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Enter: "⏎" };
 
 // A key by what is printed on it, whatever the layout: digits by their place (AZERTY has them under Shift), letters in
 // lower case (Caps Lock), and by their place where a layout has other letters (Cyrillic).
@@ -87,8 +88,8 @@ export class Keys {
     button.type = "button";
     button.className = "button";
     button.dataset.rebind = action;
-    button.textContent = this.waiting === action ? "Press a key" : shown(this.settings.keys[action]);
-    button.setAttribute("aria-label", `${label}: ${button.textContent}. Change`);
+    button.textContent = this.waiting === action ? tr("Press a key") : shown(this.settings.keys[action]);
+    button.setAttribute("aria-label", tr("{action}: {key}. Change", { action: label, key: button.textContent }));
     button.addEventListener("click", () => this.wait(action));
     row.append(label, button);
     return row;

@@ -1,5 +1,7 @@
 // Sends forms without leaving the page: one after the other in the order in which they were made, and each again while
 // the connection is gone. The server knows a request that it has had before, so none counts twice.
+import { tr } from "./words.js";
+
 export const { root } = document.documentElement.dataset; // where a proxy serves the pages
 const LONGEST_PAUSE = 15000;
 let last = Promise.resolve();
@@ -12,7 +14,7 @@ addEventListener("beforeunload", (event) => {
 // What the server replied; `problem` is its sentence for the person.
 export async function send(form, submitter, say) {
   const body = new URLSearchParams(new FormData(form, submitter));
-  say("Saving …");
+  say(tr("Saving …"));
   waiting += 1;
   last = last.then(() => untilAnswered(form.action, body, say));
   const reply = await last;
@@ -48,7 +50,7 @@ async function untilAnswered(address, body, say) {
   for (let pause = 1000; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     const reply = await once(address, body);
     if (!reply.missing) return reply;
-    say(`Not saved yet: ${reply.missing}. Trying again …`);
+    say(tr("Not saved yet: {reason}. Trying again …", { reason: reply.missing }));
     await rest(pause);
   }
 }
@@ -56,11 +58,11 @@ async function untilAnswered(address, body, say) {
 async function once(address, body) {
   try {
     const response = await fetch(address, { method: "POST", body, headers: { Accept: "application/json" } });
-    if (response.status >= 500) return { missing: "the server has a problem" };
+    if (response.status >= 500) return { missing: tr("the server has a problem") };
     const isJson = response.headers.get("content-type")?.startsWith("application/json");
-    return isJson ? await response.json() : { problem: `Not saved: the server turned it away (${response.status}).` };
+    return isJson ? await response.json() : { problem: tr("Not saved: the server turned it away ({status}).", { status: response.status }) };
   } catch {
-    return { missing: "no connection" };
+    return { missing: tr("no connection") };
   }
 }
 

@@ -1,18 +1,20 @@
 // What one browser remembers: keys, and whether to go on by itself. Nothing of this reaches the server.
+import { tr } from "./words.js";
+
 const PLACE = "lima";
 export const ACTIONS = {
-  choice1: { label: "First choice", key: "1" },
-  choice2: { label: "Second choice", key: "2" },
-  choice3: { label: "Third choice", key: "3" },
-  choice4: { label: "Fourth choice", key: "4" },
-  choice5: { label: "Fifth choice", key: "5" },
-  choice6: { label: "Sixth choice", key: "6" },
-  undo: { label: "Undo", key: "u" },
-  next: { label: "Save or next", key: "Enter" },
-  accept: { label: "Accept", key: "a" },
-  edit: { label: "Edit", key: "e" },
-  reject: { label: "Reject", key: "r" },
-  help: { label: "Show these keys", key: "?" },
+  choice1: { label: tr("First choice"), key: "1" },
+  choice2: { label: tr("Second choice"), key: "2" },
+  choice3: { label: tr("Third choice"), key: "3" },
+  choice4: { label: tr("Fourth choice"), key: "4" },
+  choice5: { label: tr("Fifth choice"), key: "5" },
+  choice6: { label: tr("Sixth choice"), key: "6" },
+  undo: { label: tr("Undo"), key: "u" },
+  next: { label: tr("Save or next"), key: "Enter" },
+  accept: { label: tr("Accept"), key: "a" },
+  edit: { label: tr("Edit"), key: "e" },
+  reject: { label: tr("Reject"), key: "r" },
+  help: { label: tr("Show these keys"), key: "?" },
 };
 
 const defaults = () => Object.fromEntries(Object.entries(ACTIONS).map(([name, { key }]) => [name, key]));

@@ -3,6 +3,7 @@ import { Clock } from "./clock.js";
 import { keep } from "./keep.js";
 import { Keys } from "./keys.js";
 import { root, send, sendAndGo } from "./send.js";
+import { tr } from "./words.js";
 
 const ADVANCE_MILLISECONDS = 2000;
 
@@ -82,12 +83,12 @@ function show(reply) {
   document.querySelector("#said").textContent = Object.entries(reply.answer).map(([name, value]) => words(name, value)).join("\n");
   const bar = document.querySelector("#progress");
   bar.value += 1;
-  document.querySelector("#count").textContent = `${bar.value} of ${bar.max}`;
+  document.querySelector("#count").textContent = tr("{done} of {all}", { done: bar.value, all: bar.max });
   document.querySelector("#undo").elements.attempt.value = reply.attempt;
   form.hidden = true;
   previous?.remove();
   saved.hidden = false;
-  say("Saved.");
+  say(tr("Saved."));
   next.focus();
   if (keys.settings.advance) {
     next.classList.add("counting");
