@@ -176,7 +176,7 @@ def test_the_invitation_says_that_it_is_a_pilot_and_has_a_quiz(site: MakeSite, t
     code = people.invite(here.base, "crowd", "", here.clock())
     page = here.browser().get(f"/join/{code}").text
     assert "does not count" in page
-    assert "begins with 2 short questions" in page
+    assert "begins with a few short questions (number: 2)" in page
 
 
 def test_dialogues_have_a_pilot_of_their_own(tmp_path: Path) -> None:
