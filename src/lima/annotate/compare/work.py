@@ -14,6 +14,7 @@ from lima.annotate.compare.raters import rater_figures
 from lima.annotate.compare.remembered import Remembered
 from lima.annotate.compare.texts import Texts
 from lima.annotate.work import AnnotationWork, Tile
+from lima.commands import command
 from lima.evaluate.protocol import Protocol
 from lima.records import Record
 
@@ -87,7 +88,7 @@ class CompareWork(AnnotationWork):
         more = f", {decisions} decisions of yours" if decisions else ""
         return (
             f"Wrote {len(written.preferences)} verdicts and {len(written.grades)} ratings{more} into "
-            f"{study.folder.name}. Next: lima report {study.folder.name}"
+            f"{study.folder.name}. Next: {command('report', study.folder.name)}"
         )
 
     def shown(self) -> Iterator[str]:
