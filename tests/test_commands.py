@@ -80,6 +80,7 @@ def test_every_command_that_is_shown_is_quoted_for_the_shell() -> None:
         if isinstance(node, ast.JoinedStr)
         for text, value in pairwise(node.values)
         if isinstance(text, ast.Constant) and isinstance(value, ast.FormattedValue)
-        if shown.search(str(text.value)) and ast.unparse(value.value) not in ("kind", "settings.format", "problem")
+        if shown.search(str(text.value))
+        and ast.unparse(value.value) not in ("kind", "settings.format", "problem")
     ]
     assert found == []

@@ -32,7 +32,7 @@ EDGE_BYTES = 1 << 16
 A_JSON_ARRAY = (
     "a JSON array, expected an object a line. 'lima import' reads arrays; or: jq -c '.[]' IN > OUT."
 )
-OTHER_FORMS = {
+CONTAINERS = {
     b"\x1f\x8b": "compressed (gzip). Unpack it: gunzip",
     b"\x28\xb5\x2f\xfd": "compressed (Zstandard). Unpack it: unzstd",
     b"BZh": "compressed (bzip2). Unpack it: bunzip2",
@@ -41,12 +41,16 @@ OTHER_FORMS = {
     b"PK\x03\x04": "a zip archive or a workbook. 'lima curate own-data' reads workbooks.",
     b"PAR1": "Parquet. 'lima curate own-data' reads it.",
     b"%PDF": "a PDF.",
+    b"\xd0\xcf\x11\xe0": "an old workbook (.xls) or another file of Office.",
+}
+"""How files begin that are no text, what they are, and what helps."""
+WIDE = {
     b"\xff\xfe": "UTF-16. Convert it: iconv -f utf-16 -t utf-8",
     b"\xfe\xff": "UTF-16. Convert it: iconv -f utf-16 -t utf-8",
     b"{\0": "UTF-16. Convert it: iconv -f utf-16le -t utf-8",
     b"\0{": "UTF-16. Convert it: iconv -f utf-16be -t utf-8",
 }
-"""How files begin that are no JSON Lines, what they are, and what helps."""
+"""How JSON Lines in UTF-16 begin, with and without a mark."""
 
 
 def read_jsonl(path: Path, record: type[R]) -> Iterator[R]:
@@ -316,7 +320,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as stream:
             first = stream.readline()
-            form = other_form(first)
+            form = other_form(first, CONTAINERS | WIDE)
             if form:
                 raise LimaError(f"{path}: {form} Expected JSON Lines in UTF-8.")
             yield first.removeprefix(BYTE_ORDER_MARK)
@@ -327,9 +331,9 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise LimaError(f"{path}: a folder, expected a JSON Lines file.") from None
 
 
-def other_form(head: bytes) -> str | None:
-    """What a file that begins so is, with the remedy, where it is a common form other than text in UTF-8."""
-    what = next((what for mark, what in OTHER_FORMS.items() if head.startswith(mark)), None)
+def other_form(head: bytes, forms: Mapping[bytes, str]) -> str | None:
+    """What a file that begins so is, with the remedy, where it has one of these forms."""
+    what = next((what for mark, what in forms.items() if head.startswith(mark)), None)
     return what if what is None or what.endswith(".") else f"{what} FILE."
 
 

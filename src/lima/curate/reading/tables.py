@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -16,7 +16,7 @@ from lima.curate.reading.lines import bounded_lines, line_at, lines_holding
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
-from lima.files import whole_characters
+from lima.files import BYTE_ORDER_MARK, CONTAINERS, WIDE, other_form, parse_json_object, whole_characters
 
 COMPRESSED = {".gz", ".zst"}
 MAX_ARRAY_BYTES = 512 << 20
@@ -83,8 +83,21 @@ def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[s
                 row = loads(line)
                 if not isinstance(row, dict):
                     line_number = place if holding is None else line_at(path, place)
-                    raise InputError(path, line_number, "not a JSON object.")
+                    _refuse(line, path, line_number)
                 yield number, row
+
+
+def _refuse(line: bytes, path: Path, number: int) -> NoReturn:
+    """Say what stands in a line in the place of a JSON object.
+
+    Raises:
+        LimaError: always.
+    """
+    form = other_form(line, CONTAINERS | WIDE) if number == 1 else None
+    if form:
+        raise LimaError(f"{path}: {form} Expected JSON Lines in UTF-8.")
+    parse_json_object(line.removeprefix(BYTE_ORDER_MARK), path, number)
+    raise InputError(path, number, "not a JSON object.")
 
 
 def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -92,13 +105,20 @@ def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         content = stream.read(MAX_ARRAY_BYTES)
     if len(content) == MAX_ARRAY_BYTES:
         raise LimaError(f"{path}: a JSON array of over {MAX_ARRAY_BYTES >> 20} MB. Convert it to JSON Lines.")
+    content = content.removeprefix(BYTE_ORDER_MARK)
     if not content.lstrip().startswith(b"["):
         yield from _json_lines(path, None)
         return
     rows = loads(content)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise LimaError(f"{path}: expected a JSON array of objects.")
-    yield from enumerate(rows, start=1)
+    if rows is None:
+        try:
+            orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise InputError(path, error.lineno, f"not JSON ({error.msg}, column {error.colno}).") from None
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise LimaError(f"{path}: element {number - 1} is a {type(row).__name__}, expected an object.")
+        yield number, row
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -29,7 +29,8 @@ SUFFIXES = (
     *(".csv.gz", ".csv.zst", ".tsv.gz", ".jsonl.gz", ".jsonl.zst"),
 )
 TAG = re.compile(
-    r"</?(?:p|br|div|span|a|ul|ol|li|b|i|em|strong|pre|code|table|tr|td|h[1-6]|blockquote|img)\b[^<>]*>", re.I
+    r"</?(?:p|br|div|span|a|ul|ol|li|b|i|em|strong|pre|code|table|tr|td|h[1-6]|blockquote|img)(?=[\s/>])[^<>]*>",
+    re.I,
 )
 """What makes a cell HTML, unless it stands in code."""
 FENCED = re.compile(r"```.*?```|`[^`\n]+`", re.S)
@@ -126,7 +127,7 @@ class Table(SourceSettings):
 
     def _candidate(self, row: Mapping[str, Any], identifier: str, context: Context) -> Candidate | Reject:
         if isinstance(row, TornRow):
-            return Reject(id=identifier, rule="torn-row", reason=row.reason)
+            return Reject(id=identifier, rule=row.rule, reason=row.reason)
         try:
             example = (
                 self._from_format(row, identifier)
@@ -171,8 +172,9 @@ class Table(SourceSettings):
         Raises:
             UnusableRow: the cell holds no text, or nothing is left of it.
         """
-        if value is not None and not isinstance(value, str | int | float):
-            raise UnusableRow("not-text", f"the {role} cell is a {type(value).__name__}, expected text")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
+            size = f" of {len(value)}" if isinstance(value, list | dict) else ""
+            raise UnusableRow("not-text", f"the {role} cell is a {type(value).__name__}{size}, expected text")
         content, changes = str("" if value is None else value).strip(), []
         if self.html or (self.html is None and TAG.search(FENCED.sub("", content))):
             content, changes = clean(content, context.style).text, ["HTML to text"]
@@ -218,15 +220,15 @@ def _flags(row: Mapping[str, Any], source: str) -> str:
 
 
 def _one(value: Any) -> Any:
-    """The first of several answers."""
-    several = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    return next(iter(value), None) if several else value
+    """The text in a list of one answer, as hubs have it; of several none is taken, so that the list is named."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _joined(parts: Sequence[Any]) -> Any:
     """An instruction and its input as one text; anything that is not text stays as it is, to be named."""
-    found = [part for part in parts if part]
-    return "\n\n".join(map(str, found)) if len(found) > 1 else next(iter(found), None)
+    found = [part for part in parts if part not in (None, "", [], {})]
+    other = [part for part in found if not isinstance(part, str)]
+    return "\n\n".join(found) if len(found) > 1 and not other else next(iter(other or found), None)
 
 
 def _number(text: str | None) -> float | None:
