@@ -13,6 +13,8 @@ import orjson
 from lima.curate.reading.compressed import open_bytes
 from lima.curate.reading.delimited import read_delimited
 from lima.curate.reading.lines import bounded_lines, line_at, lines_holding
+from lima.curate.reading.mails import SUFFIXES as MAILS
+from lima.curate.reading.mails import mail_files, read_mails
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
@@ -30,7 +32,7 @@ def read_table(
     """Yield ``(row number from 1, row)`` of a file, by its suffix.
 
     Args:
-        path: ``.csv``, ``.tsv``, ``.txt``, a workbook (``.xlsx``, ``.xls``, ``.ods``), ``.jsonl``, ``.ndjson``, ``.json`` or
+        path: a folder of ``.eml`` or mailboxes, such a file (``.mbox``), ``.csv``, ``.tsv``, ``.txt``, a workbook (``.xlsx``, ``.xls``, ``.ods``), ``.jsonl``, ``.ndjson``, ``.json`` or
             ``.parquet``; a ``.gz`` or ``.zst`` may follow. A ``.zst`` without another suffix is JSON Lines, as
             Reddit's archives are.
         holding: of JSON Lines, decode only lines that hold these bytes; the others are not even cut into lines.
@@ -47,7 +49,11 @@ def read_table(
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix not in COMPRESSED), "")
     found = False
-    if kind in DELIMITED and path.exists():
+    if path.is_dir() or kind in MAILS:
+        rows: Iterator[tuple[int, dict[str, Any]]] = enumerate(
+            (row for _, row in read_mails(mail_files(path))), start=1
+        )
+    elif kind in DELIMITED and path.exists():
         rows = read_delimited(path, usual=DELIMITED[kind], encoding=encoding, delimiter=delimiter)
     else:
         rows = _reader(kind or ".jsonl", path)(path, holding)
@@ -70,7 +76,7 @@ def _reader(kind: str, path: Path) -> Any:
     if kind in (".jsonl", ".ndjson") or path.suffix == ".zst":
         return _json_lines
     raise LimaError(
-        f"{path}: cannot read {kind!r}. Known: .csv .tsv .txt .xlsx .xls .ods .jsonl .ndjson .json .parquet (.gz, .zst)."
+        f"{path}: cannot read {kind!r}. Known: .csv .tsv .txt .xlsx .xls .ods .jsonl .ndjson .json .parquet (.gz, .zst) .eml .mbox."
     )
 
 
