@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import byte_tokenizer
 from transformers import AutoTokenizer
 
 from lima import chat, model
@@ -94,6 +95,28 @@ def test_loss_covers_exactly_the_assistant_tokens_and_their_eot(tokenizer: Any) 
     # BOS, "Hi", EOT | "Yo", EOT | "So?", EOT | "No.", EOT
     assert text == ["_"] * 4 + ["Y", "o", "<|eot|>"] + ["_"] * 4 + ["N", "o", ".", "<|eot|>"]
     assert tokens.supervised == 7
+
+
+@pytest.mark.parametrize("loss_on", ["assistant", "all"])
+@pytest.mark.parametrize("own_template", [False, True])
+def test_a_turn_of_weight_0_carries_no_loss(tokenizer: Any, loss_on: Any, own_template: bool) -> None:
+    """The first answer is not learnt, in the paper's format and in a template of the tokenizer's own (a line feed a turn)."""
+    if own_template:
+        tokenizer = byte_tokenizer()
+        tokenizer.chat_template = (
+            "{% for m in messages %}{{ m.role[0] + ':' + m.content + (eos_token if m.role == 'assistant' else '\n') }}{% endfor %}"
+            "{% if add_generation_prompt %}a:{% endif %}"
+        )
+    user, wrong, again, right = says("Hi", "Yo", "So?", "No.")
+    unlearnt = wrong.model_copy(update={"weight": 0})
+    whole = chat.encode_example(tokenizer, [user, wrong, again, right], loss_on=loss_on)
+    tokens = chat.encode_example(tokenizer, [user, unlearnt, again, right], loss_on=loss_on)
+    assert tokens.ids == whole.ids
+    lost = [i for i, (a, b) in enumerate(zip(whole.labels, tokens.labels, strict=True)) if a != b]
+    assert tokenizer.decode([whole.ids[i] for i in lost]).startswith("Yo")
+    assert len(lost) == 3  # "Yo" and its end
+    assert frozenset(lost) == tokens.unlearnt
+    assert tokens.supervised == whole.supervised - 3
 
 
 def test_a_dialogue_that_ends_on_a_user_turn_trains_on_its_answers(tokenizer: Any) -> None:

@@ -1,9 +1,13 @@
 """Commands that are shown are the ones that run: pasted into a shell, they give the same settings."""
 
+import ast
+import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
-from lima.cli import parse
+import lima
+from lima.cli import COMMANDS, parse
 from lima.commands import as_command, command, recorded_command
 from lima.curate.settings import CurateSettings
 from lima.evaluate.settings import CompareSettings
@@ -63,3 +67,20 @@ def test_a_record_gives_the_command_that_began_the_run(tmp_path: Path) -> None:
     with open_run(tmp_path / "run.json", "generate", settings):
         shown = recorded_command(read_json(tmp_path / "run.json"), GenerateSettings)
     assert _typed(shown, GenerateSettings) == settings
+
+
+def test_every_command_that_is_shown_is_quoted_for_the_shell() -> None:
+    """No text puts a value behind ``lima COMMAND`` by itself: `command` quotes a path with a blank in it."""
+    source = Path(lima.__file__).parent
+    shown = re.compile(rf"\blima ({'|'.join(COMMANDS)})( [^{{}}]*)? (--[\w.-]+ )?$")
+    found = [
+        f"{path.relative_to(source)}:{node.lineno}"
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.JoinedStr)
+        for text, value in pairwise(node.values)
+        if isinstance(text, ast.Constant) and isinstance(value, ast.FormattedValue)
+        if shown.search(str(text.value))
+        and ast.unparse(value.value) not in ("kind", "settings.format", "problem")
+    ]
+    assert found == []

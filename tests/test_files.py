@@ -27,7 +27,7 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     [
         ("", "the file is empty"),
         ('{"id": "x", "rule": "r", "reason": "s"}\n{"id": ', ":2: not JSON"),
-        ("[1]\n", ":1: a JSON list, expected an object"),
+        ("[1]\n", ":1: a JSON array, expected an object a line. 'lima import' reads arrays"),
         ('{"id": "x", "rule": "r"}\n', ":1: no field 'reason' (Reject has: id, rule, reason)"),
         ('{"id": "x", "rule": "r", "reason": "s", "why": 1}\n', ":1: unknown field 'why'"),
         ('{"id": "x", "rule": 3, "reason": "s"}\n', ":1: rule: Input should be a valid string"),

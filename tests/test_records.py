@@ -33,6 +33,23 @@ def test_turns_must_alternate(messages: tuple[Message, ...], problem: str) -> No
         Example(id="x/1", source="x", messages=messages)
 
 
+def test_a_weight_is_written_only_where_it_is_0() -> None:
+    assert b"weight" not in encode(Example(id="x/1", source="x", messages=(USER, ANSWER)))
+    unlearnt = ANSWER.model_copy(update={"weight": 0})
+    row = encode(Example(id="x/1", source="x", messages=(USER, unlearnt)))
+    assert b'{"role":"assistant","content":"Because.","weight":0}' in row
+    assert Example.model_validate_json(row).messages == (USER, unlearnt)
+    with pytest.raises(ValidationError, match="weight 0 on a user turn"):
+        Message(role="user", content="Why?", weight=0)
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\u200b\ufeff", "\xa0"])
+def test_a_turn_without_anything_to_see_is_blank(text: str) -> None:
+    example = Example(id="x", source="x", messages=(USER, Message(role="assistant", content=text)))
+    assert example.blank_turn == "turn 2, the assistant's, is blank"
+    assert Example(id="x", source="x", messages=(USER, ANSWER)).blank_turn is None
+
+
 def test_meta_keeps_unknown_keys_and_leaves_out_empty_ones() -> None:
     meta = Meta.model_validate({"score": 12, "views": 7})
     row = encode(Example(id="x/1", source="x", messages=(USER,), meta=meta))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Literal
 
 from lima import template
@@ -41,9 +41,11 @@ class Tokens:
     labels: list[int]
     trimmed: bool = False
     prompt_weight: float = 0.0
-    """Weight in the loss of the tokens whose label is `IGNORE`; supervised ones have 1."""
+    """Weight in the loss of the prompts' tokens (label `IGNORE`); supervised ones have 1."""
     id: str = ""
     """The example it came from, for messages to the user."""
+    unlearnt: frozenset[int] = frozenset()
+    """Places of the tokens of turns of weight 0: they have no label, and no prompt's weight either."""
 
     @property
     def supervised(self) -> int:
@@ -53,7 +55,15 @@ class Tokens:
     @property
     def weight(self) -> float:
         """Sum of the weights of all tokens in the loss."""
-        return self.supervised + self.prompt_weight * (len(self.ids) - 1 - self.supervised)
+        return self.supervised + self.prompt_weight * (
+            len(self.ids) - 1 - self.supervised - len(self.unlearnt)
+        )
+
+    @property
+    def weights(self) -> list[float]:
+        """The weight of each token in the loss; the first has none, as nothing comes before it."""
+        found = [self.prompt_weight if label == IGNORE else 1.0 for label in self.labels]
+        return [0.0 if place in self.unlearnt or place == 0 else weight for place, weight in enumerate(found)]
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
@@ -94,6 +104,8 @@ def encode_example(
 ) -> Tokens:
     """Token ids and labels of one training conversation (PROTOCOL: loss, trimming).
 
+    A turn of weight 0 has no label, whatever ``loss_on`` says.
+
     Args:
         tokenizer: one with an EOT (`lima.model.add_eot`), or with a chat template of its own.
         messages: the conversation.
@@ -105,7 +117,9 @@ def encode_example(
         LimaError: the tokenizer has neither, or its template fails (`lima.template.encode`).
     """
     ids, labels = _encode(tokenizer, messages)
+    unlearnt = _places_without_loss(labels, messages)
     labels = list(ids) if loss_on == "all" else labels
+    labels = [IGNORE if place in unlearnt else label for place, label in enumerate(labels)]
     trimmed = len(ids) > max_length
     if trimmed:
         ids, labels = ids[:max_length], labels[:max_length]
@@ -113,7 +127,7 @@ def encode_example(
             stop = stop_id(tokenizer)
             ids[-1] = stop
             labels[-1] = stop if labels[-1] != IGNORE else IGNORE
-    return Tokens(ids, labels, trimmed)
+    return Tokens(ids, labels, trimmed, unlearnt=unlearnt & frozenset(range(1, len(ids))))
 
 
 def decode_answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
@@ -200,6 +214,18 @@ def _assistant_labels(
         if token == eot:
             role = next(roles, "user")
     return labels
+
+
+def _places_without_loss(labels: Sequence[int], messages: Sequence[Message]) -> frozenset[int]:
+    """The places of the tokens of assistant turns of weight 0; each stretch of labels is one assistant turn."""
+    answers = [message for message in messages if message.role == "assistant"]
+    if all(message.weight for message in answers):
+        return frozenset()
+    groups = groupby(range(len(labels)), key=lambda place: labels[place] != IGNORE)
+    stretches = [list(places) for supervised, places in groups if supervised]
+    assert len(stretches) == len(answers), f"{len(answers)} answers have {len(stretches)} stretches of labels"
+    unlearnt = (places for places, answer in zip(stretches, answers, strict=True) if not answer.weight)
+    return frozenset(chain.from_iterable(unlearnt))
 
 
 def _utterances(messages: Sequence[Message]) -> list[tuple[str, str]]:

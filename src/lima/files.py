@@ -11,7 +11,8 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +22,35 @@ import orjson
 from pydantic import ValidationError
 
 from lima.errors import InputError, LimaError
-from lima.records import Record
+from lima.records import Example, Record
 
 R = TypeVar("R", bound=Record)
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some editors put before the first line of a UTF-8 file."""
 EDGE_BYTES = 1 << 16
+A_JSON_ARRAY = (
+    "a JSON array, expected an object a line. 'lima import' reads arrays; or: jq -c '.[]' IN > OUT."
+)
+CONTAINERS = {
+    b"\x1f\x8b": "compressed (gzip). Unpack it: gunzip",
+    b"\x28\xb5\x2f\xfd": "compressed (Zstandard). Unpack it: unzstd",
+    b"BZh": "compressed (bzip2). Unpack it: bunzip2",
+    b"\xfd7zXZ\0": "compressed (xz). Unpack it: unxz",
+    b"7z\xbc\xaf\x27\x1c": "compressed (7z). Unpack it.",
+    b"PK\x03\x04": "a zip archive or a workbook. 'lima curate own-data' reads workbooks.",
+    b"PAR1": "Parquet. 'lima curate own-data' reads it.",
+    b"%PDF": "a PDF.",
+    b"\xd0\xcf\x11\xe0": "an old workbook (.xls) or another file of Office.",
+}
+"""How files begin that are no text, what they are, and what helps."""
+WIDE = {
+    b"\xff\xfe": "UTF-16. Convert it: iconv -f utf-16 -t utf-8",
+    b"\xfe\xff": "UTF-16. Convert it: iconv -f utf-16 -t utf-8",
+    b"{\0": "UTF-16. Convert it: iconv -f utf-16le -t utf-8",
+    b"\0{": "UTF-16. Convert it: iconv -f utf-16be -t utf-8",
+}
+"""How JSON Lines in UTF-16 begin, with and without a mark."""
 
 
 def read_jsonl(path: Path, record: type[R]) -> Iterator[R]:
@@ -48,10 +71,12 @@ def read_jsonl(path: Path, record: type[R]) -> Iterator[R]:
 
 def parse_record(line: bytes, record: type[R], path: Path, number: int) -> R:
     """Decode one line, or raise an `InputError` that names the first field at fault."""
+    value = parse_json_object(line, path, number)
     try:
-        return record.model_validate(parse_json_object(line, path, number))
+        return record.model_validate(value)
     except ValidationError as error:
-        raise InputError(path, number, _first_problem(error, record)) from None
+        hint = _import_hint(value, path) if record is Example else ""
+        raise InputError(path, number, _first_problem(error, record) + hint) from None
 
 
 def parse_json_object(line: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -59,11 +84,39 @@ def parse_json_object(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         value = loads(line)
     except orjson.JSONDecodeError as error:
-        what = f"not JSON ({error.msg}, column {error.colno})"
-        raise InputError(path, number, f"{what}. Each line must be one JSON object.") from None
+        raise InputError(path, number, _not_json(error, line, number)) from None
     if not isinstance(value, dict):
-        raise InputError(path, number, f"a JSON {type(value).__name__}, expected an object.")
+        array = number == 1 and isinstance(value, list)
+        what = A_JSON_ARRAY if array else f"a JSON {type(value).__name__}, expected an object."
+        raise InputError(path, number, what)
     return value
+
+
+def _not_json(error: orjson.JSONDecodeError, line: bytes, number: int) -> str:
+    """What stands in a line that is no JSON, as far as it tells."""
+    if number == 1 and line.strip() == b"[":
+        return A_JSON_ARRAY
+    if line.strip() == b"{":
+        return "a JSON object over several lines. Each line must be one JSON object, as 'jq -c .' writes it."
+    try:
+        line.decode()
+    except UnicodeDecodeError as problem:
+        byte = line[problem.start]
+        return f"not UTF-8 (byte 0x{byte:02x} at column {problem.start + 1}). Convert it, as with iconv -f cp1252 -t utf-8."
+    return f"not JSON ({error.msg}, column {error.colno}). Each line must be one JSON object."
+
+
+def _import_hint(row: Mapping[str, Any], path: Path) -> str:
+    """The command that turns a row of another tool into an Example; nothing for a row with our fields."""
+    if "id" in row and "source" in row:
+        return ""
+    turns = row.get("conversations")
+    texts = isinstance(turns, list) and all(isinstance(turn, str) for turn in turns)
+    kinds = {"messages": "openai", "conversations": "lima" if texts else "sharegpt", "instruction": "alpaca"}
+    kind = next((kind for field, kind in kinds.items() if field in row), None)
+    if kind is None:
+        return ""
+    return f" Rows of {kind}? Then first: {shlex.join(['lima', 'import', kind, str(path), '--out', 'data.jsonl'])}"
 
 
 def loads(data: bytes) -> Any:
@@ -266,12 +319,31 @@ def text_hash(*parts: str, length: int = 16) -> str:
 def _lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as stream:
-            yield stream.readline().removeprefix(BYTE_ORDER_MARK)
+            first = stream.readline()
+            form = other_form(first, CONTAINERS | WIDE)
+            if form:
+                raise LimaError(f"{path}: {form} Expected JSON Lines in UTF-8.")
+            yield first.removeprefix(BYTE_ORDER_MARK)
             yield from stream
     except FileNotFoundError:
         raise LimaError(f"{path}: no such file.") from None
     except IsADirectoryError:
         raise LimaError(f"{path}: a folder, expected a JSON Lines file.") from None
+
+
+def other_form(head: bytes, forms: Mapping[bytes, str]) -> str | None:
+    """What a file that begins so is, with the remedy, where it has one of these forms."""
+    what = next((what for mark, what in forms.items() if head.startswith(mark)), None)
+    return what if what is None or what.endswith(".") else f"{what} FILE."
+
+
+def is_array(path: Path) -> bool:
+    """Whether a file begins like a JSON array; not so where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4096).removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b"["
+    except OSError:
+        return False
 
 
 def _first_problem(error: ValidationError, record: type[Record]) -> str:

@@ -7,6 +7,7 @@ Ids are stable and readable, such as ``stackexchange/cooking/1234``.
 from __future__ import annotations
 
 from typing import Any, Literal, Self
+from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_serializer, model_validator
 
@@ -19,6 +20,8 @@ Status = Literal["ok", "refused", "truncated", "unparsable", "echo", "error"]
 """``echo``: a judge that only repeats its prompt."""
 Scale = Literal["quality", "helpfulness", "safety"]
 Decision = Literal["accept", "reject", "edit"]
+UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
+"""Categories of Unicode without a glyph: controls, formats such as the zero-width space, separators."""
 
 
 class Record(BaseModel):
@@ -32,6 +35,19 @@ class Message(Record):
 
     role: Role
     content: str
+    weight: Literal[0, 1] = Field(default=1, exclude_if=bool)
+    """0, of an assistant's turn alone: training puts no loss on it, as in OpenAI's fine-tuning rows. A 1 is not written."""
+
+    @model_validator(mode="after")
+    def _only_answers_are_learnt(self) -> Self:
+        if not self.weight and self.role != "assistant":
+            raise ValueError(f"weight 0 on a {self.role} turn: it stands on assistant turns alone")
+        return self
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing in it can be seen: it is empty, or white space and characters without width."""
+        return all(character.isspace() or category(character) in UNSEEN for character in self.content)
 
 
 class Meta(Record):
@@ -77,6 +93,12 @@ class Example(Record):
     def turns(self) -> tuple[Message, ...]:
         """The messages without a leading system message."""
         return self.messages[1:] if self.messages[0].role == "system" else self.messages
+
+    @property
+    def blank_turn(self) -> str | None:
+        """The first turn that says nothing, in words; None where all say something."""
+        blank = next((place for place, turn in enumerate(self.turns) if turn.is_blank), None)
+        return None if blank is None else f"turn {blank + 1}, the {self.turns[blank].role}'s, is blank"
 
     @property
     def is_prompt(self) -> bool:

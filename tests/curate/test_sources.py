@@ -164,7 +164,7 @@ def test_super_natural_instructions_in_a_flat_table(tmp_path: Path) -> None:
 def test_columns_of_hubs_are_named(tmp_path: Path) -> None:
     path = tmp_path / "flan.jsonl"
     path.write_bytes(
-        lines({"inputs": "Say hi.", "targets": ["Hi.", "Hello."], "task": "x", "definition": "Be polite."})
+        lines({"inputs": "Say hi.", "targets": ["Hi."], "task": "x", "definition": "Be polite."})
     )
     with pytest.raises(
         LimaError,
@@ -174,6 +174,12 @@ def test_columns_of_hubs_are_named(tmp_path: Path) -> None:
     columns = ColumnMap(prompt="inputs", answer="targets", instruction="definition")
     (example,) = run(path, Table(train=1, rules=ANY, columns=columns), tmp_path / "b")
     assert [m.content for m in example.messages] == ["Be polite.\n\nSay hi.", "Hi."]
+    several = lines(
+        {"inputs": "Say hi.", "targets": ["Hi.", "Hello."], "task": "x", "definition": "Be polite."}
+    )
+    path.write_bytes(path.read_bytes() + several)
+    assert len(run(path, Table(train=1, rules=ANY, columns=columns), tmp_path / "d")) == 1
+    assert "the assistant cell is a list of 2, expected text" in (tmp_path / "d/rejected.jsonl").read_text()
     path.write_bytes(lines({"inputs": "Say hi.", "targets": "Hi.", "task": "x"}))
     with pytest.raises(
         LimaError, match=r"no column 'definition'. .*columns: {prompt: inputs, answer: targets}"

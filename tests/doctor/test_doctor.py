@@ -30,8 +30,25 @@ def test_every_failed_check_is_counted_and_the_first_fault_named(
 ) -> None:
     # "What is 0 + 0?" leaves no answer within 16 tokens; the dialogue's first answer begins at the 8th
     with pytest.raises(
-        LimaError, match=r"1 of 6 checks failed. made/0: no assistant token is left within 16"
+        LimaError, match=r"1 of 7 checks failed. made/0: no assistant token is left within 16"
     ):
         doctor(DoctorSettings(model=str(tiny_model), data=data, max_length=16))
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "supervised token" in line]
     assert [cell.strip() for cell in row.split("│")][2:4] == ["1", "9"]
+
+
+def test_blank_turns_fail_and_turns_that_are_not_learnt_pass(
+    tiny_model: Path, tmp_path: Path, examples: list[Example], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dialogue = next(example for example in examples if len(example.messages) > 2)
+    user, answer, *rest = dialogue.messages
+    unlearnt = (user, answer.model_copy(update={"weight": 0}), *rest)
+    rows = [*examples, dialogue.model_copy(update={"id": "part", "messages": unlearnt})]
+    write_jsonl(tmp_path / "part.jsonl", rows)
+    doctor(DoctorSettings(model=str(tiny_model), data=tmp_path / "part.jsonl"))
+    assert "it carries loss at the end of 12 of 12 answers" in capsys.readouterr().err
+    blank = answer.model_copy(update={"content": " \n"})
+    rows[-1] = dialogue.model_copy(update={"id": "blank", "messages": (user, blank)})
+    write_jsonl(tmp_path / "blank.jsonl", rows)
+    with pytest.raises(LimaError, match=r"1 of 7 checks failed\. blank: turn 2, the assistant's, is blank"):
+        doctor(DoctorSettings(model=str(tiny_model), data=tmp_path / "blank.jsonl"))

@@ -88,3 +88,41 @@ def test_prompts_can_carry_a_part_of_the_loss() -> None:
     assert batch.weights is not None
     assert batch.weights.tolist() == [0.25, 1, 1] * 2
     assert sequence.weight == 2.25
+
+
+def test_a_turn_that_is_not_learnt_has_no_prompt_s_weight_either() -> None:
+    sequence = Tokens([5, 6, 7, 8], [IGNORE, IGNORE, IGNORE, 8], prompt_weight=0.25, unlearnt=frozenset({2}))
+    batch = collate([sequence], CPU)
+    assert batch.targets.tolist() == [6, 8]
+    assert batch.weights is not None
+    assert batch.weights.tolist() == [0.25, 1]
+    assert sequence.weight == 1.25
+
+
+def test_blank_turns_teach_nothing_and_are_rejected_by_name(tokenizer: Any) -> None:
+    def example(name: str, *texts: str) -> Example:
+        roles = ("user", "assistant") * 2
+        turns = [Message(role=role, content=text) for role, text in zip(roles, texts, strict=False)]
+        return Example(id=name, source="made", messages=tuple(turns))
+
+    rows = [
+        example("good", "Hi", "Yes."),
+        example("no answer", "Hi", ""),
+        example("blank", "Hi", " \n"),
+        example("no question", "\u200b", "Yes."),
+        example("later", "Hi", "Yes.", "So?", "\t"),
+    ]
+    data = tokenize(rows, tokenizer, max_length=100)
+    assert [sequence.id for sequence in data.sequences] == ["good"]
+    assert [(reject.id, reject.rule, reject.reason) for reject in data.rejects] == [
+        ("no answer", "empty", "turn 2, the assistant's, is blank"),
+        ("blank", "empty", "turn 2, the assistant's, is blank"),
+        ("no question", "empty", "turn 1, the user's, is blank"),
+        ("later", "empty", "turn 4, the assistant's, is blank"),
+    ]
+
+
+def test_a_row_of_turns_that_are_not_learnt_is_rejected(tokenizer: Any) -> None:
+    turns = (Message(role="user", content="Hi"), Message(role="assistant", content="Yes.", weight=0))
+    data = tokenize([Example(id="a", source="made", messages=turns)], tokenizer, max_length=100)
+    assert [reject.rule for reject in data.rejects] == ["no_supervised_token"]

@@ -108,7 +108,7 @@ def test_examples_without_supervised_tokens_are_named_and_strict_refuses_them(
     # BOS, "What is 0 + 0?" (14 bytes), EOT: 16 tokens come before the first answer token
     train(choose(max_length=17, epochs=1))
     assert (tmp_path / "run" / "rejects.jsonl").read_bytes() == b""
-    with pytest.raises(LimaError, match=r"examples have no supervised token, the first is 'made/0'"):
+    with pytest.raises(LimaError, match=r"examples cannot be trained on, the first is 'made/0'"):
         train(choose(max_length=16, strict=True, out=tmp_path / "strict"))
     assert not (tmp_path / "strict").exists()
     train(choose(max_length=16, out=tmp_path / "loose", epochs=1))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lima import console
 from lima.align.stages import Stages
+from lima.commands import command
 from lima.files import read_json, read_jsonl, write_text
 from lima.records import Completion, Example
 
@@ -67,7 +68,8 @@ def _facts(stages: Stages, chosen: Path, ended: dict[str, str]) -> list[str]:
     if not settings.judge:
         return [
             *found,
-            f"Nobody has compared the answers yet: lima annotate {stages.study}, or lima judge {stages.study} --judge URL#MODEL; then lima report {stages.study}",
+            f"Nobody has compared the answers yet: {command('annotate', stages.study)}, or "
+            f"{command('judge', stages.study, '--judge', 'URL#MODEL')}; then {command('report', stages.study)}",
         ]
     return [*found, *_verdicts(stages.study / "report.json")]
 

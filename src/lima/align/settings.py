@@ -46,7 +46,7 @@ class AlignSettings(Settings):
     base: tyro.conf.Positional[str]
     """The base model: a Hugging Face folder or a hub id."""
     data: tyro.conf.Positional[Path]
-    """A table, a JSON Lines file of Examples, or a recipe (.yaml)."""
+    """A table, a folder of mails (.eml) or a mailbox (.mbox), a JSON Lines file of Examples, or a recipe (.yaml)."""
     out: Path
     """The folder for everything."""
     recipe: Path | None = None

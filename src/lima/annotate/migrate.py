@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 
 from lima import console
 from lima.annotate.database import Database
+from lima.commands import command as shell_command
 from lima.errors import LimaError
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -35,7 +36,7 @@ def prepare(base: Database) -> None:
     if found is not None and not base.is_sqlite:
         url = base.engine.url.render_as_string()
         raise LimaError(
-            f"the database has older tables (version {found}). Back it up, then: lima database upgrade {url}"
+            f"the database has older tables (version {found}). Back it up, then: {shell_command('database', 'upgrade', url)}"
         )
     upgrade(base)
 

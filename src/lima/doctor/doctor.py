@@ -90,6 +90,7 @@ def _check_data(
         for example, tokens in zip(examples, encoded, strict=True)
     ]
     return [
+        run_check("every turn says something", [partial(invariants.check_texts, e) for e in examples]),
         run_check(
             "every row has a supervised token", [partial(invariants.check_supervision, t) for t in encoded]
         ),
@@ -116,7 +117,8 @@ def _stop_token(
 ) -> str:
     """Which token the model learns to stop at, and at the end of how many answers it carries loss."""
     stop = chat.stop_id(tokenizer)
-    answers = sum(message.role == "assistant" for example in examples for message in example.messages)
+    turns = [message for example in examples for message in example.messages]
+    answers = sum(message.role == "assistant" and message.weight for message in turns)
     trained = sum(tokens.labels.count(stop) for tokens in encoded)
     name = tokenizer.convert_ids_to_tokens(stop)
     return f"stop token: {name} ({stop}); it carries loss at the end of {trained:,} of {answers:,} answers."

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
+from lima.commands import command
 from lima.errors import LimaError
 from lima.evaluate.lineage import Lineage
 from lima.evaluate.protocol import Protocol, read_protocol
@@ -130,7 +131,7 @@ def open_study(folder: Path) -> Study:
     study = Study(folder)
     if not study.protocol.is_file():
         raise LimaError(
-            f"{folder}: no study here (no protocol.yaml). Make one: lima compare A.jsonl B.jsonl --out {folder}"
+            f"{folder}: no study here (no protocol.yaml). Make one: {command('compare', 'A.jsonl', 'B.jsonl', '--out', folder)}"
         )
     return study
 

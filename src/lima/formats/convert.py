@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast, get_args
@@ -13,10 +14,10 @@ from pydantic import ValidationError
 from lima import console
 from lima.commands import command
 from lima.errors import InputError, LimaError
-from lima.files import encode, loads, read_jsonl, read_objects, replacing, write_jsonl
+from lima.files import encode, is_array, loads, read_jsonl, read_objects, replacing, write_jsonl
 from lima.formats import alpaca, gair, openai, sharegpt
 from lima.formats.imported import ImportedStudy
-from lima.formats.rows import Conversation, Row, UnusableRow, to_example
+from lima.formats.rows import NOTHING, WEIGHTS, Conversation, Row, UnusableRow, to_example
 from lima.formats.settings import ExportSettings, FormatName, ImportSettings, StudyFormat
 from lima.formats.studies import narrowed, read_study, write_study
 from lima.records import Example, Meta, Reject
@@ -24,18 +25,39 @@ from lima.records import Example, Meta, Reject
 
 @dataclass(frozen=True)
 class Format:
-    """The two pure functions of a format."""
+    """The two pure functions of a format, and the fields that they know."""
 
     read: Callable[[Row], Conversation]
     write: Callable[[Example], dict[str, Any]]
+    fields: Collection[str]
+    turns: str = ""
+    """The field of the turns, where they are objects."""
+    turn_fields: Collection[str] = ()
+
+    def left_out(self, row: Row) -> Iterator[str]:
+        """The names of the row's other fields that hold something."""
+        yield from (key for key in row if key not in self.fields and row[key] not in NOTHING)
+        for turn in row[self.turns] if self.turns else ():
+            yield from (
+                f"{self.turns}.{key}"
+                for key in turn
+                if key not in self.turn_fields and turn[key] not in NOTHING
+            )
 
 
 FORMATS: dict[FormatName, Format] = {
-    "lima": Format(gair.read, gair.write),
-    "openai": Format(openai.read, openai.write),
-    "sharegpt": Format(sharegpt.read, sharegpt.write),
-    "alpaca": Format(alpaca.read, alpaca.write),
+    "lima": Format(gair.read, gair.write, ("conversations", "source")),
+    "openai": Format(openai.read, openai.write, ("messages",), "messages", ("role", "content", *WEIGHTS)),
+    "sharegpt": Format(
+        sharegpt.read,
+        sharegpt.write,
+        ("conversations", "system"),
+        "conversations",
+        ("from", "value", *WEIGHTS),
+    ),
+    "alpaca": Format(alpaca.read, alpaca.write, ("instruction", "input", "output", "system", "history")),
 }
+PROVENANCE = ("id", "source", "meta")
 
 
 @dataclass
@@ -44,6 +66,8 @@ class Conversion:
 
     kept: int = 0
     rejects: list[Reject] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Fields of the rows kept that an Example has no place for, and how often they held something."""
 
 
 class _Settings(Protocol):
@@ -97,18 +121,25 @@ def read_examples(settings: ImportSettings, outcome: Conversion) -> Iterator[Exa
     file, format = _one_file(settings), cast(FormatName, settings.format)
     name = settings.name or file.stem
     used: set[str] = set()
-    for position, row in enumerate(_rows(file)):
+    for position, (place, row) in enumerate(_rows(file)):
         identifier = f"{format}/{name}/{position}"
         try:
             conversation = FORMATS[format].read(row)
             own = _own_id(row, used)
-            example = _with_provenance(to_example(conversation, own or identifier), row)
+            example = to_example(conversation, own or _unused(identifier, used))
         except UnusableRow as error:
-            outcome.rejects.append(Reject(id=identifier, rule=error.rule, reason=error.reason))
+            reason = f"{error.reason} ({place})"
+            outcome.rejects.append(Reject(id=identifier, rule=error.rule, reason=reason))
             continue
+        with_origin = _with_provenance(example, row)
+        outcome.left_out.update(
+            key
+            for key in FORMATS[format].left_out(row)
+            if key not in PROVENANCE or (with_origin is example and key != "id")
+        )
         used.add(example.id)
         outcome.kept += 1
-        yield example
+        yield with_origin
 
 
 def _import_study(settings: ImportSettings) -> ImportedStudy:
@@ -141,6 +172,11 @@ def _own_id(row: Row, used: set[str]) -> str | None:
     return own if isinstance(own, str) and own.strip() and own not in used else None
 
 
+def _unused(identifier: str, used: Collection[str]) -> str:
+    """The identifier, unless a row above has it as its own."""
+    return identifier if identifier not in used else _unused(f"{identifier}+", used)
+
+
 def _with_provenance(example: Example, row: Row) -> Example:
     """Take back ``source`` and ``meta`` of a row that `export_file` wrote with ``provenance``."""
     if not isinstance(row.get("meta"), dict) or not isinstance(row.get("source"), str):
@@ -166,25 +202,18 @@ def _export_rows(settings: ExportSettings, outcome: Conversion) -> Iterator[dict
         yield row
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON Lines file or of one JSON array."""
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place and value of each object in a JSON Lines file or in one JSON array."""
     found = False
-    for row in _array_rows(path) if _is_array(path) else (row for _, row in read_objects(path)):
+    lines = ((f"line {number}", row) for number, row in read_objects(path))
+    for row in _array_rows(path) if is_array(path) else lines:
         found = True
         yield row
     if not found:
         raise LimaError(f"{path}: the file holds no rows. Expected JSON Lines or a JSON array of objects.")
 
 
-def _is_array(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
-    except OSError:
-        return False  # read_objects tells what is wrong
-
-
-def _array_rows(path: Path) -> Iterator[dict[str, Any]]:
+def _array_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         values = loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
@@ -192,7 +221,7 @@ def _array_rows(path: Path) -> Iterator[dict[str, Any]]:
     for position, value in enumerate(values):
         if not isinstance(value, dict):
             raise LimaError(f"{path}: element {position} is a {type(value).__name__}, expected an object.")
-        yield value
+        yield f"element {position}", value
 
 
 def _as_array(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
@@ -226,6 +255,9 @@ def _write(settings: _Settings, origin: Path, chunks: Iterator[bytes], outcome: 
     else:
         rejects.unlink(missing_ok=True)  # of an earlier call
     console.note(f"{outcome.kept} rows; {_summary(outcome)}")
+    if outcome.left_out:
+        fields = ", ".join(f"{name!r} ({count:,})" for name, count in outcome.left_out.most_common(10))
+        console.note(f"left out, for an Example has no place for them: {fields}")
 
 
 def _rejects_path(out: Path) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lima.formats.rows import Conversation, Row, UnusableRow, items, message, text
+from lima.formats.rows import Conversation, Row, UnusableRow, items, message, refuse_weights, text
 from lima.records import Example
 
 SOURCES = {
@@ -39,6 +39,7 @@ def write(example: Example) -> dict[str, Any]:
     """The row of an example without a system message, which this format cannot hold."""
     if example.messages[0].role == "system":
         raise UnusableRow("system", "the format has no place for a system message")
+    refuse_weights(example)
     return {
         "conversations": [message.content for message in example.messages],
         "source": THEIR_SOURCES.get(example.source, example.source),

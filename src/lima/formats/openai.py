@@ -1,14 +1,24 @@
 """OpenAI's fine-tuning rows: ``{"messages": [{"role": ..., "content": ...}]}``.
 
-Content may be a text or a list of text parts. Tool calls and images have no counterpart in our records:
-such rows are named, not flattened.
+Content may be a text or a list of text parts; ``weight: 0`` takes the loss from a turn. Tool calls, reasoning and images have
+no counterpart in our records: such rows are named, not flattened.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from lima.formats.rows import Conversation, Row, UnusableRow, items, message
+from lima.formats.rows import (
+    OF_ROWS,
+    OF_TURNS,
+    Conversation,
+    Row,
+    UnusableRow,
+    items,
+    message,
+    refuse_more_than_text,
+    weight_of,
+)
 from lima.records import Example, Role
 
 ROLES: dict[str, Role] = {
@@ -20,21 +30,26 @@ ROLES: dict[str, Role] = {
 
 
 def read(row: Row) -> Conversation:
-    """The messages of one row, text parts joined."""
+    """The messages of one row, text parts joined; an empty system message is none."""
+    refuse_more_than_text(row, OF_ROWS, "the row")
     messages = []
     for position, entry in enumerate(items(row, "messages")):
+        place = f"messages[{position}]"
         if not isinstance(entry, dict):
-            raise UnusableRow("type", f"messages[{position}] is a {type(entry).__name__}")
+            raise UnusableRow("type", f"{place} is a {type(entry).__name__}")
         role = entry.get("role")
-        if not isinstance(role, str) or role not in ROLES or entry.get("tool_calls"):
-            raise UnusableRow("role", f"messages[{position}] has the role {role!r} or calls a tool")
-        messages.append(message(ROLES[role], _content(entry.get("content"), position)))
+        refuse_more_than_text(entry, OF_TURNS, place)
+        if not isinstance(role, str) or role not in ROLES:
+            raise UnusableRow("role", f"{place} has the role {role!r}")
+        content = _content(entry.get("content"), position)
+        if ROLES[role] != "system" or content.strip():
+            messages.append(message(ROLES[role], content, weight_of(entry, place)))
     return Conversation(messages, "openai")
 
 
 def write(example: Example) -> dict[str, Any]:
-    """Role and content of every message."""
-    return {"messages": [{"role": m.role, "content": m.content} for m in example.messages]}
+    """Role, content and a weight of 0 of every message."""
+    return {"messages": [message.model_dump() for message in example.messages]}
 
 
 def _content(value: Any, position: int) -> str:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from lima.records import Example, Message, Meta, Role
 
 Row = Mapping[str, Any]
+WEIGHTS = ("weight", "train", "training")
+MEDIA = ("image", "images", "video", "videos", "audio", "audios", "files")
+OF_TURNS = (
+    *("tool_calls", "function_call", "tool_call_id", "reasoning_content", "reasoning", "thinking", "refusal"),
+    *("train_detail", "prefix", *MEDIA),
+)
+"""Fields of a turn without which its text is another thing."""
+OF_ROWS = ("tools", "functions", "chat_template_kwargs", *MEDIA)
+"""Fields of a row, likewise."""
+NOTHING: tuple[Any, ...] = (None, False, "", "[]", "{}", "null", [], {})
+"""What such a field holds where it says nothing."""
 
 
 class UnusableRow(Exception):
@@ -52,15 +63,52 @@ def to_example(conversation: Conversation, identifier: str) -> Example:
         raise UnusableRow("turns", message) from None
 
 
-def message(role: Role, content: str) -> Message:
+def message(role: Role, content: str, weight: Literal[0, 1] = 1) -> Message:
     """A message that says something.
 
     Raises:
-        UnusableRow: the text is empty or blank.
+        UnusableRow: nothing in the text can be seen.
     """
-    if not content.strip():
+    found = Message(role=role, content=content, weight=weight if role == "assistant" else 1)
+    if found.is_blank:
         raise UnusableRow("empty", f"the {role} text is empty")
-    return Message(role=role, content=content)
+    return found
+
+
+def weight_of(turn: Row, place: str) -> Literal[0, 1]:
+    """Whether a turn is learnt: ``weight`` of OpenAI, Mistral and OpenHermes, ``train`` or ``training`` of Axolotl.
+
+    Raises:
+        UnusableRow: a weight between, which the records cannot hold.
+    """
+    given = [turn[key] for key in WEIGHTS if turn.get(key) is not None]
+    if any(value not in (0, 1) for value in given):
+        raise UnusableRow("weight", f"{place} has the weight {given[0]!r}; a turn is learnt (1) or not (0)")
+    return 1 if all(given) else 0
+
+
+def refuse_more_than_text(row: Row, fields: Collection[str], place: str) -> None:
+    """A field that changes what the texts mean, and that the records have no place for, is no silence.
+
+    Raises:
+        UnusableRow: one of ``fields`` is there and not empty.
+    """
+    found = [name for name in fields if row.get(name) not in NOTHING]
+    if found:
+        raise UnusableRow(
+            "meaning",
+            f"{place} has {found[0]!r}, which an Example cannot hold; put it into the text, or take it out",
+        )
+
+
+def refuse_weights(example: Example) -> None:
+    """Of a format that has no place for them.
+
+    Raises:
+        UnusableRow: a turn has the weight 0.
+    """
+    if not all(turn.weight for turn in example.messages):
+        raise UnusableRow("weight", "the format has no place for a turn without loss (weight 0)")
 
 
 def text(row: Row, key: str, default: str | None = None) -> str:
@@ -68,7 +116,7 @@ def text(row: Row, key: str, default: str | None = None) -> str:
     value = row.get(key)
     if value is None:
         if default is None:
-            raise UnusableRow("missing", f"no field {key!r}; the row has: {', '.join(row) or 'nothing'}")
+            raise _missing(row, key)
         return default
     if not isinstance(value, str):
         raise UnusableRow("type", f"{key!r} is a {type(value).__name__}, expected text")
@@ -79,9 +127,15 @@ def items(row: Row, key: str) -> list[Any]:
     """The non-empty list under ``key``."""
     value = row.get(key)
     if value is None:
-        raise UnusableRow("missing", f"no field {key!r}; the row has: {', '.join(row) or 'nothing'}")
+        raise _missing(row, key)
     if not isinstance(value, list):
         raise UnusableRow("type", f"{key!r} is a {type(value).__name__}, expected a list")
     if not value:
         raise UnusableRow("empty", f"{key!r} is an empty list")
     return value
+
+
+def _missing(row: Row, key: str) -> UnusableRow:
+    if key in row:
+        return UnusableRow("missing", f"{key!r} is null")
+    return UnusableRow("missing", f"no field {key!r}; the row has: {', '.join(row) or 'nothing'}")

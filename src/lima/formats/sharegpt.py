@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from lima.formats.rows import Conversation, Row, UnusableRow, items, message, text
-from lima.records import Example, Role
+from lima.formats.rows import (
+    OF_ROWS,
+    OF_TURNS,
+    Conversation,
+    Row,
+    UnusableRow,
+    items,
+    message,
+    refuse_more_than_text,
+    text,
+    weight_of,
+)
+from lima.records import Example, Message, Role
 
 SPEAKERS: dict[str, Role] = {
     "human": "user",
@@ -22,19 +33,28 @@ THEIR_SPEAKERS: dict[Role, str] = {"user": "human", "assistant": "gpt", "system"
 
 def read(row: Row) -> Conversation:
     """The turns of one row; ``system`` may also be a key of the row."""
+    refuse_more_than_text(row, OF_ROWS, "the row")
     system = text(row, "system", default="")
     messages = [message("system", system)] if system.strip() else []
     for position, entry in enumerate(items(row, "conversations")):
+        place = f"conversations[{position}]"
         if not isinstance(entry, dict):
-            raise UnusableRow("type", f"conversations[{position}] is a {type(entry).__name__}")
-        speaker = text(entry, "from")
-        if speaker.lower() not in SPEAKERS:
-            raise UnusableRow("role", f"conversations[{position}] is from {speaker!r}")
-        messages.append(message(SPEAKERS[speaker.lower()], text(entry, "value")))
+            raise UnusableRow("type", f"{place} is a {type(entry).__name__}")
+        refuse_more_than_text(entry, OF_TURNS, place)
+        speaker, said = text(entry, "from"), text(entry, "value")
+        role = SPEAKERS.get(speaker.lower())
+        if role is None:
+            raise UnusableRow("role", f"{place} is from {speaker!r}")
+        if role != "system" or said.strip():
+            messages.append(message(role, said, weight_of(entry, place)))
     return Conversation(messages, "sharegpt")
 
 
 def write(example: Example) -> dict[str, Any]:
-    """The row with our id, which ShareGPT rows carry too."""
-    turns = [{"from": THEIR_SPEAKERS[m.role], "value": m.content} for m in example.messages]
+    """The row with our id, which ShareGPT rows carry too; a turn without loss has the weight 0."""
+    turns = [{"from": THEIR_SPEAKERS[m.role], "value": m.content} | _weight(m) for m in example.messages]
     return {"id": example.id, "conversations": turns}
+
+
+def _weight(turn: Message) -> dict[str, Any]:
+    return {} if turn.weight else {"weight": 0}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from lima.chat import IGNORE, LossOn, Tokens, encode_example
+from lima.chat import LossOn, Tokens, encode_example
 from lima.errors import LimaError
 from lima.records import Example, Reject
 from lima.train.attention import Documents
@@ -72,7 +72,7 @@ def tokenize(
     prompt_weight: float = 0.0,
     advance: Callable[[], object] = lambda: None,
 ) -> TrainingSet:
-    """Token sequences of the examples that have a supervised token; the others are rejected by name.
+    """Token sequences of the examples that teach something: no turn is blank and a token is supervised. Others are rejected by name.
 
     ``prompt_weight`` is the weight of the tokens without label; ``advance`` is called after each example; the
     rest is as in `lima.chat.encode_example`.
@@ -88,11 +88,13 @@ def tokenize(
             )
         except LimaError as error:
             raise LimaError(f"{example.id}: {error}") from None
-        if sequence.supervised:
-            result.sequences.append(replace(sequence, id=example.id, prompt_weight=prompt_weight))
-        else:
-            reason = f"no assistant token among the first {max_length} tokens"
+        if example.blank_turn:
+            result.rejects.append(Reject(id=example.id, rule="empty", reason=example.blank_turn))
+        elif not sequence.supervised:
+            reason = f"no assistant token to learn among the first {max_length} tokens"
             result.rejects.append(Reject(id=example.id, rule="no_supervised_token", reason=reason))
+        else:
+            result.sequences.append(replace(sequence, id=example.id, prompt_weight=prompt_weight))
         advance()
     return result
 
@@ -119,7 +121,7 @@ def collate(group: Sequence[Tokens], device: torch.device) -> MicroBatch:
     """Lay documents end to end as tensors on ``device``."""
     lengths = [len(sequence.ids) for sequence in group]
     ids = torch.tensor([token for sequence in group for token in sequence.ids])
-    weights = torch.tensor([weight for sequence in group for weight in _weights(sequence)])
+    weights = torch.tensor([weight for sequence in group for weight in sequence.weights])
     targets = weights.nonzero().squeeze(1)
     return MicroBatch(
         ids=ids[None].to(device),
@@ -129,12 +131,6 @@ def collate(group: Sequence[Tokens], device: torch.device) -> MicroBatch:
         weights=weights[targets].to(device) if any(s.prompt_weight for s in group) else None,
         documents=Documents.of(lengths, device),
     )
-
-
-def _weights(sequence: Tokens) -> list[float]:
-    """The weight of each token in the loss; a document's first has none, as nothing in it comes before."""
-    labels = sequence.labels[1:]
-    return [0.0, *(sequence.prompt_weight if label == IGNORE else 1.0 for label in labels)]
 
 
 def _split(items: list[T], size: int) -> Iterator[list[T]]:

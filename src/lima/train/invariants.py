@@ -74,9 +74,12 @@ def check_template(tokenizer: PreTrainedTokenizerBase, example: Example) -> None
     special = special_tokens(tokenizer).values()
     if any(token in m.content for m in example.messages for token in special):
         return
-    used = encode_example(tokenizer, example.messages, max_length=sys.maxsize)
+    learnt = [
+        message.model_copy(update={"weight": 1}) for message in example.messages
+    ]  # its marks know no weights
+    used = encode_example(tokenizer, learnt, max_length=sys.maxsize)
     rendered = tokenizer.apply_chat_template(
-        [message.model_dump() for message in example.messages],
+        [message.model_dump() for message in learnt],
         tokenize=True,
         return_dict=True,
         return_assistant_tokens_mask=tokenizer.is_fast,
@@ -113,13 +116,19 @@ def check_mask(tokenizer: PreTrainedTokenizerBase, example: Example, tokens: Tok
     kept = len(turns) if eot is None else tokens.ids.count(eot)
     if not tokens.trimmed and kept != len(turns):
         raise LimaError(f"{example.id}: {len(turns)} utterances, but {kept} EOT tokens in its ids.")
-    answers = [turn.content for turn in turns if turn.role == "assistant"]
+    answers = [turn.content for turn in turns if turn.role == "assistant" and turn.weight]
     runs = _supervised_runs(tokens)
     if len(runs) != len(answers) and not tokens.trimmed:
         raise LimaError(f"{example.id}: {len(answers)} answers, but {len(runs)} supervised stretches.")
     for number, (run, answer) in enumerate(zip(runs, answers, strict=False), start=1):
         cut = tokens.trimmed and number == len(runs)
         _check_run(tokenizer, run, answer, cut=cut, place=f"{example.id}, answer {number}")
+
+
+def check_texts(example: Example) -> None:
+    """Every turn says something: an answer of nothing teaches to stop at once."""
+    if example.blank_turn:
+        raise LimaError(f"{example.id}: {example.blank_turn}. Write what it should say, or take the row out.")
 
 
 def check_supervision(tokens: Tokens) -> None:

@@ -267,7 +267,7 @@ def _check_supervision(data: TrainingSet, settings: TrainSettings) -> None:
     if data.rejects and settings.strict:
         first = data.rejects[0]
         raise LimaError(
-            f"{settings.data}: {len(data.rejects)} examples have no supervised token, the first is "
+            f"{settings.data}: {len(data.rejects)} examples cannot be trained on, the first is "
             f"{first.id!r} ({first.reason}). Without --strict they are named in rejects.jsonl."
         )
 
@@ -312,7 +312,7 @@ def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
     rows = [
         ("examples", f"{len(data.sequences):,}"),
         ("trimmed to --max-length", f"{data.trimmed:,}"),
-        ("rejected, no supervised token", f"{len(data.rejects):,}"),
+        ("rejected", f"{len(data.rejects):,}"),
         ("tokens an epoch", f"{data.tokens:,}"),
         ("of them supervised", f"{data.supervised:,}"),
         *([("share of replayed text", f"{settings.replay_share:.0%}")] if inputs.replay else []),
@@ -323,7 +323,9 @@ def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
     ]
     table("training", ("", ""), rows)
     if data.rejects:
-        warn(f"{len(data.rejects)} examples have no supervised token; rejects.jsonl names them.")
+        warn(
+            f"{len(data.rejects)} examples cannot be trained on, the first is {data.rejects[0].id!r} ({data.rejects[0].reason}); rejects.jsonl names them."
+        )
 
 
 def _compare_memory(inputs: Inputs, settings: TrainSettings) -> None:

@@ -191,6 +191,6 @@ class TrainSettings(FitSettings):
     device: str | None = None
     """Where to train, such as `cuda:0` or `cpu`; unset: CUDA where there is one."""
     strict: bool = False
-    """Stop when an example has no supervised token, instead of naming it in rejects.jsonl."""
+    """Stop when an example cannot be trained on (a blank turn, no supervised token), instead of naming it in rejects.jsonl."""
     dry_run: bool = False
     """Check the inputs, count tokens and steps, train nothing."""

@@ -14,6 +14,7 @@ from lima.annotate.compare.raters import rater_figures, usual_seconds
 from lima.annotate.compare.remembered import Remembered
 from lima.annotate.compare.texts import Texts
 from lima.annotate.work import AnnotationWork, Tile
+from lima.commands import command
 from lima.evaluate.protocol import Protocol
 from lima.records import Record
 
@@ -92,7 +93,7 @@ class CompareWork(AnnotationWork):
         rows = f"Wrote {len(written.preferences)} verdicts and {len(written.grades)} ratings{more} into "
         if self.protocol.pilot:
             return f"{rows}the folder {study.folder.name} of the study. They are a pilot's: no report reads them."
-        return f"{rows}{study.folder.name}. Next: lima report {study.folder.name}"
+        return f"{rows}{study.folder.name}. Next: {command('report', study.folder.name)}"
 
     def shown(self) -> Iterator[str]:
         """Every text of the study."""

@@ -12,6 +12,7 @@ from lima.annotate.dialogue import progress
 from lima.annotate.dialogue.files import NAMES, DialogueRows, export_to, reveal, rows_of
 from lima.annotate.dialogue.streams import ReplyStreams
 from lima.annotate.work import AnnotationWork, Tile
+from lima.commands import command
 from lima.evaluate.protocol import Protocol
 from lima.evaluate.study import Study
 from lima.records import Record
@@ -66,10 +67,10 @@ class DialogueWork(AnnotationWork):
         folder = self.study.folder.name
         if closed:
             reveal(self.study, rows, plan, self.names)
-            return f"Wrote the dialogues, and key.jsonl says who was who. Next: lima report {folder}"
+            return f"Wrote the dialogues, and key.jsonl says who was who. Next: {command('report', folder)}"
         return (
             f"Wrote {len(rows.dialogues)} dialogues, {len(rows.grades)} ratings and {len(rows.preferences)} "
-            f"choices into {folder}. Close the study to write who was who; then: lima report {folder}"
+            f"choices into {folder}. Close the study to write who was who; then: {command('report', folder)}"
         )
 
     def _found(self) -> DialogueRows:

@@ -19,6 +19,7 @@ from lima.annotate.review.drafts import QueuedText, add_candidates, take_over
 from lima.annotate.review.queue import ReviewQueue
 from lima.annotate.security import log
 from lima.annotate.tables import iso
+from lima.commands import command
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, replacing, write_jsonl
 from lima.records import Example, Message, Meta, Review
@@ -107,9 +108,8 @@ class ReviewFiles:
 
     def _reviews(self) -> list[Review]:
         if not self.review.exists():
-            raise LimaError(
-                f"{self.review}: no such file. Make it: lima curate RECIPE --input RAW --out DATA --review {self.review}"
-            )
+            make_it = command("curate", "RECIPE", "--input", "RAW", "--out", "DATA", "--review", self.review)
+            raise LimaError(f"{self.review}: no such file. Make it: {make_it}")
         return list(read_jsonl(self.review, Review)) if self.review.stat().st_size else []
 
     def _written(self) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ def with_texts(example: Example, prompt: str, answer: str | None) -> Example:
     place = -2 if messages[-1].role == "assistant" else -1
     messages[place] = Message(role="user", content=prompt)
     if place == -2 and answer:
-        messages[-1] = Message(role="assistant", content=answer)
+        messages[-1] = messages[-1].model_copy(update={"content": answer})
     return example.model_copy(update={"messages": tuple(messages)})
 
 

@@ -13,6 +13,7 @@ from lima.annotate.review.house_style import read_house
 from lima.annotate.review.queue import ReviewQueue
 from lima.annotate.review.work import ReviewWork
 from lima.annotate.settings import ReviewSettings
+from lima.commands import command
 from lima.errors import LimaError
 
 
@@ -26,7 +27,7 @@ def describe(settings: ReviewSettings) -> None:
     if not settings.review.parent.is_dir():
         raise LimaError(
             f"{settings.review.parent}: no such folder. Make the candidates: "
-            f"lima curate RECIPE --input RAW --out DATA --review {settings.review}"
+            f"{command('curate', 'RECIPE', '--input', 'RAW', '--out', 'DATA', '--review', settings.review)}"
         )
     files = ReviewFiles(settings.review, settings.authored)
     console.note(f"decisions go to {files.review}, written examples to {files.authored}")

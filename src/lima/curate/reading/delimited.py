@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,12 +21,15 @@ from lima import console
 from lima.curate.reading.compressed import open_bytes
 from lima.curate.reading.lines import MAX_LINE_BYTES
 from lima.errors import InputError, LimaError
+from lima.files import CONTAINERS, other_form
 
 HEAD_BYTES = 1 << 20
 """What encoding, delimiter and header are found from."""
 DELIMITERS = (",", ";", "\t", "|")
 HEADER_WITHIN = 20
 """Rows from the top among which the header is looked for."""
+AS_FLAGS = "lima curate: --sources.NAME.encoding cp1252, lima align: --curate encoding=cp1252"
+"""How the two commands that read tables are told."""
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -37,9 +41,11 @@ BOMS = (
 
 
 class TornRow(dict[str, Any]):
-    """A row that is not what its writer meant; ``reason`` says why."""
+    """A row that is not what its writer meant, or otherwise of no use; ``rule`` says why in a word, ``reason`` in full."""
 
-    reason = ""
+    def __init__(self, reason: str, rule: str = "torn-row") -> None:
+        super().__init__()
+        self.reason, self.rule = reason, rule
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Form:
         found += [f"the header in row {self.header + 1}"] if self.header else []
         if found:
             console.note(
-                f"{path}: read as {', '.join(found)} (--sources.NAME.encoding, .delimiter say otherwise)"
+                f"{path}: read as {', '.join(found)} (encoding and delimiter say otherwise; {AS_FLAGS})"
             )
 
 
@@ -82,18 +88,11 @@ def read_delimited(
     form = _form(path, head, usual, encoding, delimiter)
     form.said(path, usual)
     with open_bytes(path) as stream:
-        rows = _rows(stream, form, path)
-        names: list[str] | None = None
-        number = 0
-        for cells in rows:
-            if names is None:
-                if isinstance(cells, list):
-                    names = column_names(cells, path)
-                continue
-            if cells == []:
-                continue
-            number += 1
-            yield number, _row(names, cells, form)
+        rows = (cells for cells in _rows(stream, form, path) if cells != [])
+        header = next((cells for cells in rows if isinstance(cells, list)), [])
+        names = column_names(header, path)
+        for number, cells in enumerate(_unbroken(rows, len(names)), start=1):
+            yield number, cells if isinstance(cells, TornRow) else _row(names, cells, form)
 
 
 def header_place(rows: Iterable[list[Any]]) -> int:
@@ -115,6 +114,8 @@ def header_place(rows: Iterable[list[Any]]) -> int:
 
 
 def _form(path: Path, head: bytes, usual: str, encoding: str | None, delimiter: str | None) -> Form:
+    if form := other_form(head, CONTAINERS):
+        raise LimaError(f"{path}: {form} It has the name of a text file.")
     found = encoding or _encoding(head)
     try:
         text = codecs.getincrementaldecoder(found)("ignore").decode(head)
@@ -190,7 +191,7 @@ def _rows(stream: IO[bytes], form: Form, path: Path) -> Iterator[list[str] | Tor
         except csv.Error as error:
             if "field larger" in str(error):
                 raise InputError(path, begin, f"a cell of over {MAX_LINE_BYTES >> 20} MB.") from None
-            yield _torn(f"its quotes do not pair ({error}), lines {begin} to {lines.number}")
+            yield TornRow(f"its quotes do not pair ({error}), lines {begin} to {lines.number}")
             continue
         if cells is None:
             return
@@ -217,7 +218,7 @@ class _Lines:
             raise InputError(
                 self._path,
                 self.number + 1,
-                f"not readable as {self._encoding} ({error}). Name the file's encoding: --sources.NAME.encoding cp1252",
+                f"not readable as {self._encoding} ({error}). Name the file's encoding ({AS_FLAGS}).",
             ) from None
         if not line:
             raise StopIteration
@@ -236,27 +237,52 @@ def column_names(cells: Iterable[Any], path: Path) -> list[str]:
     return names
 
 
-def _row(names: list[str], cells: list[str] | TornRow, form: Form) -> dict[str, Any]:
-    if isinstance(cells, TornRow):
-        return cells
-    if len(cells) > len(names):
-        surplus = [cell for cell in cells[len(names) :] if cell.strip()]
-        if surplus:
-            where = f"an unquoted {form.delimiter!r} in a cell, perhaps"
-            return _torn(f"{len(cells)} cells where the header has {len(names)} ({where})")
-    if any("\n" in cell and _holds_rows(cell, len(names), form.delimiter) for cell in cells):
-        return _torn("a cell holds whole rows: a quote that opens it is not closed where it should be")
+def _unbroken(rows: Iterable[list[str] | TornRow], width: int) -> Iterator[list[str] | TornRow]:
+    """The rows, torn where neighbours that lack cells make one together: a line break in a cell without quotes cuts a row."""
+    before: list[str] | TornRow | None = None
+    size = width + 1  # cells of the row before, as it was read
+    for cells in rows:
+        now = width + 1 if isinstance(cells, TornRow) else len(cells)
+        if now < width and size + now <= width + 1:
+            cut = f"cells where the header has {width} (a line break in a cell without quotes, perhaps)"
+            before = before if isinstance(before, TornRow) else TornRow(f"{size} and {now} {cut}")
+            cells = TornRow(f"{now} {cut}")
+        if before is not None:
+            yield before
+        before, size = cells, now
+    if before is not None:
+        yield before
+
+
+def _row(names: list[str], cells: list[str], form: Form) -> dict[str, Any]:
+    unnamed = [
+        name == "" for name in names[1:]
+    ]  # pandas leaves the first, of its row numbers, without a name
+    beyond = [cell for cell, lacks in zip(cells[1:], unnamed, strict=False) if lacks] + cells[len(names) :]
+    if any(cell.strip() for cell in beyond):
+        named = sum(name != "" for name in names)
+        where = f"an unquoted {form.delimiter!r} in a cell, perhaps"
+        return TornRow(f"{len(cells)} cells where the header has {named} ({where})")
+    if any(_holds_rows(cell, cells, form.delimiter) for cell in cells if "\n" in cell):
+        return TornRow("a cell holds whole rows: a quote that opens it is not closed where it should be")
     filled = dict(zip(names, cells, strict=False))
     return {name: filled.get(name, "") for name in names if name}
 
 
-def _holds_rows(cell: str, width: int, delimiter: str) -> bool:
-    """Whether a line inside a quoted cell has a row's cells. Prose has commas of its own, so only tabs tell."""
-    inner = cell.split("\n")[1:]
-    return delimiter == "\t" and any(line.count("\t") >= width - 1 for line in inner)
+def _holds_rows(cell: str, row: list[str], delimiter: str) -> bool:
+    """Whether a line inside a quoted cell is a row of its own.
+
+    A tab says so, which no prose has. Prose has commas; there the line's first cell must look like that of its row, a number,
+    a date or a key with digits.
+    """
+    inner = [line.split(delimiter) for line in cell.split("\n")[1:]]
+    wide = [cells for cells in inner if len(cells) >= len(row)]
+    key = _shape(row[0])
+    return any(
+        delimiter == "\t" or ("9" in key and cell != row[0] and _shape(cells[0]) == key) for cells in wide
+    )
 
 
-def _torn(reason: str) -> TornRow:
-    row = TornRow()
-    row.reason = reason
-    return row
+def _shape(cell: str) -> str:
+    """A cell with each run of digits as a 9."""
+    return re.sub(r"\d+", "9", cell.strip())

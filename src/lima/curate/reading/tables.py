@@ -6,17 +6,19 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
 from lima.curate.reading.compressed import open_bytes
 from lima.curate.reading.delimited import read_delimited
 from lima.curate.reading.lines import bounded_lines, line_at, lines_holding
+from lima.curate.reading.mails import SUFFIXES as MAILS
+from lima.curate.reading.mails import mail_files, read_mails
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
-from lima.files import whole_characters
+from lima.files import BYTE_ORDER_MARK, CONTAINERS, WIDE, other_form, parse_json_object, whole_characters
 
 COMPRESSED = {".gz", ".zst"}
 MAX_ARRAY_BYTES = 512 << 20
@@ -30,7 +32,7 @@ def read_table(
     """Yield ``(row number from 1, row)`` of a file, by its suffix.
 
     Args:
-        path: ``.csv``, ``.tsv``, ``.txt``, a workbook (``.xlsx``, ``.xls``, ``.ods``), ``.jsonl``, ``.ndjson``, ``.json`` or
+        path: a folder of ``.eml`` or mailboxes, such a file (``.mbox``), ``.csv``, ``.tsv``, ``.txt``, a workbook (``.xlsx``, ``.xls``, ``.ods``), ``.jsonl``, ``.ndjson``, ``.json`` or
             ``.parquet``; a ``.gz`` or ``.zst`` may follow. A ``.zst`` without another suffix is JSON Lines, as
             Reddit's archives are.
         holding: of JSON Lines, decode only lines that hold these bytes; the others are not even cut into lines.
@@ -47,7 +49,11 @@ def read_table(
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix not in COMPRESSED), "")
     found = False
-    if kind in DELIMITED and path.exists():
+    if path.is_dir() or kind in MAILS:
+        rows: Iterator[tuple[int, dict[str, Any]]] = enumerate(
+            (row for _, row in read_mails(mail_files(path))), start=1
+        )
+    elif kind in DELIMITED and path.exists():
         rows = read_delimited(path, usual=DELIMITED[kind], encoding=encoding, delimiter=delimiter)
     else:
         rows = _reader(kind or ".jsonl", path)(path, holding)
@@ -70,7 +76,7 @@ def _reader(kind: str, path: Path) -> Any:
     if kind in (".jsonl", ".ndjson") or path.suffix == ".zst":
         return _json_lines
     raise LimaError(
-        f"{path}: cannot read {kind!r}. Known: .csv .tsv .txt .xlsx .xls .ods .jsonl .ndjson .json .parquet (.gz, .zst)."
+        f"{path}: cannot read {kind!r}. Known: .csv .tsv .txt .xlsx .xls .ods .jsonl .ndjson .json .parquet (.gz, .zst) .eml .mbox."
     )
 
 
@@ -83,8 +89,21 @@ def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[s
                 row = loads(line)
                 if not isinstance(row, dict):
                     line_number = place if holding is None else line_at(path, place)
-                    raise InputError(path, line_number, "not a JSON object.")
+                    _refuse(line, path, line_number)
                 yield number, row
+
+
+def _refuse(line: bytes, path: Path, number: int) -> NoReturn:
+    """Say what stands in a line in the place of a JSON object.
+
+    Raises:
+        LimaError: always.
+    """
+    form = other_form(line, CONTAINERS | WIDE) if number == 1 else None
+    if form:
+        raise LimaError(f"{path}: {form} Expected JSON Lines in UTF-8.")
+    parse_json_object(line.removeprefix(BYTE_ORDER_MARK), path, number)
+    raise InputError(path, number, "not a JSON object.")
 
 
 def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -92,13 +111,20 @@ def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         content = stream.read(MAX_ARRAY_BYTES)
     if len(content) == MAX_ARRAY_BYTES:
         raise LimaError(f"{path}: a JSON array of over {MAX_ARRAY_BYTES >> 20} MB. Convert it to JSON Lines.")
+    content = content.removeprefix(BYTE_ORDER_MARK)
     if not content.lstrip().startswith(b"["):
         yield from _json_lines(path, None)
         return
     rows = loads(content)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise LimaError(f"{path}: expected a JSON array of objects.")
-    yield from enumerate(rows, start=1)
+    if rows is None:
+        try:
+            orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise InputError(path, error.lineno, f"not JSON ({error.msg}, column {error.colno}).") from None
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise LimaError(f"{path}: element {number - 1} is a {type(row).__name__}, expected an object.")
+        yield number, row
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lima import console
-from lima.curate.reading.delimited import column_names, header_place
+from lima.curate.reading.delimited import TornRow, column_names, header_place
 from lima.errors import LimaError
 
 SUFFIXES = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
@@ -40,13 +40,22 @@ def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     names = column_names(cells[place], path)
     rows = (row for row in cells[place + 1 :] if any(cell not in (None, "") for cell in row))
     for number, row in enumerate(rows, start=1):
-        yield number, {name: _text(cell) for name, cell in zip(names, row, strict=False) if name}
+        surplus = [cell for name, cell in zip(names[1:], row[1:], strict=False) if name == "" != cell]
+        if surplus:
+            yield number, TornRow(f"{surplus[0]!r} stands in a column without a name in the header")
+        else:
+            yield number, {name: _value(cell) for name, cell in zip(names, row, strict=False) if name}
 
 
-def _text(cell: Any) -> str:
-    """What a person sees in the cell: a whole number has no point, a day no midnight."""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+def _value(cell: Any) -> str | int | float | bool:
+    """What a person sees in the cell, as text where that is certain: a whole number has no point, a day no midnight.
+
+    Whether a fraction is shown as 0.5, 50 % or 1/2 the sheet alone knows, so it stays a number, as do TRUE and FALSE.
+    """
+    if isinstance(cell, bool):
+        return cell
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else cell
     if isinstance(cell, datetime) and cell.time() == time():
         return cell.date().isoformat()
     if isinstance(cell, date | time | datetime | timedelta):

@@ -10,12 +10,14 @@ from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum, chance
 from lima.curate.reading.delimited import TornRow
+from lima.curate.reading.mails import SUFFIXES as MAILS
+from lima.curate.reading.mails import MailRow, read_mails
 from lima.curate.reading.tables import read_table
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
 from lima.curate.text.clean import clean, prose_of
-from lima.curate.text.mail import own_words
+from lima.curate.text.mail import acknowledgement, own_words
 from lima.errors import LimaError
 from lima.formats.convert import FORMATS
 from lima.formats.rows import UnusableRow, to_example
@@ -24,26 +26,17 @@ from lima.records import Example, Message, Meta, Reject
 from lima.settings import Settings
 
 SUFFIXES = (
+    *MAILS,
     *(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet"),
     *WORKBOOKS,
     *(".csv.gz", ".csv.zst", ".tsv.gz", ".jsonl.gz", ".jsonl.zst"),
 )
 TAG = re.compile(
-    r"</?(?:p|br|div|span|a|ul|ol|li|b|i|em|strong|pre|code|table|tr|td|h[1-6]|blockquote|img)\b[^<>]*>", re.I
+    r"</?(?:p|br|div|span|a|ul|ol|li|b|i|em|strong|pre|code|table|tr|td|h[1-6]|blockquote|img)(?=[\s/>])[^<>]*>",
+    re.I,
 )
 """What makes a cell HTML, unless it stands in code."""
 FENCED = re.compile(r"```.*?```|`[^`\n]+`", re.S)
-AUTOMATIC = re.compile(
-    r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
-      | (?:we (?:\s have|'ve)? | has \s been) \s received \s your \s (?:message|request|e-?mail|ticket|enquiry|inquiry)
-      | your \s (?:ticket|request|case|message) \b .{0,40} \b (?:has \s been|was) \s (?:received|created|logged|registered)
-      | (?:please \s)? do \s not \s (?:reply|respond) \s to \s this \s (?:e-?mail|message)
-      | automatische \s (?:antwort|nachricht|eingangsbestätigung) | abwesenheitsnotiz
-      | wir \s haben \s ihre \s (?:nachricht|anfrage|e-?mail) \b .{0,30} \b erhalten
-      | réponse \s automatique | nous \s avons \s bien \s reçu \s votre | respuesta \s automática | hemos \s recibido \s su )"""
-)
-AUTOMATIC_CHARACTERS = 500
-"""A longer text that says so holds an answer too."""
 
 
 class ColumnMap(Settings):
@@ -104,10 +97,18 @@ class Table(SourceSettings):
     def strata(self, context: Context) -> list[Stratum]:
         """One stratum a category, or a single one."""
         found: list[Candidate | Reject] = []
-        for path in candidate_files(context.path, SUFFIXES):
+        files = candidate_files(context.path, SUFFIXES)
+        mails = [path for path in files if path.suffix.lower() in MAILS]
+        for path in files:
+            if path in mails:
+                continue
             for number, row in read_table(path, encoding=self.encoding, delimiter=self.delimiter):
                 place = f"{context.name}/{path.name.partition('.')[0]}/{number}"
                 found.append(self._candidate(row, self._identifier(row, place, context), context))
+        for key, row in read_mails(mails) if mails else ():  # together: a thread may lie in several files
+            found.append(
+                self._candidate(row, self._identifier(row, f"{context.name}/{key}", context), context)
+            )
         return in_strata(found, context, lambda candidate: self._place(candidate, context))
 
     def _identifier(self, row: Mapping[str, Any], place: str, context: Context) -> str:
@@ -126,7 +127,7 @@ class Table(SourceSettings):
 
     def _candidate(self, row: Mapping[str, Any], identifier: str, context: Context) -> Candidate | Reject:
         if isinstance(row, TornRow):
-            return Reject(id=identifier, rule="torn-row", reason=row.reason)
+            return Reject(id=identifier, rule=row.rule, reason=row.reason)
         try:
             example = (
                 self._from_format(row, identifier)
@@ -136,8 +137,8 @@ class Table(SourceSettings):
         except UnusableRow as error:
             return Reject(id=identifier, rule=error.rule, reason=error.reason)
         answer = "" if example.is_prompt else example.messages[-1].content
-        if not self.automatic and len(answer) < AUTOMATIC_CHARACTERS and (told := AUTOMATIC.search(answer)):
-            return Reject(id=identifier, rule="automatic", reason=f"it says {told[0]!r}")
+        if not self.automatic and (told := acknowledgement(answer)):
+            return Reject(id=identifier, rule="automatic", reason=f"it says {told!r}")
         title = self.columns.title and row.get(self.columns.title)
         return Candidate(example, answer, prose_of(answer), title=str(title) if title else None)
 
@@ -157,27 +158,28 @@ class Table(SourceSettings):
         cells: dict[str, Any] = {"user": _joined(asked), "assistant": _one(row[columns.answer])}
         if columns.system and row.get(columns.system):
             cells = {"system": row[columns.system], **cells}
-        messages, changes = [], []
+        messages, changes = [], [*getattr(row, "changes", ())]
         for role, value in cells.items():
-            content, cuts = self._text(value, role, context)
+            content, cuts = self._text(value, role, context, is_mail=isinstance(row, MailRow))
             messages.append(Message.model_validate({"role": role, "content": content}))
             changes += cuts
         meta = self._meta(row, tuple(dict.fromkeys(changes)))
         return Example(id=identifier, source=context.name, messages=tuple(messages), meta=meta)
 
-    def _text(self, value: Any, role: str, context: Context) -> tuple[str, list[str]]:
+    def _text(self, value: Any, role: str, context: Context, *, is_mail: bool) -> tuple[str, list[str]]:
         """A cell as text, and what was done to it.
 
         Raises:
             UnusableRow: the cell holds no text, or nothing is left of it.
         """
-        if value is not None and not isinstance(value, str | int | float):
-            raise UnusableRow("not-text", f"the {role} cell is a {type(value).__name__}, expected text")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
+            size = f" of {len(value)}" if isinstance(value, list | dict) else ""
+            raise UnusableRow("not-text", f"the {role} cell is a {type(value).__name__}{size}, expected text")
         content, changes = str("" if value is None else value).strip(), []
         if self.html or (self.html is None and TAG.search(FENCED.sub("", content))):
             content, changes = clean(content, context.style).text, ["HTML to text"]
         if self.mail != "off" and role != "system":
-            mail = own_words(content, bare_quotes=self.mail == "on")
+            mail = own_words(content, bare_quotes=is_mail or self.mail == "on")
             content, changes = mail.text.strip(), [*changes, *(f"{cut} cut" for cut in mail.cuts)]
         if not content:
             raise UnusableRow("empty", f"the {role} text is empty")
@@ -218,15 +220,15 @@ def _flags(row: Mapping[str, Any], source: str) -> str:
 
 
 def _one(value: Any) -> Any:
-    """The first of several answers."""
-    several = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    return next(iter(value), None) if several else value
+    """The text in a list of one answer, as hubs have it; of several none is taken, so that the list is named."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _joined(parts: Sequence[Any]) -> Any:
     """An instruction and its input as one text; anything that is not text stays as it is, to be named."""
-    found = [part for part in parts if part]
-    return "\n\n".join(map(str, found)) if len(found) > 1 else next(iter(found), None)
+    found = [part for part in parts if part not in (None, "", [], {})]
+    other = [part for part in found if not isinstance(part, str)]
+    return "\n\n".join(found) if len(found) > 1 and not other else next(iter(other or found), None)
 
 
 def _number(text: str | None) -> float | None:

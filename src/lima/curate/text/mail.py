@@ -22,6 +22,8 @@ SEPARATOR = re.compile(
     ) $"""
 )
 """A line below which another mail begins. A line of underscores alone may be a form's: the head below it tells."""
+REPLY_ABOVE = re.compile(r"(?i)^\W*(?:please type your reply|reply) above this line\W*$")
+"""What help desks put at the top of what they send."""
 RULER = re.compile(r"^\s*_{20,}\s*$")
 INTRODUCTION = re.compile(
     r"""(?ix) ^ \s* (?:> \s*)* (?:
@@ -63,7 +65,7 @@ CLOSING = re.compile(
       | cordiali \s saluti | met \s vriendelijke \s groeten? ) (?: \s (?:from|aus|de) \s .{1,40} )? \s* [,.!]* \s* $"""
 )
 DEVICE = re.compile(
-    r"(?i)^\s*(?:sent (?:from|via) (?:my |outlook|mail for|yahoo)|get outlook for|von meinem .{2,30} gesendet|gesendet (?:von|mit) "
+    r"(?i)^\s*(?:sent (?:from|via|with) (?:my |outlook|mail for|yahoo|proton)|get outlook for|von meinem .{2,30} gesendet|gesendet (?:von|mit) "
     r"|envoyé (?:de|depuis) mon|enviado desde mi)\S*.{0,40}$"
 )
 """What a telephone signs with."""
@@ -77,6 +79,17 @@ HELLO = re.compile(
 """A greeting that fills its line: at most five words after it, and no verb's punctuation inside."""
 ANNOUNCEMENT = re.compile(r"^\s*(?:>\s*)*(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
 """A line of dashes around words, or a few words and a colon."""
+AUTOMATIC = re.compile(
+    r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
+      | (?:we (?:\s have|'ve)? | has \s been) \s received \s your \s (?:message|request|e-?mail|ticket|enquiry|inquiry)
+      | your \s (?:ticket|request|case|message) \b .{0,40} \b (?:has \s been|was) \s (?:received|created|logged|registered)
+      | (?:please \s)? do \s not \s (?:reply|respond) \s to \s this \s (?:e-?mail|message)
+      | automatische \s (?:antwort|nachricht|eingangsbestätigung) | abwesenheitsnotiz
+      | wir \s haben \s ihre \s (?:nachricht|anfrage|e-?mail) \b .{0,30} \b erhalten
+      | réponse \s automatique | nous \s avons \s bien \s reçu \s votre | respuesta \s automática | hemos \s recibido \s su )"""
+)
+AUTOMATIC_CHARACTERS = 500
+"""A longer text that says so holds an answer too."""
 CODE_LINE = "x" * 80
 """Stands for a line of a code block: too long for a signature."""
 LONGEST_SIGNATURE = 12
@@ -102,16 +115,34 @@ def own_words(text: str, *, bare_quotes: bool = False) -> Mail:
         text: the body of a mail or a ticket, plain text.
         bare_quotes: cut lines that begin with ``>`` wherever they stand; a forum's answers have such lines of their own.
     """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")
+    if REPLY_ABOVE.match(lines[0]):  # a help desk's own mail: its words stand below
+        lines = lines[1:]
     shown = _without_code(lines)
     end = min(_thread(shown), _thread_of_parser(shown))
     cuts = [QUOTED] if _said(lines[end:]) else []
     kept, quoted = lines[:end], lines[end:]
     if bare_quotes and any(line.lstrip().startswith(">") for line in kept):
-        kept = [line for line in kept if not line.lstrip().startswith(">")]
+        kept = [
+            line
+            for place, line in enumerate(kept)
+            if not line.lstrip().startswith(">") and not _introduces_quote(kept[place : place + 3])
+        ]
         cuts = [QUOTED]
     kept, more = _without_trimmings(kept)
     return Mail("\n".join(kept).strip("\n").rstrip(), (*more, *cuts), "\n".join(quoted).strip())
+
+
+def _introduces_quote(lines: Sequence[str]) -> bool:
+    """Whether the first line says whose words the marked lines right below it are."""
+    below = next((line for line in lines[1:] if line.strip()), "")
+    return below.lstrip().startswith(">") and bool(INTRODUCTION.match(lines[0]))
+
+
+def acknowledgement(text: str) -> str | None:
+    """The words by which a short text says that an answer will come, or that its writer is away; None where it answers."""
+    told = AUTOMATIC.search(text) if len(text) < AUTOMATIC_CHARACTERS else None
+    return told[0] if told else None
 
 
 def _without_code(lines: Sequence[str]) -> list[str]:
@@ -239,15 +270,18 @@ def messages_below(quoted: str) -> Iterator[str]:
     """The words of the older messages in a quoted thread, newest first, without marks and heads."""
     unmarked = [re.sub(r"^\s*(?:>\s?)+", "", line) for line in quoted.split("\n")]
     place = 0
-    while place < len(unmarked) and (
-        not unmarked[place].strip()
-        or SEPARATOR.match(unmarked[place])
-        or INTRODUCTION.match(unmarked[place])
-        or FIELD.match(unmarked[place])
-    ):
-        place += 1
+    while place < len(unmarked) and (step := _head_lines(unmarked[place : place + 3])):
+        place += step
     rest = own_words("\n".join(unmarked[place:]))
     if rest.text:
         yield rest.text
     if rest.quoted:
         yield from messages_below(rest.quoted)
+
+
+def _head_lines(lines: Sequence[str]) -> int:
+    """How many of these lines, the first of them included, only tell whose words follow; 0 where the first does not."""
+    if not lines[0].strip() or SEPARATOR.match(lines[0]) or FIELD.match(lines[0]):
+        return 1
+    counts = range(1, len(lines) + 1)  # clients break a long introduction over lines
+    return next((count for count in counts if INTRODUCTION.match(" ".join(lines[:count]))), 0)
