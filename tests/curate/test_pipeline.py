@@ -75,6 +75,16 @@ def folder(tmp_path: Path) -> Path:
     return write(tmp_path / "dumps", posts(*forum(13, 8)), "physics_2020")
 
 
+def test_a_set_that_stays_empty_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else it shows when somebody wants answers to its prompts."""
+    lone = write(tmp_path / "lone", posts(*forum()), "cooking.stackexchange.com")
+    settings = settings_for(lone, tmp_path / "data", quota=500)
+    other = settings.sources["other"].model_copy(update={"test": 3})
+    curate(settings.model_copy(update={"sources": {"other": other}}))
+    assert "test.jsonl is empty" in capsys.readouterr().err
+    assert (tmp_path / "data" / "test.jsonl").read_text() == ""
+
+
 def test_outputs(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
     result = curate(settings_for(folder, out, quota=20))

@@ -91,6 +91,12 @@ def curate(settings: CurateSettings) -> Curated:
         shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
     for name, missing in curated.short.items():
         console.warn(ran_dry(name, missing, curated, settings))
+    for part in wanted(settings):
+        if not curated.sets[part]:
+            console.warn(
+                f"{part}.jsonl is empty: every set gets its share of what was found, and that is less than one example. "
+                "Softer thresholds or more raw files fill it."
+            )
     if warning := personal_warning(curated, settings):
         console.warn(warning)
     console.done(written, next_command=console.command("inspect", settings.out / "train.jsonl"))
