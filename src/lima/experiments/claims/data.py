@@ -6,20 +6,21 @@ written directly, so that nothing but the property differs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
+from lima.curate.card.diversity import effective_number
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
 from lima.experiments.claims.jobs import DataSettings, Measure
-from lima.experiments.claims.selection import Selector, select
+from lima.experiments.claims.selection import chosen, votes, with_copies
 from lima.files import read_jsonl
-from lima.records import Example, Message, Role
+from lima.records import Example, Message, Meta, Role
 from lima.world.dumps import make_threads, write_posts
 from lima.world.oracle import Oracle
 from lima.world.people import ATTRIBUTES, Person, World
@@ -59,7 +60,7 @@ def make_data(world: World, settings: DataSettings, seed: int, *, base: Path, fo
         folder: takes the dump and what curation makes of it.
     """
     if settings.pool is not None:
-        return _selected(world, settings, seed, base)
+        return _selected(world, settings, seed, base, folder / "selection")
     if settings.source == "curated":
         found = _curated(world, settings.examples, seed, folder)
     elif settings.source == "written":
@@ -69,17 +70,33 @@ def make_data(world: World, settings: DataSettings, seed: int, *, base: Path, fo
     return Data(found + additions(world, settings, seed))
 
 
-def _selected(world: World, settings: DataSettings, seed: int, base: Path) -> Data:
+def _selected(world: World, settings: DataSettings, seed: int, base: Path, folder: Path) -> Data:
     """A part of a written pool; only the measures know in which style each answer was written."""
     assert settings.pool is not None, settings
-    pool = _written(world, settings, settings.pool, seed)
+    copies = round(settings.copies * settings.pool)
+    rng = np.random.default_rng([seed, 11])
+    pool = with_copies(_written(world, settings, settings.pool - copies, seed), copies, rng)
     liked = _written(world, DataSettings(examples=LIKED), LIKED, seed + 1000)
     oracle = Oracle(world)
     good = {one.id for one in pool if oracle.score(*(message.content for message in one.messages)).exact}
-    how = cast(Selector, settings.selector)
-    chosen, tokens = select(pool, how, settings.examples, seed=seed, liked=liked, base=base)
-    hits = Measure(values=tuple(float(one.id in good) for one in chosen), people=tuple(map(_about, chosen)))
-    return Data(chosen, {"precision": hits, "tokens read": Measure(values=(float(tokens),))})
+    found, tokens = chosen(
+        pool, settings.selector, settings.examples, seed=seed, liked=liked, base=base, folder=folder
+    )
+    return Data(found, _figures_of_choice(found, good, tokens))
+
+
+def _figures_of_choice(found: Sequence[Example], good: Set[str], tokens: int) -> dict[str, Measure]:
+    """Share of good answers, effective number of kinds of facts, share that repeats no other, tokens that were read."""
+    kinds = Counter(one.id.split("/")[1] for one in found)
+    different = len({one.messages for one in found}) / len(found)
+    return {
+        "precision": Measure(
+            values=tuple(float(one.id in good) for one in found), people=tuple(map(_about, found))
+        ),
+        "kinds": Measure(values=(effective_number(list(kinds.values())),)),
+        "different": Measure(values=(different,)),
+        "tokens read": Measure(values=(float(tokens),)),
+    }
 
 
 def _about(example: Example) -> str:
@@ -129,15 +146,17 @@ _TURNS: dict[str, Callable[[Person, int, np.random.Generator], tuple[str, ...]]]
 
 
 def _written(world: World, settings: DataSettings, examples: int, seed: int) -> list[Example]:
-    """Questions with answers in the styles of the settings."""
-    rng = np.random.default_rng([seed, 5])
+    """Questions with answers in the styles of the settings; those of a pool with their readers' votes."""
+    rng, readers = np.random.default_rng([seed, 5]), np.random.default_rng([seed, 12])
     strangers = round(settings.unknown * examples)
-    parts = ((world.training, examples - strangers), (world.strangers, strangers))
-    written = [
-        _example(person, attribute, wording, settings.styles[number % len(settings.styles)], rng)
-        for people, count in parts
-        for number, (person, attribute, wording) in enumerate(_asked(people, settings, count, rng))
-    ]
+    written = []
+    for people, count in ((world.training, examples - strangers), (world.strangers, strangers)):
+        for number, (person, attribute, wording) in enumerate(_asked(people, settings, count, rng)):
+            style = settings.styles[number % len(settings.styles)]
+            example = _example(person, attribute, wording, style, rng)
+            if settings.pool is not None:
+                example = example.model_copy(update={"meta": Meta(score=votes(style, readers))})
+            written.append(example)
     return sorted(written, key=lambda example: example.id)
 
 
@@ -184,7 +203,12 @@ def _asked(
     kinds, wordings = list(ATTRIBUTES)[: settings.attributes], range(settings.wordings)
     everything = list(product(people, kinds, wordings))
     assert count <= len(everything), f"{count} of {len(everything)} questions"
-    for position in rng.permutation(len(everything))[:count]:
+    if settings.zipf:
+        weights = np.array([(1 + kinds.index(kind)) ** -settings.zipf for _, kind, _ in everything])
+        places = rng.choice(len(everything), count, replace=False, p=weights / weights.sum())
+    else:
+        places = rng.permutation(len(everything))[:count]
+    for position in places:
         yield everything[position]
 
 

@@ -75,8 +75,12 @@ class DataSettings(Settings):
     """Examples that are added which decline a question about secrets."""
     pool: int | None = Field(default=None, gt=0)
     """The examples are chosen from a written pool of this size, with ``styles`` in these shares."""
+    zipf: float = Field(default=0.0, ge=0)
+    """Exponent by which the kinds of facts differ in how often they are asked for; 0: all alike."""
+    copies: float = Field(default=0.0, ge=0, lt=0.5)
+    """Share of the pool that repeats another row word for word."""
     selector: str = "random"
-    """How they are chosen from the pool (`lima.experiments.claims.selection`)."""
+    """How they are chosen from the pool: a name in `lima.experiments.claims.selection.WAYS`."""
 
 
 class BaseJob(Settings):
