@@ -36,6 +36,8 @@ class Embedder:
     """Fitted weights and dimensions; `transform` may run in any process."""
 
     words: Any
+    used: npt.NDArray[np.int64]
+    """The buckets in which the sample has words: the others say nothing, and would make the SVD ten times slower."""
     weights: Any
     dimensions: Any
 
@@ -46,7 +48,7 @@ class Embedder:
 
     def transform(self, texts: Sequence[str]) -> Vectors:
         """One unit row a text, shape (len(texts), dimensions)."""
-        found = self.dimensions.transform(self.weights.transform(_counts(self.words, texts)))
+        found = self.dimensions.transform(self.weights.transform(_counts(self.words, texts)[:, self.used]))
         return unit_rows(found.astype(np.float32))
 
 
@@ -58,11 +60,13 @@ def fit_embedder(sample: Sequence[str], *, seed: int = 0, dimensions: int = DIME
     words = HashingVectorizer(
         n_features=FEATURES, alternate_sign=False, norm=None, dtype=np.float32, token_pattern=r"(?u)\w+"
     )
+    counts = _counts(words, sample)
+    used = np.union1d(counts.indices, [0, 1]).astype(np.int64)  # TruncatedSVD wants two at least
     weights = TfidfTransformer(sublinear_tf=True)
-    weighted = weights.fit_transform(_counts(words, sample))
-    rank = max(1, min(dimensions, len(sample) - 1))
+    weighted = weights.fit_transform(counts[:, used])
+    rank = max(1, min(dimensions, len(sample) - 1, len(used)))
     svd = TruncatedSVD(rank, algorithm="randomized", n_iter=4, random_state=seed).fit(weighted)
-    return Embedder(words, weights, svd)
+    return Embedder(words, used, weights, svd)
 
 
 def read_embeddings(path: Path, rows: int) -> Vectors:
