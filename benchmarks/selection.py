@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,8 @@ def documents(folder: Path) -> list[list[str]]:
 def rows(texts: list[list[str]], count: int, seed: int) -> Iterator[dict[str, object]]:
     """Examples about Zipf-distributed topics."""
     random = np.random.default_rng(seed)
-    topics = [
-        sum(texts[start : start + DOCUMENTS_A_TOPIC], []) for start in range(0, len(texts), DOCUMENTS_A_TOPIC)
-    ]
+    starts = range(0, len(texts), DOCUMENTS_A_TOPIC)
+    topics = [list(chain(*texts[start : start + DOCUMENTS_A_TOPIC])) for start in starts]
     random.shuffle(topics)  # type: ignore[arg-type]
     weights = 1 / np.arange(1, len(topics) + 1) ** ZIPF
     which = random.choice(len(topics), count, p=weights / weights.sum())
@@ -68,10 +68,10 @@ def rows(texts: list[list[str]], count: int, seed: int) -> Iterator[dict[str, ob
         }
 
 
-def measure(pool: Path, method: str, number: int) -> tuple[float, float, float]:
+def measure(pool: Path, methods: list[str], number: int) -> tuple[float, float, float]:
     """CPU seconds, seconds on the clock, GiB at the peak."""
     start = time.perf_counter()
-    out = pool.parent / method / "train.jsonl"
+    out = pool.parent / methods[0] / "train.jsonl"
     command = [
         sys.executable,
         "-m",
@@ -83,7 +83,7 @@ def measure(pool: Path, method: str, number: int) -> tuple[float, float, float]:
         "--number",
         str(number),
         "--by",
-        method,
+        *methods,
     ]
     process = subprocess.Popen(command)
     _, status, used = os.wait4(process.pid, 0)
@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument(
         "--by", nargs="+", default=["random", "longest", "quality", "diverse", "quality-diverse"]
     )
+    parser.add_argument("--together", action="store_true", help="all methods in one command")
     parser.add_argument("--folder", type=Path, default=Path("runs/select"))
     given = parser.parse_args()
     pool = given.folder / f"pool-{given.count}.jsonl"
@@ -110,9 +111,9 @@ def main() -> None:
             for row in rows(texts, given.count, seed=0):
                 stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     lines = []
-    for method in given.by:
-        seconds, clock, peak = measure(pool, method, given.number)
-        lines.append([method, f"{seconds:.0f}", f"{clock:.0f}", f"{peak:.2f}"])
+    for methods in [given.by] if given.together else [[method] for method in given.by]:
+        seconds, clock, peak = measure(pool, methods, given.number)
+        lines.append([", ".join(methods), f"{seconds:.0f}", f"{clock:.0f}", f"{peak:.2f}"])
         console.note(" ".join(lines[-1]))
     title = f"{given.number:,} of {given.count:,} ({pool.stat().st_size / 1e9:.2f} GB)"
     console.table(title, ["method", "CPU s", "clock s", "peak GiB"], lines)

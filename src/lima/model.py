@@ -293,6 +293,16 @@ def checked_device(device: str | torch.device | None) -> torch.device:
     return found
 
 
+def context_of(place: str | Path) -> int | None:
+    """`context_length` by the config alone."""
+    return getattr(AutoConfig.from_pretrained(place).get_text_config(), "max_position_embeddings", None)
+
+
+def width_of(place: str | Path) -> int:
+    """Of a model's hidden states, by the config alone."""
+    return int(AutoConfig.from_pretrained(place).get_text_config().hidden_size)
+
+
 def context_length(model: PreTrainedModel) -> int | None:
     """The number of positions the model was made for, or None where its config does not say."""
     return getattr(model.config, "max_position_embeddings", None)

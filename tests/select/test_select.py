@@ -149,7 +149,7 @@ def test_a_stopped_reading_goes_on_where_it_was(pool: Path, tmp_path: Path, tiny
     from lima.select.pool import read_pool
     from lima.select.reading import load_reader, states
 
-    found = read_pool(pool, lambda example: 0.0)
+    found = read_pool(pool)
     whole = states(load_reader(str(tiny_model), max_length=64, batch_tokens=256), found.examples, len(found))
     store = tmp_path / "work" / "states"
     reader = load_reader(str(tiny_model), max_length=64, batch_tokens=256)
@@ -164,11 +164,53 @@ def test_a_stopped_reading_goes_on_where_it_was(pool: Path, tmp_path: Path, tiny
     assert 0 < again.tokens < reader.tokens / 2
 
 
+def test_ray_reads_what_the_plain_map_reads(pool: Path, tmp_path: Path, tiny_model: Path) -> None:
+    pytest.importorskip("ray")
+    write_jsonl(tmp_path / "target.jsonl", [example("wanted", "stars", TOPICS["stars"])])
+    outs = {engine: tmp_path / engine / "out.jsonl" for engine in ("processes", "ray")}
+    tokens = []
+    for engine, out in outs.items():
+        settings = SelectSettings.model_validate(
+            {
+                "pool": pool,
+                "out": out,
+                "number": 20,
+                "by": ("ifd", "rds"),
+                "model": str(tiny_model),
+                "target": tmp_path / "target.jsonl",
+                "max_length": 64,
+                "batch_tokens": 256,
+                "engine": engine,
+                "workers": 2,
+            }
+        )
+        tokens.append([line.tokens for line in select(settings)])
+    assert tokens[0] == tokens[1]
+    here, there = outs.values()
+    for name in ("out.jsonl", "out.rds.jsonl"):
+        assert here.with_name(name).read_bytes() == there.with_name(name).read_bytes()
+    for name in ("ifd.npy", "states.npy"):
+        read = [np.load(out.parent / "out.work" / name) for out in outs.values()]
+        np.testing.assert_allclose(*read, rtol=0, atol=1e-6)  # threads may add in another order
+
+
+def test_quality_is_marked_alike_by_one_process_and_by_two(
+    pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lima.select.quality.BLOCK", 30)
+    texts: list[bytes] = []
+    for workers in (1, 2):
+        out = tmp_path / str(workers) / "out.jsonl"
+        select(SelectSettings(pool=pool, out=out, number=9, by=("quality",), workers=workers))
+        texts.append(out.read_bytes() + out.with_name("out.comparison.json").read_bytes())
+    assert texts[0].partition(b'"seconds"')[0] == texts[1].partition(b'"seconds"')[0]
+
+
 def test_padding_changes_no_state(pool: Path, tiny_model: Path) -> None:
     from lima.select.pool import read_pool
     from lima.select.reading import load_reader, states
 
-    found = read_pool(pool, lambda example: 0.0)
+    found = read_pool(pool)
     alone = states(load_reader(str(tiny_model), max_length=64, batch_tokens=1), found.examples, len(found))
     together = states(
         load_reader(str(tiny_model), max_length=64, batch_tokens=4096), found.examples, len(found)

@@ -434,17 +434,17 @@ Map = Callable[..., Iterator[Any]]
 
 
 @contextmanager
-def open_map(engine: EngineName, workers: int) -> Iterator[Map]:
+def open_map(engine: EngineName, workers: int, *, on_gpus: bool = False) -> Iterator[Map]:
     """A `map` with this many workers, which start on the items at once; the built-in `map` for a single worker.
 
-    A task is a callable that can be pickled; only what it returns comes back. On a cluster every node must see the input and
+    ``on_gpus`` gives each of Ray's tasks a GPU to itself, where the cluster has any. A task is a callable that can be pickled; only what it returns comes back. On a cluster every node must see the input and
     the output folder under the same paths.
 
     Raises:
         LimaError: Ray is not installed; a worker process died.
     """
     if engine == "ray":
-        with _ray(workers) as ray_map:
+        with _ray(workers, on_gpus) as ray_map:
             yield ray_map
     elif workers == 1:
         yield map
@@ -462,7 +462,7 @@ def open_map(engine: EngineName, workers: int) -> Iterator[Map]:
 
 
 @contextmanager
-def _ray(workers: int) -> Iterator[Map]:
+def _ray(workers: int, on_gpus: bool) -> Iterator[Map]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
@@ -475,7 +475,8 @@ def _ray(workers: int) -> Iterator[Map]:
     ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **here)
 
     def ray_map(task: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        remote = ray.remote(_call)
+        gpus = 1 if on_gpus and ray.cluster_resources().get("GPU") else 0
+        remote = ray.remote(_call).options(num_gpus=gpus)
         return map(ray.get, [remote.remote(task, item) for item in items])
 
     try:

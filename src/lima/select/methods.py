@@ -20,7 +20,7 @@ class Figures:
     """What is known of each example of a pool; a figure that no chosen method needs is None."""
 
     lengths: npt.NDArray[np.int64]
-    quality: Numbers
+    quality: Numbers | None
     vectors: Vectors
     likeness: Numbers | None = None
     """Cosine to the nearest target."""
@@ -75,6 +75,7 @@ def _longest(figures: Figures, pool: Places, number: int, chosen: list[int]) -> 
 
 
 def _quality(figures: Figures, pool: Places, number: int, chosen: list[int]) -> list[int]:
+    assert figures.quality is not None
     return _best(figures.quality, pool, number)
 
 
@@ -93,6 +94,7 @@ def _diverse(figures: Figures, pool: Places, number: int, chosen: list[int]) -> 
 
 
 def _quality_diverse(figures: Figures, pool: Places, number: int, chosen: list[int]) -> list[int]:
+    assert figures.quality is not None
     return best_and_apart(
         figures.vectors, figures.quality, pool, number, chosen=chosen, most_alike=figures.most_alike
     )

@@ -5,7 +5,7 @@ A million examples take some 60 bytes each here, so the pool may be larger than 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,7 +33,6 @@ class Pool:
     """Characters of the answers."""
     groups: tuple[frozenset[str], ...]
     """Tags, category and source of each example; equal sets are one object."""
-    quality: npt.NDArray[np.float64]
     rejects: tuple[Reject, ...]
 
     def __len__(self) -> int:
@@ -46,24 +45,31 @@ class Pool:
 
     def lines(self, places: Sequence[int] | None = None) -> Iterator[bytes]:
         """Their lines as they stand in the file."""
-        with self.path.open("rb") as stream:
-            for place in range(len(self)) if places is None else places:
-                stream.seek(int(self.offsets[place]))
-                yield stream.readline().removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n") + b"\n"
+        return lines_at(
+            self.path, self.offsets if places is None else (self.offsets[place] for place in places)
+        )
 
     def texts(self, part: Part) -> Iterator[str]:
         """What is embedded of each example."""
         return (text_of(example, part) for example in self.examples())
 
 
-def read_pool(path: Path, quality: Callable[[Example], float]) -> Pool:
+def lines_at(path: Path, offsets: Iterable[int]) -> Iterator[bytes]:
+    """The lines of a file that begin there, as they stand in it."""
+    with path.open("rb") as stream:
+        for offset in offsets:
+            stream.seek(int(offset))
+            yield stream.readline().removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n") + b"\n"
+
+
+def read_pool(path: Path) -> Pool:
     """Read the pool once.
 
     Raises:
         InputError: a line is no Example.
         LimaError: no file, no example with an answer, or two with one id.
     """
-    offsets, lengths, groups, marks, rejects = [], [], [], [], []
+    offsets, lengths, groups, rejects = [], [], [], []
     known: dict[frozenset[str], frozenset[str]] = {}
     ids: set[int] = set()
     try:
@@ -88,7 +94,6 @@ def read_pool(path: Path, quality: Callable[[Example], float]) -> Pool:
             lengths.append(len(text_of(example, "answer")))
             names = names_of(example)
             groups.append(known.setdefault(names, names))
-            marks.append(quality(example))
     if not offsets:
         raise LimaError(f"{path}: no example with an answer.")
     return Pool(
@@ -96,7 +101,6 @@ def read_pool(path: Path, quality: Callable[[Example], float]) -> Pool:
         np.asarray(offsets, dtype=np.int64),
         np.asarray(lengths, dtype=np.int64),
         tuple(groups),
-        np.asarray(marks, dtype=np.float64),
         tuple(rejects),
     )
 

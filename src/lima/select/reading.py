@@ -1,13 +1,14 @@
 """What a base model makes of a pool: its states (RDS+, arXiv 2503.01807) and how much a prompt helps it (IFD, arXiv 2308.12032).
 
-Both read every example once or twice, in batches of similar length, and keep what is finished in a file, so that a stopped
-run goes on where it was.
+Both read every example once or twice, in batches of similar length, here or in tasks of Ray, and keep what is finished in a file,
+so that a stopped run goes on where it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from lima import chat, console, model
 from lima.curate.choose.embeddings import Vectors, unit_rows
+from lima.curate.pipeline import Map
 from lima.errors import LimaError
 from lima.files import read_json, write_json
 from lima.records import Example
@@ -25,44 +27,56 @@ from lima.records import Example
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-SAVE_EVERY = 64
-"""Batches between two notes of how far the reading is."""
+GROUP = 4
+"""Batches that are read, kept and noted together: a task of Ray, and the most that a kill costs."""
+
+Row = tuple[list[int], int]
+"""Token ids of an example, and how many of the last belong to its last answer."""
+Batch = list[Row]
 
 
 @dataclass
 class Reader:
-    """A base model that reads examples; `tokens` counts what it read."""
+    """A base model that reads examples; `tokens` counts what it read. Weights are loaded where they are first needed."""
 
-    network: PreTrainedModel
-    words: PreTrainedTokenizerBase
+    place: str
     max_length: int
     batch_tokens: int
+    run: Map = map
+    """Carries tasks out: here, or elsewhere."""
     tokens: int = field(default=0)
 
-    def ids(self, example: Example) -> tuple[list[int], int]:
-        """Token ids of an example, cut to `max_length`, and how many of the last belong to its last answer."""
+    def ids(self, example: Example) -> Row:
+        """An example in tokens, cut to `max_length`."""
         asked = self._prompt(example)
-        told = self.words.encode(
+        told = self._words.encode(
             example.messages[-1].content, add_special_tokens=False, split_special_tokens=True
         )
         asked = asked[: self.max_length // 2]
-        told = told[: self.max_length - len(asked)]
-        return [*asked, *told], len(told)
+        return [*asked, *told[: self.max_length - len(asked)]], min(len(told), self.max_length - len(asked))
 
     def _prompt(self, example: Example) -> list[int]:
-        if chat.eot_id(self.words) is not None:
-            return chat.encode_prompt(self.words, example.prompt)
-        return chat.encode_plain(self.words, "\n".join(turn.content for turn in example.prompt) + "\n")
+        if chat.eot_id(self._words) is not None:
+            return chat.encode_prompt(self._words, example.prompt)
+        return chat.encode_plain(self._words, "\n".join(turn.content for turn in example.prompt) + "\n")
+
+    @cached_property
+    def _words(self) -> PreTrainedTokenizerBase:
+        return model.load_tokenizer(self.place)
 
 
-def load_reader(place: str, *, max_length: int, batch_tokens: int) -> Reader:
-    """Load the model in the way in which it computes fastest here."""
-    network, words = model.load(Path(place) if Path(place).exists() else place)
-    longest = model.context_length(network)
-    return Reader(network, words, min(max_length, longest or max_length), batch_tokens)
+def load_reader(place: str, *, max_length: int, batch_tokens: int, run: Map = map) -> Reader:
+    """A reader whose texts fit the model's context. ``run`` carries its tasks out, in their order."""
+    longest = model.context_of(place)
+    return Reader(place, min(max_length, longest or max_length), batch_tokens, run)
 
 
-@torch.no_grad()
+@lru_cache(maxsize=1)
+def _network(place: str) -> PreTrainedModel:
+    """The weights, once a process, in the way in which they compute fastest here."""
+    return model.load(Path(place) if Path(place).exists() else place)[0]
+
+
 def states(
     reader: Reader, examples: Callable[[], Iterator[Example]], count: int, store: Path | None = None
 ) -> Vectors:
@@ -70,18 +84,11 @@ def states(
 
     ``store`` names a file without ending that keeps finished rows between runs.
     """
-    width = int(reader.network.config.get_text_config().hidden_size)
-    rows = _kept(store, (count, width))
-    for batch in _batches(reader, examples, count, store, rows, "reading the pool for its states"):
-        ids, mask = _padded([ids for _, (ids, _) in batch], reader.network.device)
-        hidden = reader.network.base_model(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, T, D)
-        weights = mask * torch.arange(1, ids.shape[1] + 1, device=mask.device)  # (B, T)
-        mean = (hidden.float() * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)
-        rows[[place for place, _ in batch]] = mean.cpu().numpy()
+    encoded = [reader.ids(example) for example in examples()]
+    rows = _read(reader, _states, encoded, model.width_of(reader.place), store)
     return unit_rows(np.asarray(rows))
 
 
-@torch.no_grad()
 def following_difficulty(
     reader: Reader, examples: Callable[[], Iterator[Example]], count: int, store: Path | None = None
 ) -> npt.NDArray[np.float64]:
@@ -89,51 +96,77 @@ def following_difficulty(
 
     High: the prompt hardly helps, so there is something to learn. From 1 on the prompt misleads; such examples get -1.
     """
-    rows = _kept(store, (count, 1))
-    for batch in _batches(reader, examples, count, store, rows, "reading the pool for IFD"):
-        for place, (ids, told) in batch:
-            alone = [ids[0], *ids[len(ids) - told :]]
-            after, without = _loss(reader, ids, told), _loss(reader, alone, told)
-            rows[place, 0] = after / without if 0 < after < without else -1.0
-            reader.tokens += len(alone)
+    encoded = [reader.ids(example) for example in examples()]
+    rows = _read(reader, _difficulties, encoded, 1, store)
     return np.asarray(rows[:, 0], dtype=np.float64)
 
 
-def _loss(reader: Reader, ids: Sequence[int], last: int) -> float:
+@torch.no_grad()
+def _states(place: str, batches: Sequence[Batch]) -> npt.NDArray[np.float32]:
+    network, found = _network(place), []
+    for batch in batches:
+        ids, mask = _padded([ids for ids, _ in batch], network.device)
+        hidden = network.base_model(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, T, D)
+        weights = mask * torch.arange(1, ids.shape[1] + 1, device=mask.device)  # (B, T)
+        mean = (hidden.float() * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)
+        found.append(mean.cpu().numpy())
+    return np.concatenate(found)
+
+
+@torch.no_grad()
+def _difficulties(place: str, batches: Sequence[Batch]) -> npt.NDArray[np.float32]:
+    network, found = _network(place), []
+    for ids, told in (row for batch in batches for row in batch):
+        after, without = _loss(network, ids, told), _loss(network, _alone(ids, told), told)
+        found.append([after / without if 0 < after < without else -1.0])
+    return np.asarray(found, dtype=np.float32)
+
+
+def _alone(ids: Sequence[int], told: int) -> list[int]:
+    """The answer without its prompt, behind the token that begins a text."""
+    return [ids[0], *ids[len(ids) - told :]]
+
+
+def _loss(network: PreTrainedModel, ids: Sequence[int], last: int) -> float:
     """Mean negative log-likelihood of the last tokens, in nats."""
     if last == 0:
         return 0.0
-    given = torch.tensor([ids], device=reader.network.device)
-    logits = reader.network(input_ids=given, logits_to_keep=last + 1).logits[0, :-1].float()
+    given = torch.tensor([ids], device=network.device)
+    logits = network(input_ids=given, logits_to_keep=last + 1).logits[0, :-1].float()
     return float(torch.nn.functional.cross_entropy(logits, given[0, -last:]))
 
 
-Encoded = tuple[int, tuple[list[int], int]]
+Task = Callable[[str, Sequence[Batch]], npt.NDArray[np.float32]]
 
 
-def _batches(
-    reader: Reader,
-    examples: Callable[[], Iterator[Example]],
-    count: int,
-    store: Path | None,
-    rows: Any,
-    description: str,
-) -> Iterator[list[Encoded]]:
-    """Examples in batches of similar length, those that an earlier run finished left out; finished ones are noted."""
-    encoded = [reader.ids(example) for example in examples()]
-    order = sorted(range(count), key=lambda place: len(encoded[place][0]))
-    batches = list(_cut(order, [len(ids) for ids, _ in encoded], reader.batch_tokens))
+def _read(reader: Reader, task: Task, encoded: Sequence[Row], width: int, store: Path | None) -> Any:
+    """Rows (examples, width) of a task, in batches of similar length; finished ones are noted, and not read again."""
+    lengths = [len(ids) for ids, _ in encoded]
+    order = sorted(range(len(encoded)), key=lengths.__getitem__)
+    batches = list(_cut(order, lengths, reader.batch_tokens))
+    rows = _kept(store, (len(encoded), width))
     note = store.with_suffix(".json") if store else None
     begin = int(read_json(note)["batches"]) if note and note.exists() else 0
-    with console.progress(description, count, "examples") as bar:
+    groups = [batches[start : start + GROUP] for start in range(begin, len(batches), GROUP)]
+    told = [[[encoded[place] for place in batch] for batch in group] for group in groups]
+    with console.progress("reading the pool with the model", len(encoded), "examples") as bar:
         bar.advance(sum(map(len, batches[:begin])))
-        for number, batch in enumerate(batches[begin:], start=begin + 1):
-            yield [(place, encoded[place]) for place in batch]
-            reader.tokens += sum(len(encoded[place][0]) for place in batch)
-            bar.advance(len(batch))
-            if note and (number % SAVE_EVERY == 0 or number == len(batches)):
+        for group, found in zip(groups, reader.run(partial(task, reader.place), told), strict=True):
+            places = [place for batch in group for place in batch]
+            rows[places] = found
+            begin += len(group)
+            reader.tokens += sum(_tokens(task, encoded[place]) for place in places)
+            bar.advance(len(places))
+            if note:
                 rows.flush()
-                write_json(note, {"batches": number})
+                write_json(note, {"batches": begin})
+    return rows
+
+
+def _tokens(task: Task, row: Row) -> int:
+    """What the model reads of an example: the whole, and for IFD the answer alone too."""
+    ids, told = row
+    return len(ids) + (len(_alone(ids, told)) if task is _difficulties else 0)
 
 
 def _cut(order: Sequence[int], lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from lima import console
 from lima.commands import command
 from lima.curate.choose.embeddings import Embedder, Vectors, fit_embedder, read_embeddings
 from lima.curate.choose.spread import nearest_similarity
+from lima.curate.pipeline import open_map
 from lima.errors import LimaError
 from lima.files import read_jsonl, replacing, write_json, write_jsonl, write_text
 from lima.records import Example
@@ -21,7 +24,7 @@ from lima.runs import open_run
 from lima.select.comparison import COLUMNS, Choice, Line, as_json, as_markdown, cells, compare_choices
 from lima.select.methods import Figures, Numbers, choose
 from lima.select.pool import Pool, read_pool, text_of
-from lima.select.quality import judged, mark_of
+from lima.select.quality import judged, marks
 from lima.select.settings import Method, SelectSettings
 
 SAMPLE = 20_000
@@ -37,7 +40,7 @@ def select(settings: SelectSettings) -> list[Line]:
         LimaError: an empty or broken pool, a quota that nothing fills, a file of vectors that does not fit.
     """
     _check_places(settings)
-    pool = read_pool(settings.pool, mark_of(settings.quality))
+    pool = read_pool(settings.pool)
     _check(settings, pool)
     if settings.dry_run:
         _explain(settings, pool)
@@ -47,6 +50,7 @@ def select(settings: SelectSettings) -> list[Line]:
         spent = _Spent()
         figures = _figures(settings, pool, work, spent)
         choices = [_choose(method, settings, pool, figures, spent) for method in methods(settings)]
+        figures = _with_quality(settings, pool, figures, choices)
         lines, topics = compare_choices(choices, figures, seed=settings.seed)
         wrote = [_write(choice, settings, pool) for choice in choices]
         facts = _facts(settings, pool, topics)
@@ -103,10 +107,11 @@ def _figures(settings: SelectSettings, pool: Pool, work: Path, spent: _Spent) ->
     """All that the chosen methods and the comparison need to know."""
     wanted = {need for method in settings.by for need in NEEDS[method]}
     targets = list(read_jsonl(settings.target, Example)) if settings.target else []
-    quality, difficulty, states, target_states = pool.quality, None, None, None
-    if settings.quality == "judge" and "quality" in wanted:
+    quality, difficulty, states, target_states = None, None, None, None
+    if "quality" in wanted:
         with spent.on("quality"):
-            quality = judged(settings, pool, work / "judged")
+            judge_it = settings.quality == "judge"
+            quality = judged(settings, pool, work / "judged") if judge_it else marks(settings, pool)
     if settings.embed == "model" and settings.embeddings is None:
         wanted.add("states")
     if wanted & {"ifd", "states"}:
@@ -124,6 +129,16 @@ def _figures(settings: SelectSettings, pool: Pool, work: Path, spent: _Spent) ->
     )
 
 
+def _with_quality(
+    settings: SelectSettings, pool: Pool, figures: Figures, choices: Sequence[Choice]
+) -> Figures:
+    """The quality of what was chosen, for the comparison, where no method needed that of the whole pool."""
+    if figures.quality is not None or settings.quality == "judge":
+        return figures
+    places = [place for choice in choices for place in choice.places]
+    return replace(figures, quality=marks(settings, pool, places))
+
+
 def _read_by_model(
     settings: SelectSettings, pool: Pool, targets: list[Example], work: Path, wanted: set[str], spent: _Spent
 ) -> tuple[Numbers | None, Vectors | None, Vectors | None]:
@@ -132,18 +147,23 @@ def _read_by_model(
     from lima.select.reading import states as read_states
 
     assert settings.model is not None
-    reader = load_reader(settings.model, max_length=settings.max_length, batch_tokens=settings.batch_tokens)
     difficulty, states, target_states = None, None, None
-    if "ifd" in wanted:
-        with spent.on("ifd"):
-            difficulty = following_difficulty(reader, pool.examples, len(pool), work / "ifd")
-        spent.tokens["ifd"], reader.tokens = reader.tokens, 0
-    if "states" in wanted:
-        with spent.on("states"):
-            states = read_states(reader, pool.examples, len(pool), work / "states")
-            if targets:
-                target_states = read_states(reader, lambda: iter(targets), len(targets))
-        spent.tokens["states"] = reader.tokens
+    # One process without Ray: torch has threads of its own.
+    workers = (settings.workers or os.cpu_count() or 1) if settings.engine == "ray" else 1
+    with open_map(settings.engine, workers, on_gpus=True) as run:
+        reader = load_reader(
+            settings.model, max_length=settings.max_length, batch_tokens=settings.batch_tokens, run=run
+        )
+        if "ifd" in wanted:
+            with spent.on("ifd"):
+                difficulty = following_difficulty(reader, pool.examples, len(pool), work / "ifd")
+            spent.tokens["ifd"], reader.tokens = reader.tokens, 0
+        if "states" in wanted:
+            with spent.on("states"):
+                states = read_states(reader, pool.examples, len(pool), work / "states")
+                if targets:
+                    target_states = read_states(reader, lambda: iter(targets), len(targets))
+            spent.tokens["states"] = reader.tokens
     return difficulty, states, target_states
 
 
@@ -216,8 +236,6 @@ def _check(settings: SelectSettings, pool: Pool) -> None:
         console.warn(
             f"{settings.pool}: {len(pool):,} examples, fewer than --number {settings.number:,}: all are taken."
         )
-    if settings.quality not in ("rules", "judge") and np.isnan(pool.quality).all():
-        raise LimaError(f"{settings.pool}: no example has meta.{settings.quality}, which --quality names.")
     if sum(settings.quotas.values()) > settings.number:
         raise LimaError(
             f"--quota: {sum(settings.quotas.values()):,} in all, over --number {settings.number:,}."

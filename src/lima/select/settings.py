@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 from pydantic import Field, field_validator, model_validator
 
+from lima.curate.settings import EngineName
 from lima.errors import LimaError
 from lima.remote.endpoint import check_variable_name, parse_address
 from lima.settings import Settings
@@ -26,7 +27,17 @@ class SelectSettings(Settings):
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"pool", "target", "embeddings"})
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "dry_run", "judge", "api_key_env", "batch_tokens", "prices", "max_cost"}
+        {
+            "out",
+            "dry_run",
+            "judge",
+            "api_key_env",
+            "batch_tokens",
+            "prices",
+            "max_cost",
+            "workers",
+            "engine",
+        }
     )
 
     pool: tyro.conf.Positional[Path]
@@ -69,6 +80,11 @@ class SelectSettings(Settings):
     """Tokens of an example that the model reads at most."""
     batch_tokens: Annotated[int, Field(ge=1)] = 8192
     """Tokens that the model reads at once."""
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """Processes that mark quality in large pools, and Ray's on this machine; by default one a processor."""
+    engine: EngineName = "processes"
+    """Where the model reads the pool for `ifd`, `rds` and `--embed model`: in this process, or in tasks of `ray`, on the cluster
+    that RAY_ADDRESS names or else on this machine, a GPU each where there are any. The results are the same."""
     seed: int = 0
     """Draws the random choice, and breaks ties."""
     dry_run: bool = False
