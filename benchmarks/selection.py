@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def rows(texts: list[list[str]], count: int, seed: int) -> Iterator[dict[str, ob
     random = np.random.default_rng(seed)
     starts = range(0, len(texts), DOCUMENTS_A_TOPIC)
     topics = [list(chain(*texts[start : start + DOCUMENTS_A_TOPIC])) for start in starts]
-    random.shuffle(topics)  # type: ignore[arg-type]
+    random.shuffle(topics)
     weights = 1 / np.arange(1, len(topics) + 1) ** ZIPF
     which = random.choice(len(topics), count, p=weights / weights.sum())
     lengths = random.integers(3, 13, count)
@@ -86,10 +87,32 @@ def measure(pool: Path, methods: list[str], number: int) -> tuple[float, float, 
         *methods,
     ]
     process = subprocess.Popen(command)
-    _, status, used = os.wait4(process.pid, 0)
+    peak = 0.0
+    while True:
+        done, status, used = os.wait4(process.pid, os.WNOHANG)
+        if done:
+            break
+        peak = max(peak, resident(process.pid))
+        time.sleep(0.5)
     assert status == 0, status
-    seconds = used.ru_utime + used.ru_stime
-    return seconds, time.perf_counter() - start, used.ru_maxrss / 2**20
+    return used.ru_utime + used.ru_stime, time.perf_counter() - start, max(peak, used.ru_maxrss / 2**20)
+
+
+def resident(number: int) -> float:
+    """GiB that a process and its workers have to themselves."""
+    found = 0.0
+    for one in (number, *children(number)):
+        with suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{one}/status").read_text().splitlines()
+            found += int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 2**20
+    return found
+
+
+def children(number: int) -> list[int]:
+    """The processes that a process started, on Linux."""
+    with suppress(OSError):
+        return list(map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split()))
+    return []
 
 
 def main() -> None:
