@@ -13,6 +13,7 @@ import argparse
 import html
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -72,7 +73,8 @@ def rows(texts: list[list[str]], count: int, seed: int) -> Iterator[dict[str, ob
 def measure(pool: Path, methods: list[str], number: int) -> tuple[float, float, float]:
     """CPU seconds, seconds on the clock, GiB at the peak."""
     start = time.perf_counter()
-    out = pool.parent / methods[0] / "train.jsonl"
+    out = pool.parent / pool.stem / methods[0] / "train.jsonl"
+    shutil.rmtree(out.parent, ignore_errors=True)
     command = [
         sys.executable,
         "-m",
