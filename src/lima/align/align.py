@@ -5,7 +5,7 @@ data/ -> chosen/ -> run/ (one folder an epoch) -> answers/ -> study/ -> README.m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from lima import console
 from lima.align.data import make_data
 from lima.align.outcome import write_outcome
 from lima.align.plan import show_plan
-from lima.align.settings import AlignSettings
+from lima.align.settings import AlignSettings, Step
 from lima.align.stages import Stages
 from lima.checkpoint.checkpoint import checkpoint
 from lima.commands import as_command, command
@@ -32,7 +32,7 @@ from lima.train.run import last_epoch, train
 
 
 def align(settings: AlignSettings) -> Path | None:
-    """Do every stage that is not done yet; returns the folder of the tuned model, None after ``--plan``.
+    """Do every stage that is not done yet; returns the folder of the tuned model, None after ``--plan`` and ``--until``.
 
     Raises:
         LimaError: whatever stops a stage; the same command again goes on from there.
@@ -43,24 +43,44 @@ def align(settings: AlignSettings) -> Path | None:
         return None
     with console.part_of_a_whole(), open_run(settings.out / "run.json", "align", settings) as run:
         write_text(settings.out / "align.yaml", stages.as_yaml())
-        _step(1, f"data: {settings.data} becomes a pool of examples, dev and test questions")
-        make_data(settings, stages.data, stages.has_room)
-        _step(2, f"select: {settings.number:,} examples to tune on")
-        _select(stages)
-        _step(3, "doctor: what would go wrong in training")
-        _once(stages.doctor_note, lambda: doctor(stages.doctor()))
-        _step(4, "train")
-        _do("train", stages.train(), stages.run / "run.json", train)
-        _step(5, "choose the epoch")
-        chosen = _choose_epoch(stages)
-        _step(6, f"answers: the base with {settings.in_context} examples in its prompt, and the tuned model")
-        _answer(stages, chosen)
-        _step(7, "compare the answers blind, judge, report")
-        _report(stages)
-        pages = write_outcome(stages, chosen)
-        run.finish(model=str(chosen))
-    console.done([chosen, *pages], command("serve", chosen))
-    return chosen
+        for name, made in _work(stages):
+            if name == settings.until:
+                console.note(f"stops after {name}, as --until says; the same command without it goes on.")
+                break
+        else:
+            pages = write_outcome(stages, made)
+            run.finish(model=str(made))
+    if settings.until:
+        console.done([made])
+        return None
+    console.done([made, *pages], command("serve", made))
+    return made
+
+
+def _work(stages: Stages) -> Iterator[tuple[Step | None, Path]]:
+    """Do one stage after the other; yields what each is called and what it made, at last the tuned model."""
+    settings = stages.settings
+    _step(1, f"data: {settings.data} becomes a pool of examples, dev and test questions")
+    make_data(settings, stages.data, stages.has_room)
+    yield "data", stages.pool
+    _step(2, f"select: {settings.number:,} examples to tune on")
+    _select(stages)
+    yield "select", stages.chosen
+    _step(3, "doctor: what would go wrong in training")
+    _once(stages.doctor_note, lambda: doctor(stages.doctor()))
+    yield "doctor", stages.doctor_note
+    _step(4, "train")
+    _do("train", stages.train(), stages.run / "run.json", train)
+    yield "train", stages.run
+    _step(5, "choose the epoch")
+    chosen = _choose_epoch(stages)
+    yield "choose", chosen
+    _step(6, f"answers: the base with {settings.in_context} examples in its prompt, and the tuned model")
+    _answer(stages, chosen)
+    yield "answers", stages.answers
+    _step(7, "compare the answers blind, judge, report")
+    _report(stages)
+    yield None, chosen
 
 
 def _step(number: int, text: str) -> None:

@@ -19,10 +19,7 @@ def write_outcome(stages: Stages, chosen: Path) -> list[Path]:
     """Write ``README.md`` into the folder and show its first answers; returns the pages worth reading."""
     prompts = {row.id: row for row in read_jsonl(stages.data / "test.jsonl", Example)}
     answers = {
-        name: {
-            row.prompt_id: row
-            for row in read_jsonl(stages.settings.out / "answers" / f"{name}.jsonl", Completion)
-        }
+        name: {row.prompt_id: row for row in read_jsonl(stages.answers / f"{name}.jsonl", Completion)}
         for name in ("base", "tuned")
     }
     ended = {name: _share_ended(rows.values()) for name, rows in answers.items()}

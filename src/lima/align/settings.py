@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 import yaml
@@ -13,6 +13,10 @@ from lima.errors import LimaError
 from lima.remote.endpoint import check_variable_name, parse_address
 from lima.select.settings import Method
 from lima.settings import Settings
+
+
+Step = Literal["data", "select", "doctor", "train", "choose", "answers"]
+"""The stages before the report, in their order."""
 
 
 class Columns(Settings):
@@ -41,7 +45,9 @@ class AlignSettings(Settings):
     """
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"data", "target"})
-    free_fields: ClassVar[frozenset[str]] = frozenset({"out", "plan", "recipe", "prices", "api_key_env"})
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        {"out", "plan", "until", "recipe", "prices", "api_key_env"}
+    )
 
     base: tyro.conf.Positional[str]
     """The base model: a Hugging Face folder or a hub id."""
@@ -86,6 +92,8 @@ class AlignSettings(Settings):
     """YAML with the judge's prices, for --plan and the report."""
     seed: int = 0
     """Everything random follows from it."""
+    until: Step | None = None
+    """Stop after this stage: `--until select` curates and selects, and tunes nothing."""
     plan: bool = False
     """Print the steps with their time, disk and cost, and stop."""
 

@@ -44,7 +44,8 @@ class Stages:
         self.pool = self.data / "train.jsonl"
         self.chosen = out / "chosen" / "train.jsonl"
         self.doctor_note = out / "doctor.txt"
-        self.demonstrations = out / "answers" / "in-context.jsonl"
+        self.answers = out / "answers"
+        self.demonstrations = self.answers / "in-context.jsonl"
 
     @cached_property
     def config(self) -> Any:
@@ -141,7 +142,7 @@ class Stages:
         return GenerateSettings(
             system=system,
             prompts=self.data / "test.jsonl",
-            out=self.settings.out / "answers" / f"{name}.jsonl",
+            out=self.answers / f"{name}.jsonl",
             name=name,
             max_new_tokens=self.settings.max_new_tokens,
             seed=self.settings.seed,
@@ -187,7 +188,7 @@ class Stages:
 
     def compare(self) -> CompareSettings:
         """Tuned against base, blind."""
-        answers = tuple(self.settings.out / "answers" / f"{name}.jsonl" for name in NAMES)
+        answers = tuple(self.answers / f"{name}.jsonl" for name in NAMES)
         return CompareSettings(
             answers=answers, out=self.study, prompts=self.data / "test.jsonl", seed=self.settings.seed
         )
@@ -212,7 +213,9 @@ class Stages:
             "# Settings of this lima align; a copy of this file is a recipe: lima align BASE DATA --recipe FILE --out OUT",
             "",
         ]
-        values = self.settings.model_dump(mode="json", exclude={"base", "data", "out", "recipe", "plan"})
+        values = self.settings.model_dump(
+            mode="json", exclude={"base", "data", "out", "recipe", "plan", "until"}
+        )
         for name, value in values.items():
             described = AlignSettings.model_fields[name].description or ""
             lines += [f"# {line}" for line in described.splitlines() if line.strip()]
