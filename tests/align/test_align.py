@@ -73,6 +73,23 @@ def test_from_a_table_to_a_report(tickets: Path, tmp_path: Path, tiny_model: Pat
     assert recipe["number"] == 12
 
 
+def test_it_stops_after_a_stage_and_goes_on(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:
+    out = tmp_path / "out"
+    command = ["align", str(tiny_model), str(tickets), "--out", str(out), *SMALL, *TRAIN]
+    run([*command, "--until", "select"])
+    chosen = (out / "chosen" / "train.jsonl").read_bytes()
+    assert len(chosen.splitlines()) == 12
+    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
+        "align.yaml",
+        "chosen",
+        "data",
+        "run.json",
+    }
+    run(command)
+    assert (out / "chosen" / "train.jsonl").read_bytes() == chosen
+    assert (out / "README.md").exists()
+
+
 def test_the_recipe_that_it_writes_does_the_same(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     run(["align", str(tiny_model), str(tickets), "--out", str(first), *SMALL, *TRAIN])

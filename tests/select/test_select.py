@@ -190,8 +190,8 @@ def test_ray_reads_what_the_plain_map_reads(pool: Path, tmp_path: Path, tiny_mod
     for name in ("out.jsonl", "out.rds.jsonl"):
         assert here.with_name(name).read_bytes() == there.with_name(name).read_bytes()
     for name in ("ifd.npy", "states.npy"):
-        read = [np.load(out.parent / "out.work" / name) for out in outs.values()]
-        np.testing.assert_allclose(*read, rtol=0, atol=1e-6)  # threads may add in another order
+        one, other = (np.load(out.parent / "out.work" / name) for out in outs.values())
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)  # threads may add in another order
 
 
 def test_quality_is_marked_alike_by_one_process_and_by_two(

@@ -44,20 +44,21 @@ def align(settings: AlignSettings) -> Path | None:
     with console.part_of_a_whole(), open_run(settings.out / "run.json", "align", settings) as run:
         write_text(settings.out / "align.yaml", stages.as_yaml())
         for name, made in _work(stages):
+            result = made
             if name == settings.until:
                 console.note(f"stops after {name}, as --until says; the same command without it goes on.")
                 break
         else:
-            pages = write_outcome(stages, made)
-            run.finish(model=str(made))
+            pages = write_outcome(stages, result)
+            run.finish(model=str(result))
     if settings.until:
-        console.done([made])
+        console.done([result])
         return None
-    console.done([made, *pages], command("serve", made))
-    return made
+    console.done([result, *pages], command("serve", result))
+    return result
 
 
-def _work(stages: Stages) -> Iterator[tuple[Step | None, Path]]:
+def _work(stages: Stages) -> Iterator[tuple[Step, Path]]:
     """Do one stage after the other; yields what each is called and what it made, at last the tuned model."""
     settings = stages.settings
     _step(1, f"data: {settings.data} becomes a pool of examples, dev and test questions")
@@ -80,7 +81,7 @@ def _work(stages: Stages) -> Iterator[tuple[Step | None, Path]]:
     yield "answers", stages.answers
     _step(7, "compare the answers blind, judge, report")
     _report(stages)
-    yield None, chosen
+    yield "report", chosen
 
 
 def _step(number: int, text: str) -> None:

@@ -14,9 +14,8 @@ from lima.remote.endpoint import check_variable_name, parse_address
 from lima.select.settings import Method
 from lima.settings import Settings
 
-
-Step = Literal["data", "select", "doctor", "train", "choose", "answers"]
-"""The stages before the report, in their order."""
+Step = Literal["data", "select", "doctor", "train", "choose", "answers", "report"]
+"""The stages, in their order."""
 
 
 class Columns(Settings):
@@ -92,7 +91,7 @@ class AlignSettings(Settings):
     """YAML with the judge's prices, for --plan and the report."""
     seed: int = 0
     """Everything random follows from it."""
-    until: Step | None = None
+    until: Literal["data", "select", "doctor", "train", "choose", "answers"] | None = None
     """Stop after this stage: `--until select` curates and selects, and tunes nothing."""
     plan: bool = False
     """Print the steps with their time, disk and cost, and stop."""

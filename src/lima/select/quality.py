@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from lima import console
 from lima.curate.candidate import Candidate
-from lima.curate.rules import RULES, RuleSettings
 from lima.curate.pipeline import open_map
+from lima.curate.rules import RULES, RuleSettings
 from lima.errors import LimaError
 from lima.evaluate.judge import judge
 from lima.evaluate.protocol import Protocol
