@@ -33,8 +33,8 @@ echo "== 1. curate, select, check, train, answer, compare, report: one command =
 # Replies rated 4 or better, not in the first person, without anybody's address. Tickets are alike in their words, so that
 # only equal questions count as duplicates here.
 lima align "$BASE" "$TICKETS" --out "$OUT/aligned" --number "$EXAMPLES" --dev 20 --test 40 --max-new-tokens "$LONGEST" \
-  --columns.prompt "$QUESTION" --columns.answer "$REPLY" --columns.score "$RATING" \
-  --curate rules.score_min=4 rules.first_person=true duplicates.jaccard=null pii=drop \
+  --pii drop --columns.prompt "$QUESTION" --columns.answer "$REPLY" --columns.score "$RATING" \
+  --curate rules.score_min=4 rules.first_person=true duplicates.jaccard=null \
   --train "epochs=$EPOCHS" "learning_rate=$LEARNING_RATE" batch_size=16
 TUNED=$OUT/aligned/run/$(printf 'epoch-%02d' "$EPOCHS")
 

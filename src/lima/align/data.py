@@ -14,6 +14,7 @@ from lima.align.settings import AlignSettings, Columns, assignments
 from lima.curate.pipeline import curate
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
+from lima.curate.text.personal import KINDS, WORDS, count_personal, redacted
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
 from lima.records import Example, Reject
@@ -43,12 +44,17 @@ def make_data(settings: AlignSettings, folder: Path, has_room: Callable[[Example
         LimaError: columns that are not found, too few rows for dev and test, and what `lima curate` raises.
     """
     source = settings.data
-    if not holds_examples(source):
+    given = holds_examples(source)
+    if not given:
         wanted = curate_settings(settings, folder / "curated")
         source = wanted.out / "train.jsonl"
         if not is_finished(wanted.out / "run.json", "curate", wanted):
             curate(wanted)
-    _draw(settings, source, folder, has_room)
+    rows = [row for row in read_jsonl(source, Example) if not row.is_prompt]
+    rejects: list[Reject] = []
+    if given:
+        rows, rejects = without_personal(rows, settings.pii)
+    _draw(settings, rows, rejects, folder, has_room)
 
 
 def holds_examples(path: Path) -> bool:
@@ -61,10 +67,11 @@ def holds_examples(path: Path) -> bool:
 
 def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
     """The command that makes the pool of a table, or of a recipe with its raw files."""
+    personal = {} if settings.pii == "report" else {"pii": settings.pii}
     if settings.data.suffix in (".yaml", ".yml"):
         assert settings.input is not None
         return CurateSettings.from_recipe(
-            str(settings.data), input=settings.input, out=folder, seed=settings.seed
+            str(settings.data), input=settings.input, out=folder, seed=settings.seed, **personal
         )
     path = CurateSettings.find_recipe(["own-data"])
     assert path is not None
@@ -81,7 +88,7 @@ def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
     _merge(recipe, whole)
     values = typed(CurateSettings, recipe, "lima align --curate")
     fixed = {"recipe": "own-data", "input": settings.data, "out": folder, "seed": settings.seed}
-    return validate(CurateSettings, values | fixed, "lima align --curate")
+    return validate(CurateSettings, values | personal | fixed, "lima align --curate")
 
 
 def _first_and_count(table: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], int]:
@@ -123,15 +130,41 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
     return found
 
 
-def _draw(settings: AlignSettings, source: Path, folder: Path, has_room: Callable[[Example], bool]) -> None:
+def without_personal(rows: Sequence[Example], how: str) -> tuple[list[Example], list[Reject]]:
+    """Examples that did not go through `lima curate`, as it would treat their personal data; and those that it would drop."""
+    if how == "report":
+        if counts := count_personal(rows):
+            found = ", ".join(f"{counts[kind]:,} with {WORDS[kind]}" for kind in KINDS if kind in counts)
+            console.warn(
+                f"personal data in the {len(rows):,} examples: {found}. A model can learn and tell them. "
+                "--pii redact puts placeholders in their place, --pii drop leaves such examples out."
+            )
+        return list(rows), []
+    kept: list[Example] = []
+    rejects: list[Reject] = []
+    for row in rows:
+        clean, counts = redacted(row)
+        if counts and how == "drop":
+            rejects.append(Reject(id=clean.id, rule="personal-data", reason="it holds personal data"))
+        else:
+            kept.append(clean)
+    return kept, rejects
+
+
+def _draw(
+    settings: AlignSettings,
+    rows: list[Example],
+    rejects: list[Reject],
+    folder: Path,
+    has_room: Callable[[Example], bool],
+) -> None:
     """Dev and test questions out of a file of Examples, by a hash of their ids; the rest is the pool.
 
     What asks the same as a dev or test question, or has no room for an answer, is left out of the pool.
     """
-    rows = [row for row in read_jsonl(source, Example) if not row.is_prompt]
     if len(rows) < settings.dev + settings.test + 1:
         raise LimaError(
-            f"{source}: {len(rows):,} answered examples are too few for {settings.dev} dev and "
+            f"{settings.data}: {len(rows):,} answered examples are too few for {settings.dev} dev and "
             f"{settings.test} test questions. Lower --dev and --test."
         )
     rows.sort(key=lambda row: text_hash(str(settings.seed), "align", row.id))
@@ -139,7 +172,6 @@ def _draw(settings: AlignSettings, source: Path, folder: Path, has_room: Callabl
     asked = [row.model_copy(update={"messages": row.prompt}) for row in rows[settings.dev : cut]]
     held = {_question(row) for row in rows[:cut]}
     pool: list[Example] = []
-    rejects: list[Reject] = []
     for row in rows[cut:]:
         reason = AGAIN if _question(row) in held else None if has_room(row) else NO_ROOM
         if reason is None:
@@ -147,7 +179,7 @@ def _draw(settings: AlignSettings, source: Path, folder: Path, has_room: Callabl
         else:
             rejects.append(Reject(id=row.id, rule=reason[0], reason=reason[1]))
     if not pool:
-        raise LimaError(f"{source}: no example is left to tune on; of the last, {rejects[-1].reason}.")
+        raise LimaError(f"{settings.data}: no example is left to tune on; of the last, {rejects[-1].reason}.")
     for name, part in (("dev", rows[: settings.dev]), ("test", asked), ("train", pool)):
         part.sort(key=lambda row: row.id)
         write_jsonl(folder / f"{name}.jsonl", part)

@@ -62,6 +62,9 @@ class AlignSettings(Settings):
     """Which column of a table is what."""
     curate: tuple[str, ...] = ()
     """Settings of `lima curate own-data` for a table, NAME=VALUE: `rules.score_min=4`, `duplicates.jaccard=null` ..."""
+    pii: Literal["report", "redact", "drop"] = "report"
+    """E-mail addresses, telephone numbers, bank accounts, cards and IP addresses in the data: count and warn, put placeholders in
+    their place, or leave such examples out (`lima curate`)."""
     number: Annotated[int, Field(ge=1)] = 1000
     """Examples to tune on; of more, so many are selected."""
     by: Method = "quality-diverse"

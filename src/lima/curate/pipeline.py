@@ -45,7 +45,7 @@ from lima.curate.rules import RULES, TEXT_RULES, UNFILTERED, RuleSettings, first
 from lima.curate.settings import CurateSettings, EngineName
 from lima.curate.sources.base import Context, SourceSettings
 from lima.curate.text.clean import prose_of
-from lima.curate.text.personal import count_personal, redacted
+from lima.curate.text.personal import count_personal, redacted, redacted_id, redacted_text
 from lima.errors import LimaError, SettingsConflict
 from lima.extras import install
 from lima.files import fingerprint, read_json, text_hash
@@ -148,14 +148,15 @@ class _Pipeline:
     def context(self, name: str) -> Context:
         """What a source needs of the run."""
         settings, source, curated = self._settings, self._settings.sources[name], self.curated
+        personal = self._shared.personal
         return Context(
             name=name,
             path=settings.input / source.path if source.path else settings.input,
             scratch=self._scratch,
             seed=settings.seed,
             style=settings.style,
-            count=lambda stratum: curated.funnel.at(name, stratum),
-            reject=curated.rejected.append,
+            count=lambda stratum: curated.funnel.at(name, personal.text(stratum)),
+            reject=lambda reject: curated.rejected.append(personal.reject(reject)),
             map=self._map,
             site=settings.site,
             include_meta=settings.include_meta,
@@ -409,20 +410,34 @@ class Personal:
 
     def __call__(self, item: Item) -> Item:
         """The candidate without them, or the reason why it is dropped; unchanged where they are only reported."""
+        if isinstance(item, Reject):
+            return self.reject(item)
         if self._how == "report" or not isinstance(item, Candidate):
             return item
         example, counts = redacted(item.example, regions=self._regions)
         if not counts:
-            return item
+            return replace(item, example=example)
         if self._how == "drop":
             found = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items()))
-            return Reject(id=item.id, rule="personal-data", reason=f"it holds {found}")
+            return Reject(id=example.id, rule="personal-data", reason=f"it holds {found}")
         transforms = (*example.meta.transforms, "personal data redacted")
         example = example.model_copy(
             update={"meta": example.meta.model_copy(update={"transforms": transforms})}
         )
         answer = "" if example.is_prompt else example.messages[-1].content
         return replace(item, example=example, answer=answer, prose=prose_of(answer))
+
+    def reject(self, reject: Reject) -> Reject:
+        """A reject whose id and reason, which may quote the text, hold none; unchanged where they are only reported."""
+        if self._how == "report":
+            return reject
+        return Reject(
+            id=redacted_id(reject.id, self._regions), rule=reject.rule, reason=self.text(reject.reason)
+        )
+
+    def text(self, text: str) -> str:
+        """The same for a name, such as that of a category."""
+        return text if self._how == "report" else redacted_text(text, self._regions)
 
     def kinds(self, candidate: Candidate) -> list[str]:
         """The kinds of personal data that a candidate holds."""
@@ -437,8 +452,8 @@ Map = Callable[..., Iterator[Any]]
 def open_map(engine: EngineName, workers: int, *, on_gpus: bool = False) -> Iterator[Map]:
     """A `map` with this many workers, which start on the items at once; the built-in `map` for a single worker.
 
-    ``on_gpus`` gives each of Ray's tasks a GPU to itself, where the cluster has any. A task is a callable that can be pickled; only what it returns comes back. On a cluster every node must see the input and
-    the output folder under the same paths.
+    A task is a callable that can be pickled; only what it returns comes back. On a cluster every node must see the input and
+    the output folder under the same paths. ``on_gpus`` gives each of Ray's tasks a GPU to itself, where the cluster has any.
 
     Raises:
         LimaError: Ray is not installed; a worker process died.

@@ -12,9 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from lima.records import Example
+from lima.files import text_hash
+from lima.records import Example, Meta
 
 Kind = Literal["email", "phone", "iban", "card", "ip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -109,26 +110,58 @@ def find_personal(
     return sorted(taken)
 
 
-def redacted(
-    example: Example, *, kinds: Iterable[Kind] = KINDS, regions: Sequence[str] = REGIONS
-) -> tuple[Example, Counter[Kind]]:
-    """The example with placeholders, and how much of each kind was in it."""
-    names: dict[tuple[Kind, str], str] = {}
-    counts: Counter[Kind] = Counter()
-    wanted = tuple(kinds)
+class _Placeholders:
+    """Puts placeholders into texts; the same value has the same one in all of them."""
 
-    def replaced(text: str) -> str:
+    def __init__(self, kinds: Iterable[Kind], regions: Sequence[str]) -> None:
+        self.counts: Counter[Kind] = Counter()
+        self._kinds, self._regions = tuple(kinds), regions
+        self._names: dict[tuple[Kind, str], str] = {}
+
+    def text(self, text: str) -> str:
+        """The text without personal data."""
         parts, place = [], 0
-        for found in find_personal(text, kinds=wanted, regions=regions):
-            number = 1 + sum(kind == found.kind for kind, _ in names)
-            name = names.setdefault((found.kind, found.value), f"[{found.kind.upper()}_{number}]")
-            counts[found.kind] += 1
+        for found in find_personal(text, kinds=self._kinds, regions=self._regions):
+            number = 1 + sum(kind == found.kind for kind, _ in self._names)
+            name = self._names.setdefault((found.kind, found.value), f"[{found.kind.upper()}_{number}]")
+            self.counts[found.kind] += 1
             parts += [text[place : found.start], name]
             place = found.end
         return "".join([*parts, text[place:]])
 
-    messages = tuple(turn.model_copy(update={"content": replaced(turn.content)}) for turn in example.messages)
-    return (example.model_copy(update={"messages": messages}) if counts else example), counts
+    def value(self, value: Any) -> Any:
+        """Any value of JSON, all its texts without personal data."""
+        if isinstance(value, dict):
+            return {name: self.value(part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(part) for part in value]
+        return self.text(value) if isinstance(value, str) else value
+
+
+def redacted(
+    example: Example, *, kinds: Iterable[Kind] = KINDS, regions: Sequence[str] = REGIONS
+) -> tuple[Example, Counter[Kind]]:
+    """The example with placeholders, and how much of each kind was in its messages; its id and ``meta`` are redacted too."""
+    places = _Placeholders(kinds, regions)
+    messages = tuple(
+        turn.model_copy(update={"content": places.text(turn.content)}) for turn in example.messages
+    )
+    counts = Counter(places.counts)
+    meta = Meta.model_validate(places.value(example.meta.model_dump(mode="json")))
+    if places.counts:
+        example = example.model_copy(update={"messages": messages, "meta": meta})
+    return example.model_copy(update={"id": redacted_id(example.id, regions)}), counts
+
+
+def redacted_text(text: str, regions: Sequence[str] = REGIONS) -> str:
+    """A text of its own with placeholders, such as a reason."""
+    return _Placeholders(KINDS, regions).text(text)
+
+
+def redacted_id(identifier: str, regions: Sequence[str] = REGIONS) -> str:
+    """``own/ann@example.com`` -> ``own/`` and a hash: a placeholder would make one id of many."""
+    source, _, key = identifier.partition("/")
+    return f"{source}/{text_hash(key)}" if find_personal(key, regions=regions) else identifier
 
 
 def count_personal(examples: Iterable[Example], *, regions: Sequence[str] = REGIONS) -> Mapping[Kind, int]:
