@@ -122,6 +122,19 @@ def test_addresses_of_machines(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "by calling 1-800-375-5283.",
+        "TTY: 1-888-232-6348.",
+        "a hotline (1-800-784-2433)",
+        "or 1-800-375-5283, free",
+    ],
+)
+def test_numbers_with_the_prefix_that_is_dialled_first(text: str) -> None:
+    assert kinds(text) == ["phone"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "Order 4711-0815-2233 arrived on 2024-05-03.",
         "Version 10.0.19041.1 fails, and so does 1.2.3.4",
         "Order number 123-456-7890",

@@ -65,7 +65,7 @@ IP = re.compile(
 DIGITS = re.compile(r"\d(?:[^\w\n]{0,3}\d){5}")
 """At least six digits close to each other: only then a telephone number is looked for."""
 CALLED = re.compile(
-    r"(?i)\b(?:tel|phone|telephone|telefon(?:nummer)?|téléphone|teléfono|telefono|fon|mobile?|mobil(?:nummer)?|handy(?:nummer)?|cell|fax|call|"
+    r"(?i)\b(?:tel|phone|telephone|telefon(?:nummer)?|téléphone|teléfono|telefono|fon|mobile?|mobil(?:nummer)?|handy(?:nummer)?|cell|fax|tty|dial(?:l?ing)?|call(?:ing)?|"
     r"ring|reach|contact|number is|numero è|número es|numéro est|nummer ist|erreich\w*|whatsapp|rufnummer|durchwahl|portable|móvil|cellulare|hotline|sms|text me)\b\W{0,3}(?:\w+\W{1,3}){0,4}$"
 )
 """Words just before a number that make it one to call."""
@@ -251,7 +251,13 @@ def _phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
 
 def _grouped(raw: str, region: str) -> bool:
     """Whether a national number is written as its country groups it, with more than one group: dates and order numbers are not."""
-    from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
+    from phonenumbers import (
+        NumberParseException,
+        PhoneNumberFormat,
+        format_number,
+        ndd_prefix_for_region,
+        parse,
+    )
 
     if len(re.findall(r"\d+", raw)) < 2 or re.fullmatch(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:\D.*)?", raw):
         return False
@@ -259,8 +265,9 @@ def _grouped(raw: str, region: str) -> bool:
         number = parse(raw, region)
     except NumberParseException:
         return False
-    usual = format_number(number, PhoneNumberFormat.NATIONAL)
-    return re.findall(r"\d+", usual) == re.findall(r"\d+", raw)
+    usual = re.findall(r"\d+", format_number(number, PhoneNumberFormat.NATIONAL))
+    before = ndd_prefix_for_region(region, True)  # 1-800-375-5283 for (800) 375-5283
+    return re.findall(r"\d+", raw) in (usual, [before, *usual])
 
 
 def _before(text: str, place: int) -> str:
