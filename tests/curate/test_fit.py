@@ -68,6 +68,8 @@ def test_quotations_of_the_description() -> None:
     quote = "<blockquote><p>steam leaves a kettle only at a hundred degrees</p></blockquote>"
     assert "quotes the description" in str(needed(f"{quote}<p>No.</p>"))
     assert "quotes" in str(needed('<p>That "steam leaves a kettle only at" noon is wrong.</p>'))
+    assert "quotes" in str(needed('<p>That "leaves a kettle only at" noon is wrong: five words.</p>'))
+    assert needed('<p>That "leaves a kettle only" now is wrong: four words.</p>') is None
     assert needed("<blockquote><p>How do kettles boil water so fast?</p></blockquote><p>Well.</p>") is None, (
         "the title"
     )

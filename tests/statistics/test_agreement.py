@@ -12,6 +12,7 @@ from lima.records import Label
 from lima.statistics.agreement import Rated, agreement_matrix, chance_level, tie_discounted_accuracy
 from lima.statistics.bootstrap import Resampling
 from lima.statistics.estimates import Estimate, Undefined
+from lima.statistics.few_items import fisher_jackknife, likelihood_interval
 from lima.statistics.reliability import (
     Ratings,
     agreement_weights,
@@ -206,3 +207,32 @@ def test_degenerate_tables_say_why() -> None:
             assert why in result.reason
     assert isinstance(cohen_kappa([], [], ["fail", "pass"]), Undefined)
     assert isinstance(cohen_kappa(["fail"], ["fail"], ["fail", "pass"]), Undefined)
+
+
+def test_an_interval_from_few_items_is_the_hull_of_two() -> None:
+    """30 items of their own; 4 with the rarer label, all but one in agreement. Jackknife by hand, likelihood of independent items."""
+    first, second = ["a"] * 26 + ["b", "b", "b", "a"], ["a"] * 26 + ["b", "b", "b", "b"]
+    found = cohen_kappa(first, second, ["a", "b"])
+    assert isinstance(found, Estimate)
+    without = [
+        value_of(cohen_kappa(first[:i] + first[i + 1 :], second[:i] + second[i + 1 :], ["a", "b"]))
+        for i in range(30)
+    ]
+    common = np.array([float((x == "a") + (y == "a")) for x, y in zip(first, second, strict=True)])
+    model = likelihood_interval(
+        np.full(30, 2.0), common, 0.95, groups=30, design=1.0, coefficient=lambda kappa, share: kappa
+    )
+    jackknife = fisher_jackknife(found.value, np.array(without), 0.95)
+    expected = min(jackknife[0], model[0]), max(jackknife[1], model[1])
+    assert found.interval == pytest.approx(expected)
+    assert found.interval != pytest.approx(jackknife)
+
+
+def test_perfect_agreement_by_prompt_has_an_interval_from_few_items() -> None:
+    """No item changes the coefficient, so nothing tells how alike those of one prompt are."""
+    labels = ["a"] * 36 + ["b"] * 4
+    found = cohen_kappa(labels, labels, ["a", "b"], clusters=[item // 2 for item in range(40)])
+    assert isinstance(found, Estimate)
+    assert found.value == 1
+    assert 0.2 < found.interval[0] < 0.9
+    assert found.interval[1] == 1

@@ -49,8 +49,7 @@ def sign_test(differences: Sequence[float]) -> Significance | Undefined:
     n = favour + against
     if n == 0:
         return Undefined("no prompt has a difference", len(differences), "exact sign test")
-    p = float(stats.binomtest(favour, n).pvalue)
-    return Significance(min(1.0, p), favour, n, "exact sign test")
+    return Significance(float(stats.binomtest(favour, n).pvalue), favour, n, "exact sign test")
 
 
 def holm(tests: Sequence[Significance | Undefined]) -> list[Significance | Undefined]:
