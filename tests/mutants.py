@@ -36,7 +36,11 @@ PRELOADED = ("pytest", "hypothesis", "numpy", "scipy.stats", "statsmodels.api", 
 """Imported once, before the forks."""
 GOAL = 0.85
 SECONDS = 120.0
-"""A mutant that runs longer than this is in an endless loop, which is noticed."""
+TIMES = 5
+"""A mutant that runs for longer than `SECONDS`, and for so many times the time of the unchanged code, is in an endless loop, which
+is noticed."""
+PATIENCE = 1800.0
+"""Seconds for the unchanged code, on a busy machine."""
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And,
@@ -178,13 +182,13 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(ast.fix_missing_locations(tree), str(self.mutant.path), "exec"), vars(module))
 
 
-def is_killed(mutant: Mutant | None, tests: Sequence[str]) -> bool:
-    """Whether the tests fail (or never end) with the change; without one they must pass."""
+def is_killed(mutant: Mutant | None, tests: Sequence[str], seconds: float = SECONDS) -> bool:
+    """Whether the tests fail (or take longer than ``seconds``) with the change; without one they must pass."""
     child = os.fork()
     if child == 0:
         os.setsid()
         os._exit(_test(mutant, tests))
-    ends = time.monotonic() + SECONDS
+    ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -224,9 +228,11 @@ def results(chosen: Sequence[Mutant]) -> Iterator[tuple[Mutant, bool]]:
         by_path[mutant.path].append(mutant)
     for path, those in by_path.items():
         tests = files_that_test(path)
-        assert not is_killed(None, tests), f"{tests} fail without any change"
+        began = time.monotonic()
+        assert not is_killed(None, tests, PATIENCE), f"{tests} fail without any change"
+        seconds = max(SECONDS, TIMES * (time.monotonic() - began))
         for mutant in those:
-            yield mutant, is_killed(mutant, tests)
+            yield mutant, is_killed(mutant, tests, seconds)
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from lima.errors import LimaError
-from lima.remote.endpoint import check_variable_name, parse_address
+from lima.remote.endpoint import KeyVariable, ModelAddress
 from lima.select.settings import Method
 from lima.settings import Settings
 
@@ -84,11 +84,11 @@ class AlignSettings(Settings):
     """Examples that the base, untuned, gets to see before each question: the baseline that tuning must beat."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 512
     """Longest answer in tokens."""
-    judge: str | None = None
+    judge: ModelAddress | None = None
     """URL#model that chooses the epoch and judges the comparison. Without it the last epoch is taken, and the study waits for people."""
     oracle: str | None = None
     """A rule of yours that chooses the epoch, module:function (see `lima checkpoint`)."""
-    api_key_env: str = "LIMA_API_KEY"
+    api_key_env: KeyVariable = "LIMA_API_KEY"
     """Environment variable that holds the judge's key."""
     prices: Path | None = None
     """YAML with the judge's prices, for --plan and the report."""
@@ -98,16 +98,6 @@ class AlignSettings(Settings):
     """Stop after this stage: `--until select` curates and selects, and tunes nothing."""
     plan: bool = False
     """Print the steps with their time, disk and cost, and stop."""
-
-    @field_validator("judge")
-    @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        return value if value is None else parse_address(value).address
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _variable(cls, value: str) -> str:
-        return check_variable_name(value)
 
     @model_validator(mode="after")
     def _goes_together(self) -> AlignSettings:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from lima.remote.endpoint import check_variable_name, parse_address
+from lima.remote.endpoint import KeyVariable, ModelAddress
 from lima.remote.sampling import Dialect
 from lima.settings import Settings
 
@@ -33,7 +33,7 @@ class CheckpointSettings(Settings):
     """Development prompts, JSON Lines of Examples; none of them may be in the training data."""
     epochs: Annotated[tuple[int, ...], Field(min_length=1)] = (5, 6, 7, 8, 9, 10)
     """The epochs to choose among; those that the run has not kept are left out."""
-    judge: str | None = None
+    judge: ModelAddress | None = None
     """A judge model rates, URL#model."""
     by_hand: bool = False
     """People rate, with `lima annotate`."""
@@ -62,7 +62,7 @@ class CheckpointSettings(Settings):
     """Judge: ratings of each answer."""
     server: Dialect = "generic"
     """Judge: kind of server (see lima judge)."""
-    api_key_env: str = "LIMA_API_KEY"
+    api_key_env: KeyVariable = "LIMA_API_KEY"
     """Judge: environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None
     """Judge: file that holds the key, instead of the environment."""
@@ -94,16 +94,6 @@ class CheckpointSettings(Settings):
             "dry_run",
         ]
     )
-
-    @field_validator("judge")
-    @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        return value if value is None else parse_address(value).address
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _variable(cls, value: str) -> str:
-        return check_variable_name(value)
 
     @property
     def folder(self) -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from lima.remote.endpoint import check_variable_name, parse_address
+from lima.remote.endpoint import KeyVariable, ModelAddress
 from lima.remote.sampling import Dialect
 from lima.settings import Settings
 
@@ -57,7 +57,7 @@ class JudgeSettings(Settings):
 
     study: tyro.conf.Positional[Path]
     """The study folder (`lima compare`)."""
-    judge: str
+    judge: ModelAddress
     """The judge, URL#model. Only the model counts as its identity, not the URL."""
     task: Task = "pairwise"
     """What to rate: pairs, helpfulness 1-6, quality (fail, pass, excellent) or safety."""
@@ -83,7 +83,7 @@ class JudgeSettings(Settings):
     """Seeds the requests, each in its own way."""
     extra: tuple[str, ...] = ()
     """Further request fields as NAME=JSON, for example reasoning_effort='"low"'; NAME=null leaves a field out."""
-    api_key_env: str = "LIMA_API_KEY"
+    api_key_env: KeyVariable = "LIMA_API_KEY"
     """Environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None
     """File that holds the key, instead of the environment."""
@@ -117,16 +117,6 @@ class JudgeSettings(Settings):
     """Make no calls: read the logged replies again and rewrite this judge's rows."""
     dry_run: bool = False
     """Print how many calls would be made, and stop."""
-
-    @field_validator("judge")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return parse_address(value).address
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _variable(cls, value: str) -> str:
-        return check_variable_name(value)
 
 
 # The folder of a judge's calls is named by a hash of all that counts: what else differs is free to differ.

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import tyro
 from pydantic import Field, field_validator
 
-from lima.remote.endpoint import check_variable_name, parse_address
+from lima.remote.endpoint import KeyVariable, parse_address
 from lima.remote.sampling import Dialect
 from lima.settings import Settings
 
@@ -49,7 +49,7 @@ class SamplingSettings(ModelSettings):
     server: Dialect = "generic"
     """URL#model: kind of server; decides which sampling fields beyond the common ones are sent. A lima server is
     recognised by itself."""
-    api_key_env: str = "LIMA_API_KEY"
+    api_key_env: KeyVariable = "LIMA_API_KEY"
     """URL#model: environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None
     """URL#model: file that holds the key, instead of the environment."""
@@ -60,11 +60,6 @@ class SamplingSettings(ModelSettings):
     """URL#model: parameters of every request's address as NAME=VALUE, such as api-version=2024-06-01."""
     timeout: float = Field(600.0, gt=0)
     """URL#model: seconds to wait for one reply."""
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _variable(cls, value: str) -> str:
-        return check_variable_name(value)
 
 
 class GenerateSettings(SamplingSettings):

@@ -7,7 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlencode, urlsplit
+
+from pydantic import AfterValidator
 
 from lima.errors import LimaError
 
@@ -96,6 +99,12 @@ def check_variable_name(name: str) -> str:
             "--api-key-env takes the name of an environment variable, such as OPENAI_API_KEY, not the key."
         )
     return name
+
+
+KeyVariable = Annotated[str, AfterValidator(check_variable_name)]
+"""A setting that names the environment variable of a key."""
+ModelAddress = Annotated[str, AfterValidator(lambda text: parse_address(text).address)]
+"""A setting that is a ``URL#model``, in one form."""
 
 
 def read_key(variable: str, file: Path | None = None) -> str:

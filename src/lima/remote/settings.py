@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from lima.remote.endpoint import check_variable_name, parse_address
+from lima.remote.endpoint import KeyVariable, ModelAddress
 from lima.remote.sampling import Dialect
 from lima.settings import Settings
 
@@ -21,7 +21,7 @@ class ProbeSettings(Settings):
     Example: lima probe http://127.0.0.1:8000/v1#my-model
     """
 
-    address: tyro.conf.Positional[str]
+    address: tyro.conf.Positional[ModelAddress]
     """The model to ask, URL#model."""
     server: Dialect = "generic"
     """Kind of server: decides which fields the plain request, that each trial is compared with, has."""
@@ -29,7 +29,7 @@ class ProbeSettings(Settings):
     """Keep the findings in this JSON file as well."""
     at_once: tuple[Annotated[int, Field(ge=1)], ...] = (1, 8, 32)
     """How many requests at once to try."""
-    api_key_env: str = "LIMA_API_KEY"
+    api_key_env: KeyVariable = "LIMA_API_KEY"
     """Environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None
     """File that holds the key, instead of the environment."""
@@ -41,13 +41,3 @@ class ProbeSettings(Settings):
     """Seconds to wait for one reply."""
     dry_run: bool = False
     """Print what would be asked, and stop."""
-
-    @field_validator("address")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return parse_address(value).address
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _variable(cls, value: str) -> str:
-        return check_variable_name(value)

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lima.curate.settings import EngineName
 from lima.errors import LimaError
-from lima.remote.endpoint import check_variable_name, parse_address
+from lima.remote.endpoint import KeyVariable, parse_address
 from lima.settings import Settings
 
 Method = Literal["random", "longest", "quality", "diverse", "quality-diverse", "ifd", "likeness", "rds"]
@@ -70,7 +70,7 @@ class SelectSettings(Settings):
     """NAME=NUMBER: so many of the chosen come from the examples with this tag, category or source; the rest from all others."""
     judge: str | None = None
     """URL#model that rates each example's answer from 1 to 6, for --quality judge."""
-    api_key_env: str = "LIMA_API_KEY"
+    api_key_env: KeyVariable = "LIMA_API_KEY"
     """Environment variable that holds the judge's key."""
     prices: Path | None = None
     """YAML with the judge's prices, as in `lima judge`."""
@@ -89,11 +89,6 @@ class SelectSettings(Settings):
     """Draws the random choice, and breaks ties."""
     dry_run: bool = False
     """Check the pool, say what would be read and chosen, and stop."""
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _variable(cls, value: str) -> str:
-        return check_variable_name(value)
 
     @field_validator("quota")
     @classmethod
