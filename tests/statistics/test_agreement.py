@@ -11,7 +11,7 @@ from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 from lima.records import Label
 from lima.statistics.agreement import Rated, agreement_matrix, chance_level, tie_discounted_accuracy
 from lima.statistics.bootstrap import Resampling
-from lima.statistics.estimates import Estimate, Undefined
+from lima.statistics.estimates import Estimate, Result, Undefined
 from lima.statistics.few_items import fisher_jackknife, likelihood_interval
 from lima.statistics.reliability import (
     Ratings,
@@ -209,20 +209,28 @@ def test_degenerate_tables_say_why() -> None:
     assert isinstance(cohen_kappa(["fail"], ["fail"], ["fail", "pass"]), Undefined)
 
 
-def test_an_interval_from_few_items_is_the_hull_of_two() -> None:
-    """30 items of their own; 4 with the rarer label, all but one in agreement. Jackknife by hand, likelihood of independent items."""
-    first, second = ["a"] * 26 + ["b", "b", "b", "a"], ["a"] * 26 + ["b", "b", "b", "b"]
-    found = cohen_kappa(first, second, ["a", "b"])
+@pytest.mark.parametrize("coefficient", ["kappa", "alpha"])
+def test_an_interval_from_few_items_is_the_hull_of_two(coefficient: str) -> None:
+    """30 items of their own; 4 with the rarer label, all but one in agreement. Jackknife by hand, likelihood of independent items.
+
+    Under the model of few items both coefficients are the squared share of known labels.
+    """
+
+    def of(pairs: list[tuple[str, str]]) -> Result:
+        first, second = [x for x, _ in pairs], [y for _, y in pairs]
+        if coefficient == "kappa":
+            return cohen_kappa(first, second, ["a", "b"])
+        return krippendorff_alpha([first, second], ["a", "b"])
+
+    pairs = [("a", "a")] * 26 + [("b", "b")] * 3 + [("a", "b")]
+    found = of(pairs)
     assert isinstance(found, Estimate)
-    without = [
-        value_of(cohen_kappa(first[:i] + first[i + 1 :], second[:i] + second[i + 1 :], ["a", "b"]))
-        for i in range(30)
-    ]
-    common = np.array([float((x == "a") + (y == "a")) for x, y in zip(first, second, strict=True)])
+    without = np.array([value_of(of(pairs[:i] + pairs[i + 1 :])) for i in range(30)])
+    common = np.array([float(pair.count("a")) for pair in pairs])
     model = likelihood_interval(
         np.full(30, 2.0), common, 0.95, groups=30, design=1.0, coefficient=lambda kappa, share: kappa
     )
-    jackknife = fisher_jackknife(found.value, np.array(without), 0.95)
+    jackknife = fisher_jackknife(found.value, without, 0.95)
     expected = min(jackknife[0], model[0]), max(jackknife[1], model[1])
     assert found.interval == pytest.approx(expected)
     assert found.interval != pytest.approx(jackknife)
