@@ -315,7 +315,7 @@ def _audit(settings: CurateSettings, curated: Curated) -> list[Path]:
         pipeline, off = _Pipeline(settings, settings.out / SCRATCH), {r: UNFILTERED[r] for r in TEXT_RULES}
         for name, source in settings.sources.items():
             plain = source.model_copy(update={"rules": source.rules.model_copy(update=off)})
-            context, steps = replace(pipeline.context(name), warn=_silent), decoding(plain.rules)
+            context, steps = replace(pipeline.context(name), warn=lambda text: None), decoding(plain.rules)
             for item in chain.from_iterable(stratum.candidates for stratum in plain.strata(context)):
                 if len(found) == len(ids):
                     return found
@@ -328,10 +328,6 @@ def _audit(settings: CurateSettings, curated: Curated) -> list[Path]:
     accepted = [example for rows in curated.sets.values() for example in rows]
     selection = Selection.of(accepted, curated.rejected)
     return audit(selection, settings.audit, settings.out, settings.audit_size, settings.seed, texts)
-
-
-def _silent(text: str) -> None:
-    pass
 
 
 def _show_plan(settings: CurateSettings) -> Curated:
