@@ -278,6 +278,21 @@ def test_places_begin_with_one_and_equals_share_the_better() -> None:
     assert [found[name].interval for name in "abc"] == [(1, 1), (2, 3), (2, 3)]
 
 
+def test_a_rank_is_certain_by_the_t_test_of_a_difference_after_bonferroni() -> None:
+    """27 of 40: log odds .731, error sqrt(1 / (40 x .675 x .325)) = .338, t 2.17; 26 of 40: t 1.87.
+
+    The limit is 2.02 for two systems (39 degrees of freedom) and 2.28 for three (79), each of which has two differences.
+    """
+
+    def between(first: str, second: str, wins: int, start: int = 0) -> list[Duel]:
+        return [Duel(first, second, "win" if n < wins else "loss", start + n) for n in range(40)]
+
+    assert [place.interval for place in ranks(between("a", "b", 27), "a").values()] == [(1, 1), (2, 2)]
+    assert [place.interval for place in ranks(between("a", "b", 26), "a").values()] == [(1, 2), (1, 2)]
+    three = ranks([*between("a", "b", 27), *between("b", "c", 36, start=40)], "a")
+    assert [three[name].interval for name in "abc"] == [(1, 2), (1, 2), (3, 3)]
+
+
 def test_alt_test_of_a_scale_by_hand() -> None:
     """People say 2, 3 and 4 of each item. The judge's 3 is nearer to the others than 2 or 4, and equal to 3."""
     votes: list[dict[Hashable, int]] = [dict.fromkeys(range(40), level) for level in (2, 3, 4)]
