@@ -127,7 +127,7 @@ def test_a_missing_score_is_no_score() -> None:
     "phrase",
     [
         "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
-        "IMHO it is.", "AFAIK it is.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "By myself.",
+        "IMHO it is.", "AFAIK it is.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "By myself.",
     ],
 )  # fmt: skip
 def test_first_person(phrase: str) -> None:
@@ -220,6 +220,34 @@ def test_refers_to_site(phrase: str) -> None:
 )
 def test_refers_to_no_site(phrase: str) -> None:
     assert tripped(says(phrase)) == []
+
+
+def on(site: str, prompt: str, answer: str) -> Candidate:
+    messages = (Message(role="user", content=prompt), Message(role="assistant", content=answer))
+    meta = Meta(score=15, category=site)
+    example = Example(id="x/1", source="stackexchange", messages=messages, meta=meta)
+    return Candidate(example, answer, answer, 0, prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "phrase"),
+    [
+        ("What is the tag for kettles about?", ""),
+        (TITLE, "The moderators know."),
+        (TITLE, "A new user posted it, and a member edited it."),
+        ("How do nominations work in an election?", ""),
+    ],
+)
+def test_on_a_meta_site_an_answer_is_mostly_about_the_site(prompt: str, phrase: str) -> None:
+    text = f"{GOOD}{phrase} {SENTENCE}"
+    assert tripped(on("cooking.meta", prompt, text)) == ["refers_to_site"]
+    assert tripped(on("cooking", prompt, text)) == []
+    loose = SETTINGS.model_copy(update={"meta_words_max": None})
+    assert tripped(on("cooking.meta", prompt, text), loose) == []
+
+
+def test_on_a_meta_site_what_is_not_about_it_stays() -> None:
+    assert tripped(on("cooking.meta", TITLE, f"{GOOD}The question has an answer.")) == []
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 from lima.curate.choose.duplicates import Duplicates, DuplicateSettings
-from lima.curate.text.asker import ADDRESSING
+from lima.curate.fit import ADDRESSING
+from lima.curate.text.blocks import sentences
 from lima.curate.text.clean import FENCED_CODE
-from lima.curate.text.gaps import sentences
 from lima.curate.text.personal import REGIONS, find_personal
 from lima.curate.text.phrases import FINISHED, HOLLOW, OTHERS, SITE, Phrases
 from lima.records import Example, Mark, Review

@@ -26,6 +26,8 @@ from lima.curate.text.phrases import (
     HOLLOW,
     INSIDE_WORDS_MIN,
     MACHINE,
+    META_STRONG,
+    META_WEAK,
     NUMERAL_AFTER,
     NUMERAL_BEFORE,
     OTHERS,
@@ -75,6 +77,9 @@ class RuleSettings(Settings):
     """After this many characters of the answer, "as mentioned above" is about the answer itself. [ours]"""
     refers_to_site: bool = True
     """Drop answers that speak of the site ("stack exchange", upvotes, edits). [paper]"""
+    meta_words_max: int | None = 2
+    """On a meta site: an answer with more different words about asking and answering, or with one that says more ("tag", "moderator"),
+    is about that site. [ours]"""
     self_contained_title: bool = True
     """Keep only questions that are understood from the title alone. [paper; the heuristic is ours]"""
     title_words_min: int = 3
@@ -291,8 +296,28 @@ def _is_own(candidate: Candidate, found: re.Match[str], own_text_after: int | No
 
 def refers_to_site(candidate: Candidate, settings: RuleSettings) -> str | None:
     """Votes, edits and comments mean nothing outside the site."""
-    found = SITE.search(candidate.prose) if settings.refers_to_site else None
-    return _quote(candidate.prose, found) if found else None
+    if not settings.refers_to_site:
+        return None
+    if found := SITE.search(candidate.prose):
+        return _quote(candidate.prose, found)
+    return _about_its_site(candidate, settings.meta_words_max) if _is_of_meta_site(candidate) else None
+
+
+def _is_of_meta_site(candidate: Candidate) -> bool:
+    return candidate.example.source == "stackexchange" and (candidate.example.meta.category or "").endswith(
+        ".meta"
+    )
+
+
+def _about_its_site(candidate: Candidate, words_max: int | None) -> str | None:
+    """On a site about a site most texts are about that site, and mean nothing elsewhere."""
+    if words_max is None:
+        return None
+    text = f"{candidate.title or ''}\n{candidate.example.messages[0].content}\n{candidate.prose}"
+    if found := META_STRONG.search(text):
+        return f"it is about its site: {found.group()!r}"
+    words = {found.group().casefold() for found in META_WEAK.finditer(text)}
+    return f"it is about its site: {', '.join(sorted(words)[:4])}" if len(words) > words_max else None
 
 
 def hollow(candidate: Candidate, settings: RuleSettings) -> str | None:

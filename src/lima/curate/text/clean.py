@@ -17,13 +17,16 @@ from lima.curate.text.blocks import (
     ADDRESS,
     BACK,
     ORIGIN,
+    ORIGIN_WORDS_MAX,
     Block,
     Removal,
     Style,
     holds_any,
     joined,
     points_elsewhere,
+    sends_elsewhere,
     sentences,
+    unmarked,
 )
 from lima.curate.text.markup import Post
 from lima.curate.text.phrases import PICTURE, WORDS
@@ -35,6 +38,13 @@ OF_IMAGES = re.compile(
     WORDS,
 )
 """Words about an image, in a post that had one."""
+OF_LINKS = re.compile(
+    r"\b (?: in | from | at | on | see | follow | check | check\ out | per | of | behind | both | read ) \s (?: the | this | that | these | those | my | your | his | her )"
+    r" \s (?: (?: same | above | first | second | third | last | following | provided | given | other | two ) \s )* (?: links? | linked \s \w+ ) \b (?! \s (?: between | to | from ) \b )"
+    r" | \b (?: the | see | this | these | those | my ) \s (?: [\w.]+ \s ){0,2} links? \s (?: above | below | here | provided | given ) \b",
+    WORDS,
+)
+"""Words about a link, in a post that had one."""
 FENCED_CODE = re.compile(r"^(`{3,})[^\n]*\n.*?(?:^\1[ \t]*$|\Z)|```.*?```", re.DOTALL | re.MULTILINE)
 
 
@@ -71,14 +81,15 @@ class Cleaned:
         return [f"cut: {name}" for name in names]
 
 
-def clean(html: str, style: Style = "markdown", *, trim: bool = True) -> Cleaned:
+def clean(html: str, style: Style = "markdown", *, trim: bool = True, closing: bool = False) -> Cleaned:
     """Turn the HTML of one post into text.
 
     Args:
         html: the body.
         style: how blocks and code are shown.
-        trim: whether sentences that only point to an address, closing formulas and the like go (`text.trim`). Without,
-            every address that is missed counts as a hole.
+        trim: whether sentences that only point to an address, closing formulas and the like go. Without, every address that
+            is missed counts as a hole.
+        closing: whether closing formulas go where nothing else is trimmed: questions have them too.
 
     >>> clean("<p>Use <code>ls</code>:</p><ul><li>fast</li><li>old</li></ul>").text
     'Use `ls`:\\n\\n* fast\\n* old'
@@ -89,6 +100,8 @@ def clean(html: str, style: Style = "markdown", *, trim: bool = True) -> Cleaned
     cut: list[Removal] = []
     if trim:
         blocks, cut = trimmed(blocks)
+    elif closing:
+        blocks, cut = without_formulas(blocks, labels=False)
     if not blocks and trim and post.layout.blocks:  # nothing but pointers: a hole rather than nothing
         plain = clean(html, style, trim=False)
         return replace(plain, holes=max(1, plain.holes))
@@ -96,6 +109,7 @@ def clean(html: str, style: Style = "markdown", *, trim: bool = True) -> Cleaned
     holes += post.holes
     if not holes:
         holes += ends_open(blocks) or bool(post.images and OF_IMAGES.search(prose))
+        holes += bool(post.links and OF_LINKS.search(prose))
     removed = (*post.removed, *announced, *cut)
     return Cleaned(joined(blocks, style), prose, post.images, holes, removed, tuple(blocks))
 
@@ -113,7 +127,8 @@ ANNOUNCEMENT = "announcement of an address"
 LINK_LIST = "list of links"
 CLOSING = "closing formula"
 EDIT_LABEL = "label of an edit"
-POINTER_AT_END = "last sentence, which points to a link"
+POINTER_TO_LINK = "sentence that points to a link"
+EMPHASIS = "remark about emphasis"
 SOURCE_NAME = "line that names a source"
 
 LEAD_WORDS_MAX = 6
@@ -140,14 +155,24 @@ CLOSING_SENTENCE = re.compile(
       | (?: please\ | just\ | and\ | so\ | but\ )? let \ (?: me | us ) \ know \b .{0,140}
       | (?: if\ .{0,80} ,\ )? (?: please\ )? feel \ free \ to \ (?: ask | comment | edit | correct | improve | add | contact | leave | suggest | message | let ) \b .{0,120}
       | (?: please\ )? (?: correct | tell ) \ me \b .{0,80}
-      | (?: \w+ ,? \ (?: and\ | or\ )? ){0,3} (?: edits | corrections | suggestions | improvements | comments | feedback ) \b .{0,40} \b (?: welcome | appreciated )
+      | (?: \w+ ,? \ (?: and\ | or\ )? ){0,3} (?: edits | corrections | suggestions | improvements | comments | feedback | links | criticism | explanations? | thoughts | ideas | pointers | advice | input
+          | references | opinions | insights? | recommendations | help | tips ) \b .{0,40} \b (?: welcome | appreciated )
+      | (?: (?: many | thanks | a | lot | so | and | ok | okay | anyway | well ) ,? \s ){0,3} (?: thanks? (?: \s you )? | thankyou | thx ) \b
+          (?! \s (?: to (?! \s (?: all | any | every | you ) ) | god | goodness ) ) .{0,80}
+      | (?: and | so | anyway | enjoy ,? )? \s? (?: good\ luck | have\ fun ) \b .{0,60} | (?: please | plz | pls ) ,? \ help \b .{0,40} | can \ (?: anyone | somebody | someone ) \ (?: please\ )? help \b .{0,20}
+      | (?: any | all ) \ (?: \w+ ,? \ (?: (?: and | or ) \ \w+ \ )? ){1,3} (?: (?: is | are | would\ be | will\ be | much | greatly | highly | really | very | so | most | deeply | sincerely ) \ ){0,3} (?: appreciated | welcome (?:d)? )
       | answered\ by \b .{0,60} | (?: cheers | (?: best | kind | warm )? \ ? regards ) | happy \ \w+ing \b .{0,60} | (?: apologies | sorry ) \ for \b .{0,80}
     ) \W* (?: [A-Z]\w+ \W* )?
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+EMPHASIS_REMARK = re.compile(
+    r"\s*[(\[](?:[^()\[\]]{0,30}[;,] )?(?:(?:my|added) emphasis|(?:all )?(?:emphas[ie]s|bold(?:ing)?|italics|highlight\w*|formatting) (?:(?:is|are) )?(?:mine|added|my own))"
+    r"(?:[;,] [^()\[\]]{0,30})?[)\]]",
+    re.IGNORECASE,
+)
 CLOSING_NEEDLES = (
-    "hope", "happy", "answered by", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
+    "emphas", " mine", "thank", "good luck", "have fun", "please help", "can anyone help", "any help", "appreciate", "hope", "happy", "answered by", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
 )  # fmt: skip
 """One of them is in every closing sentence, in lower case."""
 LABEL = re.compile(
@@ -244,17 +269,25 @@ def _is_source(block: Block) -> bool:
     if block.kind != "prose" or block.rest or not ORIGIN.match(block.prose):
         return False
     words = len(block.prose.split())
-    return words <= SOURCE_WORDS_MAX or (block.linked and words <= LEAD_WORDS_MAX)
+    return words <= SOURCE_WORDS_MAX or (block.linked >= LISTED_SHARE and words <= ORIGIN_WORDS_MAX)
 
 
 def _is_name_at_end(block: Block, before: Block) -> bool:
     """Whether the last line is the name of a link, alone."""
-    if not block.linked or block.kind != "prose" or block.rest or before.linked or before.text.endswith(":"):
+    if (
+        not block.is_link
+        or block.kind != "prose"
+        or block.rest
+        or before.is_link
+        or before.text.endswith(":")
+    ):
         return False
     return len(block.prose.split()) <= LEAD_WORDS_MAX
 
 
 SOURCE_WORDS_MAX = 3
+LISTED_SHARE = 0.4
+"""An item of which so much is names of links belongs to a list of links: "The Life of Bees, at The Times"."""
 
 
 def ends_open(blocks: Sequence[Block]) -> bool:
@@ -263,25 +296,75 @@ def ends_open(blocks: Sequence[Block]) -> bool:
 
 
 def trimmed(blocks: Sequence[Block]) -> Outcome:
-    """The blocks without closing formulas, labels of edits, names of sources, and links at the end."""
+    """The blocks without closing formulas, labels of edits, names of sources, and sentences that point to links."""
     removed: list[Removal] = []
-    folded = "\n".join(["", *[block.prose for block in blocks]]).lower()
-    kept = list(blocks)
-    if holds_any(folded, CLOSING_NEEDLES) or holds_any(folded, LABEL_NEEDLES):
-        kept = _without_formulas(blocks, removed)
+    kept, cut = without_formulas(blocks)
+    removed += cut
     kept = _without_sources(kept, removed)
+    kept = _without_pointers(kept, removed)
     return _without_pointers_at_end(kept, removed)
 
 
-def _without_formulas(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+def without_formulas(blocks: Sequence[Block], labels: bool = True) -> Outcome:
+    """The blocks without closing formulas ("Hope this helps!", "Thanks in advance"), remarks about emphasis, labels of edits."""
+    removed: list[Removal] = []
+    folded = "\n".join(["", *[block.prose for block in blocks]]).lower()
+    if not (holds_any(folded, CLOSING_NEEDLES) or holds_any(folded, LABEL_NEEDLES)):
+        return list(blocks), removed
     kept: list[Block] = []
     for block in blocks:
         if block.kind == "prose":
-            block = _unlabelled(block, removed)
+            block = _unlabelled(block, removed) if labels else block
+            block = _without_emphasis(block, removed)
             block = _without_closing(block, removed)
         if block.text:
             kept.append(block)
+    return kept, removed
+
+
+def _without_emphasis(block: Block, removed: list[Removal]) -> Block:
+    """Bold and italics are gone, and so is what was said of them."""
+
+    def take(found: re.Match[str]) -> str:
+        removed.append(Removal(EMPHASIS, found.group()))
+        return ""
+
+    if "emphas" not in block.prose and "mine" not in block.prose:
+        return block
+    return shortened(block, EMPHASIS_REMARK.sub(take, block.text))
+
+
+def _without_pointers(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+    """Sentences that only send the reader to a link, unless they introduce what stands behind them."""
+    kept: list[Block] = []
+    for place, block in enumerate(blocks):
+        if block.kind == "prose" and block.marked:
+            block = _without_pointers_in(block, _is_introduced(blocks, place + 1), removed)
+        if block.text:
+            kept.append(block)
     return kept
+
+
+def _is_introduced(blocks: Sequence[Block], place: int) -> bool:
+    """Whether the block there is what a line before it may introduce: a quotation, code, a list."""
+    behind = blocks[place] if place < len(blocks) else None
+    return behind is not None and bool(behind.quote or behind.kind == "code" or behind.tight)
+
+
+def _without_pointers_in(block: Block, introduces: bool, removed: list[Removal]) -> Block:
+    parts = sentences(block.marked)
+    kept: list[str] = []
+    for place, part in enumerate(parts):
+        is_last = place == len(parts) - 1
+        behind = "" if is_last else parts[place + 1]
+        if not (is_last and introduces) and sends_elsewhere(part, kept[-1] if kept else "", behind):
+            removed.append(Removal(POINTER_TO_LINK, unmarked(part)))
+        else:
+            kept.append(part)
+    if len(kept) == len(parts):
+        return block
+    marked = "".join(kept).rstrip()
+    return shortened(block, unmarked(marked))._replace(marked=marked)
 
 
 def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
@@ -329,7 +412,7 @@ def _without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> Out
     while blocks:
         block = blocks[-1]
         if pointer := points_elsewhere(block.marked):
-            removed.append(Removal(POINTER_AT_END, block.text[-pointer:]))
+            removed.append(Removal(POINTER_TO_LINK, block.text[-pointer:]))
             blocks.pop()
             if rest := block.text[:-pointer].rstrip():
                 return [*blocks, shortened(block, rest)], removed
@@ -345,11 +428,19 @@ def _without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> Out
 def _links_at_end(blocks: Sequence[Block]) -> int:
     """Where a lead-in stands behind which there are only names of links; 0 for nowhere."""
     place = len(blocks) - 1
-    while place > 0 and blocks[place].linked:
+    while place > 0 and (
+        blocks[place].is_link or (blocks[place].tight and blocks[place].linked >= LISTED_SHARE)
+    ):
         place -= 1
     block = blocks[place]
     short = len(block.prose.split()) <= LEAD_WORDS_MAX and block.kind in ("prose", "heading")
-    return place if place < len(blocks) - 1 and short and RELATED.fullmatch(block.prose) else 0
+    return (
+        place
+        if place < len(blocks) - 1
+        and short
+        and (RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose))
+        else 0
+    )
 
 
 def shortened(block: Block, text: str) -> Block:

@@ -103,6 +103,8 @@ FIRST_PERSON = re.compile(
         (?<! \b [A-Z]\. ) I (?! [\^_}$=:] | \.[eE]\b )            # not $I$, I^2, "I.e.", "A.I."
       | [Mm]e | [Mm]y | MY | [Mm]ine | [Mm]yself
       | IMH?O | IIRC | AFAIK | AFAICT | IANAL
+      | (?: Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
+          | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
       | i (?= ['’] (?: m | ve | d | ll ) \b )
     ) \b
     """,
@@ -136,7 +138,8 @@ VERB_AFTER = re.compile(
     \s+ (?: am | was | have | had | will | would | do | did | can | could | think | see | know | use | find | recommend | suggest | like | love
       | prefer | believe | guess | hope | want | need | mean | say | wrote | read | personally | really | don | didn | haven | feel | felt
       | saw | knew | thought | try | tried | learn | learned | taught | teach | work | worked | wish | agree | refer | assume | suspect
-      | understand | remember | recall | consider | expect | imagine | wonder ) \b
+      | understand | remember | recall | consider | expect | imagine | wonder | found | got | linked | mentioned | cited | quoted | posted | heard
+      | bought | built ) \b
     """,
     re.VERBOSE,
 )
@@ -301,8 +304,26 @@ ASKER_OF_SITE = Phrases(
     (("inspired", "prompted", "motivated"), r"\b (?: inspired | prompted | motivated ) \s by \b"),
     (("edit", "update"), r"(?: ^ | \n ) \W* (?-i: EDIT | UPDATE | Edit | Update ) \b (?! \s the \b )"),
     (("emphasis",), r"\b emphasis \s (?: mine | added )"),
+    (("@",), r"(?: ^ | [\s(] ) @ [A-Za-z]\w{2,}"),
 )
 """Words of a question that is about other posts."""
+
+META_STRONG = re.compile(
+    r"""
+    \b (?: tags? | tagged | tagging | retag\w* | flags? | flagged | flagging | moderators? | mods? | badges? | reputation | rep | on-?\s?topic | off-?\s?topic
+      | (?: up | down )?-?votes? | voted | voting | re-?open\w* | on\ hold | close \s reasons? | closed\ as | migrat\w+ | cross-?\s?post\w* | meta | SE | FAQ | help\ cent(?:er|re)
+      | beta | review\ queues? | nominat\w+ | sock\s?puppets? | main\ site | (?: the | our | this | other ) \s sites? | community\ wiki | close-?worthy ) \b
+    """,
+    WORDS,
+)
+META_WEAK = re.compile(
+    r"""
+    \b (?: questions? | answers? | answered | answering | posts? | posted | posting | users? | members? | sites? | edits? | edited | editing | comments? | commented
+      | community | topics? | profiles? | close | closed | closing | delet\w+ | duplicates? | accept\w* | asked | asking | OP | chat | ask ) \b
+    """,
+    WORDS,
+)
+"""Words about a site, which on its meta site are what a text is about: one of the first, or several of the second."""
 
 HOLLOW = Phrases(
     (
