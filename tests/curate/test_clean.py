@@ -152,6 +152,8 @@ HERE = '<a href="u">here</a>'
         ('<p>Water is wet.</p><p>(All information from <a href="u">The Times</a>.)</p><p>Ice is dry.</p>', "Water is wet.\n\nIce is dry.", [POINTER_TO_LINK]),
         ('<p>Water is wet. <a href="u">Rivers (Wikipedia)</a></p><p>Ice is dry.</p>', "Water is wet.\n\nIce is dry.", [POINTER_TO_LINK]),
         ('<p>Water is wet.</p><p>Sources:</p><ul><li><a href="u">The life of rivers</a> at The Times</li></ul>', "Water is wet.", [LINK_LIST]),
+        ('<p>Water is wet. For further reading, see the following papers:</p><ul><li>(video) <a href="u">The life of rivers</a> (2013)</li></ul>', "Water is wet.", [LINK_LIST]),
+        ('<p>Water is wet. Here is some previous work on <a href="u">ice</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
         ("<p>Water (emphasis mine) is wet.</p>", "Water is wet.", [EMPHASIS]),
         ("<p>Water is wet [my emphasis; see below].</p>", "Water is wet.", [EMPHASIS]),
         ("<p>Water is wet.</p><p>Thanks for asking, and good luck!</p>", "Water is wet.", [CLOSING]),
@@ -212,6 +214,7 @@ def test_words_about_a_link_are_a_hole_where_one_was(talk: str) -> None:
         "<p>Water is wet.</p><p>And the reasons for it are the following three:</p>",
         f"<p>Water is wet.</p><p>See {HERE} for the first step.</p><p>Then heat it.</p>",
         '<p>In this <a href="u">paper</a> they found the reverse.</p>',
+        f"<p>A recipe is here: {A}</p><p>Though this is a poor copy, it says what to do.</p>",
     ],
 )
 def test_what_cannot_go_is_a_hole(html: str) -> None:

@@ -38,6 +38,15 @@ def test_an_answer_that_stands_alone_leaves_the_choice() -> None:
     assert chosen(PLAIN, wants_title=False).step == DESCRIPTION
 
 
+def test_an_answer_that_speaks_of_what_the_description_shows() -> None:
+    """The description has a manual's statement; the title has none."""
+    body = BODY.replace("A manual says", "This statement is from a manual:")
+    assert "'The statement'" in str(needed("<p>The statement is wrong, for vapour is no steam.</p>", body))
+    assert needed("<p>A paper of 1901 is right. The paper says so.</p>", body) is None, "its own paper"
+    assert needed("<p>The statement is wrong.</p>", body, "Is this statement on kettles right?") is None
+    assert needed("<p>The statement is wrong.</p>") is None, "nor does the description have one"
+
+
 @pytest.mark.parametrize(
     "words",
     [

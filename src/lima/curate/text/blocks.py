@@ -278,7 +278,7 @@ POINTING = re.compile(
         (?: info\w* | details? | reading | explanations? | discussion | documentation | examples? | resources | background ) \b
       | (?: here | there ) (?: ['’]s | \ is | \ are ) \b .{0,60} \b (?: article | page | post | paper | tutorial | blog | video | book
           | discussion | documentation | guide | thread | wiki \w* | (?: web )? site | links? | list | reference | source | example | info\w*
-          | explanation | implementation | question | answer | study | survey | talk | report | slides | code ) s? \b
+          | explanation | implementation | question | answer | study | survey | talk | report | slides | code | work | research | literature ) s? \b
       | [^,;:]{0,80} \b (?: (?: can | may | could ) \ be \ (?: found | download (?:ed)? | seen | read | viewed | obtained )
           | (?: is | are ) \ (?: also\ )? (?: available | described | explained | documented | introduced | covered ) ) \b
       | .{1,60} \b if \ (?: you | anyone ) (?: ['’]re | \ are | \ is )? \ (?: (?: want | need | would\ like | like | wish | care ) s? \ (?: to \ (?: read | see | know | learn | look | check | dig | explore | find\ out ) | more ) | interested | curious ) \b
@@ -308,7 +308,8 @@ LED_WORDS_MAX = 6
 KEPT_WORDS_MIN = 3
 """Fewer words are no sentence when its end is cut."""
 BACK = re.compile(
-    r"\W*(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both)\b", re.IGNORECASE
+    r"\W*(?:(?:though|although|while|but|and|so|if|as|because|since|however)\W+)?(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both)\b",
+    re.IGNORECASE,
 )
 """How a sentence begins that needs the one before."""
 STOP = re.compile(rf"""[.!?…]["'”’)\]{LINK}]*+ ++(?={BEGIN}?["'“‘(\[*]?{BEGIN}?[A-Z0-9{CODE}{GONE}])|\n""")
@@ -473,20 +474,21 @@ NAME_WORDS_MAX = 5
 """A longer name of a link may be a sentence that says something."""
 
 
-def sends_elsewhere(sentence: str, before: str, behind: str) -> bool:
+def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -> bool:
     """Whether a sentence with links only sends its reader there, or is their names and nothing else.
 
     Args:
         sentence: with its marks.
         before: the sentence before it; empty at the beginning of a paragraph.
-        behind: the sentence behind it; empty at the end of a paragraph.
+        behind: the sentence behind it, or the next paragraph.
+        is_last: whether it ends its paragraph.
     """
     if LINK not in sentence or sentence.rstrip().endswith(":") or BACK.match(unmarked(behind)):
         return False
     around = NAME_OF_LINK.sub(" ", sentence)
     words = len(WORD.findall(unmarked(sentence)))
     if not WORD.search(around.replace("Wikipedia", "")):
-        alone = bool(before) and not behind and not before.endswith("\n")
+        alone = bool(before) and is_last and not before.endswith("\n")
         return alone and words <= NAME_WORDS_MAX and not before.rstrip().endswith(":")
     if NAMING.fullmatch(around):
         return True

@@ -18,6 +18,7 @@ from lima.curate.text.blocks import (
     BACK,
     ORIGIN,
     ORIGIN_WORDS_MAX,
+    SENDING,
     Block,
     Removal,
     Style,
@@ -339,25 +340,22 @@ def _without_pointers(blocks: Sequence[Block], removed: list[Removal]) -> list[B
     kept: list[Block] = []
     for place, block in enumerate(blocks):
         if block.kind == "prose" and block.marked:
-            block = _without_pointers_in(block, _is_introduced(blocks, place + 1), removed)
+            behind = blocks[place + 1] if place + 1 < len(blocks) else None
+            block = _without_pointers_in(block, behind, removed)
         if block.text:
             kept.append(block)
     return kept
 
 
-def _is_introduced(blocks: Sequence[Block], place: int) -> bool:
-    """Whether the block there is what a line before it may introduce: a quotation, code, a list."""
-    behind = blocks[place] if place < len(blocks) else None
-    return behind is not None and bool(behind.quote or behind.kind == "code" or behind.tight)
-
-
-def _without_pointers_in(block: Block, introduces: bool, removed: list[Removal]) -> Block:
+def _without_pointers_in(block: Block, behind: Block | None, removed: list[Removal]) -> Block:
     parts = sentences(block.marked)
+    introduces = behind is not None and bool(behind.quote or behind.kind == "code" or behind.tight)
     kept: list[str] = []
     for place, part in enumerate(parts):
         is_last = place == len(parts) - 1
-        behind = "" if is_last else parts[place + 1]
-        if not (is_last and introduces) and sends_elsewhere(part, kept[-1] if kept else "", behind):
+        next_one = behind.prose if is_last and behind else "" if is_last else parts[place + 1]
+        before = kept[-1] if kept else ""
+        if not (is_last and introduces) and sends_elsewhere(part, before, next_one, is_last=is_last):
             removed.append(Removal(POINTER_TO_LINK, unmarked(part)))
         else:
             kept.append(part)
@@ -417,30 +415,36 @@ def _without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> Out
             if rest := block.text[:-pointer].rstrip():
                 return [*blocks, shortened(block, rest)], removed
             continue
-        links = _links_at_end(blocks)
-        if not links:
+        place = _place_before_links(blocks)
+        lead_in = _lead_in(blocks[place]) if place < len(blocks) - 1 else ""
+        rest = blocks[place].text[: -len(lead_in)].rstrip()
+        if not lead_in or not (rest or place):
             break
-        removed += [Removal(LINK_LIST, gone.text.lstrip("# ")) for gone in blocks[links:]]
-        del blocks[links:]
+        removed.append(Removal(LINK_LIST, lead_in.lstrip("# ")))
+        removed += [Removal(LINK_LIST, gone.text.lstrip("# ")) for gone in blocks[place + 1 :]]
+        blocks[place:] = [shortened(blocks[place], rest)] if rest else []
     return blocks, removed
 
 
-def _links_at_end(blocks: Sequence[Block]) -> int:
-    """Where a lead-in stands behind which there are only names of links; 0 for nowhere."""
+def _place_before_links(blocks: Sequence[Block]) -> int:
+    """The place of the last block that is no name of a link."""
     place = len(blocks) - 1
     while place > 0 and (
         blocks[place].is_link or (blocks[place].tight and blocks[place].linked >= LISTED_SHARE)
     ):
         place -= 1
-    block = blocks[place]
-    short = len(block.prose.split()) <= LEAD_WORDS_MAX and block.kind in ("prose", "heading")
-    return (
-        place
-        if place < len(blocks) - 1
-        and short
-        and (RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose))
-        else 0
-    )
+    return place
+
+
+def _lead_in(block: Block) -> str:
+    """The end of a block that announces links; empty where it says more than that."""
+    if block.kind not in ("prose", "heading"):
+        return ""
+    short = len(block.prose.split()) <= LEAD_WORDS_MAX
+    if short and (RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose)):
+        return block.text
+    last = (sentences(block.text) or [""])[-1]
+    return last if last.rstrip().endswith(":") and SENDING.match(last) else ""
 
 
 def shortened(block: Block, text: str) -> Block:

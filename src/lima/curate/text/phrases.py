@@ -103,6 +103,7 @@ FIRST_PERSON = re.compile(
         (?<! \b [A-Z]\. ) I (?! [\^_}$=:] | \.[eE]\b )            # not $I$, I^2, "I.e.", "A.I."
       | [Mm]e | [Mm]y | MY | [Mm]ine | [Mm]yself
       | IMH?O | IIRC | AFAIK | AFAICT | IANAL
+      | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project )
       | (?: Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
           | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
       | i (?= ['’] (?: m | ve | d | ll ) \b )
@@ -229,6 +230,13 @@ OTHERS = Phrases(
         """,
     ),
     (("@",), r"(?: ^ | [\s(] ) @ [A-Za-z]\w{2,}"),
+    (
+        ("another", "also", "add", "further", "top"),
+        r"""
+        \A [^\w>]* (?: another \s | also \b | to \s add \b (?! \s \w+ \s to \b ) | adding \s to \b | further \s to \b | additionally \b
+            | in \s addition \s to \s (?! \w+ing \b ) | on \s top \s of \s (?: that | this | the | what | all ) \b )
+        """,
+    ),
 )
 
 SITE = Phrases(
@@ -260,6 +268,13 @@ SITE = Phrases(
     (
         (".se", "m.se", " mo "),
         r"\b \w+ \.SE \b | \b (?-i: MO ) \b (?= [,.] | \s (?: or | and | post | question | answer ) )",
+    ),
+    (
+        ("your question", "title"),
+        r"""
+        \b (?: add | edit | update | include | provide | clarify | expand | narrow | rephrase | reword | improve ) \b [^.?!\n]{0,60} \b your \s question \b
+        | \b (?: in | of | from | by ) \s (?: the | your ) \s (?: question (?: ['’]s )? \s )? title \b (?! \s (?: of | bar | page | role | block | field ) \b )
+        """,
     ),
     (("asker",), r"\b (?: the \s asker | the \s question\ asker ) \b"),
     (("OP",), r"\b (?-i: OP ) \b (?! \s? amp )"),
