@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Problem, RawCandidate
+from lima.curate.text.blocks import holds_any
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
 from lima.curate.text.phrases import (
@@ -261,15 +262,24 @@ def first_person(candidate: Candidate, settings: RuleSettings) -> str | None:
 
     Roman numerals, symbols and "I/O" are not the first person, and what others say in quotation marks is not the author's.
     """
-    if not settings.first_person or not FIRST_PERSON.search(candidate.prose):
-        return None
     own = candidate.prose
+    first = FIRST_PERSON.search(own) if settings.first_person else None
+    if first is None:
+        return None
+    if _is_author_s(own, first) and not _is_numeral(own, first):
+        return _quote(own, first)
     for pattern in (QUOTED_LINE, FORMULA, SPOKEN):
         own = pattern.sub(" ", own)
     for found in FIRST_PERSON.finditer(own):
-        if found.group() != "I" or not _is_numeral(own, found.start()):
+        if not _is_numeral(own, found):
             return _quote(own, found)
     return None
+
+
+def _is_author_s(text: str, found: re.Match[str]) -> bool:
+    """Whether there is nothing before a word that could make it another's, or mathematics: so it is mostly, and that is cheap to see."""
+    line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+    return not line.startswith(">") and not holds_any(line, ('"', "“")) and "$" not in text
 
 
 def refers_to_others(candidate: Candidate, settings: RuleSettings) -> str | None:
@@ -410,8 +420,11 @@ UNFILTERED: Mapping[str, bool | None] = {
 """Every rule switched off: the paper's unfiltered set (section 5)."""
 
 
-def _is_numeral(text: str, start: int) -> bool:
-    """Whether the "I" at ``start`` counts or names something: "World War I", "Type I error", "I/O", "I & II"."""
+def _is_numeral(text: str, found: re.Match[str]) -> bool:
+    """Whether an "I" counts or names something: "World War I", "Type I error", "I/O", "I & II"."""
+    if found.group() != "I":
+        return False
+    start = found.start()
     before, after = text[max(0, start - 20) : start], text[start + 1 : start + 17]
     if after[:1] in ("'", "’"):
         return False

@@ -470,6 +470,8 @@ NAMING = re.compile(
 """What stands around the names of links in a sentence that says where something is from, or where more is."""
 
 
+NAMING_LENGTH_MAX = 120
+"""Characters around the names of links."""
 NAME_WORDS_MAX = 5
 """A longer name of a link may be a sentence that says something."""
 
@@ -483,16 +485,19 @@ def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -
         behind: the sentence behind it, or the next paragraph.
         is_last: whether it ends its paragraph.
     """
-    if LINK not in sentence or sentence.rstrip().endswith(":") or BACK.match(unmarked(behind)):
+    if LINK not in sentence or sentence.rstrip().endswith(":"):
         return False
     around = NAME_OF_LINK.sub(" ", sentence)
-    words = len(WORD.findall(unmarked(sentence)))
     if not WORD.search(around.replace("Wikipedia", "")):
-        alone = bool(before) and is_last and not before.endswith("\n")
-        return alone and words <= NAME_WORDS_MAX and not before.rstrip().endswith(":")
-    if NAMING.fullmatch(around):
-        return True
-    return words <= POINTING_WORDS_MAX and SENDING.match(unmarked(sentence)) is not None
+        alone = bool(before) and is_last and not before.endswith(("\n", ":", ": "))
+        only = alone and len(WORD.findall(sentence)) <= NAME_WORDS_MAX
+    else:
+        only = len(around) <= NAMING_LENGTH_MAX and NAMING.fullmatch(around) is not None
+        only = only or (
+            SENDING.match(sentence.replace(BEGIN, "")) is not None
+            and len(WORD.findall(sentence)) <= POINTING_WORDS_MAX
+        )
+    return only and not BACK.match(unmarked(behind))
 
 
 def points_elsewhere(line: str) -> int:
