@@ -214,6 +214,8 @@ def test_words_about_a_link_are_a_hole_where_one_was(talk: str) -> None:
         "<p>Water is wet.</p><p>And the reasons for it are the following three:</p>",
         f"<p>Water is wet.</p><p>See {HERE} for the first step.</p><p>Then heat it.</p>",
         '<p>In this <a href="u">paper</a> they found the reverse.</p>',
+        f"<p>Some of them are<br>{A}<br>though there are more.</p>",
+        "<p>Water is wet.</p><p>The page on rivers lists </p>",
         f"<p>A recipe is here: {A}</p><p>Though this is a poor copy, it says what to do.</p>",
     ],
 )

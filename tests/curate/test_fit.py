@@ -54,7 +54,7 @@ def test_an_answer_that_speaks_of_what_the_description_shows() -> None:
         "You are right about steam.", "It sounds like you have a pot.", "To answer the second part of the question: no.",
         "Responding to Q1, no.", "The table in the question is old.", "Are you asking about pots? Did you mean a pan?",
         "Your questions have one answer.", "In your case it is slower.", "The pots you list are old.", "You mention a lid.",
-        "Your first and fourth questions are one.", "Second question first: no.", "To answer your question, no.", "The rest of the question is hard.",
+        "Your first and fourth questions are one.", "Does your friend own a lid?", "That is the source of your confusion.", "Second question first: no.", "To answer your question, no.", "The rest of the question is hard.",
     ],
 )  # fmt: skip
 def test_addresses(words: str) -> None:

@@ -127,7 +127,7 @@ def test_a_missing_score_is_no_score() -> None:
     "phrase",
     [
         "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
-        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "By myself.",
+        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.",
     ],
 )  # fmt: skip
 def test_first_person(phrase: str) -> None:

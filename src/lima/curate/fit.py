@@ -23,7 +23,7 @@ PRONOUN_START = re.compile(
     r"(?:This|That|These|Those|It|They)(?: one)? (?:is|are|was|were|can|could|will|would|happens|means|has|have)\b"
 )
 OBJECT = re.compile(
-    r"\b(?:the|this|that|these|those)\s(?:\w+\s)?(paper|article|abstract|author|study|quote|quotation|passage|excerpt|video|snippet|error|message|statement|experiment)s?\b",
+    r"\b(?:the|this|that|these|those)\s(?:\w+\s)?(paper|article|abstract|author|study|quote|quotation|passage|excerpt|video|snippet|error|message|statement|experiment|exercise)s?\b",
     re.IGNORECASE,
 )
 """What an answer speaks of as known: "the abstract implies"."""
@@ -223,7 +223,8 @@ ADDRESSING = Phrases(
         rf"""
         \b (?: in \s your \s question | to \s answer \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
         | \b your \s (?: {ORDINAL} \s )? (?: example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
-            | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | tool \s is ) s? \b
+            | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | confusion | tool \s is ) s? \b
+        | \b (?: does | did | is | has | was ) \s your \s (?: friend | teacher | boss | professor | wife | husband ) \b
         | \b your \s {ORDINAL} \s (?: (?: and | or ) \s (?: your \s )? {ORDINAL} \s )? {PARTS} s? \b
         | (?<! depending \s on \s ) (?<! depends \s on \s ) \b (?: in | for ) \s your \s (?: (?: particular | specific | exact ) \s )? (?: case | situation | example | instance | scenario | circumstances ) \b
         """,

@@ -320,6 +320,9 @@ ABBREVIATION = re.compile(
 WORD = re.compile(r"\w+(?:['’.-]\w+)*")
 
 
+ENDED = re.compile(r"""[.!?…]["'”’)\]]*\s*\Z""")
+
+
 def holds_any(text: str, needles: Sequence[str]) -> bool:
     """Whether one of the needles is in the text."""
     for needle in needles:  # noqa: SIM110 - three times as fast as any() of a generator
@@ -374,7 +377,9 @@ def mend(line: str, cut: bool = True) -> Mended:
     for place, part in enumerate(parts):
         behind = parts[place + 1] if place + 1 < len(parts) else ""
         if GONE in part or POINT in part or IMAGE in part:
+            broken = GONE in part and bool(kept) and not ENDED.search(kept[-1])
             part = _mend_sentence(part, behind, cut, found)
+            found.holes += broken and not part
             if kept and kept[-1].endswith((" ", "\n")):
                 part = part.lstrip(" ")
         kept.append(part)

@@ -330,9 +330,16 @@ LISTED_SHARE = 0.4
 """An item of which so much is names of links belongs to a list of links: "The Life of Bees, at The Times"."""
 
 
+BREAKS_OFF = re.compile(r"\b(?:of|the|an?|and|or|which|than|if|because|lists|includes)\Z")
+"""How no sentence ends."""
+
+
 def ends_open(blocks: Sequence[Block]) -> bool:
     """Whether the last line announces something that does not come."""
-    return bool(blocks) and blocks[-1].kind == "prose" and blocks[-1].text.endswith((":", ";", ","))
+    last = blocks[-1] if blocks else None
+    if last is None or last.kind != "prose":
+        return False
+    return last.text.endswith((":", ";", ",")) or BREAKS_OFF.search(last.text) is not None
 
 
 def trimmed(blocks: Sequence[Block]) -> Outcome:

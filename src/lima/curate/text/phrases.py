@@ -106,7 +106,7 @@ FIRST_PERSON = re.compile(
       | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project )
       | (?: Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
           | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
-      | i (?= ['’] (?: m | ve | d | ll ) \b )
+      | i (?= ['’] (?: m | ve | d | ll ) \b | \ (?: am | was | have | had | don['’]t | do | can | think | know | believe | guess | would | will | found | use | like ) \b )
     ) \b
     """,
     re.VERBOSE,
