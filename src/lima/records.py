@@ -120,10 +120,25 @@ class Reject(Record):
     reason: str
 
 
+class Mark(Record):
+    """A suspect passage of a candidate: what a person should look at (``lima.curate.marks``)."""
+
+    turn: int = Field(ge=0)
+    """The message, counted from 0."""
+    line: int = Field(ge=0)
+    """Its line, counted from 0."""
+    text: str
+    """The passage as it stands there, a sentence or a line; empty where the whole text is meant."""
+    rule: str
+    reason: str
+
+
 class Review(Record):
     """One candidate picked by hand: in a text editor, in the terminal or in the web app (``review.jsonl``)."""
 
     candidate: Example
+    marks: tuple[Mark, ...] = ()
+    """What to look at before deciding."""
     decision: Decision | None = None
     edited: Example | None = None
     reviewer: str | None = None

@@ -20,14 +20,15 @@ from tests.annotate.conftest import SECRET, MakeSite, MakeStudy, Site, cookie_of
 from tests.annotate.test_dialogues import Parrot, answer_of, hold, parrots, post
 from tests.annotate.test_pages import vote
 from tests.annotate.test_quiz import QUESTIONS, study_with
-from tests.annotate.test_review import ANSWER, decide, desk, rows, write
+from tests.annotate.test_review import ANSWER, decide, desk, example, rows, write
 
 from lima.annotate import people
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.dialogue.files import rows_of
+from lima.curate.marks import tally
 from lima.evaluate.protocol import Quiz
 from lima.files import write_jsonl
-from lima.records import Comparison, Message
+from lima.records import Comparison, Example, Mark, Message, Review
 
 pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]
@@ -391,6 +392,88 @@ def test_the_desk_by_keyboard_alone(site: MakeSite, visit: Visit, tmp_path: Path
     assert third.edited.messages[-1].content == "A better answer."
 
 
+SUSPECT = "As you say, <b>this</b> & that."
+MARKED = f"Boots need a week.\n\n{SUSPECT} They stretch.\n\n* one walk\n* EDIT: two walks\n\nThen they fit."
+MARKS = (
+    Mark(
+        turn=1,
+        line=2,
+        text=SUSPECT,
+        rule="addresses the asker",
+        reason="it speaks to the asker: 'As you say'",
+    ),
+    Mark(turn=1, line=5, text="* EDIT: two walks", rule="residue", reason="it looks left over: 'EDIT:'"),
+)
+
+
+def marked_desk(site: MakeSite, tmp_path: Path) -> Site:
+    """Five texts: four with nothing to look at, the third with two marks."""
+    reviews = [Review(candidate=example(n)) for n in range(5)]
+    messages = (Message(role="user", content="question 2: boots?"), Message(role="assistant", content=MARKED))
+    suspect = Example(id="reddit/2", source="reddit", messages=messages)
+    reviews[2] = Review(candidate=suspect, marks=MARKS)
+    write_jsonl(tmp_path / "review.jsonl", reviews)
+    return site(review=tmp_path / "review.jsonl")
+
+
+def test_two_keystrokes_a_decision_marked_lines_cut_by_one_key(
+    site: MakeSite, visit: Visit, tmp_path: Path
+) -> None:
+    here = marked_desk(site, tmp_path)
+    page = visit(here, "/review/next", token=token_of(here, "A"))
+    strokes = []
+
+    def press(*keys: str) -> None:
+        strokes.append(len(keys))
+        for key in keys:
+            page.keyboard.press(key)
+
+    to_read(page, "question 0")
+    press("a")
+    to_read(page, "question 1")
+    press("r", "3")  # the third of the usual reasons
+    to_read(page, "question 2")
+    assert page.locator(".text .suspect").all_inner_texts() == [f"{SUSPECT} They stretch.", "EDIT: two walks"]
+    assert page.locator("#marks blockquote").first.inner_text() == SUSPECT, "escaped, not made bold"
+    press("x")
+    assert page.inner_text("#accept").startswith("Accept with changes")
+    page.reload()
+    to_read(page, "question 2")
+    assert page.locator("#marks li.cut").count() == 1, "a reload keeps the cut"
+    press("x", "a")
+    to_read(page, "question 3")
+    press("a")
+    to_read(page, "question 4")
+    press("r", "1")
+    page.wait_for_selector("text=Nothing to read")
+    assert sum(strokes) / 5 <= 2, "one key accepts, two reject or accept without a line"
+    done = rows(here)
+    assert [row.decision for row in done] == ["accept", "reject", "edit", "accept", "reject"]
+    assert (done[1].reason, done[4].reason) == ("weak answer", "needs its context")
+    assert done[2].edited is not None
+    assert (
+        done[2].edited.messages[1].content
+        == "Boots need a week.\n\nThey stretch.\n\n* one walk\n\nThen they fit."
+    )
+    assert done[2].marks == MARKS, "the file keeps what was marked, for the table of rules"
+    assert {rule: row["cut"] for rule, row in tally(done).items()} == {"addresses the asker": 1, "residue": 1}
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_axe_on_marked_lines(site: MakeSite, visit: Visit, tmp_path: Path, width: int) -> None:
+    here = marked_desk(site, tmp_path)
+    person = here.rater("A")
+    for _ in range(2):
+        decide(person, "accept")
+    for scheme in ("light", "dark"):
+        page = visit(here, "/review/next", token=cookie_of(person, "rater"), width=width)
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_selector("[data-cut]:not([hidden])")  # the script listens
+        page.keyboard.press("x")
+        page.keyboard.press("r")  # shows the numbered reasons
+        accessible(page, width, f"marks-{width}-{scheme}")
+
+
 def test_an_edit_outlives_a_reload_and_a_lost_connection(
     site: MakeSite, visit: Visit, tmp_path: Path
 ) -> None:
@@ -473,12 +556,17 @@ def test_axe_on_dialogues_and_the_desk(
         if path == "/dialogue":
             page.wait_for_selector(".answer[data-state=answered]")
         page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page).response["violations"]
-        assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        if folder := os.environ.get("LIMA_SCREENS"):
-            name = re.sub(r"\W+", "-", path)[:20]
-            page.screenshot(path=f"{folder}/{name}-{width}-{scheme}.png", full_page=True)
+        name = re.sub(r"\W+", "-", path)[:20]
+        accessible(page, width, f"{name}-{width}-{scheme}")
+
+
+def accessible(page: Page, width: int, name: str) -> None:
+    """Axe finds nothing, nothing is wider than the screen; a picture where LIMA_SCREENS names a folder."""
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if folder := os.environ.get("LIMA_SCREENS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 def until(holds: Callable[[], bool]) -> None:

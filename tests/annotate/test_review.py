@@ -22,7 +22,7 @@ from lima.curate.settings import CurateSettings
 from lima.curate.sources.authored import Authored
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
-from lima.records import Example, Message, Review
+from lima.records import Example, Mark, Message, Review
 
 ANSWER = (
     "That is a good question to ask before a long walk. Boots need a week of short walks before they fit, so wear "
@@ -92,6 +92,27 @@ def test_an_edit_that_changes_nothing_is_an_acceptance(site: MakeSite, tmp_path:
     here = desk(site, tmp_path)
     decide(here.rater("A"), "edit", prompt="question 0 about matter 0", answer="answer 0.")
     assert rows(here)[0].decision == "accept"
+
+
+def test_marks_are_shown_escaped_and_outlive_the_desk(site: MakeSite, tmp_path: Path) -> None:
+    """A text may hold what would be a script in a page; its mark shows it, and the file keeps the mark after a decision."""
+    nasty = 'As you say, <script>alert("x")</script>.'
+    text = example(1).model_copy(
+        update={"messages": (example(1).messages[0], Message(role="assistant", content=f"Yes.\n\n{nasty}"))}
+    )
+    mark = Mark(turn=1, line=2, text=nasty, rule="addresses the asker", reason="it says <i>as you say</i>")
+    gone = mark.model_copy(update={"text": "no more in the text"})
+    write_jsonl(tmp_path / "review.jsonl", [Review(candidate=text, marks=(mark, gone))])
+    here = site(review=tmp_path / "review.jsonl")
+    browser = here.rater("A")
+    page = browser.get("/review/next").text
+    assert "<script>alert" not in page
+    assert "it says &lt;i&gt;as you say&lt;/i&gt;" in page
+    assert 'data-cut="As you say, &lt;script&gt;' in page
+    assert '<p class="suspect">' in page
+    assert "no more in the text" not in page
+    decide(browser, "accept")
+    assert rows(here)[0].marks == (mark, gone)
 
 
 def test_a_double_click_decides_one_text(site: MakeSite, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from lima.curate.text.clean import (
     ANNOUNCEMENT,
     CLOSING,
     EDIT_LABEL,
+    EMPHASIS,
     LINK_LIST,
-    POINTER_AT_END,
+    POINTER_TO_LINK,
     SOURCE_NAME,
     clean,
 )
@@ -134,7 +135,7 @@ HERE = '<a href="u">here</a>'
         (f"<p>Water is wet.</p><p><b>More Information</b></p><p>{A}</p>", "Water is wet.", [ANNOUNCEMENT]),
         (f"<p>Water is wet.</p><h2>Links</h2><ul><li>{A}</li></ul>", "Water is wet.", [ANNOUNCEMENT]),
         (f"<p>Water is wet. You can read more {HERE}. Salt is not.</p>", "Water is wet. Salt is not.", [POINTER]),
-        ('<p>Water is wet. For more details, see <a href="u">the river page</a>.</p>', "Water is wet.", [POINTER_AT_END]),
+        ('<p>Water is wet. For more details, see <a href="u">the river page</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
         ('<p>Water is wet.</p><p>Related:</p><ul><li><a href="u">Is ice wet?</a></li></ul>', "Water is wet.", [LINK_LIST]),
         ("<p>Water is wet. Hope this helps!</p><p>Feel free to edit it.</p>", "Water is wet.", [CLOSING]),
         ("<p>Water is wet.</p><p>Edit 2: <code>ice</code> is dry.</p>", "Water is wet.\n\n`ice` is dry.", [EDIT_LABEL]),
@@ -144,11 +145,58 @@ HERE = '<a href="u">here</a>'
         ("<p>Water is wet.</p><p><img src='u'></p><p>Image: The Times</p><p>Ice is dry.</p>", "Water is wet.\n\nIce is dry.", [SOURCE_NAME]),
         ('<p>Water is wet.</p><p><a href="u">The river page</a></p>', "Water is wet.", [SOURCE_NAME]),
         ('<p>Water<sup><a href="u">wiki</a></sup> is wet.</p>', "Water is wet.", []),
+        ('<p>Water<sup><a href="u">12</a></sup> is wet, at 10<sup>2</sup>.</p>', "Water is wet, at 10^2.", []),
+        (f"<p>Water is wet.</p><p><sup>{A}</sup></p><p>Ice is dry.</p>", "Water is wet.\n\nIce is dry.", []),
+        ('<p>Water is wet. See the <a href="u">river page</a> for more. Ice is dry.</p>', "Water is wet. Ice is dry.", [POINTER_TO_LINK]),
+        ('<p>Water is wet. Further reading: <a href="u">Ice</a>, <a href="v">Snow</a></p><p>Ice is dry.</p>', "Water is wet.\n\nIce is dry.", [POINTER_TO_LINK]),
+        ('<p>Water is wet.</p><p>(All information from <a href="u">The Times</a>.)</p><p>Ice is dry.</p>', "Water is wet.\n\nIce is dry.", [POINTER_TO_LINK]),
+        ('<p>Water is wet. <a href="u">Rivers (Wikipedia)</a></p><p>Ice is dry.</p>', "Water is wet.\n\nIce is dry.", [POINTER_TO_LINK]),
+        ('<p>Water is wet.</p><p>Sources:</p><ul><li><a href="u">The life of rivers</a> at The Times</li></ul>', "Water is wet.", [LINK_LIST]),
+        ('<p>Water is wet. For further reading, see the following papers:</p><ul><li>(video) <a href="u">The life of rivers</a> (2013)</li></ul>', "Water is wet.", [LINK_LIST]),
+        ('<p>Water is wet. Here is some previous work on <a href="u">ice</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
+        ("<p>Water (emphasis mine) is wet.</p>", "Water is wet.", [EMPHASIS]),
+        ("<p>Water is wet [my emphasis; see below].</p>", "Water is wet.", [EMPHASIS]),
+        ("<p>Water is wet.</p><p>Thanks for asking, and good luck!</p>", "Water is wet.", [CLOSING]),
     ],
 )  # fmt: skip
 def test_what_goes_is_named(html: str, text: str, steps: list[str]) -> None:
     found = clean(html)
     assert (found.text, found.steps, found.holes) == (text, [f"cut: {step}" for step in steps], 0)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<p>Try <a href="u">Porter</a>. See <a href="v">Stout</a> as its younger brother, which it is:</p><ul><li>dark</li></ul>',
+        '<p>There are rules.</p><p><a href="u">Rule one</a></p><p>Never boil it.</p>',
+        '<p>There are rules. <a href="u">In 2009 they were often thought to be strict.</a></p>',
+        '<p>Breweries: <a href="u">First</a><br><a href="u">Second</a><br><a href="u">Third</a></p>',
+        '<p>From <a href="u">Wikipedia</a></p><blockquote><p>Water is wet.</p></blockquote>',
+        '<p>Three are known. See <a href="u">the second</a>. It is the best of them.</p>',
+        "<p>Thanks to the lid it boils sooner.</p>",
+        '<p>Cola differs by country, so <a href="u">if you want the real one</a> ask for it.</p>',
+        "<p>Look for a mine; the emphasis is on gold.</p>",
+    ],
+)
+def test_what_only_looks_like_a_pointer_stays(html: str) -> None:
+    assert clean(html).removed == ()
+
+
+def test_a_question_loses_its_closing_formula_alone() -> None:
+    html = '<p>Is water wet? See <a href="u">the page</a>. Any help would be greatly appreciated.</p><p>Thanks in advance for ideas!</p>'
+    found = clean(html, trim=False, closing=True)
+    assert found.text == "Is water wet? See the page."
+    assert found.steps == [f"cut: {CLOSING}"]
+    assert clean(html, trim=False).steps == []
+
+
+@pytest.mark.parametrize(
+    "talk", ["Comments in the same link doubt it.", "Follow the link above.", "The steps are in those links."]
+)
+def test_words_about_a_link_are_a_hole_where_one_was(talk: str) -> None:
+    link = '<a href="u">Rivers</a> are wet.'
+    assert clean(f"<p>{link} {talk}</p>").holes == 1
+    assert clean(f"<p>Rivers are wet. {talk}</p>").holes == 0
 
 
 @pytest.mark.parametrize(
@@ -166,6 +214,9 @@ def test_what_goes_is_named(html: str, text: str, steps: list[str]) -> None:
         "<p>Water is wet.</p><p>And the reasons for it are the following three:</p>",
         f"<p>Water is wet.</p><p>See {HERE} for the first step.</p><p>Then heat it.</p>",
         '<p>In this <a href="u">paper</a> they found the reverse.</p>',
+        f"<p>Some of them are<br>{A}<br>though there are more.</p>",
+        "<p>Water is wet.</p><p>The page on rivers lists </p>",
+        f"<p>A recipe is here: {A}</p><p>Though this is a poor copy, it says what to do.</p>",
     ],
 )
 def test_what_cannot_go_is_a_hole(html: str) -> None:

@@ -38,6 +38,15 @@ def test_an_answer_that_stands_alone_leaves_the_choice() -> None:
     assert chosen(PLAIN, wants_title=False).step == DESCRIPTION
 
 
+def test_an_answer_that_speaks_of_what_the_description_shows() -> None:
+    """The description has a manual's statement; the title has none."""
+    body = BODY.replace("A manual says", "This statement is from a manual:")
+    assert "'The statement'" in str(needed("<p>The statement is wrong, for vapour is no steam.</p>", body))
+    assert needed("<p>A paper of 1901 is right. The paper says so.</p>", body) is None, "its own paper"
+    assert needed("<p>The statement is wrong.</p>", body, "Is this statement on kettles right?") is None
+    assert needed("<p>The statement is wrong.</p>") is None, "nor does the description have one"
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -45,7 +54,7 @@ def test_an_answer_that_stands_alone_leaves_the_choice() -> None:
         "You are right about steam.", "It sounds like you have a pot.", "To answer the second part of the question: no.",
         "Responding to Q1, no.", "The table in the question is old.", "Are you asking about pots? Did you mean a pan?",
         "Your questions have one answer.", "In your case it is slower.", "The pots you list are old.", "You mention a lid.",
-        "Your first and fourth questions are one.", "Second question first: no.", "To answer your question, no.", "The rest of the question is hard.",
+        "Your first and fourth questions are one.", "Does your friend own a lid?", "That is the source of your confusion.", "Second question first: no.", "To answer your question, no.", "The rest of the question is hard.",
     ],
 )  # fmt: skip
 def test_addresses(words: str) -> None:

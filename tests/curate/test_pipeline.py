@@ -498,7 +498,7 @@ def test_a_naive_reference_agrees_on_real_dumps(site: str, tmp_path: Path) -> No
     """Lxml over the whole file, every body decoded: same header counts, same selection, same rule counts."""
     dump = Path(os.environ["LIMA_DATA"]) / "stackexchange" / site
     loose = RuleSettings(
-        score_min=5, length_min=400, first_person=False
+        score_min=5, length_min=400, first_person=False, meta_words_max=None
     )  # so that the quota is not the limit
     source = StackExchange(train=10_000, rules=loose, title_prompts=1)
     out = tmp_path / "data"

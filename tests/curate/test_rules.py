@@ -127,7 +127,7 @@ def test_a_missing_score_is_no_score() -> None:
     "phrase",
     [
         "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
-        "IMHO it is.", "AFAIK it is.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "By myself.",
+        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.",
     ],
 )  # fmt: skip
 def test_first_person(phrase: str) -> None:
@@ -178,6 +178,20 @@ def test_refers_to_no_others(phrase: str) -> None:
     assert tripped(says(phrase)) == expected
 
 
+@pytest.mark.parametrize(
+    ("opening", "rule"),
+    [
+        ("Another reason is the lid.", True), ("Also watch out for salt.", True), ("In addition to what was said, salt matters.", True),
+        ("To add some detail, salt matters.", True), ("Further to that, salt matters.", True), ("Additionally, salt matters.", True),
+        ("On top of that, salt matters.", True), ("> Another reason is the lid.", False), ("In addition to boiling it, salt it.", False),
+        ("To add salt to water, stir it.", False), ("Anotherwise is no word.", False),
+    ],
+)  # fmt: skip
+def test_an_answer_that_begins_by_adding_to_others(opening: str, rule: bool) -> None:
+    assert tripped(candidate(f"{opening} {GOOD}")) == (["refers_to_others"] if rule else [])
+    assert tripped(candidate(f"{SENTENCE}\n\n{opening} {GOOD}")) == []
+
+
 def test_own_words_come_before() -> None:
     """At the beginning of an answer, "as mentioned above" is about another's."""
     early = candidate(f"As mentioned above, it is so. {GOOD}")
@@ -200,6 +214,7 @@ def test_a_name_that_was_asked_for_is_no_neighbour() -> None:
         "It was said in the comments, too.", "\nEDIT: salt helps.", "\n**Update 2**: salt helps.", "This site has more.",
         "Hope this helps!", "It is a duplicate of another.", "It was closed as unclear.",
         "\n+1 for salt.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
+        "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.",
     ],
 )  # fmt: skip
 def test_refers_to_site(phrase: str) -> None:
@@ -211,6 +226,7 @@ def test_refers_to_site(phrase: str) -> None:
     [
         "The construction site is big.",
         "Edit the file.",
+        "The colour of the title bar is blue.",
         "Add comments to code.",
         "\nTL;DR: salt.",
         "It closed as well.",
@@ -220,6 +236,34 @@ def test_refers_to_site(phrase: str) -> None:
 )
 def test_refers_to_no_site(phrase: str) -> None:
     assert tripped(says(phrase)) == []
+
+
+def on(site: str, prompt: str, answer: str) -> Candidate:
+    messages = (Message(role="user", content=prompt), Message(role="assistant", content=answer))
+    meta = Meta(score=15, category=site)
+    example = Example(id="x/1", source="stackexchange", messages=messages, meta=meta)
+    return Candidate(example, answer, answer, 0, prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "phrase"),
+    [
+        ("What is the tag for kettles about?", ""),
+        (TITLE, "The moderators know."),
+        (TITLE, "A new user posted it, and a member edited it."),
+        ("How do nominations work in an election?", ""),
+    ],
+)
+def test_on_a_meta_site_an_answer_is_mostly_about_the_site(prompt: str, phrase: str) -> None:
+    text = f"{GOOD}{phrase} {SENTENCE}"
+    assert tripped(on("cooking.meta", prompt, text)) == ["refers_to_site"]
+    assert tripped(on("cooking", prompt, text)) == []
+    loose = SETTINGS.model_copy(update={"meta_words_max": None})
+    assert tripped(on("cooking.meta", prompt, text), loose) == []
+
+
+def test_on_a_meta_site_what_is_not_about_it_stays() -> None:
+    assert tripped(on("cooking.meta", TITLE, f"{GOOD}The question has an answer.")) == []
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def sees_written(request: Request) -> bool:
     return site_of(request).work.protocol.display == "written" or cookie(request, "view") == "written"
 
 
-def show_of(request: Request) -> Callable[[str], Markup]:
+def show_of(request: Request) -> Callable[..., Markup]:
     """What makes safe HTML of a text on this request's page."""
     return as_written if sees_written(request) else to_html
 

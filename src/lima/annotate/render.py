@@ -67,7 +67,10 @@ ATTRIBUTES = {
     "mfrac": {"linethickness"},
 }
 CODE_CLASSES = set(STANDARD_TYPES.values())
+STAND_OUT = ("paragraph_open", "heading_open", "list_item_open")
+"""Blocks that can be made to stand out. A paragraph in a tight list has no tag of its own: its item has."""
 OUR_CLASSES = {
+    "suspect",
     "code",
     "plain",
     "formula",
@@ -82,21 +85,36 @@ OUR_CLASSES = {
 
 
 @lru_cache(maxsize=CACHED_TEXTS)
-def to_html(text: str) -> Markup:
-    """Render one model's (or user's) text. The result is safe to place in a page, and shows every word of the text."""
+def to_html(text: str, suspect: frozenset[int] = frozenset()) -> Markup:
+    """Render one model's (or user's) text. The result is safe to place in a page, and shows every word of the text.
+
+    Args:
+        text: Markdown.
+        suspect: lines, counted from 0, whose blocks are to stand out.
+    """
     text = CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
     if len(text) > LONGEST_MARKDOWN or _is_blank(text):
-        return as_written(text)
+        return as_written(text, suspect)
     env: EnvType = {FORMULAS: []}
-    rendered = sanitise(_visible(_markdown().render(text, env)))
-    return Markup(rendered) if _words(text) == _words_shown(rendered, env[FORMULAS]) else as_written(text)
+    markdown = _markdown()
+    tokens = markdown.parse(text, env)
+    for token in tokens if suspect else ():
+        if token.type in STAND_OUT and token.map and not suspect.isdisjoint(range(*token.map)):
+            token.attrJoin("class", "suspect")
+    rendered = sanitise(_visible(str(markdown.renderer.render(tokens, markdown.options, env))))
+    if _words(text) == _words_shown(rendered, env[FORMULAS]):
+        return Markup(rendered)
+    return as_written(text, suspect)
 
 
 @lru_cache(maxsize=CACHED_TEXTS // 8)
-def as_written(text: str) -> Markup:
-    """The text itself, character by character, safe to place in a page."""
+def as_written(text: str, suspect: frozenset[int] = frozenset()) -> Markup:
+    """The text itself, character by character, safe to place in a page; some lines stand out."""
     text = CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
-    shown = _visible(html.escape(text))
+    lines = html.escape(text).split("\n")
+    for number in suspect & set(range(len(lines))):
+        lines[number] = f'<span class="suspect">{lines[number]}</span>'
+    shown = _visible("\n".join(lines))
     if _is_blank(text):
         shown = INVISIBLE.sub(_numbered, shown)
     return Markup(sanitise(f'<pre class="plain">{shown}</pre>'))
@@ -116,7 +134,7 @@ def _words_shown(fragment: str, formulas: Sequence[str]) -> str:
     """The letters and digits on the page; a formula, which checks itself, stands for its source."""
     sources = iter(formulas)
     fragment = re.sub(r"<math.*?</math>", lambda _: html.escape(next(sources, "")), fragment, flags=re.DOTALL)
-    fragment = re.sub(r'<li value="(\d+)">', r"\1 ", fragment)
+    fragment = re.sub(r'<li value="(\d+)"[^>]*>', r"\1 ", fragment)
     fragment = re.sub(r'<span class="control">.*?</span>', "", fragment)
     return _words(html.unescape(re.sub(r"<[^>]*>", "", fragment)))
 
@@ -136,7 +154,7 @@ def sanitise(fragment: str) -> str:
     )
 
 
-_CLASSED = ("pre", "code", "span", "div", "td", "th")
+_CLASSED = ("pre", "code", "span", "div", "td", "th", "p", "li", *(f"h{level}" for level in range(1, 7)))
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
@@ -206,8 +224,8 @@ def _list_item(
     self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
     """Numbers as they were written: Markdown would count for itself."""
-    number = tokens[index].info
-    return f'<li value="{int(number)}">' if number else "<li>"
+    number, stands_out = tokens[index].info, _class_of(tokens[index])
+    return f'<li value="{int(number)}"{stands_out}>' if number else f"<li{stands_out}>"
 
 
 def _table(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
@@ -223,7 +241,11 @@ def _cell(self: RendererHTML, tokens: list[Token], index: int, options: OptionsD
 def _heading(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
     """Two levels lower: the page's own headings stand above those of a text."""
     slash = "/" if tokens[index].nesting < 0 else ""
-    return f"<{slash}h{min(6, int(tokens[index].tag[1]) + 2)}>"
+    return f"<{slash}h{min(6, int(tokens[index].tag[1]) + 2)}{_class_of(tokens[index])}>"
+
+
+def _class_of(token: Token) -> str:
+    return ' class="suspect"' if token.attrs.get("class") == "suspect" else ""
 
 
 RULES: dict[str, Any] = {

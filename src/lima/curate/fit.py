@@ -22,6 +22,12 @@ CODE_NAME = re.compile(r"[A-Za-z_]\w{3,}")
 PRONOUN_START = re.compile(
     r"(?:This|That|These|Those|It|They)(?: one)? (?:is|are|was|were|can|could|will|would|happens|means|has|have)\b"
 )
+OBJECT = re.compile(
+    r"\b(?:the|this|that|these|those)\s(?:\w+\s)?(paper|article|abstract|author|study|quote|quotation|passage|excerpt|video|snippet|error|message|statement|experiment|exercise)s?\b",
+    re.IGNORECASE,
+)
+"""What an answer speaks of as known: "the abstract implies"."""
+OPENING = 300
 STEM = 5
 """Words that begin with so many equal letters count as the same."""
 BACK_TO_TITLE = re.compile(
@@ -99,10 +105,22 @@ def needs_description(
     prose = "\n".join(line for line in answer.prose.split("\n") if not line.startswith(">"))
     if found := ADDRESSING.search(prose):
         return f"it addresses the asker: {' '.join(found.group().split())!r}"
+    if found := _object(prose[:OPENING], description.prose, title):
+        return f"it speaks of {found!r}, which the description shows"
     if not QUESTION_START.match(title) and "?" not in title and (opening := PRONOUN_START.match(prose)):
         return f"it begins with {opening.group()!r}, for which the title has no word"
     if OPEN_QUESTION.match(title) and (opening := YES_OR_NO.match(prose)):
         return f"it begins with {opening.group()!r}, which the title does not ask for"
+    return None
+
+
+def _object(opening: str, description: str, title: str) -> str | None:
+    """A thing that the opening of an answer points to as known, which is in the description and not in the title."""
+    for found in OBJECT.finditer(opening):
+        name = found.group(1).casefold()
+        known = name in title.casefold() or name in opening[: found.start()].casefold()
+        if name in description.casefold() and not known:
+            return found.group()
     return None
 
 
@@ -205,7 +223,8 @@ ADDRESSING = Phrases(
         rf"""
         \b (?: in \s your \s question | to \s answer \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
         | \b your \s (?: {ORDINAL} \s )? (?: example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
-            | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | tool \s is ) s? \b
+            | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | confusion | tool \s is ) s? \b
+        | \b (?: does | did | is | has | was ) \s your \s (?: friend | teacher | boss | professor | wife | husband ) \b
         | \b your \s {ORDINAL} \s (?: (?: and | or ) \s (?: your \s )? {ORDINAL} \s )? {PARTS} s? \b
         | (?<! depending \s on \s ) (?<! depends \s on \s ) \b (?: in | for ) \s your \s (?: (?: particular | specific | exact ) \s )? (?: case | situation | example | instance | scenario | circumstances ) \b
         """,

@@ -77,6 +77,8 @@ def curate(settings: CurateSettings) -> Curated:
         curated.funnel.show(settings.sources, RULES)
         if reviews is not None:
             reviews.write()
+            if reviews.write_tally(settings.out / "marks.json"):
+                written.append(settings.out / "marks.json")
             console.note(f"{reviews.path}: {reviews.waiting} candidates wait for a decision")
             if reviews.waiting and not any(curated.sets.values()):
                 again = f"edit {reviews.path}, then the same again"
@@ -303,7 +305,7 @@ def _reviews(settings: CurateSettings) -> Reviews | None:
         raise LimaError(
             f"--review: no source of the recipe is picked by hand ({names}). Say which: --sources.NAME.review True"
         )
-    return Reviews(settings.review)
+    return Reviews(settings.review, settings.pii_regions)
 
 
 def _audit(settings: CurateSettings, curated: Curated) -> list[Path]:

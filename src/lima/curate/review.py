@@ -5,14 +5,17 @@ The file is the record: the same raw files, seed and decisions give the same dat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lima import console
 from lima.curate.candidate import Candidate
+from lima.curate.marks import Marker, tally
+from lima.curate.text.personal import REGIONS
 from lima.errors import LimaError
-from lima.files import read_jsonl, write_jsonl
+from lima.files import read_jsonl, write_json, write_jsonl
 from lima.records import Example, Reject, Review
 
 EDITED = "edited by hand"
@@ -21,8 +24,9 @@ EDITED = "edited by hand"
 class Reviews:
     """The decisions of a review file, and what is offered for the next ones, best first."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, regions: Sequence[str] = REGIONS) -> None:
         self.path = path
+        self._marker = Marker(regions)
         self._known: dict[str, Review] = {}
         self._offered: list[Review] = []
         self.waiting = 0
@@ -42,6 +46,7 @@ class Reviews:
         left: list[Reject] = []
         for candidate in pool:
             review = self._review(candidate.example)
+            review = review.model_copy(update={"marks": self._marker.marks(candidate.example)})
             self._offered.append(review)
             if review.decision is None:
                 self.waiting += 1
@@ -56,9 +61,26 @@ class Reviews:
 
     def write(self) -> None:
         """Write all rows: what is offered now by rank, then former rows that are no longer offered."""
+        write_jsonl(self.path, self._rows())
+
+    def write_tally(self, path: Path) -> bool:
+        """Write and show how often the rules that mark suspect lines were right; False where nothing is decided."""
+        found = tally(self._rows())
+        if not found:
+            return False
+        write_json(path, found)
+        rows = [
+            [rule, row["marked"], row["cut"], row["rejected"], row["accepted"], _share(row)]
+            for rule, row in found.items()
+        ]
+        heads = ["marked for", "decided", "cut", "rejected", "kept", "right (95 %)"]
+        console.table("Marks of the review", heads, rows)
+        return True
+
+    def _rows(self) -> list[Review]:
         offered = {review.candidate.id for review in self._offered}
         former = [review for identifier, review in self._known.items() if identifier not in offered]
-        write_jsonl(self.path, [*self._offered, *former])
+        return [*self._offered, *former]
 
     def _add(self, review: Review) -> None:
         identifier = review.candidate.id
@@ -93,3 +115,8 @@ def _decided(candidate: Candidate, review: Review) -> Candidate:
 
 def _left(candidate: Candidate, rule: str, reason: str) -> Reject:
     return Reject(id=candidate.id, rule=rule, reason=reason)
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    right = row["right"]
+    return f"{right['value']:.2f} [{right['low']:.2f}, {right['high']:.2f}]"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Problem, RawCandidate
+from lima.curate.text.blocks import holds_any
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
 from lima.curate.text.phrases import (
@@ -26,6 +27,8 @@ from lima.curate.text.phrases import (
     HOLLOW,
     INSIDE_WORDS_MIN,
     MACHINE,
+    META_STRONG,
+    META_WEAK,
     NUMERAL_AFTER,
     NUMERAL_BEFORE,
     OTHERS,
@@ -75,6 +78,9 @@ class RuleSettings(Settings):
     """After this many characters of the answer, "as mentioned above" is about the answer itself. [ours]"""
     refers_to_site: bool = True
     """Drop answers that speak of the site ("stack exchange", upvotes, edits). [paper]"""
+    meta_words_max: int | None = 2
+    """On a meta site: an answer with more different words about asking and answering, or with one that says more ("tag", "moderator"),
+    is about that site. [ours]"""
     self_contained_title: bool = True
     """Keep only questions that are understood from the title alone. [paper; the heuristic is ours]"""
     title_words_min: int = 3
@@ -256,15 +262,24 @@ def first_person(candidate: Candidate, settings: RuleSettings) -> str | None:
 
     Roman numerals, symbols and "I/O" are not the first person, and what others say in quotation marks is not the author's.
     """
-    if not settings.first_person or not FIRST_PERSON.search(candidate.prose):
-        return None
     own = candidate.prose
+    first = FIRST_PERSON.search(own) if settings.first_person else None
+    if first is None:
+        return None
+    if _is_author_s(own, first) and not _is_numeral(own, first):
+        return _quote(own, first)
     for pattern in (QUOTED_LINE, FORMULA, SPOKEN):
         own = pattern.sub(" ", own)
     for found in FIRST_PERSON.finditer(own):
-        if found.group() != "I" or not _is_numeral(own, found.start()):
+        if not _is_numeral(own, found):
             return _quote(own, found)
     return None
+
+
+def _is_author_s(text: str, found: re.Match[str]) -> bool:
+    """Whether there is nothing before a word that could make it another's, or mathematics: so it is mostly, and that is cheap to see."""
+    line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+    return not line.startswith(">") and not holds_any(line, ('"', "“")) and "$" not in text
 
 
 def refers_to_others(candidate: Candidate, settings: RuleSettings) -> str | None:
@@ -291,8 +306,28 @@ def _is_own(candidate: Candidate, found: re.Match[str], own_text_after: int | No
 
 def refers_to_site(candidate: Candidate, settings: RuleSettings) -> str | None:
     """Votes, edits and comments mean nothing outside the site."""
-    found = SITE.search(candidate.prose) if settings.refers_to_site else None
-    return _quote(candidate.prose, found) if found else None
+    if not settings.refers_to_site:
+        return None
+    if found := SITE.search(candidate.prose):
+        return _quote(candidate.prose, found)
+    return _about_its_site(candidate, settings.meta_words_max) if _is_of_meta_site(candidate) else None
+
+
+def _is_of_meta_site(candidate: Candidate) -> bool:
+    return candidate.example.source == "stackexchange" and (candidate.example.meta.category or "").endswith(
+        ".meta"
+    )
+
+
+def _about_its_site(candidate: Candidate, words_max: int | None) -> str | None:
+    """On a site about a site most texts are about that site, and mean nothing elsewhere."""
+    if words_max is None:
+        return None
+    text = f"{candidate.title or ''}\n{candidate.example.messages[0].content}\n{candidate.prose}"
+    if found := META_STRONG.search(text):
+        return f"it is about its site: {found.group()!r}"
+    words = {found.group().casefold() for found in META_WEAK.finditer(text)}
+    return f"it is about its site: {', '.join(sorted(words)[:4])}" if len(words) > words_max else None
 
 
 def hollow(candidate: Candidate, settings: RuleSettings) -> str | None:
@@ -385,8 +420,11 @@ UNFILTERED: Mapping[str, bool | None] = {
 """Every rule switched off: the paper's unfiltered set (section 5)."""
 
 
-def _is_numeral(text: str, start: int) -> bool:
-    """Whether the "I" at ``start`` counts or names something: "World War I", "Type I error", "I/O", "I & II"."""
+def _is_numeral(text: str, found: re.Match[str]) -> bool:
+    """Whether an "I" counts or names something: "World War I", "Type I error", "I/O", "I & II"."""
+    if found.group() != "I":
+        return False
+    start = found.start()
     before, after = text[max(0, start - 20) : start], text[start + 1 : start + 17]
     if after[:1] in ("'", "’"):
         return False

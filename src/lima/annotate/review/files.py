@@ -22,7 +22,7 @@ from lima.annotate.tables import iso
 from lima.commands import command
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, replacing, write_jsonl
-from lima.records import Example, Message, Meta, Review
+from lima.records import Example, Mark, Message, Meta, Review
 
 AUTHORED_NAME = "authored.jsonl"
 OUR_GROUPS = ("A", "B")
@@ -37,6 +37,7 @@ class ReviewFiles:
         self.authored = authored or review.parent / AUTHORED_NAME
         self._writing = threading.Lock()
         self._written_at = 0
+        self._marks: dict[str, tuple[Mark, ...]] = {}
 
     def load(self, base: Database, now: float) -> int:
         """Take over candidates that the database does not have, and decisions that were made in an editor.
@@ -48,10 +49,12 @@ class ReviewFiles:
         """
         if not self.review.exists() and not self.authored.exists() and self.review.parent.is_dir():
             self.review.touch()  # a place to write, without candidates
-        rows = [self._row(review, rank) for rank, review in enumerate(self._reviews(), start=1)]
+        reviews = self._reviews()
+        rows = [self._row(review, rank) for rank, review in enumerate(reviews, start=1)]
         twice = [name for name, count in Counter(row["text_id"] for row in rows).items() if count > 1]
         if twice:
             raise LimaError(f"{self.review}: candidate {twice[0]!r} is there more than once.")
+        self._marks |= {review.candidate.id: review.marks for review in reviews}
         with base.write() as connection:
             new = add_candidates(connection, rows, now)
             for row in rows:
@@ -59,6 +62,10 @@ class ReviewFiles:
                     take_over(connection, row["text_id"], row["outcome"], now)
             new += add_candidates(connection, self._written(), now)
         return new
+
+    def marks_of(self, draft: QueuedText) -> list[Mark]:
+        """What `lima curate` marked in a text, as far as it is there."""
+        return [mark for mark in self._marks.get(draft.text_id, ()) if _is_there(mark, draft.example)]
 
     def keep_up(self, queue: ReviewQueue) -> None:
         """As `write`, after a step that the database has; files that cannot be read are left, and the log says so."""
@@ -78,11 +85,25 @@ class ReviewFiles:
                 self.load(queue.base, queue.clock())
             found = queue.everything()
             lines = list(self._lines({draft.text_id: draft for draft in found if draft.kind == "authored"}))
-            write_jsonl(self.review, [_review(draft) for draft in found if draft.kind == "candidate"])
+            write_jsonl(self.review, [self._review(draft) for draft in found if draft.kind == "candidate"])
             self._written_at = self.review.stat().st_mtime_ns
             if lines or self.authored.exists():
                 with replacing(self.authored) as stream:
                     stream.writelines(orjson.dumps(line) + b"\n" for line in lines)
+
+    def _review(self, draft: QueuedText) -> Review:
+        marks, outcome = self._marks.get(draft.text_id, ()), draft.outcome
+        if outcome is None:
+            return Review(candidate=draft.example, marks=marks)
+        return Review(
+            candidate=draft.example,
+            marks=marks,
+            decision=outcome.decision,
+            edited=outcome.edited,
+            reviewer=outcome.rater or None,
+            reason=outcome.reason or None,
+            at=iso(outcome.at) if outcome.at else None,
+        )
 
     def _lines(self, drafts: dict[str, QueuedText]) -> Iterator[dict[str, Any]]:
         """The rows of the authored file: those that were not written here as they are, in their places."""
@@ -203,18 +224,8 @@ def _row_of_author(row: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def _review(draft: QueuedText) -> Review:
-    outcome = draft.outcome
-    if outcome is None:
-        return Review(candidate=draft.example)
-    return Review(
-        candidate=draft.example,
-        decision=outcome.decision,
-        edited=outcome.edited,
-        reviewer=outcome.rater or None,
-        reason=outcome.reason or None,
-        at=iso(outcome.at) if outcome.at else None,
-    )
+def _is_there(mark: Mark, example: Example) -> bool:
+    return mark.turn < len(example.messages) and mark.text in example.messages[mark.turn].content
 
 
 def _authored(draft: QueuedText) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Form, Query
@@ -17,11 +18,19 @@ from lima.annotate.review.queue import ReviewQueue
 from lima.annotate.review.work import ReviewWork
 from lima.annotate.security import Refused
 from lima.files import text_hash
-from lima.records import Decision, Example
+from lima.records import Decision, Example, Mark
 
 router = APIRouter(prefix="/review")
 
 LONGEST_TEXT = 20_000
+REASONS = (
+    "needs its context",
+    "wrong or out of date",
+    "weak answer",
+    "not a question people would ask",
+    "too close to another example",
+)
+"""What texts are mostly rejected for; the rules that marked a text stand behind them."""
 TAGS = ("sensitive", "malicious", "format", "refusal")
 
 Token = Annotated[str, Form(max_length=64)]
@@ -58,6 +67,7 @@ def review(request: Request) -> Response:
         text = "Every text is decided, or somebody else is reading it. All that you did is saved. Thank you!"
         return page("message.html", request, title="Nothing to read just now", text=text, to="/review")
     prompt, answer = texts_of(draft.example)
+    marks = work_of(request, ReviewWork).data.marks_of(draft)
     return page(
         "review.html",
         request,
@@ -68,6 +78,10 @@ def review(request: Request) -> Response:
         prompt=prompt,
         answer=answer,
         findings=_findings(request, draft.example, person, draft),
+        marks=marks,
+        suspect=_suspect_lines(draft.example, marks),
+        reasons=list(dict.fromkeys([*REASONS, *(mark.rule for mark in marks)]))[:9],
+        last=len(draft.example.messages) - 1,
         counts=queue.progress(person.group),
         longest=LONGEST_TEXT,
         can_edit=max(len(prompt), len(answer)) <= LONGEST_TEXT,
@@ -232,6 +246,14 @@ def _findings(
         and other.text_id != (draft.text_id if draft else example.id)
     ]
     return work.house.look_at(example, others)
+
+
+def _suspect_lines(example: Example, marks: Sequence[Mark]) -> list[frozenset[int]]:
+    """The lines of each turn that hold a mark."""
+    return [
+        frozenset(mark.line for mark in marks if mark.turn == turn and mark.text)
+        for turn in range(len(example.messages))
+    ]
 
 
 def _tags(example: Example) -> tuple[str, ...]:

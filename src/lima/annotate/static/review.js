@@ -1,6 +1,6 @@
 // The review queue: keys to decide with, and checks of what is being written. The forms work without this script too.
 import { keep } from "./keep.js";
-import { isComposing, Keys } from "./keys.js";
+import { isComposing, keyOf, Keys } from "./keys.js";
 import { root, sendAndGo } from "./send.js";
 
 const PAUSE_BEFORE_CHECK = 500;
@@ -17,26 +17,72 @@ function reading() {
   const edit = document.querySelector("#edit");
   const reason = document.querySelector("#reason");
   const opener = document.querySelector("#open-keys");
+  const accept = document.querySelector("#accept");
+  const numbered = document.querySelector("#numbered");
+  const cuts = [...document.querySelectorAll("[data-cut]")];
+  const fields = edit ? [...edit.querySelectorAll("textarea")] : [];
+  const isChanged = () => fields.some((text) => text.value !== text.defaultValue);
+
+  // What is accepted is what the form shows: after a cut, or what was typed, the text with these changes.
+  const follow = () => {
+    accept.value = isChanged() ? "edit" : "accept";
+    accept.firstElementChild.textContent = isChanged() ? "Accept with changes" : "Accept";
+    for (const button of cuts) {
+      const { cut, from } = button.dataset;
+      const gone = !document.querySelector(`#${from}`).value.includes(cut);
+      button.disabled = gone;
+      button.closest("li").classList.toggle("cut", gone);
+    }
+  };
+  const cutOut = (button) => {
+    const field = document.querySelector(`#${button.dataset.from}`);
+    field.value = without(field.value, button.dataset.cut);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    say("Cut. Accept takes the text without it.");
+  };
+  for (const button of cuts) {
+    button.hidden = false;
+    button.addEventListener("click", () => cutOut(button));
+  }
+  decide.addEventListener("input", follow);
+
   new Keys(dialog, {
-    accept: () => document.querySelector("#accept").click(),
+    accept: () => accept.click(),
+    cut: () => {
+      const next = cuts.find((button) => !button.disabled);
+      if (next) cutOut(next);
+    },
     edit: () => {
       if (!edit) return;
       edit.open = true;
       (document.querySelector("#answer") ?? document.querySelector("#prompt")).focus();
     },
-    reject: () => (reason.value.trim() ? document.querySelector("#reject").click() : reason.focus()),
+    reject: () => {
+      if (reason.value.trim()) return document.querySelector("#reject").click();
+      numbered.hidden = false;
+      reason.focus();
+    },
     undo: () => document.querySelector("#undo button").click(),
     help: () => dialog.showModal(),
   });
   opener.hidden = false;
   opener.addEventListener("click", () => dialog.showModal());
   reason.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || isComposing(event)) return;
+    if (isComposing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const usual = !numbered.hidden && !reason.value && document.querySelectorAll("#reasons option")[keyOf(event) - 1];
+    if (usual) {
+      event.preventDefault();
+      reason.value = usual.value;
+      return document.querySelector("#reject").click();
+    }
+    if (event.key !== "Enter") return;
     event.preventDefault();
     document.querySelector("#reject").click();
   });
+  reason.addEventListener("blur", () => (numbered.hidden = true));
   const forget = keep(decide);
-  if (edit) edit.open ||= [...edit.querySelectorAll("textarea")].some((text) => text.value !== text.defaultValue);
+  follow();
+  if (edit) edit.open ||= isChanged();
   sendAndGo(decide, say, {
     ready: (submitter) => {
       const ready = submitter?.value !== "reject" || reason.value.trim();
@@ -49,6 +95,22 @@ function reading() {
     done: forget,
   });
   sendAndGo(document.querySelector("#undo"), say);
+}
+
+// The text without a passage: with its line, where only a bullet or a quotation mark would be left, and with one blank line
+// at most in its place.
+function without(text, passage) {
+  const at = text.indexOf(passage);
+  if (at < 0) return text;
+  const from = text.lastIndexOf("\n", at - 1) + 1;
+  const end = text.indexOf("\n", at + passage.length);
+  const to = end < 0 ? text.length : end;
+  const before = text.slice(from, at);
+  const behind = text.slice(at + passage.length, to);
+  const rest = /^[\s>*#-]*(?:\d+[.)])?\s*$/.test(before) ? before + behind.trimStart() : `${before.trimEnd()} ${behind.trimStart()}`.trimEnd();
+  const empty = /^[\s>*#-]*(?:\d+[.)])?\s*$/.test(rest);
+  const left = text.slice(0, from) + (empty ? "" : rest) + text.slice(empty ? Math.min(to + 1, text.length) : to);
+  return left.replace(/\n{3,}/g, "\n\n").trim();
 }
 
 function writing() {

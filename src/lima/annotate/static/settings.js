@@ -14,6 +14,7 @@ export const ACTIONS = {
   accept: { label: tr("Accept"), key: "a" },
   edit: { label: tr("Edit"), key: "e" },
   reject: { label: tr("Reject"), key: "r" },
+  cut: { label: tr("Cut the next marked passage"), key: "x" },
   help: { label: tr("Show these keys"), key: "?" },
 };
 

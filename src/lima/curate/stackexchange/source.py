@@ -291,12 +291,13 @@ class RawPair:
         wants_title = chance(self.context.seed, "prompt", self.id) < self.settings.title_prompts
         if title and wants_title and not rules.fits_prompt:
             return candidate
-        description = clean(body, self.context.style, trim=False)
+        description = clean(body, self.context.style, trim=False, closing=rules.trim)
         if not description.text and not title:
             return self._reject("empty", EMPTY)
         form = self.settings.description_form
         prompt = choose_prompt(title, description, answer, rules, form=form, wants_title=wants_title)
-        steps = tuple(prompt.step if step == TITLE else step for step in example.meta.transforms)
+        cuts = [] if prompt.step == TITLE else [f"question, {step}" for step in description.steps]
+        steps = (*(step for step in example.meta.transforms if step != TITLE), *cuts, prompt.step)
         changes = {
             "messages": (Message(role="user", content=prompt.text), *example.messages[1:]),
             "meta": example.meta.model_copy(update={"transforms": steps}),

@@ -25,6 +25,10 @@ MAX_DEPTH = 8
 QUOTE = "> "
 
 
+LINKED_SHARE = 0.8
+"""A block of which so much is names of links is little else."""
+
+
 class Block(NamedTuple):
     """A paragraph, list item, code block, table row or heading."""
 
@@ -39,10 +43,15 @@ class Block(NamedTuple):
     """What stands before its first line: indentation, quotation marks, the bullet."""
     rest: str = ""
     """What stands before its other lines."""
-    linked: bool = False
-    """Whether it is the names of links and little else."""
+    linked: float = 0.0
+    """The share of the text that is names of links."""
     marked: str = ""
     """The text with the marks of this module for its links, where it has some."""
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is names of links and little else."""
+        return self.linked >= LINKED_SHARE
 
     @property
     def quote(self) -> str:
@@ -86,7 +95,7 @@ class Layout:
         self._quotes = 0
 
     def add(
-        self, text: str, prose: str, kind: Kind = "prose", *, linked: bool = False, marked: str = ""
+        self, text: str, prose: str, kind: Kind = "prose", *, linked: float = 0.0, marked: str = ""
     ) -> None:
         """Put a block at the place that lists and quotations give it."""
         block = Block(text.rstrip(), prose, kind, kind == "row", "", "", linked, marked)
@@ -162,10 +171,10 @@ def joined(blocks: Sequence[Block], style: Style) -> str:
     return "".join(parts).strip("\n")
 
 
-BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE = "\0", "\1", "\2", "\3", "\4", "\5", "\6"
+BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE, BEGIN = "\0", "\1", "\2", "\3", "\4", "\5", "\6", "\7"
 """Marks in a line, control characters that no text holds: a line break; an address, between two marks; the end of a
-link whose name says nothing ("here"); the end of another link; inline code, kept elsewhere; an image."""
-EVERY_MARK = (BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE)
+link whose name says nothing ("here"); the end of another link; inline code, kept elsewhere; an image; the beginning of a link."""
+EVERY_MARK = (BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE, BEGIN)
 CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 ZERO_WIDTH = re.compile("[\u200b\u2060\ufeff]")
 """What nobody sees in prose."""
@@ -218,12 +227,12 @@ HOLE = rf"(?: {GONE} [^{GONE_END}]*+ {GONE_END} | {IMAGE} )"
 FILLER = (
     r"(?: \b (?: see | also | e\.g\. | i\.e\. | cf | eg | sources? | refs? | references? | from | via | at | links? | and | or"
     r" | more | details? | info | here | this | the | wiki (?: pedia )? | docs? | documentation | on | in | for | example | read"
-    r" | quote[sd]? | taken | by | page | article | site | official | original | is | also | videos? | pdf | images? | photos? | pictures? | paper | pdf\ file | book | amazon ) \b | [\s,;:.&/|+–—-] )"
+    r" | quote[sd]? | taken | by | page | article | site | official | original | is | also | videos? | pdf | images? | photos? | pictures? | paper | pdf\ file | book | amazon ) \b | [\s,;:.&/|+–—\7-] )"
 )
 BRACKETED = re.compile(
     rf"[ \t]*+ (?: [(] {FILLER}*+ (?: (?: {HOLE} | {POINT} | {LINK} ) {FILLER}*+ )++ [)] | \[ {FILLER}*+ (?: {HOLE} {FILLER}*+ )++ \]"
     rf" | < \s*+ {HOLE} \s*+ > | {GONE} [(\[] [^{GONE_END}]*+ {GONE_END}"
-    rf" | [(] (?: see | cf | more | sources? | via | from | links? | e\.g\. | read | also | details ) \b [^(){POINT}{GONE}]*+"
+    rf" | [(] {BEGIN}?+ (?: see | cf | more | sources? | via | from | links? | e\.g\. | read | also | details ) \b [^(){POINT}{GONE}]*+"
     rf" (?: {HOLE} | {POINT} ) [^()]*+ [)] )",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -269,9 +278,10 @@ POINTING = re.compile(
         (?: info\w* | details? | reading | explanations? | discussion | documentation | examples? | resources | background ) \b
       | (?: here | there ) (?: ['’]s | \ is | \ are ) \b .{0,60} \b (?: article | page | post | paper | tutorial | blog | video | book
           | discussion | documentation | guide | thread | wiki \w* | (?: web )? site | links? | list | reference | source | example | info\w*
-          | explanation | implementation | question | answer | study | survey | talk | report | slides | code ) s? \b
+          | explanation | implementation | question | answer | study | survey | talk | report | slides | code | work | research | literature ) s? \b
       | [^,;:]{0,80} \b (?: (?: can | may | could ) \ be \ (?: found | download (?:ed)? | seen | read | viewed | obtained )
           | (?: is | are ) \ (?: also\ )? (?: available | described | explained | documented | introduced | covered ) ) \b
+      | .{1,60} \b if \ (?: you | anyone ) (?: ['’]re | \ are | \ is )? \ (?: (?: want | need | would\ like | like | wish | care ) s? \ (?: to \ (?: read | see | know | learn | look | check | dig | explore | find\ out ) | more ) | interested | curious ) \b
       | (?: this | that | it | these | they ) (?: ['’]s | \ is | \ are | \ was | \ were ) \ (?: \w+ \ )?
         (?: described | explained | documented | discussed | covered | detailed | mentioned | shown | available ) \b
     )
@@ -298,15 +308,19 @@ LED_WORDS_MAX = 6
 KEPT_WORDS_MIN = 3
 """Fewer words are no sentence when its end is cut."""
 BACK = re.compile(
-    r"\W*(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both)\b", re.IGNORECASE
+    r"\W*(?:(?:though|although|while|but|and|so|if|as|because|since|however)\W+)?(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both)\b",
+    re.IGNORECASE,
 )
 """How a sentence begins that needs the one before."""
-STOP = re.compile(rf"""[.!?…]["'”’)\]]*+ ++(?=["'“‘(\[*]?[A-Z0-9{CODE}{GONE}])|\n""")
+STOP = re.compile(rf"""[.!?…]["'”’)\]{LINK}]*+ ++(?={BEGIN}?["'“‘(\[*]?{BEGIN}?[A-Z0-9{CODE}{GONE}])|\n""")
 ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|etc|cf|vs|dr|mr|mrs|ms|prof|st|no|fig|al|approx|ca|pp?|vol|eds?|resp|(?-i:(?<![/.\w])[A-Z]))\.\Z",
     re.IGNORECASE,
 )
 WORD = re.compile(r"\w+(?:['’.-]\w+)*")
+
+
+ENDED = re.compile(r"""[.!?…]["'”’)\]]*\s*\Z""")
 
 
 def holds_any(text: str, needles: Sequence[str]) -> bool:
@@ -327,7 +341,7 @@ def unmarked(text: str) -> str:
     return MARKS.sub("", text)
 
 
-MARKS = re.compile(f"[{GONE}{GONE_END}{POINT}{LINK}{IMAGE}]")
+MARKS = re.compile(f"[{GONE}{GONE_END}{POINT}{LINK}{IMAGE}{BEGIN}]")
 REMAINS = re.compile(HOLE, re.VERBOSE)
 SPACE_AT_IMAGE = re.compile(f" ?{IMAGE}(?=[ ,.;:!?)\n]|$)")
 SPACE_BEFORE_STOP = re.compile(rf"[ ]*+({REMAINS.pattern})[ ]*+(?=[,.;:!?)])", re.VERBOSE)
@@ -363,7 +377,9 @@ def mend(line: str, cut: bool = True) -> Mended:
     for place, part in enumerate(parts):
         behind = parts[place + 1] if place + 1 < len(parts) else ""
         if GONE in part or POINT in part or IMAGE in part:
+            broken = GONE in part and bool(kept) and not ENDED.search(kept[-1])
             part = _mend_sentence(part, behind, cut, found)
+            found.holes += broken and not part
             if kept and kept[-1].endswith((" ", "\n")):
                 part = part.lstrip(" ")
         kept.append(part)
@@ -428,6 +444,65 @@ def _only_points(text: str, behind: str, bare_words_max: int = BARE_WORDS_MAX) -
     if words <= bare_words_max or (words <= ORIGIN_WORDS_MAX and ORIGIN.match(plain)):
         return True
     return words <= POINTING_WORDS_MAX and POINTING.match(plain) is not None
+
+
+SENDING = re.compile(
+    rf"""
+    \W*+ (?: (?: and | but | so | also | anyway | finally | in\ addition ) ,? \s+ )?
+    (?: (?: (?: you | one ) (?: \ (?: can | may | could | might | should | will | want\ to ) | ['’]ll ) (?: \ \w+ly | \ also | \ always )? \s+
+          | please \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | for \b [^.,]{{0,80}} , \s+ (?: you\ can \s+ )?
+          | if\ (?: you | anyone ) \b [^,]{{0,40}}? \b (?: more | further | details? | interested | curious ) \b [^,]{{0,30}}? ,? \s+ (?: you\ can \s+ )? )?
+        (?: (?: see | cf | refer | consult | learn\ more | read \ (?: more | about | up ) ) \b
+          | (?: have\ (?: a\ )? look | take\ (?: a\ )? look | check\ out | visit | check ) \b (?= .* \b (?: {DOCUMENT} | (?: for | to ) \s (?: more | further | details? | learn | info\w* ) ) \b ) )
+      | for \ (?: an? \ )? (?: more | further | future | additional | full | detail\w* | info\w* | interesting ) \b
+      | more \s (?: here | at | on | about | in ) \b
+      | (?: more | further | additional ) \s (?: \w+ \s ){{0,2}} (?: info\w* | details? | readings? | explanations? | documentation | resources | background ) \b )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""How a sentence begins that sends its reader elsewhere, wherever in a text it stands; `POINTING` has more for its end."""
+NAME_OF_LINK = re.compile(f"{BEGIN}[^{BEGIN}{LINK}{POINT}]*+[{LINK}{POINT}]")
+NAMING = re.compile(
+    r"""
+    (?= .* \b (?: see | cf | sources? | refs? | references? | via | links? | more | further | additional | related | details? | info (?: rmation )?
+      | readings? | resources | documentation | citations? | credits? | courtesy | taken | quoted | adapted | excerpt (?: ed )? | from ) \b )
+    (?: \b (?: see | also | cf | sources? | refs? | references? | via | links? | and | or | more | further | additional | related | external | useful | some
+      | details? | info (?: rmation )? | readings? | resources | wiki (?: pedia )? | docs | documentation | citations? | credits? | courtesy | of | from | taken
+      | quoted | adapted | excerpt (?: ed )? | the | this | an? | at | on | in | to | by | page | article | post | for | all | data ) \b | \W )*+
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+"""What stands around the names of links in a sentence that says where something is from, or where more is."""
+
+
+NAMING_LENGTH_MAX = 120
+"""Characters around the names of links."""
+NAME_WORDS_MAX = 5
+"""A longer name of a link may be a sentence that says something."""
+
+
+def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -> bool:
+    """Whether a sentence with links only sends its reader there, or is their names and nothing else.
+
+    Args:
+        sentence: with its marks.
+        before: the sentence before it; empty at the beginning of a paragraph.
+        behind: the sentence behind it, or the next paragraph.
+        is_last: whether it ends its paragraph.
+    """
+    if LINK not in sentence or sentence.rstrip().endswith(":"):
+        return False
+    around = NAME_OF_LINK.sub(" ", sentence)
+    if not WORD.search(around.replace("Wikipedia", "")):
+        alone = bool(before) and is_last and not before.endswith(("\n", ":", ": "))
+        only = alone and len(WORD.findall(sentence)) <= NAME_WORDS_MAX
+    else:
+        only = len(around) <= NAMING_LENGTH_MAX and NAMING.fullmatch(around) is not None
+        only = only or (
+            SENDING.match(sentence.replace(BEGIN, "")) is not None
+            and len(WORD.findall(sentence)) <= POINTING_WORDS_MAX
+        )
+    return only and not BACK.match(unmarked(behind))
 
 
 def points_elsewhere(line: str) -> int:

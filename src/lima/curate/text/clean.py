@@ -16,17 +16,22 @@ from dataclasses import dataclass, replace
 from lima.curate.text.blocks import (
     ADDRESS,
     BACK,
+    LINK,
     ORIGIN,
+    ORIGIN_WORDS_MAX,
+    SENDING,
     Block,
     Removal,
     Style,
     holds_any,
     joined,
     points_elsewhere,
+    sends_elsewhere,
     sentences,
+    unmarked,
 )
 from lima.curate.text.markup import Post
-from lima.curate.text.phrases import PICTURE, WORDS
+from lima.curate.text.phrases import PICTURE, WORDS, words_of
 
 OF_IMAGES = re.compile(
     rf"\A \W* (?: this\ one | this\ is | here (?: ['’]s | \ is | \ are ) | these ) \b | \b (?: in | on | at | see | from ) \s (?: the | this | that | these | following ) \s (?: \w+ \s )? {PICTURE} \b"
@@ -35,6 +40,13 @@ OF_IMAGES = re.compile(
     WORDS,
 )
 """Words about an image, in a post that had one."""
+OF_LINKS = re.compile(
+    r"\b (?: in | from | at | on | see | follow | check | check\ out | per | of | behind | both | read ) \s (?: the | this | that | these | those | my | your | his | her )"
+    r" \s (?: (?: same | above | first | second | third | last | following | provided | given | other | two ) \s )* (?: links? | linked \s \w+ ) \b (?! \s (?: between | to | from ) \b )"
+    r" | \b (?: the | see | this | these | those | my ) \s (?: [\w.]+ \s ){0,2} links? \s (?: above | below | here | provided | given ) \b",
+    WORDS,
+)
+"""Words about a link, in a post that had one."""
 FENCED_CODE = re.compile(r"^(`{3,})[^\n]*\n.*?(?:^\1[ \t]*$|\Z)|```.*?```", re.DOTALL | re.MULTILINE)
 
 
@@ -71,14 +83,15 @@ class Cleaned:
         return [f"cut: {name}" for name in names]
 
 
-def clean(html: str, style: Style = "markdown", *, trim: bool = True) -> Cleaned:
+def clean(html: str, style: Style = "markdown", *, trim: bool = True, closing: bool = False) -> Cleaned:
     """Turn the HTML of one post into text.
 
     Args:
         html: the body.
         style: how blocks and code are shown.
-        trim: whether sentences that only point to an address, closing formulas and the like go (`text.trim`). Without,
-            every address that is missed counts as a hole.
+        trim: whether sentences that only point to an address, closing formulas and the like go. Without, every address that
+            is missed counts as a hole.
+        closing: whether closing formulas go where nothing else is trimmed: questions have them too.
 
     >>> clean("<p>Use <code>ls</code>:</p><ul><li>fast</li><li>old</li></ul>").text
     'Use `ls`:\\n\\n* fast\\n* old'
@@ -89,6 +102,8 @@ def clean(html: str, style: Style = "markdown", *, trim: bool = True) -> Cleaned
     cut: list[Removal] = []
     if trim:
         blocks, cut = trimmed(blocks)
+    elif closing:
+        blocks, cut = without_formulas(blocks, labels=False)
     if not blocks and trim and post.layout.blocks:  # nothing but pointers: a hole rather than nothing
         plain = clean(html, style, trim=False)
         return replace(plain, holes=max(1, plain.holes))
@@ -96,6 +111,7 @@ def clean(html: str, style: Style = "markdown", *, trim: bool = True) -> Cleaned
     holes += post.holes
     if not holes:
         holes += ends_open(blocks) or bool(post.images and OF_IMAGES.search(prose))
+        holes += bool(post.links and "link" in prose and OF_LINKS.search(prose))
     removed = (*post.removed, *announced, *cut)
     return Cleaned(joined(blocks, style), prose, post.images, holes, removed, tuple(blocks))
 
@@ -113,7 +129,8 @@ ANNOUNCEMENT = "announcement of an address"
 LINK_LIST = "list of links"
 CLOSING = "closing formula"
 EDIT_LABEL = "label of an edit"
-POINTER_AT_END = "last sentence, which points to a link"
+POINTER_TO_LINK = "sentence that points to a link"
+EMPHASIS = "remark about emphasis"
 SOURCE_NAME = "line that names a source"
 
 LEAD_WORDS_MAX = 6
@@ -140,14 +157,24 @@ CLOSING_SENTENCE = re.compile(
       | (?: please\ | just\ | and\ | so\ | but\ )? let \ (?: me | us ) \ know \b .{0,140}
       | (?: if\ .{0,80} ,\ )? (?: please\ )? feel \ free \ to \ (?: ask | comment | edit | correct | improve | add | contact | leave | suggest | message | let ) \b .{0,120}
       | (?: please\ )? (?: correct | tell ) \ me \b .{0,80}
-      | (?: \w+ ,? \ (?: and\ | or\ )? ){0,3} (?: edits | corrections | suggestions | improvements | comments | feedback ) \b .{0,40} \b (?: welcome | appreciated )
+      | (?: \w+ ,? \ (?: and\ | or\ )? ){0,3} (?: edits | corrections | suggestions | improvements | comments | feedback | links | criticism | explanations? | thoughts | ideas | pointers | advice | input
+          | references | opinions | insights? | recommendations | help | tips ) \b .{0,40} \b (?: welcome | appreciated )
+      | (?: (?: many | thanks | a | lot | so | and | ok | okay | anyway | well ) ,? \s ){0,3} (?: thanks? (?: \s you )? | thankyou | thx ) \b
+          (?! \s (?: to (?! \s (?: all | any | every | you ) ) | god | goodness ) ) .{0,80}
+      | (?: and | so | anyway | enjoy ,? )? \s? (?: good\ luck | have\ fun ) \b .{0,60} | (?: please | plz | pls ) ,? \ help \b .{0,40} | can \ (?: anyone | somebody | someone ) \ (?: please\ )? help \b .{0,20}
+      | (?: any | all ) \ (?: \w+ ,? \ (?: (?: and | or ) \ \w+ \ )? ){1,3} (?: (?: is | are | would\ be | will\ be | much | greatly | highly | really | very | so | most | deeply | sincerely ) \ ){0,3} (?: appreciated | welcome (?:d)? )
       | answered\ by \b .{0,60} | (?: cheers | (?: best | kind | warm )? \ ? regards ) | happy \ \w+ing \b .{0,60} | (?: apologies | sorry ) \ for \b .{0,80}
     ) \W* (?: [A-Z]\w+ \W* )?
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+EMPHASIS_REMARK = re.compile(
+    r"\s*[(\[](?:[^()\[\]]{0,30}[;,] )?(?:(?:my|added) emphasis|(?:all )?(?:emphas[ie]s|bold(?:ing)?|italics|highlight\w*|formatting) (?:(?:is|are) )?(?:mine|added|my own))"
+    r"(?:[;,] [^()\[\]]{0,30})?[)\]]",
+    re.IGNORECASE,
+)
 CLOSING_NEEDLES = (
-    "hope", "happy", "answered by", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
+    "emphas", " mine", "thank", "good luck", "have fun", "please help", "can anyone help", "any help", "appreciate", "hope", "happy", "answered by", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
 )  # fmt: skip
 """One of them is in every closing sentence, in lower case."""
 LABEL = re.compile(
@@ -170,6 +197,44 @@ LABEL_NEEDLES = (
     "\n(edit",
     "\n(update",
 )
+FORMULA_WORDS = frozenset(
+    [
+        "hope",
+        "hth",
+        "know",
+        "free",
+        "correct",
+        "tell",
+        "welcome",
+        "welcomed",
+        "appreciated",
+        "answered",
+        "cheers",
+        "regards",
+        "happy",
+        "apologies",
+        "sorry",
+        "thank",
+        "thanks",
+        "thankyou",
+        "thx",
+        "luck",
+        "fun",
+        "help",
+        "emphasis",
+        "emphases",
+        "mine",
+        "edit",
+        "edited",
+        "update",
+        "updated",
+        "eta",
+        "addendum",
+        "ps",
+        "p",
+    ]
+)
+"""One of them is in every closing sentence, remark about emphasis and label of an edit."""
 Outcome = tuple[list[Block], list[Removal]]
 
 
@@ -244,44 +309,113 @@ def _is_source(block: Block) -> bool:
     if block.kind != "prose" or block.rest or not ORIGIN.match(block.prose):
         return False
     words = len(block.prose.split())
-    return words <= SOURCE_WORDS_MAX or (block.linked and words <= LEAD_WORDS_MAX)
+    return words <= SOURCE_WORDS_MAX or (block.linked >= LISTED_SHARE and words <= ORIGIN_WORDS_MAX)
 
 
 def _is_name_at_end(block: Block, before: Block) -> bool:
     """Whether the last line is the name of a link, alone."""
-    if not block.linked or block.kind != "prose" or block.rest or before.linked or before.text.endswith(":"):
+    if (
+        not block.is_link
+        or block.kind != "prose"
+        or block.rest
+        or before.is_link
+        or before.text.endswith(":")
+    ):
         return False
     return len(block.prose.split()) <= LEAD_WORDS_MAX
 
 
 SOURCE_WORDS_MAX = 3
+LISTED_SHARE = 0.4
+"""An item of which so much is names of links belongs to a list of links: "The Life of Bees, at The Times"."""
+
+
+BREAKS_OFF = re.compile(r"\b(?:of|the|an?|and|or|which|than|if|because|lists|includes)\Z")
+"""How no sentence ends."""
 
 
 def ends_open(blocks: Sequence[Block]) -> bool:
     """Whether the last line announces something that does not come."""
-    return bool(blocks) and blocks[-1].kind == "prose" and blocks[-1].text.endswith((":", ";", ","))
+    last = blocks[-1] if blocks else None
+    if last is None or last.kind != "prose":
+        return False
+    return last.text.endswith((":", ";", ",")) or BREAKS_OFF.search(last.text) is not None
 
 
 def trimmed(blocks: Sequence[Block]) -> Outcome:
-    """The blocks without closing formulas, labels of edits, names of sources, and links at the end."""
+    """The blocks without closing formulas, labels of edits, names of sources, and sentences that point to links."""
     removed: list[Removal] = []
-    folded = "\n".join(["", *[block.prose for block in blocks]]).lower()
-    kept = list(blocks)
-    if holds_any(folded, CLOSING_NEEDLES) or holds_any(folded, LABEL_NEEDLES):
-        kept = _without_formulas(blocks, removed)
+    kept, cut = without_formulas(blocks)
+    removed += cut
     kept = _without_sources(kept, removed)
+    kept = _without_pointers(kept, removed)
     return _without_pointers_at_end(kept, removed)
 
 
-def _without_formulas(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+def without_formulas(blocks: Sequence[Block], labels: bool = True) -> Outcome:
+    """The blocks without closing formulas ("Hope this helps!", "Thanks in advance"), remarks about emphasis, labels of edits."""
+    removed: list[Removal] = []
+    if not _may_hold_formulas("\n".join(["", *[block.prose for block in blocks]])):
+        return list(blocks), removed
     kept: list[Block] = []
     for block in blocks:
         if block.kind == "prose":
-            block = _unlabelled(block, removed)
+            block = _unlabelled(block, removed) if labels else block
+            block = _without_emphasis(block, removed)
             block = _without_closing(block, removed)
         if block.text:
             kept.append(block)
+    return kept, removed
+
+
+def _may_hold_formulas(text: str) -> bool:
+    """Most texts hold none of their words, which a set tells three times as fast as a search for each."""
+    if text.isascii() and FORMULA_WORDS.isdisjoint(words_of(text)):
+        return False
+    folded = text.lower()
+    return holds_any(folded, CLOSING_NEEDLES) or holds_any(folded, LABEL_NEEDLES)
+
+
+def _without_emphasis(block: Block, removed: list[Removal]) -> Block:
+    """Bold and italics are gone, and so is what was said of them."""
+
+    def take(found: re.Match[str]) -> str:
+        removed.append(Removal(EMPHASIS, found.group()))
+        return ""
+
+    if "emphas" not in block.prose and "mine" not in block.prose:
+        return block
+    return shortened(block, EMPHASIS_REMARK.sub(take, block.text))
+
+
+def _without_pointers(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+    """Sentences that only send the reader to a link, unless they introduce what stands behind them."""
+    kept: list[Block] = []
+    for place, block in enumerate(blocks):
+        if block.kind == "prose" and LINK in block.marked:
+            behind = blocks[place + 1] if place + 1 < len(blocks) else None
+            block = _without_pointers_in(block, behind, removed)
+        if block.text:
+            kept.append(block)
     return kept
+
+
+def _without_pointers_in(block: Block, behind: Block | None, removed: list[Removal]) -> Block:
+    parts = sentences(block.marked)
+    introduces = behind is not None and bool(behind.quote or behind.kind == "code" or behind.tight)
+    kept: list[str] = []
+    for place, part in enumerate(parts):
+        is_last = place == len(parts) - 1
+        next_one = behind.prose if is_last and behind else "" if is_last else parts[place + 1]
+        before = kept[-1] if kept else ""
+        if not (is_last and introduces) and sends_elsewhere(part, before, next_one, is_last=is_last):
+            removed.append(Removal(POINTER_TO_LINK, unmarked(part)))
+        else:
+            kept.append(part)
+    if len(kept) == len(parts):
+        return block
+    marked = "".join(kept).rstrip()
+    return shortened(block, unmarked(marked))._replace(marked=marked)
 
 
 def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
@@ -329,27 +463,41 @@ def _without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> Out
     while blocks:
         block = blocks[-1]
         if pointer := points_elsewhere(block.marked):
-            removed.append(Removal(POINTER_AT_END, block.text[-pointer:]))
+            removed.append(Removal(POINTER_TO_LINK, block.text[-pointer:]))
             blocks.pop()
             if rest := block.text[:-pointer].rstrip():
                 return [*blocks, shortened(block, rest)], removed
             continue
-        links = _links_at_end(blocks)
-        if not links:
+        place = _place_before_links(blocks)
+        lead_in = _lead_in(blocks[place]) if place < len(blocks) - 1 else ""
+        rest = blocks[place].text[: -len(lead_in)].rstrip()
+        if not lead_in or not (rest or place):
             break
-        removed += [Removal(LINK_LIST, gone.text.lstrip("# ")) for gone in blocks[links:]]
-        del blocks[links:]
+        removed.append(Removal(LINK_LIST, lead_in.lstrip("# ")))
+        removed += [Removal(LINK_LIST, gone.text.lstrip("# ")) for gone in blocks[place + 1 :]]
+        blocks[place:] = [shortened(blocks[place], rest)] if rest else []
     return blocks, removed
 
 
-def _links_at_end(blocks: Sequence[Block]) -> int:
-    """Where a lead-in stands behind which there are only names of links; 0 for nowhere."""
+def _place_before_links(blocks: Sequence[Block]) -> int:
+    """The place of the last block that is no name of a link."""
     place = len(blocks) - 1
-    while place > 0 and blocks[place].linked:
+    while place > 0 and (
+        blocks[place].is_link or (blocks[place].tight and blocks[place].linked >= LISTED_SHARE)
+    ):
         place -= 1
-    block = blocks[place]
-    short = len(block.prose.split()) <= LEAD_WORDS_MAX and block.kind in ("prose", "heading")
-    return place if place < len(blocks) - 1 and short and RELATED.fullmatch(block.prose) else 0
+    return place
+
+
+def _lead_in(block: Block) -> str:
+    """The end of a block that announces links; empty where it says more than that."""
+    if block.kind not in ("prose", "heading"):
+        return ""
+    short = len(block.prose.split()) <= LEAD_WORDS_MAX
+    if short and (RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose)):
+        return block.text
+    last = (sentences(block.text) or [""])[-1]
+    return last if last.rstrip().endswith(":") and SENDING.match(last) else ""
 
 
 def shortened(block: Block, text: str) -> Block:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from html import unescape
 
 from lima.curate.text.blocks import (
+    BEGIN,
     BREAK,
     CODE,
     CONTROL,
@@ -69,8 +70,6 @@ ANNOUNCED = re.compile(
     r"(?::|\b(?:like|as|than) (?:this|these|so)\W*|\b(?:these|below|following)\W*)\Z", re.IGNORECASE
 )
 """How a text ends that an image goes on with."""
-LINKED_SHARE = 0.8
-"""A block of which so much is names of links is little else."""
 STORED = re.compile(rf"{CODE}(\d+){CODE}")
 
 
@@ -79,7 +78,7 @@ class Post:
 
     def __init__(self, style: Style, trim: bool) -> None:
         self.layout = Layout()
-        self.images = self.holes = 0
+        self.images = self.links = self.holes = 0
         self.removed: list[Removal] = []
         self._markdown, self._trim = style == "markdown", trim
         self._shown: list[str] = []
@@ -167,11 +166,11 @@ class Post:
                 self.layout.lose("image" if image else "lost")
             return
         if not self._heading:
-            self.layout.add(text, prose or "", linked=linked >= LINKED_SHARE * len(text), marked=marked)
+            self.layout.add(text, prose or "", linked=linked / len(text), marked=marked)
             return
         text = text.replace("\n", " ")
         shown = "#" * max(2, self._heading) + " " + text if self._markdown else text
-        self.layout.add(shown, prose or "", "heading", linked=linked >= LINKED_SHARE * len(text))
+        self.layout.add(shown, prose or "", "heading", linked=linked / len(text))
 
     def _take(self) -> tuple[str, str | None, str]:
         """The line that is being read, tidied; its prose; and the line with marks, where it has links alone.
@@ -309,6 +308,8 @@ class Post:
             target[anchor:] = [gone(name)]
             return
         self._linked += len(name)
+        self.links += 1
+        target.insert(anchor, BEGIN)
         target.append(POINT if says_nothing else LINK)
 
     def _open_pre(self, name: str, attributes: str) -> None:
@@ -359,8 +360,8 @@ class Post:
         mark, text = self._script[0], "".join(self._script[1])
         self._script = None
         bare = unmarked(text)
-        if mark == "^" and LINK in text and not bare.isdecimal() and len(bare.split()) < 3 and self._trim:
-            self._add(gone(f"[{bare}]"))  # "machine learning^wiki": where it can be read
+        if mark == "^" and LINK in text and len(bare.split()) < 3 and self._trim:
+            self._shown.append(gone(f"[{bare}]"))  # "machine learning^wiki": where it can be read
             self._marks = True
             return
         if mark == "^" and FOOTNOTE.fullmatch(bare) and self._is_footnote():

@@ -103,7 +103,10 @@ FIRST_PERSON = re.compile(
         (?<! \b [A-Z]\. ) I (?! [\^_}$=:] | \.[eE]\b )            # not $I$, I^2, "I.e.", "A.I."
       | [Mm]e | [Mm]y | MY | [Mm]ine | [Mm]yself
       | IMH?O | IIRC | AFAIK | AFAICT | IANAL
-      | i (?= ['’] (?: m | ve | d | ll ) \b )
+      | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project )
+      | (?: Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
+          | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
+      | i (?= ['’] (?: m | ve | d | ll ) \b | \ (?: am | was | have | had | don['’]t | do | can | think | know | believe | guess | would | will | found | use | like ) \b )
     ) \b
     """,
     re.VERBOSE,
@@ -136,7 +139,8 @@ VERB_AFTER = re.compile(
     \s+ (?: am | was | have | had | will | would | do | did | can | could | think | see | know | use | find | recommend | suggest | like | love
       | prefer | believe | guess | hope | want | need | mean | say | wrote | read | personally | really | don | didn | haven | feel | felt
       | saw | knew | thought | try | tried | learn | learned | taught | teach | work | worked | wish | agree | refer | assume | suspect
-      | understand | remember | recall | consider | expect | imagine | wonder ) \b
+      | understand | remember | recall | consider | expect | imagine | wonder | found | got | linked | mentioned | cited | quoted | posted | heard
+      | bought | built ) \b
     """,
     re.VERBOSE,
 )
@@ -226,6 +230,13 @@ OTHERS = Phrases(
         """,
     ),
     (("@",), r"(?: ^ | [\s(] ) @ [A-Za-z]\w{2,}"),
+    (
+        ("another", "also", "add", "further", "top"),
+        r"""
+        \A [^\w>]* (?: another \s | also \b | to \s add \b (?! \s \w+ \s to \b ) | adding \s to \b | further \s to \b | additionally \b
+            | in \s addition \s to \s (?! \w+ing \b ) | on \s top \s of \s (?: that | this | the | what | all ) \b )
+        """,
+    ),
 )
 
 SITE = Phrases(
@@ -257,6 +268,13 @@ SITE = Phrases(
     (
         (".se", "m.se", " mo "),
         r"\b \w+ \.SE \b | \b (?-i: MO ) \b (?= [,.] | \s (?: or | and | post | question | answer ) )",
+    ),
+    (
+        ("your question", "title"),
+        r"""
+        \b (?: add | edit | update | include | provide | clarify | expand | narrow | rephrase | reword | improve ) \b [^.?!\n]{0,60} \b your \s question \b
+        | \b (?: in | of | from | by ) \s (?: the | your ) \s (?: question (?: ['’]s )? \s )? title \b (?! \s (?: of | bar | page | role | block | field ) \b )
+        """,
     ),
     (("asker",), r"\b (?: the \s asker | the \s question\ asker ) \b"),
     (("OP",), r"\b (?-i: OP ) \b (?! \s? amp )"),
@@ -301,8 +319,26 @@ ASKER_OF_SITE = Phrases(
     (("inspired", "prompted", "motivated"), r"\b (?: inspired | prompted | motivated ) \s by \b"),
     (("edit", "update"), r"(?: ^ | \n ) \W* (?-i: EDIT | UPDATE | Edit | Update ) \b (?! \s the \b )"),
     (("emphasis",), r"\b emphasis \s (?: mine | added )"),
+    (("@",), r"(?: ^ | [\s(] ) @ [A-Za-z]\w{2,}"),
 )
 """Words of a question that is about other posts."""
+
+META_STRONG = re.compile(
+    r"""
+    \b (?: tags? | tagged | tagging | retag\w* | flags? | flagged | flagging | moderators? | mods? | badges? | reputation | rep | on-?\s?topic | off-?\s?topic
+      | (?: up | down )?-?votes? | voted | voting | re-?open\w* | on\ hold | close \s reasons? | closed\ as | migrat\w+ | cross-?\s?post\w* | meta | SE | FAQ | help\ cent(?:er|re)
+      | beta | review\ queues? | nominat\w+ | sock\s?puppets? | main\ site | (?: the | our | this | other ) \s sites? | community\ wiki | close-?worthy ) \b
+    """,
+    WORDS,
+)
+META_WEAK = re.compile(
+    r"""
+    \b (?: questions? | answers? | answered | answering | posts? | posted | posting | users? | members? | sites? | edits? | edited | editing | comments? | commented
+      | community | topics? | profiles? | close | closed | closing | delet\w+ | duplicates? | accept\w* | asked | asking | OP | chat | ask ) \b
+    """,
+    WORDS,
+)
+"""Words about a site, which on its meta site are what a text is about: one of the first, or several of the second."""
 
 HOLLOW = Phrases(
     (
