@@ -17,6 +17,12 @@ NAMES = (
     "lima-7b-sft-1000", "meta-llama/Llama-2-7b-hf", "mistralai/Mistral-7B-Instruct-v0.2", "lima-7b-sft-250",
     "allenai/open-instruct-stanford-alpaca-7b", "gpt-4-0613", "lima-7b-sft-500", "tiiuae/falcon-7b-instruct",
     "HuggingFaceH4/zephyr-7b-beta", "lima-7b-sft-125", "lmsys/vicuna-7b-v1.5", "davinci003",
+    "NousResearch/Nous-Hermes-2-Mixtral-8x7B-DPO", "claude-3-opus-20240229", "gemini-pro", "Qwen/Qwen1.5-7B-Chat",
+    "openchat/openchat-3.5-0106", "WizardLM/WizardLM-13B-V1.2", "togethercomputer/RedPajama-INCITE-7B-Chat",
+    "mosaicml/mpt-7b-chat", "databricks/dolly-v2-12b", "OpenAssistant/oasst-sft-4-pythia-12b-epoch-3.5",
+    "baichuan-inc/Baichuan2-13B-Chat", "internlm/internlm-chat-20b", "microsoft/phi-2", "upstage/SOLAR-10.7B-Instruct-v1.0",
+    "01-ai/Yi-34B-Chat", "deepseek-ai/deepseek-llm-67b-chat", "allenai/tulu-2-dpo-70b", "cohere/command-r",
+    "xwinlm/Xwin-LM-13B-V0.1",
 )  # fmt: skip
 JUDGE = "judge:gpt-4-1106-preview@0a1b2c3d"
 TOPICS = ("Explain why the sky is blue", "Write a short poem about rain", "Plan three days in Lisbon",
@@ -24,7 +30,10 @@ TOPICS = ("Explain why the sky is blue", "Write a short poem about rain", "Plan 
 
 
 def build(folder: Path, systems: int, prompts: int = 60, seed: int = 7) -> Path:
-    """A study of the first ``systems`` names: every two of them on a part of the prompts; equal bytes for equal arguments."""
+    """A study of the first ``systems`` names; equal bytes for equal arguments.
+
+    Up to twelve meet each other on a part of the prompts; more meet the first one alone, as on AlpacaEval.
+    """
     generator = np.random.default_rng(seed)
     names = NAMES[:systems]
     strength = dict(zip(names, np.linspace(0.4, -0.4, systems)[generator.permutation(systems)], strict=True))
@@ -47,7 +56,9 @@ def build(folder: Path, systems: int, prompts: int = 60, seed: int = 7) -> Path:
             grades.append(Grade(id=f"{JUDGE}/{items[-1].id}", item_id=items[-1].id, rater=JUDGE, scale="helpfulness",
                                 value=value))  # fmt: skip
         pairs = list(combinations(range(systems), 2))
-        for first, second in [pair for pair in pairs if pair[0] == 0 or generator.random() < 0.3]:
+        for first, second in [
+            pair for pair in pairs if pair[0] == 0 or (systems <= 12 and generator.random() < 0.3)
+        ]:
             sides = (
                 (names[first], names[second]) if generator.random() < 0.5 else (names[second], names[first])
             )
@@ -86,11 +97,11 @@ def label(lead: float, width: float, generator: np.random.Generator) -> Label:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Make reports of 2, 5 and 12 systems."""
+    """Make reports of 2, 5, 12 and 31 systems."""
     from lima.report.report import report
     from lima.report.settings import ReportSettings
 
-    for systems in (2, 5, 12):
+    for systems in (2, 5, 12, 31):
         folder = build(Path(arguments[0]) / f"{systems}-systems", systems)
         report(ReportSettings(study=folder, rounds=200))
 

@@ -154,6 +154,8 @@ def findings(results: Sequence[PairResult], systems: Sequence[str]) -> list[Pair
 
 
 MANY_PAIRS = 12
+FEW_PAIRS = 6
+"""With more pairs shown at once than this, one sentence a rater sums them up."""
 
 
 def leading(found: Sequence[PairFinding], system: str) -> tuple[list[PairFinding], list[PairFinding]]:
@@ -162,6 +164,34 @@ def leading(found: Sequence[PairFinding], system: str) -> tuple[list[PairFinding
         return list(found), []
     first = [row for row in found if system in (row.system, row.baseline)]
     return first, [row for row in found if system not in (row.system, row.baseline)]
+
+
+def in_short(found: Sequence[PairFinding], system: str, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Where there are many pairs: for each group of raters, which systems ``system`` beats, and which beat it."""
+    results: dict[str, list[PairResult]] = defaultdict(list)
+    for finding in found:
+        for pair in finding.results:
+            if pair.result.n and system in (pair.system, pair.baseline):
+                results[pair.group].append(pair)
+    return [(group, _in_short(results[group], system, _spoken(group, names))) for group in results]
+
+
+def _in_short(pairs: Sequence[PairResult], system: str, rater: str) -> str:
+    sides: dict[int, list[str]] = defaultdict(list)
+    for pair in sorted(pairs, key=lambda pair: -_gap_value(pair.gap)):
+        own = pair.system == system
+        sides[direction(pair) * (1 if own else -1)].append(pair.baseline if own else pair.system)
+    said = f"{system} is preferred to {_listed(sides[1])} by {rater}" if sides[1] else ""
+    worse = f"{_listed(sides[-1])} {'is' if len(sides[-1]) == 1 else 'are'} preferred to {system} by {rater}"
+    parts = [part for part in (said, worse if sides[-1] else "") if part]
+    if not parts:
+        return f"{rater[0].upper()}{rater[1:]} cannot tell {system} from any of {len(pairs)} systems."
+    rest = f"; {len(sides[0])} cannot be told apart from it" if sides[0] else ""
+    return f"{'; '.join(parts)}{rest}."
+
+
+def _gap_value(gap: Result) -> float:
+    return gap.value if isinstance(gap, Estimate) else 0.0
 
 
 def tag_results(votes: Sequence[Vote], level: float) -> list[TagResult]:

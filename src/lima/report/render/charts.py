@@ -37,6 +37,8 @@ COLOURS = {
 ROW, HEADER, LEGEND, BAR, EDGE = 43.0, 26.0, 26.0, 15.0, 2.0
 TALL = 8
 """Rows from which on an axis is named above, too."""
+DENSE = 16
+"""Rows from which on each takes one line, its name beside it."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,25 @@ class DotRow:
 
 def stacked_bars(rows: Sequence[BarRow], legend: Sequence[tuple[str, str]], width: float) -> str:
     """Bars of shares; ``legend`` holds (words, colour). A thin line under a bar is the interval of that share."""
-    height = LEGEND + sum(ROW if row.parts else HEADER for row in rows) + EDGE
+    bars = [row for row in rows if row.parts]
+    left, right = _beside(bars, width) if len(bars) > DENSE else (0.0, 0.0)
+    height = LEGEND + sum((24.0 if left else ROW) if row.parts else HEADER for row in rows) + EDGE
     axes, finish = canvas(width, height)
     _legend(axes, legend, width)
     y = LEGEND
     for row in rows:
-        if row.parts:
+        if not row.parts:
+            _heading(axes, row.label, y)
+            y += HEADER
+        elif left:
+            axes.text(0, y + 8, row.label, size=9, color=COLOURS["ink"], va="center")
+            axes.text(width, y + 8, row.note, size=8, color=COLOURS["muted"], va="center", ha="right")
+            _bar(axes, row.parts, y, width - left - right, left)
+            y += 24.0
+        else:
             _words(axes, row.label, row.note, y, width)
             _bar(axes, row.parts, y + 15, width)
             y += ROW
-        else:
-            axes.text(0, y + 12, row.label, size=10, weight="bold", color=COLOURS["ink"], va="center")
-            y += HEADER
     return finish()
 
 
@@ -93,6 +102,8 @@ def dots(
     rows: Sequence[DotRow], limits: tuple[float, float], ticks: Sequence[float], width: float, unit: str = ""
 ) -> str:
     """Values with intervals on one axis; a tick at 0 is drawn strong."""
+    if sum(row.value is not None for row in rows) > DENSE:
+        return forest(rows, limits, ticks, width, words=unit, middle=0)
     height = sum(HEADER if row.value is None else ROW - 9 for row in rows) + 22
     y = 16.0 if len(rows) > TALL else 0.0  # labels above too, where those below are out of sight
     height += y
@@ -100,7 +111,7 @@ def dots(
     _axis(axes, limits, ticks, width, (y, height), unit)
     for row in rows:
         if row.value is None:
-            axes.text(0, y + 12, row.label, size=10, weight="bold", color=COLOURS["ink"], va="center")
+            _heading(axes, row.label, y)
             y += HEADER
             continue
         _words(axes, row.label, row.note, y, width)
@@ -118,45 +129,65 @@ def forest(
     words: str,
     middle: float,
 ) -> str:
-    """One line a row: name, interval, note; ``words`` name the axis, above and below, ``middle`` is drawn strong.
+    """One line a row: name, interval, note; ``words`` name the axis, which stands above and below, ``middle`` is strong.
 
-    Where names and notes leave less than half of the width, they stand above the intervals.
+    Where names and notes leave less than a third of the width, they stand above the intervals.
     """
-    left = 5.2 * max(len(row.label) for row in rows) + 10
-    right = 4.3 * max(len(row.note) for row in rows) + 10
-    beside = left + right < 0.6 * width
-    line, top = (19.0, 22.0) if beside else (32.0, 22.0)
-    left, right = (left, right) if beside else (0.0, 0.0)
-    height = top + line * len(rows) + 36
+    left, right = _beside([row for row in rows if row.value is not None], width)
+    line, top, foot = (19.0 if left else 32.0), 22.0, 36.0 if words else 24.0
+    height = top + sum(HEADER if row.value is None else line for row in rows) + foot
     axes, finish = canvas(width, height)
     span = width - left - right
-    for tick in ticks:
-        x = left + _place(tick, limits, span)
-        strong = tick == middle
-        axes.plot([x, x], [top - 4, height - 34], color=COLOURS["muted" if strong else "line"],
-                  linewidth=0.9 if strong else 0.7, zorder=0)  # fmt: skip
-        for y in (top - 12, height - 26):
-            axes.text(
-                x,
-                y,
-                f"{tick:g}".replace("-", "\u2212"),
-                size=8,
-                color=COLOURS["muted"],
-                ha="center",
-                va="center",
-            )
+    _scale(axes, (limits, ticks, middle), (left, span), (top - 4, height - foot + 2))
     axes.text(left + span / 2, height - 10, words, size=8, color=COLOURS["muted"], ha="center", va="center")
-    for k, row in enumerate(rows):
-        y = top + line * k + line / 2
-        if beside:
-            axes.text(0, y, row.label, size=9, color=COLOURS["ink"], va="center")
-            axes.text(width, y, row.note, size=8, color=COLOURS["muted"], va="center", ha="right")
+    y = top
+    for row in rows:
+        if row.value is None:
+            _heading(axes, row.label, y)
+            y += HEADER
+            continue
+        middle_of_row = y + line / 2
+        if left:
+            axes.text(0, middle_of_row, row.label, size=9, color=COLOURS["ink"], va="center")
+            axes.text(width, middle_of_row, row.note, size=8, color=COLOURS["muted"], va="center", ha="right")
         else:
             label = shortened(row.label, width - 4.8 * len(row.note), 8.0)
-            axes.text(0, y - 6, label, size=8, color=COLOURS["ink"], va="center")
-            axes.text(width, y - 6, row.note, size=7, color=COLOURS["muted"], va="center", ha="right")
-        _dot(axes, row, y if beside else y + 6, limits, span, left)
+            axes.text(0, middle_of_row - 6, label, size=8, color=COLOURS["ink"], va="center")
+            axes.text(
+                width, middle_of_row - 6, row.note, size=7, color=COLOURS["muted"], va="center", ha="right"
+            )
+        _dot(axes, row, middle_of_row if left else middle_of_row + 6, limits, span, left)
+        y += line
     return finish()
+
+
+def _beside(rows: Sequence[BarRow] | Sequence[DotRow], width: float) -> tuple[float, float]:
+    """Room for names to the left and notes to the right, in points; none where too little would be left for values."""
+    left = 5.2 * max((len(row.label) for row in rows), default=0) + 10
+    right = 4.3 * max((len(row.note) for row in rows), default=0) + 10
+    return (left, right) if left + right < 0.67 * width else (0.0, 0.0)
+
+
+def _heading(axes: Axes, label: str, y: float) -> None:
+    axes.text(0, y + 12, label, size=10, weight="bold", color=COLOURS["ink"], va="center")
+
+
+def _scale(
+    axes: Axes,
+    scale: tuple[tuple[float, float], Sequence[float], float],
+    place: tuple[float, float],
+    ends: tuple[float, float],
+) -> None:
+    """Lines at the ticks of a scale (limits, ticks, the strong one), each named above and below."""
+    limits, ticks, middle = scale
+    for tick in ticks:
+        x = place[0] + _place(tick, limits, place[1])
+        strong = tick == middle
+        axes.plot([x, x], ends, color=COLOURS["muted" if strong else "line"],
+                  linewidth=0.9 if strong else 0.7, zorder=0)  # fmt: skip
+        words = f"{'+' if tick > 0 > limits[0] else ''}{tick:g}".replace("-", "\u2212")
+        for y in (ends[0] - 8, ends[1] + 8):
+            axes.text(x, y, words, size=8, color=COLOURS["muted"], ha="center", va="center")
 
 
 def for_page(svg: str, description: str) -> str:
@@ -220,14 +251,15 @@ def _legend(axes: Axes, legend: Sequence[tuple[str, str]], width: float) -> None
 
 def _words(axes: Axes, label: str, note: str, y: float, width: float) -> None:
     room = width - 4.8 * len(note) - 8
-    axes.text(0, y + 7, shortened(label, room), size=9, color=COLOURS["ink"], va="center")
+    size = min(9.0, max(7.0, room / (0.56 * max(1, len(label)))))  # a smaller name rather than a cut one
+    axes.text(0, y + 7, shortened(label, room, size), size=size, color=COLOURS["ink"], va="center")
     axes.text(width, y + 7, note, size=8, color=COLOURS["muted"], va="center", ha="right")
 
 
-def _bar(axes: Axes, parts: Sequence[Segment], y: float, width: float) -> None:
+def _bar(axes: Axes, parts: Sequence[Segment], y: float, width: float, left: float = 0.0) -> None:
     from matplotlib.patches import Rectangle
 
-    x = 0.0
+    x = left
     for part in parts:
         size = part.share * width
         if size > 0:
@@ -238,14 +270,14 @@ def _bar(axes: Axes, parts: Sequence[Segment], y: float, width: float) -> None:
             axes.text(x + size / 2, y + BAR / 2, f"{100 * part.share:.0f} %", size=8.5, color=ink,
                       ha="center", va="center")  # fmt: skip
         x += size
-        _interval_line(axes, part, y + BAR + (6.0 if part.from_right else 3.0), width)
+        _interval_line(axes, part, y + BAR + (6.0 if part.from_right else 3.0), width, left)
 
 
-def _interval_line(axes: Axes, part: Segment, y: float, width: float) -> None:
+def _interval_line(axes: Axes, part: Segment, y: float, width: float, left: float) -> None:
     if part.low is None or part.high is None:
         return
     low, high = (1 - part.high, 1 - part.low) if part.from_right else (part.low, part.high)
-    axes.plot([low * width, high * width], [y, y], color=COLOURS[part.colour], linewidth=1.8,
+    axes.plot([left + low * width, left + high * width], [y, y], color=COLOURS[part.colour], linewidth=1.8,
               solid_capstyle="round")  # fmt: skip
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from lima.files import write_text
 from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.overview import Overview
-from lima.report.numbers.preferences import PairFinding, PairResult, leading
+from lima.report.numbers.preferences import FEW_PAIRS, PairFinding, PairResult, leading
 from lima.report.numbers.ratings import MeanRating, ShareRating
 from lima.report.render.charts import (
     LINES,
@@ -34,7 +35,7 @@ from lima.statistics.estimates import Estimate, Result
 
 QUALITY_COLOURS = {"excellent": "win", "pass": "tie", "fail": "loss"}
 SAFETY_COLOURS = {"safe": "win", "unsafe": "loss"}
-EVEN = 50.0
+EVEN = 0.5
 NAMES = (
     "ranking",
     "preferences",
@@ -112,7 +113,8 @@ def _ranking(seen: Overview) -> Drawing:
             note = (
                 f"{100 * row.wins.value:.0f} {interval(row.wins.rescaled(100), lambda x: f'{x:.0f}')}".strip()
             )
-            rows.append(_win_row(row.system, note, row.wins.rescaled(100)))
+            low, high = (None if x is None else 100 * x for x in (row.wins.low, row.wins.high))
+            rows.append(DotRow(row.system, note, 100 * row.wins.value, low, high, side_of_even(row.wins)))
         elif row.system == seen.reference:
             rows.append(DotRow(row.system, "reference", 50.0, colour="ink"))
     text = f"Expected wins against {seen.reference} with intervals, strongest first; the table has the same numbers."
@@ -121,11 +123,11 @@ def _ranking(seen: Overview) -> Drawing:
     return Drawing("ranking", text, lambda width: draw(width))
 
 
-def _win_row(system: str, note: str, wins: Estimate) -> DotRow:
-    ahead = (wins.low or 0) > EVEN
-    behind = wins.high is not None and wins.high < EVEN
-    colour = "win" if ahead else "loss" if behind else "muted"
-    return DotRow(system, note, wins.value, wins.low, wins.high, colour)
+def side_of_even(wins: Estimate) -> str:
+    """The colour of expected wins in [0, 1]: their interval lies above even, below it, or around it."""
+    if wins.low is None or wins.high is None:
+        return "muted"
+    return "win" if wins.low > EVEN else "loss" if wins.high < EVEN else "muted"
 
 
 def _shown(numbers: Numbers) -> list[PairFinding]:
@@ -133,15 +135,42 @@ def _shown(numbers: Numbers) -> list[PairFinding]:
     return leading(numbers.findings, numbers.systems[0])[0]
 
 
-def _preferences(numbers: Numbers) -> Drawing:
-    rows: list[BarRow] = []
-    for finding in _shown(numbers):
-        rows.append(BarRow(f"{finding.system} against {finding.baseline}"))
+Row = TypeVar("Row")
+
+
+def _pair_rows(
+    numbers: Numbers, heading: Callable[[str], Row], entry: Callable[[str, PairResult], Row]
+) -> list[Row]:
+    """Rows of a figure of pairs: under each pair its raters, or with many pairs under each rater the pairs."""
+    shown = _shown(numbers)
+    if len(shown) > FEW_PAIRS:
+        shown = sorted(shown, key=_first_gap, reverse=True)
+    results = [(finding, pair) for finding in shown for pair in finding.results if pair.result.n]
+    rows: list[Row] = []
+    if len(shown) <= FEW_PAIRS:
+        for finding, members in groupby(results, key=lambda found: found[0]):
+            rows.append(heading(f"{finding.system} against {finding.baseline}"))
+            rows += [entry(group_label(pair.group), pair) for _, pair in members]
+        return rows
+    alone = len({finding.system for finding in shown}) == 1
+    for group in dict.fromkeys(pair.group for _, pair in results):
+        rows.append(heading(f"{group_label(group)}{f': {shown[0].system} against' if alone else ''}"))
         rows += [
-            BarRow(group_label(pair.group), f"n = {pair.result.n}", _win_tie_loss(pair))
-            for pair in finding.results
-            if pair.result.n
+            entry(pair.baseline if alone else f"{pair.system} against {pair.baseline}", pair)
+            for _, pair in results
+            if pair.group == group
         ]
+    return rows
+
+
+def _first_gap(finding: PairFinding) -> float:
+    return next((p.gap.value for p in finding.results if isinstance(p.gap, Estimate)), 0.0)
+
+
+def _preferences(numbers: Numbers) -> Drawing:
+    rows = _pair_rows(
+        numbers, BarRow, lambda label, pair: BarRow(label, f"n = {pair.result.n}", _win_tie_loss(pair))
+    )
     legend = [("win", "win"), ("tie", "tie"), ("orders disagree", "split"), ("loss", "loss")]
     text = "Shares of wins, ties, pairs whose orders disagree and losses by baseline and group of raters; the table has the same numbers."
     return Drawing("preferences", text, lambda width: stacked_bars(rows, legend, width))
@@ -164,14 +193,7 @@ def _part(result: Result, colour: str, *, whisker: bool = True, from_right: bool
 
 
 def _gaps(numbers: Numbers) -> Drawing:
-    rows: list[DotRow] = []
-    for finding in _shown(numbers):
-        rows.append(DotRow(f"{finding.system} against {finding.baseline}"))
-        rows += [
-            _dot(group_label(pair.group), f"n = {pair.result.n}", pair.gap, 100)
-            for pair in finding.results
-            if pair.result.n
-        ]
+    rows = _pair_rows(numbers, DotRow, lambda label, pair: _dot(label, f"n = {pair.result.n}", pair.gap, 100))
     text = "Wins minus losses in points, with intervals, by baseline and group of raters."
     return Drawing("gaps", text, lambda width: dots(rows, (-100, 100), (-100, -50, 0, 50, 100), width))
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lima.report.numbers.analysis import Numbers
-from lima.report.numbers.preferences import direction, leading, seen_from
+from lima.report.numbers.preferences import FEW_PAIRS, direction, in_short, leading, seen_from
 from lima.report.numbers.samples import Samples
-from lima.report.render.figures import Drawing
+from lima.report.numbers.votes import short_names
+from lima.report.render.figures import Drawing, side_of_even
 from lima.report.render.wording import (
     by_whom,
     count,
@@ -40,6 +41,10 @@ HERE = Path(__file__).parent
 
 def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawing], facts: dict[str, Any]) -> str:
     """The page; ``facts`` holds the command, versions and commit for the section on reproducing."""
+    first = numbers.systems[0] if numbers.systems else ""
+    shown = leading(numbers.findings, first)
+    many = len(shown[0]) > FEW_PAIRS
+    spoken = short_names({pair.group for pair in numbers.pairs})
     return (
         template_environment()
         .get_template("page.html")
@@ -49,7 +54,8 @@ def render(numbers: Numbers, samples: Samples, drawn: Sequence[Drawing], facts: 
                 *numbers.systems,
                 *(word for card in numbers.raters for word in (card.id, judge_name(card.id)[0])),
             ],
-            leading=leading(numbers.findings, numbers.systems[0] if numbers.systems else ""),
+            leading=([], numbers.findings) if many else shown,
+            in_short=in_short(shown[0], first, spoken) if many else [],
             samples=samples,
             facts=facts,
             figures={figure.name: figure.for_page for figure in drawn},
@@ -93,6 +99,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "excerpt": excerpt,
     "undefined": is_undefined,
     "direction": direction,
+    "side": side_of_even,
     "seen_from": seen_from,
     "name": judge_name,
     "asked": last_user_turn,

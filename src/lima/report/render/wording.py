@@ -131,6 +131,8 @@ def title(numbers: Numbers) -> str:
     star = all(finding.system == system for finding in numbers.findings)
     if others and star and len(others) <= 3:
         return f"{system} against {listed(others)}"
+    if others and star:
+        return f"{system} against {len(others)} other systems"
     return f"{listed([system, *others[:2]])}{f' and {len(others) - 2} more' if len(others) > 2 else ''}"
 
 
@@ -146,6 +148,7 @@ def listed(names: Sequence[str]) -> str:
 FORMS: dict[str, Callable[[float], str]] = {
     "percent": percent,
     "points": points,
+    "share": lambda value: f"{100 * value:.0f}",
     "plain": plain,
     "plain3": lambda value: plain(value, 3),
     "signed": signed,
