@@ -3,7 +3,8 @@
     python -m benchmarks.coverage --draws 2000 --write
 
 Truth is known, since the data are drawn: win - loss from multinomial counts, coefficients from raters who report a
-true label with some skill and guess otherwise, win rates at equal length from a logistic law.
+true label with some skill and guess otherwise, win rates at equal length from a logistic law, votes of people and a
+judge from one normal lead.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
 
 from lima.statistics import reliability
 from lima.statistics.bootstrap import Resampling, bootstrap, ratio
 from lima.statistics.estimates import Estimate, Result
 from lima.statistics.intervals import clustered_mean
+from lima.statistics.joint import Joint, draw_sample, inclusion, joint_mean
 from lima.statistics.length_control import length_controlled
 from lima.statistics.preferences import SCORES, Outcome, gap_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "coverage.md"
+Floats = NDArray[np.float64]
 OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "loss")
 FEW = Resampling(rounds=600)
 
@@ -153,6 +158,69 @@ def lengths() -> Iterator[Cell]:
             yield Cell(name, draw, 1 / (1 + math.exp(-intercept)), methods)
 
 
+Draw = tuple[tuple[float | None, ...], tuple[float, ...], tuple[float, ...], tuple[int, ...]]
+"""Votes of people, scores of the judge, probabilities and prompts of all pairs."""
+PROMPTS, LEAD, SPREAD, TIES = 200, 0.3, math.sqrt(2), 0.5
+
+
+def together() -> Iterator[Cell]:
+    """Win - loss by people and a judge: people vote on a part of 200 prompts, with equal or unequal probabilities.
+
+    What people say is the sign of a normal lead, half of whose variance belongs to the prompt; leads below one half are
+    ties. The judge sees the lead with noise (good), nothing of it (useless), mostly lengths (by length), or gives a tie,
+    as its orders disagree, on three of five pairs whatever they are (by side). Unequal: its ties are drawn twice as often.
+    """
+    methods = {
+        "people and judge (PPI++)": lambda drawn: _joint(drawn).both,
+        "people alone, weighted": lambda drawn: _joint(drawn).alone,
+    }
+    truth = float(stats.norm.sf((TIES - LEAD) / SPREAD) - stats.norm.cdf((-TIES - LEAD) / SPREAD))
+    for pairs in (1, 3):
+        for factor in (1.0, 2.0):
+            for judge in ("good", "useless", "by length", "by side"):
+                for voted in (30, 60):
+
+                    def draw(
+                        generator: np.random.Generator,
+                        judge: str = judge,
+                        shape: tuple[int, int, float] = (pairs, voted, factor),
+                    ) -> Hashable:
+                        return _drawn(generator, judge, *shape)
+
+                    name = f"{judge} judge, {voted} pairs voted on, {pairs} a prompt{', unequal' if factor > 1 else ''}"
+                    yield Cell(name, draw, truth, methods)
+
+
+def _joint(drawn: Draw) -> Joint:
+    votes, scores, probabilities, prompts = drawn
+    count = sum(vote is not None for vote in votes)
+    return joint_mean(votes, scores, probabilities, prompts, votes=count, limits=(-1, 1))
+
+
+def _drawn(generator: np.random.Generator, judge: str, pairs: int, voted: int, factor: float) -> Draw:
+    n = PROMPTS * pairs
+    lead = np.repeat(generator.normal(LEAD, 1, PROMPTS), pairs) + generator.normal(size=n)
+    noise = generator.normal(size=n)
+    seen = {
+        "good": lead + 0.5 * noise,
+        "useless": noise,
+        "by length": 0.8 + noise + 0.3 * lead,
+        "by side": lead,
+    }
+    scores = _signs(seen[judge])
+    if judge == "by side":
+        scores = np.where(generator.random(n) < 0.6, 0.0, scores)
+    probabilities = inclusion([factor if score == 0 else 1.0 for score in scores], voted)
+    chosen = set(draw_sample(probabilities, generator))
+    votes = tuple(float(vote) if k in chosen else None for k, vote in enumerate(_signs(lead)))
+    prompts = np.repeat(np.arange(PROMPTS), pairs)
+    return votes, tuple(scores.tolist()), tuple(probabilities), tuple(prompts.tolist())
+
+
+def _signs(lead: Floats) -> Floats:
+    return np.where(lead > TIES, 1.0, np.where(lead < -TIES, -1.0, 0.0))
+
+
 def measure(cell: Cell, draws: int, seed: int) -> dict[str, tuple[float, float, float]]:
     """Coverage, mean width and share of draws without an interval, by method.
 
@@ -213,7 +281,7 @@ def page(draws: int, seed: int, log: Path) -> str:
 def tables(draws: int, seed: int, log: Path) -> list[str]:
     """A table a family, and under it the range of what the method in use covers."""
     lines: list[str] = []
-    for family in (gaps, coefficients, lengths):
+    for family in (gaps, coefficients, lengths, together):
         cells = list(family())
         names, used = list(cells[0].methods), list[float]()
         lines += [

@@ -207,6 +207,15 @@ class Key(Record):
     content: Origin | None = None
 
 
+class Drawn(Record):
+    """Whether a text was drawn for people, and with which probability (``sample.jsonl``)."""
+
+    id: str
+    """Of a comparison or an item."""
+    probability: float = Field(gt=0, le=1)
+    drawn: bool
+
+
 class Preference(Record):
     """One verdict of one rater on one comparison.
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lima.errors import LimaError
@@ -50,6 +51,18 @@ PLANNED: dict[PlannedTask, tuple[Kind, ...]] = {
 """The paper's tests: preferences by people and by a judge, and mean helpfulness by a judge."""
 
 
+class Sample(Settings):
+    """A part of the texts for people, drawn with known probabilities; a judge rates all (docs/judging.md)."""
+
+    comparisons: Annotated[int, Field(ge=1)] | None = None
+    """How many comparisons people vote on. Not given: all."""
+    items: Annotated[int, Field(ge=1)] | None = None
+    """How many single answers people rate. Not given: as `lima annotate --rate-items` says."""
+    wavering: float = Field(default=1.0, ge=1, le=20)
+    """How many times as likely as others comparisons are drawn on which a judge's two orders disagree. 1: all alike.
+    Above 1 a judge must have rated the study in both orders before people begin."""
+
+
 class Plan(Settings):
     """What is to be asked of whom, and which tests count: written down before the first verdict."""
 
@@ -61,6 +74,9 @@ class Plan(Settings):
     """Raters of each group for each of these."""
     votes: int = Field(default=1, ge=0)
     """Raters for each other comparison, from the first group."""
+    sample: Sample | None = None
+    """Which part of the texts people see, so that their votes and a judge's verdicts on all texts give one estimate.
+    Not given: all texts, and no such estimate."""
     alpha: float = Field(default=0.05, gt=0, lt=1)
     """Two-sided level of the planned pairwise tests, after Holm's correction over the baselines of one kind of raters."""
     tests: dict[PlannedTask, tuple[Kind, ...]] = Field(default_factory=lambda: dict(PLANNED))
@@ -82,6 +98,8 @@ class Plan(Settings):
 
     def human_votes(self, comparisons: int) -> dict[str, int]:
         """Votes by group of people for so many comparisons."""
+        if self.sample and self.sample.comparisons:
+            comparisons = min(comparisons, self.sample.comparisons)
         shared = min(self.overlap, comparisons)
         rest = {self.groups[0]: (comparisons - shared) * self.votes}
         return {group: shared * self.overlap_votes + rest.get(group, 0) for group in self.groups}
@@ -89,7 +107,13 @@ class Plan(Settings):
     @property
     def hash(self) -> str:
         """Changes when the plan does: raters' rows note it, so that a later change shows itself."""
-        return text_hash(self.to_yaml(), length=8)
+        later = {name for name in LATER_FIELDS if getattr(self, name) == Plan.model_fields[name].default}
+        values = self.model_dump(mode="json", exclude=later)
+        return text_hash(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), length=8)
+
+
+LATER_FIELDS = ("sample",)
+"""Fields of plans that older studies do not have: while they say nothing, the hash is what it was without them."""
 
 
 class QuizQuestion(Settings):

@@ -101,6 +101,11 @@ class Study:
         return self.folder / "grades.jsonl"
 
     @property
+    def sample(self) -> Path:
+        """Which texts were drawn for people, and with which probabilities."""
+        return self.folder / "sample.jsonl"
+
+    @property
     def raters(self) -> Path:
         """Who rated."""
         return self.folder / "raters.jsonl"

@@ -293,7 +293,7 @@ class _Client:
             kind = RequestsRejected if response.outcome == "rejected" else LimaError
             raise kind(
                 f"{self.endpoint.address}: {self.counters.failed_in_a_row} requests in a row failed; the last: "
-                f"{response.outcome}{http} {_excerpt(response.raw)}. What is done is kept; the same command "
+                f"{response.outcome}{http} {_excerpt(response.raw).rstrip('. ')}. What is done is kept; the same command "
                 "continues."
             )
 

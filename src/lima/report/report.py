@@ -17,7 +17,7 @@ from lima.report.render.detail_pages import write_item_pages, write_rows
 from lima.report.render.figures import drawings, write_figures
 from lima.report.render.report_page import render
 from lima.report.render.tables import latex, markdown, tables
-from lima.report.render.wording import points, signed
+from lima.report.render.wording import points, signed, together_in_words
 from lima.report.settings import ReportSettings
 from lima.runs import git_commit, versions
 from lima.settings import Settings
@@ -128,6 +128,8 @@ def _show(numbers: Numbers) -> None:
         _show_differences(numbers)
     for finding in numbers.findings:
         console.note(finding.sentence)
+    for row in numbers.together:
+        console.note(together_in_words(row))
 
 
 def _show_differences(numbers: Numbers) -> None:

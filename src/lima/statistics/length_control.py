@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from lima.statistics.estimates import Result, Undefined
-from lima.statistics.logits import Likelihood, Rows, fit
+from lima.statistics.estimates import ALIKE, Estimate, Result, Undefined, negligible
+from lima.statistics.logits import Fit, Likelihood, Rows, fit, logistic
 from lima.statistics.preferences import CREDITS, Outcome
 
 Floats = NDArray[np.float64]
@@ -44,7 +45,7 @@ def length_controlled(
     difficulty: Sequence[float] | None = None,
     level: float = 0.95,
 ) -> LengthControlled:
-    """Fit logit P(win) = a + b tanh(d / sd(d)) + c x; the score is the logistic of a.
+    """Fit logit P(win) = a + b tanh(d / sd(d)) + c x; the score is the mean over prompts of logistic(a + c x).
 
     Args:
         outcomes: seen from the system under test; a tie counts as half a win.
@@ -72,9 +73,27 @@ def length_controlled(
     if found is None:
         reason = "length separates wins from losses, or there are too few prompts"
         return LengthControlled(Undefined(reason, n, method), Undefined(reason, n, method))
-    score = found.probability(0, level, method)
+    hard = columns[2] if len(columns) > 2 else np.zeros(n)
+    score = _at_equal_length(found, hard, level, method)
     note = "; ".join(filter(None, (score.note, _overlap(lengths))))
     return LengthControlled(replace(score, note=note), found.logit(1, level, method))
+
+
+def _at_equal_length(found: Fit, difficulty: Floats, level: float, method: str) -> Estimate:
+    """The mean chance of a win without the term of length, its interval by the delta method on the logit scale."""
+    if len(found.parameters) == 2:
+        return found.probability(0, level, method)
+    chances = 1 / (1 + np.exp(-(found.parameters[0] + found.parameters[2] * difficulty)))
+    slopes = chances * (1 - chances)
+    mean = float(chances.mean())
+    gradient = np.array([slopes.mean(), 0.0, (slopes * difficulty).mean()]) / (mean * (1 - mean))
+    variance = float(gradient @ found.covariance @ gradient)
+    scale = float(gradient @ found.model_covariance @ gradient)
+    if variance <= 0 or negligible(variance, scale):
+        return Estimate(mean, None, None, level, found.n, found.clusters, method, ALIKE)
+    half = float(stats.t.ppf((1 + level) / 2, found.clusters - 1)) * math.sqrt(variance)
+    low, high = (logistic(math.log(mean / (1 - mean)) + side * half) for side in (-1, 1))
+    return Estimate(mean, low, high, level, found.n, found.clusters, method)
 
 
 def difficulties(credits: Iterable[Mapping[Hashable, float]]) -> dict[Hashable, float]:

@@ -15,6 +15,7 @@ from lima.annotate.compare.texts import Texts, read_texts
 from lima.annotate.compare.work import CompareWork
 from lima.annotate.database import Database
 from lima.annotate.settings import RatingSettings
+from lima.evaluate.sample import note_sample
 
 
 def describe(settings: RatingSettings) -> None:
@@ -36,9 +37,10 @@ def open_work(settings: RatingSettings, base: Database, clock: Callable[[], floa
     texts = read_texts(settings)
 
     def begin(connection: sa.Connection) -> None:
+        note_sample(texts.answers, texts.sample)
         plan.store(connection, plan.make_plan(texts, settings))
         console.note(
-            f"first start: planning the votes on {len(texts.comparisons) + len(texts.items):,} texts"
+            f"first start: planning the votes on {len({*texts.comparisons, *texts.items} - texts.left_out):,} texts"
         )
         taken_over = import_rows(connection, read_rows(texts.answers), clock())
         adjudication.take_over(connection, texts.answers)

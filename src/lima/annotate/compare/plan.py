@@ -38,8 +38,11 @@ def make_plan(texts: Texts, settings: RatingSettings) -> list[Unit]:
     """The units in random order, comparisons before ratings.
 
     Raises:
-        LimaError: nothing would be asked.
+        LimaError: nothing would be asked, or --rate-tags would spoil a planned sample.
     """
+    sample = texts.plan.sample
+    if sample and sample.items and settings.rate_tags:
+        raise LimaError("plan.sample.items of protocol.yaml draws from all answers: leave --rate-tags out.")
     units = [*_comparisons(texts, settings), *_ratings(texts, settings)]
     if not units:
         raise LimaError("the plan is empty: --votes 0 and no overlap, or no item has one of --rate-tags.")
@@ -73,13 +76,13 @@ def describe(units: Sequence[Unit]) -> list[list[object]]:
 def plan_fields(texts: Texts, settings: RatingSettings) -> dict[str, object]:
     """What the votes of a study depend on; it may not change once the study is under way."""
     asked = {"tasks", "rating_votes", "rate_items", "rate_tags", "seed"}
-    planned = {"overlap", "overlap_votes", "votes", "groups"}
+    planned = {"overlap", "overlap_votes", "votes", "groups"} | ({"sample"} if texts.plan.sample else set())
     fields = settings.model_dump(mode="json", include=asked)
     return fields | texts.plan.model_dump(mode="json", include=planned) | facts.of_pilot(texts.protocol)
 
 
 def _comparisons(texts: Texts, settings: RatingSettings) -> list[Unit]:
-    order = _shuffled(sorted(texts.comparisons), settings.seed, "comparisons")
+    order = _shuffled(sorted(set(texts.comparisons) - texts.left_out), settings.seed, "comparisons")
     plan = texts.plan
     shared = set(_shuffled(order, settings.seed, "overlap")[: plan.overlap])
     everywhere: dict[str, int] = dict.fromkeys(plan.groups, plan.overlap_votes)
@@ -89,8 +92,12 @@ def _comparisons(texts: Texts, settings: RatingSettings) -> list[Unit]:
 
 
 def _ratings(texts: Texts, settings: RatingSettings) -> list[Unit]:
-    wanted = set(settings.rate_tags)
-    chosen = [item.id for item in texts.items.values() if not wanted or wanted & set(item.tags)]
+    wanted, left_out = set(settings.rate_tags), texts.left_out
+    chosen = [
+        item.id
+        for item in texts.items.values()
+        if item.id not in left_out and (not wanted or wanted & set(item.tags))
+    ]
     order = _shuffled(sorted(chosen), settings.seed, "items")[: settings.rate_items]
     return [Unit("rate", text_id, {texts.plan.groups[-1]: settings.rating_votes}) for text_id in order]
 

@@ -15,9 +15,10 @@ from pydantic import Field
 from lima.annotate.settings import RatingSettings
 from lima.errors import LimaError
 from lima.evaluate.protocol import Plan, Protocol, Words
+from lima.evaluate.sample import planned_sample
 from lima.evaluate.study import Study, answers_of, open_study
 from lima.files import read_jsonl, sha256, text_hash
-from lima.records import Comparison, Item, Message, Record, Scale, Side
+from lima.records import Comparison, Drawn, Item, Message, Record, Scale, Side
 
 UnitTask = Literal["pairwise", "rate"]
 
@@ -47,8 +48,15 @@ class Texts:
     """Where people's answers go: the study's folder, or that of its pilot."""
     hash: str
     """Of both files: answers belong to these texts and no others."""
+    sample: tuple[Drawn, ...] = ()
+    """Which texts the plan gives to people, of all; empty: every one."""
     gold: dict[str, Gold] = field(default_factory=dict)
     """Comparisons whose answer is known, by an id that no comparison of the study has."""
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Texts that no person sees, since they were not drawn."""
+        return frozenset(row.id for row in self.sample if not row.drawn)
 
     def words(self, task: str) -> Words:
         """The instruction and the choices of ``pairwise`` or of a scale."""
@@ -95,6 +103,7 @@ def read_texts(settings: RatingSettings) -> Texts:
     if scales and not items:
         raise LimaError(f"{study.items}: no items to rate. Choose --tasks pairwise.")
     protocol = study.read_protocol()
+    answers = answers_of(study, protocol)
     return Texts(
         study=study,
         protocol=protocol,
@@ -102,8 +111,9 @@ def read_texts(settings: RatingSettings) -> Texts:
         items={row.id: row for row in items},
         scales=scales,
         plan=plan_of(settings, protocol.plan),
-        answers=answers_of(study, protocol),
+        answers=answers,
         hash=text_hash(_hash(study.comparisons), _hash(study.items)),
+        sample=tuple(planned_sample(study, protocol.plan, settings.seed, noted=answers.sample)),
         gold=read_gold(settings.gold),
     )
 

@@ -61,7 +61,8 @@ class CompareWork(AnnotationWork):
         """The plan, what the raters' answers look like, and how far they agree."""
         texts = self.texts
         found = self.remembered.get(self.assignment.base, self._figures)
-        shown = {"plan": texts.plan, "comparisons": len(texts.comparisons), "has_gold": bool(texts.gold)}
+        asked = len(texts.comparisons.keys() - texts.left_out)
+        shown = {"plan": texts.plan, "comparisons": asked, "has_gold": bool(texts.gold)}
         shown |= {"left": sum(tile.planned - tile.done for tile in self.tiles())}
         return shown | found.value | {"figures_age": round(found.age)}
 

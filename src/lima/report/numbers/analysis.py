@@ -13,6 +13,7 @@ from lima.report.numbers import preferences, raters, ratings
 from lima.report.numbers import rater_pairs as between
 from lima.report.numbers.against import Difference, StudySide, differences
 from lima.report.numbers.cautions import cautions
+from lima.report.numbers.joint import Together, together
 from lima.report.numbers.overview import Overview, overviews
 from lima.report.numbers.study import InputFile, StudyData
 from lima.report.numbers.votes import collect_votes
@@ -42,6 +43,8 @@ class Numbers:
     overview: Sequence[Overview]
     """A row a system, once a group of raters; the first is the one for the first screen."""
     findings: Sequence[preferences.PairFinding]
+    together: Sequence[Together]
+    """People and a judge as one estimate; only where the plan draws a sample for people."""
     posteriors: Sequence[preferences.PairPosterior]
     """Only where the settings ask for them."""
     rankings: Sequence[preferences.Ranking]
@@ -109,6 +112,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         plan=study.plan,
         overview=overviews(study, systems, pairs, rankings, helpfulness, level=level),
         findings=preferences.findings(pairs, systems),
+        together=together(study, systems, votes, rows, level),
         posteriors=preferences.posteriors(pairs, level) if settings.posterior else [],
         rankings=rankings,
         agreement=raters.agreements(votes, resampling),

@@ -70,7 +70,7 @@ def _flips(biases: Sequence[GroupBias]) -> list[str]:
         flip = row.bias.inconsistent
         if isinstance(flip, Estimate) and flip.value >= MANY_FLIPS and flip.n >= ENOUGH:
             found.append(
-                f"{row.group}: on {100 * flip.value:.0f} % of {flip.n} pairs the two orders disagree, so that the verdict "
+                f"{row.group}: on {100 * flip.value:.0f} % of {flip.n:,} pairs the two orders disagree, so that the verdict "
                 "depends on the order."
             )
     return found

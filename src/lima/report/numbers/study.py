@@ -18,7 +18,7 @@ from lima.evaluate.lineage import Lineage
 from lima.evaluate.protocol import Plan
 from lima.evaluate.study import existing_rows
 from lima.files import read_json, sha256
-from lima.records import Comparison, Grade, Item, Key, Origin, Preference, Rater
+from lima.records import Comparison, Drawn, Grade, Item, Key, Origin, Preference, Rater
 from lima.settings import read_yaml, validate
 
 VerdictRow = TypeVar("VerdictRow", Preference, Grade)
@@ -32,6 +32,7 @@ FILES = (
     "preferences.jsonl",
     "grades.jsonl",
     "raters.jsonl",
+    "sample.jsonl",
     "rejects.jsonl",
 )
 
@@ -68,6 +69,8 @@ class StudyData:
     """The training of a system, where it is known."""
     plan: Plan | None
     """The plan in ``protocol.yaml``; None where none was written down: then no test was planned."""
+    drawn: Mapping[str, Drawn]
+    """Which texts were drawn for people, with their probabilities; empty without a planned sample."""
     changes: Sequence[str]
     """What was altered since the study was made, by the hashes in ``protocol.yaml``; rated by another plan."""
 
@@ -131,6 +134,7 @@ def read_study(folder: Path) -> StudyData:
         models={system["name"]: str(system["model"]) for system in systems if system.get("model")},
         lineages=_lineages(made.systems, systems),
         plan=plan,
+        drawn={row.id: row for row in existing_rows(made.sample, Drawn)},
         changes=[*_changes(folder, protocol), *_other_plans(plan, raters)],
     )
     _check(study)
@@ -159,6 +163,13 @@ def _check(study: StudyData) -> None:
     texts = {"comparisons.jsonl": study.comparisons, "items.jsonl": study.items}
     _known("preferences.jsonl", "comparisons.jsonl", (r.comparison_id for r in study.preferences), texts)
     _known("grades.jsonl", "items.jsonl", (r.item_id for r in study.grades), texts)
+    _known(
+        "sample.jsonl", "comparisons.jsonl", (name for name in study.drawn if name not in study.items), texts
+    )
+    if study.drawn and study.comparisons.keys() | study.items.keys() != study.drawn.keys():
+        raise LimaError(
+            f"{study.folder / 'sample.jsonl'}: not every text of the study has its probability. Another study's?"
+        )
     for file, ids in texts.items():
         for text_id in ids:
             key = study.keys.get(text_id)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lima.report.numbers.analysis import Numbers
+from lima.report.numbers.joint import Together
 from lima.report.render.wording import interval, p_text, percent, plain, points
 from lima.statistics.estimates import Result, Undefined
 
@@ -55,6 +56,11 @@ def tables(numbers: Numbers) -> list[TextTable]:
             ],
         ),
         TextTable(
+            f"People and judge together: prediction-powered means with {level} intervals by prompt, and people alone.",
+            ("Figure", "Judge", "Together", "People alone", "Worth, votes", "n, votes", "Judged"),
+            [_together(row) for row in numbers.together],
+        ),
+        TextTable(
             f"Helpfulness, 1 to 6: means with {level} intervals by prompt.",
             ("System", "Rater", "Mean", "n"),
             [(row.system, row.group, cell(row.mean, plain), str(row.mean.n)) for row in numbers.helpfulness],
@@ -87,6 +93,14 @@ def tables(numbers: Numbers) -> list[TextTable]:
         ),
     ]
     return [table for table in found if table.rows]
+
+
+def _together(row: Together) -> tuple[str, ...]:
+    form = {"win - loss": points, "helpfulness": plain}.get(row.measure, percent)
+    pair = f"{row.system} v {row.baseline}" if row.baseline else row.system
+    worth = "" if row.worth is None else str(row.worth)
+    figures = (cell(row.both, form), cell(row.alone, form), worth, str(row.both.n), str(row.verdicts))
+    return (f"{pair}: {row.measure}", row.judge, *figures)
 
 
 def cell(result: Result, form: Callable[[float], str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lima.evaluate.protocol import Plan
 from lima.files import text_hash
 from lima.report.numbers.analysis import Numbers
+from lima.report.numbers.joint import Together
 from lima.report.numbers.preferences import p_value
 from lima.report.numbers.raters import RaterCard
 from lima.statistics.estimates import Estimate, Result, Significance, Undefined
@@ -170,6 +171,19 @@ def plan_in_words(plan: Plan | None) -> str:
     if not tests:
         return "The plan names no test, so every test is exploratory."
     return f"Planned tests: {'; '.join(tests)}. Every other figure is exploratory."
+
+
+def together_in_words(row: Together) -> str:
+    """One estimate by people and a judge as a sentence."""
+    form = {"win - loss": "points", "helpfulness": "plain"}.get(row.measure, "percent")
+    about = f"{row.system} against {row.baseline}" if row.baseline else row.system
+    who = judge_name(row.judge)[0]
+    if isinstance(row.both, Undefined):
+        return f"{about}, {row.measure}, people and {who} together: {row.both}."
+    figure = f"{value_text(row.both, form)} {interval_text(row.both, form)}".rstrip()
+    worth = "" if row.worth is None else f"; as good as {count(row.worth, 'human vote')} alone"
+    said = f"{about}, {row.measure}, people and {who} together: {figure}{worth}"
+    return f"{said} (n = {count(row.both.n, 'vote')})."
 
 
 def value_text(result: Estimate, form: str) -> str:

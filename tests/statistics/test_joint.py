@@ -1,0 +1,191 @@
+"""One estimate from people and a judge: by hand, against its published implementation, and by what it must never do."""
+
+import importlib.util
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lima.statistics.estimates import Estimate, Undefined
+from lima.statistics.joint import Joint, draw_sample, inclusion, joint_mean
+
+
+def plain(people: Sequence[float | None], judge: Sequence[float | None], chance: float = 0.5) -> Joint:
+    """Every unit is a prompt of its own, all drawn alike."""
+    n = sum(vote is not None for vote in people)
+    return joint_mean(people, judge, [chance] * len(people), range(len(people)), votes=n, limits=(-1, 1))
+
+
+def drawn_study(
+    seed: int, n: int = 200, voted: int = 40, skill: float = 1.0
+) -> tuple[list[float | None], list[float]]:
+    generator = np.random.default_rng(seed)
+    lead = generator.normal(0.3, 1, n)
+    judge = np.sign(np.round(skill * lead + generator.normal(size=n)))
+    votes = np.sign(np.round(lead))
+    chosen = set(generator.permutation(n)[:voted].tolist())
+    return [float(vote) if k in chosen else None for k, vote in enumerate(votes)], judge.tolist()
+
+
+def test_by_hand() -> None:
+    """Four voted of eight. Votes 1, 1, 0, -1 mean 1/4; the judge says 1, 0, 0, -1 there and means 1/2 over all."""
+    found = plain([1, 1, 0, -1, None, None, None, None], [1, 0, 0, -1, 1, 1, 1, 1])
+    assert isinstance(found.both, Estimate)
+    assert isinstance(found.alone, Estimate)
+    assert found.alone.value == pytest.approx(0.25)
+    assert found.both.value == pytest.approx(0.25 + found.tuning * (0.5 - 0.0))
+    # The tuning makes smallest the sum over units of ((v / 4)(Y - 1/4) + t ((f - 1/2) / 8 - (v / 4)(f - 0)))^2.
+    votes, judge = np.array([1, 1, 0, -1, 0, 0, 0, 0.0]), np.array([1, 0, 0, -1, 1, 1, 1, 1.0])
+    v = np.array([1.0] * 4 + [0.0] * 4)
+    a, b = v / 4 * (votes - 0.25), (judge - 0.5) / 8 - v / 4 * judge
+    grid = np.linspace(-3, 3, 60001)
+    best = grid[((a + grid[:, None] * b) ** 2).sum(axis=1).argmin()]
+    assert found.tuning == pytest.approx(best, abs=2e-4)
+    assert found.both.low is None  # four prompts are too few for an interval
+    assert found.both.n == 4
+
+
+def test_a_judge_that_says_what_people_say_is_worth_many_votes() -> None:
+    people, _ = drawn_study(1)
+    generator = np.random.default_rng(1)
+    truth = np.sign(np.round(generator.normal(0.3, 1, 200)))  # the first draw of the study: all votes
+    found = plain(people, truth.tolist(), chance=0.2)
+    assert found.tuning == pytest.approx(1, abs=0.05)
+    assert isinstance(found.both, Estimate)
+    assert found.both.value == pytest.approx(truth.mean(), abs=0.01)
+    assert found.worth is not None
+    assert found.worth > 150
+
+
+def test_all_voted_is_people_alone() -> None:
+    people, judge = drawn_study(2, voted=200)
+    found = plain(people, judge, chance=1.0)
+    assert found.both.__dict__ | {"method": ""} == found.alone.__dict__ | {"method": ""}
+    assert found.worth == 200
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(-3, 3), st.floats(0.1, 5))
+def test_only_what_the_judge_tells_apart_counts(seed: int, shift: float, factor: float) -> None:
+    """Another zero and unit of the judge's scale change nothing, nor does a scale that is turned around."""
+    people, judge = drawn_study(seed)
+    first = plain(people, judge)
+    for sign in (1, -1):
+        second = plain(people, [sign * factor * score + shift for score in judge])
+        assert isinstance(first.both, Estimate)
+        assert isinstance(second.both, Estimate)
+        assert second.both.interval == pytest.approx(first.both.interval, abs=1e-8)
+
+
+def test_weights_undo_the_draw() -> None:
+    """Ties are drawn three times as often: unweighted votes are biased towards 0, weighted ones are not."""
+    generator = np.random.default_rng(5)
+    plain_means, weighted = [], []
+    for _ in range(300):
+        votes = generator.choice([1.0, 0.0, -1.0], p=[0.5, 0.4, 0.1], size=200)
+        chances = inclusion([3.0 if vote == 0 else 1.0 for vote in votes], 60)
+        chosen = set(draw_sample(chances, generator))
+        people = [float(vote) if k in chosen else None for k, vote in enumerate(votes)]
+        found = joint_mean(people, [0.0] * 200, chances, range(200), votes=60, limits=(-1, 1))
+        assert isinstance(found.both, Estimate)
+        weighted.append(found.both.value)
+        plain_means.append(float(np.mean([vote for vote in people if vote is not None])))
+    assert np.mean(weighted) == pytest.approx(0.4, abs=0.02)
+    assert np.mean(plain_means) < 0.3
+
+
+def test_votes_on_one_prompt_are_no_votes_on_many() -> None:
+    """The same votes thrice on each prompt: as much is known as from one."""
+    people, judge = drawn_study(3, n=120, voted=40)
+    once = plain(people, judge)
+    thrice = joint_mean(people * 3, judge * 3, [0.5] * 360, [*range(120)] * 3, votes=120, limits=(-1, 1))
+    assert isinstance(once.both, Estimate)
+    assert isinstance(thrice.both, Estimate)
+    assert thrice.both.interval == pytest.approx(once.both.interval)
+    assert (thrice.both.n, thrice.both.clusters) == (120, 40)
+
+
+def test_where_there_is_nothing_to_say_it_says_so() -> None:
+    assert isinstance(plain([None] * 30, [1.0] * 30).both, Undefined)
+    alike = plain([1.0] * 15 + [None] * 15, [1.0] * 30)
+    assert isinstance(alike.both, Estimate)
+    assert alike.both.low is None
+    missing = plain([*drawn_study(4)[0]], [None] * 200)
+    assert missing.verdicts == 0
+    assert missing.tuning == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(1, 20), min_size=1, max_size=40), st.integers(1, 50), st.integers(0, 99))
+def test_samples_have_their_size_and_their_chances(sizes: list[float], wanted: int, seed: int) -> None:
+    chances = inclusion(sizes, wanted)
+    assert sum(chances) == pytest.approx(min(wanted, len(sizes)))
+    assert all(0 < chance <= 1 for chance in chances)
+    drawn = draw_sample(chances, np.random.default_rng(seed))
+    assert len(drawn) == len(set(drawn)) == min(wanted, len(sizes))
+    assert {k for k, chance in enumerate(chances) if chance == 1} <= set(drawn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judge", ["useless", "by length"])
+def test_a_poor_judge_costs_no_more_than_a_tenth(judge: str) -> None:
+    from benchmarks import coverage
+
+    generator = np.random.default_rng(11)
+    wider = []
+    for _ in range(300):
+        found = coverage._joint(coverage._drawn(generator, judge, 1, 30, 1.0))
+        assert isinstance(found.both, Estimate)
+        assert isinstance(found.alone, Estimate)
+        wider.append(np.diff(found.both.interval)[0] / np.diff(found.alone.interval)[0])
+    assert np.mean(wider) < 1.1
+
+
+PPI = """
+import json, sys
+import numpy as np
+from ppi_py import ppi_mean_ci, ppi_mean_pointestimate
+given = json.load(sys.stdin)
+y, f, rest = (np.array(given[name]) for name in ("y", "f", "rest"))
+tuning = given["tuning"]
+point = float(np.squeeze(ppi_mean_pointestimate(y, f, rest, lam=tuning)))
+own = float(np.squeeze(ppi_mean_pointestimate(y, f, rest)))
+low, high = (float(np.squeeze(x)) for x in ppi_mean_ci(y, f, rest, alpha=0.05, lam=tuning))
+print(json.dumps({"point": point, "own": own, "low": low, "high": high}))
+"""
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("seed", range(5))
+def test_it_equals_ppi_python_where_both_apply(seed: int) -> None:
+    """No clusters, equal chances. Theirs keeps voted units out of the judge's mean: its tuning is ours times N / (n + N).
+
+    With one tuning the estimates are equal; each finds its own from moments that differ in O(1 / n); their interval
+    takes normal quantiles, ours those of t.
+    """
+    python = os.environ.get("LIMA_PPI_PYTHON", "")
+    if not python and importlib.util.find_spec("ppi_py") is None:
+        pytest.skip("LIMA_PPI_PYTHON names no Python with ppi-python (pip install ppi-python)")
+    people, judge = drawn_study(seed, n=600, voted=200)
+    found = plain(people, judge, chance=1 / 3)
+    assert isinstance(found.both, Estimate)
+    voted = [k for k, vote in enumerate(people) if vote is not None]
+    given = {
+        "y": [people[k] for k in voted],
+        "f": [judge[k] for k in voted],
+        "rest": [judge[k] for k, vote in enumerate(people) if vote is None],
+        "tuning": found.tuning * 400 / 600,
+    }
+    run = subprocess.run(
+        [python or "python", "-c", PPI], input=json.dumps(given), text=True, capture_output=True, check=True
+    )
+    theirs = json.loads(run.stdout)
+    low, high = found.both.interval
+    assert found.both.value == pytest.approx(theirs["point"], abs=1e-12)
+    assert found.both.value == pytest.approx(theirs["own"], abs=0.05 * (high - low))
+    assert high - low == pytest.approx(theirs["high"] - theirs["low"], rel=0.06)
