@@ -21,8 +21,9 @@ from lima.report.numbers.analysis import Numbers, analyse
 from lima.report.numbers.joint import Together
 from lima.report.numbers.schema import report_schema
 from lima.report.numbers.study import read_study
+from lima.report.power import power
 from lima.report.report import report
-from lima.report.settings import ReportSettings
+from lima.report.settings import PowerSettings, ReportSettings
 from lima.statistics.estimates import Estimate
 
 
@@ -191,3 +192,22 @@ def test_the_votes_of_any_order_give_the_same(tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(len(rows))
     write_jsonl(study.preferences, [rows[k] for k in order])
     assert numbers(study).together == before
+
+
+def test_power_says_what_votes_and_verdicts_give(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    study = planned(tmp_path / "two", Sample(comparisons=40))
+    found = power(PowerSettings(study=study.folder, half_width=15, vote_price=2.0, judge_correlation=0.8))
+    assert found.together is not None
+    assert [row.votes for row in found.together.rows] == [25, 50, 90]
+    assert all(row.both < row.alone for row in found.together.rows[:-1])
+    assert found.together.rows[-1].both == pytest.approx(found.together.rows[-1].alone)
+    assert found.together.rows[-1].worth == 90
+    said = " ".join(capfd.readouterr().err.split())
+    mix = found.together.cheapest
+    assert mix is not None
+    assert f"{mix.votes} votes of people and {mix.verdicts} verdicts of a judge, cost {mix.cost:.2f}" in said
+    measured = power(PowerSettings(study=study.folder)).together
+    assert measured is not None
+    assert measured.measured == 40
+    assert measured.correlation > 0.6  # most votes are what the judge says
+    assert found.votes == {"crowd": 40, "author": 0}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lima.statistics.estimates import Estimate, Undefined
 from lima.statistics.joint import Joint, draw_sample, inclusion, joint_mean
+from lima.statistics.joint_power import JointDesign, cheapest, correlation
 
 
 def plain(people: Sequence[float | None], judge: Sequence[float | None], chance: float = 0.5) -> Joint:
@@ -144,6 +145,36 @@ def test_a_poor_judge_costs_no_more_than_a_tenth(judge: str) -> None:
         assert isinstance(found.alone, Estimate)
         wider.append(np.diff(found.both.interval)[0] / np.diff(found.alone.interval)[0])
     assert np.mean(wider) < 1.1
+
+
+@pytest.mark.parametrize(("skill", "voted"), [(0.4, 40), (1.5, 40), (1.5, 100)])
+def test_the_width_that_is_promised_is_the_one_that_comes(skill: float, voted: int) -> None:
+    widths, pairs = [], []
+    for seed in range(60):
+        people, judge = drawn_study(seed, n=300, voted=voted, skill=skill)
+        found = plain(people, judge, chance=voted / 300)
+        assert isinstance(found.both, Estimate)
+        widths.append(np.diff(found.both.interval)[0] / 2)
+        pairs += [(vote, score) for vote, score in zip(people, judge, strict=True) if vote is not None]
+    votes, scores = np.array(pairs).T
+    design = JointDesign(float(votes.var()), correlation(votes.tolist(), scores.tolist()))
+    assert np.mean(widths) == pytest.approx(design.half_width(voted, 300), rel=0.07)
+
+
+@pytest.mark.parametrize("prices", [(1.0, 0.0), (1.0, 0.01), (1.0, 0.3), (1.0, 2.0)])
+def test_no_mix_is_cheaper(prices: tuple[float, float]) -> None:
+    design, (vote, verdict) = JointDesign(0.7, 0.8), prices
+    found = cheapest(0.12, design, units=400, vote_price=vote, verdict_price=verdict)
+    assert found is not None
+    assert found.half_width <= 0.12
+    every = [
+        m * vote + k * verdict
+        for m in range(10, 401)
+        for k in (0, *range(m, 401))
+        if design.half_width(m, k) <= 0.12
+    ]
+    assert found.cost == pytest.approx(min(every))
+    assert cheapest(0.01, design, units=400, vote_price=1, verdict_price=0) is None
 
 
 PPI = """

@@ -19,9 +19,19 @@ from lima import console
 from lima.commands import as_command, command
 from lima.errors import LimaError
 from lima.evaluate.identity import Judge, make_judge
+from lima.evaluate.protocol import Plan
 from lima.evaluate.questions import Question, Rows, plan, ratings, rows_of, verdict_of
 from lima.evaluate.settings import JudgeSettings
-from lima.evaluate.study import Study, add_preferences, check_texts, noting_plan, open_study, replace_rater
+from lima.evaluate.study import (
+    Study,
+    add_preferences,
+    check_texts,
+    existing_rows,
+    noting_plan,
+    open_study,
+    replace_rater,
+)
+from lima.evaluate.watch import check_watched, in_order, watched_pairs
 from lima.evaluate.wording import read_prompt
 from lima.files import read_json, read_jsonl, write_json, write_jsonl
 from lima.records import Grade, Preference, Rater
@@ -77,7 +87,9 @@ def judge(settings: JudgeSettings) -> Rater:
     target = study.preferences if settings.task == "pairwise" else study.grades
     console.done(
         [target, folder],
-        as_command("judge", settings) if outcome.unasked else command("report", study.folder),
+        as_command("judge", settings)
+        if outcome.unasked and (settings.until == "all" or counters.stopped)
+        else command("report", study.folder),
     )
     return rater
 
@@ -118,6 +130,8 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
     """Everything that can be wrong before the first call."""
     protocol = study.read_protocol()
     check_texts(study, protocol)
+    if settings.until == "decided":
+        _check_until(settings, study, protocol.plan)
     key = "" if settings.reparse else read_key(settings.api_key_env, settings.api_key_file)
     words = getattr(protocol, settings.task)
     prompt = read_prompt(settings.task, words, settings.prompt)
@@ -129,6 +143,13 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
     for warning in warnings:
         console.warn(warning)
     return asked, price
+
+
+def _check_until(settings: JudgeSettings, study: Study, plan: Plan) -> None:
+    if settings.task != "pairwise" or settings.limit or settings.reparse:
+        raise LimaError("--until decided is for --task pairwise, without --limit and --reparse.")
+    rated = {row.rater for row in existing_rows(study.preferences, Preference)}
+    check_watched(plan, [rater for rater in existing_rows(study.raters, Rater) if rater.id in rated])
 
 
 def _ask_for_card(judge: Judge, folder: Path) -> ModelCard | None:
@@ -177,7 +198,9 @@ def _rate(
     error = None
     with CallLog(folder / "replies.jsonl") as log:
         try:
-            if not judge.settings.reparse:
+            if judge.settings.until == "decided":
+                _ask_until_decided(judge, questions, rated, log, folder, counters)
+            elif not judge.settings.reparse:
                 _ask(judge, questions, log, folder, counters)
         except RequestsRejected as rejected:
             error = LimaError(f"{rejected} {REJECTED_HINT}")
@@ -196,6 +219,34 @@ def _ask(judge: Judge, questions: Sequence[Question], log: CallLog, folder: Path
     _write_requests(judge, questions, log, folder / "requests.jsonl", open_ids)
     waiting = (question.request(judge) for question in questions if question.id in open_ids)
     run_async(_send(judge, waiting, log, counters, (len(questions), len(open_ids))))
+
+
+BATCH = 16
+"""Fewest comparisons between two looks at a watched study."""
+
+
+def _ask_until_decided(
+    judge: Judge, questions: Sequence[Question], rated: Rows, log: CallLog, folder: Path, counters: Counters
+) -> None:
+    """Ask comparison by comparison, in the order of their ids, until every pair of systems is decided."""
+    study = open_study(judge.settings.study)
+    keys, plan = study.read_key(), study.read_protocol().plan
+    systems = [system.name for system in study.read_systems().systems]
+    every = sorted({question.row.id for question in questions})
+    own = [question.id for question in questions]
+    step = max(BATCH, judge.settings.concurrency // 2)
+    keys = {name: keys[name] for name in {row.id for row in rated}}
+    for start in range(0, len(every), step):
+        rows = [row for row in ratings(judge, rated, log.outcomes) if isinstance(row, Preference)]
+        both = judge.settings.order == "both"
+        found = watched_pairs(in_order(rows, both=both), keys, systems, alpha=plan.alpha)
+        if all(pair.watched.decided_at for pair in found):
+            console.note(
+                f"every pair of systems is decided after {len(log.outcomes)} of {len(own)} questions"
+            )
+            return
+        batch = set(every[start : start + step])
+        _ask(judge, [question for question in questions if question.row.id in batch], log, folder, counters)
 
 
 def _write_requests(
@@ -268,7 +319,7 @@ def _show_plan(judge: Judge, questions: Sequence[Question], folder: Path, price:
 def _show(judge: Judge, outcome: Outcome, counters: Counters, gone: Sequence[str]) -> None:
     for former in gone:
         console.note(f"{former}: its rows were replaced; they came from the same replies by another parser")
-    if outcome.unasked:
+    if outcome.unasked and (judge.settings.until == "all" or counters.stopped):
         reason = f" ({counters.stopped})" if counters.stopped else ""
         console.warn(f"{outcome.unasked} questions were not asked{reason}")
     if outcome.set_apart:

@@ -77,6 +77,9 @@ class Plan(Settings):
     sample: Sample | None = None
     """Which part of the texts people see, so that their votes and a judge's verdicts on all texts give one estimate.
     Not given: all texts, and no such estimate."""
+    watched: bool = False
+    """Whether win - loss is watched while verdicts come in, and the study may stop when it is decided: by intervals that
+    hold at every verdict at once (docs/judging.md). Declared before the first verdict, or not at all."""
     alpha: float = Field(default=0.05, gt=0, lt=1)
     """Two-sided level of the planned pairwise tests, after Holm's correction over the baselines of one kind of raters."""
     tests: dict[PlannedTask, tuple[Kind, ...]] = Field(default_factory=lambda: dict(PLANNED))
@@ -112,7 +115,7 @@ class Plan(Settings):
         return text_hash(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), length=8)
 
 
-LATER_FIELDS = ("sample",)
+LATER_FIELDS = ("sample", "watched")
 """Fields of plans that older studies do not have: while they say nothing, the hash is what it was without them."""
 
 

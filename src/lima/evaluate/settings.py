@@ -65,6 +65,8 @@ class JudgeSettings(Settings):
     """Pairwise: show each pair in both orders, or in one drawn by a hash of its content (as in the paper)."""
     repeats: Annotated[int, Field(ge=1)] = 1
     """Verdicts on each item and order. Each is a request of its own with its own seed."""
+    until: Literal["all", "decided"] = "all"
+    """Pairwise: ask for everything, or stop once win - loss of every pair of systems is decided. Only where protocol.yaml has plan.watched: true since before the first verdict."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Rate only the first so many comparisons or items: a trial."""
     prompt: Path | None = None

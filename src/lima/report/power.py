@@ -13,9 +13,10 @@ from lima.evaluate.protocol import Plan
 from lima.records import Comparison, Item
 from lima.remote.limits import Price, read_price
 from lima.report.numbers.study import StudyData, read_study
-from lima.report.numbers.votes import pair_of
+from lima.report.numbers.votes import POOLED_KINDS, collect_votes, pair_of
 from lima.report.render.wording import plan_in_words
 from lima.report.settings import PowerSettings
+from lima.statistics.joint_power import JointDesign, Mix, cheapest, correlation
 from lima.statistics.power import Design, Power, detectable_gap, power_of, prompts_needed
 
 CHARACTERS_A_TOKEN = 4.0
@@ -53,6 +54,32 @@ class TaskCost:
 
 
 @dataclass(frozen=True)
+class JointPower:
+    """What people and a judge give together for win - loss; half-widths in [0, 1]."""
+
+    votes: int
+    verdicts: int
+    alone: float
+    """Half-width by people alone."""
+    both: float
+    worth: int
+    """Votes of people alone that give as much."""
+
+
+@dataclass(frozen=True)
+class JointOutlook:
+    """What one estimate by people and a judge can reach, for the first pair of systems."""
+
+    correlation: float
+    measured: int
+    """Pairs behind the correlation; 0: assumed."""
+    level: float
+    rows: Sequence[JointPower]
+    cheapest: Mix | None
+    """For the wanted half-width; None also where none was asked for."""
+
+
+@dataclass(frozen=True)
 class Outlook:
     """The result of `power`."""
 
@@ -62,6 +89,7 @@ class Outlook:
     votes: dict[str, int]
     """Votes that the plan asks of each group of people."""
     tasks: Sequence[TaskCost]
+    together: JointOutlook | None
 
 
 def power(settings: PowerSettings) -> Outlook:
@@ -74,13 +102,17 @@ def power(settings: PowerSettings) -> Outlook:
     price = _price(settings)
     designs = _designs(study, settings)
     plan, typical = study.plan or Plan(), next(iter(designs.values()), None)
+    tasks = _tasks(study, settings, price)
     found = Outlook(
         pairs=[_pair_power(pair, design, settings) for pair, design in designs.items()],
         needed=_needed(typical, settings) if typical else {},
         votes=plan.human_votes(len(study.comparisons)),
-        tasks=_tasks(study, settings, price),
+        tasks=tasks,
+        together=_together(study, settings, typical, tasks[0]) if typical else None,
     )
     _show(found, settings, typical)
+    if found.together:
+        _show_together(found.together, settings)
     _show_plan(found, plan, settings, shared=min(plan.overlap, len(study.comparisons)))
     return found
 
@@ -159,6 +191,74 @@ def _task(
 def _length(text: Comparison | Item) -> int:
     answers = len(text.a) + len(text.b) if isinstance(text, Comparison) else len(text.content)
     return answers + sum(len(message.content) for message in text.messages)
+
+
+VOTES = (25, 50, 100, 200, 400, 800)
+ASSUMED = 0.5
+ENOUGH = 20
+"""Pairs that people and a judge both rated, from which on their correlation is measured."""
+
+
+def _together(study: StudyData, settings: PowerSettings, design: Design, pairwise: TaskCost) -> JointOutlook:
+    measured, n = correlation_with_people(study)
+    correlation = settings.judge_correlation
+    if correlation is None:
+        correlation, n = (min(measured, 0.99), n) if n >= ENOUGH else (ASSUMED, 0)
+    else:
+        n = 0
+    level, pairs = 1 - design.alpha, design.prompts
+    plan = JointDesign(1 - design.ties, max(0.0, correlation), level)
+    rows = [
+        JointPower(
+            votes, pairs, plan.half_width(votes, 0), plan.half_width(votes, pairs), plan.worth(votes, pairs)
+        )
+        for votes in sorted({*(k for k in VOTES if k < pairs), pairs})
+    ]
+    mix = None
+    if settings.half_width is not None:
+        each = 0.0 if pairwise.cost is None else pairwise.cost / max(1, len(study.comparisons))
+        price = settings.vote_price or 1.0
+        verdict = each if settings.vote_price else 0.0
+        mix = cheapest(settings.half_width / 100, plan, units=pairs, vote_price=price, verdict_price=verdict)
+    return JointOutlook(correlation, n, level, rows, mix)
+
+
+def correlation_with_people(study: StudyData) -> tuple[float, int]:
+    """Correlation of a judge with people over the pairs that both rated, and their number; of the judge with most."""
+    people: dict[str, list[float]] = defaultdict(list)
+    judges: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for vote in collect_votes(study, study.systems):
+        if vote.credit is not None:
+            table = people if vote.group in POOLED_KINDS else judges[vote.group]
+            table[vote.comparison].append(vote.credit)
+    found = (0.0, 0)
+    for scores in (scores for name, scores in judges.items() if name.startswith("judge:")):
+        both = sorted(scores.keys() & people.keys())
+        first, second = ([sum(t[k]) / len(t[k]) for k in both] for t in (scores, people))
+        if len(both) > found[1] and len(set(first)) > 1 and len(set(second)) > 1:
+            found = (correlation(first, second), len(both))
+    return found
+
+
+def _show_together(found: JointOutlook, settings: PowerSettings) -> None:
+    source = f"measured on {found.measured} pairs" if found.measured else "assumed: --judge-correlation"
+    console.table(
+        f"People and judge together: half-width of the {100 * found.level:g} % interval of win − loss, points; "
+        f"correlation of the judge with people {found.correlation:.2f} ({source})",
+        ["votes", "verdicts", "people alone", "together", "as good as votes alone"],
+        [[r.votes, r.verdicts, f"{100 * r.alone:.1f}", f"{100 * r.both:.1f}", r.worth] for r in found.rows],
+    )
+    if settings.half_width is None:
+        return
+    mix = found.cheapest
+    if mix is None:
+        console.note(f"no plan reaches ±{settings.half_width:g} points with this study's pairs")
+        return
+    cost = f", cost {mix.cost:.2f}" if settings.vote_price else ""
+    votes = f"{mix.votes} votes of people and {mix.verdicts} verdicts of a judge"
+    console.note(
+        f"cheapest plan for ±{settings.half_width:g} points: {votes}{cost} (plan.sample.comparisons in protocol.yaml)"
+    )
 
 
 def _show(found: Outlook, settings: PowerSettings, design: Design | None) -> None:

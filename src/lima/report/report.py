@@ -128,6 +128,10 @@ def _show(numbers: Numbers) -> None:
         _show_differences(numbers)
     for finding in numbers.findings:
         console.note(finding.sentence)
+    for seen in numbers.watched:
+        if seen.decided_at:
+            said = f"{seen.system} against {seen.baseline}, watched: decided after {seen.decided_at} of {seen.planned} prompts"
+            console.note(f"{said} by {short_names([seen.group])[seen.group]}; {seen.saved} saved.")
     for row in numbers.together:
         console.note(together_in_words(row))
 

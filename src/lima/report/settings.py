@@ -75,6 +75,12 @@ class PowerSettings(Settings):
     """Verdicts of the judge on each item and order."""
     order: Literal["both", "random"] = "both"
     """Whether the judge sees each pair in both orders, or in one."""
+    judge_correlation: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Correlation of a judge's verdicts with votes of people on the same pairs, for estimates by both together. Not given: as in the votes that the study holds, else 0.5."""
+    half_width: Annotated[float, Field(gt=0)] | None = None
+    """Wanted half-width of the interval of win - loss by people and judge together, in points: prints the cheapest plan."""
+    vote_price: Annotated[float, Field(gt=0)] | None = None
+    """Price of one vote of a person, in the currency of --prices, for the cheapest plan. Not given: votes alone count, verdicts are free."""
     seconds_a_vote: float = Field(default=60.0, gt=0)
     """Time that a person needs for one comparison, for the hours of work."""
     reply_tokens: int = Field(default=300, ge=1)

@@ -17,6 +17,7 @@ from lima.report.numbers.joint import Together, together
 from lima.report.numbers.overview import Overview, overviews
 from lima.report.numbers.study import InputFile, StudyData
 from lima.report.numbers.votes import collect_votes
+from lima.report.numbers.watched import WatchedRow, as_watched, watched_rows
 from lima.report.settings import ReportSettings
 from lima.statistics.agreement import Agreement
 from lima.statistics.bootstrap import Resampling
@@ -43,6 +44,8 @@ class Numbers:
     overview: Sequence[Overview]
     """A row a system, once a group of raters; the first is the one for the first screen."""
     findings: Sequence[preferences.PairFinding]
+    watched: Sequence[WatchedRow]
+    """Sequences; only where the plan says that the study may be watched."""
     together: Sequence[Together]
     """People and a judge as one estimate; only where the plan draws a sample for people."""
     posteriors: Sequence[preferences.PairPosterior]
@@ -91,7 +94,8 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
     there = side_of(other, ordered_systems(other, None)) if other else None
     coverage = raters.coverages(study, votes)
     bias = raters.biases(study, level)
-    pairs = preferences.pair_results(votes, level, study.plan)
+    watched = watched_rows(study, systems)
+    pairs = as_watched(preferences.pair_results(votes, level, study.plan), watched)
     rankings = preferences.rankings(votes, systems, level)
     helpfulness = ratings.mean_ratings(rows, level)
     return Numbers(
@@ -106,12 +110,13 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         verdicts=len(study.preferences) + len(study.grades),
         warnings=[
             *study.changes,
-            *warnings(coverage, settings.coverage),
+            *warnings(_unfinished(coverage, watched), settings.coverage),
             *cautions(study, pairs, bias, coverage),
         ],
         plan=study.plan,
         overview=overviews(study, systems, pairs, rankings, helpfulness, level=level),
         findings=preferences.findings(pairs, systems),
+        watched=watched,
         together=together(study, systems, votes, rows, level),
         posteriors=preferences.posteriors(pairs, level) if settings.posterior else [],
         rankings=rankings,
@@ -139,6 +144,13 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         replaced_rows=study.replaced,
         inputs=study.sources,
     )
+
+
+def _unfinished(coverage: Sequence[raters.Coverage], watched: Sequence[WatchedRow]) -> list[raters.Coverage]:
+    """Those whose missing verdicts need a warning: not raters who stopped as all pairs were decided."""
+    groups = {row.group for row in watched}
+    done = {g for g in groups if all(row.decided_at for row in watched if row.group == g)}
+    return [entry for entry in coverage if entry.task != "preference" or entry.group not in done]
 
 
 def side_of(study: StudyData, systems: Sequence[str]) -> StudySide:

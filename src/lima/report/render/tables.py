@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.joint import Together
+from lima.report.numbers.watched import WatchedRow
 from lima.report.render.wording import interval, p_text, percent, plain, points
 from lima.statistics.estimates import Result, Undefined
 
@@ -56,6 +57,11 @@ def tables(numbers: Numbers) -> list[TextTable]:
             ],
         ),
         TextTable(
+            "Watched: win − loss by sequences that hold at every verdict, the level shared among pairs.",
+            ("Pair", "Rater", "Win − loss, points", "Decided after", "Saved", "Price in width", "n"),
+            [_watched(row) for row in numbers.watched],
+        ),
+        TextTable(
             f"People and judge together: prediction-powered means with {level} intervals by prompt, and people alone.",
             ("Figure", "Judge", "Together", "People alone", "Worth, votes", "n, votes", "Judged"),
             [_together(row) for row in numbers.together],
@@ -93,6 +99,12 @@ def tables(numbers: Numbers) -> list[TextTable]:
         ),
     ]
     return [table for table in found if table.rows]
+
+
+def _watched(row: WatchedRow) -> tuple[str, ...]:
+    price = "" if row.price is None else plain(row.price)
+    when = (str(row.decided_at), str(row.saved)) if row.decided_at else ("not decided", "")
+    return (f"{row.system} v {row.baseline}", row.group, cell(row.gap, points), *when, price, str(row.gap.n))
 
 
 def _together(row: Together) -> tuple[str, ...]:
