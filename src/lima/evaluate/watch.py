@@ -35,7 +35,7 @@ def why_not_watched(plan: Plan | None, raters: Iterable[Rater]) -> str:
     late = sorted(rater.id for rater in raters if rater.settings.get("plan") != plan.hash)
     if late:
         return (
-            f"it was asked for after the first verdict: {', '.join(late)} began without this plan. "
+            f"it was asked for after the first verdict: {', '.join(late)} began under another plan. "
             "Make a new study for a sequence"
         )
     return ""

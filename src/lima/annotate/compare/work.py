@@ -13,6 +13,7 @@ from lima.annotate.compare.assignment import Assignment
 from lima.annotate.compare.raters import rater_figures, usual_seconds
 from lima.annotate.compare.remembered import Remembered
 from lima.annotate.compare.texts import Texts
+from lima.annotate.compare.watch import watched_lines
 from lima.annotate.work import AnnotationWork, Tile
 from lima.commands import command
 from lima.evaluate.protocol import Protocol
@@ -69,7 +70,10 @@ class CompareWork(AnnotationWork):
     def _figures(self) -> dict[str, Any]:
         base, texts = self.assignment.base, self.texts
         figures = rater_figures(base, self.assignment.rules.gold)
+        lines, why_not = watched_lines(base, texts)
         return {
+            "watched": lines,
+            "not_watched": why_not,
             "figures": figures,
             "usual_seconds": usual_seconds(figures.values()),
             "agreement": overview.agreement(base, texts) if texts.comparisons else [],

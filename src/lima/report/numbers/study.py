@@ -6,7 +6,7 @@ Corrected rows are replaced by the newest ones here, so that nothing after this 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,10 +69,10 @@ class StudyData:
     """The training of a system, where it is known."""
     plan: Plan | None
     """The plan in ``protocol.yaml``; None where none was written down: then no test was planned."""
-    drawn: Mapping[str, Drawn]
-    """Which texts were drawn for people, with their probabilities; empty without a planned sample."""
     changes: Sequence[str]
     """What was altered since the study was made, by the hashes in ``protocol.yaml``; rated by another plan."""
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    """Which texts were drawn for people, with their probabilities; empty without a planned sample."""
 
     @property
     def systems(self) -> list[str]:
@@ -225,9 +225,9 @@ def _changes(folder: Path, protocol: Mapping[str, Any]) -> list[str]:
         "key": (files.hash_key, (made.key, made.systems)),
     }
     found = []
-    for field, (digest, paths) in noted.items():
+    for name, (digest, paths) in noted.items():
         complete = all(path.exists() for path in paths)
-        if protocol.get(field) and not (complete and digest(made) == protocol[field]):
+        if protocol.get(name) and not (complete and digest(made) == protocol[name]):
             found.append(f"{' or '.join(path.name for path in paths)} changed after the study was made.")
     return found
 
