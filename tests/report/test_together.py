@@ -196,7 +196,7 @@ def test_the_votes_of_any_order_give_the_same(tmp_path: Path) -> None:
 
 def test_power_says_what_votes_and_verdicts_give(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     study = planned(tmp_path / "two", Sample(comparisons=40))
-    found = power(PowerSettings(study=study.folder, half_width=15, vote_price=2.0, judge_correlation=0.8))
+    found = power(PowerSettings(study=study.folder, half_width=20, vote_price=2.0, judge_correlation=0.8))
     assert found.together is not None
     assert [row.votes for row in found.together.rows] == [25, 50, 90]
     assert all(row.both < row.alone for row in found.together.rows[:-1])
