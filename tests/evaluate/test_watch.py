@@ -91,6 +91,15 @@ def test_what_is_not_decided_is_asked_to_the_end(tmp_path: Path) -> None:
     assert row.price > 1
 
 
+def test_one_order_is_enough(tmp_path: Path) -> None:
+    study = study_of(tmp_path, 60, longer=10)
+    with serving(Rule()) as url:
+        run(study, url, order="random")
+    assert len(list(read_jsonl(study.preferences, Preference))) == 16
+    (row,) = numbers(study).watched
+    assert row.decided_at == 10
+
+
 def test_a_sequence_that_was_not_declared_is_refused(tmp_path: Path) -> None:
     study = study_of(tmp_path, 20, longer=10, watched=False)
     with serving(Rule()) as url, pytest.raises(LimaError, match=r"plan\.watched: true, before the first"):
@@ -132,7 +141,12 @@ def test_the_order_of_a_judge_is_that_of_ids_and_of_people_that_of_time() -> Non
     rows = [row("b", "ab", "a", "1"), row("b", "ba", "a", "2"), row("a", "ab", "b", "3"), row("a", "ba", "a", "4"),
             row("c", "ab", "tie", "0"), row("c", "ba", None)]  # fmt: skip
     assert in_order(rows, both=True) == [("a", "tie"), ("b", "a")]
-    assert in_order(rows[::-1], both=False) == [("c", "tie"), ("b", "a"), ("b", "a"), ("a", "b"), ("a", "a")]
+    by_time = [("c", "tie"), ("b", "a"), ("b", "a"), ("a", "b"), ("a", "a")]
+    assert in_order(rows[::-1], both=False, by_time=True) == by_time
+    by_id = [("a", "b"), ("a", "a"), ("b", "a"), ("b", "a"), ("c", "tie")]
+    assert (
+        in_order(rows[::-1], both=False) == by_id
+    )  # one order, drawn for each pair: its replies' times say nothing
 
 
 def test_the_first_verdict_of_a_prompt_counts_and_pairs_share_the_level() -> None:

@@ -110,6 +110,19 @@ def test_votes_on_texts_that_were_not_drawn_do_not_count(tmp_path: Path) -> None
     assert row_of(numbers(study), "win - loss") == before
 
 
+def test_what_is_missing_of_a_sample_is_said(tmp_path: Path) -> None:
+    study = planned(tmp_path / "two", Sample(comparisons=30), prompts=60)
+    assert not any("drawn" in text for text in numbers(study).warnings)
+    rows = list(read_jsonl(study.preferences, Preference))
+    people = [row for row in rows if row.rater != JUDGE]
+    write_jsonl(study.preferences, [row for row in rows if row not in people[:7]])
+    assert any("not voted on 7 of 30 comparisons" in text for text in numbers(study).warnings)
+    study.sample.unlink()
+    found = numbers(study)
+    assert found.together == []
+    assert any("none was drawn" in text for text in found.warnings)
+
+
 def test_unequal_chances_follow_the_judges_wavering(tmp_path: Path) -> None:
     study = planned(tmp_path / "two", Sample(comparisons=40, wavering=3))
     rows = [row for row in read_jsonl(study.sample, Drawn) if row.id.startswith("cmp")]

@@ -81,14 +81,16 @@ def watched_pairs(
     ]
 
 
-def in_order(rows: Iterable[Preference], *, both: bool) -> list[tuple[str, Label]]:
-    """Usable verdicts of one rater, or of people, as they count: both orders of a judge as one, in the planned order.
+def in_order(rows: Iterable[Preference], *, both: bool, by_time: bool = False) -> list[tuple[str, Label]]:
+    """Usable verdicts of one rater, or of people, as they count: with ``both`` the two orders of a judge as one.
 
-    A judge's come by the comparisons' ids, hashes that are an order at random; people's by their time, as texts are given
-    out at random. The time of a judge's reply would put short answers first.
+    A judge's come by the comparisons' ids, hashes that are an order at random: the time of its replies would put short
+    answers first. People's come ``by_time``, as texts are given out at random.
     """
     if not both:
-        given = sorted(rows, key=lambda row: (row.at or "", row.id))
+        given = sorted(
+            rows, key=lambda row: (row.at or "", row.id) if by_time else (row.comparison_id, row.id)
+        )
         return [(row.comparison_id, row.label) for row in given if row.label is not None]
     said: dict[tuple[str, int], dict[str, Label | None]] = defaultdict(dict)
     for row in rows:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lima.report.numbers.preferences import PairResult
 from lima.report.numbers.raters import Coverage, GroupBias
 from lima.report.numbers.study import StudyData
-from lima.report.numbers.votes import pair_of
+from lima.report.numbers.votes import POOLED_KINDS, pair_of
 from lima.statistics.estimates import Estimate, Undefined
 
 MANY_FLIPS = 0.2
@@ -26,6 +26,7 @@ def cautions(
     return [
         *_echoes(coverage),
         *_constant(study),
+        *_sample(study),
         *_flips(biases),
         *_empty(study),
         *_unpaired(study),
@@ -61,6 +62,24 @@ def _constant(study: StudyData) -> list[str]:
         f"{rater}, {task}: all {counts.total()} verdicts are the same ({next(iter(counts))})."
         for (rater, task), counts in sorted(said.items())
         if len(counts) == 1 and counts.total() >= ENOUGH
+    ]
+
+
+def _sample(study: StudyData) -> list[str]:
+    """A planned sample that was never drawn, or is not voted on to its end."""
+    if study.plan is None or study.plan.sample is None:
+        return []
+    if not study.drawn:
+        return [
+            "The plan has a sample for people, but none was drawn (no sample.jsonl): no figure joins people and judge."
+        ]
+    people = {row.comparison_id for row in study.preferences if row.rater.partition(":")[0] in POOLED_KINDS}
+    drawn = {name for name, row in study.drawn.items() if row.drawn and name in study.comparisons}
+    left = len(drawn - people)
+    if not people or not left or study.plan.sample.comparisons is None:
+        return []
+    return [
+        f"People have not voted on {left:,} of {len(drawn):,} comparisons that were drawn: they are taken as missing by chance."
     ]
 
 

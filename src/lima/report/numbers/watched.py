@@ -14,7 +14,7 @@ from lima.evaluate.watch import in_order, watched_pairs, why_not_watched
 from lima.records import Preference
 from lima.report.numbers.preferences import PairResult
 from lima.report.numbers.study import StudyData
-from lima.report.numbers.votes import group_of, group_order, raters_with_both_orders
+from lima.report.numbers.votes import POOLED_KINDS, group_of, group_order, raters_with_both_orders
 from lima.statistics.estimates import Result, Significance, Undefined
 from lima.statistics.preferences import agreeing
 from lima.statistics.sequences import METHOD
@@ -59,7 +59,8 @@ def watched_rows(study: StudyData, systems: Sequence[str]) -> list[WatchedRow]:
         reason = reason or (
             "" if raters <= study.raters.keys() else "not all of its raters are in raters.jsonl"
         )
-        labels = [] if reason else in_order(groups[group], both=bool(raters & both))
+        people = group in POOLED_KINDS
+        labels = [] if reason else in_order(groups[group], both=bool(raters & both), by_time=people)
         pairs = watched_pairs(labels, keys, systems, alpha=plan.alpha)
         for pair in pairs:
             seen = pair.watched

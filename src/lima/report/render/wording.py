@@ -134,7 +134,7 @@ def title(numbers: Numbers) -> str:
         return f"{system} against {listed(others)}"
     if others and star:
         return f"{system} against {len(others)} other systems"
-    return f"{listed([system, *others[:2]])}{f' and {len(others) - 2} more' if len(others) > 2 else ''}"
+    return f"{system} among {len(others) + 1} systems" if len(others) > 2 else listed([system, *others])
 
 
 def listed(names: Sequence[str]) -> str:
