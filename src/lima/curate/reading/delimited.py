@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from lima import console
 from lima.curate.reading.compressed import open_bytes
-from lima.curate.reading.lines import MAX_LINE_BYTES
+from lima.curate.reading.lines import MAX_LINE_BYTES, bounded_lines
 from lima.errors import InputError, LimaError
 from lima.files import CONTAINERS, other_form
 
@@ -217,7 +217,7 @@ class _Lines:
         except UnicodeError as error:
             raise InputError(
                 self._path,
-                self.number + 1,
+                _unreadable_line(self._path, self._encoding) or self.number + 1,
                 f"not readable as {self._encoding} ({error}). Name the file's encoding ({AS_FLAGS}).",
             ) from None
         if not line:
@@ -226,6 +226,19 @@ class _Lines:
         if len(line) >= MAX_LINE_BYTES:
             raise InputError(self._path, self.number, f"a line of over {MAX_LINE_BYTES >> 20} MB.")
         return line
+
+
+def _unreadable_line(path: Path, encoding: str) -> int | None:
+    """The first line whose bytes are not in the encoding; None where lines of bytes are no lines of text (UTF-16, UTF-32)."""
+    if len("\n".encode(encoding)) > 1:
+        return None
+    with open_bytes(path) as stream:
+        for number, line in enumerate(bounded_lines(stream, path), start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeError:
+                return number
+    return None
 
 
 def column_names(cells: Iterable[Any], path: Path) -> list[str]:
@@ -239,17 +252,20 @@ def column_names(cells: Iterable[Any], path: Path) -> list[str]:
 
 def _unbroken(rows: Iterable[list[str] | TornRow], width: int) -> Iterator[list[str] | TornRow]:
     """The rows, torn where neighbours that lack cells make one together: a line break in a cell without quotes cuts a row."""
+    cut = TornRow(
+        f"with its neighbour it has the {width} cells of one row (a line break in a cell without quotes, perhaps)"
+    )
     before: list[str] | TornRow | None = None
-    size = width + 1  # cells of the row before, as it was read
+    together = width + 1  # cells of the row before and those that it was joined with
     for cells in rows:
         now = width + 1 if isinstance(cells, TornRow) else len(cells)
-        if now < width and size + now <= width + 1:
-            cut = f"cells where the header has {width} (a line break in a cell without quotes, perhaps)"
-            before = before if isinstance(before, TornRow) else TornRow(f"{size} and {now} {cut}")
-            cells = TornRow(f"{now} {cut}")
+        if together + now - 1 <= width and (now < width or together < width):
+            before, cells, together = cut, cut, together + now - 1
+        else:
+            together = now
         if before is not None:
             yield before
-        before, size = cells, now
+        before = cells
     if before is not None:
         yield before
 
