@@ -353,6 +353,7 @@ def _first_problem(error: ValidationError, record: type[Record]) -> str:
         known = ", ".join(record.model_fields)
         return f"no field '{place}' ({record.__name__} has: {known})."
     if problem["type"] == "extra_forbidden":
-        return f"unknown field '{place}' in a {record.__name__}."
+        article = "an" if record.__name__[0] in "AEIOU" else "a"
+        return f"unknown field '{place}' in {article} {record.__name__}."
     message = problem["msg"].removeprefix("Value error, ")
     return f"{place}: {message}." if place else f"{message}."
