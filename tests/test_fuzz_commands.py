@@ -201,6 +201,8 @@ QUIET = settings(
 @settings(QUIET, max_examples=60, derandomize=True)
 @given(arguments=commands())
 @example(arguments=["inspect", "good.jsonl/inside"])
+@example(arguments=["import", "openai", "openai.jsonl", "--out", ""])
+@example(arguments=["select", "good.jsonl", "--out", "", "--number", "1"])
 @example(arguments=["import", "openai", "deep.jsonl", "--out", "new"])
 @example(arguments=["curate", "cycle.yaml", "--input", ".", "--out", "new"])
 @example(arguments=["curate", "own-data", "--input", "box.mbox", "--out", "new"])

@@ -192,6 +192,17 @@ def read_json(path: Path) -> Any:
         raise LimaError(f"{path}: not JSON ({error}).") from None
 
 
+def sibling(path: Path, name: str) -> Path:
+    """The file of this name beside another.
+
+    Raises:
+        LimaError: the other is a folder by its name (``.``, or nothing at all).
+    """
+    if not path.name:
+        raise LimaError(f"{path}: a folder, expected the name of a file.")
+    return path.with_name(name)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path`` that takes its place when the block ends well.
@@ -199,9 +210,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     When the block fails (a full disk, Ctrl-C) the temporary file is removed and ``path`` is untouched. What a killed
     process left is removed by the next one that writes here.
     """
+    temporary = sibling(path, f".{path.name}.{os.getpid()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
             yield stream
