@@ -192,6 +192,17 @@ def read_json(path: Path) -> Any:
         raise LimaError(f"{path}: not JSON ({error}).") from None
 
 
+def sibling(path: Path, name: str) -> Path:
+    """The file of this name beside another.
+
+    Raises:
+        LimaError: the other is a folder by its name (``.``, or nothing at all).
+    """
+    if not path.name:
+        raise LimaError(f"{path}: a folder, expected the name of a file.")
+    return path.with_name(name)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path`` that takes its place when the block ends well.
@@ -199,9 +210,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     When the block fails (a full disk, Ctrl-C) the temporary file is removed and ``path`` is untouched. What a killed
     process left is removed by the next one that writes here.
     """
+    temporary = sibling(path, f".{path.name}.{os.getpid()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:
             yield stream
@@ -353,6 +364,7 @@ def _first_problem(error: ValidationError, record: type[Record]) -> str:
         known = ", ".join(record.model_fields)
         return f"no field '{place}' ({record.__name__} has: {known})."
     if problem["type"] == "extra_forbidden":
-        return f"unknown field '{place}' in a {record.__name__}."
+        article = "an" if record.__name__[0] in "AEIOU" else "a"
+        return f"unknown field '{place}' in {article} {record.__name__}."
     message = problem["msg"].removeprefix("Value error, ")
     return f"{place}: {message}." if place else f"{message}."

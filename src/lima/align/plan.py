@@ -6,7 +6,6 @@ import shutil
 import time
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from lima import console
 from lima.align.stages import Stages
@@ -25,7 +24,7 @@ JUDGE_TOKENS = 1_200
 def show_plan(stages: Stages) -> None:
     """Print the table. Times are estimates from one matrix product on this machine."""
     settings, training = stages.settings, stages.train()
-    weights = _weights(settings.base)
+    weights = sum(parameter.numel() for parameter in stages.base.parameters())
     rate = _product_rate()
     examples = settings.number
     tokens = examples * min(TOKENS_AN_EXAMPLE, training.max_length)
@@ -78,13 +77,6 @@ def show_plan(stages: Stages) -> None:
         console.warn(
             f"{settings.out}: {free / 1e9:.1f} GB are free, and the checkpoints need {gigabytes:.1f}: --train keep_epochs='[5]'"
         )
-
-
-def _weights(base: str) -> int:
-    """Parameters of the model, from its config alone."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base))
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _product_rate() -> float:

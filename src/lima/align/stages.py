@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers import AutoConfig, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lima.align.settings import AlignSettings, assignments
 from lima.checkpoint.settings import CheckpointSettings
@@ -17,7 +17,7 @@ from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.files import read_jsonl, text_hash, write_jsonl
 from lima.generate.prompts import PromptFormat
 from lima.generate.settings import GenerateSettings
-from lima.model import load_tokenizer
+from lima.model import load, load_tokenizer
 from lima.records import Example
 from lima.report.settings import ReportSettings
 from lima.select.settings import SelectSettings
@@ -50,7 +50,16 @@ class Stages:
     @cached_property
     def config(self) -> Any:
         """The base's config, of its text model."""
-        return AutoConfig.from_pretrained(self.settings.base).get_text_config()
+        return self.base.config.get_text_config()
+
+    @cached_property
+    def base(self) -> PreTrainedModel:
+        """The base without its weights.
+
+        Raises:
+            LimaError: it is no causal language model.
+        """
+        return load(self.settings.base, device="meta")[0]
 
     @property
     def context(self) -> int | None:

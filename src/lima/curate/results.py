@@ -24,6 +24,9 @@ Made by `lima curate`. Each line names an example's id, its source, its authors 
 original. The texts were changed: see the end of each line.
 """
 
+MALFORMED = ("malformed", "torn-row", "not-text")
+"""Rules of rows that are not what their writer meant, however good their text may be."""
+
 
 @dataclass
 class Curated:
@@ -46,7 +49,7 @@ def check(curated: Curated, settings: CurateSettings) -> None:
         raise LimaError(_nothing_accepted(curated, settings))
     if not settings.strict:
         return
-    malformed = [reject for reject in curated.rejected if reject.rule == "malformed"]
+    malformed = [reject for reject in curated.rejected if reject.rule in MALFORMED]
     if malformed:
         raise LimaError(f"{malformed[0].id}: {malformed[0].reason}, and --strict is set.")
     for name, missing in curated.short.items():

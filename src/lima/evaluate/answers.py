@@ -10,7 +10,7 @@ from typing import Literal
 from lima.errors import InputError, LimaError
 from lima.evaluate.settings import CompareSettings
 from lima.evaluate.thinking import without_thinking
-from lima.files import read_json, read_jsonl, sha256
+from lima.files import read_json, read_jsonl, sha256, sibling
 from lima.records import Completion, Example, Reject
 
 PairKey = tuple[str, int]
@@ -126,4 +126,4 @@ def _read_answers(path: Path, name: str | None, thinking: Literal["strip", "show
 
 def record_of(answers: Path) -> Path:
     """Where the run that wrote a file of answers explains itself."""
-    return answers.with_name(f"{answers.name}.run.json")
+    return sibling(answers, f"{answers.name}.run.json")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from lima import console
 from lima.commands import command
 from lima.errors import InputError, LimaError
-from lima.files import encode, is_array, loads, read_jsonl, read_objects, replacing, write_jsonl
+from lima.files import encode, is_array, loads, read_jsonl, read_objects, replacing, sibling, write_jsonl
 from lima.formats import alpaca, gair, openai, sharegpt
 from lima.formats.imported import ImportedStudy
 from lima.formats.rows import NOTHING, WEIGHTS, Conversation, Row, UnusableRow, to_example
@@ -261,7 +261,7 @@ def _write(settings: _Settings, origin: Path, chunks: Iterator[bytes], outcome: 
 
 
 def _rejects_path(out: Path) -> Path:
-    return out.with_name(f"{out.name}.rejects.jsonl")
+    return sibling(out, f"{out.name}.rejects.jsonl")
 
 
 def _written(out: Path, outcome: Conversion) -> list[Path]:

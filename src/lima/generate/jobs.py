@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lima.errors import LimaError
+from lima.files import sibling
 from lima.generate.settings import GenerateSettings
 from lima.records import Completion, Example, FinishReason, Message, Status
 
@@ -59,7 +60,7 @@ def plan(prompts: Sequence[Example], settings: GenerateSettings, system: str) ->
 
 def beside(out: Path, ending: str) -> Path:
     """``answers.jsonl`` -> ``answers.jsonl.run.json`` and so on."""
-    return out.with_name(f"{out.name}.{ending}")
+    return sibling(out, f"{out.name}.{ending}")
 
 
 def default_name(system: str) -> str:

@@ -18,7 +18,7 @@ from lima.curate.choose.embeddings import Embedder, Vectors, fit_embedder, read_
 from lima.curate.choose.spread import nearest_similarity
 from lima.curate.pipeline import open_map
 from lima.errors import LimaError
-from lima.files import read_jsonl, replacing, write_json, write_jsonl, write_text
+from lima.files import read_jsonl, replacing, sibling, write_json, write_jsonl, write_text
 from lima.records import Example
 from lima.runs import open_run
 from lima.select.comparison import COLUMNS, Choice, Line, as_json, as_markdown, cells, compare_choices
@@ -69,7 +69,7 @@ def select(settings: SelectSettings) -> list[Line]:
 
 def beside(out: Path, ending: str) -> Path:
     """A file that belongs to the chosen ones: ``train.jsonl`` -> ``train.comparison.md``."""
-    return out.with_name(f"{out.name.removesuffix('.jsonl')}.{ending}")
+    return sibling(out, f"{out.name.removesuffix('.jsonl')}.{ending}")
 
 
 def methods(settings: SelectSettings) -> list[Method]:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from lima import console
 from lima.curate.reading.compressed import open_bytes
-from lima.curate.reading.lines import MAX_LINE_BYTES
+from lima.curate.reading.lines import MAX_LINE_BYTES, bounded_lines
 from lima.errors import InputError, LimaError
 from lima.files import CONTAINERS, other_form
 
@@ -28,6 +28,10 @@ HEAD_BYTES = 1 << 20
 DELIMITERS = (",", ";", "\t", "|")
 HEADER_WITHIN = 20
 """Rows from the top among which the header is looked for."""
+FEWEST_KEYS = 10
+"""Rows with keys of one shape that show what a key looks like."""
+MOST_LINES = 1000
+"""Lines of one torn row."""
 AS_FLAGS = "lima curate: --sources.NAME.encoding cp1252, lima align: --curate encoding=cp1252"
 """How the two commands that read tables are told."""
 BOMS = (
@@ -91,8 +95,8 @@ def read_delimited(
         rows = (cells for cells in _rows(stream, form, path) if cells != [])
         header = next((cells for cells in rows if isinstance(cells, list)), [])
         names = column_names(header, path)
-        for number, cells in enumerate(_unbroken(rows, len(names)), start=1):
-            yield number, cells if isinstance(cells, TornRow) else _row(names, cells, form)
+        read = ((_key_of(cells), _row(names, cells, form)) for cells in _unbroken(rows, len(names)))
+        yield from enumerate(_whole(read, _usual_key(form, head)), start=1)
 
 
 def header_place(rows: Iterable[list[Any]]) -> int:
@@ -217,7 +221,7 @@ class _Lines:
         except UnicodeError as error:
             raise InputError(
                 self._path,
-                self.number + 1,
+                _unreadable_line(self._path, self._encoding) or self.number + 1,
                 f"not readable as {self._encoding} ({error}). Name the file's encoding ({AS_FLAGS}).",
             ) from None
         if not line:
@@ -226,6 +230,19 @@ class _Lines:
         if len(line) >= MAX_LINE_BYTES:
             raise InputError(self._path, self.number, f"a line of over {MAX_LINE_BYTES >> 20} MB.")
         return line
+
+
+def _unreadable_line(path: Path, encoding: str) -> int | None:
+    """The first line whose bytes are not in the encoding; None where lines of bytes are no lines of text (UTF-16, UTF-32)."""
+    if len("\n".encode(encoding)) > 1:
+        return None
+    with open_bytes(path) as stream:
+        for number, line in enumerate(bounded_lines(stream, path), start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeError:
+                return number
+    return None
 
 
 def column_names(cells: Iterable[Any], path: Path) -> list[str]:
@@ -239,22 +256,60 @@ def column_names(cells: Iterable[Any], path: Path) -> list[str]:
 
 def _unbroken(rows: Iterable[list[str] | TornRow], width: int) -> Iterator[list[str] | TornRow]:
     """The rows, torn where neighbours that lack cells make one together: a line break in a cell without quotes cuts a row."""
+    cut = TornRow(
+        f"with its neighbour it has the {width} cells of one row (a line break in a cell without quotes, perhaps)"
+    )
     before: list[str] | TornRow | None = None
-    size = width + 1  # cells of the row before, as it was read
+    together = width + 1  # cells of the row before and those that it was joined with
     for cells in rows:
         now = width + 1 if isinstance(cells, TornRow) else len(cells)
-        if now < width and size + now <= width + 1:
-            cut = f"cells where the header has {width} (a line break in a cell without quotes, perhaps)"
-            before = before if isinstance(before, TornRow) else TornRow(f"{size} and {now} {cut}")
-            cells = TornRow(f"{now} {cut}")
+        if together + now - 1 <= width and (now < width or together < width):
+            before, cells, together = cut, cut, together + now - 1
+        else:
+            together = now
         if before is not None:
             yield before
-        before, size = cells, now
+        before = cells
     if before is not None:
         yield before
 
 
-def _row(names: list[str], cells: list[str], form: Form) -> dict[str, Any]:
+def _whole(rows: Iterable[tuple[str, dict[str, Any]]], usual: str | None) -> Iterator[dict[str, Any]]:
+    """The rows; where keys tell at which line a row begins, one of which any line is torn is torn as a whole."""
+    waiting: list[dict[str, Any]] = []
+
+    def emptied() -> Iterator[dict[str, Any]]:
+        torn = next((row for row in waiting if isinstance(row, TornRow)), None)
+        cut = None if torn is None else TornRow(f"a part of a row that is torn: {torn.reason}")
+        for row in waiting:
+            yield row if cut is None or isinstance(row, TornRow) else cut
+        waiting.clear()
+
+    for key, row in rows:
+        if usual is None or key == usual or len(waiting) == MOST_LINES:
+            yield from emptied()
+        waiting.append(row)
+    yield from emptied()
+
+
+def _usual_key(form: Form, head: bytes) -> str | None:
+    """The shape of the keys in the first column, where a third of a head's rows or more have one with a number, each another."""
+    text = codecs.getincrementaldecoder(form.encoding)("ignore").decode(head)
+    header, *rows = [*islice(_cells(text, form.delimiter), form.header, None)] or [[]]
+    keys = [cells[0] for cells in rows if len(cells) == len(header)]
+    shape, often = Counter(map(_shape, keys)).most_common(1)[0] if keys else ("", 0)
+    same = [key for key in keys if _shape(key) == shape]
+    is_key = often >= FEWEST_KEYS and 3 * often > len(keys) and "9" in shape and len(set(same)) == often
+    return shape if is_key else None
+
+
+def _key_of(cells: list[str] | TornRow) -> str:
+    return "" if isinstance(cells, TornRow) else _shape(cells[0])
+
+
+def _row(names: list[str], cells: list[str] | TornRow, form: Form) -> dict[str, Any]:
+    if isinstance(cells, TornRow):
+        return cells
     unnamed = [
         name == "" for name in names[1:]
     ]  # pandas leaves the first, of its row numbers, without a name
@@ -284,5 +339,5 @@ def _holds_rows(cell: str, row: list[str], delimiter: str) -> bool:
 
 
 def _shape(cell: str) -> str:
-    """A cell with each run of digits as a 9."""
-    return re.sub(r"\d+", "9", cell.strip())
+    """A cell with each run of digits as a 9 and each run of letters as an a."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell.strip()))

@@ -86,7 +86,7 @@ def _json_lines(path: Path, holding: bytes | None) -> Iterator[tuple[int, dict[s
         lines = all_lines if holding is None else lines_holding(stream, path, holding)
         for number, (place, line) in enumerate(lines, start=1):
             if not line.isspace():
-                row = loads(line)
+                row = None if number == 1 and other_form(line, WIDE) else loads(line)
                 if not isinstance(row, dict):
                     line_number = place if holding is None else line_at(path, place)
                     _refuse(line, path, line_number)
