@@ -14,13 +14,15 @@ import pytest
 from tests.align.messy import write_tickets
 from tests.align.test_personal import left_in
 
+from lima.train.metrics import MEASURED
+
 STAGES = 7
 FLAGS = [
     *("--pii", "redact", "--dev", "3", "--test", "4", "--number", "12", "--max-new-tokens", "8"),
     *("--in-context", "1", "--curate", "rules.length_min=20"),
     *("--train", "epochs=2", "batch_size=4", "learning_rate=1e-3", "save_every=1"),
 ]
-TIMES = re.compile(rb'"(at|seconds|tokens_per_second)": ?("[^"]*"|[\d.e-]+)')
+TIMES = re.compile(rb'"(%s)": ?("[^"]*"|[\d.e-]+)' % "|".join(("at", *MEASURED)).encode())
 SECONDS_CELL = re.compile(rb"\| [\d.]+ \|( [\d,]+ \|)?$", re.M)
 """Of the comparison's table, before that of the tokens if there is one."""
 
