@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from lima.align.data import curate_settings, make_data
-from lima.align.settings import AlignSettings, assignments
+from lima.align.plan import data_size
+from lima.align.settings import AlignSettings, Columns, assignments
 from lima.align.stages import Stages
 from lima.cli import run
 from lima.errors import LimaError
@@ -139,8 +140,21 @@ def test_the_plan_writes_nothing(
     tickets: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(["align", str(tiny_model), str(tickets), "--out", str(tmp_path / "out"), *SMALL, *TRAIN, "--plan"])
-    assert "2 epochs" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "30 rows" in said
+    assert "12 examples at most" in said
+    assert "2 epochs" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_the_plan_counts_what_is_there(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:
+    """30 rows of about 37 + 47 characters, of which 7 are held out: 23 examples of 21 tokens, not a thousand of 400."""
+    settings = AlignSettings(base=str(tiny_model), data=tickets, out=tmp_path / "out", dev=3, test=4)
+    rows, tokens = data_size(settings)
+    assert rows == 30
+    assert tokens == pytest.approx((35 + 47) / 4, abs=3)
+    with pytest.raises(LimaError, match="no column 'Frage'"):
+        data_size(settings.model_copy(update={"columns": Columns(prompt="Frage")}))
 
 
 @pytest.mark.parametrize(

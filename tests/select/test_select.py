@@ -64,6 +64,9 @@ def test_four_diverse_examples_are_of_four_topics(pool: Path, tmp_path: Path) ->
     page = (tmp_path / "train.comparison.md").read_text()
     assert "| diverse | 4 |" in page
     assert "tune on the random choice too" in page
+    html = (tmp_path / "train.comparison.html").read_text()
+    assert html.count("Tell me of ") == 8  # the first four of each choice
+    assert "<script" not in html
     figures = json.loads((tmp_path / "train.comparison.json").read_text())
     assert [row["method"] for row in figures["choices"]] == ["diverse", "random"]
 

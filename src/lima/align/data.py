@@ -110,7 +110,10 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
         )
     found: dict[str, str] = {}
     for part, usual in USUAL.items():
-        name = getattr(given, part) or next((names[known] for known in usual if known in names), None)
+        named = getattr(given, part)
+        if named is not None and named not in row:
+            raise LimaError(f"{path}: no column {named!r}. There are: {', '.join(names.values())}.")
+        name = named or next((names[known] for known in usual if known in names), None)
         if name is not None:
             found[part] = name
     if "prompt" not in found and (chat := next((name for name in CHATS if name in names), None)):

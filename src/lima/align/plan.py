@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 
 import torch
 
 from lima import console
+from lima.align.data import curate_settings, holds_examples
+from lima.align.settings import AlignSettings
 from lima.align.stages import Stages
+from lima.curate.reading.tables import read_table
+from lima.curate.sources.table import Table
+from lima.files import read_jsonl
+from lima.records import Example
+from lima.train.save import disk
 
 TOKENS_AN_EXAMPLE = 400
-"""Prompt and answer, where nothing is known yet."""
+"""Prompt and answer, where the data are raw files that are not read for a plan."""
+CHARACTERS_A_TOKEN = 4
 SIDE = 1024
 """Rows of the matrix product whose rate stands for the machine."""
 SHARE = 0.5
@@ -19,6 +26,8 @@ SHARE = 0.5
 DECODING_SHARE = 0.1
 """The same while answers grow: skinny products."""
 JUDGE_TOKENS = 1_200
+ROWS_A_SECOND = 500
+"""That are read and curated."""
 
 
 def show_plan(stages: Stages) -> None:
@@ -26,23 +35,23 @@ def show_plan(stages: Stages) -> None:
     settings, training = stages.settings, stages.train()
     weights = sum(parameter.numel() for parameter in stages.base.parameters())
     rate = _product_rate()
-    examples = settings.number
-    tokens = examples * min(TOKENS_AN_EXAMPLE, training.max_length)
+    rows_read, long = data_size(settings)
+    examples = min(settings.number, max(1, rows_read - settings.dev - settings.test))
+    tokens = round(examples * min(long, training.max_length))
     train_seconds = 6 * weights * tokens * training.epochs / (rate * SHARE)
     answers = 2 * settings.test + (settings.dev * training.epochs if settings.judge or settings.oracle else 0)
     answer_seconds = 2 * weights * answers * settings.max_new_tokens / 2 / (rate * DECODING_SHARE)
-    kept = len(training.keep_epochs) or training.epochs
-    gigabytes = kept * weights * 4 / 1e9
+    need = disk(stages.base, training, training.epochs)
     calls = 2 * settings.test + settings.dev * training.epochs if settings.judge else 0
     rows = [
-        ["data", "lima curate, or a seeded draw", "under a minute", "", ""],
-        ["select", f"{examples:,} examples by {settings.by}, at most", "about a minute", "", ""],
+        ["data", data_words(settings, rows_read), _minutes(rows_read / ROWS_A_SECOND), "", ""],
+        ["select", f"{examples:,} examples at most, by {settings.by}", "under a minute", "", ""],
         ["doctor", "every check", _minutes(12 * weights * 512 / rate), "", ""],
         [
             "train",
             f"{training.epochs} epochs of about {tokens:,} tokens, rate {training.learning_rate:g}",
             _minutes(train_seconds),
-            f"{gigabytes:.1f} GB",
+            f"{_gigabytes(need.model * need.models)}, {_gigabytes(need.total)} at most",
             "",
         ],
         ["choose", f"by {settings.judge or settings.oracle or 'nobody: the last epoch'}", "", "", ""],
@@ -70,13 +79,41 @@ def show_plan(stages: Stages) -> None:
     console.note(
         f"{weights / 1e6:,.0f} M parameters; this machine multiplies at {rate / 1e9:,.0f} GFLOP/s. Nothing was written."
     )
-    free = shutil.disk_usage(
-        next(path for path in (settings.out, *settings.out.resolve().parents) if path.exists())
-    ).free
-    if gigabytes * 1e9 > free:
+    if need.total > need.free:
         console.warn(
-            f"{settings.out}: {free / 1e9:.1f} GB are free, and the checkpoints need {gigabytes:.1f}: --train keep_epochs='[5]'"
+            f"{settings.out}: {_gigabytes(need.free)} are free, and training needs {_gigabytes(need.total)}: --train keep_epochs='[5]'"
         )
+
+
+def data_size(settings: AlignSettings) -> tuple[int, float]:
+    """Answered rows of the data, before any rule drops one, and the mean number of tokens of each, roughly.
+
+    Raises:
+        LimaError: the file cannot be read, or has no such columns: better now than in the first stage.
+    """
+    if settings.data.suffix in (".yaml", ".yml"):
+        return settings.number + settings.dev + settings.test, TOKENS_AN_EXAMPLE
+    if holds_examples(settings.data):
+        lengths = [
+            sum(len(turn.content) for turn in row.messages) for row in read_jsonl(settings.data, Example)
+        ]
+    else:
+        (source,) = curate_settings(settings, settings.out / "data" / "curated").sources.values()
+        assert isinstance(source, Table)
+        wanted = {source.columns.prompt, source.columns.answer}
+        table = read_table(settings.data, encoding=source.encoding, delimiter=source.delimiter)
+        lengths = [
+            sum(len(str(cell)) for name, cell in row.items() if source.format or name in wanted)
+            for _, row in table
+        ]
+    return len(lengths), sum(lengths) / max(1, len(lengths)) / CHARACTERS_A_TOKEN
+
+
+def data_words(settings: AlignSettings, rows: int) -> str:
+    """What the first stage does."""
+    if settings.data.suffix in (".yaml", ".yml"):
+        return f"lima curate {settings.data}"
+    return f"{rows:,} rows, as many as the rules keep"
 
 
 def _product_rate() -> float:
@@ -89,6 +126,10 @@ def _product_rate() -> float:
         torch.mm(matrix, matrix).sum().item()
         best = min(best, time.perf_counter() - start)
     return 2 * SIDE**3 / best
+
+
+def _gigabytes(number: int) -> str:
+    return f"{number / 1e9:.1f} GB"
 
 
 def _minutes(seconds: float) -> str:

@@ -18,7 +18,7 @@ TOPICS = 200
 TEXTS_A_TOPIC = 10
 SAMPLE = 20_000
 """Of larger pools a part, drawn evenly, finds the topics and measures how far the pool lies from a choice."""
-NAMES = {"quality-diverse": "quality, diverse", "ifd": "IFD", "rds": "RDS+"}
+NAMES = {"quality-diverse": "quality and diversity", "ifd": "IFD", "rds": "RDS+"}
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,14 @@ from lima.commands import command
 from lima.curate.choose.embeddings import Embedder, Vectors, fit_embedder, read_embeddings
 from lima.curate.choose.spread import nearest_similarity
 from lima.curate.pipeline import open_map
+from lima.curate.rules import RULES
 from lima.errors import LimaError
 from lima.files import read_jsonl, replacing, sibling, write_json, write_jsonl, write_text
 from lima.records import Example
 from lima.runs import open_run
 from lima.select.comparison import COLUMNS, Choice, Line, as_json, as_markdown, cells, compare_choices
 from lima.select.methods import Figures, Numbers, choose
+from lima.select.page import as_html
 from lima.select.pool import Pool, read_pool, text_of
 from lima.select.quality import judged, marks
 from lima.select.settings import Method, SelectSettings
@@ -56,12 +58,13 @@ def select(settings: SelectSettings) -> list[Line]:
         facts = _facts(settings, pool, topics)
         write_text(beside(settings.out, "comparison.md"), as_markdown(lines, facts))
         write_json(beside(settings.out, "comparison.json"), as_json(lines, facts))
+        write_text(beside(settings.out, "comparison.html"), as_html(lines, choices, pool, facts))
         if pool.rejects:
             write_jsonl(beside(settings.out, "rejects.jsonl"), pool.rejects)
         run.finish(pool=len(pool), chosen=len(choices[0].places), rejects=len(pool.rejects))
     _show(settings, pool, lines, topics)
     console.done(
-        [*wrote, beside(settings.out, "comparison.md")],
+        [*wrote, beside(settings.out, "comparison.html")],
         command("train", "MODEL", settings.out, "--out", "RUN"),
     )
     return lines
@@ -254,16 +257,17 @@ def _facts(settings: SelectSettings, pool: Pool, topics: int) -> dict[str, objec
         "pool": f"{settings.pool} ({len(pool):,} examples, {topics} topics)",
         "chosen": f"{min(settings.number, len(pool)):,}, seed {settings.seed}",
         "embeddings": _embedded_by(settings),
-        "quality": settings.quality if settings.quality != "rules" else "rules kept of curation's",
+        "quality": settings.quality
+        if settings.quality != "rules"
+        else f"{len(RULES)} rules, how many are kept",
     }
 
 
 def _embedded_by(settings: SelectSettings) -> str:
     if settings.embeddings:
         return str(settings.embeddings)
-    return (
-        f"states of {settings.model}" if settings.embed == "model" else f"TF-IDF and SVD of {settings.text}"
-    )
+    what = {"both": "prompts and answers", "prompt": "prompts", "answer": "answers"}[settings.text]
+    return f"states of {settings.model}" if settings.embed == "model" else f"TF-IDF and SVD of {what}"
 
 
 def _explain(settings: SelectSettings, pool: Pool) -> None:
