@@ -16,6 +16,7 @@ from lima.curate.text.clean import (
     EMPHASIS,
     LINK_LIST,
     POINTER_TO_LINK,
+    REFERENCE,
     SOURCE_NAME,
     clean,
 )
@@ -106,7 +107,7 @@ def test_nothing_changes_where_nothing_was_removed(html: str) -> None:
         ("<pre><div>first</div><div>second</div></pre>", "```\nfirst\nsecond\n```"),
         ("<table><tr><td>a|b</td><td><code>c|d</code></td></tr></table>", "| a\\|b | `c\\|d` |\n| --- | --- |"),
         ("<p><sup><sub>All figures are of the year before.</sub></sup></p>", "All figures are of the year before."),
-        ("<p>It was so.<sup>2</sup> x<sup>2</sup></p>", "It was so.[2] x^2"),
+        ("<p>It was so.<sup>2</sup> x<sup>2</sup></p><p>[2]: Or not.</p>", "It was so.[2] x^2\n\n[2]: Or not."),
         (r"<p>$\newcommand{\norm}[1]{\|#1\|}$ Take $\norm{x}$.</p>", r"Take $\norm{x}$."),
         ("<p>a\u200bb &#8203;c</p>", "ab c"),
         ("<p>Try http://localhost:8080/, not www.example.com.</p>", "Try http://localhost:8080/, not www.example.com."),
@@ -154,6 +155,8 @@ HERE = '<a href="u">here</a>'
         ('<p>Water is wet.</p><p>Sources:</p><ul><li><a href="u">The life of rivers</a> at The Times</li></ul>', "Water is wet.", [LINK_LIST]),
         ('<p>Water is wet. For further reading, see the following papers:</p><ul><li>(video) <a href="u">The life of rivers</a> (2013)</li></ul>', "Water is wet.", [LINK_LIST]),
         ('<p>Water is wet. Here is some previous work on <a href="u">ice</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
+        ("<p>Water is wet.[1] So is rain[12], and snow [2] [3].</p>", "Water is wet. So is rain, and snow.", [REFERENCE]),
+        ("<p>The paper {1} says that water is wet.</p>", "The paper says that water is wet.", [REFERENCE]),
         ("<p>Water (emphasis mine) is wet.</p>", "Water is wet.", [EMPHASIS]),
         ("<p>Water is wet [my emphasis; see below].</p>", "Water is wet.", [EMPHASIS]),
         ("<p>Water is wet.</p><p>Thanks for asking, and good luck!</p>", "Water is wet.", [CLOSING]),
@@ -176,6 +179,9 @@ def test_what_goes_is_named(html: str, text: str, steps: list[str]) -> None:
         "<p>Thanks to the lid it boils sooner.</p>",
         '<p>Cola differs by country, so <a href="u">if you want the real one</a> ask for it.</p>',
         "<p>Look for a mine; the emphasis is on gold.</p>",
+        "<p>Water is wet.[1]</p><p>[1]: but for ice</p>",
+        "<p>Make [2] files of a[1], of <code>b</code>.[1]</p>",
+        "<p>It makes $x^2$ of words[1].</p>",
     ],
 )
 def test_what_only_looks_like_a_pointer_stays(html: str) -> None:

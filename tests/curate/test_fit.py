@@ -38,6 +38,25 @@ def test_an_answer_that_stands_alone_leaves_the_choice() -> None:
     assert chosen(PLAIN, wants_title=False).step == DESCRIPTION
 
 
+def test_an_answer_that_speaks_of_the_asker_s_things() -> None:
+    """The description tells of a cover and a stove, the title of a kettle."""
+    body = BODY + "<p>Mine has a cover, and stands on a gas stove.</p>"
+    both = "<p>Open your cover. If your stove is weak, wait. Your kettle is fine.</p>"
+    assert "cover, stove" in str(needed(both, body))
+    assert needed("<p>Open your covers. Your kettle is fine.</p>", body) is None, "one thing may be anybody's"
+    assert needed(both) is None, "the description has none"
+
+
+def test_an_answer_to_a_question_that_nobody_asked() -> None:
+    other = "<blockquote><p>Which teapots are made of silver or glass?</p></blockquote><p>Few.</p>"
+    assert "another question" in str(chosen(other).misfit)
+    own = "<blockquote><p>How does a kettle heat water so fast?</p></blockquote><p>By its element.</p>"
+    assert chosen(own).misfit is None
+    assert chosen("<blockquote><p>Which teapots are of silver.</p></blockquote><p>Few.</p>").misfit is None, (
+        "no question"
+    )
+
+
 def test_an_answer_that_speaks_of_what_the_description_shows() -> None:
     """The description has a manual's statement; the title has none."""
     body = BODY.replace("A manual says", "This statement is from a manual:")

@@ -214,7 +214,7 @@ def test_a_name_that_was_asked_for_is_no_neighbour() -> None:
         "It was said in the comments, too.", "\nEDIT: salt helps.", "\n**Update 2**: salt helps.", "This site has more.",
         "Hope this helps!", "It is a duplicate of another.", "It was closed as unclear.",
         "\n+1 for salt.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
-        "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.",
+        "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.", "This post answers half of it.", "Like the answer for Salt, it is short.",
     ],
 )  # fmt: skip
 def test_refers_to_site(phrase: str) -> None:
@@ -226,6 +226,7 @@ def test_refers_to_site(phrase: str) -> None:
     [
         "The construction site is big.",
         "Edit the file.",
+        "Six is the sum. This answer is correct.",
         "The colour of the title bar is blue.",
         "Add comments to code.",
         "\nTL;DR: salt.",
@@ -263,7 +264,10 @@ def test_on_a_meta_site_an_answer_is_mostly_about_the_site(prompt: str, phrase: 
 
 
 def test_on_a_meta_site_what_is_not_about_it_stays() -> None:
-    assert tripped(on("cooking.meta", TITLE, f"{GOOD}The question has an answer.")) == []
+    assert tripped(on("cooking.meta", TITLE, GOOD)) == []
+    weak = on("cooking.meta", TITLE, f"{GOOD}The question has an answer.")
+    assert tripped(weak) == ["refers_to_site"]
+    assert tripped(weak, SETTINGS.model_copy(update={"meta_words_max": 2})) == []
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,45 @@ def test_reddit_stories(tmp_path: Path) -> None:
     assert [m.content for m in example.messages] == ["A lighthouse that nobody built", STORY.strip()]
     assert (example.meta.score, example.meta.authors) == (60, ("ann", "bob"))
     funnel = json.loads((tmp_path / "out/funnel.json").read_text())["sources"]["mine"]
-    assert funnel["dropped_unread"] == {"adults_only": 1, "no_story": 2, "post_score": 2, "removed": 1}
+    assert funnel["dropped_unread"] == {
+        "adults_only": 1, "no_story": 1, "notice": 1, "post_score": 2, "removed": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("title", "is_notice"),
+    [
+        ("[MOD POST] Welcome", True), ("The winter contest", True), ("Update: she said yes", True), ("[Update] It broke", True),
+        ("Congrats, we are many", True), ("Daily prompt: a door", True), ("[WP] A lighthouse that nobody built", False),
+        ("You update a lighthouse", False), ("Tell of a protester", False),
+    ],
+)  # fmt: skip
+def test_posts_about_the_subreddit_are_no_prompts(title: str, is_notice: bool, tmp_path: Path) -> None:
+    (tmp_path / "dump.jsonl").write_bytes(
+        lines(
+            post("p1", title),
+            comment("c1", "t3_p1"),
+            post("p2", "[WP] A sea"),
+            comment("c2", "t3_p2", STORY[::-1]),
+        )
+    )
+    assert len(run(tmp_path, Reddit(train=5), tmp_path / "out")) == (1 if is_notice else 2)
+    assert len(run(tmp_path, Reddit(train=5, drop_notices=False), tmp_path / "all")) == 2
+
+
+def test_wikihow_s_only_part_has_no_heading(tmp_path: Path) -> None:
+    """The name of a part is ours; a tokeniser's blanks in the steps go."""
+    step = {"text": "Boil the water( see step 2) for 10- 15 minutes, until it is “ hot ”. " * 20}
+    other = {"text": "Steep the leaves in a pot, pour them off, and serve. " * 25}
+    one = {"url": "https://www.wikihow.com/Boil-Water", "step_texts": [step]}
+    two = {"url": "https://www.wikihow.com/Make-Tea", "step_texts": [other]}
+    (tmp_path / "raw.ndjson").write_bytes(lines(one, two, two))
+    boil, tea = sorted(run(tmp_path / "raw.ndjson", WikiHow(train=5), tmp_path / "out"), key=lambda e: e.id)
+    assert boil.messages[1].content.startswith(
+        "1. Boil the water (see step 2) for 10-15 minutes, until it is “hot”. Boil"
+    )
+    assert "## Part 1\n\n1. Steep" in tea.messages[1].content
+    assert "## Part 2\n\n1. Steep" in tea.messages[1].content
 
 
 def test_reddit_text_is_what_a_reader_sees() -> None:
@@ -349,7 +387,7 @@ def test_real_files(tmp_path: Path) -> None:
     steps = run(data / "wikihow" / "sections.ndjson", WikiHow(train=10), tmp_path / "wikihow")
     assert len(steps) == 10
     assert all(
-        e.messages[0].content.startswith("How to ") and "\n1. " in e.messages[1].content for e in steps
+        e.messages[0].content.startswith("How to ") and "\n1. " in f"\n{e.messages[1].content}" for e in steps
     )
     assert not any(" ’ re " in e.messages[1].content for e in steps)
     titles = run(

@@ -28,6 +28,7 @@ OBJECT = re.compile(
 )
 """What an answer speaks of as known: "the abstract implies"."""
 OPENING = 300
+YOURS = re.compile(r"\byour\s(?:own\s)?([a-z]{4,})\b", re.IGNORECASE)
 STEM = 5
 """Words that begin with so many equal letters count as the same."""
 BACK_TO_TITLE = re.compile(
@@ -71,6 +72,8 @@ def choose_prompt(
         form: how a description is shown: alone, with its title, or as it needs it.
         wants_title: whether the title is the prompt where both can be.
     """
+    if settings.fits_prompt and (unasked := _unasked(answer, title, description.text)):
+        return FittedPrompt(title, TITLE, f"it answers another question: {unasked!r}")
     flaw = description_problem(description, settings) if description.text else "it is empty"
     needed = None
     if title and settings.fits_prompt and (wants_title or flaw):
@@ -109,9 +112,35 @@ def needs_description(
         return f"it speaks of {shown!r}, which the description shows"
     if not QUESTION_START.match(title) and "?" not in title and (opening := PRONOUN_START.match(prose)):
         return f"it begins with {opening.group()!r}, for which the title has no word"
+    things = sorted(_things_of_asker(prose, description.prose, title))
+    if settings.your_nouns_min is not None and len(things) >= settings.your_nouns_min:
+        return f"it speaks of the asker's {', '.join(things[:4])}"
     if OPEN_QUESTION.match(title) and (opening := YES_OR_NO.match(prose)):
         return f"it begins with {opening.group()!r}, which the title does not ask for"
     return None
+
+
+def _things_of_asker(prose: str, description: str, title: str) -> set[str]:
+    """What the answer calls the asker's, and the description alone has told of."""
+    said = {
+        found.group(1).casefold()[:-1] if found.group(1).endswith("s") else found.group(1).casefold()
+        for found in YOURS.finditer(prose)
+    }
+    body, head = description.casefold(), title.casefold()
+    return {
+        noun for noun in said if noun not in STOPWORDS and re.search(rf"\b{noun}", body) and noun not in head
+    }
+
+
+def _unasked(answer: Cleaned, title: str, description: str) -> str | None:
+    """A question that the answer opens by quoting, though it stands neither in the title nor in the description."""
+    first = answer.prose.partition("\n")[0]
+    if not first.startswith("> ") or not first.rstrip().endswith("?"):
+        return None
+    words = [word for word in words_of(first) if word not in STOPWORDS and len(word) > 2]
+    known = {word[:STEM] for word in words_of(f"{title} {description}")}
+    missing = [word for word in words if word[:STEM] not in known]
+    return first[2:] if 2 * len(missing) >= len(words) > 0 else None
 
 
 def _object(opening: str, description: str, title: str) -> str | None:

@@ -78,7 +78,7 @@ class RuleSettings(Settings):
     """After this many characters of the answer, "as mentioned above" is about the answer itself. [ours]"""
     refers_to_site: bool = True
     """Drop answers that speak of the site ("stack exchange", upvotes, edits). [paper]"""
-    meta_words_max: int | None = 2
+    meta_words_max: int | None = 0
     """On a meta site: an answer with more different words about asking and answering, or with one that says more ("tag", "moderator"),
     is about that site. [ours]"""
     self_contained_title: bool = True
@@ -93,6 +93,8 @@ class RuleSettings(Settings):
     """This many of the description's words in a row make a quotation of it. [ours]"""
     shared_names_min: int | None = 2
     """An answer that uses this many names of the description's code works on that code. [ours]"""
+    your_nouns_min: int | None = 2
+    """An answer that says "your" of so many things which the description has and the title lacks ("your manuals") speaks to the asker. [ours]"""
     title_missing_max: float = Field(default=0.4, ge=0, le=1)
     """A description that lacks more of its title's words takes the title along. [ours]"""
     trim: bool = True

@@ -44,6 +44,15 @@ AUTHOR_NOTE = re.compile(
 NOTE_CHARACTERS_MAX = 400
 """A longer paragraph is part of the story, whatever it says."""
 RULE = re.compile(r"\s*(?:[-*_=~#]\s*){3,}|\s*")
+NOTICE = re.compile(
+    r"""
+    \W* (?: \[ \s* (?: update | meta | mod | announcement | off[-\s]?topic | contest | results? | winners? | ot ) \b | update \b \s* [:\d-]
+      | (?: daily | weekly | monthly ) \s+ (?: prompt | thread | challenge ) | congrat | announc )
+    | .* \b (?: contest | subreddit\ of\ the\ (?: day | week ) ) \b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A title about the subreddit itself, or about an earlier post."""
 NOTE_STEP = "author's note to the site's readers removed"
 
 
@@ -60,6 +69,8 @@ class Reddit(SourceSettings):
     """Labels like ``[WP]`` that a story prompt may have; it is taken off. Without a label is fine too."""
     post_score_min: int = Field(default=10)
     """Posts with a lower score are dropped unread."""
+    drop_notices: bool = True
+    """Drop posts about the subreddit itself: contests, announcements, updates of earlier posts. [ours]"""
     review: bool = True
     """With ``--review FILE``: only posts that a person accepts in that file. [paper: picked by hand]"""
     rules: RuleSettings = RuleSettings(
@@ -98,7 +109,7 @@ class Reddit(SourceSettings):
     def _rows(self, path: Path, context: Context) -> Iterator[Mapping[str, Any]]:
         """Those that can be used; the others are counted."""
         for row in self.rows_of(path):
-            reason = _gone(row) or self._low(row)
+            reason = _gone(row) or self._low(row) or self._notice(row)
             if reason is None:
                 yield row
             elif "body" not in row:
@@ -107,6 +118,10 @@ class Reddit(SourceSettings):
 
     def _low(self, row: Mapping[str, Any]) -> str | None:
         return "post_score" if "body" not in row and _score(row) < self.post_score_min else None
+
+    def _notice(self, row: Mapping[str, Any]) -> str | None:
+        is_notice = self.drop_notices and "body" not in row and NOTICE.match(plain(row.get("title")))
+        return "notice" if is_notice else None
 
     def _candidate(self, post: Mapping[str, Any], story: Mapping[str, Any] | None) -> Candidate | None:
         title = " ".join(plain(post.get("title")).split())

@@ -42,9 +42,16 @@ TOKENISED = re.compile(r"(?<=\w) (['’]) (?=(?:s|t|re|ve|ll|d|m)\b)")
 NEGATION = re.compile(
     r"\b(are|ca|could|did|do|does|had|has|have|is|should|was|were|wo|would) n(['’])t\b", re.IGNORECASE
 )
+SPACED = (
+    (re.compile(r"(?<=[\w.,])\( (?=\S)"), " ("),
+    (re.compile(r"(?<=\w)- (?!(?:and|or|to)\b)(?=\w)"), "-"),
+    (re.compile(r"“ ([^“”]{1,300}?) ”"), r"“\1”"),
+)
+"""What a tokeniser left in ``step_texts``: "boiled( see step 4)", "10- 15 minutes"."""
 COPY_NUMBER = re.compile(r"(?<=[a-z])\d{1,2}$")
 """``wikihowAll.csv`` numbers the parts of an article: "How to Be Organized1"."""
 FALLBACK_CATEGORY = "all"
+FIRST_PART = "Part 1"
 OVERVIEWS, NAMES = (
     ("overview", "summary", "introduction", "description"),
     ("name", "title", "headline", "label"),
@@ -109,8 +116,10 @@ class WikiHow(SourceSettings):
                 self._extend(article, label, steps)
             return True
         if isinstance(row.get("step_texts"), list):
-            steps = [str(step.get("text", "")) for step in row["step_texts"] if isinstance(step, dict)]
-            label = f"Part {len(article.sections) + 1}"
+            steps = [
+                _joined(str(step.get("text", ""))) for step in row["step_texts"] if isinstance(step, dict)
+            ]
+            label = f"Part {len(article.sections) + 1}" if article.sections else FIRST_PART
         elif "sectionLabel" in row:
             label = _text(row, "sectionLabel") or "Steps"
             steps = [" ".join(part for part in (_text(row, "headline"), _text(row, "text")) if part)]
@@ -196,7 +205,10 @@ def _body(article: _Article) -> str:
         if not label:
             parts += [OPENING.sub("The following answer", step) for step in steps]
             continue
-        parts.append(f"## {label}")
+        if (
+            label != FIRST_PART or len(article.sections) > 1
+        ):  # a name of ours, which says nothing where it is alone
+            parts.append(f"## {label}")
         parts.append("\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1)))
     return "\n\n".join(part for part in parts if part)
 
@@ -204,6 +216,17 @@ def _body(article: _Article) -> str:
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     return value.strip() if isinstance(value, str) else ""
+
+
+def _joined(text: str) -> str:
+    """The text without a tokeniser's blanks.
+
+    >>> _joined("Boil it( see step 4) for 10- 15 minutes.")
+    'Boil it (see step 4) for 10-15 minutes.'
+    """
+    for pattern, joined in SPACED:
+        text = pattern.sub(joined, text)
+    return text
 
 
 def _tidy(text: str) -> str:

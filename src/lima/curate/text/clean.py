@@ -131,6 +131,7 @@ CLOSING = "closing formula"
 EDIT_LABEL = "label of an edit"
 POINTER_TO_LINK = "sentence that points to a link"
 EMPHASIS = "remark about emphasis"
+REFERENCE = "mark of a reference that is gone"
 SOURCE_NAME = "line that names a source"
 
 LEAD_WORDS_MAX = 6
@@ -347,6 +348,7 @@ def trimmed(blocks: Sequence[Block]) -> Outcome:
     removed: list[Removal] = []
     kept, cut = without_formulas(blocks)
     removed += cut
+    kept = _without_references(kept, removed)
     kept = _without_sources(kept, removed)
     kept = _without_pointers(kept, removed)
     return _without_pointers_at_end(kept, removed)
@@ -416,6 +418,38 @@ def _without_pointers_in(block: Block, behind: Block | None, removed: list[Remov
         return block
     marked = "".join(kept).rstrip()
     return shortened(block, unmarked(marked))._replace(marked=marked)
+
+
+REFERENCE_MARK = re.compile(
+    r"""
+    (?: (?<= [.,;:!?)"”’] ) | (?<= [a-z]{4} ) ) \[\d{1,2}\] (?! [(\[\w] )
+    | (?: \s \[\d{1,2}\] )+ (?= [.,;:)] | \Z ) | (?: \s \[\d{1,2}\] ){2,} | \s \{\d{1,2}\} (?= [\s.,;:)] | \Z )
+    """,
+    re.VERBOSE,
+)
+REFERENCE_ENTRY = re.compile(r"\W*[\[{(]?\d{1,2}[\]}):]")
+
+
+def _without_references(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+    """Without the list of references, "[1]" behind a sentence says nothing."""
+    kept = list(blocks)
+    marked = [
+        place
+        for place, block in enumerate(blocks)
+        if block.kind == "prose"
+        and ("[" in block.text or "{" in block.text)
+        and not holds_any(block.text, ("`", "$"))
+    ]
+    if not marked or any(REFERENCE_ENTRY.match(block.text) for block in blocks):
+        return kept
+
+    def take(found: re.Match[str]) -> str:
+        removed.append(Removal(REFERENCE, found.group()))
+        return ""
+
+    for place in marked:
+        kept[place] = shortened(kept[place], REFERENCE_MARK.sub(take, kept[place].text))
+    return kept
 
 
 def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:

@@ -276,6 +276,14 @@ SITE = Phrases(
         | \b (?: in | of | from | by ) \s (?: the | your ) \s (?: question (?: ['’]s )? \s )? title \b (?! \s (?: of | bar | page | role | block | field ) \b )
         """,
     ),
+    (
+        ("this post", "this answer", "my answer", "the answer for", "answer of"),
+        r"""
+        \b this \s (?: post \s (?: answers | is | was | will | does | gives | has | only ) | (?: post | answer ) \s (?: addresses | assumes | covers | focuses ) ) \b
+        | \b in \s (?: this \s post | this \s answer | my \s answer ) \b
+        | \b (?: see | like | similar \s to | as \s in ) \s (?: the | my | this ) \s answer \s (?: for | of | at ) \s (?-i: [A-Z] )
+        """,
+    ),
     (("asker",), r"\b (?: the \s asker | the \s question\ asker ) \b"),
     (("OP",), r"\b (?-i: OP ) \b (?! \s? amp )"),
     (
