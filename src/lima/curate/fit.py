@@ -105,8 +105,8 @@ def needs_description(
     prose = "\n".join(line for line in answer.prose.split("\n") if not line.startswith(">"))
     if found := ADDRESSING.search(prose):
         return f"it addresses the asker: {' '.join(found.group().split())!r}"
-    if found := _object(prose[:OPENING], description.prose, title):
-        return f"it speaks of {found!r}, which the description shows"
+    if thing := _object(prose[:OPENING], description.prose, title):
+        return f"it speaks of {thing!r}, which the description shows"
     if not QUESTION_START.match(title) and "?" not in title and (opening := PRONOUN_START.match(prose)):
         return f"it begins with {opening.group()!r}, for which the title has no word"
     if OPEN_QUESTION.match(title) and (opening := YES_OR_NO.match(prose)):
