@@ -42,7 +42,7 @@ def test_what_was_mentioned_after_300_characters_is_the_answers_own(before: int,
 def test_a_refusal_stands_in_the_first_250_characters(place: int, rules: list[str]) -> None:
     """The words that refuse, "It would be unethical to", have 24."""
     settings = RuleSettings(refusal=True)
-    text = f"{(LETTERS * 20)[:place]}It would be unethical to boil it. {GOOD}"
+    text = f"{(LETTERS * 20)[: place - 1]} It would be unethical to boil it. {GOOD}"
     assert tripped(candidate(text), settings) == rules
 
 

@@ -1,5 +1,6 @@
 """Agreement and reliability against published tables and statsmodels."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -209,38 +210,61 @@ def test_degenerate_tables_say_why() -> None:
     assert isinstance(cohen_kappa(["fail"], ["fail"], ["fail", "pass"]), Undefined)
 
 
-@pytest.mark.parametrize("coefficient", ["kappa", "alpha"])
-def test_an_interval_from_few_items_is_the_hull_of_two(coefficient: str) -> None:
-    """30 items of their own; 4 with the rarer label, all but one in agreement. Jackknife by hand, likelihood of independent items.
+def plain(kappa: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Under the model of few items kappa and alpha are the squared share of known labels."""
+    return kappa
 
-    Under the model of few items both coefficients are the squared share of known labels.
-    """
 
-    def of(pairs: list[tuple[str, str]]) -> Result:
-        first, second = [x for x, _ in pairs], [y for _, y in pairs]
-        if coefficient == "kappa":
-            return cohen_kappa(first, second, ["a", "b"])
-        return krippendorff_alpha([first, second], ["a", "b"])
+def ac1(kappa: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """AC1 of two labels under that model: chance is 2 p (1 - p)."""
+    chance = 2 * share * (1 - share)
+    observed = kappa + (1 - kappa) * (1 - chance)
+    return np.asarray((observed - chance) / (1 - chance))
 
-    pairs = [("a", "a")] * 26 + [("b", "b")] * 3 + [("a", "b")]
-    found = of(pairs)
+
+def from_few(name: str, pairs: list[tuple[str, str]], clusters: list[int] | None = None) -> Result:
+    first, second = [x for x, _ in pairs], [y for _, y in pairs]
+    if name == "kappa":
+        return cohen_kappa(first, second, ["a", "b"], clusters=clusters)
+    figure = krippendorff_alpha if name == "alpha" else gwet
+    return figure([first, second], ["a", "b"], clusters=clusters)
+
+
+FEW_PAIRS = [("a", "a")] * 26 + [("b", "b")] * 3 + [("a", "b")]
+"""30 items, 4 with the rarer label, all but one in agreement."""
+
+
+@pytest.mark.parametrize("by_prompt", [False, True])
+@pytest.mark.parametrize(("name", "model"), [("kappa", plain), ("alpha", plain), ("gwet", ac1)])
+def test_an_interval_from_few_items_is_the_hull_of_two(
+    name: str, model: Callable[..., np.ndarray], by_prompt: bool
+) -> None:
+    """Jackknife by hand, and likelihood, its design the ratio of the two jackknives' spreads, at least 1."""
+    clusters = [item // 2 for item in range(30)] if by_prompt else None
+
+    def without(groups: list[int]) -> np.ndarray:
+        left = [[n for n in range(30) if groups[n] != group] for group in sorted(set(groups))]
+        return np.array([value_of(from_few(name, [FEW_PAIRS[n] for n in rows])) for rows in left])
+
+    items, prompts = without(list(range(30))), without(clusters or list(range(30)))
+    design = max(1.0, float(((prompts - prompts.mean()) ** 2).sum() / ((items - items.mean()) ** 2).sum()))
+    assert design < 1.9
+    found = from_few(name, FEW_PAIRS, clusters)
     assert isinstance(found, Estimate)
-    without = np.array([value_of(of(pairs[:i] + pairs[i + 1 :])) for i in range(30)])
-    common = np.array([float(pair.count("a")) for pair in pairs])
-    model = likelihood_interval(
-        np.full(30, 2.0), common, 0.95, groups=30, design=1.0, coefficient=lambda kappa, share: kappa
+    common = np.array([float(pair.count("a")) for pair in FEW_PAIRS])
+    likely = likelihood_interval(
+        np.full(30, 2.0), common, 0.95, groups=len(prompts), design=design, coefficient=model
     )
-    jackknife = fisher_jackknife(found.value, without, 0.95)
-    expected = min(jackknife[0], model[0]), max(jackknife[1], model[1])
-    assert found.interval == pytest.approx(expected)
+    jackknife = fisher_jackknife(found.value, prompts, 0.95)
+    assert found.interval == pytest.approx((min(jackknife[0], likely[0]), max(jackknife[1], likely[1])))
     assert found.interval != pytest.approx(jackknife)
 
 
 def test_perfect_agreement_by_prompt_has_an_interval_from_few_items() -> None:
-    """No item changes the coefficient, so nothing tells how alike those of one prompt are."""
-    labels = ["a"] * 36 + ["b"] * 4
-    found = cohen_kappa(labels, labels, ["a", "b"], clusters=[item // 2 for item in range(40)])
+    """No item changes the coefficient, so nothing tells how alike those of one prompt are: as if they were independent."""
+    pairs, clusters = [("a", "a")] * 36 + [("b", "b")] * 4, [item // 2 for item in range(40)]
+    found = from_few("kappa", pairs, clusters)
+    common = np.array([float(pair.count("a")) for pair in pairs])
+    likely = likelihood_interval(np.full(40, 2.0), common, 0.95, groups=20, design=1.0, coefficient=plain)
     assert isinstance(found, Estimate)
-    assert found.value == 1
-    assert 0.2 < found.interval[0] < 0.9
-    assert found.interval[1] == 1
+    assert found.interval == pytest.approx((likely[0], 1))

@@ -10,6 +10,7 @@ from lima.statistics.estimates import Estimate, Undefined
 from lima.statistics.intervals import (
     VarianceSplit,
     clustered_mean,
+    mean_share,
     newcombe,
     paired_difference,
     share,
@@ -186,3 +187,16 @@ def test_a_paired_difference_by_hand() -> None:
     assert isinstance(found, Estimate)
     assert found.value == pytest.approx(1 / 6)
     assert found.interval == pytest.approx((1 / 6 - down, 1 / 6 + up), abs=1e-12)
+
+
+def test_the_mean_of_credits_is_cut_to_its_range() -> None:
+    """Four prompts, mean .75, s .5: t interval of .75 +- 3.18 x .25 = (-.05, 1.55)."""
+    free = clustered_mean([1, 1, 1, 0], range(4))
+    assert isinstance(free, Estimate)
+    assert free.interval == pytest.approx((-0.0456, 1.5456), abs=1e-4)
+    cut = mean_share([1, 1, 1, 0], range(4))
+    assert isinstance(cut, Estimate)
+    assert cut.interval == (0.0, 1.0)
+    whole = mean_share([0.4, 0.6, 0.5, 0.5], range(4))
+    assert whole == clustered_mean([0.4, 0.6, 0.5, 0.5], range(4))
+    assert isinstance(mean_share([], []), Undefined)
