@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 TEST := $(BIN)/python -m pytest
 JOBS ?= 2
 
-.PHONY: setup demo test check fix lint types slow acceptance gpu bench mutants clean
+.PHONY: setup demo test check fix lint types slow acceptance gpu bench mutants wheel clean
 
 setup: .venv/.ready
 
@@ -63,6 +63,9 @@ bench: setup ## every benchmark; each prints ratios against a peer in the same r
 
 mutants: setup ## do the tests notice small faults? 400 mutants drawn by a seed; at least 85 % must be killed
 	$(BIN)/python tests/mutants.py
+
+wheel: .venv/.demo ## dist/*.whl, with its pages, words and the demo's base
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

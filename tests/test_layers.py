@@ -13,7 +13,7 @@ LAYERS = [
     {"records"},
     {"runs", "files", "settings", "errors", "console", "commands", "fingerprint", "extras"},
     {"chat", "template", "model", "remote", "statistics", "formats"},
-    {"curate", "train", "generate", "evaluate"},
+    {"curate", "train", "generate", "evaluate", "publish"},
     {"report", "annotate", "world"},
     {"checkpoint", "select"},
     {"doctor"},

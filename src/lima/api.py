@@ -43,6 +43,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.generate.settings import ChatSettings as ChatSettings
     from lima.generate.settings import GenerateSettings as GenerateSettings
     from lima.generate.settings import ServeSettings as ServeSettings
+    from lima.publish.gguf import export_gguf as export_gguf
+    from lima.publish.settings import ExportGgufSettings as ExportGgufSettings
     from lima.remote.probe import probe as probe
     from lima.remote.settings import ProbeSettings as ProbeSettings
     from lima.report.power import power as power

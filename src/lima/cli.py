@@ -56,6 +56,9 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "formats", "ExportSettings", "convert:export_file", "our records -> another tool's file"
     ),
+    "export gguf": Command(
+        "publish", "ExportGgufSettings", "gguf:export_gguf", "a checkpoint -> a file for llama.cpp and Ollama"
+    ),
     "inspect": Command("curate", "InspectSettings", "inspect:inspect_file", "what is in a data file"),
     "select": Command(
         "select", "SelectSettings", "select:select", "a pool of examples -> the thousand worth tuning on"
@@ -139,13 +142,14 @@ def run(arguments: list[str]) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"lima {__version__}")
         return 0
-    name = arguments[0]
+    words = 2 if " ".join(arguments[:2]) in COMMANDS else 1
+    name = " ".join(arguments[:words])
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"Did you mean 'lima {near[0]}'?" if near else "'lima --help' lists them."
         raise LimaError(f"no command {name!r}. {hint}")
     command = COMMANDS[name]
-    settings = parse(name, _load(command.settings, name), arguments[1:])
+    settings = parse(name, _load(command.settings, name), arguments[words:])
     if getattr(settings, "dry_run", False):
         print(f"# lima {name}: resolved settings\n{settings.to_yaml()}", end="")
     function: Callable[[Any], Any] = _load(command.run, name)

@@ -122,8 +122,9 @@ answer = model.generate(**ids, do_sample=True, top_p=0.9, temperature=0.7, max_n
 print(tokenizer.decode(answer[0, ids["input_ids"].shape[1]:], skip_special_tokens=True))
 ```
 
-With lima: `lima chat PATH`, `lima serve PATH`. With vLLM: `vllm serve PATH`. With llama.cpp: its
-`convert_hf_to_gguf.py PATH`, then `llama-server -m FILE.gguf --jinja`."""
+With lima: `lima chat PATH`, `lima serve PATH`. With vLLM: `vllm serve PATH`. With llama.cpp or Ollama:
+`lima export gguf PATH --out gguf`, then `llama-server -m gguf/NAME.gguf --jinja`, or
+`ollama create NAME -f gguf/Modelfile` and `ollama run NAME`."""
 
 
 def _counts(name: str, counts: Mapping[str, int]) -> str:

@@ -1,0 +1,1 @@
+"""Tuned models in the forms that other programs take."""
