@@ -50,6 +50,12 @@ TRL_WAYS = {
         "gradient_checkpointing": False,
         "bf16": False,
     },
+    "TRL micro-batch 4": {"per_device_train_batch_size": 4, "gradient_checkpointing": False},
+    "TRL micro-batch 4, float32": {
+        "per_device_train_batch_size": 4,
+        "gradient_checkpointing": False,
+        "bf16": False,
+    },
     "TRL padding-free 8": {
         "per_device_train_batch_size": 8,
         "gradient_checkpointing": False,
@@ -301,6 +307,8 @@ WAYS: dict[str, Callable[..., Result]] = {
     "lima": lima_fit,
     "lima, bfloat16": lambda *a: lima_fit(*a, precision="bfloat16"),
     "lima, float32": lambda *a: lima_fit(*a, precision="float32"),
+    "lima, row by row, bfloat16": lambda *a: lima_fit(*a, precision="bfloat16", micro_batch_tokens=1),
+    "lima, row by row, float32": lambda *a: lima_fit(*a, precision="float32", micro_batch_tokens=1),
     "lima, residual dropout .3": lambda *a: lima_fit(*a, residual_dropout=0.3),
     "lima, activation checkpointing": lambda *a: lima_fit(*a, activation_checkpointing=True),
     "lima, compiled": lambda *a: lima_fit(*a, compile=True),

@@ -27,7 +27,7 @@ from lima.train.checkpoints import States
 from lima.train.dropout import residual_dropout
 from lima.train.loss import Measured, accumulating, measured_loss
 from lima.train.metrics import Meter, Metrics, MetricsLog, NoLog, told
-from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
+from lima.train.optimizer import adamw, clip, learning_rate_at, set_learning_rate
 from lima.train.parallel import ALONE, Processes, whole
 from lima.train.precision import autocast, checkpoint_activations, compiled_layers, resolve
 from lima.train.replay import Replay
@@ -57,7 +57,7 @@ def fit(
     """Fit the model's trainable weights, in place, to the supervised tokens of the sequences.
 
     Args:
-        model: a causal language model with float32 weights.
+        model: a causal language model with float32 weights, or one that `lima.train.precision.narrow` made.
         sequences: what it learns; each has at least one supervised token.
         settings: epochs or steps, batch size, optimiser, dropout.
         folder: gets ``metrics.jsonl`` and, in ``state/``, what a resumed run needs. Where states are there
@@ -270,8 +270,7 @@ def _end_epoch(model: PreTrainedModel, plan: Plan, step: int, *, log: Log, on_ep
 
 
 def _clip(model: PreTrainedModel, norm: float) -> torch.Tensor:
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    return whole(torch.nn.utils.clip_grad_norm_(trainable, norm))
+    return whole(clip([p for p in model.parameters() if p.requires_grad], norm))
 
 
 def _refuse_non_finite(loss: float, grad_norm: float, step: int, batch: Sequence[Tokens]) -> None:

@@ -65,6 +65,8 @@ def measured_loss(
     """`summed_loss` with the number of tokens that were predicted; ``step_head`` comes from `accumulating`."""
     with nullcontext() if step_head is None else _RowsInPlace():
         embeddings = model.get_input_embeddings()(batch.ids)
+    if torch.is_autocast_enabled(embeddings.device.type):  # also where the weights are bfloat16
+        embeddings = embeddings.float()
     if noise and model.training:
         embeddings = _add_noise(embeddings, batch, noise)
     hidden = model.get_decoder()(

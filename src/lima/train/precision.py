@@ -1,5 +1,5 @@
-"""How a model computes: float32 weights throughout, bfloat16 products where the hardware gains by it, whether
-activations are kept or computed again, and whether layers are compiled.
+"""How a model computes: float32 weights (or bfloat16 ones, in little memory), bfloat16 products where the hardware gains
+by it, whether activations are kept or computed again, and whether layers are compiled.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ def autocast(model: PreTrainedModel, precision: Precision) -> AbstractContextMan
     if resolve(model, precision) == "float32":
         return nullcontext()
     return torch.autocast(model.device.type, dtype=torch.bfloat16)
+
+
+def narrow(model: PreTrainedModel) -> None:
+    """Hold matrices in bfloat16, in place, for `lima.train.optimizer.CompensatedAdamW`; vectors, which are few, in float32."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16 if parameter.ndim >= 2 else torch.float32)
 
 
 def checkpoint_activations(model: PreTrainedModel, action: Literal["enable", "disable"]) -> None:
