@@ -243,7 +243,7 @@ def lima_fit(model: Any, rows: list[dict[str, list[int]]], steps: int, **changes
         **{"residual_dropout": 0.0, "save_every": 1000, **changes},
     )
     ends: list[float] = []
-    begins: list[float] = []
+    begins: list[float] = [time.process_time()]
     losses: list[float] = []
 
     def note(row: Any) -> None:
@@ -258,7 +258,8 @@ def lima_fit(model: Any, rows: list[dict[str, list[int]]], steps: int, **changes
     with tempfile.TemporaryDirectory() as folder:
         sequences = [Tokens(row["input_ids"], row["labels"]) for row in rows]
         fit(model, sequences, settings, Path(folder), report=note, on_epoch=begin)
-    return min(end - start for start, end in zip(begins, ends[1:], strict=False)), losses
+    taken = [end - start for start, end in zip(begins, ends, strict=False)]
+    return min(taken[1:] or taken), losses
 
 
 def padded_loop(
@@ -294,7 +295,7 @@ def padded_loop(
         optimizer.zero_grad()
         times.append(time.process_time() - began)
         losses.append(total)
-    return min(times[1:]), losses
+    return min(times[1:] or times), losses
 
 
 def as_trl(model: Any, rows: list[dict[str, list[int]]], steps: int) -> Result:
@@ -367,7 +368,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", choices=("first", "lima"), default="first", help="with --model")
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument(
-        "--steps", type=int, default=3, help="optimiser steps a run; the first is not counted"
+        "--steps",
+        type=int,
+        default=3,
+        help="optimiser steps a run; the first is not counted where there are others",
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way, in turns")
     parser.add_argument("--threads", type=int, default=os.cpu_count())

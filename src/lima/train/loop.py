@@ -214,17 +214,20 @@ def gradients(
     weight = sum(sequence.weight for sequence in batch)
     measure, found = _measure(model, processes), []
     in_place = accumulating(model, 1 / weight) if processes.size == 1 else nullcontext()
-    with in_place as step_head:
+    # One block a step: weights are narrowed once, not for every micro-batch. Where activations or weights are not held as a
+    # whole, neither are these copies.
+    keeps = processes.size == 1 and not settings.activation_checkpointing
+    with in_place as step_head, autocast(model, settings.precision, keeps=keeps):
         known = {} if step_head is None else {"step_head": step_head}
         for place, group, counts in processes.deal(list(micro_batches(batch, settings.micro_batch_tokens))):
             micro_batch = collate(group, model.device)
             with _noise(settings.seed, step, place, model.device):
-                with autocast(model, settings.precision):
-                    loss, correct = measure(micro_batch, settings.neftune_alpha, **known)
+                loss, correct = measure(micro_batch, settings.neftune_alpha, **known)
                 if step_head is None:
                     loss = loss / weight * counts
-                # sharded gradients are means over the processes
-                (loss * processes.size if processes.size > 1 else loss).backward()
+                with torch.autocast(model.device.type, enabled=False):
+                    # sharded gradients are means over the processes
+                    (loss * processes.size if processes.size > 1 else loss).backward()
             found.append(torch.stack([loss.detach(), correct.to(loss.dtype) / weight * counts]))
     return processes.sum(torch.stack(found).sum(0))
 

@@ -34,11 +34,13 @@ def resolve(
     return "bfloat16" if fast else "float32"
 
 
-def autocast(model: PreTrainedModel, precision: Precision) -> AbstractContextManager[object]:
-    """The context that a forward pass runs in."""
+def autocast(
+    model: PreTrainedModel, precision: Precision, *, keeps: bool = True
+) -> AbstractContextManager[object]:
+    """The context that forward passes run in; it ``keeps`` each weight's bfloat16 copy to its end, or makes it at each use."""
     if resolve(model, precision) == "float32":
         return nullcontext()
-    return torch.autocast(model.device.type, dtype=torch.bfloat16)
+    return torch.autocast(model.device.type, dtype=torch.bfloat16, cache_enabled=keeps)
 
 
 def narrow(model: PreTrainedModel) -> None:
