@@ -10,8 +10,8 @@ best of supervised tokens a CPU second, the ratio to lima, and the peak memory o
     python benchmarks/train.py --size small --trl-python /tmp/trl/bin/python --litgpt-python /tmp/trl/bin/python
     python benchmarks/train.py --size small --trl-python /tmp/trl/bin/python --losses   # 20 steps, loss by loss
 
-A real model (``--model``) trains on LIMA's own rows (``LIMA_DATA/lima/train.jsonl``): ``first`` cuts 4 of them to 256 tokens, so that
-nobody pads; ``lima`` takes 8 at up to 2,048. Figures are CPU seconds, since other work may share the machine.
+A real model (``--model``) trains on LIMA's own rows (``LIMA_DATA/lima/train.jsonl``): ``first`` cuts 4 of them to 256 tokens
+(``short`` to 64), so that nobody pads; ``lima`` takes 8 at up to 2,048. Figures are CPU seconds, since other work may share the machine.
 
 The share of the matrix products' ceiling (MFU) is the model's 6 x weights x tokens (attention's products left out) over the
 time of a step, beside the rate of one large product in the same arithmetic and with the same threads.
@@ -70,6 +70,8 @@ LITGPT_WAYS = {
         ("micro-batch 1, float32", "32-true", 1),
     )
 }
+LONGEST = {"short": 64, "first": 256, "lima": 2048}
+"""Tokens that the rows of a real model are cut to."""
 LEARNING_RATE = 1e-4
 Result = tuple[float, list[float]]
 """Lowest CPU seconds of a step without the first, and the losses."""
@@ -154,7 +156,7 @@ def state_utilisation(
 
 
 def prepare_real(work: Path, model: Path, rows: str) -> tuple[int, int]:
-    """A real model and LIMA's rows, 4 cut to 256 tokens or 8 at up to 2,048; return all and supervised tokens."""
+    """A real model and LIMA's rows, 4 cut to 64 or 256 tokens or 8 at up to 2,048; return all and supervised tokens."""
     from lima import model as models
     from lima.chat import encode_example
     from lima.records import Message
@@ -164,17 +166,17 @@ def prepare_real(work: Path, model: Path, rows: str) -> tuple[int, int]:
     models.add_eot(network, tokenizer)
     vocabulary = json.loads((model / "config.json").read_text())["vocab_size"]
     source = Path(os.environ["LIMA_DATA"]) / "lima" / "train.jsonl"
-    found = []
+    found, longest = [], LONGEST[rows]
     for line in source.read_text().splitlines():
         first, second = json.loads(line)["conversations"][:2]
         turns = (Message(role="user", content=first), Message(role="assistant", content=second))
-        row = encode_example(tokenizer, turns, max_length=256 if rows == "first" else 2048)
-        if row.supervised and (rows == "lima" or len(row.ids) == 256):
+        row = encode_example(tokenizer, turns, max_length=longest)
+        if row.supervised and (rows == "lima" or len(row.ids) == longest):
             # peers load the base as it is: its last row stands for the EOT
             ids = [min(token, vocabulary - 1) for token in row.ids]
             labels = [min(label, vocabulary - 1) for label in row.labels]
             found.append({"input_ids": ids, "labels": labels})
-    batch = found[:4] if rows == "first" else found[::100][:8]
+    batch = found[::100][:8] if rows == "lima" else found[:4]
     (work / "batch.json").write_text(json.dumps(batch))
     return sum(len(r["input_ids"]) for r in batch), sum(sum(x >= 0 for x in r["labels"][1:]) for r in batch)
 
@@ -365,7 +367,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", help="a real model's folder, in place of a random one")
-    parser.add_argument("--rows", choices=("first", "lima"), default="first", help="with --model")
+    parser.add_argument("--rows", choices=LONGEST, default="first", help="with --model")
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument(
         "--steps",
