@@ -29,7 +29,7 @@ from lima.train.loss import Measured, accumulating, measured_loss
 from lima.train.metrics import Meter, Metrics, MetricsLog, NoLog, told
 from lima.train.optimizer import adamw, clip, learning_rate_at, set_learning_rate
 from lima.train.parallel import ALONE, Processes, whole
-from lima.train.precision import autocast, checkpoint_activations, compiled_layers, resolve
+from lima.train.precision import autocast, checkpoint_activations, compiled_layers, resolve, without_autocast
 from lima.train.replay import Replay
 from lima.train.settings import FitSettings, Precision
 from lima.train.shards import ShardedStates, sharded_states
@@ -225,7 +225,7 @@ def gradients(
                 loss, correct = measure(micro_batch, settings.neftune_alpha, **known)
                 if step_head is None:
                     loss = loss / weight * counts
-                with torch.autocast(model.device.type, enabled=False):
+                with without_autocast(model.device):
                     # sharded gradients are means over the processes
                     (loss * processes.size if processes.size > 1 else loss).backward()
             found.append(torch.stack([loss.detach(), correct.to(loss.dtype) / weight * counts]))

@@ -43,6 +43,13 @@ def autocast(
     return torch.autocast(model.device.type, dtype=torch.bfloat16, cache_enabled=keeps)
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Backward passes run so: their types are those of the forward pass."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def narrow(model: PreTrainedModel) -> None:
     """Hold matrices in bfloat16, in place, for `lima.train.optimizer.CompensatedAdamW`; vectors, which are few, in float32."""
     for parameter in model.parameters():
