@@ -31,8 +31,8 @@ TODAY = int(os.environ.get("LIMA_ACCEPTANCE_EPOCHS", EPOCHS))
 LENGTH = 512
 WAYS = {
     # more and larger steps than the paper's: a small base learns to end by their number (docs/decisions.md)
-    "full": ["--epochs", "3", "--keep-epochs", "0", "--batch-size", "8", "--residual-dropout", "0", "--learning-rate", "5e-5"],
-    "lora": ["--preset", "lora", "--epochs", "1", "--batch-size", "8"],
+    "full": "--epochs 3 --keep-epochs 0 --batch-size 8 --residual-dropout 0 --learning-rate 5e-5",
+    "lora": "--preset lora --epochs 1 --batch-size 8",
 }
 pytestmark = [
     pytest.mark.acceptance,
@@ -124,7 +124,7 @@ def test_twenty_losses_are_trl_s() -> None:
 
 def start(way: str, folder: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "lima", "train", str(BASE), str(folder / "train.jsonl")]
-    command += ["--out", str(folder / way), "--max-length", str(LENGTH), *WAYS[way]]
+    command += ["--out", str(folder / way), "--max-length", str(LENGTH), *WAYS[way].split()]
     return subprocess.Popen(command, env={**os.environ, "HF_HUB_OFFLINE": "1"})
 
 
