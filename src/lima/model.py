@@ -138,7 +138,7 @@ def _save_weights(
     weights: Mapping[str, torch.Tensor] | None,
     dtype: torch.dtype | None,
 ) -> None:
-    if dtype is not None and dtype != model.dtype:
+    if dtype is not None and any(p.dtype != dtype for p in model.parameters()):
         weights = {
             name: x.to(dtype) if x.is_floating_point() else x for name, x in _own(model, weights).items()
         }

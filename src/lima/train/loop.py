@@ -27,9 +27,9 @@ from lima.train.checkpoints import States
 from lima.train.dropout import residual_dropout
 from lima.train.loss import Measured, accumulating, measured_loss
 from lima.train.metrics import Meter, Metrics, MetricsLog, NoLog, told
-from lima.train.optimizer import adamw, learning_rate_at, set_learning_rate
+from lima.train.optimizer import adamw, clip, learning_rate_at, set_learning_rate
 from lima.train.parallel import ALONE, Processes, whole
-from lima.train.precision import autocast, checkpoint_activations, compiled_layers, resolve
+from lima.train.precision import autocast, checkpoint_activations, compiled_layers, resolve, without_autocast
 from lima.train.replay import Replay
 from lima.train.settings import FitSettings, Precision
 from lima.train.shards import ShardedStates, sharded_states
@@ -57,7 +57,7 @@ def fit(
     """Fit the model's trainable weights, in place, to the supervised tokens of the sequences.
 
     Args:
-        model: a causal language model with float32 weights.
+        model: a causal language model with float32 weights, or one that `lima.train.precision.narrow` made.
         sequences: what it learns; each has at least one supervised token.
         settings: epochs or steps, batch size, optimiser, dropout.
         folder: gets ``metrics.jsonl`` and, in ``state/``, what a resumed run needs. Where states are there
@@ -214,17 +214,20 @@ def gradients(
     weight = sum(sequence.weight for sequence in batch)
     measure, found = _measure(model, processes), []
     in_place = accumulating(model, 1 / weight) if processes.size == 1 else nullcontext()
-    with in_place as step_head:
+    # One block a step: weights are narrowed once, not for every micro-batch. Where activations or weights are not held as a
+    # whole, neither are these copies.
+    keeps = processes.size == 1 and not settings.activation_checkpointing
+    with in_place as step_head, autocast(model, settings.precision, keeps=keeps):
         known = {} if step_head is None else {"step_head": step_head}
         for place, group, counts in processes.deal(list(micro_batches(batch, settings.micro_batch_tokens))):
             micro_batch = collate(group, model.device)
             with _noise(settings.seed, step, place, model.device):
-                with autocast(model, settings.precision):
-                    loss, correct = measure(micro_batch, settings.neftune_alpha, **known)
+                loss, correct = measure(micro_batch, settings.neftune_alpha, **known)
                 if step_head is None:
                     loss = loss / weight * counts
-                # sharded gradients are means over the processes
-                (loss * processes.size if processes.size > 1 else loss).backward()
+                with without_autocast(model.device):
+                    # sharded gradients are means over the processes
+                    (loss * processes.size if processes.size > 1 else loss).backward()
             found.append(torch.stack([loss.detach(), correct.to(loss.dtype) / weight * counts]))
     return processes.sum(torch.stack(found).sum(0))
 
@@ -270,8 +273,7 @@ def _end_epoch(model: PreTrainedModel, plan: Plan, step: int, *, log: Log, on_ep
 
 
 def _clip(model: PreTrainedModel, norm: float) -> torch.Tensor:
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    return whole(torch.nn.utils.clip_grad_norm_(trainable, norm))
+    return whole(clip([p for p in model.parameters() if p.requires_grad], norm))
 
 
 def _refuse_non_finite(loss: float, grad_norm: float, step: int, batch: Sequence[Tokens]) -> None:

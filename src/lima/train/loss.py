@@ -65,6 +65,8 @@ def measured_loss(
     """`summed_loss` with the number of tokens that were predicted; ``step_head`` comes from `accumulating`."""
     with nullcontext() if step_head is None else _RowsInPlace():
         embeddings = model.get_input_embeddings()(batch.ids)
+    if _autocasts(embeddings):  # also where the weights are bfloat16
+        embeddings = embeddings.float()
     if noise and model.training:
         embeddings = _add_noise(embeddings, batch, noise)
     hidden = model.get_decoder()(
@@ -479,10 +481,12 @@ def _rows(logits: torch.Tensor) -> int:
 
 def _compute_dtype(hidden: torch.Tensor) -> torch.dtype:
     """The type that autocast would give a linear layer here."""
-    kind = hidden.device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        return torch.get_autocast_dtype(kind)
-    return hidden.dtype
+    return torch.get_autocast_dtype(hidden.device.type) if _autocasts(hidden) else hidden.dtype
+
+
+def _autocasts(tensor: torch.Tensor) -> bool:
+    kind = tensor.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

@@ -21,7 +21,7 @@ from lima.train.attention import inside_documents
 from lima.train.batches import MicroBatch, collate, micro_batches
 from lima.train.dropout import decoder_layers, residual_dropout
 from lima.train.loss import accumulating, chunk_rows, measured_loss
-from lima.train.precision import autocast, checkpoint_activations, resolve
+from lima.train.precision import autocast, checkpoint_activations, narrow, resolve
 from lima.train.settings import FitSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FLOAT = 4
 """Bytes of a weight, of its gradient and of each of AdamW's two moments."""
+HALF = 2
+"""The same with ``--memory low``, where the rest of each weight has as many."""
 
 
 DEVICES = (1, 2, 4, 8, 16)
@@ -74,10 +76,11 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
         sequences: the training data; its largest micro-batch counts.
         settings: batches, precision, dropout, checkpointing.
     """
-    weights = sum(p.numel() for p in model.parameters()) * FLOAT
+    size = HALF if settings.memory == "low" else FLOAT
+    weights = sum(p.numel() for p in model.parameters()) * size
     if isinstance(settings, TrainSettings) and settings.four_bit:
         weights -= _linear_elements(model) * (FLOAT - four_bit.BYTES)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad) * FLOAT
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad) * size
     batch = collate(largest_micro_batch(sequences, settings), torch.device("cpu"))
     depth = model.config.num_hidden_layers
     one, two = (_fake_activations(model, batch, settings, layers) for layers in (1, 2))
@@ -86,18 +89,18 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
     return Memory(
         weights=weights,
         gradients=trained,
-        moments=2 * trained,
+        moments=(3 if settings.memory == "low" else 2) * trained,
         activations=one + (depth - 1) * (two - one),
         recomputed=_of_one_layer(model, batch, settings) if settings.activation_checkpointing else 0,
         layer=0,
-        logits=_chunk(model, batch, dtype),
+        logits=_chunk(model, batch, dtype, is_cast=dtype < size),
     )
 
 
-def _chunk(model: PreTrainedModel, batch: MicroBatch, size: int) -> float:
+def _chunk(model: PreTrainedModel, batch: MicroBatch, size: int, *, is_cast: bool) -> float:
     """Bytes of a chunk of logits, and of the head where it is narrowed for the products."""
     vocabulary, width = map(int, model.get_input_embeddings().weight.shape)
-    head = vocabulary * width * size if size < FLOAT else 0
+    head = vocabulary * width * size if is_cast else 0
     return chunk_rows(len(batch.targets), vocabulary) * vocabulary * size + head
 
 
@@ -187,6 +190,8 @@ def _fake_activations(model: PreTrainedModel, batch: MicroBatch, settings: FitSe
             dropout=settings.lora_dropout,
             seed=0,
         )
+    if settings.memory == "low":
+        narrow(small)
     if settings.activation_checkpointing:
         checkpoint_activations(small, "enable")
     with FakeTensorMode(allow_non_fake_inputs=True):

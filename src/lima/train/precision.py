@@ -1,5 +1,5 @@
-"""How a model computes: float32 weights throughout, bfloat16 products where the hardware gains by it, whether
-activations are kept or computed again, and whether layers are compiled.
+"""How a model computes: float32 weights (or bfloat16 ones, in little memory), bfloat16 products where the hardware gains
+by it, whether activations are kept or computed again, and whether layers are compiled.
 """
 
 from __future__ import annotations
@@ -34,11 +34,26 @@ def resolve(
     return "bfloat16" if fast else "float32"
 
 
-def autocast(model: PreTrainedModel, precision: Precision) -> AbstractContextManager[object]:
-    """The context that a forward pass runs in."""
+def autocast(
+    model: PreTrainedModel, precision: Precision, *, keeps: bool = True
+) -> AbstractContextManager[object]:
+    """The context that forward passes run in; it ``keeps`` each weight's bfloat16 copy to its end, or makes it at each use."""
     if resolve(model, precision) == "float32":
         return nullcontext()
-    return torch.autocast(model.device.type, dtype=torch.bfloat16)
+    return torch.autocast(model.device.type, dtype=torch.bfloat16, cache_enabled=keeps)
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Backward passes run so: their types are those of the forward pass."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def narrow(model: PreTrainedModel) -> None:
+    """Hold matrices in bfloat16, in place, for `lima.train.optimizer.CompensatedAdamW`; vectors, which are few, in float32."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16 if parameter.ndim >= 2 else torch.float32)
 
 
 def checkpoint_activations(model: PreTrainedModel, action: Literal["enable", "disable"]) -> None:

@@ -30,7 +30,7 @@ from lima.train.memory import estimate, memory_table
 from lima.train.metrics import WORTH_MEASURING, check_installed, peak_memory, reporting
 from lima.train.model_card import model_card
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
-from lima.train.precision import resolve
+from lima.train.precision import narrow, resolve
 from lima.train.replay import Replay, read_replay
 from lima.train.save import Disk, average_weights, disk, kept_epochs, save_dtype
 from lima.train.save import epoch_folder as epoch_folder  # other stages take it from here
@@ -147,16 +147,21 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
         raise LimaError(
             "--four-bit freezes the weights; train adapters on them: --lora-rank 16, or --preset qlora."
         )
+    if settings.memory == "low" and settings.lora_rank:
+        raise LimaError("--memory low is for tuning all weights; adapters need little memory without it.")
     examples = list(read_jsonl(settings.data, Example))
     files = {"heldout_nll": settings.heldout, "dev_nll": settings.dev}
     held = {name: list(read_jsonl(path, Example)) for name, path in files.items() if path is not None}
-    if processes.size > 1 and settings.lora_rank:
-        raise LimaError("adapters are trained by one process; leave torchrun out, or --lora-rank.")
+    if processes.size > 1 and (settings.lora_rank or settings.memory == "low"):
+        raise LimaError(
+            "adapters and --memory low are trained by one process; leave torchrun out, or these settings."
+        )
     # shards go to the devices later; only the first process needs the weights
     is_plan = settings.dry_run or not processes.is_first
-    rounds = settings.four_bit and not is_plan
+    rounds, is_low = settings.four_bit and not is_plan, settings.memory == "low"
     place = "meta" if is_plan else settings.device if processes.size == 1 and not rounds else "cpu"
-    model, tokenizer = models.load(settings.model, device=place, dtype="bfloat16" if rounds else "float32")
+    dtype: models.DType = "bfloat16" if rounds or is_low else "float32"
+    model, tokenizer = models.load(settings.model, device=place, dtype=dtype)
     if settings.residual_dropout:
         sublayer_names(model)
     if not is_plan:
@@ -167,6 +172,8 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     if rounds:
         device = models.checked_device(settings.device)
         quantize(model, device, getattr(torch, resolve(model, settings.precision)))
+    if is_low:
+        narrow(model)
     adapters = _add_adapters(model, tokenizer, settings) if settings.lora_rank else None
     data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
     measured = {name: _tokenize(rows, tokenizer, settings) for name, rows in held.items()}

@@ -80,7 +80,7 @@ def disk(model: PreTrainedModel, settings: TrainSettings, last: int) -> Disk:
     size = save_dtype(settings).itemsize
     missing = [e for e in kept_epochs(settings, last) if not epoch_folder(settings.out, e).exists()]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    states = 3 * 4 * trained * (KEPT + 1)
+    states = (8 if settings.memory == "low" else 12) * trained * (KEPT + 1)
     there = sum(file.stat().st_size for file in (settings.out / "state").rglob("*") if file.is_file())
     place = next(path for path in (settings.out, *settings.out.absolute().parents) if path.exists())
     return Disk(

@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 from lima.settings import Settings
 
 Precision = Literal["auto", "float32", "bfloat16"]
+MOST_ROUNDED_BETA2 = 0.99
+"""A mean that shrinks by less than 0.4 % a step stays where it is in bfloat16."""
 
 
 class FitSettings(Settings):
@@ -60,9 +62,30 @@ class FitSettings(Settings):
     CUDA and for long runs; dropout draws other numbers than without."""
     seed: int = 0
     """Seed of the order of examples and of dropout."""
+    memory: Literal["full", "low"] = "full"
+    """``full``: weights, gradients and AdamW's moments in float32, 16 bytes a weight. ``low``: all in bfloat16 beside what rounding
+    the weights cuts off, 10 bytes a weight, so that no small step is lost; products in bfloat16; one device, no adapters."""
     save_every: int | None = Field(None, gt=0)
     """Steps from one saved training state to the next, for resuming; where unset, as often as takes 5 % of the time.
     A state is saved at the end of every epoch in any case."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _low_memory_is_bfloat16(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("memory") != "low":
+            return values
+        if values.get("precision") == "float32":
+            raise ValueError("--memory low holds bfloat16 weights: leave --precision float32 out")
+        return {**values, "precision": "bfloat16"}
+
+    @model_validator(mode="after")
+    def _moments_move(self) -> Self:
+        if self.memory == "low" and self.beta2 > MOST_ROUNDED_BETA2:
+            raise ValueError(
+                f"--beta2 {self.beta2:g} changes the squared gradients' mean by less than bfloat16 can show: with --memory low "
+                f"give at most {MOST_ROUNDED_BETA2:g} (the paper's is 0.95)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rate_falls(self) -> Self:
@@ -175,7 +198,7 @@ class TrainSettings(FitSettings):
     """Epochs whose folder is written, such as `3 6 9`; `0`: all. None given: 5 to 10, among which the paper chooses, or
     all of a run of fewer than 5. The last is always written."""
     save_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Type of the saved weights; they are trained in float32. ``auto``: the type that the base is stored in."""
+    """Type of the saved weights; they are trained in float32 (see ``memory``). ``auto``: the type that the base is stored in."""
     average_last: int = Field(0, ge=0)
     """Write the mean of the weights of this many last epochs too, into the folder `average`; 0: do not."""
     replay: Path | None = None
