@@ -176,6 +176,7 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
     measured = {name: _tokenize(rows, tokenizer, settings) for name, rows in held.items()}
     _check_supervision(data, settings)
+    _tell_unknown(data, tokenizer)
     for example in examples[:TEMPLATES_CHECKED]:
         check_template(tokenizer, example)
     for name, part in measured.items():
@@ -275,6 +276,19 @@ def _check_supervision(data: TrainingSet, settings: TrainSettings) -> None:
         raise LimaError(
             f"{settings.data}: {len(data.rejects)} examples cannot be trained on, the first is "
             f"{first.id!r} ({first.reason}). Without --strict they are named in rejects.jsonl."
+        )
+
+
+def _tell_unknown(data: TrainingSet, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A tokenizer without bytes to fall back on has one token for all that it cannot spell, which a model then learns to say."""
+    unknown = tokenizer.unk_token_id
+    if unknown is None or unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, stop_id(tokenizer)):
+        return  # GPT-2's kin name one that they never use
+    found = [sequence.id for sequence in data.sequences if unknown in sequence.labels]
+    if found:
+        warn(
+            f"{len(found)} examples, the first is {found[0]!r}, have answers with characters that this tokenizer cannot spell; "
+            f"{tokenizer.unk_token} is learnt in their place. lima doctor names them."
         )
 
 
