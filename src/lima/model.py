@@ -180,7 +180,9 @@ def _save_weights(
         overflow = (
             " as float16; save in bfloat16" if dtype == torch.float16 else ": try a lower --learning-rate"
         )
-        raise LimaError(f"{folder}: not saved, {bad} holds NaN or infinite numbers{overflow}.")
+        raise LimaError(
+            f"{folder.parent}: the model is not saved, {bad} holds NaN or infinite numbers{overflow}."
+        )
     given = None if state is None else dict(state)
     model.save_pretrained(folder, state_dict=given, max_shard_size=LARGEST_FILE)
     if dtype is not None:  # transformers writes the type of the weights in memory

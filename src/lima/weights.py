@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from transformers.utils.hub import cached_file
 
 from lima.console import note
 from lima.errors import LimaError
+from lima.extras import install
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,7 +36,6 @@ WRAPPERS = {
     r"^base_model\.model\.": "",
 }
 """What torch.compile, FSDP, DistributedDataParallel and peft put into the names of the tensors of a model that they wrap."""
-INSTALL = "pip install 'lima-align[qlora]'"
 
 Report = Mapping[str, Any]
 """What transformers says of a loading: ``missing_keys``, ``unexpected_keys``, ``mismatched_keys``."""
@@ -111,6 +112,10 @@ def refuse_quantised(place: str | Path, config: Any) -> str | None:
     found = settings if isinstance(settings, dict) else settings.to_dict()
     method = str(getattr(found.get("quant_method"), "value", found.get("quant_method")))
     if method.startswith("bitsandbytes") or found.get("load_in_4bit") or found.get("load_in_8bit"):
+        if find_spec("bitsandbytes") is None:
+            raise LimaError(
+                f"{place}: its weights are quantised, which needs the package 'bitsandbytes'. Install it: {install('qlora')}"
+            )
         return "bitsandbytes, 4 bits" if found.get("load_in_4bit") else "bitsandbytes, 8 bits"
     raise LimaError(
         f"{place}: its weights are quantised ({method}), which is not read here. Take the full model"
