@@ -285,7 +285,7 @@ def test_rows_of_nan_are_counted_as_errors(
     out = tmp_path / "answers.jsonl"
     generate(settings(tmp_path / "poisoned", prompts, out, max_new_tokens=2))
     failed = [row for row in rows(out) if row.status == "error"]
-    assert 0 < len(failed) <= 8
+    assert 0 < len(failed) < 12
     assert {row.finish_reason for row in failed} == {"error"}
     assert sum(row.status == "ok" for row in rows(out)) == 12 - len(failed)
     said = capsys.readouterr().err.replace("\n", " ")

@@ -12,7 +12,7 @@ from lima import model as models
 from lima.chat import encode_example
 from lima.errors import LimaError, SettingsConflict
 from lima.files import read_jsonl, write_jsonl
-from lima.records import Example, Message, Reject
+from lima.records import Example, Reject
 from lima.train.run import train
 from lima.train.settings import TrainSettings
 
@@ -252,40 +252,6 @@ def test_the_lima_set_on_a_real_pretrained_llama(lima_data: Path, tmp_path: Path
     assert losses[0] > losses[5]
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "epoch-01")
     assert torch.isfinite(plain(torch.tensor([[1, 320, 512]])).logits).all()
-
-
-def test_turns_that_say_nothing_are_left_out_by_name(
-    choose: Any, tmp_path: Path, examples: list[Example]
-) -> None:
-    """An answer of nothing has a supervised token, its EOT, and would teach to stop at once."""
-    blank = [
-        examples[number].model_copy(
-            update={
-                "id": name,
-                "messages": tuple(
-                    Message(role=r, content=c) for r, c in zip(("user", "assistant"), texts, strict=True)
-                ),
-            }
-        )
-        for number, (name, texts) in enumerate(
-            {
-                "b/answer": ("Who?", ""),
-                "b/blanks": ("Who?", " \n "),
-                "b/question": ("\t", "An answer to nothing."),
-            }.items()
-        )
-    ]
-    write_jsonl(tmp_path / "train.jsonl", [*examples, *blank])
-    train(choose(epochs=1))
-    rejects = list(read_jsonl(tmp_path / "run" / "rejects.jsonl", Reject))
-    assert [(row.id, row.rule, row.reason) for row in rejects] == [
-        ("b/answer", "empty_turn", "turn 2, the assistant's, is empty"),
-        ("b/blanks", "empty_turn", "turn 2, the assistant's, is empty"),
-        ("b/question", "empty_turn", "turn 1, the user's, is empty"),
-    ]
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["facts"]["examples"] == len(examples)
-    with pytest.raises(LimaError, match=r"3 examples cannot be trained on, the first is 'b/answer' \(turn 2"):
-        train(choose(out=tmp_path / "strict", strict=True))
 
 
 @pytest.mark.parametrize("rate", [float("inf"), float("nan")])
