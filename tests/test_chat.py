@@ -7,6 +7,7 @@ from transformers import AutoTokenizer
 
 from lima import chat, model
 from lima.errors import LimaError
+from lima.generate.prompts import PromptFormat
 from lima.records import Example, Message
 
 USER, ASSISTANT = "user", "assistant"
@@ -210,3 +211,38 @@ def test_other_trainers_put_loss_on_the_same_tokens(tokenizer: Any) -> None:
         )
         assert found["input_ids"] == tokens.ids
         assert found["assistant_masks"] == [int(label != chat.IGNORE) for label in tokens.labels]
+
+
+def test_another_s_eot_token_is_no_mark_of_our_format(tiny_model: Path, tmp_path: Path) -> None:
+    """CodeLlama's tokenizers have an `eot_token`, for infilling; its chat template is its own, and it can be tuned."""
+    network, tokenizer = model.load(tiny_model, device="cpu")
+    tokenizer.add_tokens(["<EOT>"], special_tokens=True)
+    tokenizer.eot_token = tokenizer.init_kwargs["eot_token"] = "<EOT>"
+    tokenizer.chat_template = "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %}{{ m.content }}</s>{% endif %}{% endfor %}"
+    network.resize_token_embeddings(len(tokenizer))
+    model.save(network, tokenizer, tmp_path / "foreign")
+    network, tokenizer = model.load(tmp_path / "foreign", device="cpu")
+    assert tokenizer.eot_token == "<EOT>"
+    assert chat.eot_id(tokenizer) is None
+    form = PromptFormat.of(network, tokenizer)
+    assert form.kind == "template"
+    assert tokenizer.decode(form.encode(says("Hi"))) == "[INST] Hi [/INST]"
+    for wanted, kind, stop in (("tokenizer", "template", "</s>"), ("lima", "lima", chat.EOT)):
+        network, tokenizer = model.load(tmp_path / "foreign", device="cpu")
+        model.set_template(network, tokenizer, wanted)
+        model.save(network, tokenizer, tmp_path / wanted)
+        network, tokenizer = model.load(tmp_path / wanted, device="cpu")
+        assert PromptFormat.of(network, tokenizer).kind == kind
+        assert tokenizer.convert_ids_to_tokens(chat.stop_id(tokenizer)) == stop
+
+
+def test_a_checkpoint_of_ours_in_another_template_is_no_longer_in_our_format(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    network, tokenizer = model.load(tiny_model, device="cpu")
+    model.set_template(network, tokenizer)
+    model.save(network, tokenizer, tmp_path / "ours")
+    _, tokenizer = model.load(tmp_path / "ours", device="cpu")
+    assert chat.eot_token(tokenizer) == chat.EOT
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}<|eot|>{% endfor %}"
+    assert chat.eot_token(tokenizer) is None

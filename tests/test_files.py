@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import resource
 import signal
@@ -10,7 +11,7 @@ import pytest
 
 from lima.errors import InputError, LimaError
 from lima.files import JsonlLog, read_jsonl, read_objects, replacing, sha256, write_jsonl, write_text
-from lima.records import Reject
+from lima.records import Example, Reject
 
 ROWS = [Reject(id=f"x/{n}", rule="short", reason="7 characters") for n in range(3)]
 
@@ -168,3 +169,21 @@ def test_half_of_a_surrogate_pair_is_no_character(tmp_path: Path) -> None:
     path.write_text('{"a": "\\udcb2"\n')
     with pytest.raises(LimaError, match=r"a.jsonl:1: not JSON"):
         list(read_objects(path))
+
+
+@pytest.mark.parametrize(
+    ("row", "form"),
+    [
+        ({"messages": [{"role": "user", "content": "Hi"}]}, "openai"),
+        ({"conversations": [{"from": "human", "value": "Hi"}]}, "sharegpt"),
+        ({"conversations": ["Hi", "Hello."], "source": "x"}, "lima"),
+        ({"instruction": "Say hi.", "input": "", "output": "Hi."}, "alpaca"),
+    ],
+)
+def test_rows_of_another_tool_are_told_with_the_command_that_reads_them(
+    tmp_path: Path, row: dict[str, object], form: str
+) -> None:
+    path = tmp_path / "my rows.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(LimaError, match=rf"lima import {form} '.*my rows.jsonl' --out"):
+        list(read_jsonl(path, Example))

@@ -12,7 +12,7 @@ SOURCE = Path(lima.__file__).parent
 LAYERS = [
     {"records"},
     {"runs", "files", "settings", "errors", "console", "commands", "fingerprint", "extras"},
-    {"chat", "template", "model", "remote", "statistics", "formats"},
+    {"chat", "template", "model", "weights", "remote", "statistics", "formats"},
     {"curate", "train", "generate", "evaluate", "publish"},
     {"report", "annotate", "world"},
     {"checkpoint", "select"},

@@ -149,3 +149,59 @@ def test_a_file_in_the_place_of_the_run_folder_is_named(data: Path) -> None:
         open_run(data / "run.json", "x", Stage(data=data)),
     ):
         pass
+
+
+def test_a_model_is_what_loading_reads_of_its_folder(tmp_path: Path) -> None:
+    """Notes, answers and runs beside the weights leave it the same model; another weight, config or template does not."""
+    model = tmp_path / "model"
+    model.mkdir()
+    read = (
+        "config.json",
+        "model-00001-of-00002.safetensors",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "generation_config.json",
+    )
+    for name in read:
+        (model / name).write_text(name)
+    path = tmp_path / "run" / "run.json"
+    with open_run(path, "stage", Stage(data=model)):
+        pass
+    for name in (
+        "NOTES.txt",
+        "README.md",
+        "model.Q8_0.gguf",
+        "answers.jsonl",
+        "answers.run.json",
+        "training_args.bin",
+    ):
+        (model / name).write_text("more")
+    (model / "tuned").mkdir()
+    (model / "tuned" / "config.json").write_text("another model's")
+    with open_run(path, "stage", Stage(data=model)) as run:
+        assert run.resumed
+    for name in read:
+        (model / name).write_text("changed")
+        with (
+            pytest.raises(SettingsConflict, match="content differs"),
+            open_run(path, "stage", Stage(data=model)),
+        ):
+            pass
+        (model / name).write_text(name)
+
+
+def test_an_output_within_an_input_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    (dump / "Posts.xml").write_text("<posts/>")
+    with (
+        pytest.raises(LimaError, match=r"run: lies within the input .*dump, which it would change"),
+        open_run(dump / "made" / "run" / "run.json", "stage", Stage(data=dump)),
+    ):
+        pass
+    assert [path.name for path in dump.iterdir()] == ["Posts.xml"]
+
+
+def test_a_seed_below_zero_and_numbers_that_are_none_are_refused(data: Path) -> None:
+    with pytest.raises(LimaError, match=r"seed: a seed is 0 or more \(got -1\)"):
+        Stage(data=data, seed=-1)

@@ -78,7 +78,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
     utterances = _utterances(messages)
     conversation = [{"role": role, "content": text} for role, text in utterances]
     ids: list[int] = tokenizer.apply_chat_template(
-        conversation, chat_template=chat_template(str(tokenizer.eot_token)), tokenize=True, return_dict=False
+        conversation, chat_template=tokenizer.chat_template, tokenize=True, return_dict=False
     )
     if _only_our_special_tokens(tokenizer, ids, eot, len(utterances)):
         return ids
@@ -170,12 +170,21 @@ def chat_template(eot_token: str) -> str:
     )
 
 
+def eot_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """The end-of-turn token of a tokenizer in our format, or None: another's or none.
+
+    What marks our format is our template with the EOS of the tokenizer in it, as `lima.model.add_eot` sets them. A name of
+    its own would be no mark: CodeLlama's tokenizers have an ``eot_token`` too, for infilling.
+    """
+    token = tokenizer.eos_token
+    ours = token is not None and tokenizer.chat_template == chat_template(str(token))
+    return str(token) if ours else None
+
+
 def eot_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The id of the tokenizer's end-of-turn token, or None for a base without one."""
-    token = getattr(tokenizer, "eot_token", None)
-    if token is None:
-        return None
-    found = tokenizer.convert_tokens_to_ids(str(token))
+    """The id of the tokenizer's end-of-turn token, or None for one that is not in our format."""
+    token = eot_token(tokenizer)
+    found = None if token is None else tokenizer.convert_tokens_to_ids(token)
     return found if isinstance(found, int) else None
 
 

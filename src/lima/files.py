@@ -11,6 +11,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -297,11 +298,15 @@ class JsonlLog(Generic[R]):
         self.close()
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file; of a folder: over names and digests of its files, hidden ones left out."""
+def sha256(path: Path, only: re.Pattern[str] | None = None) -> str:
+    """Hex digest of a file; of a folder: over names and digests of its files, hidden ones left out.
+
+    ``only`` names those that count: of files right in the folder.
+    """
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        found = path.rglob("*") if only is None else (p for p in path.iterdir() if only.fullmatch(p.name))
+        for file in sorted(p for p in found if p.is_file() and not p.name.startswith(".")):
             digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
         return digest.hexdigest()
     with path.open("rb") as stream:

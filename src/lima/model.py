@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from lima import chat, template
+from lima import chat, template, weights
 from lima.console import note
 from lima.errors import LimaError
 
@@ -37,29 +38,71 @@ def load(
     place: str | Path,
     dtype: DType | Literal["auto"] = "float32",
     device: str | torch.device | None = None,
+    layers: int | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a causal language model and its tokenizer from a folder or a hub id.
+    """Load a causal language model and its tokenizer from a folder or a hub id: the one way in, for every command.
 
     Args:
         place: a checkpoint folder, or a hub id such as ``organisation/name``.
         dtype: the type of the weights in memory; "auto" takes `fast_dtype`.
         device: where to put the model; None takes CUDA where there is one, else the CPU; "meta" leaves the
             weights out.
+        layers: load the first so many layers alone.
 
     Raises:
-        LimaError: no such folder, no causal language model in it, or the hub is out of reach.
+        LimaError: no such folder, no causal language model in it, tensors that do not fit it (`lima.weights`), or the hub is
+            out of reach.
     """
-    _check_place(place)
-    try:
-        config = AutoConfig.from_pretrained(place)
-        _check_causal(place, config)
-        weights = fast_dtype(config, device) if dtype == "auto" else getattr(torch, dtype)
-        model = _make(place, config, weights, empty=device == "meta")
+    with _loading(place):
+        config = read_config(place)
+        kind = fast_dtype(config, device) if dtype == "auto" else getattr(torch, dtype)
+        if device == "meta":
+            if method := weights.refuse_quantised(place, config):
+                note(
+                    f"{place}: its weights are quantised ({method}); they are taken as whole numbers, rounding included."
+                )
+            with torch.device("meta"):
+                model = AutoModelForCausalLM.from_config(config, dtype=kind)
+        else:
+            model = weights.read_model(place, config, kind, layers=layers)
         tokenizer = load_tokenizer(place)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        return model.to(checked_device(device)).eval(), tokenizer
+
+
+def read_config(place: str | Path) -> Any:
+    """The config of a causal language model.
+
+    Raises:
+        LimaError: there is none.
+    """
+    with _loading(place):
+        _check_place(place)
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        _check_causal(place, config)
+        return config
+
+
+def check_tensors(place: str | Path) -> int:
+    """Whether a checkpoint's tensors are those of its model, by names and shapes, whatever its size; returns their number.
+
+    Raises:
+        LimaError: some are not (`lima.weights`).
+    """
+    with _loading(place):
+        config = read_config(place)
+        return len(weights.read_model(place, config, stored_dtype(place), device="meta").state_dict())
+
+
+@contextmanager
+def _loading(place: str | Path) -> Iterator[None]:
+    """Whatever keeps a model from being loaded is a mistake of the user's, in one line."""
+    try:
+        yield
+    except LimaError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         where = "" if Path(place).exists() else "it is no folder here, and from the hub it "
         raise LimaError(f"{place}: {where}cannot be loaded as a model ({_first_line(error)}).") from None
-    return model.to(checked_device(device)).eval(), tokenizer
 
 
 def fast_dtype(config: Any, device: str | torch.device | None = None) -> torch.dtype:
@@ -73,16 +116,9 @@ def fast_dtype(config: Any, device: str | torch.device | None = None) -> torch.d
     return found if found is not None and fast.get(found, False) else torch.float32
 
 
-def _make(place: str | Path, config: Any, dtype: torch.dtype, *, empty: bool) -> PreTrainedModel:
-    if empty:
-        with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(config, dtype=dtype)
-    return AutoModelForCausalLM.from_pretrained(place, config=config, dtype=dtype)
-
-
 def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint folder or hub id."""
-    tokenizer = AutoTokenizer.from_pretrained(place)
+    tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     for fact in ("is_local", "local_files_only"):  # of this loading; they would be saved with the tokenizer
         tokenizer.init_kwargs.pop(fact, None)
     return tokenizer
@@ -92,7 +128,7 @@ def save(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
-    weights: Mapping[str, torch.Tensor] | None = None,
+    state: Mapping[str, torch.Tensor] | None = None,
     card: str | None = None,
     *,
     dtype: torch.dtype | None = None,
@@ -100,7 +136,7 @@ def save(
 ) -> None:
     """Write a Hugging Face folder, atomically: it appears under its name only when it is complete.
 
-    ``weights`` stand in for the model's own where they are given (merged adapters, averages); ``card`` is the text
+    ``state`` stands in for the model's own weights where it is given (merged adapters, averages); ``card`` is the text
     of its README.md; ``dtype`` is the type they are rounded to, None leaves them as they are; ``beside`` writes more into the
     folder. Files hold at most 5 GB each.
     """
@@ -108,7 +144,7 @@ def save(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        _save_weights(model, temporary, weights, dtype)
+        _save_weights(model, temporary, state, dtype)
         tokenizer.save_pretrained(temporary)
         beside(temporary)
         if card is not None:
@@ -135,25 +171,30 @@ def stored_dtype(place: str | Path) -> torch.dtype:
 def _save_weights(
     model: PreTrainedModel,
     folder: Path,
-    weights: Mapping[str, torch.Tensor] | None,
+    state: Mapping[str, torch.Tensor] | None,
     dtype: torch.dtype | None,
 ) -> None:
     if dtype is not None and any(p.dtype != dtype for p in model.parameters()):
-        weights = {
-            name: x.to(dtype) if x.is_floating_point() else x for name, x in _own(model, weights).items()
-        }
-    state = None if weights is None else dict(weights)
-    model.save_pretrained(folder, state_dict=state, max_shard_size=LARGEST_FILE)
+        state = {name: x.to(dtype) if x.is_floating_point() else x for name, x in _own(model, state).items()}
+    if bad := weights.not_numbers(_own(model, state).items()):
+        overflow = (
+            " as float16; save in bfloat16" if dtype == torch.float16 else ": try a lower --learning-rate"
+        )
+        raise LimaError(
+            f"{folder.parent}: the model is not saved, {bad} holds NaN or infinite numbers{overflow}."
+        )
+    given = None if state is None else dict(state)
+    model.save_pretrained(folder, state_dict=given, max_shard_size=LARGEST_FILE)
     if dtype is not None:  # transformers writes the type of the weights in memory
         path = folder / "config.json"
         facts = json.loads(path.read_text(encoding="utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}
         path.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _own(model: PreTrainedModel, weights: Mapping[str, torch.Tensor] | None) -> Mapping[str, torch.Tensor]:
+def _own(model: PreTrainedModel, state: Mapping[str, torch.Tensor] | None) -> Mapping[str, torch.Tensor]:
     """The weights to save, each once: rounding would part the tied ones."""
-    if weights is not None:
-        return weights
+    if state is not None:
+        return state
     found: dict[int, tuple[str, torch.Tensor]] = {}
     for name, tensor in model.state_dict().items():
         found.setdefault(tensor.data_ptr(), (name, tensor))
@@ -188,8 +229,6 @@ def add_eot(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: s
         raise LimaError(
             f"--eot-token {token}: an ordinary token of this tokenizer, which texts hold. Choose another."
         )
-    tokenizer.init_kwargs["eot_token"] = token
-    tokenizer.eot_token = token
     tokenizer.eos_token = token
     tokenizer.chat_template = chat.chat_template(token)
     _stop_at(model, known)
@@ -217,17 +256,14 @@ def set_template(
         raise LimaError(
             "--chat-template tokenizer: this tokenizer has no chat template. Use lima, or a FILE with one."
         )
-    eot = getattr(tokenizer, "eot_token", None)
-    in_our_format = eot is not None and tokenizer.chat_template == chat.chat_template(str(eot))
-    if wanted == "lima" or (wanted == "tokenizer" and in_our_format):
-        token = eot_token if wanted == "lima" else str(eot)
+    ours = chat.eot_token(tokenizer)
+    if wanted == "lima" or (wanted == "tokenizer" and ours):
+        token = eot_token if wanted == "lima" else str(ours)
         if not add_eot(model, tokenizer, token):
             note(f"the tokenizer has the token {token} already; its row is kept.")
         return
     if wanted != "tokenizer":
         tokenizer.chat_template = _template_file(wanted)
-    if eot is not None:  # else what it renders would be taken for our format
-        _forget_eot(tokenizer)
     tokenizer.chat_template = template.with_marks(tokenizer)
     end = template.known_ending(tokenizer)
     if "eos_token" not in tokenizer.chat_template:
@@ -243,16 +279,6 @@ def _template_file(name: str) -> str:
         raise LimaError(
             f"--chat-template {name}: {reason}. Expected lima, tokenizer or a file with a Jinja template."
         ) from None
-
-
-def _forget_eot(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Leave the token an ordinary special one; transformers keeps its name at four places."""
-    tokenizer.init_kwargs.pop("eot_token", None)
-    tokenizer.init_kwargs.get("model_specific_special_tokens", {}).pop("eot_token", None)
-    tokenizer.__dict__.pop("eot_token", None)
-    tokenizer._special_tokens_map.pop("eot_token", None)
-    names = [name for name in tokenizer.SPECIAL_TOKENS_ATTRIBUTES if name != "eot_token"]
-    tokenizer.SPECIAL_TOKENS_ATTRIBUTES = names
 
 
 def _stop_at(model: PreTrainedModel, token: int) -> None:
@@ -322,6 +348,11 @@ def _mean_row(model: PreTrainedModel, row: int, in_use: int) -> None:
 def _check_place(place: str | Path) -> None:
     path = Path(place)
     if path.is_dir():
+        if (path / "adapter_config.json").exists():
+            raise LimaError(
+                f"{place}: an adapter (adapter_config.json). Merge it into its base and name the folder of that; if these weights "
+                "are merged already, move adapter_config.json away."
+            )
         if not (path / "config.json").exists():
             raise LimaError(f"{place}: no config.json. Expected a Hugging Face model folder.")
     elif (

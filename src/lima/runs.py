@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import platform
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,11 @@ from lima.errors import Busy, LimaError, SettingsConflict
 from lima.files import read_json, sha256, write_json
 from lima.settings import Settings
 
+MODEL_FILES = re.compile(
+    r"((generation_|tokenizer_)?config|tokenizer|special_tokens_map|added_tokens|vocab|chat_template|tekken)\.json"
+    r"|.*\.safetensors(\.index\.json)?|pytorch_model.*\.bin(\.index\.json)?|(vocab|merges)\.txt|.*\.(model|tiktoken|jinja)"
+)
+"""Files of a model's folder that loading reads; notes, answers or a GGUF beside them leave it the same model."""
 RECORDED_PACKAGES = ("lima-align", "torch", "transformers", "tokenizers", "numpy")
 
 
@@ -54,8 +60,9 @@ def open_run(path: Path, command: str, settings: Settings) -> Iterator[Run]:
     Raises:
         SettingsConflict: the record was made with other settings or inputs; the text shows which.
         Busy: another process has the run open.
-        LimaError: an input is missing.
+        LimaError: an input is missing, or the output lies within it.
     """
+    _refuse_inside(path, settings)
     fresh = _describe(command, settings)
     _make_folder(path.parent)
     with _exclusive(path) as lock:
@@ -139,10 +146,25 @@ def _paths(value: Any) -> list[Path | str]:
 def _input(place: Path | str) -> dict[str, str]:
     path = Path(place)
     if path.exists():
-        return {"path": str(place), "sha256": sha256(path)}
+        return {"path": str(place), "sha256": sha256(path, only=MODEL_FILES if _is_model(path) else None)}
     if isinstance(place, Path):
         raise LimaError(f"{place}: no such file or folder.")
     return {"path": place, "sha256": ""}  # a hub id or a URL: known by its name alone
+
+
+def _is_model(path: Path) -> bool:
+    return (path / "config.json").is_file()
+
+
+def _refuse_inside(out: Path, settings: Settings) -> None:
+    """An output within an input would change it, and the run could never be resumed."""
+    for field in settings.input_fields:
+        for place in _paths(getattr(settings, field)):
+            folder = Path(place)
+            if folder.is_dir() and not _is_model(folder) and folder.resolve() in out.resolve().parents:
+                raise LimaError(
+                    f"{out.parent}: lies within the input {place}, which it would change. Choose an --out outside of it."
+                )
 
 
 def _refuse_difference(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_origin
 
 import tyro
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from lima.errors import LimaError
 
@@ -24,7 +24,7 @@ S = TypeVar("S", bound="Settings")
 class Settings(BaseModel):
     """Base of every stage's settings. Class docstring = the command's help, field docstring = the flag's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     input_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that name input files: a resumed run compares their content, not their path."""
@@ -41,6 +41,13 @@ class Settings(BaseModel):
                 super().__init__(**values)
             except ValidationError as error:
                 raise LimaError(settings_problem(error, type(self))) from None
+
+    @field_validator("seed", check_fields=False)
+    @classmethod
+    def _seed_can_be_one(cls, seed: int) -> int:
+        if seed < 0:  # numpy's generators take none such
+            raise ValueError("a seed is 0 or more")
+        return seed
 
     @classmethod
     def find_recipe(cls, arguments: Sequence[str]) -> Path | None:

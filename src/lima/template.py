@@ -72,8 +72,9 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
     """Token ids of a conversation and of the heading of the answer that is to follow.
 
     Raises:
-        LimaError: the template fails on it.
+        LimaError: the template fails on it, or leaves texts out.
     """
+    _check_heard(tokenizer)
     conversation, spelled = _disguise(tokenizer, messages)
     return _tokenize(tokenizer, _render(tokenizer, conversation, heading=True), [], spelled)[0]
 
@@ -82,8 +83,9 @@ def ending(tokenizer: PreTrainedTokenizerBase) -> Ending | None:
     """The special token that the chat template writes behind an assistant's text, or None where it writes none.
 
     Raises:
-        LimaError: the template fails.
+        LimaError: the template fails, or leaves texts out.
     """
+    _check_heard(tokenizer)
     text = _render(tokenizer, PROBE)
     _, said, behind = text.rpartition(ANSWER)
     special = special_tokens(tokenizer).items()
@@ -145,6 +147,8 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> Mapping[int, str]:
 
 
 _SPECIAL: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, dict[int, str]]] = WeakKeyDictionary()
+_HEARD: WeakKeyDictionary[PreTrainedTokenizerBase, str] = WeakKeyDictionary()
+"""The template of a tokenizer that was found to say what messages say."""
 _ENDINGS: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[tuple[str, int], Ending | None]] = (
     WeakKeyDictionary()
 )
@@ -164,6 +168,23 @@ def _render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, *, h
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise LimaError(f"the chat template fails on a conversation ({reason}).") from None
     return text
+
+
+def _check_heard(tokenizer: PreTrainedTokenizerBase) -> None:
+    """A template that goes over the parts of a message finds none in a text, and renders a prompt without it.
+
+    Raises:
+        LimaError: the template is such a one.
+    """
+    if _HEARD.get(tokenizer) == str(tokenizer.chat_template):
+        return
+    text = _render(tokenizer, PROBE)
+    if not all(message["content"] in text for message in PROBE):
+        raise LimaError(
+            "the chat template leaves out what messages say where their content is a text, as that of a model of images may. "
+            "Use --chat-template lima to tune, or a FILE that takes texts."
+        )
+    _HEARD[tokenizer] = str(tokenizer.chat_template)
 
 
 def _disguise(

@@ -277,17 +277,19 @@ def test_rows_of_nan_are_counted_as_errors(
 ) -> None:
     model, tokenizer = tiny_llama(tie_word_embeddings=False), byte_tokenizer()
     models_io.add_eot(model, tokenizer)
-    model.model.embed_tokens.weight.data[tokenizer.encode("7")[0]] = torch.nan
+    # weights are numbers, as others are not loaded; (4 c)^2 = 4.8e38 overflows where a text lies along the row of "7"
+    row = model.model.embed_tokens.weight.data[tokenizer.encode("7")[0]]
+    for linear in (model.model.layers[0].mlp.gate_proj, model.model.layers[0].mlp.up_proj):
+        linear.weight.data[:] = 5.5e18 * row / row.norm()
     models_io.save(model, tokenizer, tmp_path / "poisoned")
     out = tmp_path / "answers.jsonl"
     generate(settings(tmp_path / "poisoned", prompts, out, max_new_tokens=2))
     failed = [row for row in rows(out) if row.status == "error"]
-    assert "poisoned/test/7/0" in [row.id for row in failed]
+    assert 0 < len(failed) < 12
     assert {row.finish_reason for row in failed} == {"error"}
-    assert sum(row.status == "ok" for row in rows(out)) >= 8
-    assert "poisoned/test/7/0: the model's logits are not numbers" in capsys.readouterr().err.replace(
-        "\n", " "
-    )
+    assert sum(row.status == "ok" for row in rows(out)) == 12 - len(failed)
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert all(f"{row.id}: the model's logits are not numbers" in said for row in failed)
 
 
 def test_a_dry_run_counts_and_writes_nothing(

@@ -10,7 +10,7 @@ from tests.train.test_loss import ARCHITECTURES, build
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, GPT2Config, GPT2LMHeadModel, GraniteConfig, GraniteForCausalLM
 
-from lima import chat
+from lima import chat, template
 from lima import model as models
 from lima.errors import LimaError
 from lima.records import Example, Message
@@ -107,10 +107,25 @@ def test_an_answer_without_loss_is_caught(loaded: Any, examples: list[Example]) 
         check_mask(tokenizer, examples[-1], broken)
 
 
-def test_another_template_at_generation_is_caught(loaded: Any, examples: list[Example]) -> None:
+def test_an_edited_template_of_ours_is_trained_and_rendered_as_it_says(
+    loaded: Any, examples: list[Example]
+) -> None:
+    """It is no longer our format: loss is found by rendering, and generation asks in it too."""
     _, tokenizer = loaded
     tokenizer.chat_template = tokenizer.chat_template.replace("{% for", "User: {% for", 1)
-    with pytest.raises(LimaError, match=r"made/0: the chat template renders other ids"):
+    assert chat.eot_id(tokenizer) is None
+    tokenizer.chat_template = template.with_marks(tokenizer)
+    assert tokenizer.decode(encoded(tokenizer, examples[0]).ids).startswith("<s>User: ")
+    check_template(tokenizer, examples[0])
+
+
+def test_a_template_that_renders_otherwise_each_time_is_caught(loaded: Any, examples: list[Example]) -> None:
+    """As one that prints the time of day does."""
+    _, tokenizer = loaded
+    tokenizer.chat_template = tokenizer.chat_template.replace(
+        "{% for", "{{ range(10**5) | random }}{% for", 1
+    )
+    with pytest.raises(LimaError, match="renders"):
         check_template(tokenizer, examples[0])
 
 

@@ -252,3 +252,20 @@ def test_the_lima_set_on_a_real_pretrained_llama(lima_data: Path, tmp_path: Path
     assert losses[0] > losses[5]
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "epoch-01")
     assert torch.isfinite(plain(torch.tensor([[1, 320, 512]])).logits).all()
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("nan")])
+def test_a_learning_rate_that_is_no_number_is_refused(choose: Any, rate: float) -> None:
+    with pytest.raises(LimaError, match="learning_rate: Input should be a finite number"):
+        choose(learning_rate=rate, final_learning_rate=0.0)
+
+
+def test_a_last_step_that_spoils_the_weights_saves_nothing(choose: Any, tmp_path: Path) -> None:
+    """Loss and gradient of the only step are sound; its update takes the weights beyond what float32 holds."""
+    with pytest.raises(
+        LimaError,
+        match=r"run: the model is not saved, .* holds NaN or infinite numbers: try a lower --learning-rate",
+    ):
+        train(choose(steps=1, learning_rate=1e39, final_learning_rate=0.0, weight_decay=0.5))
+    assert not (tmp_path / "run" / "epoch-01").exists()
+    assert not json.loads((tmp_path / "run" / "run.json").read_text()).get("finished")

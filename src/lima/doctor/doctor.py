@@ -1,5 +1,5 @@
-"""``lima doctor``: every invariant of training over a model and a data file, a view of the masks, and whether the base is
-ready to be tuned.
+"""``lima doctor``: every invariant of training over a model and a data file, a view of the masks, a rehearsal of training on
+two layers, and whether the base is ready to be tuned.
 """
 
 from __future__ import annotations
@@ -7,18 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lima import chat, console
 from lima import model as models
-from lima.commands import command
+from lima.commands import as_command
 from lima.doctor.readiness import readiness
+from lima.doctor.rehearsal import LAYERS, known_dropout, rehearse
 from lima.doctor.settings import DoctorSettings
 from lima.errors import LimaError
 from lima.files import read_jsonl
-from lima.generate.prompts import PromptFormat
 from lima.records import Example
 from lima.train import invariants
+from lima.train.settings import TrainSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,9 +33,8 @@ def doctor(settings: DoctorSettings) -> None:
         LimaError: a check failed; the text holds the first fault.
     """
     examples = list(read_jsonl(settings.data, Example))
-    model, tokenizer = models.load(settings.model)
+    model, tokenizer = models.load(settings.model, layers=LAYERS)
     models.set_template(model, tokenizer, settings.chat_template, settings.eot_token)
-    console.note(f"once tuned: {PromptFormat.of(model, tokenizer).ending}")
     encoded = [_encode(tokenizer, example, settings) for example in examples]
     console.note(_stop_token(tokenizer, examples, encoded))
     for example, tokens in list(zip(examples, encoded, strict=True))[: settings.show]:
@@ -42,12 +43,25 @@ def doctor(settings: DoctorSettings) -> None:
     findings = [*_check_model(model, encoded), *_check_data(tokenizer, examples, encoded)]
     rows = [(f.check, f"{f.passed:,}", f"{len(f.faults):,}") for f in findings]
     console.table("checks", ("check", "passed", "failed"), rows)
+    checked = rehearse(settings.model, model, tokenizer, encoded)
+    console.table(f"checked, run on the first {LAYERS} layers", ("", ""), checked)
     faults = [finding.faults[0] for finding in findings if finding.faults]
     if faults:
         raise LimaError(f"{len(faults)} of {len(findings)} checks failed. {faults[0]}")
     if settings.dev is not None:
         readiness(settings)
-    console.done([], next_command=command("train", settings.model, settings.data, "--out", "RUN"))
+    console.done([], next_command=_training(settings, known_dropout(model)))
+
+
+def _training(settings: DoctorSettings, dropout: bool) -> str:
+    """The command that was rehearsed."""
+    same = {
+        name: getattr(settings, name) for name in ("max_length", "keep_eot", "eot_token", "chat_template")
+    }
+    if not dropout:
+        same["residual_dropout"] = 0.0
+    wanted = TrainSettings(model=settings.model, data=settings.data, out=Path("RUN"), **same)
+    return as_command("train", wanted)
 
 
 @dataclass(frozen=True)

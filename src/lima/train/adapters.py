@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from lima.errors import LimaError
 from lima.extras import install
@@ -18,7 +19,7 @@ from lima.files import text_hash
 from lima.train.four_bit import whole_weight
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel
     from transformers import PreTrainedModel
 
 ADAPTER = "default"
@@ -29,7 +30,7 @@ def add_adapters(
 ) -> PeftModel:
     """Freeze the model, add adapters to all linear layers of its decoder, and let the EOT row be trained.
 
-    Returns what peft saves an adapter's folder from. Without its row the model would never learn to stop: a new token has no meaning yet.
+    Experts that are kept as one tensor are no linear layers: they stay as they are. Returns what peft saves an adapter's folder from. Without its row the model would never learn to stop: a new token has no meaning yet.
 
     Raises:
         LimaError: the package peft is not installed, or the head has a bias.
@@ -52,14 +53,47 @@ def add_adapters(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules="all-linear",
+        target_modules=_linear_layers(model),
         trainable_token_indices=names,
         task_type="CAUSAL_LM",
     )
+    _leave_experts(settings, model)
     with torch.random.fork_rng():
         torch.manual_seed(int(text_hash("lora", str(seed), length=15), 16))
         found: PeftModel = get_peft_model(model, settings, adapter_name=ADAPTER)
     return found
+
+
+def _linear_layers(model: PreTrainedModel) -> list[str]:
+    """Names of the linear layers, the head left out."""
+    head = model.get_output_embeddings()
+    kinds = (torch.nn.Linear, Conv1D)
+    found = [name for name, part in model.named_modules() if isinstance(part, kinds) and part is not head]
+    if not found:
+        raise LimaError(
+            f"adapters: model type {model.config.model_type!r} has no linear layers. Train all weights: leave --lora-rank out."
+        )
+    return found
+
+
+def _leave_experts(settings: LoraConfig, model: PreTrainedModel) -> None:
+    """Take out the layers that peft would take for experts by their names.
+
+    It puts adapters on fused experts too where a name such as ``gate_proj`` is asked for; these take no dropout, and a merge
+    of them is not ours.
+    """
+    try:
+        from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+    except ImportError:  # a release that does not
+        return
+    convert_peft_config_for_transformers(settings, model=model, conversions=None)
+    settings.target_parameters, settings.rank_pattern, settings.alpha_pattern = None, {}, {}
+
+
+def experts_share(model: PreTrainedModel) -> float:
+    """The share of a model's weights that no adapter can go on: experts that are kept as one tensor."""
+    sizes: list[tuple[int, bool]] = [(p.numel(), p.ndim == 3) for p in model.parameters()]
+    return sum(n for n, fused in sizes if fused) / sum(n for n, _ in sizes)
 
 
 def save_adapters(adapters: PeftModel, folder: Path, base: str) -> None:
@@ -90,7 +124,17 @@ def merged_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
                 weights[f"{plain}.bias"] = base.bias
         elif not _inside_adapter(name):
             weights |= {f"{name}.{key}": value for key, value in module.named_parameters(recurse=False)}
+            weights |= {f"{name}.{key}": value for key, value in saved_buffers(module)}
     return {name: weight.detach().contiguous() for name, weight in _untied(model, weights).items()}
+
+
+def saved_buffers(module: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """What a module keeps beside its parameters and saves, such as the bias of a router."""
+    return [
+        (name, value)
+        for name, value in module.named_buffers(recurse=False)
+        if name not in module._non_persistent_buffers_set
+    ]
 
 
 def _inside_adapter(name: str) -> bool:

@@ -59,13 +59,21 @@ def document_attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
-    documents: Documents,
+    documents: Documents | None = None,
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention of each document to itself; the signature is transformers'. Returns (1, N, heads, size)."""
+    """Causal attention of each document to itself; the signature is transformers'. Returns (1, N, heads, size).
+
+    Raises:
+        LimaError: the layer does not hand on ``documents``, as some architectures drop what they do not know.
+    """
+    if documents is None:
+        raise LimaError(
+            f"{type(module).__name__} does not pass on what training needs. Choose an architecture of docs/models.md."
+        )
     _refuse(attention_mask, options)
     windowed = sliding_window is not None and max(documents.lengths) > sliding_window
     half = query.dtype in (torch.bfloat16, torch.float16)

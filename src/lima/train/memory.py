@@ -6,10 +6,9 @@ autograd would keep is counted; the rest is arithmetic. So it holds for any arch
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,9 +19,11 @@ from lima.train.adapters import add_adapters
 from lima.train.attention import inside_documents
 from lima.train.batches import MicroBatch, collate, micro_batches
 from lima.train.dropout import decoder_layers, residual_dropout
+from lima.train.invariants import training_path
 from lima.train.loss import accumulating, chunk_rows, measured_loss
 from lima.train.precision import autocast, checkpoint_activations, narrow, resolve
 from lima.train.settings import FitSettings, TrainSettings
+from lima.weights import shortened
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -175,10 +176,7 @@ def _fake_activations(model: PreTrainedModel, batch: MicroBatch, settings: FitSe
     from torch._subclasses.fake_tensor import FakeTensorMode
     from transformers import AutoModelForCausalLM
 
-    config: Any = copy.deepcopy(model.config)
-    config.num_hidden_layers = layers
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:layers]
+    config = shortened(model.config, layers)
     with torch.device("meta"):
         small = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     if isinstance(settings, TrainSettings) and settings.lora_rank:
@@ -194,7 +192,7 @@ def _fake_activations(model: PreTrainedModel, batch: MicroBatch, settings: FitSe
         narrow(small)
     if settings.activation_checkpointing:
         checkpoint_activations(small, "enable")
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with FakeTensorMode(allow_non_fake_inputs=True), training_path(small):
         _onto_cpu(small)
         return saved_bytes(small, batch, settings)
 

@@ -142,6 +142,8 @@ def whole_weights(model: PreTrainedModel) -> dict[str, torch.Tensor] | None:
     found = {}
     for name, parameter in model.named_parameters():
         found[name] = whole(parameter.detach()).cpu()
+    saved = model.state_dict().keys()
+    found |= {name: buffer.cpu() for name, buffer in model.named_buffers() if name in saved}
     return found
 
 

@@ -19,7 +19,7 @@ from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example
 from lima.runs import Run, open_run
-from lima.train.adapters import add_adapters, merged_weights, save_adapters
+from lima.train.adapters import add_adapters, experts_share, merged_weights, save_adapters
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
@@ -65,6 +65,9 @@ def train(settings: TrainSettings) -> None:
         head, *rows = memory_table(inputs.model, inputs.data.sequences, settings)
         table("memory, estimated", head, rows)
         _tell_disk(need)
+        note(
+            "not checked, as no weights were read: tensors, saving, one step. lima doctor checks them, on two layers."
+        )
         return
     if processes.is_first:
         need.check(settings.out)
@@ -175,9 +178,12 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     if is_low:
         narrow(model)
     adapters = _add_adapters(model, tokenizer, settings) if settings.lora_rank else None
+    if adapters and (experts := experts_share(model)):
+        note(f"adapters: the experts, {experts:.0%} of the weights, stay as they are.")
     data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
     measured = {name: _tokenize(rows, tokenizer, settings) for name, rows in held.items()}
     _check_supervision(data, settings)
+    _tell_unknown(data, tokenizer)
     for example in examples[:TEMPLATES_CHECKED]:
         check_template(tokenizer, example)
     for name, part in measured.items():
@@ -268,14 +274,28 @@ def _tokenize(
 
 def _check_supervision(data: TrainingSet, settings: TrainSettings) -> None:
     if not data.sequences:
+        why = f" The first, {data.rejects[0].id!r}: {data.rejects[0].reason}." if data.rejects else ""
         raise LimaError(
-            f"{settings.data}: no example has a supervised token within --max-length {settings.max_length}."
+            f"{settings.data}: no example has a supervised token within --max-length {settings.max_length}.{why}"
         )
     if data.rejects and settings.strict:
         first = data.rejects[0]
         raise LimaError(
             f"{settings.data}: {len(data.rejects)} examples cannot be trained on, the first is "
             f"{first.id!r} ({first.reason}). Without --strict they are named in rejects.jsonl."
+        )
+
+
+def _tell_unknown(data: TrainingSet, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A tokenizer without bytes to fall back on has one token for all that it cannot spell, which a model then learns to say."""
+    unknown = tokenizer.unk_token_id
+    if unknown is None or unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, stop_id(tokenizer)):
+        return  # GPT-2's kin name one that they never use
+    found = [sequence.id for sequence in data.sequences if unknown in sequence.labels]
+    if found:
+        warn(
+            f"{len(found)} examples, the first is {found[0]!r}, have answers with characters that this tokenizer cannot spell; "
+            f"{tokenizer.unk_token} is learnt in their place. lima doctor names them."
         )
 
 

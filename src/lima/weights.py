@@ -1,0 +1,262 @@
+"""The tensors of a checkpoint -> a model that has each of them in its place, or an error that names the first that is not.
+
+Left alone, transformers fills what is missing with random numbers, drops what is left over and only logs it: a checkpoint
+saved from inside another program's wrapper would be tuned, and would answer, as a random network.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from huggingface_hub import ModelCard
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM
+from transformers.utils.hub import cached_file
+
+from lima.console import note
+from lima.errors import LimaError
+from lima.extras import install
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+WRAPPERS = {
+    r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.": "",
+    r"^module\.": "",
+    r"^base_model\.model\.": "",
+}
+"""What torch.compile, FSDP, DistributedDataParallel and peft put into the names of the tensors of a model that they wrap."""
+
+Report = Mapping[str, Any]
+"""What transformers says of a loading: ``missing_keys``, ``unexpected_keys``, ``mismatched_keys``."""
+
+
+def read_model(
+    place: str | Path,
+    config: Any,
+    dtype: torch.dtype,
+    *,
+    device: str | None = None,
+    layers: int | None = None,
+) -> PreTrainedModel:
+    """The model of a checkpoint, with every tensor of the one in the other.
+
+    Args:
+        place: a folder or hub id.
+        config: its config.
+        dtype: type of the weights in memory.
+        device: "meta" reads names and shapes alone, so that any size fits.
+        layers: leave out the layers above so many; what is known of the others is then not looked at.
+
+    Raises:
+        LimaError: tensors are missing, left over or of other shapes, hold NaN, or are quantised in a way that is not read.
+    """
+    method = refuse_quantised(place, config)
+    if layers is not None:
+        config = shortened(config, layers)
+    known: dict[str, Any] = {"config": config, "dtype": dtype}
+    if (
+        device and method is None
+    ):  # quantised weights are small, and their parts are put together by what they hold
+        known["device_map"] = device
+    model, report = _read(place, known)
+    if wrapped := _wrappers(report):
+        model, report = _read(place, known | {"key_mapping": WRAPPERS})
+    _refuse_partial(place, model, report, whole=layers is None)
+    if device != "meta":
+        if wrapped:
+            note(
+                f"{place}: the tensors' names begin with {wrapped!r}, of a program that wrapped the model; it is left out."
+            )
+        if method is not None:
+            _dequantise(place, model, method, dtype)
+        _refuse_not_numbers(place, model.named_parameters())
+    if wrapped or method:
+        del model._weight_conversions  # else saving would put the names, or the rounding, back
+    _tell_untied(place, model)
+    return model
+
+
+def shortened(config: Any, layers: int) -> Any:
+    """The config of the same model with its first layers alone; settings that list a value for each layer are cut, too."""
+    config = deepcopy(config)
+    part = config.get_text_config()
+    depth = part.num_hidden_layers
+    if depth > layers:
+        for name, value in part.to_dict().items():
+            if isinstance(value, list) and len(value) == depth:
+                setattr(part, name, value[:layers])
+        part.num_hidden_layers = layers
+    return config
+
+
+def refuse_quantised(place: str | Path, config: Any) -> str | None:
+    """How the weights are quantised, where they can be read (bitsandbytes), or None: they are whole.
+
+    Raises:
+        LimaError: they cannot.
+    """
+    settings = getattr(config, "quantization_config", None)
+    if settings is None:
+        return None
+    found = settings if isinstance(settings, dict) else settings.to_dict()
+    method = str(getattr(found.get("quant_method"), "value", found.get("quant_method")))
+    if method.startswith("bitsandbytes") or found.get("load_in_4bit") or found.get("load_in_8bit"):
+        if find_spec("bitsandbytes") is None:
+            raise LimaError(
+                f"{place}: its weights are quantised, which needs the package 'bitsandbytes'. Install it: {install('qlora')}"
+            )
+        return "bitsandbytes, 4 bits" if found.get("load_in_4bit") else "bitsandbytes, 8 bits"
+    raise LimaError(
+        f"{place}: its weights are quantised ({method}), which is not read here. Take the full model"
+        f"{_full_model(place)}; --preset qlora tunes it in 4 bits."
+    )
+
+
+def not_numbers(tensors: Iterable[tuple[str, torch.Tensor]]) -> str | None:
+    """The name of the first tensor that holds a NaN or an infinity, or None.
+
+    One pass of a sum finds nearly all: it is no number where a summand is none.
+    """
+    for name, tensor in tensors:
+        if tensor.is_floating_point() and not tensor.is_meta:
+            total = float(tensor.detach().sum(dtype=torch.float32))  # a sum of halves would overflow
+            if not math.isfinite(total) and not bool(tensor.isfinite().all()):
+                return name
+    return None
+
+
+def stored_kinds(place: str | Path) -> list[str]:
+    """The types of the numbers in a checkpoint's safetensors files, each tensor read once; none where it has no such files.
+
+    Raises:
+        LimaError: one holds NaN or infinite numbers.
+    """
+    folder = Path(place)
+    if not folder.is_dir():
+        folder = Path(cached_file(place, "config.json")).parent
+    kinds = set()
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 (the file is no mapping)
+                tensor = file.get_tensor(name)
+                kinds.add(str(tensor.dtype).removeprefix("torch."))
+                _refuse_not_numbers(place, [(name, tensor)])
+    return sorted(kinds)
+
+
+def _refuse_not_numbers(place: str | Path, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
+    if name := not_numbers(tensors):
+        raise LimaError(
+            f"{place}: {name} holds NaN or infinite numbers. The file is damaged, or its training failed."
+        )
+
+
+def _read(place: str | Path, known: Mapping[str, Any]) -> tuple[PreTrainedModel, Report]:
+    with _quiet():
+        found: tuple[PreTrainedModel, Report] = AutoModelForCausalLM.from_pretrained(
+            place, output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False, **known
+        )
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' table of what is missing: the error says it."""
+    logging.getLogger("bitsandbytes").setLevel(
+        logging.ERROR
+    )  # it tells everybody of a kernel that only inference lacks
+    before = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.utils.logging.set_verbosity(before)
+
+
+def _wrappers(report: Report) -> str | None:
+    """What stands before the names of tensors that are missing without it, or None. Adapters beside them are no wrapper."""
+    names = sorted(report["unexpected_keys"])
+    if not report["missing_keys"] or _adapters(names):
+        return None
+    found = (re.search("|".join(WRAPPERS), name) for name in names)
+    return next((match[0] for match in found if match), None)
+
+
+def _adapters(names: Iterable[str]) -> bool:
+    return any("lora_" in name or ".base_layer." in name for name in names)
+
+
+def _refuse_partial(place: str | Path, model: PreTrainedModel, report: Report, *, whole: bool) -> None:
+    missing, unexpected = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
+    kind, count = type(model).__name__, len(model.state_dict())
+    if _adapters(unexpected):
+        raise LimaError(
+            f"{place}: the weights hold an adapter beside the model ({unexpected[0]}). Merge it: load it with peft, "
+            "merge_and_unload(), and save_pretrained() of what that gives."
+        )
+    if report["mismatched_keys"]:
+        name, stored, wanted = sorted(report["mismatched_keys"])[0]
+        raise LimaError(
+            f"{place}: cannot be loaded as a model: {name} is {_shape(stored)} in the weights, {_shape(wanted)} by config.json. "
+            "Take config.json and weights from the same model."
+        )
+    if missing:
+        other = f" They hold {unexpected[0]}, which is none of its." if unexpected else ""
+        raise LimaError(
+            f"{place}: {missing[0]} is not in the weights; {len(missing)} of the {count} tensors of a {kind} are missing.{other} "
+            "Take the model as it was published, or save it again with save_pretrained()."
+        )
+    if unexpected and whole:
+        raise LimaError(
+            f"{place}: the weights hold {unexpected[0]}, which a {kind} with this config.json does not use; {len(unexpected)} such "
+            "in all. Without them it would be another model: take config.json and weights from the same one."
+        )
+
+
+def _shape(size: Iterable[int]) -> str:
+    return " x ".join(map(str, size))
+
+
+def _dequantise(place: str | Path, model: PreTrainedModel, method: str, dtype: torch.dtype) -> None:
+    with _quiet():
+        model.dequantize(dtype)
+    model.to(dtype)
+    model.config.dtype = dtype
+    note(
+        f"{place}: its weights are quantised ({method}); they are taken as {str(dtype).removeprefix('torch.')}, rounding included."
+    )
+
+
+def _full_model(place: str | Path) -> str:
+    """``, NAME`` of the model that was quantised, where the card names it."""
+    card = Path(place) / "README.md"
+    try:
+        named = ModelCard.load(card if card.exists() else place).data.get("base_model")
+    except (OSError, ValueError):  # no card, or the hub is out of reach
+        return ""
+    first = named[0] if isinstance(named, list) and named else named
+    return f", {first}" if first else ""
+
+
+def _tell_untied(place: str | Path, model: PreTrainedModel) -> None:
+    """The config ties head and embeddings, and the checkpoint has two of them: so has the model, and saving must know."""
+    head: Any = model.get_output_embeddings()
+    embeddings: Any = model.get_input_embeddings()
+    if head is None or not model.config.tie_word_embeddings or head.weight is embeddings.weight:
+        return
+    if not head.weight.is_meta:
+        model.config.tie_word_embeddings = False
+        note(
+            f"{place}: its head differs from its embeddings, though its config ties them; they are kept apart."
+        )

@@ -1,0 +1,254 @@
+"""Other people's checkpoints: every tensor of the model comes from the file, or loading ends with its name."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
+
+from lima import model, weights
+from lima.errors import LimaError
+
+UP = "model.layers.1.mlp.up_proj.weight"
+
+
+@pytest.fixture
+def rewritten(
+    tiny_model: Path, tmp_path: Path
+) -> Callable[[Callable[[dict[str, Any]], dict[str, Any]]], Path]:
+    """A copy of the tiny model whose tensors went through a function."""
+
+    def make(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Path:
+        folder = shutil.copytree(tiny_model, tmp_path / "model")
+        file = folder / "model.safetensors"
+        save_file(change(load_file(file)), file, metadata={"format": "pt"})
+        return folder
+
+    return make
+
+
+def configured(tiny_model: Path, folder: Path, **changes: Any) -> Path:
+    shutil.copytree(tiny_model, folder)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+def same(one: Any, other: Any) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda name: f"_orig_mod.{name}",  # torch.compile
+        lambda name: f"module.{name}",  # DistributedDataParallel
+        lambda name: f"module._orig_mod.{name}",
+        lambda name: f"_orig_mod.module.{name}",
+        lambda name: name.replace(".mlp.", "._orig_mod.mlp."),  # layers compiled one by one
+        lambda name: name.replace("layers.0.", "layers.0._fsdp_wrapped_module."),
+        lambda name: f"base_model.model.{name}",  # peft, after its adapters were unloaded
+    ],
+)
+def test_a_wrapper_s_prefix_is_left_out_with_a_note_and_never_comes_back(
+    tiny_model: Path,
+    rewritten: Any,
+    wrap: Callable[[str], str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = rewritten(lambda tensors: {wrap(name): tensor for name, tensor in tensors.items()})
+    found, tokenizer = model.load(folder, device="cpu")
+    assert "of a program that wrapped the model; it is left out" in capsys.readouterr().err
+    plain, _ = model.load(tiny_model, device="cpu")
+    assert same(found, plain)
+    model.save(found, tokenizer, tmp_path / "saved")
+    names = load_file(tmp_path / "saved" / "model.safetensors").keys()
+    assert names == load_file(tiny_model / "model.safetensors").keys()
+
+
+@pytest.mark.parametrize("read", [lambda f: model.load(f, device="cpu"), model.check_tensors])
+def test_a_missing_tensor_is_named(rewritten: Any, read: Callable[[Path], object]) -> None:
+    folder = rewritten(lambda tensors: {name: t for name, t in tensors.items() if name != UP})
+    with pytest.raises(LimaError, match=rf"{UP} is not in the weights; 1 of the 21 tensors") as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_of_another_model_are_all_missing_and_one_that_is_there_is_shown(rewritten: Any) -> None:
+    folder = rewritten(lambda tensors: {f"gpt.{name}": tensor for name, tensor in tensors.items()})
+    with pytest.raises(
+        LimaError, match=r"of the 21 tensors of a LlamaForCausalLM are missing. They hold gpt\."
+    ):
+        model.load(folder, device="cpu")
+
+
+def test_a_tensor_that_the_config_knows_nothing_of_is_named(rewritten: Any) -> None:
+    """A Qwen read as a LLaMA would lose the biases of its attention, and answer a little worse."""
+    bias = "model.layers.0.self_attn.q_proj.bias"
+    folder = rewritten(lambda tensors: tensors | {bias: torch.ones(16)})
+    with pytest.raises(LimaError, match=rf"hold {bias}, which a LlamaForCausalLM .* does not use; 1 such"):
+        model.load(folder, device="cpu")
+
+
+def test_frequencies_that_old_checkpoints_hold_are_no_fault(rewritten: Any) -> None:
+    name = "model.layers.0.self_attn.rotary_emb.inv_freq"
+    model.load(rewritten(lambda tensors: tensors | {name: torch.ones(2)}), device="cpu")
+
+
+def test_shapes_of_another_config_are_told(tiny_model: Path, tmp_path: Path) -> None:
+    folder = configured(tiny_model, tmp_path / "wide", intermediate_size=48)
+    with pytest.raises(
+        LimaError, match=r"down_proj.weight is 16 x 32 in the weights, 16 x 48 by config.json"
+    ):
+        model.load(folder, device="cpu")
+
+
+def test_an_adapter_beside_the_model_is_refused_with_what_to_do(rewritten: Any) -> None:
+    def adapted(tensors: dict[str, Any]) -> dict[str, Any]:
+        found = {f"base_model.model.{name}": tensor for name, tensor in tensors.items()}
+        return found | {f"base_model.model.{UP.removesuffix('.weight')}.lora_A.weight": torch.ones(4, 16)}
+
+    with pytest.raises(LimaError, match=r"hold an adapter beside the model.*merge_and_unload"):
+        model.load(rewritten(adapted), device="cpu")
+
+
+def test_a_folder_of_an_adapter_is_not_taken_for_its_base(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(LimaError, match=r"an adapter .* Merge it into its base"):
+        model.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_named_and_not_saved(
+    tiny_model: Path, rewritten: Any, tmp_path: Path, bad: float
+) -> None:
+    folder = rewritten(lambda tensors: tensors | {UP: torch.full_like(tensors[UP], bad)})
+    for read in (lambda: model.load(folder, device="cpu"), lambda: weights.stored_kinds(folder)):
+        with pytest.raises(LimaError, match=f"{UP} holds NaN or infinite numbers"):
+            read()
+    network, tokenizer = model.load(tiny_model, device="cpu")
+    network.get_parameter(UP).data[3, 3] = bad
+    with pytest.raises(
+        LimaError, match=f"the model is not saved, {UP} holds NaN or infinite numbers: try a lower"
+    ):
+        model.save(network, tokenizer, tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
+def test_numbers_too_large_for_float16_are_not_saved_as_infinite_ones(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    network, tokenizer = model.load(tiny_model, device="cpu")
+    network.get_parameter(UP).data[0, 0] = 1e5  # the largest float16 is 65,504
+    with pytest.raises(LimaError, match="as float16; save in bfloat16"):
+        model.save(network, tokenizer, tmp_path / "saved", dtype=torch.float16)
+    model.save(network, tokenizer, tmp_path / "saved", dtype=torch.bfloat16)
+
+
+def test_large_numbers_are_numbers() -> None:
+    """Their sum overflows."""
+    assert (
+        weights.not_numbers([("a", torch.full((4,), 3e38)), ("b", torch.zeros(3, dtype=torch.int64))]) is None
+    )
+
+
+def test_a_head_of_its_own_stays_apart_though_the_config_ties_it(rewritten: Any, tmp_path: Path) -> None:
+    head = torch.randn(258, 16)
+    folder = rewritten(lambda tensors: tensors | {"lm_head.weight": head})
+    network, tokenizer = model.load(folder, device="cpu")
+    assert torch.equal(network.get_output_embeddings().weight, head)
+    model.save(network, tokenizer, tmp_path / "saved")
+    again, _ = model.load(tmp_path / "saved", device="cpu")
+    assert torch.equal(again.get_output_embeddings().weight, head)
+
+
+def test_the_first_layers_alone_are_those_of_the_whole(tmp_path: Path, tiny_model: Path) -> None:
+    config = LlamaConfig(
+        vocab_size=258, hidden_size=16, intermediate_size=32, num_hidden_layers=4, num_attention_heads=4
+    )
+    config.layer_types = ["full_attention"] * 4
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "deep")
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_model / file, tmp_path / "deep")
+    whole, _ = model.load(tmp_path / "deep", device="cpu")
+    part, _ = model.load(tmp_path / "deep", device="cpu", layers=2)
+    assert (part.config.num_hidden_layers, len(part.config.layer_types)) == (2, 2)
+    assert whole.config.num_hidden_layers == 4
+    mine, theirs = part.state_dict(), whole.state_dict()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert not any(".layers.2." in name for name in mine)
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "compressed-tensors", "fp8"])
+def test_weights_that_are_quantised_beyond_reading_are_refused_with_what_to_take(
+    tiny_model: Path, tmp_path: Path, method: str
+) -> None:
+    folder = configured(
+        tiny_model, tmp_path / "small", quantization_config={"quant_method": method, "bits": 4}
+    )
+    with pytest.raises(
+        LimaError, match=rf"quantised \({method}\), which is not read here. Take the full model;"
+    ):
+        model.load(folder, device="cpu")
+    (folder / "README.md").write_text("---\nbase_model: made/up-7b\n---\n")
+    for device in ("cpu", "meta"):
+        with pytest.raises(LimaError, match="Take the full model, made/up-7b;"):
+            model.load(folder, device=device)
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        (
+            {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16},
+            0.15,
+        ),
+        ({"load_in_8bit": True}, 0.02),
+    ],
+)
+def test_weights_of_bitsandbytes_are_read_as_whole_numbers(
+    tiny_model: Path,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    most: float,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """NF4 is 9 % off for normal variables; eight bits with the row's largest as 127 steps, at most 1 %."""
+    pytest.importorskip("bitsandbytes")
+    plain = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=258,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            tie_word_embeddings=True,
+        )
+    )
+    plain.save_pretrained(tmp_path / "whole")
+    folder = tmp_path / "small"
+    quantised = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "whole", quantization_config=BitsAndBytesConfig(**settings)
+    )
+    quantised.save_pretrained(folder)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_model / file, folder)
+    assert load_file(folder / "model.safetensors")[UP].dtype in (torch.uint8, torch.int8)
+    network, tokenizer = model.load(folder, device="cpu")
+    assert "are quantised (bitsandbytes" in capsys.readouterr().err
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+    wanted = plain.get_parameter(UP)
+    assert 0 < (network.get_parameter(UP) - wanted).norm() / wanted.norm() < most
+    model.save(network, tokenizer, tmp_path / "saved")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "saved")
+    assert same(again, network)
+    assert not hasattr(again.config, "quantization_config")
+    assert model.check_tensors(folder) > 0
