@@ -40,7 +40,7 @@ def test_a_hundred_votes_and_a_judge_say_what_all_votes_say(file: str, field: st
         assert isinstance(found.both, Estimate)
         assert isinstance(found.alone, Estimate)
         low, high = found.both.interval
-        held += low <= np.mean(people) <= high
+        held += bool(low <= np.mean(people) <= high)
         worths.append(found.worth)
         wider.append((high - low) / np.diff(found.alone.interval)[0])
     assert held >= 0.95 * 300

@@ -51,7 +51,7 @@ def watched_gap(scores: Sequence[float], *, level: float = 0.95) -> Watched:
         return Watched(Undefined("nobody has answered yet", 0, METHOD), None, 1.0, None)
     low, high = _limits((np.asarray(scores, dtype=float) + 1) / 2, 1 - level)
     value = float(np.mean(scores))
-    bounds = 2 * low[-1] - 1, 2 * high[-1] - 1
+    bounds = 2 * float(low[-1]) - 1, 2 * float(high[-1]) - 1
     gap = Estimate(value, min(bounds[0], value), max(bounds[1], value), level, n, n, METHOD)
     largest = float(_log_capital((np.asarray(scores) + 1) / 2, np.array([0.5]), 1 - level).max())
     p = min(1.0, math.exp(-largest))
