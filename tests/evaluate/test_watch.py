@@ -19,8 +19,9 @@ from lima.records import Key, Label, Origin, Preference, Shown
 from lima.report.numbers.analysis import Numbers, analyse
 from lima.report.numbers.schema import report_schema
 from lima.report.numbers.study import read_study
+from lima.report.power import power
 from lima.report.report import report
-from lima.report.settings import ReportSettings
+from lima.report.settings import PowerSettings, ReportSettings
 from lima.statistics.estimates import Estimate, Significance, Undefined
 from lima.statistics.sequences import decided_at
 
@@ -99,6 +100,18 @@ def test_what_is_not_decided_is_asked_to_the_end(tmp_path: Path) -> None:
     assert row.decided_at is None
     assert row.price is not None
     assert row.price > 1
+
+
+def test_power_says_when_it_would_be_decided(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    found = power(PowerSettings(study=study_of(tmp_path, 100, longer=10).folder))
+    assert [row.gap for row in found.watched] == [0.05, 0.1, 0.15, 0.2, 0.3, 0.4]
+    shares = [row.found for row in found.watched]
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.3
+    assert "Watched, at most 100 prompts" in capfd.readouterr().out
+    assert (
+        power(PowerSettings(study=study_of(tmp_path / "x", 9, longer=9, watched=False).folder)).watched == []
+    )
 
 
 def test_one_order_is_enough(tmp_path: Path) -> None:

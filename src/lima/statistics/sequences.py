@@ -65,6 +65,30 @@ def decided_at(scores: Sequence[float], *, alpha: float = 0.05) -> int | None:
     return int(over[0]) + 1 if len(over) else None
 
 
+def watching(
+    gap: float, ties: float, prompts: int, *, alpha: float, rounds: int = 500, seed: int = 0
+) -> tuple[float, int | None]:
+    """The share of simulated watched studies that are decided rightly, and the median of prompts until then.
+
+    Args:
+        gap: true win - loss.
+        ties: share of ties, orders that disagree among them.
+        prompts: where the study ends undecided.
+        alpha: of the sequence.
+        rounds: simulated studies.
+        seed: of the simulation.
+    """
+    decided = 1 - ties
+    shares = [(decided + gap) / 2, ties, (decided - gap) / 2]
+    generator = np.random.default_rng(seed)
+    found = []
+    for row in generator.choice([1.0, 0.0, -1.0], p=shares, size=(rounds, prompts)):
+        at = decided_at(row, alpha=alpha)
+        if at is not None and row[:at].sum() * gap >= 0:
+            found.append(at)
+    return len(found) / rounds, int(np.median(found)) if found else None
+
+
 def _limits(values: Floats, alpha: float) -> tuple[Floats, Floats]:
     """Lower and upper limits of the mean of values in [0, 1] after each: those that every step before left."""
     means = np.linspace(0, 1, GRID)
