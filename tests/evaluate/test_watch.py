@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from examples.rule_judge import MODEL, Rule, serving
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from tests.evaluate.conftest import FIRST, SECOND, answer, prompt
 
 from lima.errors import LimaError
@@ -13,11 +14,14 @@ from lima.evaluate.judge import judge
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.evaluate.study import Study
 from lima.evaluate.watch import in_order, watched_pairs
-from lima.files import read_jsonl, write_jsonl, write_text
+from lima.files import read_json, read_jsonl, write_jsonl, write_text
 from lima.records import Key, Label, Origin, Preference, Shown
 from lima.report.numbers.analysis import Numbers, analyse
+from lima.report.numbers.schema import report_schema
 from lima.report.numbers.study import read_study
-from lima.report.settings import ReportSettings
+from lima.report.power import power
+from lima.report.report import report
+from lima.report.settings import PowerSettings, ReportSettings
 from lima.statistics.estimates import Estimate, Significance, Undefined
 from lima.statistics.sequences import decided_at
 
@@ -71,6 +75,13 @@ def test_it_stops_when_it_is_decided_and_a_rerun_asks_nothing(
     assert pair.result.sign_flip.method.startswith("betting")
     assert found.findings[0].sentence.startswith(f"{FIRST} is preferred")
     assert not any("Below the threshold" in text for text in found.warnings)
+    report(ReportSettings(study=study.folder, rounds=100))
+    values = read_json(study.folder / "report.json")
+    Draft202012Validator(report_schema()).validate(values)
+    assert values["watched"][0]["gap"]["level"] == 0.95
+    assert "Watched while verdicts came in" in (study.folder / "report.html").read_text()
+    assert f"{FIRST} v {SECOND}" in (study.folder / "tables.tex").read_text().split("Watched")[1]
+    assert "decided after 10 of 120 prompts" in " ".join(capfd.readouterr().err.split())
 
 
 def test_the_losing_side_is_decided_too(tmp_path: Path) -> None:
@@ -89,6 +100,18 @@ def test_what_is_not_decided_is_asked_to_the_end(tmp_path: Path) -> None:
     assert row.decided_at is None
     assert row.price is not None
     assert row.price > 1
+
+
+def test_power_says_when_it_would_be_decided(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    found = power(PowerSettings(study=study_of(tmp_path, 100, longer=10).folder))
+    assert [row.gap for row in found.watched] == [0.05, 0.1, 0.15, 0.2, 0.3, 0.4]
+    shares = [row.found for row in found.watched]
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.3
+    assert "Watched, at most 100 prompts" in capfd.readouterr().out
+    assert (
+        power(PowerSettings(study=study_of(tmp_path / "x", 9, longer=9, watched=False).folder)).watched == []
+    )
 
 
 def test_one_order_is_enough(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lima.statistics.estimates import Estimate, Undefined
-from lima.statistics.sequences import _limits, decided_at, watched_gap
+from lima.statistics.sequences import _limits, decided_at, watched_gap, watching
 
 
 def studies(count: int, prompts: int, win: float, tie: float, seed: int = 0) -> np.ndarray:
@@ -74,3 +74,13 @@ def test_few_votes_decide_nothing(length: int) -> None:
     assert isinstance(found.gap, Estimate)
     assert found.gap.interval[0] < 0
     assert found.decided_at is None
+
+
+def test_what_is_promised_of_watching_is_what_comes() -> None:
+    """Other draws with the same shares: 65 % wins, 20 % ties, 15 % losses, so a gap of 50 points."""
+    found, median = watching(0.5, 0.2, 150, alpha=0.05, seed=9)
+    times = [decided_at(row) for row in studies(500, 150, 0.65, 0.2, seed=10)]
+    assert found == pytest.approx(np.mean([at is not None for at in times]), abs=0.06)
+    assert median == pytest.approx(np.median([at for at in times if at]), rel=0.15)
+    assert watching(0.0, 0.2, 100, alpha=0.05)[0] < 0.07
+    assert watching(0.5, 0.2, 5, alpha=0.05) == (0.0, None)

@@ -18,6 +18,7 @@ from lima.report.render.wording import plan_in_words
 from lima.report.settings import PowerSettings
 from lima.statistics.joint_power import JointDesign, Mix, cheapest, correlation
 from lima.statistics.power import Design, Power, detectable_gap, power_of, prompts_needed
+from lima.statistics.sequences import watching
 
 CHARACTERS_A_TOKEN = 4.0
 """A rough mean for English and current tokenizers; the true number is known after the first calls."""
@@ -80,6 +81,17 @@ class JointOutlook:
 
 
 @dataclass(frozen=True)
+class WatchedPower:
+    """What watching brings at a true gap, for the first pair of systems."""
+
+    gap: float
+    found: float
+    """Share of simulated studies that are decided by their end."""
+    prompts: int | None
+    """Median of prompts after which they are."""
+
+
+@dataclass(frozen=True)
 class Outlook:
     """The result of `power`."""
 
@@ -90,6 +102,8 @@ class Outlook:
     """Votes that the plan asks of each group of people."""
     tasks: Sequence[TaskCost]
     together: JointOutlook | None
+    watched: Sequence[WatchedPower]
+    """Only where the plan says that the study may be watched."""
 
 
 def power(settings: PowerSettings) -> Outlook:
@@ -109,8 +123,11 @@ def power(settings: PowerSettings) -> Outlook:
         votes=plan.human_votes(len(study.comparisons)),
         tasks=tasks,
         together=_together(study, settings, typical, tasks[0]) if typical else None,
+        watched=_watched(typical) if typical and plan.watched else [],
     )
     _show(found, settings, typical)
+    if found.watched and typical:
+        _show_watched(found.watched, typical.prompts)
     if found.together:
         _show_together(found.together, settings)
     _show_plan(found, plan, settings, shared=min(plan.overlap, len(study.comparisons)))
@@ -221,6 +238,22 @@ def _together(study: StudyData, settings: PowerSettings, design: Design, pairwis
         verdict = each if settings.vote_price else 0.0
         mix = cheapest(settings.half_width / 100, plan, units=pairs, vote_price=price, verdict_price=verdict)
     return JointOutlook(correlation, n, level, rows, mix)
+
+
+def _watched(design: Design) -> list[WatchedPower]:
+    ties, alpha = design.ties + design.flips, design.alpha / design.family
+    gaps = [*_gaps(design), *(gap for gap in (0.3, 0.4) if gap <= design.largest_gap)]
+    return [
+        WatchedPower(gap, *watching(gap, ties, design.prompts, alpha=alpha, seed=design.seed)) for gap in gaps
+    ]
+
+
+def _show_watched(rows: Sequence[WatchedPower], prompts: int) -> None:
+    console.table(
+        f"Watched, at most {prompts} prompts: when a true difference is decided (500 simulated studies)",
+        ["win − loss, points", "decided by the end", "median of prompts until then"],
+        [[f"{100 * r.gap:g}", f"{100 * r.found:.0f} %", r.prompts or "–"] for r in rows],
+    )
 
 
 def correlation_with_people(study: StudyData) -> tuple[float, int]:

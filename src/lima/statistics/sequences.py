@@ -51,7 +51,7 @@ def watched_gap(scores: Sequence[float], *, level: float = 0.95) -> Watched:
         return Watched(Undefined("nobody has answered yet", 0, METHOD), None, 1.0, None)
     low, high = _limits((np.asarray(scores, dtype=float) + 1) / 2, 1 - level)
     value = float(np.mean(scores))
-    bounds = 2 * low[-1] - 1, 2 * high[-1] - 1
+    bounds = 2 * float(low[-1]) - 1, 2 * float(high[-1]) - 1
     gap = Estimate(value, min(bounds[0], value), max(bounds[1], value), level, n, n, METHOD)
     largest = float(_log_capital((np.asarray(scores) + 1) / 2, np.array([0.5]), 1 - level).max())
     p = min(1.0, math.exp(-largest))
@@ -63,6 +63,30 @@ def decided_at(scores: Sequence[float], *, alpha: float = 0.05) -> int | None:
     capital = _log_capital((np.asarray(scores, dtype=float) + 1) / 2, np.array([0.5]), alpha)[:, 0]
     over = np.flatnonzero(capital >= math.log(1 / alpha))
     return int(over[0]) + 1 if len(over) else None
+
+
+def watching(
+    gap: float, ties: float, prompts: int, *, alpha: float, rounds: int = 500, seed: int = 0
+) -> tuple[float, int | None]:
+    """The share of simulated watched studies that are decided rightly, and the median of prompts until then.
+
+    Args:
+        gap: true win - loss.
+        ties: share of ties, orders that disagree among them.
+        prompts: where the study ends undecided.
+        alpha: of the sequence.
+        rounds: simulated studies.
+        seed: of the simulation.
+    """
+    decided = 1 - ties
+    shares = [(decided + gap) / 2, ties, (decided - gap) / 2]
+    generator = np.random.default_rng(seed)
+    found = []
+    for row in generator.choice([1.0, 0.0, -1.0], p=shares, size=(rounds, prompts)):
+        at = decided_at(row, alpha=alpha)
+        if at is not None and row[:at].sum() * gap >= 0:
+            found.append(at)
+    return len(found) / rounds, int(np.median(found)) if found else None
 
 
 def _limits(values: Floats, alpha: float) -> tuple[Floats, Floats]:
