@@ -9,7 +9,7 @@ from tests.report.many_systems import NAMES, build
 from lima.annotate import people
 from lima.annotate.compare.plan import make_plan
 from lima.annotate.compare.watch import watched_lines
-from lima.evaluate.protocol import Plan, Protocol, Sample
+from lima.evaluate.protocol import HumanSample, Plan, Protocol
 from lima.evaluate.study import Study
 from lima.files import read_jsonl, write_text
 from lima.records import Drawn, Preference
@@ -70,7 +70,7 @@ def test_what_was_declared_late_is_not_shown(site: MakeSite, tmp_path: Path) -> 
 
 
 def test_people_get_what_was_drawn_and_the_draw_is_written_down(site: MakeSite, tmp_path: Path) -> None:
-    study = study_of(tmp_path / "two", Plan(overlap=0, sample=Sample(comparisons=5)))
+    study = study_of(tmp_path / "two", Plan(overlap=0, sample=HumanSample(comparisons=5)))
     here = site(folder=study.folder, tasks=("pairwise",))
     rows = list(read_jsonl(study.sample, Drawn))
     drawn = {row.id for row in rows if row.drawn and row.id.startswith("cmp")}

@@ -12,7 +12,7 @@ from lima.annotate.compare.plan import make_plan
 from lima.annotate.compare.texts import read_texts
 from lima.annotate.settings import RatingSettings
 from lima.errors import LimaError
-from lima.evaluate.protocol import Plan, Protocol, Sample
+from lima.evaluate.protocol import HumanSample, Plan, Protocol
 from lima.evaluate.sample import note_sample, planned_sample
 from lima.evaluate.study import Study
 from lima.files import read_json, read_jsonl, write_jsonl, write_text
@@ -27,7 +27,7 @@ from lima.report.settings import PowerSettings, ReportSettings
 from lima.statistics.estimates import Estimate
 
 
-def planned(folder: Path, sample: Sample | None, *, prompts: int = 90) -> Study:
+def planned(folder: Path, sample: HumanSample | None, *, prompts: int = 90) -> Study:
     """A study of two systems whose people voted on the drawn comparisons alone, and rated the drawn answers."""
     study = Study(build(folder, 2, prompts=prompts))
     write_text(study.protocol, Protocol(plan=Plan(overlap=0, sample=sample)).to_yaml())
@@ -74,7 +74,7 @@ def row_of(found: Numbers, measure: str) -> Together:
 
 
 def test_one_row_a_figure_and_a_judge(tmp_path: Path) -> None:
-    found = numbers(planned(tmp_path / "two", Sample(comparisons=40, items=60)))
+    found = numbers(planned(tmp_path / "two", HumanSample(comparisons=40, items=60)))
     gap, rate = row_of(found, "win - loss"), row_of(found, "win + tie/2")
     assert isinstance(gap.both, Estimate)
     assert isinstance(rate.both, Estimate)
@@ -99,7 +99,7 @@ def test_one_row_a_figure_and_a_judge(tmp_path: Path) -> None:
 
 
 def test_votes_on_texts_that_were_not_drawn_do_not_count(tmp_path: Path) -> None:
-    study = planned(tmp_path / "two", Sample(comparisons=40))
+    study = planned(tmp_path / "two", HumanSample(comparisons=40))
     before = row_of(numbers(study), "win - loss")
     left_out = next(
         row.id for row in read_jsonl(study.sample, Drawn) if not row.drawn and row.id.startswith("cmp")
@@ -111,7 +111,7 @@ def test_votes_on_texts_that_were_not_drawn_do_not_count(tmp_path: Path) -> None
 
 
 def test_what_is_missing_of_a_sample_is_said(tmp_path: Path) -> None:
-    study = planned(tmp_path / "two", Sample(comparisons=30), prompts=60)
+    study = planned(tmp_path / "two", HumanSample(comparisons=30), prompts=60)
     assert not any("drawn" in text for text in numbers(study).warnings)
     rows = list(read_jsonl(study.preferences, Preference))
     people = [row for row in rows if row.rater != JUDGE]
@@ -124,7 +124,7 @@ def test_what_is_missing_of_a_sample_is_said(tmp_path: Path) -> None:
 
 
 def test_unequal_chances_follow_the_judges_wavering(tmp_path: Path) -> None:
-    study = planned(tmp_path / "two", Sample(comparisons=40, wavering=3))
+    study = planned(tmp_path / "two", HumanSample(comparisons=40, wavering=3))
     rows = [row for row in read_jsonl(study.sample, Drawn) if row.id.startswith("cmp")]
     labels: dict[str, set[str | None]] = {}
     for row in read_jsonl(study.preferences, Preference):
@@ -141,11 +141,11 @@ def test_wavering_needs_a_judge_and_a_draw_stays(tmp_path: Path) -> None:
     study = Study(build(tmp_path / "two", 2, prompts=20))
     people = [row for row in read_jsonl(study.preferences, Preference) if row.rater != JUDGE]
     write_jsonl(study.preferences, people)
-    plan = Plan(sample=Sample(comparisons=10, wavering=2))
+    plan = Plan(sample=HumanSample(comparisons=10, wavering=2))
     write_text(study.protocol, Protocol(plan=plan).to_yaml())
     with pytest.raises(LimaError, match="no judge has rated both orders"):
         planned_sample(study, plan, seed=0)
-    even = Plan(sample=Sample(comparisons=10))
+    even = Plan(sample=HumanSample(comparisons=10))
     first = planned_sample(study, even, seed=0)
     assert planned_sample(study, even, seed=1) != first
     note_sample(study, first)
@@ -153,7 +153,7 @@ def test_wavering_needs_a_judge_and_a_draw_stays(tmp_path: Path) -> None:
 
 
 def test_people_are_asked_for_what_was_drawn(tmp_path: Path) -> None:
-    study = planned(tmp_path / "two", Sample(comparisons=25, items=30), prompts=50)
+    study = planned(tmp_path / "two", HumanSample(comparisons=25, items=30), prompts=50)
     settings = RatingSettings(study=study.folder, tasks=("pairwise", "helpfulness"))
     drawn = {row.id for row in read_jsonl(study.sample, Drawn) if row.drawn}
     units = make_plan(read_texts(settings), settings)
@@ -166,7 +166,7 @@ def test_people_are_asked_for_what_was_drawn(tmp_path: Path) -> None:
 def test_it_is_in_report_json_the_page_and_the_tables(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    study = planned(tmp_path / "two", Sample(comparisons=40, items=60))
+    study = planned(tmp_path / "two", HumanSample(comparisons=40, items=60))
     report(ReportSettings(study=study.folder, rounds=100))
     values = read_json(study.folder / "report.json")
     Draft202012Validator(report_schema()).validate(values)
@@ -183,14 +183,14 @@ def test_it_is_in_report_json_the_page_and_the_tables(
 def test_a_plan_without_a_sample_is_what_it_was(tmp_path: Path) -> None:
     """Its hash is that of the version before, so that raters who began then began under this plan."""
     assert Plan().hash == "a24c7b80"
-    assert Plan(sample=Sample(comparisons=9)).hash != Plan().hash
+    assert Plan(sample=HumanSample(comparisons=9)).hash != Plan().hash
     study = planned(tmp_path / "two", None, prompts=12)
     assert numbers(study).together == []
     assert not study.sample.exists()
 
 
 def test_a_sample_of_other_texts_is_refused(tmp_path: Path) -> None:
-    study = planned(tmp_path / "two", Sample(comparisons=10), prompts=20)
+    study = planned(tmp_path / "two", HumanSample(comparisons=10), prompts=20)
     rows = list(read_jsonl(study.sample, Drawn))
     write_jsonl(study.sample, rows[1:])
     with pytest.raises(LimaError, match="not every text of the study has its probability"):
@@ -199,7 +199,7 @@ def test_a_sample_of_other_texts_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_votes_of_any_order_give_the_same(tmp_path: Path) -> None:
-    study = planned(tmp_path / "two", Sample(comparisons=30), prompts=60)
+    study = planned(tmp_path / "two", HumanSample(comparisons=30), prompts=60)
     before = numbers(study).together
     rows = list(read_jsonl(study.preferences, Preference))
     order = np.random.default_rng(0).permutation(len(rows))
@@ -208,7 +208,7 @@ def test_the_votes_of_any_order_give_the_same(tmp_path: Path) -> None:
 
 
 def test_power_says_what_votes_and_verdicts_give(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    study = planned(tmp_path / "two", Sample(comparisons=40))
+    study = planned(tmp_path / "two", HumanSample(comparisons=40))
     found = power(PowerSettings(study=study.folder, half_width=20, vote_price=2.0, judge_correlation=0.8))
     assert found.together is not None
     assert [row.votes for row in found.together.rows] == [25, 50, 90]

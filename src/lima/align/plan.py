@@ -10,6 +10,7 @@ from lima import console
 from lima.align.data import curate_settings, holds_examples
 from lima.align.settings import AlignSettings
 from lima.align.stages import Stages
+from lima.commands import command
 from lima.curate.reading.tables import read_table
 from lima.curate.sources.table import Table
 from lima.files import read_jsonl
@@ -112,7 +113,7 @@ def data_size(settings: AlignSettings) -> tuple[int, float]:
 def data_words(settings: AlignSettings, rows: int) -> str:
     """What the first stage does."""
     if settings.data.suffix in (".yaml", ".yml"):
-        return f"lima curate {settings.data}"
+        return command("curate", settings.data)
     return f"{rows:,} rows, as many as the rules keep"
 
 

@@ -51,7 +51,7 @@ PLANNED: dict[PlannedTask, tuple[Kind, ...]] = {
 """The paper's tests: preferences by people and by a judge, and mean helpfulness by a judge."""
 
 
-class Sample(Settings):
+class HumanSample(Settings):
     """A part of the texts for people, drawn with known probabilities; a judge rates all (docs/judging.md)."""
 
     comparisons: Annotated[int, Field(ge=1)] | None = None
@@ -74,7 +74,7 @@ class Plan(Settings):
     """Raters of each group for each of these."""
     votes: int = Field(default=1, ge=0)
     """Raters for each other comparison, from the first group."""
-    sample: Sample | None = None
+    sample: HumanSample | None = None
     """Which part of the texts people see, so that their votes and a judge's verdicts on all texts give one estimate.
     Not given: all texts, and no such estimate."""
     watched: bool = False
