@@ -66,6 +66,10 @@ def test_sides_are_alike_and_the_price_is_said() -> None:
     assert 1 < found.price < 2.5
     assert (found.decided_at is not None) == (found.gap.interval[0] > 0)
     assert isinstance(watched_gap([]).gap, Undefined)
+    # Student's interval of these eight at 99.8 % is 0.25 +- 1.5, of which [-1, 1] can be.
+    few = watched_gap([1.0, -1.0, 0.0, 1.0, 1.0, 0.0, -1.0, 1.0], level=0.998)
+    assert isinstance(few.gap, Estimate)
+    assert few.price == pytest.approx((few.gap.interval[1] - few.gap.interval[0]) / 2)
 
 
 @pytest.mark.parametrize("length", [1, 2, 5])

@@ -118,9 +118,10 @@ def _log_capital(values: Floats, means: Floats, alpha: float) -> Floats:
 
 
 def _price(scores: Sequence[float], bounds: tuple[float, float], level: float) -> float | None:
-    """The width against that of Student's interval at the same prompts."""
+    """The width against that of Student's interval at the same prompts, both cut where a gap can lie."""
     if len(scores) < 2 or len(set(scores)) == 1:
         return None
     error = float(np.std(scores, ddof=1)) / math.sqrt(len(scores))
     half = float(stats.t.ppf((1 + level) / 2, len(scores) - 1)) * error
-    return (bounds[1] - bounds[0]) / (2 * half)
+    value = float(np.mean(scores))
+    return (bounds[1] - bounds[0]) / (min(1.0, value + half) - max(-1.0, value - half))
