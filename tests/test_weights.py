@@ -252,3 +252,16 @@ def test_weights_of_bitsandbytes_are_read_as_whole_numbers(
     assert same(again, network)
     assert not hasattr(again.config, "quantization_config")
     assert model.check_tensors(folder) > 0
+
+
+def test_a_tokenizer_of_a_larger_model_is_refused_and_a_late_pad_is_not(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    network, tokenizer = model.load(tiny_model, device="cpu")
+    tokenizer.add_special_tokens({"pad_token": "<pad>"})
+    model.save(network, tokenizer, tmp_path / "pad")
+    model.load(tmp_path / "pad", device="cpu")
+    tokenizer.add_tokens(["larger"])
+    model.save(network, tokenizer, tmp_path / "larger")
+    with pytest.raises(LimaError, match="has 260 tokens, the model 258 rows for them; 'larger' has none"):
+        model.load(tmp_path / "larger", device="cpu")

@@ -66,7 +66,26 @@ def load(
         else:
             model = weights.read_model(place, config, kind, layers=layers)
         tokenizer = load_tokenizer(place)
+        _check_rows(place, model, tokenizer)
         return model.to(checked_device(device)).eval(), tokenizer
+
+
+def _check_rows(place: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Every token that a text can hold has a row in the embeddings; a special one without, such as a late <pad>, is never met.
+
+    Raises:
+        LimaError: one has none, as of a tokenizer of another model.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) <= rows:
+        return
+    special = template.special_tokens(tokenizer)
+    beyond = [token for token, i in tokenizer.get_vocab().items() if i >= rows and i not in special]
+    if beyond:
+        raise LimaError(
+            f"{place}: the tokenizer has {len(tokenizer):,} tokens, the model {rows:,} rows for them; {beyond[0]!r} has none. "
+            "Take tokenizer and weights from the same model."
+        )
 
 
 def read_config(place: str | Path) -> Any:
