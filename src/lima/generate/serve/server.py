@@ -58,9 +58,12 @@ def serve(settings: ServeSettings) -> None:
         LimaError: no such model, or the port is taken.
     """
     server = Server(settings)
-    for hosted in server.hosted.values():
-        console.note(f"{hosted.name}: {hosted.model.describe()}; context of {hosted.model.context} tokens")
+    facts = [
+        f"{hosted.name}: {hosted.model.describe()}; context of {hosted.model.context} tokens"
+        for hosted in server.hosted.values()
+    ]
     if settings.dry_run:
+        console.note("\n".join(facts))
         return
     with until_stopped():
         listening = listen(settings.host, settings.port)
@@ -74,7 +77,7 @@ def serve(settings: ServeSettings) -> None:
         for name in server.hosted:
             console.results.print(f"{here}/v1#{name}", markup=False)
         page = f"Talk with it in a browser: {here}/ " if settings.page else ""
-        console.note(f"{page}Ctrl-C stops.")
+        console.note("\n".join([*facts, f"{page}Ctrl-C stops."]))  # below the addresses, which scripts read
         run_app(server.app(), listening, grace=SHUTDOWN_SECONDS)
 
 
