@@ -68,6 +68,8 @@ def test_from_a_table_to_a_report(tickets: Path, tmp_path: Path, tiny_model: Pat
     page = (out / "README.md").read_text()
     assert "Tuned on 12 of 23 examples" in page  # 30 less 3 dev and 4 test questions
     assert "Nobody has compared the answers yet" in page
+    assert page.startswith(f"# {tiny_model.name}, tuned on tickets.csv\n")
+    assert "counted and warned of, not removed" in page
     asked = {row.messages[0].content for row in read_jsonl(out / "data" / "test.jsonl", Example)}
     assert not asked & {row.messages[0].content for row in chosen}
     recipe = yaml.safe_load((out / "align.yaml").read_text())

@@ -12,6 +12,11 @@ from lima.files import read_json, read_jsonl, write_text
 from lima.records import Completion, Example
 
 SHOWN = 3
+PERSONAL = {
+    "report": "Personal data in the examples: counted and warned of, not removed (--pii redact, drop)",
+    "redact": "Personal data in the examples: placeholders such as [EMAIL_1]",
+    "drop": "Personal data: examples that held any were left out",
+}
 CHARACTERS = 400
 
 
@@ -26,7 +31,7 @@ def write_outcome(stages: Stages, chosen: Path) -> list[Path]:
     shown = [name for name in prompts if name in answers["tuned"] and name in answers["base"]][:SHOWN]
     facts = _facts(stages, chosen, ended)
     parts = [
-        f"# {stages.settings.base}, tuned on {stages.settings.data.name}",
+        f"# {_name(stages.settings.base)}, tuned on {stages.settings.data.name}",
         "",
         *(f"- {fact}" for fact in facts),
         "",
@@ -60,6 +65,7 @@ def _facts(stages: Stages, chosen: Path, ended: dict[str, str]) -> list[str]:
         f"Epoch chosen by {settings.judge or settings.oracle}"
         if settings.judge or settings.oracle
         else "The last epoch: no judge and no oracle chose",
+        PERSONAL[settings.pii],
         f"Answers that end by themselves: base {ended['base']}, tuned {ended['tuned']}",
     ]
     if not settings.judge:
@@ -79,6 +85,11 @@ def _verdicts(path: Path) -> list[str]:
 def _share_ended(rows: Iterable[Completion]) -> str:
     found = [row.finish_reason in ("eot", "stop") for row in rows]
     return f"{sum(found):,} of {len(found):,}"
+
+
+def _name(base: str) -> str:
+    """The last part of a folder's path, or the hub id."""
+    return Path(base).resolve().name if Path(base).exists() else base
 
 
 def _short(text: str) -> str:

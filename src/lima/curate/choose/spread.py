@@ -6,11 +6,13 @@ not take the same thing twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
 
+from lima import console
 from lima.curate.choose.embeddings import Vectors
 
 Places = npt.NDArray[np.int64]
@@ -18,6 +20,8 @@ Quality = npt.NDArray[np.float64]
 
 BLOCK = 65_536
 """Rows that are compared with a choice at once."""
+SLOW = 100_000_000
+"""Comparisons that take some seconds."""
 
 
 def farthest_first(
@@ -43,13 +47,15 @@ def farthest_first(
     rows = vectors[pool]
     nearest = nearest_similarity(rows, vectors[np.asarray(chosen, dtype=np.int64)])
     found: list[int] = []
-    while len(found) < min(number, len(pool)):
-        place = int(np.argmin(nearest))  # of equal ones the first
-        if nearest[place] >= most_alike:
-            break
-        found.append(int(pool[place]))
-        np.maximum(nearest, rows @ rows[place], out=nearest)
-        nearest[place] = np.inf
+    with _progress(number, number * len(pool)) as advance:
+        while len(found) < min(number, len(pool)):
+            place = int(np.argmin(nearest))  # of equal ones the first
+            if nearest[place] >= most_alike:
+                break
+            found.append(int(pool[place]))
+            np.maximum(nearest, rows @ rows[place], out=nearest)
+            nearest[place] = np.inf
+            advance(1)
     return found
 
 
@@ -86,6 +92,16 @@ def best_and_apart(
         )
     left = [int(place) for place in order[~np.isin(order, found)]]
     return found + left[: number - len(found)]
+
+
+@contextmanager
+def _progress(number: int, comparisons: int) -> Iterator[Callable[[float], None]]:
+    """Shown where it takes seconds: a quality of many steps chooses level by level."""
+    if comparisons < SLOW:
+        yield lambda _: None
+        return
+    with console.progress("choosing what is far apart", number, "examples") as bar:
+        yield bar.advance
 
 
 def nearest_similarity(rows: Vectors, chosen: Vectors) -> Vectors:
