@@ -6,29 +6,8 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from tests.curate.test_personal import COUNTRIES
 
-COUNTRIES = [
-    "US",
-    "GB",
-    "DE",
-    "FR",
-    "ES",
-    "IT",
-    "NL",
-    "AT",
-    "CH",
-    "BE",
-    "SE",
-    "DK",
-    "NO",
-    "FI",
-    "PL",
-    "PT",
-    "IE",
-    "IN",
-    "AU",
-    "BR",
-]
 ACCOUNTS = ("GB33BUKB20201555555555", "DE75512108001245126199", "FR7630006000011234567890189")
 CARDS = ("4111111111111111", "5555555555554444", "378282246310005")
 MACHINES = ("93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946")

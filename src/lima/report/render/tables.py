@@ -26,36 +26,7 @@ def tables(numbers: Numbers) -> list[TextTable]:
     """The tables for which there are numbers."""
     level = percent(numbers.level, 0)
     found = [
-        TextTable(
-            f"Preferences: shares of verdicts with {level} intervals by prompt; p and the gap adjusted after Holm.",
-            (
-                "Pair",
-                "Rater",
-                "Win",
-                "Tie",
-                "Orders disagree",
-                "Loss",
-                "Win + tie/2",
-                "Win − loss, points",
-                "p",
-                "n",
-            ),
-            [
-                (
-                    f"{pair.system} v {pair.baseline}",
-                    pair.group,
-                    *(
-                        cell(x, percent)
-                        for x in (pair.result.win, pair.said_tie, pair.disagree, pair.result.loss)
-                    ),
-                    cell(pair.result.score, percent),
-                    cell(pair.gap, points),
-                    p_text(pair.result.sign_flip),
-                    str(pair.result.n),
-                )
-                for pair in numbers.pairs
-            ],
-        ),
+        _preferences(numbers, level),
         TextTable(
             "Watched: win − loss by sequences that hold at every verdict, the level shared among pairs.",
             ("Pair", "Rater", "Win − loss, points", "Decided after", "Saved", "Price in width", "n"),
@@ -99,6 +70,39 @@ def tables(numbers: Numbers) -> list[TextTable]:
         ),
     ]
     return [table for table in found if table.rows]
+
+
+def _preferences(numbers: Numbers, level: str) -> TextTable:
+    return TextTable(
+        f"Preferences: shares of verdicts with {level} intervals by prompt; p and the gap adjusted after Holm.",
+        (
+            "Pair",
+            "Rater",
+            "Win",
+            "Tie",
+            "Orders disagree",
+            "Loss",
+            "Win + tie/2",
+            "Win − loss, points",
+            "p",
+            "n",
+        ),
+        [
+            (
+                f"{pair.system} v {pair.baseline}",
+                pair.group,
+                *(
+                    cell(x, percent)
+                    for x in (pair.result.win, pair.said_tie, pair.disagree, pair.result.loss)
+                ),
+                cell(pair.result.score, percent),
+                cell(pair.gap, points),
+                p_text(pair.result.sign_flip),
+                str(pair.result.n),
+            )
+            for pair in numbers.pairs
+        ],
+    )
 
 
 def _watched(row: WatchedRow) -> tuple[str, ...]:
