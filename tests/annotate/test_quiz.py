@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 from tests.annotate.conftest import MakeSite, Site, enter, field, form, make_study, on_both_databases
+from tests.annotate.test_dialogues import hold, parrots
 
 from lima.annotate import quiz
 from lima.annotate.people import Participant, raters_joined
 from lima.annotate.serve import database_name
-from lima.annotate.settings import AnnotateSettings
 from lima.errors import LimaError
 from lima.evaluate.protocol import Protocol, Quiz, QuizQuestion, read_protocol
 from lima.files import write_text
@@ -179,8 +179,17 @@ def test_the_invitation_says_that_it_is_a_pilot_and_has_a_quiz(site: MakeSite, t
     assert "begins with a few short questions (number: 2)" in page
 
 
-def test_dialogues_have_a_pilot_of_their_own(tmp_path: Path) -> None:
-    settings = AnnotateSettings(
-        study=study_with(tmp_path / "s", pilot=True), dialogue=("m",), openings=tmp_path / "o"
-    )
-    assert database_name(settings) == "pilot.sqlite"
+def test_dialogues_have_a_pilot_of_their_own(site: MakeSite, tmp_path: Path) -> None:
+    folder = tmp_path / "dialogues"
+    folder.mkdir()
+    write_text(folder / "protocol.yaml", "pilot: true\n")
+    here = parrots(tmp_path, site, openings=1)
+    assert database_name(here.settings) == "pilot.sqlite"
+    browser = here.rater("author")
+    hold(browser)
+    hold(browser)
+    here.work.export(closed=False)
+    assert len((folder / "pilot" / "dialogues.jsonl").read_text().splitlines()) == 2
+    assert sorted(path.name for path in folder.glob("*.jsonl")) == []
+    words = read_protocol(folder / "pilot" / "protocol.yaml").pairwise
+    assert words.choices["a"] == "Dialogue A is significantly better."
