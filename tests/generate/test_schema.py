@@ -76,4 +76,4 @@ def test_no_request_makes_the_server_fail(running: Running, wrong: bool) -> None
             continue  # nothing in them can be wrong
         send()
     assert seen[400 if wrong else 200] > 20, seen
-    assert running.metric("lima_requests_running") == 0
+    assert running.is_idle()
