@@ -52,7 +52,7 @@ slow: setup ## whole stages on real input; LIMA_DATA names the folder of real da
 	$(TEST) -n $(JOBS) --dist loadfile --durations 12 -m slow
 
 acceptance: setup ## full-count kill, load and fuzz tests
-	$(TEST) -m acceptance
+	LIMA_EXPLORE=1 $(TEST) -m acceptance
 
 gpu: setup ## at most 10 minutes on one card: tests marked gpu, then MFU, memory and generation; skips without CUDA
 	$(TEST) -m gpu --timeout 240 tests

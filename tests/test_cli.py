@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -150,11 +151,23 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "lima", "inspect", str(fifo)], stderr=subprocess.PIPE, text=True
     )
-    time.sleep(2.0)
+    _wait_for_reader(fifo)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "The same command again continues" in errors
+
+
+def _wait_for_reader(fifo: Path) -> None:
+    """Returns once a process waits for the pipe's first byte; its other end stays open, so it goes on waiting."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):  # nobody reads yet
+            os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            time.sleep(0.5)
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"nobody opened {fifo}")
 
 
 def test_the_overview_starts_fast() -> None:

@@ -222,11 +222,11 @@ def test_a_system_that_never_answers_holds_nobody_up(site: MakeSite, tmp_path: P
 
 
 def test_a_system_that_takes_too_long_has_failed(site: MakeSite, tmp_path: Path) -> None:
-    here = parrots(tmp_path, site, Parrot("red", slow=1.0), Parrot("blue", slow=1.0), answer_seconds=0.1)
+    here = parrots(tmp_path, site, Parrot("red", slow=3.0), Parrot("blue", slow=3.0), answer_seconds=0.1)
     browser = here.rater()
     started = time.monotonic()
     answer_of(browser)
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 2.5
     assert 'data-state="failed"' in browser.get("/dialogue").text
 
 
@@ -474,8 +474,8 @@ def test_a_protocol_in_other_words_is_shown_and_stays(site: MakeSite, tmp_path: 
 
 
 def test_answers_appear_at_one_pace(site: MakeSite, tmp_path: Path) -> None:
-    """One system is done at once, the other after half a second: both show their 17 characters at 10 a second."""
-    here = parrots(tmp_path, site, Parrot("rot"), Parrot("blu", slow=0.5), openings=1, pace=10)
+    """One system is done at once, the other after 1.2 seconds: both show their 17 characters at 10 a second."""
+    here = parrots(tmp_path, site, Parrot("rot"), Parrot("blu", slow=1.2), openings=1, pace=10)
     browser, took = here.rater(), []
     for _ in range(2):
         began = time.monotonic()
@@ -483,12 +483,12 @@ def test_answers_appear_at_one_pace(site: MakeSite, tmp_path: Path) -> None:
         took.append(time.monotonic() - began)
         post(browser, "rate", number=0, value="pass")
         post(browser, "finish")
-    assert min(took) > 1.0
-    assert abs(took[0] - took[1]) < 0.4
+    assert min(took) > 1.5
+    assert abs(took[0] - took[1]) < 0.9
 
 
 def test_a_system_behind_an_address_answers_several_at_once(site: MakeSite, tmp_path: Path) -> None:
-    slow = Parrot("red", slow=0.6)
+    slow = Parrot("red", slow=1.0)
     here = parrots(tmp_path, site, slow, openings=4)
     streams = ReplyStreams(here.work.streams.dialogues, [slow], at_once=[4])
     people_there = [here.rater() for _ in range(4)]
@@ -500,4 +500,4 @@ def test_a_system_behind_an_address_answers_several_at_once(site: MakeSite, tmp_
     replies = [streams.begin(one, 0) for one in open_ones]
     while not all(reply.over for reply in replies):
         time.sleep(0.01)
-    assert time.monotonic() - began < 4 * 0.6
+    assert time.monotonic() - began < 4 * 1.0
