@@ -31,7 +31,7 @@ import aiohttp
 
 from lima.annotate import people
 from lima.annotate.database import Database, sqlite_url
-from lima.annotate.serve import DATABASE_NAME
+from lima.annotate.facts import DATABASE_NAME
 from lima.evaluate.protocol import Protocol
 from lima.files import write_jsonl, write_text
 from lima.records import Comparison, Message

@@ -83,6 +83,9 @@ COMMANDS: dict[str, Command] = {
     "annotate": Command(
         "annotate", "AnnotateSettings", "serve:annotate", "people compare and rate, in a browser"
     ),
+    "annotate prolific": Command(
+        "annotate.prolific", "ProlificSettings", "run:prolific", "draft, pay and review at a panel"
+    ),
     "power": Command(
         "report", "PowerSettings", "power:power", "what a study can show and cost, before it runs"
     ),

@@ -18,7 +18,8 @@ from tests.annotate.conftest import MakeStudy, free_port
 
 from lima.annotate import people
 from lima.annotate.database import Database, sqlite_url
-from lima.annotate.serve import DATABASE_NAME, SECRET_NAME
+from lima.annotate.facts import DATABASE_NAME
+from lima.annotate.serve import SECRET_NAME
 
 DOCS = Path(__file__).parents[2] / "docs" / "judging.md"
 

@@ -23,8 +23,8 @@ from tests.annotate.conftest import MakeStudy, free_port, make_study, on_both_da
 
 from lima.annotate import people
 from lima.annotate.database import Database, sqlite_url
+from lima.annotate.facts import DATABASE_NAME
 from lima.annotate.serve import (
-    DATABASE_NAME,
     SECRET_NAME,
     annotate,
     lead_secret,

@@ -110,8 +110,8 @@ def enter_from_panel(request: Request, consent: Token = "", csrf: Token = "") ->
     _check_consent(site, consent)
     person = panel.admit(site.base, site.settings, _visit(request), token, site.clock())
     if isinstance(person, str):
-        screened = site.settings.panel_screened
-        to = {"failed": site.settings.panel_failed, "full": screened, "unqualified": screened}.get(person)
+        ways: dict[str, panel.WayOut] = {"failed": "failed", "full": "screened", "unqualified": "unqualified"}
+        to = panel.way_out(site.settings, ways[person]) if person in ways else None
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[person], to=to)
     return redirect(request, site.work.home)
 
@@ -159,7 +159,7 @@ def _count_try(request: Request, form: Mapping[str, str]) -> Response:
     made = quiz.attempt(site.base, person, asked, _chosen(asked, form), number=number, now=site.clock())
     if made is None or made.passed or number + 1 < asked.attempts:
         return redirect(request, "/quiz")
-    to = panel.way_back(site.base, site.settings, person, "screened", site.clock())
+    to = panel.way_back(site.base, site.settings, person, "unqualified", site.clock())
     text = "Too few answers were right to take part. Thank you for your time."
     return page("message.html", request, title="This study ends here", text=text, to=to)
 

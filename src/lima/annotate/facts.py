@@ -12,8 +12,10 @@ from lima.annotate.database import Database
 from lima.annotate.people import record
 from lima.annotate.tables import facts
 from lima.errors import LimaError
-from lima.evaluate.protocol import Protocol
+from lima.evaluate.protocol import Protocol, read_protocol
+from lima.evaluate.study import Study
 
+DATABASE_NAME, PILOT_DATABASE_NAME = "annotations.sqlite", "pilot.sqlite"
 CLOSED = "closed"
 TEXTS, PLAN = "texts", "plan"
 COOKIES = "cookies"
@@ -37,6 +39,13 @@ def claim(
         rows = [{"name": name, "value": value} for name, value in identity.items()]
         connection.execute(sa.insert(facts), rows)
         begin(connection)
+
+
+def database_path(place: Path) -> Path:
+    """The SQLite file of a study: a pilot has one of its own, so that the study begins with an empty one."""
+    path = Study(place).protocol
+    is_pilot = path.exists() and read_protocol(path).pilot
+    return place / (PILOT_DATABASE_NAME if is_pilot else DATABASE_NAME)
 
 
 def of_pilot(protocol: Protocol) -> dict[str, object]:

@@ -28,7 +28,7 @@ from lima.annotate.tables import iso, panel_visits, raters
 from lima.errors import LimaError
 
 LONGEST_ID = 200
-WayOut = Literal["completed", "screened", "left", "failed"]
+WayOut = Literal["completed", "screened", "unqualified", "left", "failed"]
 COLUMNS = ("rater", "participant", "study", "session", "state", "way_out", "arrived", "left")
 
 ENDED: dict[str, Refusal] = {"failed": "failed", "unqualified": "unqualified"}
@@ -100,17 +100,22 @@ def way_back(
     """The address with the panel's code for this way out, and a note of it; None: no panel sent this rater."""
     if settings.panel == "none":
         return None
-    to = {
-        "completed": settings.panel_return,
-        "screened": settings.panel_screened,
-        "left": settings.panel_left or settings.panel_screened,
-        "failed": settings.panel_failed,
-    }[way]
     with base.write() as connection:
         sent = connection.scalar(sa.select(raters.c.external_hash).where(raters.c.id == person.id))
         theirs = panel_visits.c.rater_id == person.id
         connection.execute(sa.update(panel_visits).where(theirs).values(way_out=way, left_at=now))
-    return to if sent else None
+    return way_out(settings, way) if sent else None
+
+
+def way_out(settings: ServerSettings, way: WayOut) -> str | None:
+    """The address with the panel's code."""
+    return {
+        "completed": settings.panel_return,
+        "screened": settings.panel_screened,
+        "unqualified": settings.panel_unqualified or settings.panel_screened,
+        "left": settings.panel_left or settings.panel_screened,
+        "failed": settings.panel_failed,
+    }[way]
 
 
 def visits(base: Database) -> list[tuple[str, ...]]:

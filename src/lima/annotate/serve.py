@@ -22,6 +22,7 @@ from lima.annotate.app import ANY_ADDRESS, create_app
 from lima.annotate.compare import open as compare
 from lima.annotate.database import Database, sqlite_url
 from lima.annotate.dialogue import open as dialogue
+from lima.annotate.facts import DATABASE_NAME, database_path
 from lima.annotate.migrate import prepare
 from lima.annotate.panel import read_ids
 from lima.annotate.render import CACHED_TEXTS, to_html
@@ -31,12 +32,8 @@ from lima.annotate.settings import AnnotateSettings, Mode
 from lima.annotate.tables import now
 from lima.annotate.work import AnnotationWork, Kind
 from lima.errors import LimaError
-from lima.evaluate.protocol import read_protocol
-from lima.evaluate.study import Study
 from lima.remote.listening import is_loopback, listen, run_app, until_stopped
 
-DATABASE_NAME = "annotations.sqlite"
-PILOT_DATABASE_NAME = "pilot.sqlite"
 SECRET_NAME = ".lead-secret"
 LOCK_NAME = ".annotate-lock"
 SHORTEST_SECRET = 16
@@ -58,7 +55,7 @@ def annotate(settings: AnnotateSettings) -> None:
         console.note("dry run: nothing was written, no page was served")
         return
     alone = only_server(settings.place)
-    base = Database(settings.database or sqlite_url(settings.place / database_name(settings)))
+    base = Database(settings.database or sqlite_url(_database(settings)))
     work = open_database(settings, base)
     secret_file = settings.lead_secret_file or settings.place / SECRET_NAME
     app = create_app(settings, work, base, lead_secret=lead_secret(secret_file))
@@ -77,11 +74,8 @@ def annotate(settings: AnnotateSettings) -> None:
         alone.close()
 
 
-def database_name(settings: AnnotateSettings) -> str:
-    """The SQLite file: a pilot has one of its own, so that the study begins with an empty one."""
-    path = Study(settings.place).protocol
-    is_pilot = settings.mode != "review" and path.exists() and read_protocol(path).pilot
-    return PILOT_DATABASE_NAME if is_pilot else DATABASE_NAME
+def _database(settings: AnnotateSettings) -> Path:
+    return settings.place / DATABASE_NAME if settings.mode == "review" else database_path(settings.place)
 
 
 def open_database(settings: AnnotateSettings, base: Database) -> AnnotationWork:

@@ -41,6 +41,8 @@ class ServerSettings(Settings):
     """URL to which a panel's rater goes after the last item, with the panel's completion code in it."""
     panel_screened: str | None = None
     """URL for a panel's rater who takes no part: who declines, or for whom nothing was left."""
+    panel_unqualified: str | None = None
+    """URL for a panel's rater who does not pass the quiz. Not given: the one of --panel-screened."""
     panel_failed: str | None = None
     """URL for a panel's rater who missed the checks of --gold."""
     panel_left: str | None = None
@@ -68,7 +70,9 @@ class ServerSettings(Settings):
             raise ValueError("name each group once")
         return value
 
-    @field_validator("public_url", "panel_return", "panel_screened", "panel_failed", "panel_left")
+    @field_validator(
+        "public_url", "panel_return", "panel_screened", "panel_unqualified", "panel_failed", "panel_left"
+    )
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("https://", "http://")):

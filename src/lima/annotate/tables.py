@@ -75,7 +75,9 @@ panel_visits = Table(
     Column("session", String(200), nullable=False),
     Column("arrived_at", Float, nullable=False),
     Column(
-        "way_out", String(16), comment="completed | screened | left | failed; null: none was offered yet."
+        "way_out",
+        String(16),
+        comment="completed | screened | unqualified | left | failed; null: none was offered yet.",
     ),
     Column("left_at", Float),
 )

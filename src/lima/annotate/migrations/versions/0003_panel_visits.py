@@ -27,7 +27,7 @@ def upgrade() -> None:
             "way_out",
             sa.String(length=16),
             nullable=True,
-            comment="completed | screened | left | failed; null: none was offered yet.",
+            comment="completed | screened | unqualified | left | failed; null: none was offered yet.",
         ),
         sa.Column("left_at", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["rater_id"], ["raters.id"], name=op.f("fk_panel_visits_rater_id")),
