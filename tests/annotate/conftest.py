@@ -90,7 +90,7 @@ class Site:
         browser = self.browser()
         csrf = field(browser.get("/lead/sign-in").text, "csrf")
         console = browser.post("/lead/sign-in", data={"secret": SECRET, "csrf": csrf})
-        assert "Invitations" in console.text
+        assert 'id="invitations"' in console.text
         return browser
 
 

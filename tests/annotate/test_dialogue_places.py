@@ -130,7 +130,7 @@ def test_agreement_is_on_the_system_and_not_on_its_place(site: MakeSite, tmp_pat
     assert row.accuracy.startswith("100 %")
     assert dialogue_progress.progress(here.base, held(here).plan) == (16, 0, 8)
     page = here.lead().get("/lead").text
-    assert "4 openings, each by 2 raters" in page
+    assert "4 openings, raters for each: 2." in page
     assert "100 %" in page
 
 

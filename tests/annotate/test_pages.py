@@ -192,7 +192,7 @@ def test_the_key_is_opened_by_nobody(site: MakeSite) -> None:
     vote(here.rater())
     lead = here.lead()
     exported = lead.post("/lead/export", data={"csrf": field(lead.get("/lead").text, "csrf")})
-    assert "Wrote 1 verdicts" in exported.text
+    assert ": 1 verdicts, 0 ratings" in exported.text
 
 
 def test_a_lost_open_item_is_closed_and_another_comes(site: MakeSite) -> None:
@@ -212,9 +212,9 @@ def test_a_lost_open_item_is_closed_and_another_comes(site: MakeSite) -> None:
 
 def test_the_plan_counts_no_more_comparisons_than_there_are(site: MakeSite) -> None:
     page = site(8, overlap=50).lead().get("/lead").text
-    assert "Plan: 8 comparisons go to every group" in page
-    assert "every other one" not in page
-    assert "every other one to" in site(9, overlap=3).lead().get("/lead").text
+    assert "Plan: comparisons for every group (crowd, author): 8, each with 2 votes a group." in page
+    assert "every other comparison" not in page
+    assert "every other comparison: 1." in site(9, overlap=3).lead().get("/lead").text
 
 
 def test_the_lead_reads_what_raters_disagree_on(site: MakeSite) -> None:
@@ -228,7 +228,7 @@ def test_the_lead_reads_what_raters_disagree_on(site: MakeSite) -> None:
         choice = "first" if same_side == (number == 0) else "second"
         other.post("/answer", data=form(page, pairwise=choice))
     page = here.lead().get("/lead/disagreements").text
-    assert "2 comparisons have votes for both sides" in page
+    assert "votes for both sides: 2." in page
     assert page.count("crowd:01: ") == page.count("crowd:02: ") == 2
 
 

@@ -118,7 +118,7 @@ def test_the_lead_excludes_the_idle_of_a_panel_at_once(site: MakeSite) -> None:
     invited = here.rater()
     for number in range(10):
         enter(here.browser(), id=f"x{number}")
-    assert "Excluded 10 raters" in lead_does(here, "/lead/panel/exclude", fewest="1")
+    assert "Excluded raters of the panel: 10." in lead_does(here, "/lead/panel/exclude", fewest="1")
     states = [rater.state for rater in raters_joined(here.base)]
     assert states.count("excluded") == 10
     assert states.count("active") == 2

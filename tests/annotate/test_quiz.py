@@ -153,9 +153,9 @@ def test_a_pilot_counts_nowhere_and_the_study_begins_anew(site: MakeSite, tmp_pa
     lead = here.lead()
     console = lead.get("/lead").text
     assert "This is a pilot" in console
-    assert "usual 36 s an answer, the 2 answers that are left take 1 minute of work" in console
+    assert "Answers left: 2. At the raters&#39; usual 36 s an answer that is 1 min of work" in console
     said = lead.post("/lead/export", data={"csrf": field(console, "csrf")}).text
-    assert "the folder pilot of the study" in said
+    assert "Wrote into pilot:" in said
     assert len((folder / "pilot" / "preferences.jsonl").read_text().splitlines()) == 1
     assert not (folder / "preferences.jsonl").exists()
     write_text(folder / "protocol.yaml", Protocol(systems=2, comparisons=3, items=3).to_yaml())

@@ -1,13 +1,14 @@
-"""The language of the pages that raters see: a catalogue in one YAML file, English sentence -> what the page says.
+"""The language of all pages: a catalogue in one YAML file, English sentence -> what the page says.
 
 English needs none. ``languages/de.yaml`` is shipped; a study brings another as ``xx.yaml`` beside its protocol.yaml. What
-a catalogue lacks stays English. The lead's console and the review desk are English.
+a catalogue lacks stays English.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import resources
@@ -31,6 +32,26 @@ class Catalogue(Settings):
     """English sentence -> its translation. A ``{name}`` in one stands in the other."""
 
 
+class Said(str):
+    """An English sentence with its values: a text like any other, which a page can still say in its language."""
+
+    text: str
+    """The sentence with its ``{names}``."""
+    values: dict[str, object]
+
+    def __new__(cls, text: str, **values: object) -> Said:
+        """Fill the values in; those that are sentences themselves are said in the page's language later."""
+        text = text.text if isinstance(text, Said) else text
+        found = super().__new__(cls, filled(text, values))
+        found.text, found.values = text, values
+        return found
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """The sentence with its values; without any it stays as it is, braces and all."""
+    return PLACE.sub(lambda place: str(values[place[1]]), text) if values else text
+
+
 @dataclass(frozen=True)
 class Language:
     """What the pages say."""
@@ -46,8 +67,10 @@ class Language:
 
     def say(self, text: str, **values: object) -> str:
         """The sentence in this language, with its values put in."""
-        found = self.words.get(text, text)
-        return PLACE.sub(lambda place: str(values[place[1]]), found) if values else found
+        if isinstance(text, Said):
+            return self.say(text.text, **text.values)
+        said = {name: self.say(one) if isinstance(one, Said) else one for name, one in values.items()}
+        return filled(self.words.get(text, text), said)
 
     @cached_property
     def script_words(self) -> str:

@@ -159,6 +159,8 @@ class ReviewSettings(ServerSettings):
     """The set so far (Examples): what people write is compared with its style and checked against its texts."""
     test: tuple[Path, ...] = ()
     """Test prompts (Examples) that training must not give away. Nobody is shown them."""
+    language: str = "en"
+    """Language of the review desk: en, de, or that of a TAG.yaml beside --review. (A study's is in its protocol.yaml.)"""
     reviewers: Annotated[int, Field(ge=1, le=2)] = 1
     """People who decide on each candidate. With 2 a disagreement goes to the lead. Own examples are always read by
     another person of the same group."""

@@ -180,7 +180,7 @@ class Protocol(Settings):
     """How people see texts: their Markdown rendered, every word shown, with a switch to the text as it was written; or
     only as written, which is what a judge model reads."""
     language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
-    """Of the raters' pages, and of the words below where the file does not give them: ``en``, ``de``, or one that the study
+    """Of the pages, and of the words below where the file does not give them: ``en``, ``de``, or one that the study
     brings as ``xx.yaml`` beside this file."""
     introduction: str = ""
     """What people read before they begin: what the study is about, how long it takes, what it pays (Markdown)."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lima.annotate.compare.texts import Texts
 from lima.annotate.database import Database
+from lima.annotate.languages import Said
 from lima.annotate.people import NOT_COUNTED
 from lima.annotate.tables import presentations, raters, slots, units
 from lima.records import Comparison
@@ -91,7 +92,7 @@ def agreement_rows(groups: Mapping[str, Sequence[Rated]]) -> list[AgreementRow]:
             f"{found.first} – {found.second}",
             found.items,
             found.pairs,
-            percent(found.accuracy) if found.items else "nothing in common yet",
+            percent(found.accuracy) if found.items else Said("nothing in common yet"),
             "" if found.chance is None else f"{100 * found.chance:.0f} %",
         )
         for found in matrix

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from lima.annotate.compare.overview import percent
 from lima.annotate.compare.presentations import ANSWERED, GOLD, REPEAT
 from lima.annotate.database import Database
+from lima.annotate.languages import Said
 from lima.annotate.people import NOT_COUNTED
 from lima.annotate.tables import presentations, raters, units
 from lima.records import Side
@@ -120,26 +121,26 @@ def _of_time(votes: Sequence[Any], usual: float | None) -> Iterator[str]:
     if seconds is None or usual is None or len(votes) < FEWEST:
         return
     if seconds < SHORTEST_SECONDS:
-        yield f"under {SHORTEST_SECONDS:.0f} s an answer"
+        yield Said("under {seconds} s an answer", seconds=f"{SHORTEST_SECONDS:.0f}")
     elif seconds < FAST_SHARE * usual:
-        yield "much faster than the others"
+        yield Said("much faster than the others")
     half = len(votes) // 2
     early, late = _median_seconds(votes[:half]), _median_seconds(votes[half:])
     if early and late is not None and late < FAST_SHARE * early:
-        yield f"speeds up: {early:.0f} s, later {late:.0f} s"
+        yield Said("speeds up: {early} s, later {late} s", early=f"{early:.0f}", late=f"{late:.0f}")
 
 
 def _of_choices(compared: Sequence[Any], ties: int) -> Iterator[str]:
     if len(compared) < FEWEST:
         return
     if ties >= MOST_TIES * len(compared):
-        yield "nearly always a tie"
+        yield Said("nearly always a tie")
         return
     first = _first(compared)
     if len(compared) - ties >= FEWEST and not first.low <= 0.5 <= first.high:
-        yield "leans to one side"
+        yield Said("leans to one side")
     elif _has_pattern([_on_screen(row) for row in compared]):
-        yield "follows a pattern"
+        yield Said("follows a pattern")
 
 
 def _has_pattern(choices: Sequence[str]) -> bool:
@@ -155,9 +156,9 @@ def _has_pattern(choices: Sequence[str]) -> bool:
 
 def _of_checks(checks: tuple[int, int], gold: tuple[int, int]) -> Iterator[str]:
     if checks[1] >= FEWEST_CHECKS and checks[0] < LEAST_ALIKE * checks[1]:
-        yield "contradicts itself"
+        yield Said("contradicts itself")
     if gold[1] >= FEWEST_CHECKS and gold[0] < LEAST_RIGHT * gold[1]:
-        yield "misses known answers"
+        yield Said("misses known answers")
 
 
 def _of_agreement(rater: int, alike: Mapping[int, Any]) -> Iterator[str]:
@@ -168,7 +169,7 @@ def _of_agreement(rater: int, alike: Mapping[int, Any]) -> Iterator[str]:
         return
     high = mine.value if mine.high is None else mine.high
     if high < statistics.median(others):
-        yield "agrees less than the others"
+        yield Said("agrees less than the others")
 
 
 def _agreements(by_rater: Mapping[int, Sequence[Any]]) -> dict[int, Any]:
@@ -225,7 +226,7 @@ def _known(rows: Sequence[Any], known: Mapping[str, Side]) -> tuple[int, int]:
 
 
 def _of(right: int, asked: int) -> str:
-    return f"{right} of {asked}" if asked else ""
+    return Said("{done} of {all}", done=right, all=asked) if asked else ""
 
 
 def _median_seconds(rows: Sequence[Any]) -> float | None:

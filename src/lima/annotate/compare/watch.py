@@ -18,6 +18,7 @@ from lima.annotate.compare.exchange import PLAN_HASH
 from lima.annotate.compare.overview import counted_votes
 from lima.annotate.compare.texts import Texts
 from lima.annotate.database import Database
+from lima.annotate.languages import Said
 from lima.annotate.tables import facts
 
 SECONDS = 60
@@ -44,27 +45,30 @@ def watched_lines(base: Database, texts: Texts) -> tuple[list[WatchedLine], str]
         for row in connection.execute(counted_votes()):
             votes[row.grp].append((row.text_id, row.answer["pairwise"]))
     if began != texts.plan.hash:
-        return [], "plan.watched was declared after this study began, so it may not be watched."
+        return [], Said("plan.watched was declared after this study began, so it may not be watched.")
     command = [sys.executable, "-m", "lima.evaluate.watch_process", str(texts.study.folder)]
     try:
         run = subprocess.run(
             command, input=json.dumps(votes), text=True, capture_output=True, timeout=SECONDS
         )
     except subprocess.TimeoutExpired:
-        return [], f"the sequences took more than {SECONDS} s; lima report has them."
+        return [], Said("The sequences took more than {seconds} s; lima report has them.", seconds=SECONDS)
     if run.returncode:
-        return [], "the sequences cannot be made: is the key of the study here? lima report says more."
+        return [], Said("The sequences cannot be made: is the key of the study here? lima report says more.")
     return [_line(found) for found in json.loads(run.stdout)], ""
 
 
 def _line(found: dict[str, Any]) -> WatchedLine:
     first, second = found["pair"]
     gap, low, high = (found[name] for name in ("gap", "low", "high"))
-    words = "no vote yet"
+    words: str = Said("no vote yet")
     if gap is not None:
         words = f"{100 * gap:+.0f} [{100 * low:+.0f}, {100 * high:+.0f}]".replace("-", "\u2212")
     decided = found["decided_at"]
     state = (
-        f"decided after {decided} prompts" if decided else f"open, {found['n']} of {found['planned']} prompts"
+        Said("decided after {number} prompts", number=decided)
+        if decided
+        else Said("open, {number} of {all} prompts", number=found["n"], all=found["planned"])
     )
-    return WatchedLine(str(found["group"]), f"system {first + 1} against system {second + 1}", words, state)
+    pair = Said("system {first} against system {second}", first=first + 1, second=second + 1)
+    return WatchedLine(str(found["group"]), pair, words, state)

@@ -14,12 +14,13 @@ from lima.annotate.compare.raters import rater_figures, usual_seconds
 from lima.annotate.compare.remembered import Remembered
 from lima.annotate.compare.texts import Texts
 from lima.annotate.compare.watch import watched_lines
+from lima.annotate.languages import Said
 from lima.annotate.work import AnnotationWork, Tile
 from lima.commands import command
 from lima.evaluate.protocol import Protocol
 from lima.records import Record
 
-TITLES = {"pairwise": "Comparisons", "rate": "Ratings"}
+TITLES = {"pairwise": Said("Comparisons · {group}"), "rate": Said("Ratings · {group}")}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,12 @@ class CompareWork(AnnotationWork):
         """Planned votes by task and group."""
         rows = overview.group_progress(self.assignment.base, self.assignment.clock())
         return [
-            Tile(f"{TITLES[row.task]} · {row.group}", row.done, row.planned, f"{row.leased} on a screen now")
+            Tile(
+                Said(TITLES[row.task], group=row.group),
+                row.done,
+                row.planned,
+                Said("{number} on a screen now", number=row.leased),
+            )
             for row in rows
         ]
 
@@ -94,11 +100,19 @@ class CompareWork(AnnotationWork):
         study.folder.mkdir(exist_ok=True)  # a pilot's is made by its first export
         written = exchange.export_to(study, self.assignment.base)
         decisions = adjudication.write_decisions(study, self.assignment.base)
-        more = f", {decisions} decisions of yours" if decisions else ""
-        rows = f"Wrote {len(written.preferences)} verdicts and {len(written.grades)} ratings{more} into "
+        values = {"folder": study.folder.name, "votes": len(written.preferences)}
+        values |= {"ratings": len(written.grades), "decisions": decisions}
         if self.protocol.pilot:
-            return f"{rows}the folder {study.folder.name} of the study. They are a pilot's: no report reads them."
-        return f"{rows}{study.folder.name}. Next: {command('report', study.folder.name)}"
+            return Said(
+                "Wrote into {folder}: {votes} verdicts, {ratings} ratings, {decisions} decisions of yours. "
+                "They are a pilot's: no report reads them.",
+                **values,
+            )
+        return Said(
+            "Wrote into {folder}: {votes} verdicts, {ratings} ratings, {decisions} decisions of yours. Next: {command}",
+            **values,
+            command=command("report", study.folder.name),
+        )
 
     def shown(self) -> Iterator[str]:
         """Every text of the study."""

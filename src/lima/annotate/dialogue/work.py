@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from lima.annotate.dialogue import progress
 from lima.annotate.dialogue.files import NAMES, DialogueRows, export_to, reveal, rows_of
 from lima.annotate.dialogue.streams import ReplyStreams
+from lima.annotate.languages import Said
 from lima.annotate.work import AnnotationWork, Tile
 from lima.commands import command
 from lima.evaluate.protocol import Protocol
@@ -46,8 +47,13 @@ class DialogueWork(AnnotationWork):
         held, under_way, chosen = progress.progress(self.streams.dialogues.base, plan)
         openings = len(plan.openings) * plan.votes
         return [
-            Tile("Dialogues", held, openings * plan.systems, f"{under_way} under way"),
-            Tile("Choices", chosen, openings, f"between {plan.systems} systems"),
+            Tile(
+                Said("Dialogues"),
+                held,
+                openings * plan.systems,
+                Said("{number} under way", number=under_way),
+            ),
+            Tile(Said("Choices"), chosen, openings, Said("between {systems} systems", systems=plan.systems)),
         ]
 
     def console_values(self) -> dict[str, Any]:
@@ -67,10 +73,16 @@ class DialogueWork(AnnotationWork):
         folder = self.study.folder.name
         if closed:
             reveal(self.study, rows, plan, self.names)
-            return f"Wrote the dialogues, and key.jsonl says who was who. Next: {command('report', folder)}"
-        return (
-            f"Wrote {len(rows.dialogues)} dialogues, {len(rows.grades)} ratings and {len(rows.preferences)} "
-            f"choices into {folder}. Close the study to write who was who; then: {command('report', folder)}"
+            text = "Wrote the dialogues, and key.jsonl says who was who. Next: {command}"
+            return Said(text, command=command("report", folder))
+        return Said(
+            "Wrote {dialogues} dialogues, {ratings} ratings and {choices} choices into {folder}. "
+            "Close the study to write who was who; then: {command}",
+            dialogues=len(rows.dialogues),
+            ratings=len(rows.grades),
+            choices=len(rows.preferences),
+            folder=folder,
+            command=command("report", folder),
         )
 
     def _found(self) -> DialogueRows:

@@ -6,6 +6,7 @@ It works on the blind texts like the raters' pages: the key of the study is nowh
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from lima.annotate import panel, people, quiz
 from lima.annotate.facts import close_study
+from lima.annotate.languages import Said
 from lima.annotate.pages import (
     address,
     checked_lead,
@@ -58,7 +60,7 @@ def sign_in(request: Request, secret: Text = "", csrf: Csrf = "") -> Response:
     site.lead_attempts.check(address(request), site.clock())
     check_csrf(request, cookie(request, "lead"), csrf)
     if not hmac.compare_digest(secret.strip().encode(), site.lead_secret.encode()):
-        return _sign_in_form(request, "That is not the secret.")
+        return _sign_in_form(request, Said("That is not the secret."))
     response = redirect(request, "/lead")
     token = people.sign_in_lead(site.base, site.clock())
     set_cookie(response, request, "lead", token, LEAD_SESSION_SECONDS)
@@ -80,10 +82,13 @@ def invite(request: Request, group: Text = "", note: Text = "", csrf: Csrf = "")
     """Make a one-time link and show it, this once."""
     token, site = checked_lead(request, csrf), site_of(request)
     if group not in site.work.groups:
-        raise Refused(422, f"There is no group {group!r}.")
+        raise Refused(422, "There is no group {group}.", group=group)
     code = people.invite(site.base, group, note.strip(), site.clock())
     return _console(
-        request, token, link=link_of(request, code), link_for=note.strip() or f"a new {group} rater"
+        request,
+        token,
+        link=link_of(request, code),
+        link_for=note.strip() or Said("a new rater of the group {group}", group=group),
     )
 
 
@@ -122,7 +127,7 @@ def exclude_rater(request: Request, rater_id: RowId, csrf: Csrf = "") -> Respons
 def export(request: Request, csrf: Csrf = "") -> Response:
     """Write the answers into the study's files."""
     token = checked_lead(request, csrf)
-    return _console(request, token, notice=_export(request))
+    return _console(request, token, notice=[_export(request)])
 
 
 @router.post("/close")
@@ -131,7 +136,7 @@ def close(request: Request, csrf: Csrf = "") -> Response:
     token, site = checked_lead(request, csrf), site_of(request)
     close_study(site.base, site.clock())
     site.closed.set()
-    return _console(request, token, notice=f"The study is closed. {_export(request)}")
+    return _console(request, token, notice=[Said("The study is closed."), _export(request)])
 
 
 @router.post("/panel/forget")
@@ -139,7 +144,7 @@ def forget_panel(request: Request, csrf: Csrf = "") -> Response:
     """Delete the panel's ids; answers stay."""
     token, site = checked_lead(request, csrf), site_of(request)
     panel.forget(site.base, site.clock())
-    return _console(request, token, notice="The panel's ids are deleted. The answers stay.")
+    return _console(request, token, notice=[Said("The panel's ids are deleted. The answers stay.")])
 
 
 @router.post("/panel/exclude")
@@ -154,11 +159,13 @@ def exclude_idle(
             site.base, rater_id, site.clock(), keep_answers=False, withdraw=site.work.withdraw
         )
         site.work.left(rater_id)
-    return _console(request, token, notice=f"Excluded {len(idle)} raters of the panel.")
+    return _console(
+        request, token, notice=[Said("Excluded raters of the panel: {number}.", number=len(idle))]
+    )
 
 
 def _console(
-    request: Request, token: str, *, notice: str = "", link: str = "", link_for: str = ""
+    request: Request, token: str, *, notice: Sequence[str] = (), link: str = "", link_for: str = ""
 ) -> Response:
     site = site_of(request)
     return page(
@@ -194,12 +201,11 @@ def _export(request: Request) -> str:
         people.note_export(site.base, site.clock())
         return written
     except LimaError as error:
-        raise Refused(409, f"Nothing was written. {error}") from error
+        raise Refused(409, "Nothing was written. {problem}", problem=error) from error
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        raise Refused(
-            409, f"Not everything was written ({place}{error.strerror}). Mend that and export again."
-        ) from error
+        problem = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        text = "Not everything was written ({problem}). Mend that and export again."
+        raise Refused(409, text, problem=problem) from error
 
 
 def _remove(request: Request, rater_id: int, csrf: str, *, keep_answers: bool) -> Response:

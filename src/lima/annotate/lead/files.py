@@ -45,10 +45,13 @@ def invite_many(
     checked_lead(request, csrf)
     site, notes = site_of(request), names_of(names)
     if group not in site.work.groups:
-        raise Refused(422, f"There is no group {group!r}.")
+        raise Refused(422, "There is no group {group}.", group=group)
     if not notes or len(notes) > MOST_LINKS or max(map(len, notes)) > LONGEST_NAME:
         raise Refused(
-            422, f"Give 1 to {MOST_LINKS:,} names, one a line, each of at most {LONGEST_NAME} characters."
+            422,
+            "Give 1 to {most} names, one a line, each of at most {longest} characters.",
+            most=MOST_LINKS,
+            longest=LONGEST_NAME,
         )
     codes = people.invite_all(site.base, group, notes, site.clock())
     rows = zip(notes, (link_of(request, code) for code in codes), strict=True)

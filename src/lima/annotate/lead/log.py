@@ -8,18 +8,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from lima.annotate.database import Database
+from lima.annotate.languages import Said
 from lima.annotate.tables import events, iso, raters, units
 
 KINDS = {
-    "lead": "signed in",
-    "invite": "made a link",
-    "revoke_invitation": "revoked a link",
-    "revoked": "ended the access of",
-    "excluded": "excluded",
-    "adjudicate": "decided",
-    "forget": "deleted the panel's ids",
-    "export": "exported",
-    "close": "closed the study",
+    "lead": Said("signed in"),
+    "invite": Said("made a link"),
+    "revoke_invitation": Said("revoked a link"),
+    "revoked": Said("ended the access of"),
+    "excluded": Said("excluded"),
+    "adjudicate": Said("decided"),
+    "forget": Said("deleted the panel's ids"),
+    "export": Said("exported"),
+    "close": Said("closed the study"),
 }
 COLUMNS = ("at", "did", "whom", "details")
 

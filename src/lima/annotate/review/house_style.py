@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lima.annotate.languages import Said
 from lima.curate.candidate import Candidate
 from lima.curate.card.style import FEATURES, shares
 from lima.curate.choose.duplicates import Duplicates, DuplicateSettings, Leaks, LeakSettings
@@ -29,13 +30,14 @@ tokens on average, which is about 1,500 characters.)"""
 USUAL, RARE = 0.7, 0.1
 """A feature of more than, or less than, this share of the set's answers is part of its style."""
 FEWEST_FOR_STYLE = 10
-COMPARED = (
-    "opens by acknowledging",
-    "says you",
-    "has a list",
-    "has several paragraphs",
-    "ends with a question",
-)
+COMPARED = {
+    "opens by acknowledging": Said("opens by acknowledging"),
+    "says you": Said("says you"),
+    "has a list": Said("has a list"),
+    "has several paragraphs": Said("has several paragraphs"),
+    "ends with a question": Said("ends with a question"),
+}
+"""Features of `lima curate`'s card, as the page says them."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class HouseStyle:
         with self._lock:
             problem = self._known(others).find(example)
         if problem is None:
-            return StyleFinding("good", "Nothing like it is there yet.")
-        return StyleFinding("stop", f"Too close to what is there: {problem[1]}.")
+            return StyleFinding("good", Said("Nothing like it is there yet."))
+        return StyleFinding("stop", Said("Too close to what is there: {problem}.", problem=problem[1]))
 
     def _known(self, others: Sequence[Example]) -> Duplicates:
         """The index, made anew when the others have changed."""
@@ -90,29 +92,40 @@ class HouseStyle:
         if not self._tests:
             return None
         if self._leaks.find(example):
-            return StyleFinding("stop", "Too close to a test prompt. Choose another question.")
-        return StyleFinding("good", "No test prompt is near.")
+            return StyleFinding("stop", Said("Too close to a test prompt. Choose another question."))
+        return StyleFinding("good", Said("No test prompt is near."))
 
     def _style(self, answer: str, others: Sequence[Example]) -> list[StyleFinding]:
         answers = [example.messages[-1].content for example in (*self._train, *others)]
         acknowledges = FEATURES["opens by acknowledging"](answer)
         found = [
-            StyleFinding("good", "It first acknowledges the question.")
+            StyleFinding("good", Said("It first acknowledges the question."))
             if acknowledges
             else StyleFinding(
-                "look", "It does not open by acknowledging the question, as many answers of the house do."
+                "look",
+                Said("It does not open by acknowledging the question, as many answers of the house do."),
             )
         ]
         if len(answers) < FEWEST_FOR_STYLE:
             return found
         for name, share in shares(answers).items():
             has = FEATURES[name](answer)
+            values = {"share": f"{share:.0%}", "feature": COMPARED.get(name, "")}
             if name in COMPARED and share >= USUAL and not has:
-                found.append(StyleFinding("look", f"{share:.0%} of the set: {name}. This one does not."))
+                found.append(
+                    StyleFinding("look", Said("{share} of the set: {feature}. This one does not.", **values))
+                )
             elif name in COMPARED and share <= RARE and has:
-                found.append(StyleFinding("look", f"Only {share:.0%} of the set: {name}. This one does."))
+                found.append(
+                    StyleFinding("look", Said("Only {share} of the set: {feature}. This one does.", **values))
+                )
         usual = statistics.median(map(len, answers))
-        found.append(StyleFinding("good", f"The set's answers have {usual:,.0f} characters in the middle."))
+        found.append(
+            StyleFinding(
+                "good",
+                Said("The set's answers have {number} characters in the middle.", number=f"{usual:,.0f}"),
+            )
+        )
         return found
 
 
@@ -128,18 +141,29 @@ def _read(paths: Sequence[Path]) -> list[Example]:
 def _length(answer: str) -> StyleFinding:
     size = len(answer)
     if size < SHORTEST:
-        return StyleFinding("look", f"Short: {size} characters, under {SHORTEST}.")
+        return StyleFinding(
+            "look", Said("Short: {size} characters, under {least}.", size=size, least=SHORTEST)
+        )
     if size > LONGEST:
         return StyleFinding(
-            "look", f"Long: {size:,} characters, over {LONGEST:,}; a training text is cut at 2,048 tokens."
+            "look",
+            Said(
+                "Long: {size} characters, over {most}; a training text is cut at 2,048 tokens.",
+                size=f"{size:,}",
+                most=f"{LONGEST:,}",
+            ),
         )
-    return StyleFinding("good", f"{size:,} characters.")
+    return StyleFinding("good", Said("{size} characters.", size=f"{size:,}"))
 
 
 def _whole(example: Example, answer: str) -> StyleFinding | None:
     candidate = Candidate(example, answer, prose_of(answer))
     problem = house_style(candidate, Authored().rules)
-    return StyleFinding("stop", f"lima curate would drop it: {problem}.") if problem else None
+    return (
+        StyleFinding("stop", Said("lima curate would drop it: {problem}.", problem=problem))
+        if problem
+        else None
+    )
 
 
 def is_stopped(findings: Iterable[StyleFinding]) -> bool:

@@ -54,4 +54,4 @@ def open_work(settings: ReviewSettings, base: Database, clock: Callable[[], floa
         changed=lambda: files.keep_up(queue),
     )
     queue.catch_up()
-    return ReviewWork(queue, house, files, (pages.router, lead_pages.router))
+    return ReviewWork(queue, house, files, (pages.router, lead_pages.router), settings.language)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Form, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lima.annotate.pages import checked, page, saved, signed_in, typed, work_of
+from lima.annotate.languages import Said
+from lima.annotate.pages import checked, page, saved, signed_in, site_of, typed, work_of
 from lima.annotate.people import Participant, new_token
 from lima.annotate.review.drafts import QueuedText
 from lima.annotate.review.files import example_of, texts_of, with_texts
@@ -24,11 +25,11 @@ router = APIRouter(prefix="/review")
 
 LONGEST_TEXT = 20_000
 REASONS = (
-    "needs its context",
-    "wrong or out of date",
-    "weak answer",
-    "not a question people would ask",
-    "too close to another example",
+    Said("needs its context"),
+    Said("wrong or out of date"),
+    Said("weak answer"),
+    Said("not a question people would ask"),
+    Said("too close to another example"),
 )
 """What texts are mostly rejected for; the rules that marked a text stand behind them."""
 TAGS = ("sensitive", "malicious", "format", "refusal")
@@ -171,7 +172,8 @@ def check(
         return JSONResponse({"findings": []})
     example = _written(person, item, prompt, answer, tags, "")
     found = _findings(request, example, person, None)
-    return JSONResponse({"findings": [{"level": one.level, "text": one.text} for one in found]})
+    say = site_of(request).language.say
+    return JSONResponse({"findings": [{"level": one.level, "text": say(one.text)} for one in found]})
 
 
 @router.post("/write")
@@ -192,7 +194,8 @@ def write(
     example = _written(person, item, prompt, answer, tags, notes)
     found = _findings(request, example, person, None)
     if is_stopped(found):
-        stops = " ".join(one.text for one in found if one.level == "stop")
+        say = site_of(request).language.say
+        stops = " ".join(say(one.text) for one in found if one.level == "stop")
         raise Refused(422, stops)
     _queue(request).write(person, example, item, version=version)
     return saved(request, "/review#mine")
@@ -221,7 +224,7 @@ def _written(
 def _fitting(given: str) -> str:
     text = typed(given)
     if len(text) > LONGEST_TEXT:
-        raise Refused(422, f"A text has at most {LONGEST_TEXT:,} characters.")
+        raise Refused(422, "A text has at most {most} characters.", most=f"{LONGEST_TEXT:,}")
     return text
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from fastapi import APIRouter
 
+from lima.annotate.languages import Said
 from lima.annotate.review import drafts
 from lima.annotate.review.files import ReviewFiles
 from lima.annotate.review.house_style import HouseStyle
 from lima.annotate.review.queue import ReviewQueue
 from lima.annotate.work import AnnotationWork, Tile
+from lima.evaluate.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,17 @@ class ReviewWork(AnnotationWork):
     data: ReviewFiles
     """Where the texts come from and go to."""
     routers: tuple[APIRouter, ...]
+    language: str = "en"
 
     home = "/review"
     invitation = "invitation_review.html"
     console = "lead_review.html"
     groups = ("A", "B")  # writers of training examples and of test prompts are kept apart
+
+    @property
+    def protocol(self) -> Protocol:
+        """There is no study here, but its pages have a language too."""
+        return Protocol(language=self.language)
 
     def tiles(self) -> list[Tile]:
         """Texts decided, by group."""
@@ -37,9 +45,8 @@ class ReviewWork(AnnotationWork):
     def export(self, *, closed: bool) -> str:
         """Write both files anew, with what was added to them meanwhile."""
         self.data.write(self.queue)
-        return (
-            f"Wrote {self.data.review.name} and {self.data.authored.name}. Next: lima curate, with --review."
-        )
+        text = "Wrote {review} and {authored}. Next: lima curate, with --review."
+        return Said(text, review=self.data.review.name, authored=self.data.authored.name)
 
     def withdraw(self, connection: sa.Connection, rater_id: int, now: float) -> None:
         """What an excluded reader decided is open again."""
@@ -53,5 +60,6 @@ class ReviewWork(AnnotationWork):
     def _tile(self, group: str) -> Tile:
         found = self.queue.progress(group)
         decided = found["taken"] + found["rejected"]
-        note = f"{found['taken']} taken, {found['rejected']} rejected, {found['split']} wait for you"
-        return Tile(f"Decided · group {group}", decided, decided + found["open"] + found["split"], note)
+        note = Said("{taken} taken, {rejected} rejected, {split} wait for you", **found)
+        title = Said("Decided · group {group}", group=group)
+        return Tile(title, decided, decided + found["open"] + found["split"], note)

@@ -2,9 +2,10 @@
 import { keep } from "./keep.js";
 import { isComposing, keyOf, Keys } from "./keys.js";
 import { root, sendAndGo } from "./send.js";
+import { tr } from "./words.js";
 
 const PAUSE_BEFORE_CHECK = 500;
-const WORDS = { good: "Good: ", look: "Look again: ", stop: "Not yet: " };
+const WORDS = { good: tr("Good:"), look: tr("Look again:"), stop: tr("Not yet:") };
 
 const status = document.querySelector("#status");
 const decide = document.querySelector("#decide");
@@ -26,7 +27,7 @@ function reading() {
   // What is accepted is what the form shows: after a cut, or what was typed, the text with these changes.
   const follow = () => {
     accept.value = isChanged() ? "edit" : "accept";
-    accept.firstElementChild.textContent = isChanged() ? "Accept with changes" : "Accept";
+    accept.firstElementChild.textContent = isChanged() ? tr("Accept with changes") : tr("Accept");
     for (const button of cuts) {
       const { cut, from } = button.dataset;
       const gone = !document.querySelector(`#${from}`).value.includes(cut);
@@ -38,7 +39,7 @@ function reading() {
     const field = document.querySelector(`#${button.dataset.from}`);
     field.value = without(field.value, button.dataset.cut);
     field.dispatchEvent(new Event("input", { bubbles: true }));
-    say("Cut. Accept takes the text without it.");
+    say(tr("Cut. Accept takes the text without it."));
   };
   for (const button of cuts) {
     button.hidden = false;
@@ -87,7 +88,7 @@ function reading() {
     ready: (submitter) => {
       const ready = submitter?.value !== "reject" || reason.value.trim();
       if (!ready) {
-        say("Say why it is rejected.");
+        say(tr("Say why it is rejected."));
         reason.focus();
       }
       return ready;
@@ -135,7 +136,7 @@ function writing() {
       const { findings } = await reply.json();
       if (number === latest && findings) show(findings);
     } catch {
-      say("No connection: the checks rest. Your text is kept in this browser.");
+      say(tr("No connection: the checks rest. Your text is kept in this browser."));
     }
   }
 }
@@ -147,13 +148,13 @@ function show(findings) {
     const word = document.createElement("span");
     line.className = `finding-${level}`;
     word.className = "unseen";
-    word.textContent = WORDS[level];
+    word.textContent = `${WORDS[level]} `;
     line.append(word, text);
     return line;
   });
   document.querySelector("#findings").replaceChildren(...lines);
   const stops = findings.filter(({ level }) => level === "stop").length;
-  say(stops ? `${stops} to mend before it can be handed in.` : "");
+  say(stops ? tr("{number} to mend before it can be handed in.", { number: stops }) : "");
 }
 
 function say(sentence) {
