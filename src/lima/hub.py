@@ -19,7 +19,7 @@ from pydantic import BeforeValidator
 from lima.console import note
 from lima.errors import LimaError
 from lima.extras import install
-from lima.files import loads, replacing
+from lima.files import loads, read_json, replacing, write_json
 from lima.parquet import from_row, read_rows
 
 PLACE = re.compile(
@@ -114,12 +114,24 @@ def model_place(value: Any) -> Any:
     return place.repo if place.revision is None else str(_snapshot(place, "model"))
 
 
+def model_folder(value: Any) -> Any:
+    """A path as it is; of a hub id the folder of that model in the cache.
+
+    Raises:
+        LimaError: as `data_file`.
+    """
+    place = Place.read(str(value)) if isinstance(value, str | Path) else None
+    return value if place is None or place.file or place.split else _snapshot(place, "model")
+
+
 DataFile = Annotated[Path, BeforeValidator(data_file)]
 """Rows in a file, or on the hub."""
 RawFile = Annotated[Path, BeforeValidator(raw_file)]
 """Files of any kind, here or on the hub."""
 ModelPlace = Annotated[str, BeforeValidator(model_place)]
 """A model's folder, or its hub id, pinned or not."""
+ModelFolder = Annotated[Path, BeforeValidator(model_folder)]
+"""As `ModelPlace`, where files are needed."""
 
 
 def origin(path: Path | str) -> tuple[str, str] | None:
@@ -139,15 +151,15 @@ def told_plainly(repo: str) -> Iterator[None]:
         LimaError: in place of any error of huggingface_hub or of its connections.
     """
     from httpx2 import HTTPError
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
     try:
         yield
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError):
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
+        offline = constants.HF_HUB_OFFLINE
+        why = "HF_HUB_OFFLINE forbids to ask the hub. Unset it" if offline else f"{_reason(error)} Try again"
         raise LimaError(
-            f"{repo}: not in this machine's cache, and the hub was not asked (HF_HUB_OFFLINE is set) or is out of reach. Unset "
-            f"HF_HUB_OFFLINE, or fetch it where there is a network (hf download {repo}, --repo-type dataset for data) and copy the "
-            "cache (HF_HOME)."
+            f"{repo}: not in this machine's cache, and {why}; or fetch it where there is a network (hf download) and copy the cache (HF_HOME)."
         ) from None
     except errors.GatedRepoError:
         raise LimaError(
@@ -187,15 +199,15 @@ def hub() -> Any:
 
 
 def _reason(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
+    """What went wrong and what helps, without a token."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
     said = getattr(error, "server_message", None) or str(error).strip().partition("\n")[0]
     said = TOKEN.sub("[token]", said) or type(error).__name__
     if status in (401, 403):
         return f"the hub refused ({status}: {said}). Log in with a token that may do this: hf auth login, or set HF_TOKEN."
-    if status is None:
-        return f"the hub cannot be reached ({said}). Check the network, HF_ENDPOINT and proxies, then run the same command again."
-    return f"the hub answered {status}: {said}"
+    if status is not None:
+        return f"the hub answered {status} ({said}). Run the same command again later; it sends only what is missing."
+    return f"it failed ({said}). Check the network, HF_ENDPOINT and proxies, then run the same command again."
 
 
 def _cache() -> Path:
@@ -206,23 +218,23 @@ def _cache() -> Path:
 
 
 def _listing(place: Place) -> tuple[str, list[str]]:
-    """Commit and file names of a data set; without a network those of the cache."""
+    """Commit and file names of a data set; where the hub is out of reach, as it was when it was last asked."""
+    from httpx2 import ConnectError, TimeoutException
+
     library = hub()
+    known = _cache() / place.repo / "refs" / f"{(place.revision or 'main').replace('/', '--')}.json"
     with told_plainly(place.repo):
         try:
-            info = library.HfApi().dataset_info(place.repo, revision=place.revision)
-            return info.sha, [file.rfilename for file in info.siblings]
-        except library.errors.OfflineModeIsEnabled:
-            folder = Path(
-                library.snapshot_download(
-                    place.repo,
-                    repo_type="dataset",
-                    revision=place.revision,
-                    local_files_only=True,
-                    allow_patterns="README.md",
-                )
-            )
-            return folder.name, [f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()]
+            found = library.HfApi().dataset_info(place.repo, revision=place.revision)
+        except (library.errors.OfflineModeIsEnabled, ConnectError, TimeoutException):
+            if not known.is_file():
+                raise
+            values = read_json(known)
+            return values["commit"], values["files"]
+    files = [file.rfilename for file in found.siblings]
+    for path in (known, known.with_name(f"{found.sha}.json")):
+        write_json(path, {"commit": found.sha, "files": files})
+    return found.sha, files
 
 
 def _download(place: Place, file: str, commit: str) -> Path:

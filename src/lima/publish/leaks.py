@@ -13,7 +13,7 @@ from lima.publish.settings import Stop
 
 SECRETS = {
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----",
-    "a token of Hugging Face": r"\bhf_[A-Za-z]{34}\b",
+    "a token of Hugging Face": r"\bhf_[A-Za-z0-9]{30,}\b",
     "a token of GitHub": r"\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_\w{22,}\b",
     "a token of GitLab": r"\bglpat-[\w-]{20,}",
     "a key of AWS": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",

@@ -147,9 +147,14 @@ def problems(counts: Mapping[str, int], what: str, remedy: str = "") -> list[Sto
         if licence.problem:
             named = "" if licence.words == NONE_STATED else f"{licence.words!r} "
             help = f" ({remedy})" if remedy and licence.words == NONE_STATED else ""
-            text = f"the licence {named}of {number:,} {what} {licence.problem}{help}"
+            text = f"the licence {named}of {counted(number, what)} {licence.problem}{help}"
             found.append(Stop("licence-may-be-infringed", text))
     return found
+
+
+def counted(number: int, what: str) -> str:
+    """Such as ``1,000 examples``; 0 where their number was not recorded."""
+    return f"{number:,} {what}" if number else f"the {what}"
 
 
 def front_matter(licences: Iterable[str | None]) -> dict[str, Any]:

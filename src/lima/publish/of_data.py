@@ -141,7 +141,7 @@ def make_card(settings: PublishSettings, data: Data, private: Mapping[str, Seque
         if section.key not in LEFT_OUT and section.title != "Examples"
     ]
     shown = [section for section in sections(data.splits[first][:40], CardOptions()) if section.samples]
-    counts = ", ".join(f"{len(rows):,} in {name}" for name, rows in data.splits.items())
+    counts = ", ".join(f"{len(rows):,} rows in {name}" for name, rows in data.splits.items())
     lead = f"{counts}. Conversations for tuning a base model, after LIMA (arXiv 2305.11206), made by lima."
     card = Card(
         settings.name,

@@ -10,7 +10,7 @@ from typing import Any
 from lima import console
 from lima.errors import LimaError
 from lima.publish.evaluation import Finding, read_findings, section
-from lima.publish.licences import NONE_STATED, YOURS, front_matter, problems, read_licence
+from lima.publish.licences import NONE_STATED, YOURS, counted, front_matter, problems, read_licence
 from lima.publish.settings import PublishSettings, Stop
 from lima.runs import MODEL_FILES
 from lima.train import model_card as trained
@@ -63,10 +63,10 @@ def make_card(settings: PublishSettings) -> tuple[str, list[Stop]]:
     head = _front(
         settings, base, settings.licence or base_licence, data, [f for _, some in found for f in some]
     )
-    parts = [_lead(settings, old, base, evaluated=bool(found))]
+    parts = [_lead(settings, old, base, examples=int(facts.get("examples") or 0), evaluated=bool(found))]
     parts += [f"## Evaluation\n\n{_named(name)}{section(some)}" for name, some in found]
     parts += [_licence_section(settings, base, base_licence, licences)]
-    parts += [_section(old, "Data"), _section(old, "Training")]
+    parts += [_section(old, "Data"), _published(settings), _section(old, "Training")]
     return head + "\n\n".join(part for part in parts if part) + "\n", stops
 
 
@@ -131,7 +131,7 @@ def _front(
     return f"---\n{values.to_yaml()}\n---\n\n"
 
 
-def _lead(settings: PublishSettings, old: str, base: str | None, *, evaluated: bool) -> str:
+def _lead(settings: PublishSettings, old: str, base: str | None, *, examples: int, evaluated: bool) -> str:
     """Title, what it is, and how it is used."""
     text = re.sub(r"\A---\n.*?\n---\n", "", old, count=1, flags=re.DOTALL).split("\n## ", 1)[0]
     text = re.sub(r"\A\s*# [^\n]*", "", text).strip()
@@ -142,17 +142,19 @@ def _lead(settings: PublishSettings, old: str, base: str | None, *, evaluated: b
         text = re.sub(r"\A`[^`]*`", f"[{base}](https://huggingface.co/{base})", text)
     parts = [f"# {settings.name}", *([settings.about] if settings.about else []), text]
     use = _section(old, "Use") or "## Use\n\n`lima chat PATH`, `lima serve PATH`, `vllm serve PATH`."
-    return "\n\n".join([*parts, re.sub(r"\bPATH\b", settings.to, use), _limits(evaluated=evaluated)])
+    return "\n\n".join(
+        [*parts, re.sub(r"\bPATH\b", settings.to, use), _limits(examples, evaluated=evaluated)]
+    )
 
 
-def _limits(*, evaluated: bool) -> str:
+def _limits(examples: int, *, evaluated: bool) -> str:
     known = (
         "The table below says what was measured, and on which questions."
         if evaluated
         else "Nobody has measured its answers yet."
     )
     return (
-        "## Limits\n\nIt was tuned on about a thousand conversations to answer in a certain style; that adds no knowledge to the base, "
+        f"## Limits\n\nIt was tuned on {counted(examples, 'conversations')} to answer in a certain style; that adds no knowledge to the base, "
         f"whose errors and biases it keeps. It states wrong things fluently. It was not tuned for safety. {known}"
     )
 
@@ -163,11 +165,11 @@ def _licence_section(
     given = read_licence(settings.licence or base_licence)
     rows = [f"| base {base} | {base_licence or NONE_STATED} | {read_licence(base_licence).asks} |"]
     rows += [
-        f"| {number:,} training examples | {words} | {read_licence(words).asks} |"
+        f"| {counted(number, 'training examples')} | {words} | {read_licence(words).asks} |"
         for words, number in sorted(licences.items(), key=lambda item: -item[1])
     ]
     own = f"The weights are passed on under {given.words}" + (f" ({given.link})." if given.link else ".")
-    words = " The licences of base and data are stated by the publisher." if settings.base_licence else ""
+    words = " The base's licence is as its publisher here states it." if settings.base_licence else ""
     return "\n".join(
         [
             f"## Licences\n\n{own}{words} {UNSETTLED}",
@@ -177,6 +179,12 @@ def _licence_section(
             *rows,
         ]
     )
+
+
+def _published(settings: PublishSettings) -> str:
+    """Where the data of the section above are."""
+    links = [f"[{name}](https://huggingface.co/datasets/{name})" for name in settings.datasets]
+    return f"Published as {' and '.join(links)}." if links else ""
 
 
 def _named(name: str) -> str:

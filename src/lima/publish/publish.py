@@ -105,16 +105,12 @@ def _files(folder: Path) -> list[Path]:
 def _list(folder: Path, settings: PublishSettings) -> None:
     """What leaves this machine, before it does."""
     files = _files(folder)
-    rows = [
-        [path.relative_to(folder).as_posix(), path.stat().st_size, sha256(path.resolve())] for path in files
-    ]
-    verb = "Leaves" if settings.push else "Would leave"
+    verb = "leaves" if settings.push else "would leave"
     total = sum(path.stat().st_size for path in files)
-    console.table(
-        f"{verb} this machine for {settings.to}: {len(files)} files, {total / 1e6:,.1f} MB",
-        ["file", "bytes", "SHA-256"],
-        rows,
-    )
+    console.note(f"What {verb} this machine for {settings.to}: {len(files)} files, {total:,} bytes")
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        console.note(f"  {sha256(path.resolve())}  {path.stat().st_size:>14,}  {name}")
 
 
 def _refuse(found: Sequence[Stop], settings: PublishSettings) -> None:
@@ -127,8 +123,9 @@ def _refuse(found: Sequence[Stop], settings: PublishSettings) -> None:
     for stop in found:
         console.warn(f"{stop.text}{'' if stop in open_ else ' (accepted)'}")
     if open_:
+        more = f", and {len(open_) - 1} more" if len(open_) > 1 else ""
         flags = " ".join(dict.fromkeys(stop.consequence for stop in open_))
         raise LimaError(
-            f"{settings.folder}: nothing was sent. {len(open_)} findings stand against it, the first: {open_[0].text}. Mend them; or, where "
-            f"they are false or you have the right and answer for it: --accept {flags}"
+            f"{settings.folder}: nothing was sent. What stands against it: {open_[0].text}{more}. Mend it; or, where it is false or you "
+            f"have the right, and answer for it: --accept {flags}"
         )

@@ -22,6 +22,7 @@ def push(folder: Path, to: str, kind: Literal["model", "dataset"], *, private: b
     with told_plainly(to):
         if library.get_token() is None:
             raise LimaError(f"{to}: not logged in to the hub. Log in: hf auth login, or set HF_TOKEN.")
+        library.RepoCard((folder / "README.md").read_text(encoding="utf-8")).validate(repo_type=kind)
         api = library.HfApi()
         api.create_repo(to, repo_type=kind, private=private, exist_ok=True)
         commit = api.upload_folder(

@@ -10,6 +10,7 @@ from typing import Literal
 import tyro
 from pydantic import field_validator
 
+from lima.hub import ModelFolder
 from lima.settings import Settings
 
 Consequence = Literal["licence-may-be-infringed", "personal-data-become-public", "secrets-become-public"]
@@ -101,8 +102,8 @@ class ExportGgufSettings(Settings):
     Example: lima export gguf runs/lima/epoch-10 --out gguf --converter ~/llama.cpp
     """
 
-    checkpoint: tyro.conf.Positional[Path]
-    """A Hugging Face folder, as `lima train` writes it."""
+    checkpoint: tyro.conf.Positional[ModelFolder]
+    """A Hugging Face folder, as `lima train` writes it, or a hub id."""
     out: Path
     """The folder for the GGUF file and the Modelfile."""
     type: Literal["q8_0", "bf16"] = "q8_0"
