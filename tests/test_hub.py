@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.publish.stand_in import TOKEN, Repository, StandIn, running
@@ -62,7 +63,7 @@ def test_data_of_the_hub_where_files_are(hub: StandIn, tmp_path: Path) -> None:
         {**ROW, "id": "z", "source": "r"}
     ).encode()  # no newline
     rows.files["chats.json"] = json.dumps([ROW, ROW]).encode()
-    here = {"home": tmp_path / "home", "cwd": tmp_path}
+    here: dict[str, Any] = {"home": tmp_path / "home", "cwd": tmp_path}
     train, test, pinned, imported, none, nothing = hub.lima(
         ["inspect", "hf://ann/rows", "--samples", "0"],
         ["inspect", "ann/rows:test"],

@@ -44,7 +44,7 @@ def to_row(example: Example) -> dict[str, Any]:
             value = getattr(meta, name)
             row[name] = list(value) if name in LISTS else value
     further = meta.model_dump(mode="json", include=set(meta.model_extra or ()))
-    row["other"] = json.dumps(further, ensure_ascii=False, sort_keys=True) if further else None
+    row["other"] = json.dumps(further, ensure_ascii=False) if further else None
     return {name: row[name] for name in COLUMNS}
 
 
@@ -52,7 +52,7 @@ def from_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """The object of an Example from such columns; a row of another form comes back as it is."""
     if not {"id", "source", "messages", "licence", "other"} <= row.keys():
         return dict(row)
-    meta = {name: row[name] for name in COLUMNS if name in Meta.model_fields and row.get(name) is not None}
+    meta = {name: row[name] for name in Meta.model_fields if row.get(name) is not None}
     if isinstance(score := meta.get("score"), float) and score.is_integer():
         meta["score"] = int(score)
     messages = [

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -305,7 +305,7 @@ def xet_chunk(self: Handler, body: bytes) -> None:
 
 REPO = r"(?P<name>[\w.-]+/[\w.-]+)"
 KIND = r"/api/(?P<kind>models|datasets)/" + REPO
-ROUTES = [
+ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("POST", "/api/repos/create", create),
     ("POST", "/api/validate-yaml", validate),
     ("POST", KIND + "/preupload/(?P<revision>.+)", preupload),

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.publish.stand_in import TOKEN, StandIn, front, running
@@ -54,12 +55,21 @@ def checkpoint(tiny_model: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def settings(folder: Path, out: Path, **more: object) -> PublishSettings:
+def settings(folder: Path, out: Path, **more: Any) -> PublishSettings:
     return PublishSettings(folder=folder, to="ann/tiny", out=out, base_model="org/base", **more)
 
 
 def test_a_model_is_sent_as_it_was_listed(hub: StandIn, checkpoint: Path, tmp_path: Path) -> None:
-    words = ["publish", checkpoint, "--to", "ann/tiny", "--out", tmp_path / "out", "--base-model", "org/base"]
+    words: list[str | Path] = [
+        "publish",
+        checkpoint,
+        "--to",
+        "ann/tiny",
+        "--out",
+        tmp_path / "out",
+        "--base-model",
+        "org/base",
+    ]
     listed, strange, nobody, sent, private = hub.lima(
         words, ["HF_TOKEN=hf_wrongTokenOfNobodyAtAll", *words, "--push"], ["HF_TOKEN=", *words, "--push"],
         [f"HF_TOKEN={TOKEN}", *words, "--push"], [*words[:3], "ann/own", *words[4:], "--push", "--private"], home=tmp_path / "home", cwd=tmp_path
@@ -87,7 +97,15 @@ def test_a_model_is_sent_as_it_was_listed(hub: StandIn, checkpoint: Path, tmp_pa
 
 @pytest.mark.slow
 def test_a_model_goes_by_xet_too(hub: StandIn, checkpoint: Path, tmp_path: Path) -> None:
-    words = ["publish", checkpoint, "--to", "ann/tiny", "--base-model", "org/base", "--push"]
+    words: list[str | Path] = [
+        "publish",
+        checkpoint,
+        "--to",
+        "ann/tiny",
+        "--base-model",
+        "org/base",
+        "--push",
+    ]
     (sent,) = hub.lima(words, home=tmp_path / "home", cwd=tmp_path, HF_HUB_DISABLE_XET="0")
     assert sent.code == 0, sent.text
     weights = (checkpoint / "model.safetensors").read_bytes()
@@ -99,7 +117,15 @@ def test_a_model_goes_by_xet_too(hub: StandIn, checkpoint: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_hub_out_of_reach_is_said_in_one_line(hub: StandIn, checkpoint: Path, tmp_path: Path) -> None:
-    words = ["publish", checkpoint, "--to", "ann/tiny", "--base-model", "org/base", "--push"]
+    words: list[str | Path] = [
+        "publish",
+        checkpoint,
+        "--to",
+        "ann/tiny",
+        "--base-model",
+        "org/base",
+        "--push",
+    ]
     (away,) = hub.lima(words, home=tmp_path / "home", cwd=tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
     assert away.code == 2
     assert "Check the network, HF_ENDPOINT" in away.text.splitlines()[-1]

@@ -9,7 +9,6 @@ from typing import Any
 
 from lima.errors import LimaError
 from lima.files import read_json
-from lima.report.numbers.votes import short_names
 
 
 @dataclass(frozen=True)
@@ -149,6 +148,10 @@ def _ratings(report: Mapping[str, Any], system: str) -> Iterator[dict[str, Any]]
 
 
 def _values(estimate: Mapping[str, Any], measure: str, metric: str, group: str) -> dict[str, Any]:
+    from lima.report.numbers.votes import (
+        short_names,
+    )  # brings scipy, which a card without a study need not wait for
+
     kept = {key: estimate[key] for key in ("value", "low", "high", "level", "n", "method")}
     return {"measure": measure, "metric": metric, "rater": short_names([group])[group], **kept}
 

@@ -18,8 +18,6 @@ from lima.errors import LimaError
 from lima.files import read_json, sha256, write_json
 from lima.hub import hub
 from lima.publish import leaks
-from lima.publish.of_data import write_data
-from lima.publish.of_model import write_model
 from lima.publish.push import RECORD, push
 from lima.publish.settings import PublishSettings, Stop
 
@@ -37,7 +35,7 @@ def publish(settings: PublishSettings) -> Path | None:
     kind = _kind(settings.folder)
     out = settings.out or Path("publish") / settings.name
     with _building(out, keep=not settings.dry_run) as folder:
-        found = (write_model if kind == "model" else write_data)(settings, folder)
+        found = _fill(kind, settings, folder)
         _keep_card(out, folder)
         found += leaks.in_files(_files(folder), folder)
         write_json(folder / RECORD, {"to": settings.to, "kind": kind, "card": _digest(folder / "README.md")})
@@ -51,6 +49,17 @@ def publish(settings: PublishSettings) -> Path | None:
     address = push(out, settings.to, kind, private=settings.private)
     console.done([address])
     return out
+
+
+def _fill(kind: Kind, settings: PublishSettings, folder: Path) -> list[Stop]:
+    """Each way needs much that the other does not."""
+    if kind == "model":
+        from lima.publish.of_model import write_model
+
+        return write_model(settings, folder)
+    from lima.publish.of_data import write_data
+
+    return write_data(settings, folder)
 
 
 def _kind(folder: Path) -> Kind:
