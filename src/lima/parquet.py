@@ -52,7 +52,7 @@ def from_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """The object of an Example from such columns; a row of another form comes back as it is."""
     if not {"id", "source", "messages", "licence", "other"} <= row.keys():
         return dict(row)
-    meta = {name: row[name] for name in Meta.model_fields if row.get(name) is not None}
+    meta = {name: row[name] for name in Meta.model_fields if row.get(name) not in (None, [])}
     if isinstance(score := meta.get("score"), float) and score.is_integer():
         meta["score"] = int(score)
     messages = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lima.console import command
 from lima.errors import LimaError
 from lima.files import read_json
 
@@ -60,7 +61,7 @@ def read_findings(study: Path, system: str | None, checkpoint: Path) -> tuple[st
     """
     place = study / "report.json"
     if not place.is_file():
-        raise LimaError(f"{study}: no report.json. Make it first: lima report {study}")
+        raise LimaError(f"{study}: no report.json. Make it first: {command('report', study)}")
     report = read_json(place)
     name = system or _name_of(checkpoint, study, report)
     if name not in report["systems"]:
@@ -72,7 +73,9 @@ def read_findings(study: Path, system: str | None, checkpoint: Path) -> tuple[st
     }
     found = [Finding(**common, **values) for values in [*_pairs(report, name), *_ratings(report, name)]]
     if not found:
-        raise LimaError(f"{place}: no result of {name!r} in it. Judge the study, then: lima report {study}")
+        raise LimaError(
+            f"{place}: no result of {name!r} in it. Judge the study, then: {command('report', study)}"
+        )
     return name, found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lima import console
+from lima.console import command
 from lima.curate.candidate import SPLITS
 from lima.curate.card.card import Card, as_markdown
 from lima.curate.card.licences import KNOWN_TERMS, licence_counts
@@ -31,7 +32,7 @@ LEFT_OUT = ("licences", "personal")
 
 
 @dataclass(frozen=True)
-class Data:
+class PublishedData:
     """What is published."""
 
     splits: Mapping[str, Sequence[Example]]
@@ -74,7 +75,7 @@ def write_data(settings: PublishSettings, folder: Path) -> list[Stop]:
     ]
 
 
-def read_data(settings: PublishSettings) -> Data:
+def read_data(settings: PublishSettings) -> PublishedData:
     """The examples by split, each with a licence where the publisher gives one to those that state none."""
     place = settings.folder
     named = [place] if place.is_file() else [place / f"{name}.jsonl" for name in SPLITS]
@@ -97,7 +98,7 @@ def read_data(settings: PublishSettings) -> Data:
         console.note(f"stays here: {', '.join(shown)}")
     record = found[0].parent / "run.json"
     values = read_json(record) if record.is_file() else {}
-    return Data(splits, values if values.get("command") == "curate" else {})
+    return PublishedData(splits, values if values.get("command") == "curate" else {})
 
 
 def _with_licence(example: Example, given: str | None) -> Example:
@@ -131,7 +132,7 @@ def _secrets(examples: Sequence[Example]) -> Iterator[Stop]:
             yield from leaks.in_text(turn.content, example.id)
 
 
-def make_card(settings: PublishSettings, data: Data, private: Mapping[str, Sequence[str]]) -> str:
+def make_card(settings: PublishSettings, data: PublishedData, private: Mapping[str, Sequence[str]]) -> str:
     """The text of README.md."""
     first = next(iter(data.splits))
     terms = data.record.get("settings", {}).get("terms")
@@ -163,7 +164,7 @@ def make_card(settings: PublishSettings, data: Data, private: Mapping[str, Seque
     return _front(settings, data) + as_markdown(card)
 
 
-def _front(settings: PublishSettings, data: Data) -> str:
+def _front(settings: PublishSettings, data: PublishedData) -> str:
     """The YAML that the hub reads, by its own library."""
     from huggingface_hub import DatasetCardData
 
@@ -197,7 +198,7 @@ def _fields() -> Section:
     )
 
 
-def _making(data: Data) -> Section:
+def _making(data: PublishedData) -> Section:
     """How curation made it: from the run's record."""
     settings, changes = data.record["settings"], Counter(c for e in data.examples for c in e.meta.transforms)
     listed = "; ".join(f"{what} ({number:,})" for what, number in changes.most_common(12))
@@ -207,7 +208,7 @@ def _making(data: Data) -> Section:
         "drop": "led to a row's rejection",
     }
     text = (
-        f"By `lima curate {Path(str(settings['recipe'])).name}`, seed {settings['seed']}: rules keep or drop each candidate with a named reason. "
+        f"By `{command('curate', Path(str(settings['recipe'])).name)}`, seed {settings['seed']}: rules keep or drop each candidate with a named reason. "
         f"Personal data with a known form {pii.get(settings.get('pii'), 'were not looked for')}. "
         + (
             f"What was changed in the texts, with the number of rows: {listed}."
@@ -218,7 +219,7 @@ def _making(data: Data) -> Section:
     return Section("making", "How it was made", text)
 
 
-def _licence_section(data: Data, terms: str | None) -> Section:
+def _licence_section(data: PublishedData, terms: str | None) -> Section:
     """Each row keeps its own licence: what that asks."""
     counts = licence_counts(data.examples)
     rows = []
@@ -249,7 +250,7 @@ def _about_people(private: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def _responsible(data: Data, private: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _responsible(data: PublishedData, private: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Croissant's fields of responsible AI (version 1.0), from what is known."""
     sources = Counter(example.source for example in data.examples)
     listed = ", ".join(f"{name} ({number:,})" for name, number in sources.most_common())
