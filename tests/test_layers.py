@@ -11,10 +11,11 @@ import lima
 SOURCE = Path(lima.__file__).parent
 LAYERS = [
     {"records"},
-    {"runs", "files", "settings", "errors", "console", "commands", "fingerprint", "extras"},
+    {"runs", "files", "settings", "errors", "console", "commands", "fingerprint", "extras", "hub", "parquet"},
     {"chat", "template", "model", "weights", "remote", "statistics", "formats"},
-    {"curate", "train", "generate", "evaluate", "publish"},
+    {"curate", "train", "generate", "evaluate"},
     {"report", "annotate", "world"},
+    {"publish"},
     {"checkpoint", "select"},
     {"doctor"},
     {"align"},

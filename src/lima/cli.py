@@ -59,6 +59,12 @@ COMMANDS: dict[str, Command] = {
     "export gguf": Command(
         "publish", "ExportGgufSettings", "gguf:export_gguf", "a checkpoint -> a file for llama.cpp and Ollama"
     ),
+    "publish": Command(
+        "publish",
+        "PublishSettings",
+        "publish:publish",
+        "a model or data set -> the Hugging Face hub, listed first",
+    ),
     "inspect": Command("curate", "InspectSettings", "inspect:inspect_file", "what is in a data file"),
     "select": Command(
         "select", "SelectSettings", "select:select", "a pool of examples -> the thousand worth tuning on"

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from lima.errors import LimaError
+from lima.hub import ModelPlace, RawFile
 from lima.remote.endpoint import KeyVariable, ModelAddress
 from lima.select.settings import Method
 from lima.settings import Settings
@@ -48,10 +49,11 @@ class AlignSettings(Settings):
         {"out", "plan", "until", "recipe", "prices", "api_key_env"}
     )
 
-    base: tyro.conf.Positional[str]
+    base: tyro.conf.Positional[ModelPlace]
     """The base model: a Hugging Face folder or a hub id."""
-    data: tyro.conf.Positional[Path]
-    """A table, a folder of mails (.eml) or a mailbox (.mbox), a JSON Lines file of Examples, or a recipe (.yaml)."""
+    data: tyro.conf.Positional[RawFile]
+    """A table, a folder of mails (.eml) or a mailbox (.mbox), a JSON Lines file of Examples, or a recipe (.yaml); one on the hub:
+    hf://USER/NAME/PATH."""
     out: Path
     """The folder for everything."""
     recipe: Path | None = None

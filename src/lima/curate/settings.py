@@ -25,6 +25,7 @@ from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.blocks import Style
 from lima.curate.text.personal import REGIONS
 from lima.errors import LimaError
+from lima.hub import DataFile, RawFile
 from lima.settings import Settings, read_recipe, typed, validate
 
 EngineName = Literal["processes", "ray"]
@@ -63,8 +64,8 @@ class CurateSettings(Settings):
 
     recipe: tyro.conf.Positional[str]
     """A shipped recipe (``stackexchange``) or the path of your own YAML file."""
-    input: Path
-    """Where the raw files are: a folder of dumps, or one dump."""
+    input: RawFile
+    """Where the raw files are: a folder of dumps, or one dump; on the hub hf://USER/NAME/PATH, or hf://USER/NAME for all its files."""
     out: Path
     """The folder for train.jsonl, rejected.jsonl, funnel.json, ATTRIBUTION.md ..."""
     seed: int = 0
@@ -161,8 +162,8 @@ class InspectSettings(Settings):
     Example: ``lima inspect data/train.jsonl``
     """
 
-    file: tyro.conf.Positional[Path]
-    """A JSON Lines file of Examples or of completions."""
+    file: tyro.conf.Positional[DataFile]
+    """A JSON Lines file of Examples or of completions, or hf://USER/NAME:split."""
     samples: int = Field(default=2, ge=0)
     """How many rows to show in full."""
     seed: int = 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import tyro
 from pydantic import Field
 
+from lima.hub import DataFile, ModelPlace
 from lima.settings import Settings
 
 
@@ -26,10 +26,10 @@ class DoctorSettings(Settings):
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data"})
 
-    model: tyro.conf.Positional[str]
+    model: tyro.conf.Positional[ModelPlace]
     """The base model: a Hugging Face folder or a hub id."""
-    data: tyro.conf.Positional[Path]
-    """Training conversations, JSON Lines of examples."""
+    data: tyro.conf.Positional[DataFile]
+    """Training conversations, JSON Lines of examples, or hf://USER/NAME:split."""
     max_length: int = Field(2048, gt=1)
     """Longest text in tokens, as for training."""
     keep_eot: bool = False
@@ -38,7 +38,7 @@ class DoctorSettings(Settings):
     """The special token that ends every utterance."""
     chat_template: str = "lima"
     """Format of conversations, as for training: `lima`, `tokenizer` (the base's own template) or a file with one."""
-    dev: Path | None = None
+    dev: DataFile | None = None
     """Answered development prompts, apart from the data: is the base ready? Takes a pilot of 160 steps."""
     dev_limit: int = Field(50, gt=1)
     """Dev prompts that are asked at most."""

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 from pydantic import Field
 
+from lima.hub import DataFile
 from lima.settings import Settings
 
 FormatName = Literal["lima", "openai", "sharegpt", "alpaca"]
@@ -29,8 +30,8 @@ class ImportSettings(Settings):
     format: tyro.conf.Positional[Literal[FormatName, StudyFormat]]
     """Conversations: ``lima`` (the released set), ``openai`` (messages), ``sharegpt``, ``alpaca``. Judgments:
     ``alpaca-eval``, ``pandalm``, ``tulu``, ``cherry``."""
-    files: tyro.conf.Positional[tuple[Path, ...]]
-    """Conversations: one JSON Lines file, or one JSON array. Judgments: ``annotations.json`` (alpaca-eval), the test
+    files: tyro.conf.Positional[tuple[DataFile, ...]]
+    """Conversations: one JSON Lines file, one JSON array, or hf://USER/NAME:split. Judgments: ``annotations.json`` (alpaca-eval), the test
     set and then results of judges (pandalm), the table of votes in .xlsx (tulu), reviews (cherry)."""
     out: Path
     """The JSON Lines file of Examples to write; for judgments the study folder, which ``lima report`` reads."""
@@ -58,7 +59,7 @@ class ExportSettings(Settings):
 
     format: tyro.conf.Positional[FormatName]
     """``lima`` (the released set), ``openai`` (messages), ``sharegpt`` or ``alpaca``."""
-    file: tyro.conf.Positional[Path]
+    file: tyro.conf.Positional[DataFile]
     """A JSON Lines file of Examples."""
     out: Path
     """The file to write: a JSON array when its name ends in ``.json``, else JSON Lines."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import tyro
 from pydantic import Field, field_validator
 
+from lima.hub import DataFile, ModelPlace
 from lima.remote.endpoint import KeyVariable, parse_address
 from lima.remote.sampling import Dialect
 from lima.settings import Settings
@@ -72,10 +73,10 @@ class GenerateSettings(SamplingSettings):
     0.7, repetition penalty 1.2 over generated tokens, prompt and answer together at most 2,048 tokens.
     """
 
-    system: tyro.conf.Positional[str]
-    """A checkpoint folder, a hub id, or URL#model of an OpenAI-compatible server."""
-    prompts: tyro.conf.Positional[Path]
-    """JSON Lines file of Examples."""
+    system: tyro.conf.Positional[ModelPlace]
+    """A checkpoint folder, a hub id (also USER/NAME@REVISION), or URL#model of an OpenAI-compatible server."""
+    prompts: tyro.conf.Positional[DataFile]
+    """JSON Lines file of Examples, or hf://USER/NAME:split."""
     out: Path
     """Where the completions go; with --also a folder, one file a system."""
     also: tuple[str, ...] = ()
@@ -139,7 +140,7 @@ class ServeSettings(ModelSettings):
     Example: lima serve runs/lima/epoch-10 --port 8000
     """
 
-    model: tyro.conf.Positional[str]
+    model: tyro.conf.Positional[ModelPlace]
     """A checkpoint folder or hub id."""
     name: str | None = None
     """The model's name for clients. Default: the folder's name (run and epoch)."""
@@ -172,7 +173,7 @@ class ChatSettings(SamplingSettings):
     Example: lima chat runs/lima/epoch-10 --against runs/lima/epoch-05
     """
 
-    system: tyro.conf.Positional[str]
+    system: tyro.conf.Positional[ModelPlace]
     """A checkpoint folder, a hub id, or URL#model."""
     against: str | None = None
     """A second system that answers the same messages."""

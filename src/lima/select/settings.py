@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lima.curate.settings import EngineName
 from lima.errors import LimaError
+from lima.hub import DataFile
 from lima.remote.endpoint import KeyVariable, parse_address
 from lima.settings import Settings
 
@@ -40,8 +41,8 @@ class SelectSettings(Settings):
         }
     )
 
-    pool: tyro.conf.Positional[Path]
-    """Examples to choose from (JSON Lines)."""
+    pool: tyro.conf.Positional[DataFile]
+    """Examples to choose from (JSON Lines, or hf://USER/NAME:split)."""
     out: Path
     """File for the chosen examples; the random choice and the comparison go beside it."""
     number: Annotated[int, Field(ge=1)] = 1000
@@ -54,7 +55,7 @@ class SelectSettings(Settings):
     quality: str = "rules"
     """What quality is: `rules` (how many of curation's rules an answer keeps), `judge` (1 to 6, by --judge), or the name
     of a number in `meta`, such as `score`."""
-    target: Path | None = None
+    target: DataFile | None = None
     """Examples of the kind that you want (JSON Lines), for `likeness` and `rds`."""
     model: str | None = None
     """The base model, a folder or a hub id, which reads the pool for `ifd`, `rds` and `--embed model`."""

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from lima.files import sha256
+from lima.hub import origin
 from lima.records import Example
 from lima.runs import versions
 from lima.train.settings import FitSettings, TrainSettings
@@ -37,14 +38,21 @@ def model_card(settings: TrainSettings, examples: Sequence[Example], *, epoch: i
     licences: Counter[str] = Counter()
     for example in examples:
         licences.update((example.meta.licence or NONE_STATED).split(" and "))
+    base = base_name(settings.model)
+    facts = {
+        "base": base,
+        "base_licence": base_licence,
+        "examples": len(examples),
+        "data_licences": dict(licences),
+    }
     return "\n".join(
         [
             "---",
-            yaml.safe_dump(_front(settings, base_licence), sort_keys=False).strip(),
+            yaml.safe_dump(_front(settings, base_licence) | {"lima": facts}, sort_keys=False).strip(),
             "---",
-            f"# {Path(settings.model).name}, tuned on {len(examples):,} examples",
+            f"# {Path(base).name}, tuned on {len(examples):,} examples",
             "",
-            f"`{settings.model}` {when} of supervised fine-tuning with the recipe of LIMA (arXiv 2305.11206), by lima. "
+            f"`{base}` {when} of supervised fine-tuning with the recipe of LIMA (arXiv 2305.11206), by lima. "
             "It has not been evaluated here: `lima generate`, `compare`, `judge` and `report` do that.",
             "",
             "## Use",
@@ -77,12 +85,26 @@ def licence_of(base: str) -> str | None:
     card = Path(base) / "README.md"
     if not card.is_file():
         return None
-    front = re.match(r"---\n(.*?)\n---\n", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    values = front_matter(card.read_text(encoding="utf-8", errors="replace"))
+    if values.get("license") == "other" and values.get("license_name"):
+        return str(values["license_name"])
+    return str(values["license"]) if values.get("license") else None
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    """The YAML at the head of a card; empty where there is none that can be read."""
+    front = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
     try:
         values: Any = yaml.safe_load(front[1]) if front else None
     except yaml.YAMLError:
-        return None
-    return str(values["license"]) if isinstance(values, dict) and values.get("license") else None
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def base_name(model: str) -> str:
+    """A hub id; of a folder its last part, since the rest of a path is this machine's affair."""
+    came = origin(model)
+    return came[0] if came else Path(model).name if Path(model).exists() else model
 
 
 def _front(settings: TrainSettings, licence: str | None) -> dict[str, Any]:
@@ -92,8 +114,10 @@ def _front(settings: TrainSettings, licence: str | None) -> dict[str, Any]:
         "pipeline_tag": "text-generation",
         "tags": ["lima", "sft"],
     }
-    if not Path(settings.model).exists():
-        found["base_model"] = settings.model
+    if origin(settings.model) or not Path(settings.model).exists():
+        found["base_model"] = base_name(settings.model)
+    if came := origin(settings.data):
+        found["datasets"] = [came[0]]
     return found | ({"license": licence} if licence else {})
 
 

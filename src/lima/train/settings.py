@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, model_validator
 
+from lima.hub import DataFile, ModelPlace
 from lima.settings import Settings
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -161,10 +162,11 @@ class TrainSettings(FitSettings):
         },
     }
 
-    model: tyro.conf.Positional[str]
-    """The base model: a Hugging Face folder or a hub id."""
-    data: tyro.conf.Positional[Path]
-    """Training conversations, JSON Lines of examples (see 'lima curate' and 'lima import')."""
+    model: tyro.conf.Positional[ModelPlace]
+    """The base model: a Hugging Face folder or a hub id, pinned by USER/NAME@REVISION where that matters."""
+    data: tyro.conf.Positional[DataFile]
+    """Training conversations, JSON Lines of examples (see 'lima curate' and 'lima import'), or such rows on the hub:
+    hf://USER/NAME, also with a revision and a split, hf://USER/NAME@REVISION:test."""
     out: Path
     """The run folder."""
     preset: str | None = None
@@ -205,9 +207,9 @@ class TrainSettings(FitSettings):
     """Pretraining text to mix into the steps, so that the model forgets less: a text file, or JSON Lines with `text`."""
     replay_share: float = Field(0.1, gt=0, lt=1)
     """Its share of all tokens, where there is such a file."""
-    heldout: Path | None = None
+    heldout: DataFile | None = None
     """Held-out conversations whose loss per token is logged every epoch (it misleads: LIMA, appendix)."""
-    dev: Path | None = None
+    dev: DataFile | None = None
     """Development conversations with answers, logged likewise."""
     log_to: tuple[Tracker, ...] = ()
     """Send the rows of metrics.jsonl there too: tensorboard (files in the run folder), wandb, trackio. Each needs its package."""

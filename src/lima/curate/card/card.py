@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -13,6 +14,7 @@ from lima.files import write_text
 from lima.records import Example
 
 HERE = Path(__file__).parent
+FIGURE = re.compile(r"[\d.,%+-]*$|\d+ of \d+$")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def short(text: str) -> str:
 
 
 def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    figures = [all(FIGURE.match(row[place]) for row in rows) for place in range(len(columns))]
+    lines = [columns, ["---:" if place and right else "---" for place, right in enumerate(figures)], *rows]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
         for line in lines

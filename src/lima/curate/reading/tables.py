@@ -19,6 +19,7 @@ from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
 from lima.files import BYTE_ORDER_MARK, CONTAINERS, WIDE, other_form, parse_json_object, whole_characters
+from lima.parquet import read_rows
 
 COMPRESSED = {".gz", ".zst"}
 MAX_ARRAY_BYTES = 512 << 20
@@ -70,7 +71,7 @@ def _reader(kind: str, path: Path) -> Any:
     if kind in WORKBOOKS:
         return lambda path, holding: read_workbook(path)
     if kind == ".parquet":
-        return lambda path, holding: _parquet(path)
+        return lambda path, holding: read_rows(path)
     if kind == ".json":
         return lambda path, holding: _array(path)
     if kind in (".jsonl", ".ndjson") or path.suffix == ".zst":
@@ -125,18 +126,6 @@ def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise LimaError(f"{path}: element {number - 1} is a {type(row).__name__}, expected an object.")
         yield number, row
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        import pyarrow.parquet as parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ModuleNotFoundError:
-        raise LimaError(f"{path}: Parquet needs a package: pip install pyarrow") from None
-    number = 0
-    for batch in parquet.ParquetFile(path).iter_batches():
-        for row in batch.to_pylist():
-            number += 1
-            yield number, row
 
 
 def loads(line: bytes) -> Any:
