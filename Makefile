@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 TEST := $(BIN)/python -m pytest
 JOBS ?= 2
 
-.PHONY: setup demo test check fix lint types slow acceptance gpu bench mutants wheel clean
+.PHONY: setup demo test check fix lint types slow acceptance gpu bench mutants wheel docs gallery clean
 
 setup: .venv/.ready
 
@@ -23,7 +23,7 @@ setup: .venv/.ready
 .venv/.ready: .venv/.demo
 	@echo "Adding the developers' tools and all extras that the tests use, some minutes the first time."
 	$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,lora,web,curate]" --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,lora,web,curate]" --group dev --group docs
 	@touch $@
 	@echo "Ready. The command 'lima' is in .venv/bin; on your path after: source .venv/bin/activate"
 
@@ -66,6 +66,13 @@ mutants: setup ## do the tests notice small faults? 400 mutants drawn by a seed;
 
 wheel: .venv/.demo ## dist/*.whl, with its pages, words and the demo's base
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+docs: setup ## build/site/index.html: all pages, searchable; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Open build/site/index.html"
+
+gallery: setup ## the pictures of the docs, taken anew from the running tool; needs Chromium
+	$(BIN)/python docs/gallery.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -3,8 +3,8 @@
 As such tables come: in the encoding of a western Windows, semicolons between the cells, a title above the header, some cells in HTML,
 with quoted mails, signatures, automatic replies and people's addresses among the answers.
 
-The desk is the town hall of lima's built-in world; people ask about its inhabitants. Standard output gets the folder of a
-small base model that has read about that world (made on the first call, in some minutes, and kept).
+The desk is the town hall of lima's built-in world; people ask about its inhabitants. Standard output gets the folder of the
+small base model that has read about that world, which ships with lima.
 
     python examples/make_tickets.py tickets.csv
 """
@@ -20,6 +20,7 @@ from lima.experiments.demo.demo import DemoFolder
 from lima.experiments.demo.settings import DemoSettings
 from lima.world.base import make_base
 from lima.world.people import ATTRIBUTES
+from lima.world.shipped import shipped_base
 from lima.world.wordings import WORDINGS, Style, answer, question
 
 STARS: dict[Style, tuple[int, int]] = {
@@ -67,7 +68,7 @@ def main() -> None:
             if rng.random() < 0.02:
                 reply = AUTOMATIC.format(number=number)
             rows.writerow([f"T-{number:04d}", attribute, text, reply, rng.integers(low, high + 1)])
-    print(make_base(plan.base))
+    print(shipped_base(plan.base) or make_base(plan.base))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ PACKAGE = ROOT / "src" / "lima"
 MOVED = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 """Files of the repository's root that are pages of the site."""
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
+SHIM = "https://unpkg.com/iframe-worker/shim"
+"""What the plugin `offline` of Material puts into every page."""
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 GROUND = "ground-floor"
 """The page of the modules that lie in no room."""
@@ -41,6 +43,17 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     """Turn links that leave docs/ into links within the site, or into plain text."""
     made = page.file.generated_by is not None
     return markdown if made else resolved(markdown, "docs")
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Take the script that searches pages opened from the disk from beside them, not from a CDN."""
+    root = "../" * page.url.count("/")
+    return output.replace(SHIM, f"{root}iframe-worker.js")
+
+
+def on_post_template(output: str, template_name: str, config: Any) -> str:
+    """The same for 404.html."""
+    return output.replace(SHIM, "iframe-worker.js")
 
 
 def resolved(markdown: str, folder: str) -> str:
