@@ -161,9 +161,18 @@ def run(arguments: list[str]) -> int:
     settings = parse(name, _load(command.settings, name), arguments[words:])
     if getattr(settings, "dry_run", False):
         print(f"# lima {name}: resolved settings\n{settings.to_yaml()}", end="")
-    function: Callable[[Any], Any] = _load(command.run, name)
+    function = _load_with_sign(command.run, name)
     function(settings)
     return 0
+
+
+def _load_with_sign(place: str, command: str) -> Callable[[Any], Any]:
+    """Import a command's code; on a terminal a sign of life stands there meanwhile: torch alone takes seconds."""
+    from lima import console
+
+    with console.notes.status(f"loading the libraries of lima {command} ..."):
+        function: Callable[[Any], Any] = _load(place, command)
+    return function
 
 
 def overview() -> str:
