@@ -92,6 +92,8 @@ def open_engine(url: str, *, durable: bool = True) -> sa.Engine:
             f"{url}: a study is kept in a file. Expected sqlite:///studies/first/annotations.sqlite."
         )
     file = Path(parsed.database)
+    if not file.parent.is_dir():
+        raise LimaError(f"{file.parent}: no such folder, for the SQLite database {file.name}.")
     if file.exists() and not _is_sqlite(file):
         raise LimaError(f"{file}: no SQLite database. Name one, or a file that is not there yet.")
     engine = sa.create_engine(
