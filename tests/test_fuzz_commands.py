@@ -204,6 +204,7 @@ QUIET = settings(
 @example(arguments=["import", "openai", "openai.jsonl", "--out", ""])
 @example(arguments=["select", "good.jsonl", "--out", "", "--number", "1"])
 @example(arguments=["import", "openai", "deep.jsonl", "--out", "new"])
+@example(arguments=["database", "upgrade", "sqlite:///good.jsonl"])
 @example(arguments=["curate", "cycle.yaml", "--input", ".", "--out", "new"])
 @example(arguments=["curate", "own-data", "--input", "box.mbox", "--out", "new"])
 def test_commands_end_well(arguments: list[str], odd_files: Path) -> None:
@@ -212,7 +213,7 @@ def test_commands_end_well(arguments: list[str], odd_files: Path) -> None:
 
 @pytest.mark.acceptance
 @pytest.mark.timeout(3600)
-@settings(QUIET, max_examples=2000)
+@settings(QUIET, max_examples=5000)
 @given(arguments=commands())
 def test_thousands_of_commands_end_well(arguments: list[str], odd_files: Path) -> None:
     ends_well(arguments, odd_files)

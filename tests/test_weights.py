@@ -1,6 +1,7 @@
 """Other people's checkpoints: every tensor of the model comes from the file, or loading ends with its name."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,7 @@ def same(one: Any, other: Any) -> bool:
     [
         lambda name: f"_orig_mod.{name}",  # torch.compile
         lambda name: f"module.{name}",  # DistributedDataParallel
+        lambda name: f"module.module.{name}",  # the same around DeepSpeed's engine
         lambda name: f"module._orig_mod.{name}",
         lambda name: f"_orig_mod.module.{name}",
         lambda name: name.replace(".mlp.", "._orig_mod.mlp."),  # layers compiled one by one
@@ -265,3 +267,72 @@ def test_a_tokenizer_of_a_larger_model_is_refused_and_a_late_pad_is_not(
     model.save(network, tokenizer, tmp_path / "larger")
     with pytest.raises(LimaError, match="has 260 tokens, the model 258 rows for them; 'larger' has none"):
         model.load(tmp_path / "larger", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointer of Git LFS.*git lfs pull"),
+        ("tokenizer.json", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "pointer of Git LFS.*git lfs pull"),
+        ("model.safetensors", b"<!DOCTYPE html>", "cannot be loaded as a model"),
+        ("tokenizer.json", b"{", "its tokenizer cannot be loaded .* beside the weights"),
+        ("config.json", b"[]", "cannot be loaded as a model"),
+        ("config.json", b'{"model_type": "llama", "hidden_size": "64"}', "expected int, got str"),
+        ("config.json", b'{"model_type": "llama", "rope_scaling": {"type": "su", "factor": 2}}', r"unknown: 'su'"),
+        ("generation_config.json", b"{broken", "generation_config.json: not JSON"),
+        ("generation_config.json", b"[]", "generation_config.json: expected an object"),
+        ("generation_config.json", b'{"eos_token_id": "</s>"}', "eos_token_id of generation_config.json is '</s>', expected"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_ends_loading_in_one_line(
+    tiny_model: Path, tmp_path: Path, file: str, content: bytes, says: str
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / file).write_bytes(content)
+    with pytest.raises(LimaError, match=says) as error:
+        model.load(folder, device="cpu")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("pad", [-1, 258, 32000])
+def test_a_pad_that_the_model_has_no_row_for_is_none(tiny_model: Path, tmp_path: Path, pad: int) -> None:
+    folder = configured(tiny_model, tmp_path / "pad", pad_token_id=pad)
+    (folder / "generation_config.json").write_text(json.dumps({"pad_token_id": -1}))
+    found, tokenizer = model.load(folder, device="cpu")
+    model.set_template(found, tokenizer)
+    model.save(found, tokenizer, tmp_path / "saved")
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "saved").config.pad_token_id is None
+
+
+def test_a_stop_token_that_is_the_pad_too_is_learnt_where_it_is_read(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """Transformers keeps the gradient of the pad's row at zero; no text here is padded, so each of its tokens means something."""
+    found, _ = model.load(configured(tiny_model, tmp_path / "pad", pad_token_id=2), device="cpu")
+    rows: Any = found.get_input_embeddings()
+    rows(torch.tensor([2])).sum().backward()
+    assert rows.weight.grad[2].abs().sum() > 0
+
+
+def test_the_type_of_the_weights_is_read_from_them_where_the_config_is_silent(
+    rewritten: Any, tmp_path: Path
+) -> None:
+    folder = rewritten(lambda tensors: {name: tensor.bfloat16() for name, tensor in tensors.items()})
+    config = json.loads((folder / "config.json").read_text())
+    for said, stored in (
+        ("float32", torch.float32),
+        ("float8_e4m3fn", torch.bfloat16),
+        (None, torch.bfloat16),
+    ):
+        (folder / "config.json").write_text(json.dumps(config | {"dtype": said}))
+        assert model.stored_dtype(folder) == stored
+
+
+def test_files_beside_the_weights_are_not_looked_at(tiny_model: Path, tmp_path: Path) -> None:
+    """Some publish a model twice in a folder, in their own names, too."""
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    save_file({"tok.weight": torch.tensor([math.nan])}, folder / "consolidated.safetensors")
+    assert weights.stored_kinds(folder) == ["float32"]
+    (folder / "model.safetensors").rename(folder / "one.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {UP: "one.safetensors"}}))
+    assert weights.stored_kinds(folder) == ["float32"]

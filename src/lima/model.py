@@ -22,11 +22,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from lima import chat, template, weights
 from lima.console import note
 from lima.errors import LimaError
+from lima.files import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DType = Literal["float32", "bfloat16", "float16"]
+LFS = b"version https://git-lfs"
 LARGEST_FILE = "5GB"
 """Weights above it are written as several files, which disks and the hub take better."""
 
@@ -65,9 +67,27 @@ def load(
                 model = AutoModelForCausalLM.from_config(config, dtype=kind)
         else:
             model = weights.read_model(place, config, kind, layers=layers)
+        model.get_input_embeddings().padding_idx = (
+            None  # else the row of a pad that is the EOS, too, learns nothing
+        )
+        _check_stops(place, model)
         tokenizer = load_tokenizer(place)
         _check_rows(place, model, tokenizer)
         return model.to(checked_device(device)).eval(), tokenizer
+
+
+def _check_stops(place: str | Path, model: PreTrainedModel) -> None:
+    """generation_config.json names stop tokens by their ids.
+
+    Raises:
+        LimaError: it does not.
+    """
+    stops = model.generation_config.eos_token_id
+    for stop in stops if isinstance(stops, list) else [stops]:
+        if not isinstance(stop, int | None):
+            raise LimaError(
+                f"{place}: eos_token_id of generation_config.json is {stop!r}, expected the id of a token, a number."
+            )
 
 
 def _check_rows(place: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -98,6 +118,10 @@ def read_config(place: str | Path) -> Any:
         _check_place(place)
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         _check_causal(place, config)
+        part = config.get_text_config()
+        pad = getattr(part, "pad_token_id", None)
+        if pad is not None and not 0 <= pad < part.vocab_size:
+            part.pad_token_id = None  # -1, or a token that its author added; nothing is padded here
         return config
 
 
@@ -109,7 +133,8 @@ def check_tensors(place: str | Path) -> int:
     """
     with _loading(place):
         config = read_config(place)
-        return len(weights.read_model(place, config, stored_dtype(place), device="meta").state_dict())
+        dtype = weights.stored_dtype(place, config)
+        return len(weights.read_model(place, config, dtype, device="meta").state_dict())
 
 
 @contextmanager
@@ -119,7 +144,7 @@ def _loading(place: str | Path) -> Iterator[None]:
         yield
     except LimaError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except Exception as error:  # of files that others wrote transformers may raise anything
         where = "" if Path(place).exists() else "it is no folder here, and from the hub it "
         raise LimaError(f"{place}: {where}cannot be loaded as a model ({_first_line(error)}).") from None
 
@@ -127,7 +152,7 @@ def _loading(place: str | Path) -> Iterator[None]:
 def fast_dtype(config: Any, device: str | torch.device | None = None) -> torch.dtype:
     """The checkpoint's own type where the device computes in it as fast as in float32 or faster, else float32."""
     own = getattr(config, "dtype", None)
-    found = getattr(torch, own) if isinstance(own, str) else own
+    found = getattr(torch, own, None) if isinstance(own, str) else own
     if checked_device(device).type == "cuda":
         fast = {torch.float16: True, torch.bfloat16: torch.cuda.is_bf16_supported(including_emulation=False)}
     else:
@@ -137,7 +162,13 @@ def fast_dtype(config: Any, device: str | torch.device | None = None) -> torch.d
 
 def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint folder or hub id."""
-    tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    except Exception as error:
+        raise LimaError(
+            f"{place}: its tokenizer cannot be loaded ({_first_line(error)}). Put tokenizer.json and tokenizer_config.json of the "
+            "model that it was made from beside the weights."
+        ) from None
     for fact in ("is_local", "local_files_only"):  # of this loading; they would be saved with the tokenizer
         tokenizer.init_kwargs.pop(fact, None)
     return tokenizer
@@ -182,9 +213,8 @@ def save(
 
 
 def stored_dtype(place: str | Path) -> torch.dtype:
-    """The type that a checkpoint's weights are stored in, by its config; float32 where that does not say."""
-    found = AutoConfig.from_pretrained(place).dtype
-    return found if isinstance(found, torch.dtype) else torch.float32
+    """The type that a checkpoint's weights are stored in, and that those of a tuned model are saved in."""
+    return weights.stored_dtype(place, AutoConfig.from_pretrained(place))
 
 
 def _save_weights(
@@ -309,7 +339,9 @@ def _stop_at(model: PreTrainedModel, token: int) -> None:
 
 
 def _make_savable(config: Any) -> None:
-    """Published bases have sampling values beside ``do_sample: false``, which transformers loads and will not save."""
+    """Published bases have sampling values beside ``do_sample: false``, or a pad of -1, which transformers loads and will not save."""
+    if isinstance(config.pad_token_id, int) and config.pad_token_id < 0:
+        config.pad_token_id = None
     try:
         config.validate(strict=True)
     except ValueError:
@@ -367,6 +399,12 @@ def _mean_row(model: PreTrainedModel, row: int, in_use: int) -> None:
 def _check_place(place: str | Path) -> None:
     path = Path(place)
     if path.is_dir():
+        _check_fetched(path)
+        beside = path / "generation_config.json"
+        if beside.exists() and not isinstance(read_json(beside), dict):  # transformers would pass over it
+            raise LimaError(
+                f"{beside}: expected an object. Take the file as it was published, or move it away."
+            )
         if (path / "adapter_config.json").exists():
             raise LimaError(
                 f"{place}: an adapter (adapter_config.json). Merge it into its base and name the folder of that; if these weights "
@@ -384,6 +422,13 @@ def _check_place(place: str | Path) -> None:
         raise LimaError(f"{place}: no such model folder.")
 
 
+def _check_fetched(folder: Path) -> None:
+    """A clone without Git LFS has a few lines in place of each large file."""
+    for file in sorted(folder.glob("*.*")):
+        if file.is_file() and file.stat().st_size < 1024 and file.read_bytes().startswith(LFS):
+            raise LimaError(f"{file}: a pointer of Git LFS, not the file itself. Fetch it: git lfs pull")
+
+
 def _check_causal(place: str | Path, config: Any) -> None:
     names = config.architectures or []
     if names and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
@@ -393,4 +438,8 @@ def _check_causal(place: str | Path, config: Any) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+    """What went wrong in one line; what follows a colon at its end belongs to it."""
+    if isinstance(error, KeyError):
+        return f"unknown: {error}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

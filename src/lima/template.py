@@ -8,9 +8,9 @@ ends the turn is. `with_marks` writes the same rule into a template, so that oth
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -24,6 +24,8 @@ Conversation = Sequence[Mapping[str, str]]
 Span = tuple[int, int]
 STAND_INS = range(0xF0000, 0xFFFFE)
 """Characters of private use, which stand in for the special tokens that a text spells while a template is rendered."""
+CUT = chr(0xFFFFE)
+"""Another, where a text is cut in two."""
 ANSWER = "A short answer"
 PROBE = ({"role": "user", "content": "Hello"}, {"role": "assistant", "content": ANSWER})
 MARK = re.compile(r"\{%(?P<left>[-+]?)\s*(?P<end>end)?generation\s*(?P<right>[-+]?)%\}")
@@ -147,6 +149,9 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> Mapping[int, str]:
 
 
 _SPECIAL: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, dict[int, str]]] = WeakKeyDictionary()
+_SPELLINGS: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[tuple[str, int], list[str]]] = (
+    WeakKeyDictionary()
+)
 _HEARD: WeakKeyDictionary[PreTrainedTokenizerBase, str] = WeakKeyDictionary()
 """The template of a tokenizer that was found to say what messages say."""
 _ENDINGS: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[tuple[str, int], Ending | None]] = (
@@ -166,7 +171,10 @@ def _render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, *, h
         )
     except Exception as error:  # a template is a program of its author, and may raise anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise LimaError(f"the chat template fails on a conversation ({reason}).") from None
+        raise LimaError(
+            f"the chat template fails on a conversation ({reason}). Take out of the texts what it does not take, or tune with "
+            "--chat-template lima."
+        ) from None
     return text
 
 
@@ -192,9 +200,9 @@ def _disguise(
 ) -> tuple[Conversation, Mapping[str, str]]:
     """The conversation with a stand-in for each special token that its texts spell, and what each stands for."""
     said = "".join(message.content for message in messages)
-    spellings = [text for text in _spellings(tokenizer) if text in said]
+    met = [text for text in spellings(tokenizer) if text in said]
     free = (chr(code) for code in STAND_INS if chr(code) not in said)
-    spelled = dict(zip(free, spellings, strict=False))
+    spelled = dict(zip(free, met, strict=False))
     conversation = []
     for message in messages:
         text = message.content
@@ -204,10 +212,25 @@ def _disguise(
     return conversation, spelled
 
 
-def _spellings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Texts of all special tokens, longer ones first, as one may be part of another."""
-    unknown = [str(tokenizer.unk_token)] if tokenizer.unk_token is not None else []
-    return sorted({*special_tokens(tokenizer).values(), *unknown} - {""}, key=lambda text: (-len(text), text))
+def spellings(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Texts of the tokens that no text may become, longer ones first, as one may be part of another.
+
+    These are the special ones, and added ones that the template puts around a user's turn: not every author calls them special.
+    """
+    key = str(tokenizer.chat_template), len(tokenizer)
+    before, found = _SPELLINGS.get(tokenizer, (None, []))
+    if before != key:
+        unknown = [str(tokenizer.unk_token)] if tokenizer.unk_token is not None else []
+        texts = {*special_tokens(tokenizer).values(), *unknown, *_frames(tokenizer)} - {""}
+        found = sorted(texts, key=lambda text: (-len(text), text))
+        _SPELLINGS[tokenizer] = key, found
+    return found
+
+
+def _frames(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    frame = _render(tokenizer, PROBE[:1], heading=True)
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if not token.special)
+    return {text for text in added if text.strip() and text in frame}
 
 
 def _written(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, text: str) -> list[Span]:
@@ -220,13 +243,35 @@ def _written(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, tex
         before = _render(tokenizer, conversation[:number], heading=True)
         after = _render(tokenizer, conversation[: number + 1])
         after = after[: len(after) - end.rest]
+        place = f"the chat template renders answer {len(spans) + 1}"
         if not (text.startswith(after) and after.startswith(before) and after.endswith(end.text)):
             raise LimaError(
-                f"the chat template renders answer {len(spans) + 1} otherwise alone than in the whole conversation, so its "
-                "tokens cannot be told apart. Use --chat-template lima, or a FILE that renders turn by turn."
+                f"{place} otherwise alone than in the whole conversation, so its tokens cannot be told apart. "
+                "Use --chat-template lima, or a FILE that renders turn by turn."
             )
+        _check_said(message["content"], before, after.removeprefix(before).removesuffix(end.text), place)
         spans.append((len(before), len(after)))
     return spans
+
+
+def _check_said(content: str, before: str, written: str, place: str) -> None:
+    """What is learnt as an answer is the answer: white space aside, nothing is left out of it, nor put before it.
+
+    A template that opens a block of thoughts in its heading has the beginning of an answer there.
+    """
+    said, wanted = "".join(written.split()), "".join(content.split())
+    if said == wanted or (len(said) < len(wanted) and "".join((before + written).split()).endswith(wanted)):
+        return
+    if said.endswith(wanted):
+        extra = written[: written.rfind(content.strip())].strip()
+        raise LimaError(
+            f"{place} with {extra[:60]!r} before it, which generation's prompt has not, so that it would be learnt as text. "
+            "Use --chat-template lima, or a FILE without it."
+        )
+    raise LimaError(
+        f"{place} in other words: {written.strip()[:60]!r} for {content.strip()[:60]!r}. Use --chat-template lima, or a FILE that "
+        "renders texts as they are."
+    )
 
 
 def _tokenize(
@@ -234,8 +279,9 @@ def _tokenize(
 ) -> tuple[list[int], list[bool]]:
     if tokenizer.is_fast and not spelled:
         found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        inside = [any(a < end and b > start for start, end in spans) for a, b in found["offset_mapping"]]
-        return list(found["input_ids"]), inside
+        numbers, places = list(found["input_ids"]), found["offset_mapping"]
+        if _only_the_templates(tokenizer, text, zip(numbers, places, strict=True)):
+            return numbers, [any(a < end and b > start for start, end in spans) for a, b in places]
     ids: list[int] = []
     flags: list[bool] = []
     for piece, is_written in _pieces(text, spans):
@@ -243,6 +289,14 @@ def _tokenize(
         ids += new
         flags += [is_written] * len(new)
     return ids, flags
+
+
+def _only_the_templates(
+    tokenizer: PreTrainedTokenizerBase, text: str, tokens: Iterable[tuple[int, Span]]
+) -> bool:
+    """Whether each special token stands where the text spells it; a normaliser makes others, as of wide characters."""
+    special = special_tokens(tokenizer)
+    return all(special[token] in text[a:b] for token, (a, b) in tokens if token in special)
 
 
 def _pieces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, bool]]:
@@ -253,14 +307,17 @@ def _pieces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, bool]]:
 
 def _parts(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
     """The text cut at the special tokens that the template wrote, each a part of its own."""
-    spellings = "|".join(map(re.escape, _spellings(tokenizer)))
-    return re.split(f"({spellings})", text) if spellings else [text]
+    known = "|".join(map(re.escape, spellings(tokenizer)))
+    return re.split(f"({known})", text) if known else [text]
 
 
 def _part_ids(tokenizer: PreTrainedTokenizerBase, part: str, spelled: Mapping[str, str]) -> list[int]:
-    if part in _spellings(tokenizer):
+    if part in spellings(tokenizer):
         return [int(tokenizer.convert_tokens_to_ids(part))]
+    special = {*special_tokens(tokenizer).values(), str(tokenizer.unk_token)}
     for stand_in, spelling in spelled.items():
-        part = part.replace(stand_in, spelling)
-    ids: list[int] = tokenizer.encode(part, add_special_tokens=False, split_special_tokens=True)
-    return ids
+        # the tokenizer finds added tokens that are not special wherever they are spelled, unless they are cut
+        part = part.replace(stand_in, spelling if spelling in special else spelling[0] + CUT + spelling[1:])
+    pieces = [piece for piece in part.split(CUT) if piece]
+    encoded = (tokenizer.encode(p, add_special_tokens=False, split_special_tokens=True) for p in pieces)
+    return list(chain.from_iterable(encoded))

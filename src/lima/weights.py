@@ -6,6 +6,7 @@ saved from inside another program's wrapper would be tuned, and would answer, as
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import re
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 WRAPPERS = {
     r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.": "",
-    r"^module\.": "",
+    r"^(?:module\.)+": "",
     r"^base_model\.model\.": "",
 }
 """What torch.compile, FSDP, DistributedDataParallel and peft put into the names of the tensors of a model that they wrap."""
@@ -110,7 +111,7 @@ def refuse_quantised(place: str | Path, config: Any) -> str | None:
     if settings is None:
         return None
     found = settings if isinstance(settings, dict) else settings.to_dict()
-    method = str(getattr(found.get("quant_method"), "value", found.get("quant_method")))
+    method = str(getattr(found.get("quant_method"), "value", found.get("quant_method")) or "without a name")
     if method.startswith("bitsandbytes") or found.get("load_in_4bit") or found.get("load_in_8bit"):
         if find_spec("bitsandbytes") is None:
             raise LimaError(
@@ -142,17 +143,45 @@ def stored_kinds(place: str | Path) -> list[str]:
     Raises:
         LimaError: one holds NaN or infinite numbers.
     """
-    folder = Path(place)
-    if not folder.is_dir():
-        folder = Path(cached_file(place, "config.json")).parent
     kinds = set()
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in _files(place):
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 (the file is no mapping)
                 tensor = file.get_tensor(name)
                 kinds.add(str(tensor.dtype).removeprefix("torch."))
                 _refuse_not_numbers(place, [(name, tensor)])
     return sorted(kinds)
+
+
+def stored_dtype(place: str | Path, config: Any) -> torch.dtype:
+    """The type that a checkpoint's weights are stored in and saved in again: by its config, else by its first safetensors file.
+
+    Types of eight bits have scales, which saving has not: bfloat16 stands in for them, and float32 for what nothing tells.
+    """
+    found = config.dtype
+    if not isinstance(found, torch.dtype):
+        found = next((kind for path in _files(place) for kind in _kinds(path)), torch.float32)
+    return found if found.itemsize > 1 else torch.bfloat16
+
+
+def _kinds(path: Path) -> Iterator[torch.dtype]:
+    """The types of a file's tensors that are fractions, without reading them."""
+    known = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118 (the file is no mapping)
+            if (kind := file.get_slice(name).get_dtype()) in known:
+                yield known[kind]
+
+
+def _files(place: str | Path) -> list[Path]:
+    """The safetensors files that a model is read from: others may lie beside them, such as the author's own format."""
+    folder = Path(place)
+    if not folder.is_dir():
+        folder = Path(cached_file(place, "config.json")).parent
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.exists() or not index.exists():
+        return [whole] if whole.exists() else []
+    return sorted({folder / name for name in json.loads(index.read_bytes())["weight_map"].values()})
 
 
 def _refuse_not_numbers(place: str | Path, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:

@@ -72,6 +72,7 @@ TABLES: list[tuple[str, str, bytes, Any, list[str]]] = [
     ("a title above", "t.csv", b"Export of May\n\nq,a\nWhy?,So.\nAnd?,Thus.\n", BOTH, []),
     ("padded headers", "t.csv", b" q , a \nWhy?,So.\n", [ONE], []),
     ("blanks around cells", "t.csv", b"q,a\n  Why?  ,  So.  \n", [ONE], []),
+    ("two files joined", "t.csv", b"q,a\nWhy?,So.\nq,a\nAnd?,Thus.\n", BOTH, ["torn-row"]),
     ("blank lines between", "t.csv", b"q,a\n\nWhy?,So.\n\n\nAnd?,Thus.\n\n", BOTH, []),
     ("rows of blank cells", "t.csv", b"q,a\n,\nWhy?,So.\n", [ONE], ["empty"]),
     ("columns in another order", "t.csv", b"a,x,q\nSo.,1,Why?\n", [ONE], []),
@@ -222,6 +223,53 @@ def test_cells_of_a_workbook(tmp_path: Path) -> None:
     found, rejected = outcome(tmp_path / "t.xlsx", tmp_path / "out")
     assert found == [ONE, ("Seven?", "7")]
     assert sorted(rule for rule, _ in rejected) == ["not-text", "not-text", "torn-row"]
+
+
+@pytest.mark.parametrize(
+    ("sheets", "found", "lost", "said"),
+    [
+        ({"One": [("q", "a"), ONE], "Two": [("q", "a"), TWO]}, [ONE], 0, r"sheet 'One'.*not read: 'Two' \(2 rows\)"),
+        ({"Codes": [("c", "m"), ("1", "on")], "Two": [("q", "a"), TWO]}, [TWO], 0, "sheet 'Two'.*not read: 'Codes'"),
+        ({"One": [("q", "a"), ONE, ("q", "a"), TWO]}, [ONE, TWO], 1, ""),
+        ({"One": [("q", "a"), ONE, ("Long?", "x" * 32767), ("Id?", 1234567890123456789)]}, [ONE], 2, ""),
+        ({"One": [("q", "a"), TWO, ONE]}, [TWO, ONE], 0, "1 rows are hidden"),
+    ],
+)  # fmt: skip
+def test_sheets_and_rows_of_a_workbook(
+    sheets: dict[str, list[Any]],
+    found: Any,
+    lost: int,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(list(row))
+        sheet.sheet_state = "hidden" if name == "Codes" else "visible"
+        sheet.row_dimensions[3].hidden = "hidden" in said
+    book.save(tmp_path / "t.xlsx")
+    examples, rejected = outcome(tmp_path / "t.xlsx", tmp_path / "out")
+    assert (examples, len(rejected)) == (found, lost)
+    assert re.search(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"<html><table><tr><td>q", "it is text, perhaps a table of HTML or with tabs"),
+        (b"q\ta\n", "it is text"),
+        (b"\xd0\xcf\x11\xe0" + bytes(99), "it has a password, or is an old workbook"),
+    ],
+)
+def test_what_only_has_the_name_of_a_workbook_is_told(content: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "t.xlsx").write_bytes(content)
+    found, _ = outcome(tmp_path / "t.xlsx", tmp_path / "out")
+    assert says in found
 
 
 def test_with_strict_a_torn_row_ends_the_run(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 from tests.conftest import byte_tokenizer
+from tokenizers import AddedToken, normalizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lima import chat
+from lima import chat, template
 from lima import model as models
 from lima.doctor.doctor import doctor
 from lima.doctor.settings import DoctorSettings
@@ -234,7 +235,15 @@ FAULTS = {
         "{% for m in messages %}{{ m.content if loop.last or m.role == 'user' }}</s>{% endfor %}",
         "made/dialogue: the chat template renders answer 1 otherwise alone",
     ),
-}
+    "an empty thought before each answer": (
+        CHATML.replace("message.content", "('<think>\\n\\n</think>\\n\\n' if message.role == 'assistant' else '') + message.content"),
+        r"renders answer 1 with '<think>\\n\\n</think>' before it, which generation's prompt has not",
+    ),
+    "words changed": (
+        CHATML.replace("message.content", "message.content | replace('i', 'y')"),
+        "renders answer 1 in other words: '.*' for '.*'",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -246,6 +255,43 @@ def test_a_template_that_cannot_be_trained_is_refused_before_the_run(
     with pytest.raises(LimaError, match=message):
         train(choose(chat_template=str(tmp_path / "own.jinja")))
     assert not (tmp_path / "run").exists()
+
+
+def test_thoughts_that_the_heading_begins_are_learnt_to_their_end(base: Path) -> None:
+    heading = CHATML.replace("'<|im_start|>assistant\\n'", "'<|im_start|>assistant\\n<think>\\n'")
+    _, tokenizer = with_template(base, heading)
+    tokens = chat.encode_example(tokenizer, says("Hi", "<think>\nhm\n</think>\nYo"))
+    assert tokenizer.decode([t for t in tokens.labels if t != chat.IGNORE]) == "hm\n</think>\nYo<|im_end|>"
+
+
+@pytest.mark.parametrize(
+    ("special", "normalizer", "typed"),
+    [
+        (False, None, "<|im_start|>system"),  # as of a tokenizer whose author added plain tokens
+        (True, normalizers.NFKC(), "\uff1c|im_start|\uff1esystem"),
+        (True, normalizers.Lowercase(), "<|IM_START|>system"),
+    ],
+)
+def test_what_a_user_types_never_begins_a_turn(
+    base: Path, special: bool, normalizer: Any, typed: str
+) -> None:
+    tokenizer = byte_tokenizer()
+    marks = [
+        AddedToken("<|im_start|>", special=special, normalized=normalizer is not None),
+        AddedToken("<|im_end|>", special=True, normalized=normalizer is not None),
+    ]
+    tokenizer.add_tokens(marks)
+    if normalizer is not None:
+        tokenizer.backend_tokenizer.normalizer = normalizer
+    tokenizer.chat_template = MARKED
+    models.set_template(models.load(base)[0], tokenizer, "tokenizer")
+    example = Example(id="made/x", source="made", messages=tuple(says(f"a {typed} b", f"c {typed} d")))
+    tokens = chat.encode_example(tokenizer, example.messages)
+    assert tokens.ids.count(START) == 2
+    assert tokens.labels.count(START) == 0
+    prompt = template.encode_prompt(tokenizer, example.messages[:1])
+    assert tokens.ids[: len(prompt)] == prompt
+    check_template(tokenizer, example)
 
 
 def test_a_missing_template_is_refused(choose: Any, tiny_model: Path, tmp_path: Path) -> None:

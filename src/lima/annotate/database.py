@@ -91,12 +91,25 @@ def open_engine(url: str, *, durable: bool = True) -> sa.Engine:
         raise LimaError(
             f"{url}: a study is kept in a file. Expected sqlite:///studies/first/annotations.sqlite."
         )
+    file = Path(parsed.database)
+    if not file.parent.is_dir():
+        raise LimaError(f"{file.parent}: no such folder, for the SQLite database {file.name}.")
+    if file.exists() and not _is_sqlite(file):
+        raise LimaError(f"{file}: no SQLite database. Name one, or a file that is not there yet.")
     engine = sa.create_engine(
         parsed, pool_size=CONNECTIONS, max_overflow=CONNECTIONS, connect_args={"timeout": BUSY_SECONDS}
     )
     sa.event.listen(engine, "connect", _prepare_sqlite if durable else _prepare_quick_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _is_sqlite(file: Path) -> bool:
+    """Whether a file is a database of SQLite, or empty, which is a new one."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(16) in (b"", b"SQLite format 3\0")
 
 
 def _postgresql(url: sa.URL, durable: bool) -> sa.Engine:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from lima.formats.rows import (
-    OF_ROWS,
     Conversation,
     Row,
     UnusableRow,
     message,
-    refuse_more_than_text,
+    refuse_row,
     refuse_weights,
     text,
 )
@@ -23,7 +22,7 @@ from lima.records import Example
 
 def read(row: Row) -> Conversation:
     """Instruction and input become one user turn; Alpaca's own ``<noinput>`` and ``<nooutput>`` are nothing."""
-    refuse_more_than_text(row, OF_ROWS, "the row")
+    refuse_row(row)
     instruction, extra = text(row, "instruction"), _said(text(row, "input", default=""))
     system = text(row, "system", default="")
     messages = [message("system", system)] if system.strip() else []

@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from lima.formats.rows import (
-    OF_ROWS,
-    OF_TURNS,
     Conversation,
     Row,
     UnusableRow,
     items,
     message,
-    refuse_more_than_text,
+    refuse_row,
+    refuse_turn,
     weight_of,
 )
 from lima.records import Example, Role
@@ -31,14 +30,14 @@ ROLES: dict[str, Role] = {
 
 def read(row: Row) -> Conversation:
     """The messages of one row, text parts joined; an empty system message is none."""
-    refuse_more_than_text(row, OF_ROWS, "the row")
+    refuse_row(row)
     messages = []
     for position, entry in enumerate(items(row, "messages")):
         place = f"messages[{position}]"
         if not isinstance(entry, dict):
             raise UnusableRow("type", f"{place} is a {type(entry).__name__}")
         role = entry.get("role")
-        refuse_more_than_text(entry, OF_TURNS, place)
+        refuse_turn(entry, place)
         if not isinstance(role, str) or role not in ROLES:
             raise UnusableRow("role", f"{place} has the role {role!r}")
         content = _content(entry.get("content"), position)

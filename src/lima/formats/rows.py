@@ -15,11 +15,13 @@ WEIGHTS = ("weight", "train", "training")
 MEDIA = ("image", "images", "video", "videos", "audio", "audios", "files")
 OF_TURNS = (
     *("tool_calls", "function_call", "tool_call_id", "reasoning_content", "reasoning", "thinking", "refusal"),
-    *("train_detail", "prefix", *MEDIA),
+    *("train_detail", "prefix", "channel", *MEDIA),
 )
 """Fields of a turn without which its text is another thing."""
-OF_ROWS = ("tools", "functions", "chat_template_kwargs", *MEDIA)
+OF_ROWS = ("tools", "functions", "chat_template_kwargs", "chosen", "rejected", *MEDIA)
 """Fields of a row, likewise."""
+VERDICTS = ("label", "kto_tag")
+"""Fields of a row that say whether its answer is a good one, where they are true or false."""
 NOTHING: tuple[Any, ...] = (None, False, "", "[]", "{}", "null", [], {})
 """What such a field holds where it says nothing."""
 
@@ -87,12 +89,26 @@ def weight_of(turn: Row, place: str) -> Literal[0, 1]:
     return 1 if all(given) else 0
 
 
-def refuse_more_than_text(row: Row, fields: Collection[str], place: str) -> None:
-    """A field that changes what the texts mean, and that the records have no place for, is no silence.
+def refuse_row(row: Row) -> None:
+    """A field that changes what the row's texts mean, and that the records have no place for, is no silence.
 
     Raises:
-        UnusableRow: one of ``fields`` is there and not empty.
+        UnusableRow: there is one, and it says something.
     """
+    _refuse(row, OF_ROWS, "the row")
+    if found := [name for name in VERDICTS if isinstance(row.get(name), bool)]:
+        raise UnusableRow(
+            "meaning",
+            f"the row has {found[0]!r}, which calls its answer good or bad; keep the good ones, without it",
+        )
+
+
+def refuse_turn(turn: Row, place: str) -> None:
+    """The same of one turn."""
+    _refuse(turn, OF_TURNS, place)
+
+
+def _refuse(row: Row, fields: Collection[str], place: str) -> None:
     found = [name for name in fields if row.get(name) not in NOTHING]
     if found:
         raise UnusableRow(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from lima.formats.rows import (
-    OF_ROWS,
-    OF_TURNS,
     Conversation,
     Row,
     UnusableRow,
     items,
     message,
-    refuse_more_than_text,
+    refuse_row,
+    refuse_turn,
     text,
     weight_of,
 )
@@ -33,14 +32,14 @@ THEIR_SPEAKERS: dict[Role, str] = {"user": "human", "assistant": "gpt", "system"
 
 def read(row: Row) -> Conversation:
     """The turns of one row; ``system`` may also be a key of the row."""
-    refuse_more_than_text(row, OF_ROWS, "the row")
+    refuse_row(row)
     system = text(row, "system", default="")
     messages = [message("system", system)] if system.strip() else []
     for position, entry in enumerate(items(row, "conversations")):
         place = f"conversations[{position}]"
         if not isinstance(entry, dict):
             raise UnusableRow("type", f"{place} is a {type(entry).__name__}")
-        refuse_more_than_text(entry, OF_TURNS, place)
+        refuse_turn(entry, place)
         speaker, said = text(entry, "from"), text(entry, "value")
         role = SPEAKERS.get(speaker.lower())
         if role is None:

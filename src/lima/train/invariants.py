@@ -19,7 +19,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lima import template
-from lima.chat import IGNORE, Tokens, encode_example, eot_id, special_tokens, stop_id
+from lima.chat import IGNORE, Tokens, encode_example, eot_id, stop_id
 from lima.errors import LimaError
 from lima.records import Example
 from lima.train.attention import inside_documents
@@ -100,8 +100,8 @@ def check_template(tokenizer: PreTrainedTokenizerBase, example: Example) -> None
     Where a text spells a special token ("</s>" of HTML), training keeps it as text, which no template can;
     such an example is passed over.
     """
-    special = special_tokens(tokenizer).values()
-    if any(token in m.content for m in example.messages for token in special):
+    said = _folded("".join(message.content for message in example.messages))
+    if any(_folded(token) in said for token in template.spellings(tokenizer)):
         return
     learnt = [
         message.model_copy(update={"weight": 1}) for message in example.messages
@@ -185,6 +185,11 @@ def _check_run(
     whole = _comparable(answer)
     if not (whole.startswith(text) if cut else whole == text):
         raise LimaError(f"{place}: the supervised tokens read {text[:60]!r}, the answer is {whole[:60]!r}.")
+
+
+def _folded(text: str) -> str:
+    """As tokenizers that fold letters or widths read it, and then find special tokens in it."""
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _comparable(text: str) -> str:

@@ -254,6 +254,11 @@ def column_names(cells: Iterable[Any], path: Path) -> list[str]:
     return names
 
 
+def repeats_header(names: list[str], cells: Iterable[Any]) -> bool:
+    """Whether a row is the header once more, as in files that were joined."""
+    return len(names) > 1 and [str(cell).strip() for cell in cells] == names
+
+
 def _unbroken(rows: Iterable[list[str] | TornRow], width: int) -> Iterator[list[str] | TornRow]:
     """The rows, torn where neighbours that lack cells make one together: a line break in a cell without quotes cuts a row."""
     cut = TornRow(
@@ -320,6 +325,8 @@ def _row(names: list[str], cells: list[str] | TornRow, form: Form) -> dict[str, 
         return TornRow(f"{len(cells)} cells where the header has {named} ({where})")
     if any(_holds_rows(cell, cells, form.delimiter) for cell in cells if "\n" in cell):
         return TornRow("a cell holds whole rows: a quote that opens it is not closed where it should be")
+    if repeats_header(names, cells):
+        return TornRow("it is the header again")
     filled = dict(zip(names, cells, strict=False))
     return {name: filled.get(name, "") for name in names if name}
 
