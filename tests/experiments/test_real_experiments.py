@@ -74,8 +74,12 @@ def test_what_is_missing_is_said(settings: RealSettings, tmp_path: Path) -> None
 
 
 def test_claims_that_need_a_ground_truth_stay_in_the_world(tmp_path: Path) -> None:
-    with pytest.raises(LimaError, match="'scratch' needs the built-in world"):
-        experiment(ExperimentSettings(name="scratch", model="m", out=tmp_path))
+    with pytest.raises(LimaError, match="'refusals' needs the built-in world"):
+        experiment(ExperimentSettings(name="refusals", model="m", out=tmp_path))
+    with pytest.raises(LimaError, match="'adapters' runs on a real base"):
+        experiment(ExperimentSettings(name="adapters", out=tmp_path))
+    with pytest.raises(LimaError, match="--scale small is for a real base"):
+        experiment(ExperimentSettings(name="scratch", scale="small", out=tmp_path))
 
 
 @pytest.fixture(scope="module")

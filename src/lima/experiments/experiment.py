@@ -54,8 +54,19 @@ def experiment(settings: ExperimentSettings) -> list[ExperimentOutcome]:
 
         real_experiment(settings)
         return []
+    _refuse_real_alone(settings)
     chosen = list(EXPERIMENTS.values()) if settings.name == ALL else [EXPERIMENTS[settings.name]]
     return run_experiments(chosen, chosen_scale(settings), settings)
+
+
+def _refuse_real_alone(settings: ExperimentSettings) -> None:
+    """What needs a real base is named, with what there is instead."""
+    if settings.name not in (*EXPERIMENTS, ALL):
+        raise LimaError(f"'{settings.name}' runs on a real base: --model DIR --data FILE --scale small.")
+    if settings.scale not in SCALES:
+        raise LimaError(
+            f"--scale {settings.scale} is for a real base (--model); the world has {', '.join(SCALES)}."
+        )
 
 
 def chosen_scale(settings: ExperimentSettings) -> RunScale:

@@ -17,14 +17,17 @@ ON_REAL_BASES = ("quantity", "quality", "diversity", "dialogue", "structure", "p
 
 
 class RealSettings(Settings):
-    """A real base, real data and a judge, in place of the built-in world."""
+    """A real base and real data, in place of the built-in world; measured by programs, or by a judge over prompts of your own."""
 
     data: Path | None = None
     """Examples to tune on, JSON Lines (`lima curate`, `lima import`)."""
     other: Path | None = None
     """Other examples to compare with: unfiltered ones (quality), or ones with a single kind of prompt (diversity)."""
     prompts: Path | None = None
-    """Test prompts; none of them may be in the data."""
+    """Test prompts that a judge or people rate; none of them may be in the data. Not given: 200 prompts of our own with demands that a
+    program checks, and 300 statements of common knowledge."""
+    bands: Path | None = None
+    """Limits that were fixed in advance, a YAML file (see docs/claims.md)."""
     heldout: Path | None = None
     """Held-out conversations whose loss is measured every epoch (perplexity)."""
     judge: str | None = None
@@ -65,6 +68,9 @@ Name = Literal[
     "structure",
     "refusals",
     "selection",
+    "in-context",
+    "adapters",
+    "epochs",
     "all",
 ]
 
@@ -76,8 +82,8 @@ class ExperimentSettings(RealSettings):
     in a table with intervals, a figure, and a verdict by limits that were fixed in advance. Finished jobs are
     kept and shared by experiments: the same command again continues.
 
-    With --model, quantity, quality, diversity, dialogue, structure, perplexity and token-shift run on a real base and
-    your own data, rated by a judge or by people.
+    With --model they run on a real base and real data: measured by programs (demands on the answer, its end, its form, common
+    knowledge), or, with --prompts, rated by a judge or by people.
 
     Example:
         lima experiment scratch --out lima-experiments
@@ -89,10 +95,11 @@ class ExperimentSettings(RealSettings):
     """A real base, a Hugging Face folder or a hub id, in place of the world's bases."""
     out: Path = Path("lima-experiments")
     """The folder for jobs and reports."""
-    scale: Literal["demo", "full"] = "demo"
-    """`demo`: one base and one seed, minutes; intervals by person. `full`: two bases of five seeds; intervals by seed."""
+    scale: Literal["demo", "small", "full"] = "demo"
+    """`demo`: one base and one seed, minutes; intervals by person. `full`: two bases of five seeds; intervals by seed.
+    On a real base: `demo` shows that it runs, `small` is what two cores do in hours, `full` one GPU in a night."""
     seeds: int | None = Field(None, ge=1)
-    """Seeds of tuning on each base. Default: 1 at demo scale, 5 at full scale."""
+    """Seeds of tuning on each base. Default: 1 at demo scale, 5 at full scale; on a real base 3 for quantity, else 1."""
     workers: int | None = Field(None, ge=1)
     """Processes at a time, one thread each. Default: the number of processors."""
     finished: bool = False
@@ -100,7 +107,9 @@ class ExperimentSettings(RealSettings):
     dry_run: bool = False
     """Show which jobs would run, and stop."""
 
-    input_fields: ClassVar[frozenset[str]] = frozenset({"model", "data", "other", "prompts", "heldout"})
+    input_fields: ClassVar[frozenset[str]] = frozenset(
+        {"model", "data", "other", "prompts", "heldout", "bands"}
+    )
     # The folder holds jobs of all experiments, whatever the scale; each is known by its own settings.
     free_fields: ClassVar[frozenset[str]] = frozenset(
         {"name", "out", "scale", "seeds", "workers", "finished", "dry_run", "judge"}

@@ -22,6 +22,8 @@ from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.evaluate.study import Study
+from lima.experiments.real.measured import measured_experiment
+from lima.experiments.real.recipes import RECIPES
 from lima.experiments.real.shift import show_shift
 from lima.experiments.settings import ON_REAL_BASES, ExperimentSettings, RealSettings
 from lima.files import read_jsonl, write_jsonl
@@ -45,11 +47,11 @@ def real_experiment(settings: ExperimentSettings) -> None:
     Raises:
         LimaError: the experiment needs the world's ground truth, an input is missing, or a stage fails.
     """
+    if settings.prompts is None and settings.judge is None and settings.name in RECIPES:
+        measured_experiment(settings)
+        return
     if settings.name not in ON_REAL_BASES:
-        raise LimaError(
-            f"'{settings.name}' needs the built-in world, where every answer can be checked. "
-            f"With --model there are: {', '.join(ON_REAL_BASES)}."
-        )
+        raise LimaError(_refusal(settings))
     if settings.prompts is None:
         raise LimaError("--prompts is missing: the questions that every arm answers.")
     folder = settings.out / settings.name
@@ -69,6 +71,19 @@ def real_experiment(settings: ExperimentSettings) -> None:
             checkpoints = {arm: _last(settings, runs[arm], rows) for arm, rows in arms.items()}
             _rate(settings, folder, checkpoints)
         run.finish(arms={arm: len(rows) for arm, rows in arms.items()}, prompts=len(prompts))
+
+
+def _refusal(settings: ExperimentSettings) -> str:
+    if settings.name in RECIPES:
+        return (
+            f"'{settings.name}' on a real base is measured by programs: leave --prompts and --judge out. "
+            f"A judge or people rate: {', '.join(ON_REAL_BASES)}."
+        )
+    known = sorted({*ON_REAL_BASES, *RECIPES})
+    return (
+        f"'{settings.name}' needs the built-in world, where every answer can be checked. "
+        f"With --model there are: {', '.join(known)}."
+    )
 
 
 def _explain(arms: Mapping[str, list[Example]], prompts: int, settings: RealSettings) -> None:

@@ -1,0 +1,130 @@
+"""What an experiment will cost, before its first job: a few seconds of the real base at real work, times what each job needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lima import console
+from lima import model as models
+from lima.experiments.real.jobs import QUESTION_TOKENS, Workshop
+from lima.experiments.real.measures import completes
+from lima.experiments.real.recipes import Arm
+from lima.files import read_json, write_json
+from lima.generate.engine.engine import Engine
+from lima.generate.engine.requests import Request
+from lima.generate.prompts import PromptFormat
+from lima.settings import Settings
+from lima.train.batches import tokenize
+from lima.train.loop import Plan, gradients
+from lima.train.optimizer import adamw
+
+TIMED_ROWS = 8
+TIMED_TOKENS = 4
+"""Tokens of each answer that are timed, after one that is not."""
+SLOTS = 32
+
+
+class Rates(Settings):
+    """Seconds on this machine, as busy as it was when they were measured."""
+
+    training_token: float
+    """Of a token of a row, forward, backward and the optimiser's share."""
+    step: float
+    """Of the optimiser alone, a step."""
+    answer_token: float
+    """Of a token of an answer among `SLOTS` that grow at once."""
+    statement: float
+    """Of the four ends of a statement."""
+
+
+def rates(shop: Workshop, rows: float) -> Rates:
+    """Measured once for a folder and a base, and kept there."""
+    path = shop.folder / "timing.json"
+    if path.exists() and (found := read_json(path)).get("model") == shop.base_sha256:
+        return Rates(**found["seconds"])
+    console.note(f"timing {shop.base.name} at {TIMED_ROWS} rows, {SLOTS} answers and 4 statements")
+    measured = _measure(shop)
+    write_json(path, {"model": shop.base_sha256, "seconds": measured.model_dump()})
+    return measured
+
+
+def _measure(shop: Workshop) -> Rates:
+    network, tokenizer = models.load(shop.base)
+    statement = _seconds(lambda: [completes(network, tokenizer, one) for one in shop.statements[:4]]) / 4
+    form = PromptFormat.of(network, tokenizer)
+    engine = Engine(network, tokenizer, slots=SLOTS)
+    prompts = [tuple(form.encode(one.example.messages)) for one in shop.prompts]
+
+    def answer(tokens: int) -> object:
+        asked = (Request(f"{i}", prompts[i % len(prompts)], tokens) for i in range(SLOTS))
+        return list(engine.run(asked))
+
+    first = _seconds(lambda: answer(1))
+    answers = max(1e-6, _seconds(lambda: answer(1 + TIMED_TOKENS)) - first) / (TIMED_TOKENS * SLOTS)
+    network.set_attn_implementation("sdpa")
+    models.set_template(network, tokenizer)
+    batch = tokenize(shop.data.pool[:TIMED_ROWS], tokenizer, max_length=shop.scale.max_length).sequences
+    network.train()
+    step = _seconds(lambda: gradients(network, batch, shop.scale.fit, 1))
+    optimizer = adamw(network, shop.scale.fit)
+    optimizer.step()  # makes the moments
+    return Rates(
+        training_token=step / sum(len(one.ids) for one in batch),
+        step=_seconds(optimizer.step),
+        answer_token=answers,
+        statement=statement,
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def hours(shop: Workshop, arm: Arm, measured: Rates) -> Mapping[str, float]:
+    """What one job costs by its parts, in hours; answers are taken to run to their longest."""
+    scale = shop.scale
+    answers = (
+        len(shop.prompts) * scale.new_tokens + len(shop.statements) * QUESTION_TOKENS
+    ) * measured.answer_token
+    training = 0.0
+    if arm.is_tuned:
+        rows = len(shop.data.rows(arm, 0))
+        steps = Plan.of(rows, arm.fit).steps
+        tokens = steps * arm.fit.batch_size * _mean_tokens(shop)
+        training = tokens * measured.training_token + steps * measured.step
+    facts = 0.0 if arm.in_context else len(shop.statements) * measured.statement
+    return {"tune": training / 3600, "answer": answers / 3600, "complete statements": facts / 3600}
+
+
+def _mean_tokens(shop: Workshop) -> float:
+    tokenizer = models.load_tokenizer(shop.base)
+    texts = ["".join(m.content for m in one.messages) for one in shop.data.pool[:100]]
+    return sum(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]) / len(texts)
+
+
+def show_cost(shop: Workshop, jobs: Sequence[tuple[str, Arm, int]], todo: set[Path]) -> None:
+    """Print what each job that is still to do costs, and all together."""
+    measured = rates(shop, len(jobs))
+    shared: set[str] = set()
+    rows, total = [], 0.0
+    for name, arm, seed in jobs:
+        if shop.result_path(name, arm, seed) not in todo:
+            rows.append([name, seed, "done", "", "", ""])
+            continue
+        parts = dict(hours(shop, arm, measured))
+        run = arm.model_copy(update={"epoch": None}).model_dump_json() + str(seed)
+        if arm.epoch and run in shared:  # epochs of one run
+            parts["tune"] = 0.0
+        shared.add(run)
+        total += sum(parts.values())
+        rows.append([name, seed, *(f"{60 * x:.1f}" for x in (*parts.values(), sum(parts.values())))])
+    console.table(
+        f"cost in minutes, by a timing of {shop.base.name} just now on this machine",
+        ["arm", "seed", "tune", "answer", "statements", "all"],
+        rows,
+    )
+    console.results.print(f"in all {total:.1f} h", markup=False)
