@@ -185,7 +185,9 @@ def test_every_recipe_can_be_made_at_every_scale(scale: Any) -> None:
 
 
 def _result(arm: str, seed: int, values: list[float]) -> ArmResult:
-    measure = UnitValues(unit="prompt", items=tuple(f"p{i}" for i in range(len(values))), values=tuple(values))
+    measure = UnitValues(
+        unit="prompt", items=tuple(f"p{i}" for i in range(len(values))), values=tuple(values)
+    )
     facts = dict.fromkeys(("key", "model", "model_sha256", "data_sha256", "bands_sha256", "at"), "x")
     return ArmResult(
         arm=arm, seed=seed, measures={"demands": measure}, settings={}, rows=1, answers=[], versions={},

@@ -21,7 +21,7 @@ from lima import model as models
 from lima.experiments.real.data import RealData
 from lima.experiments.real.form import AnswerForm
 from lima.experiments.real.material import Statement, VerifiedPrompt, spread, statements, verified_prompts
-from lima.experiments.real.measures import UnitValues, Measures, of_answers, of_model, of_questions
+from lima.experiments.real.measures import Measures, UnitValues, of_answers, of_model, of_questions
 from lima.experiments.real.recipes import Arm, RealScale
 from lima.files import read_jsonl, text_hash, write_json, write_jsonl
 from lima.fingerprint import code_hash

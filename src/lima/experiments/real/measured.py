@@ -17,7 +17,7 @@ from lima.experiments.real.cost import show_cost
 from lima.experiments.real.data import read_data
 from lima.experiments.real.jobs import ArmResult, Workshop, read_result, run_arm
 from lima.experiments.real.outcome import RealOutcome, read_bands, show, write
-from lima.experiments.real.recipes import RECIPES, SCALES, Arm, RealScale, RealRecipe, arms_of
+from lima.experiments.real.recipes import RECIPES, SCALES, Arm, RealRecipe, RealScale, arms_of
 from lima.experiments.settings import ExperimentSettings
 from lima.files import sha256
 from lima.runs import MODEL_FILES, open_run

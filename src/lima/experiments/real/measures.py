@@ -52,7 +52,9 @@ SHARES = frozenset(WORDS) - {"nll own", "nll others"}
 """Those between 0 and 1."""
 
 
-def of_answers(asked: Sequence[VerifiedPrompt], answers: Sequence[Completion], form: AnswerForm | None) -> Measures:
+def of_answers(
+    asked: Sequence[VerifiedPrompt], answers: Sequence[Completion], form: AnswerForm | None
+) -> Measures:
     """Demands, ends and likeness of the answers; dialogues are counted apart. A prompt without an answer, too long, counts nowhere."""
     given = {row.prompt_id: row for row in answers}
     asked = [one for one in asked if one.example.id in given]
