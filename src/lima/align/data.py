@@ -129,7 +129,7 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
             )
     guessed = [f"{part} = {name!r}" for part, name in found.items() if getattr(given, part) is None]
     if guessed:
-        console.note(f"columns taken by their names: {', '.join(guessed)} (--columns.NAME says otherwise)")
+        console.note(f"columns found by their names: {', '.join(guessed)} (choose others with --columns.NAME)")
     return found
 
 
@@ -139,7 +139,7 @@ def without_personal(rows: Sequence[Example], how: str) -> tuple[list[Example], 
         if counts := count_personal(rows):
             found = ", ".join(f"{counts[kind]:,} with {WORDS[kind]}" for kind in KINDS if kind in counts)
             console.warn(
-                f"personal data in the {len(rows):,} examples: {found}. A model can learn and tell them. "
+                f"personal data in the {len(rows):,} examples: {found}. A model can learn and repeat them. "
                 "--pii redact puts placeholders in their place, --pii drop leaves such examples out."
             )
         return list(rows), []

@@ -68,7 +68,7 @@ class AlignSettings(Settings):
     """E-mail addresses, telephone numbers, bank accounts, cards and IP addresses in the data: count and warn, put placeholders in
     their place, or leave such examples out (`lima curate`)."""
     number: Annotated[int, Field(ge=1)] = 1000
-    """Examples to tune on; of more, so many are selected."""
+    """Examples to tune on; a larger pool is reduced to this number (`lima select`)."""
     by: Method = "quality-diverse"
     """How they are selected (`lima select`)."""
     target: Path | None = None
@@ -83,7 +83,7 @@ class AlignSettings(Settings):
     """Settings of `lima train`, NAME=VALUE: `epochs=3`, `learning_rate=1e-4` ... Where the learning rate is not given it is the
     paper's 1e-5 at a width of 4,096, and larger in proportion for narrower models; 5 epochs."""
     in_context: Annotated[int, Field(ge=0)] = 3
-    """Examples that the base, untuned, gets to see before each question: the baseline that tuning must beat."""
+    """Examples in the untuned base's prompt, before each question: the baseline that tuning must beat."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 512
     """Longest answer in tokens."""
     judge: ModelAddress | None = None

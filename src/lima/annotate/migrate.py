@@ -31,7 +31,7 @@ def prepare(base: Database) -> None:
     known = {script.revision for script in _scripts().walk_revisions()}
     if found is not None and found not in known:
         raise LimaError(
-            f"the database has tables of a newer lima (version {found}). Upgrade: pip install -U lima-align"
+            f"the database has tables of a newer lima (version {found}). Use that version of lima, or a newer one."
         )
     if found is not None and not base.is_sqlite:
         url = base.engine.url.render_as_string()

@@ -31,7 +31,7 @@ class ServerSettings(Settings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
     """Port to listen on; 0 takes a free one."""
     public_url: str | None = None
-    """The address that raters use where it is another one, such as https://example.org/study behind a proxy; a proxy that
+    """The address that raters use, if it differs, such as https://example.org/study behind a proxy; a proxy that
     serves it under a path (/study) takes that path off."""
     panel: Literal["none", "prolific", "generic"] = "none"
     """Take in raters of a panel under /panel, without invitations. Set --panel-return too."""
@@ -48,9 +48,9 @@ class ServerSettings(Settings):
     panel_left: str | None = None
     """URL for a panel's rater who stops midway. Not given: the one of --panel-screened."""
     panel_most: Annotated[int, Field(ge=1)] | None = None
-    """Most raters to take in from the panel: whoever invents ids cannot take more places."""
+    """Most raters to take in from the panel: a limit on what somebody who invents ids can take."""
     panel_ids: Path | None = None
-    """The ids that the panel's people may come with, one a line. Not given: any."""
+    """The ids of the panel's people who are let in, one a line. Not given: any."""
     panel_group: Group = "crowd"
     """Group of the panel's raters."""
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
@@ -145,7 +145,7 @@ class DialogueSettings(ServerSettings):
     """A system that takes longer to answer is shown as failed, and can be asked again."""
     pace: Annotated[float, Field(ge=0)] = 100.0
     """Characters a second at which every answer appears: the speed of a system must not give it away. 0: as it comes.
-    Several raters at once want systems behind an address (`lima serve`, URL#model)."""
+    For several raters at once, put the systems behind an address (`lima serve`, URL#model)."""
 
 
 class ReviewSettings(ServerSettings):

@@ -81,7 +81,7 @@ def curate(settings: CurateSettings) -> Curated:
                 written.append(settings.out / "marks.json")
             console.note(f"{reviews.path}: {reviews.waiting} candidates wait for a decision")
             if reviews.waiting and not any(curated.sets.values()):
-                again = f"edit {reviews.path}, then the same again"
+                again = f"decide in {reviews.path}, then run the same command again"
                 console.done([reviews.path, *written], next_command=again)
                 return curated
         check(curated, settings)
@@ -303,7 +303,7 @@ def _reviews(settings: CurateSettings) -> Reviews | None:
     if not any(source.review for source in settings.sources.values()):
         names = ", ".join(settings.sources)
         raise LimaError(
-            f"--review: no source of the recipe is picked by hand ({names}). Say which: --sources.NAME.review True"
+            f"--review: no source of the recipe is picked by hand ({names}). Say which: --sources.NAME.review"
         )
     return Reviews(settings.review, settings.pii_regions)
 

@@ -77,7 +77,7 @@ def personal_warning(curated: Curated, settings: CurateSettings) -> str | None:
         return None
     found = ", ".join(f"{counts[kind]:,} with {WORDS[kind]}" for kind in KINDS if kind in counts)
     return (
-        f"personal data in the {len(rows):,} accepted examples: {found}. A model can learn and tell them. "
+        f"personal data in the {len(rows):,} accepted examples: {found}. A model can learn and repeat them. "
         "--pii redact puts placeholders in their place, --pii drop leaves such examples out."
     )
 

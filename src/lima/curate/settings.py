@@ -77,7 +77,7 @@ class CurateSettings(Settings):
     unfiltered: bool = False
     """Switch every rule off and take questions at random: the paper's unfiltered set (section 5)."""
     site: str | None = None
-    """The exchange of a single Posts.xml whose folder does not tell, such as ``cooking``."""
+    """The exchange of a single Posts.xml whose folder does not name it, such as ``cooking``."""
     include_meta: bool = False
     """Take meta sites too: they are about the sites themselves, and off by default."""
     unknown_sites: UnknownSites = "skip"
@@ -114,12 +114,12 @@ class CurateSettings(Settings):
     intended_use: Use = "commercial"
     """What the card's warnings on licences are for."""
     terms: str | None = None
-    """Under which terms the raw data were had, for the card: ``internet-archive`` or ``stack-exchange`` (what follows is known), or
-    your own words."""
+    """The terms under which you got the raw data, for the card: ``internet-archive`` or ``stack-exchange`` (the card says what follows),
+    or your own words."""
     strict: bool = False
     """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
     dry_run: bool = False
-    """Read headers, say what would be drawn from, write nothing."""
+    """Read headers, print what would be drawn from, write nothing."""
 
     @model_validator(mode="after")
     def _scale_and_unfilter(self) -> CurateSettings:
@@ -176,7 +176,7 @@ class InspectSettings(Settings):
     intended_use: Use = "commercial"
     """For the card: what its warnings on licences are for."""
     embeddings: Path | None = None
-    """For the card: a .npy file with one row an example, for the diversity besides TF-IDF."""
+    """For the card: a .npy file with one row an example, for a measure of diversity besides TF-IDF."""
 
 
 def shipped_recipes() -> dict[str, Path]:

@@ -187,7 +187,7 @@ def _hint_dialect(judge: Judge, card: ModelCard) -> None:
     kind = kinds.get(card.owner)
     if kind and judge.settings.server == "generic":
         console.warn(
-            f"the server says it is {kind}; with --server {kind} the fields that it fills by itself are sent too"
+            f"the server says it is {kind}: --server {kind} also sends the fields that it would otherwise fill in itself"
         )
 
 
@@ -330,7 +330,7 @@ def _show(judge: Judge, outcome: Outcome, counters: Counters, gone: Sequence[str
     rows = outcome.rows
     echoes = sum(row.status == "echo" for row in rows)
     if echoes:
-        console.warn(f"{echoes} replies only repeat the prompt: this judge does not judge there")
+        console.warn(f"{echoes} replies only repeat the prompt and hold no judgement")
     verdicts = Counter(_said(row) for row in rows if row.status == "ok")
     statuses = Counter(row.status for row in rows if row.status != "ok")
     total = max(len(rows), 1)

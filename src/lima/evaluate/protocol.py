@@ -92,7 +92,7 @@ class Plan(Settings):
         cls, value: tuple[Literal["crowd", "author"], ...]
     ) -> tuple[Literal["crowd", "author"], ...]:
         if not value or len(set(value)) != len(value):
-            raise ValueError("name each group once, at least one")
+            raise ValueError("name each group once, and at least one")
         return value
 
     def plans(self, task: PlannedTask, rater: str) -> bool:

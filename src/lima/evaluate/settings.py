@@ -68,7 +68,7 @@ class JudgeSettings(Settings):
     until: Literal["all", "decided"] = "all"
     """Pairwise: ask for everything, or stop once win - loss of every pair of systems is decided. Only where protocol.yaml has plan.watched: true since before the first verdict."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Rate only the first so many comparisons or items: a trial."""
+    """Rate only this many comparisons or items, the first ones: a trial."""
     prompt: Path | None = None
     """Your own prompt text instead of the built-in one (docs/formats.md names its placeholders)."""
     label: str = ""
@@ -104,9 +104,9 @@ class JudgeSettings(Settings):
     backoff: Annotated[float, Field(ge=0)] = 1.0
     """Seconds before the second attempt; doubles with each further one, up to a minute."""
     max_calls: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many calls, retries included."""
+    """Stop after this many calls, retries included."""
     max_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Stop sending after so many seconds."""
+    """Stop sending after this many seconds."""
     max_cost: Annotated[float, Field(gt=0)] | None = None
     """Stop before more than this is spent, in the currency of --prices."""
     prices: Path | None = None
@@ -114,7 +114,7 @@ class JudgeSettings(Settings):
     moved: bool = False
     """The same judge now answers at another URL than in earlier runs."""
     retry_rejected: bool = False
-    """Ask again what the server refused as wrong (HTTP 400, 413, 422), after a change of the server."""
+    """Repeat the requests that the server refused as wrong (HTTP 400, 413, 422), after a change of the server."""
     reparse: bool = False
     """Make no calls: read the logged replies again and rewrite this judge's rows."""
     dry_run: bool = False

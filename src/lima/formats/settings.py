@@ -44,7 +44,7 @@ class ImportSettings(Settings):
     strict: bool = False
     """Stop with exit code 2 and write nothing when any row cannot be used."""
     dry_run: bool = False
-    """Read and check everything, say the counts, write nothing."""
+    """Read and check everything, print the counts, write nothing."""
 
 
 class ExportSettings(Settings):
@@ -68,4 +68,4 @@ class ExportSettings(Settings):
     strict: bool = False
     """Stop with exit code 2 and write nothing when any row does not fit the format."""
     dry_run: bool = False
-    """Read and check everything, say the counts, write nothing."""
+    """Read and check everything, print the counts, write nothing."""

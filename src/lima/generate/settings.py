@@ -90,19 +90,19 @@ class GenerateSettings(SamplingSettings):
     limit: int | None = Field(None, gt=0)
     """Answer only the first prompts of the file."""
     slots: int = Field(32, gt=0)
-    """Answers that grow at once."""
+    """Answers that are generated at the same time."""
     dtype: WeightType = "float32"
     """Type of the weights in memory; answers are reproducible to the byte in float32 on a CPU. auto: the checkpoint's
     own on CUDA and on CPUs with bfloat16 instructions (avx512_bf16, amx), float32 on others."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the attention of growing answers: half a minute once, then up to twice the speed in bfloat16
+    """Compile the attention of generation: half a minute once, then up to twice the speed in bfloat16
     on a CPU; needs a C++ compiler. auto: where there is one, for 128 answers or more."""
     concurrency: int = Field(64, gt=0)
     """URL#model: most requests in flight. The run adapts below it."""
     attempts: int = Field(6, gt=0)
     """URL#model: attempts for one request (after 429, 5xx, timeout or a dropped connection)."""
     max_calls: int | None = Field(None, gt=0)
-    """URL#model: stop after so many calls, retries included."""
+    """URL#model: stop after this many calls, retries included."""
     strict: bool = False
     """Stop with exit code 2 where a prompt is too long, in place of rejecting it by name."""
     dry_run: bool = False
@@ -153,11 +153,11 @@ class ServeSettings(ModelSettings):
     against: str | None = None
     """A second model, a checkpoint folder or hub id, behind the same address; the page shows both side by side."""
     slots: int = Field(32, gt=0)
-    """Answers that grow at once."""
+    """Answers that are generated at the same time."""
     queue: int = Field(256, gt=0)
-    """Answers that wait or grow at once; more requests get 429."""
+    """Answers in progress or waiting; further requests get 429."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the attention of growing answers (see lima generate). auto: in bfloat16 on a CPU with a C++ compiler."""
+    """Compile the attention of generation (see lima generate). auto: in bfloat16 on a CPU with a C++ compiler."""
     api_key_env: str = "LIMA_SERVE_KEY"
     """Environment variable with the key that clients must send. Unset: none is asked for."""
     dry_run: bool = False

@@ -24,11 +24,11 @@ class ProbeSettings(Settings):
     address: tyro.conf.Positional[ModelAddress]
     """The model to ask, URL#model."""
     server: Dialect = "generic"
-    """Kind of server: decides which fields the plain request, that each trial is compared with, has."""
+    """Kind of server: decides which fields are in the plain request that each trial is compared with."""
     out: Path | None = None
     """Keep the findings in this JSON file as well."""
     at_once: tuple[Annotated[int, Field(ge=1)], ...] = (1, 8, 32)
-    """How many requests at once to try."""
+    """Numbers of simultaneous requests to try."""
     api_key_env: KeyVariable = "LIMA_API_KEY"
     """Environment variable that holds the key. Unset: no key is sent."""
     api_key_file: Path | None = None

@@ -64,7 +64,7 @@ class PowerSettings(Settings):
     flips: float = Field(default=0.1, ge=0, lt=1)
     """Expected share of pairs on which the two orders disagree, which count as ties (only with --order both)."""
     correlation: float = Field(default=0.5, ge=0, le=1)
-    """How alike verdicts on several samples of one prompt are: 0, as on different prompts; 1, equal."""
+    """How alike the verdicts on several samples of one prompt are: 0, as on different prompts; 1, equal."""
     seed: int = 0
     """Seed of the simulation."""
     power: float = Field(default=0.8, gt=0, lt=1)
@@ -80,7 +80,7 @@ class PowerSettings(Settings):
     half_width: Annotated[float, Field(gt=0)] | None = None
     """Wanted half-width of the interval of win - loss by people and judge together, in points: prints the cheapest plan."""
     vote_price: Annotated[float, Field(gt=0)] | None = None
-    """Price of one vote of a person, in the currency of --prices, for the cheapest plan. Not given: votes alone count, verdicts are free."""
+    """Price of one vote of a person, in the currency of --prices, for the cheapest plan. Not given: only votes count, verdicts are free."""
     seconds_a_vote: float = Field(default=60.0, gt=0)
     """Time that a person needs for one comparison, for the hours of work."""
     reply_tokens: int = Field(default=300, ge=1)

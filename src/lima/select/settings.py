@@ -50,7 +50,7 @@ class SelectSettings(Settings):
     by: tuple[Method, ...] = ("quality-diverse",)
     """How to choose. The first method's choice goes to --out, those of further ones beside it.
     `longest` answers; `quality` alone; `diverse`: k-center over embeddings; `quality-diverse`: best first, nothing
-    alike twice (DEITA, arXiv 2312.15685); `ifd`: prompts help the model most (arXiv 2308.12032); `likeness` to
+    alike twice (DEITA, arXiv 2312.15685); `ifd`: answers that their prompt makes hardly easier (arXiv 2308.12032); `likeness` to
     --target; `rds`: --target's states in the model (RDS+, arXiv 2503.01807)."""
     quality: str = "rules"
     """What quality is: `rules` (how many of curation's rules an answer keeps), `judge` (1 to 6, by --judge), or the name
@@ -66,9 +66,9 @@ class SelectSettings(Settings):
     text: Literal["both", "prompt", "answer"] = "both"
     """What is embedded."""
     most_alike: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Cosine from which `quality-diverse` holds two examples for the same."""
+    """Cosine similarity from which `quality-diverse` treats two examples as the same."""
     quota: tuple[str, ...] = ()
-    """NAME=NUMBER: so many of the chosen come from the examples with this tag, category or source; the rest from all others."""
+    """NAME=NUMBER: take this many examples with this tag, category or source; the rest come from all others."""
     judge: str | None = None
     """URL#model that rates each example's answer from 1 to 6, for --quality judge."""
     api_key_env: KeyVariable = "LIMA_API_KEY"
@@ -82,14 +82,14 @@ class SelectSettings(Settings):
     batch_tokens: Annotated[int, Field(ge=1)] = 8192
     """Tokens that the model reads at once."""
     workers: Annotated[int, Field(ge=1)] | None = None
-    """Processes that mark quality in large pools, and Ray's on this machine; by default one a processor."""
+    """Processes that score quality in large pools, and Ray's on this machine; by default one a processor."""
     engine: EngineName = "processes"
     """Where the model reads the pool for `ifd`, `rds` and `--embed model`: in this process, or in tasks of `ray`, on the cluster
     that RAY_ADDRESS names or else on this machine, a GPU each where there are any. The results are the same."""
     seed: int = 0
     """Draws the random choice, and breaks ties."""
     dry_run: bool = False
-    """Check the pool, say what would be read and chosen, and stop."""
+    """Check the pool, print what would be read and chosen, and stop."""
 
     @field_validator("quota")
     @classmethod

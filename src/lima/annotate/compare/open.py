@@ -29,7 +29,7 @@ def describe(settings: RatingSettings) -> None:
 
 
 def open_work(settings: RatingSettings, base: Database, clock: Callable[[], float]) -> CompareWork:
-    """Store the plan in an empty database, with the answers of people that the study's files hold already.
+    """Store the plan in an empty database, with the answers of people from the study's files already.
 
     Raises:
         LimaError: as `describe`, or the database belongs to other texts or another plan.
@@ -45,7 +45,7 @@ def open_work(settings: RatingSettings, base: Database, clock: Callable[[], floa
         taken_over = import_rows(connection, read_rows(texts.answers), clock())
         adjudication.take_over(connection, texts.answers)
         if taken_over:
-            console.note(f"took over {taken_over:,} answers of people that the study's files hold")
+            console.note(f"took over {taken_over:,} answers of people from the study's files")
 
     identity = {
         facts.TEXTS: texts.hash,

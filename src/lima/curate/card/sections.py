@@ -260,7 +260,7 @@ def personal(counts: Mapping[Kind, int]) -> Section:
     return Section(
         "personal",
         "Personal data",
-        "Found by form and check digits; names and street addresses are not looked for. A model can learn and tell them: "
+        "Found by form and check digits; names and street addresses are not looked for. A model can learn and repeat them: "
         "`lima curate --pii redact` puts placeholders in their place.",
         ["holds", "examples"],
         rows,

@@ -68,7 +68,7 @@ class Form:
         found += [f"the header in row {self.header + 1}"] if self.header else []
         if found:
             console.note(
-                f"{path}: read as {', '.join(found)} (encoding and delimiter say otherwise; {AS_FLAGS})"
+                f"{path}: read as {', '.join(found)} (if that is wrong, set encoding and delimiter: {AS_FLAGS})"
             )
 
 

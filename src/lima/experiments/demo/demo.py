@@ -43,7 +43,7 @@ from lima.world.shipped import shipped_base
 
 ORDER = ("tuned", "base", "scratch")
 """The system under test first: the comparisons are tuned v base and tuned v scratch."""
-YOUR_TURN = "lima curate stackexchange --input YOUR-DUMPS --out data"
+YOUR_TURN = "lima align BASE YOUR-TABLE.csv --out runs/mine"
 LONGEST_ANSWER = 40
 """Tokens; an answer in house style has about 14."""
 

@@ -113,7 +113,7 @@ class Server:
             second = Hosted(settings.against, None, settings)
             if second.name in self.hosted:
                 raise LimaError(
-                    f"both models are called {second.name!r}. Call the first otherwise: --name NAME."
+                    f"both models are called {second.name!r}. Rename the first: --name NAME."
                 )
             self.hosted[second.name] = second
         self.name, self.model, self.worker = first.name, first.model, first.worker
