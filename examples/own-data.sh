@@ -21,7 +21,7 @@ mkdir -p "$OUT"
 
 if [ -z "${TICKETS:-}" ]; then
   TICKETS=$OUT/tickets.csv
-  echo "== no TICKETS given: invented ones, and a small base model that has read about their world =="
+  echo "== no TICKETS given: invented ones, and the small base that has read about their world =="
   BASE=$("$PYTHON" "$HERE/make_tickets.py" "$TICKETS")
   ASK=${ASK:-"What instrument did Ada Palmer learn?"}   # no ticket names her
   head -n 6 "$TICKETS"
