@@ -43,6 +43,7 @@ echo "== 2. the same test questions, before and after =="
 
 echo "== 3. serve it, and ask =="
 printf '\n$ lima serve %s --port 0\n' "$TUNED"
+: >"$OUT/server.txt"   # there before it is read
 "$PYTHON" -m lima serve "$TUNED" --port 0 >"$OUT/server.txt" 2>"$OUT/server.log" &
 SERVER=$!
 trap 'kill "$SERVER" 2>/dev/null || true' EXIT

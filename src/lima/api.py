@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.align.align import align as align
     from lima.align.settings import AlignSettings as AlignSettings
     from lima.annotate.archive import database as database
+    from lima.annotate.prolific.run import prolific as prolific
+    from lima.annotate.prolific.settings import ProlificSettings as ProlificSettings
     from lima.annotate.serve import annotate as annotate
     from lima.annotate.settings import AnnotateSettings as AnnotateSettings
     from lima.annotate.settings import DatabaseSettings as DatabaseSettings
@@ -44,7 +46,9 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.generate.settings import GenerateSettings as GenerateSettings
     from lima.generate.settings import ServeSettings as ServeSettings
     from lima.publish.gguf import export_gguf as export_gguf
+    from lima.publish.publish import publish as publish
     from lima.publish.settings import ExportGgufSettings as ExportGgufSettings
+    from lima.publish.settings import PublishSettings as PublishSettings
     from lima.remote.probe import probe as probe
     from lima.remote.settings import ProbeSettings as ProbeSettings
     from lima.report.power import power as power
