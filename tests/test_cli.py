@@ -1,5 +1,6 @@
 import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -184,3 +185,16 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: p
     monkeypatch.delitem(sys.modules, "lima.generate.serve.server", raising=False)
     with pytest.raises(LimaError, match=r"'lima serve' needs the package 'fastapi'.*\[web\]'"):
         run(["serve", "nowhere"])
+
+
+def test_a_terminal_shows_that_the_libraries_are_being_loaded(tmp_path: Path) -> None:
+    """Torch alone takes seconds, in which a silent command looks as if it hung. Without a terminal the line is left out."""
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-m", "lima", "inspect", str(tmp_path / "missing.jsonl")]
+    assert subprocess.run(command, stderr=terminal, env={**os.environ, "TERM": "xterm"}).returncode == 2
+    os.close(terminal)
+    shown = os.read(screen, 10_000).decode()
+    os.close(screen)
+    assert "loading the libraries of lima inspect" in shown
+    piped = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    assert piped.stderr.startswith("error: ")

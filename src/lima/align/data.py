@@ -129,7 +129,9 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
             )
     guessed = [f"{part} = {name!r}" for part, name in found.items() if getattr(given, part) is None]
     if guessed:
-        console.note(f"columns found by their names: {', '.join(guessed)} (choose others with --columns.NAME)")
+        console.note(
+            f"columns found by their names: {', '.join(guessed)} (choose others with --columns.NAME)"
+        )
     return found
 
 

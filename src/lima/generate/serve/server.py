@@ -112,9 +112,7 @@ class Server:
         if settings.against is not None:
             second = Hosted(settings.against, None, settings)
             if second.name in self.hosted:
-                raise LimaError(
-                    f"both models are called {second.name!r}. Rename the first: --name NAME."
-                )
+                raise LimaError(f"both models are called {second.name!r}. Rename the first: --name NAME.")
             self.hosted[second.name] = second
         self.name, self.model, self.worker = first.name, first.model, first.worker
         self.key = read_key(settings.api_key_env)
