@@ -262,6 +262,7 @@ def test_fields_that_a_server_refuses_are_left_out_and_named(
             extra=("temperature=null", "max_tokens=null", "max_completion_tokens=1024"),
         )
     assert {row.status for row in preferences(study)} == {"ok"}
+    assert isinstance(rater.settings["dropped"], dict)
     assert list(rater.settings["dropped"]) == ["max_tokens", "temperature", "response_format"]
     assert rater.id != other.id
     assert "refuses the field 'temperature' (0.0)" in " ".join(capfd.readouterr().err.split())
