@@ -144,7 +144,7 @@ def read_examples(settings: ImportSettings, outcome: Conversion) -> Iterator[Exa
 
 def _import_study(settings: ImportSettings) -> ImportedStudy:
     kind = cast(StudyFormat, settings.format)
-    study = narrowed(read_study(kind, settings.files), settings.systems, settings.votes)
+    study = narrowed(read_study(kind, settings.files, settings.map), settings.systems, settings.votes)
     missing = sum(row.label is None for row in study.preferences)
     console.note(
         f"{len(study.comparisons)} comparisons of {' and '.join(study.systems)}; {len(study.preferences)} verdicts "

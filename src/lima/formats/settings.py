@@ -13,8 +13,8 @@ from lima.settings import Settings
 
 FormatName = Literal["lima", "openai", "sharegpt", "alpaca"]
 """Conversations of other tools."""
-StudyFormat = Literal["alpaca-eval", "pandalm", "tulu", "cherry"]
-"""Judgments that other projects published."""
+StudyFormat = Literal["alpaca-eval", "inspect", "pandalm", "tulu", "cherry", "votes"]
+"""Judgments of other tools and projects; ``votes``: any, by a map of your own."""
 
 
 class ImportSettings(Settings):
@@ -29,12 +29,14 @@ class ImportSettings(Settings):
 
     format: tyro.conf.Positional[Literal[FormatName, StudyFormat]]
     """Conversations: ``lima`` (the released set), ``openai`` (messages), ``sharegpt``, ``alpaca``. Judgments:
-    ``alpaca-eval``, ``pandalm``, ``tulu``, ``cherry``."""
+    ``alpaca-eval``, ``inspect`` (logs), ``pandalm``, ``tulu``, ``cherry``, or ``votes``: any file, by ``--map``."""
     files: tyro.conf.Positional[tuple[DataFile, ...]]
     """Conversations: one JSON Lines file, one JSON array, or hf://USER/NAME:split. Judgments: ``annotations.json`` (alpaca-eval), the test
     set and then results of judges (pandalm), the table of votes in .xlsx (tulu), reviews (cherry)."""
     out: Path
     """The JSON Lines file of Examples to write; for judgments the study folder, which ``lima report`` reads."""
+    map: Path | None = None
+    """Of ``votes``: a YAML file that says where rows hold prompts, answers, raters and verdicts (docs/formats.md)."""
     name: str | None = None
     """Conversations: the middle part of new ids, as in ``alpaca/NAME/17``; the file's stem when unset."""
     systems: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lima.report.numbers.votes import POOLED_KINDS, Vote
-from lima.statistics.estimates import Result, Undefined
+from lima.statistics.estimates import Result
 from lima.statistics.intervals import mean_share
 from lima.statistics.joint_power import correlation
 from lima.statistics.panel import effective_number
@@ -85,10 +85,6 @@ def panel(votes: Sequence[Vote], level: float) -> Panel | None:
     shared = sorted(set.intersection(set(people), *(set(scores) for scores in judges.values())))
     errors = [[_mean(scores[name]) - _mean(people[name]) for scores in judges.values()] for name in shared]
     found = effective_number(errors, [prompts[name] for name in shared], level=level)
-    if not shared:
-        found = Undefined(
-            "no comparison was rated by all judges and by people", 0, "effective number of judges"
-        )
     names = list(judges)
     pairs = [
         Correlated(
