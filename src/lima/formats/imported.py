@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,19 @@ import orjson
 
 from lima.errors import LimaError
 from lima.files import loads, read_objects
-from lima.records import Comparison, Grade, Item, Key, Message, Origin, Preference, Rater
+from lima.records import (
+    Comparison,
+    Completion,
+    Example,
+    Grade,
+    Item,
+    Key,
+    Message,
+    Meta,
+    Origin,
+    Preference,
+    Rater,
+)
 
 PublishedRow = dict[str, Any]
 """A row of a published file."""
@@ -99,6 +112,41 @@ def read_sheet(path: Path) -> list[PublishedRow]:
     return [
         {str(name): cell for name, cell in zip(head, row, strict=True) if "" not in (name, cell)}
         for row in rows
+    ]
+
+
+def answers_of(study: ImportedStudy) -> list[Completion]:
+    """The single answers of a study, by id; several of a system to one prompt are its samples."""
+    keys = {key.id: key for key in study.keys}
+    samples: Counter[tuple[str, str]] = Counter()
+    found = []
+    for item in study.items:
+        key = keys[item.id]
+        assert key.content is not None, key
+        system, place = key.content.system, (key.content.system, key.prompt_id)
+        found.append(
+            Completion(
+                id=f"{system}/{key.prompt_id}/{samples[place]}",
+                prompt_id=key.prompt_id,
+                system=system,
+                sample=samples[place],
+                content=item.content,
+                finish_reason="stop",
+                tokens=0,  # no tokenizer is known of
+                seed=0,
+            )
+        )
+        samples[place] += 1
+    return sorted(found, key=lambda row: row.id)
+
+
+def prompts_of(study: ImportedStudy, source: str) -> list[Example]:
+    """The prompts of the single answers of a study."""
+    keys = {key.id: key for key in study.keys}
+    found = {keys[item.id].prompt_id: item for item in study.items}
+    return [
+        Example(id=name, source=source, messages=item.messages, meta=Meta(tags=item.tags))
+        for name, item in sorted(found.items())
     ]
 
 

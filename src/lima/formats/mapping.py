@@ -8,12 +8,12 @@ braces, beside ``{file}``, ``{row}`` (counted from 0), ``{hash}`` (of the prompt
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, JsonValue, field_validator
 
 from lima.records import SCALE_VALUES, Label, Scale, Side
 from lima.settings import Settings, read_yaml, validate
@@ -53,11 +53,25 @@ class GradeMap(Settings):
     """What stands there -> the value on our scale. Not given: the scale's own words."""
     rater: str = ""
     """Template; not given: the rater of the verdict that it stands beside."""
+    raw: str = ""
+    """The field with the rater's own words; a ``*`` stands for what it stood for in ``value``. Not given: the value itself."""
 
-    def read(self, row: Fields) -> str | int | None:
-        """The value on the scale, None where the row has no such value."""
+    def read(self, said: Any) -> str | int | None:
+        """The value on the scale for what stands there, None where it stands for none."""
         own = {str(value): value for value in SCALE_VALUES[self.scale]}
-        return own.get(str((self.choices or own).get(plain(row.value(self.value)))))
+        return own.get(str((self.choices or own).get(plain(said))))
+
+
+Order = Literal["ab", "ba", "unknown"]
+
+
+class ShownMap(Settings):
+    """A field that says which answer stood first."""
+
+    value: str
+    """Its name."""
+    choices: Annotated[dict[str, Order], Choices]
+    """What stands there -> ``ab`` (this file's first answer came first), ``ba`` or ``unknown``."""
 
 
 class VerdictMap(Settings):
@@ -73,8 +87,8 @@ class VerdictMap(Settings):
     """For numbers between two ends, the number with which all of the win goes to a, and to b."""
     scores: bool = False
     """The field holds two scores, as a list or as its JSON, in the order shown; the higher one wins."""
-    shown: Literal["ab", "ba", "unknown"] = "unknown"
-    """Which answer stood first on the screen; ``unknown`` says nothing of sides."""
+    shown: Order | ShownMap = "unknown"
+    """Which answer stood first on the screen; ``unknown`` says nothing of sides. In a column of its own: its name and choices."""
     raw: str = ""
     """The field with the rater's own words; a ``*`` stands for what it stood for in ``value``."""
     at: str = ""
@@ -91,6 +105,30 @@ class LaterMap(Settings):
     name: str = "(.+)"
     """Regular expression over a file's name without its ending; its group is ``{file}``."""
     verdicts: tuple[VerdictMap, ...]
+
+
+class RatingsOut(Settings):
+    """Where an exported row holds the ratings of its answer: a field with one entry a rater."""
+
+    under: str
+    key: str
+    """Template of an entry's name."""
+    value: dict[str, JsonValue]
+    """The entry."""
+
+
+class Out(Settings):
+    """How rows are written. In its values ``{prompt}``, ``{prompt_id}``, ``{tag}``, ``{a}``, ``{system_a}``, ``{b}``, ``{system_b}``,
+    ``{rater}``, ``{verdict}``, ``{grade}`` and ``{raw}`` stand for what the study holds; a value that is one of these alone
+    keeps its type.
+    """
+
+    over: Literal["verdicts", "answers"]
+    """One row a verdict on two answers (a judge's two orders as one), or one an answer."""
+    row: dict[str, JsonValue]
+    ratings: RatingsOut | None = None
+    document: dict[str, JsonValue] = Field(default_factory=dict)
+    """What stands around the rows, which go under ``rows`` of the map. Not given: the file is the list."""
 
 
 class Map(Settings):
@@ -123,6 +161,8 @@ class Map(Settings):
     grades: tuple[GradeMap, ...] = ()
     """Ratings of a row's single answer, each with a rater."""
     later: LaterMap | None = None
+    write: Out | None = None
+    """How `lima export` writes such a file."""
 
     @field_validator("name", mode="after")
     @classmethod
@@ -166,6 +206,20 @@ class Fields(Formatter):
                 return MISSING
         return found
 
+    def columns(self, pattern: str) -> Iterator[tuple[str, str]]:
+        """The fields that a pattern names, with what its ``*`` stands for; the pattern itself where it has none."""
+        if "*" not in pattern:
+            yield pattern, ""
+            return
+        before, _, name = pattern.partition("*")[0].rpartition(".")
+        inside = self.value(before) if before else self.row
+        start, end = pattern.split("*", 1)
+        after = end.partition(".")[0]
+        for key in sorted(inside) if isinstance(inside, Mapping) else ():
+            if key.startswith(name) and key.endswith(after) and len(key) >= len(name) + len(after):
+                part = key[len(name) : len(key) - len(after)]
+                yield f"{start}{part}{end}", part
+
     def text(self, template: str) -> str:
         """The template with the row's values; an empty paragraph of several falls away."""
         parts = [self.vformat(part, (), {}) for part in template.split("\n\n")]
@@ -186,8 +240,24 @@ class Fields(Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Whole numbers without their point, so that 7.0 of a table is 7."""
+        if isinstance(value, list):
+            return spoken(value)
         whole = isinstance(value, float) and value.is_integer()
         return str(format(int(value) if whole else value, format_spec))
+
+
+def spoken(value: Sequence[Any]) -> str:
+    """The text of messages or of parts of one, each in a paragraph of its own; system messages are left out.
+
+    >>> spoken([{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}])
+    'Hi'
+    """
+    found = []
+    for part in value:
+        held = part.get("content", part.get("text")) if isinstance(part, Mapping) else part
+        if not isinstance(part, Mapping) or part.get("role") != "system":
+            found.append(spoken(held) if isinstance(held, list) else str(held or ""))
+    return "\n\n".join(text for text in found if text)
 
 
 def plain(value: Any) -> str:

@@ -14,12 +14,14 @@ from lima.errors import LimaError
 from lima.files import write_json, write_jsonl, write_text
 from lima.formats.imported import ImportedStudy
 from lima.formats.mapping import read_map
-from lima.formats.settings import StudyFormat
+from lima.formats.settings import AnswerFormat, StudyFormat
 from lima.formats.votes import read_votes
 from lima.records import Key, Preference
 
 
-def read_study(kind: StudyFormat, files: Sequence[Path], own: Path | None = None) -> ImportedStudy:
+def read_study(
+    kind: StudyFormat | AnswerFormat, files: Sequence[Path], own: Path | None = None
+) -> ImportedStudy:
     """The records in the published files of one source, by its map, or by the user's ``own`` one (``votes``).
 
     Files by source: ``alpaca-eval`` annotations.json; ``pandalm`` the human test set, then result files of
@@ -62,7 +64,14 @@ def narrowed(study: ImportedStudy, systems: Sequence[str], votes: int | None) ->
     kept = {row.id for row in rows}
     rated = {row.comparison_id for row in rows}
     comparisons = [row for row in study.comparisons if row.id in (inside if votes is None else rated)]
-    grades = [row for row in study.grades if row.id.rpartition("/")[0] in kept]
+    given = {row.id for row in study.preferences}
+    grades = [
+        row
+        for row in study.grades
+        if (
+            row.id.rpartition("/")[0] in kept if row.id.rpartition("/")[0] in given else row.item_id in inside
+        )
+    ]
     graded = {row.item_id for row in grades}
     ids = {row.id for row in comparisons} | graded
     return ImportedStudy(

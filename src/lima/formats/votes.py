@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ import orjson
 from lima.errors import LimaError
 from lima.files import text_hash
 from lima.formats.imported import ImportedStudy, PublishedRow, asked, pair_key, read_document, read_rows
-from lima.formats.mapping import MISSING, Fields, GradeMap, Map, VerdictMap, plain
+from lima.formats.mapping import MISSING, Fields, GradeMap, Map, ShownMap, VerdictMap, plain
 from lima.records import Comparison, Grade, Item, Key, Label, Origin, Preference, Rater, Shown, Side, Status
 
 KINDS = ("crowd", "author", "judge", "oracle")
@@ -101,8 +100,8 @@ class _Draft:
 
     def _order(self, rater: str) -> dict[str, Any]:
         """Which order policy the map gives a judge: both, where the same rater has verdicts in both."""
-        shown = {verdict.shown for verdict in self.mapping.verdicts if verdict.shown != "unknown"}
-        return {"order": "both"} if len(shown) == 2 and rater.startswith("judge:") else {}
+        shown = {str(verdict.shown) for verdict in self.mapping.verdicts}
+        return {"order": "both"} if {"ab", "ba"} <= shown and rater.startswith("judge:") else {}
 
     def add_texts(self, row: Fields) -> None:
         """The row's answers, if they are new, and their ratings."""
@@ -144,7 +143,9 @@ class _Draft:
             return row.text(self.mapping.id), prompt_id
         sides = ("a", "b") if self.mapping.b else ("a",)
         parts = sorted(part for side in sides for part in self._side(row, side))  # type: ignore[arg-type]
-        return f"{prompt_id}/{text_hash(*parts, length=8)}", prompt_id
+        # Two equal comparisons are one; two equal answers are two samples.
+        place = "" if self.mapping.b else f"/{row.value('row')}"
+        return f"{prompt_id}/{text_hash(*parts, length=8)}{place}", prompt_id
 
     def _prompt(self, row: Fields) -> str:
         return row.text(self.mapping.prompt)
@@ -162,10 +163,12 @@ class _Draft:
         self._note_item(
             Item(id=identity, messages=asked(self._prompt(row)), content=text, tags=tags), system, prompt_id
         )
-        for number, grade in enumerate(self.mapping.grades):
-            rater = row.text(grade.rater)
-            place = f"{rater}/{identity}/{grade.scale}-{number}"
-            self._add_grade(row, grade, (place, identity, rater), {})
+        for grade in self.mapping.grades:
+            for column, part in row.columns(grade.value):
+                said = Fields(row.row, row.root, {**row.extra, "column": part or column})
+                rater = said.text(grade.rater)
+                ids = (f"{rater}/{identity}/{grade.scale}", identity, rater)
+                self._add_grade(said, grade, (column, part), ids, {})
 
     def _note_item(self, item: Item, system: str, prompt_id: str) -> None:
         if item.id not in self.items:
@@ -179,8 +182,8 @@ class _Draft:
         if verdicts and comparison not in self.comparisons:
             raise ValueError(f"a verdict on {comparison}, which is not in the first file")
         for verdict in verdicts:
-            for column, part in _columns(row.row, verdict.value):
-                self._add_verdict(row, verdict, comparison, (column, part))
+            for column in row.columns(verdict.value):
+                self._add_verdict(row, verdict, comparison, column)
 
     def _add_verdict(
         self, row: Fields, verdict: VerdictMap, comparison: str, column: tuple[str, str]
@@ -189,7 +192,7 @@ class _Draft:
         rater = said.text(verdict.rater)
         value = said.value(column[0])
         label, credit = _read(verdict, value)
-        shown: Shown | None = None if verdict.shown == "unknown" else verdict.shown
+        shown = _shown(verdict, said)
         if self.turned:
             label, shown = SWAPPED[label], SWAPPED[shown]
             credit = None if credit is None else 1 - credit
@@ -230,12 +233,20 @@ class _Draft:
         self._note_item(item, origin.system, key.prompt_id)
         before = f"{verdict.supersedes}/{side}" if verdict.supersedes else None
         ids = (f"{verdict.id}/{side}", item.id, verdict.rater)
-        self._add_grade(row, grade, ids, {"at": verdict.at, "supersedes": before})
+        facts = {"at": verdict.at, "supersedes": before}
+        self._add_grade(row, grade, (grade.value, ""), ids, facts)
 
     def _add_grade(
-        self, row: Fields, grade: GradeMap, ids: tuple[str, str, str], facts: dict[str, Any]
+        self,
+        row: Fields,
+        grade: GradeMap,
+        column: tuple[str, str],
+        ids: tuple[str, str, str],
+        facts: dict[str, Any],
     ) -> None:
-        said, value = row.value(grade.value), grade.read(row)
+        said = row.value(column[0])
+        value = grade.read(said)
+        words = row.value(grade.raw.replace("*", column[1])) if grade.raw else said
         self.grades.append(
             Grade(
                 id=ids[0],
@@ -244,7 +255,7 @@ class _Draft:
                 scale=grade.scale,
                 value=value,
                 status="ok" if value is not None else "unparsable",
-                raw=None if said is MISSING else str(said),
+                raw=None if words is MISSING or words is None else str(words),
                 **facts,
             )
         )
@@ -259,15 +270,15 @@ def _kind(rater: str) -> Any:
     return kind
 
 
-def _columns(row: Mapping[str, Any], pattern: str) -> Iterator[tuple[str, str]]:
-    """The fields that a pattern names, with what its ``*`` stands for."""
-    if "*" not in pattern:
-        yield pattern, ""
-        return
-    start, end = pattern.split("*", 1)
-    for name in sorted(row):
-        if fnmatch.fnmatchcase(name, pattern):
-            yield name, name[len(start) : len(name) - len(end)]
+def _shown(verdict: VerdictMap, row: Fields) -> Shown | None:
+    """The order on the screen; None where it is not known."""
+    order = verdict.shown
+    if isinstance(order, ShownMap):
+        said = plain(row.value(order.value))
+        if said not in order.choices:
+            raise ValueError(f"{order.value} is {said!r}, an order that the map does not name")
+        order = order.choices[said]
+    return None if order == "unknown" else order
 
 
 def _status(label: Label | None, value: Any) -> Status:
