@@ -118,7 +118,7 @@ def test_votes_and_a_map_go_together(tmp_path: Path) -> None:
     votes, place = written(tmp_path)
     for values in ({"format": "votes"}, {"format": "pandalm", "map": place}):
         with pytest.raises(LimaError, match="--map MAP belongs to lima import votes"):
-            import_file(ImportSettings(files=(votes,), out=tmp_path / "s", **values))  # type: ignore[arg-type]
+            import_file(ImportSettings(files=(votes,), out=tmp_path / "s", **values))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in MAPS.glob("*.yaml")))
@@ -152,7 +152,7 @@ def test_judges_verdicts_in_both_orders_leave_as_one(tmp_path: Path) -> None:
                     shown=shown,
                     label=label,
                     status=status,
-                )  # type: ignore[arg-type]
+                )
             )
     write_jsonl(tmp_path / "comparisons.jsonl", rows)
     write_jsonl(tmp_path / "key.jsonl", keys)

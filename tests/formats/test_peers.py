@@ -81,29 +81,29 @@ def test_alpaca_eval_reads_our_answers(tmp_path: Path) -> None:
 def inspect_log(folder: Path) -> Path:
     """A log as inspect_ai writes it: three samples, one graded C, one I, one not at all."""
     inspect_ai = pytest.importorskip("inspect_ai")
-    from inspect_ai.dataset import Sample
-    from inspect_ai.model import ModelOutput
-    from inspect_ai.scorer import Score, accuracy, scorer
-    from inspect_ai.solver import solver
-
+    data, models, scorers, solvers = (
+        pytest.importorskip(f"inspect_ai.{part}") for part in ("dataset", "model", "scorer", "solver")
+    )
     said = {"q1": ("Paris.", "C"), "q2": ("Rome?", "I"), "q3": ("Hm {x}", "N")}
 
-    @solver  # type: ignore[misc]
+    @solvers.solver
     def speaks() -> Any:
         async def solve(state: Any, generate: Any) -> Any:
-            state.output = ModelOutput.from_content("mockllm/model", said[state.sample_id][0])
+            state.output = models.ModelOutput.from_content("mockllm/model", said[state.sample_id][0])
             return state
 
         return solve
 
-    @scorer(metrics=[accuracy()])  # type: ignore[misc]
+    @scorers.scorer(metrics=[scorers.accuracy()])
     def grader() -> Any:
         async def score(state: Any, target: Any) -> Any:
-            return Score(value=said[state.sample_id][1], explanation=f"It is {said[state.sample_id][1]}.")
+            return scorers.Score(
+                value=said[state.sample_id][1], explanation=f"It is {said[state.sample_id][1]}."
+            )
 
         return score
 
-    samples = [Sample(input=f"Question {name}?", target="x", id=name) for name in said]
+    samples = [data.Sample(input=f"Question {name}?", target="x", id=name) for name in said]
     task = inspect_ai.Task(dataset=samples, solver=speaks(), scorer=grader())
     (log,) = inspect_ai.eval(
         task,
@@ -131,9 +131,7 @@ def test_a_log_of_inspect_and_back(tmp_path: Path) -> None:
     assert found["Paris."].raw == "It is C."
     export_file(ExportSettings(format="inspect", file=study, out=out))
 
-    from inspect_ai.log import read_eval_log
-
-    read = read_eval_log(str(out))
+    read = pytest.importorskip("inspect_ai.log").read_eval_log(str(out))
     assert [(s.input, s.output.completion, s.scores["grader"].value) for s in read.samples] == [
         ("Question q1?", "Paris.", "C"),
         ("Question q2?", "Rome?", "I"),
@@ -155,7 +153,6 @@ def test_answers_in_a_log_of_inspect(tmp_path: Path) -> None:
     ]
     out = tmp_path / "log.json"
     export_file(ExportSettings(format="inspect-outputs", file=back, prompts=prompts, out=out))
-    from inspect_ai.log import read_eval_log
-
-    assert [s.output.completion for s in read_eval_log(str(out)).samples] == ["Paris.", "Rome?", "Hm {x}"]
+    read = pytest.importorskip("inspect_ai.log").read_eval_log(str(out))
+    assert [s.output.completion for s in read.samples] == ["Paris.", "Rome?", "Hm {x}"]
     assert json.loads(out.read_text())["status"] == "success"

@@ -29,7 +29,7 @@ def read_votes(mapping: Map, files: Sequence[Path]) -> ImportedStudy:
         LimaError: no such file.
         KeyError, ValueError, TypeError: rows of another shape.
     """
-    draft = _Draft(mapping)
+    draft = _Builder(mapping)
     for number, path in enumerate(files):
         followers = mapping.later if number else None
         name = re.fullmatch((followers or mapping).name, path.stem)
@@ -67,7 +67,7 @@ def time_of(value: Any) -> str | None:
 
 
 @dataclass
-class _Draft:
+class _Builder:
     """A study that grows row by row."""
 
     mapping: Map
