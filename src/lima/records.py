@@ -261,6 +261,8 @@ class Grade(Record):
     scale: Scale
     value: str | int | None
     """``fail|pass|excellent`` on quality, 1-6 on helpfulness, ``safe|unsafe`` on safety."""
+    probabilities: dict[str, float] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Of every value of the scale, where the rater is a model that tells them. Not written where it is None."""
     repeat: int = 0
     status: Status = "ok"
     raw: str | None = None

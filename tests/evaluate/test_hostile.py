@@ -23,8 +23,8 @@ def refuses(body: dict[str, Any]) -> bool:
     return hashlib.sha256(str(body["messages"]).encode()).digest()[0] % 10 < 4
 
 
-def wrong() -> web.Response:
-    return web.json_response({"error": {"message": "Unsupported parameter: 'max_tokens'."}}, status=400)
+def wrong(message: str = "This content is not allowed.") -> web.Response:
+    return web.json_response({"error": {"message": message}}, status=400)
 
 
 def test_refused_requests_are_set_apart_and_the_run_ends(make_study: MakeStudy) -> None:
@@ -47,9 +47,12 @@ def test_refused_requests_are_set_apart_and_the_run_ends(make_study: MakeStudy) 
 
 def test_a_server_that_takes_no_request_is_named_with_the_way_out(make_study: MakeStudy) -> None:
     study = make_study(30)
-    with answering(lambda body, _: wrong() if "max_tokens" in body else said("Verdict: A")) as (url, bodies):
+    with answering(lambda body, _: wrong("No.") if "max_tokens" in body else said("Verdict: A")) as (
+        url,
+        bodies,
+    ):
         for _ in range(2):  # a second run finds the same: nothing is set apart before the first answer
-            with pytest.raises(LimaError, match=r"20 .*'max_tokens'.*--server openai.*--extra NAME=null"):
+            with pytest.raises(LimaError, match=r"20 .*No.*--server openai.*--extra NAME=null"):
                 run(study, url, concurrency=1)
         assert len(bodies) == 40
         assert not study.preferences.exists()

@@ -182,10 +182,10 @@ def test_a_newer_parser_replaces_the_rows_of_the_same_replies(
     study = make_study(6)
     with serving(Rule()) as url:
         old = run(study, url)
-    monkeypatch.setattr("lima.evaluate.identity.PARSER", "3")
+    monkeypatch.setattr("lima.evaluate.identity.PARSER", "4")
     new = run(study, url, reparse=True)
     [folder] = (study.folder / "judges").iterdir()  # one folder of replies, whose name stands in both ids
-    assert (old.id, new.id) == (f"judge:{MODEL}@{folder.name}-p2", f"judge:{MODEL}@{folder.name}-p3")
+    assert (old.id, new.id) == (f"judge:{MODEL}@{folder.name}-p3", f"judge:{MODEL}@{folder.name}-p4")
     assert {row.rater for row in preferences(study)} == {new.id}
     assert [row.id for row in read_jsonl(study.raters, Rater)] == [new.id]
 

@@ -162,7 +162,7 @@ def test_no_part_of_a_prompt_is_a_verdict(asked: tuple[Task, str], data: st.Data
 @pytest.mark.parametrize("task", ["pairwise", "helpfulness", "quality", "safety"])
 def test_no_part_of_a_built_in_prompt_looks_like_a_verdict(task: Task) -> None:
     """So that the verdict alone, without reasons, is not taken for an echo; a digit has to be printed twice."""
-    text = read_prompt(task, getattr(Protocol(), task)).text
+    text = "".join(read_prompt(task, getattr(Protocol(), task)).parts)
     assert is_echo("Judge only what the answers say", text) == (task == "pairwise")
     for value in TASKS[task]:
         answer = f"{value}\n{value}" if task == "helpfulness" else f"Verdict: {value}"

@@ -10,13 +10,22 @@ import pytest
 
 from lima.errors import LimaError
 from lima.files import read_jsonl
-from lima.formats import alpaca_eval, cherry, pandalm, tulu
 from lima.formats.convert import import_file
-from lima.formats.imported import ImportedStudy, asked, pair_key
+from lima.formats.imported import ImportedStudy, asked, pair_key, read_sheet
 from lima.formats.settings import ImportSettings, StudyFormat
-from lima.formats.studies import narrowed
-from lima.formats.tulu import read_sheet
+from lima.formats.studies import narrowed, read_study
 from lima.records import Comparison, Key, Preference, Rater
+
+
+def study_of(
+    folder: Path, kind: StudyFormat, rows: list[dict[str, Any]], **later: list[dict[str, Any]]
+) -> ImportedStudy:
+    """The study of files with these rows, the first named ``first``."""
+    files = []
+    for name, content in {"first_gpt": rows, **later}.items():
+        files.append(folder / f"{name}{'-testset' if kind == 'pandalm' else ''}.json")
+        files[-1].write_text(json.dumps(content))
+    return read_study(kind, files)
 
 
 def alpaca_row(preference: float | None, instruction: str = "Name a star.") -> dict[str, Any]:
@@ -31,17 +40,21 @@ def alpaca_row(preference: float | None, instruction: str = "Name a star.") -> d
     [(1, "a", "ok"), (2.0, "b", "ok"), (0, "tie", "ok"), (1.5, "tie", "ok"), (1.2, "a", "ok"),
      (1.8, "b", "ok"), (None, None, "error")],
 )  # fmt: skip
-def test_alpaca_eval_verdicts(preference: float | None, label: str | None, status: str) -> None:
-    (row,) = alpaca_eval.read([alpaca_row(preference)]).preferences
+def test_alpaca_eval_verdicts(
+    tmp_path: Path, preference: float | None, label: str | None, status: str
+) -> None:
+    (row,) = study_of(tmp_path, "alpaca-eval", [alpaca_row(preference)]).preferences
     assert (row.label, row.status, row.rater) == (label, status, "judge:gpt")
 
 
-def test_alpaca_eval_scores_leave_nulls_out() -> None:
-    assert alpaca_eval.scores([alpaca_row(p) for p in (1, 2, 0, None, 1.25)]) == [0, 1, 0.5, 0.25]
+def test_alpaca_eval_weights_are_credits_of_the_first_answer(tmp_path: Path) -> None:
+    rows = [alpaca_row(p, f"{p}?") for p in (1, 2, 0, None, 1.25)]
+    study = study_of(tmp_path, "alpaca-eval", rows)
+    assert [row.credit for row in study.preferences] == [None, None, None, None, 0.75]
 
 
-def test_alpaca_eval_study() -> None:
-    study = alpaca_eval.read([alpaca_row(2)])
+def test_alpaca_eval_study(tmp_path: Path) -> None:
+    study = study_of(tmp_path, "alpaca-eval", [alpaca_row(2)])
     assert study.systems == ["new", "old"]
     assert study.comparisons[0].tags == ("koala",)
     assert study.keys[0].b is not None
@@ -54,12 +67,12 @@ PANDALM = {
 }  # fmt: skip
 
 
-def test_pandalm_people_and_judges() -> None:
+def test_pandalm_people_and_judges(tmp_path: Path) -> None:
     judges = {
         "gpt": [{"idx": 3, "gpt_result": "Tie", "gpt_reason": "Same."}],
         "other": [{"idx": 3, "other_result": "garbage", "other_reason": "?"}],
     }
-    study = pandalm.read([PANDALM], judges)
+    study = study_of(tmp_path, "pandalm", [PANDALM], **judges)
     found = {row.rater: (row.label, row.status) for row in study.preferences}
     assert found == {
         "crowd:annotator1": ("tie", "ok"), "crowd:annotator2": ("a", "ok"), "crowd:annotator3": ("b", "ok"),
@@ -75,45 +88,47 @@ def cherry_row(scores: str, reverse: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_alpaca_eval_rows_without_data_set_annotator_or_verdict() -> None:
+def test_alpaca_eval_rows_without_data_set_annotator_or_verdict(tmp_path: Path) -> None:
     row = {
         "instruction": "Why?", "generator_1": "base", "generator_2": "own", "output_1": "x", "output_2": "y",
     }  # fmt: skip
-    study = alpaca_eval.read([row, row | {"instruction": "How?", "preference": 2.0, "annotator": "m"}])
+    study = study_of(
+        tmp_path, "alpaca-eval", [row, row | {"instruction": "How?", "preference": 2.0, "annotator": "m"}]
+    )
     assert [(v.rater, v.label, v.status) for v in study.preferences] == [
         ("judge:alpaca_eval", None, "error"), ("judge:m", "b", "ok"),
     ]  # fmt: skip
-    assert alpaca_eval.scores([row]) == []
 
 
-def test_pandalm_with_other_people_and_verdicts_read_as_floats() -> None:
+def test_pandalm_with_other_people_and_verdicts_read_as_floats(tmp_path: Path) -> None:
     row = {
         "idx": 0, "motivation_app": "x", "cmp_key": "one_two", "instruction": "Why?", "response1": "p",
         "response2": "q", "annotator_kim": 2.0, "annotator_lee": "1.0",
     }  # fmt: skip
-    study = pandalm.read([row, row | {"idx": 1, "annotator_lee": None}], {"j": [{"idx": 0, "j_result": 0.0}]})
+    rows = [row, row | {"idx": 1, "annotator_lee": None}]
+    study = study_of(tmp_path, "pandalm", rows, j=[{"idx": 0, "j_result": 0.0}])
     assert [(v.rater, v.label) for v in study.preferences] == [
         ("crowd:annotator_kim", "b"), ("crowd:annotator_lee", "a"),
         ("crowd:annotator_kim", "b"), ("crowd:annotator_lee", None), ("judge:j", "tie"),
     ]  # fmt: skip
 
 
-def test_cherry_reverse_scores_are_read_in_shown_order() -> None:
+def test_cherry_reverse_scores_are_read_in_shown_order(tmp_path: Path) -> None:
     """[8, 7] then, with Answer2 first, [9, 6]: answer 1 wins, then answer 2: the judge follows the side."""
     rows = [
         cherry_row("[8.0, 7.0]", "[9.0, 6.0]"),
         cherry_row("[5, 5]", "[3, 4]"),
         cherry_row("none", "[-1, -1]"),
     ]
-    study = cherry.read({"gpt4": rows})
+    study = study_of(tmp_path, "cherry", rows)
     assert [row.label for row in study.preferences] == ["a", "b", "tie", "a", None, None]
     assert [row.shown for row in study.preferences] == ["ab", "ba"] * 3
 
 
-def test_cherry_judges_must_have_seen_the_same_answers() -> None:
+def test_cherry_judges_must_have_seen_the_same_answers(tmp_path: Path) -> None:
     other = cherry_row("[1, 2]", "[1, 2]") | {"Answer2": "z"}
-    with pytest.raises(ValueError, match="other answers"):
-        cherry.read({"gpt4": [cherry_row("[1, 2]", "[1, 2]")], "gpt3.5": [other]})
+    with pytest.raises(LimaError, match="cherry/000 stands for other answers"):
+        study_of(tmp_path, "cherry", [cherry_row("[1, 2]", "[1, 2]")], other=[other])
 
 
 def tulu_row(number: int, preference: str, swapped: bool, hour: int) -> dict[str, Any]:
@@ -122,15 +137,15 @@ def tulu_row(number: int, preference: str, swapped: bool, hour: int) -> dict[str
     return {
         "id": float(number), "instance_index": 7.0, "instance_id": "task", "prompt": "Do.",
         "model_a": names[0], "model_b": names[1], "completion_a": texts[0], "completion_b": texts[1],
-        "preference": preference, "evaluator": "xy", "timestamp": datetime(2023, 5, 19, hour),
+        "preference": preference, "evaluator": "xy", "timestamp": datetime(2023, 5, 19, hour).isoformat(),
     }  # fmt: skip
 
 
-def test_tulu_votes_are_in_the_frame_of_the_comparison_and_newer_rows_supersede() -> None:
+def test_tulu_votes_are_in_the_frame_of_the_comparison_and_newer_rows_supersede(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         tulu_row(2, "a-is-slightly-better", True, 5), tulu_row(1, "a-is-better", False, 4), {},
     ]  # fmt: skip
-    study = tulu.read(rows)
+    study = study_of(tmp_path, "tulu", rows)
     (comparison,) = study.comparisons
     assert (comparison.a, comparison.b) == ("a", "z")
     older, newer = study.preferences
@@ -193,7 +208,7 @@ def test_import_writes_a_study_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[{}]", r"not a file of cherry \(no 'conversations'\)"), ("{", "not JSON"), ("3", "expected a JSON array"),
+    [("[{}]", r"not a file of cherry \(no 'Answer1'\)"), ("{", "not JSON"), ("3", "expected a JSON array"),
      ("[]", "expected a JSON array")],
 )  # fmt: skip
 def test_bad_files(tmp_path: Path, text: str, message: str) -> None:

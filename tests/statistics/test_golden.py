@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from lima.formats import alpaca_eval, cherry, pandalm, tulu
-from lima.formats.imported import PublishedRow, read_rows
-from lima.formats.tulu import read_sheet
+from lima.formats.imported import ImportedStudy, PublishedRow, read_sheet
+from lima.formats.mapping import read_map
+from lima.formats.settings import StudyFormat
+from lima.formats.studies import read_study
+from lima.formats.votes import time_of
 from lima.records import Label, Preference
 from lima.statistics.agreement import Rated, group_agreement, tie_discounted_accuracy
 from lima.statistics.bias import Showing, bias
@@ -32,6 +34,14 @@ FEW = Resampling(rounds=500)
 def data(name: str) -> Path:
     assert DATA is not None
     return DATA / name
+
+
+def published(kind: StudyFormat, *names: str) -> ImportedStudy:
+    return read_study(kind, [data(name) for name in names])
+
+
+def voted_at(row: PublishedRow) -> str:
+    return time_of(row["timestamp"]) or ""
 
 
 def value_of(result: object) -> float:
@@ -53,7 +63,9 @@ def value_of(result: object) -> float:
 )
 def test_alpaca_eval_leaderboard(folder: str, win_rate: float, error: float) -> None:
     """Win rate and standard error (ddof 1) as the leaderboards print them, to 1e-6."""
-    scores = alpaca_eval.scores(read_rows(data(f"alpaca_eval/{folder}/annotations.json")))
+    study = published("alpaca-eval", f"alpaca_eval/{folder}/annotations.json")
+    own = {"a": 0.0, "tie": 0.5, "b": 1.0}
+    scores = [own[r.label] if r.credit is None else 1 - r.credit for r in study.preferences if r.label]
     mean = clustered_mean(scores, range(len(scores)))
     assert isinstance(mean, Estimate)
     half = (mean.interval[1] - mean.interval[0]) / 2
@@ -68,7 +80,7 @@ def test_alpaca_eval_leaderboard(folder: str, win_rate: float, error: float) -> 
 ])  # fmt: skip
 def test_alpaca_eval_counts(folder: str, counts: dict[str, int], missing: int) -> None:
     """The leaderboard's n_wins, n_draws and n_wins_base; the null verdict is missing, no tie."""
-    study = alpaca_eval.read(read_rows(data(f"alpaca_eval/{folder}/annotations.json")))
+    study = published("alpaca-eval", f"alpaca_eval/{folder}/annotations.json")
     words = {"b": "win", "a": "loss", "tie": "tie"}
     found = Counter(words[row.label] for row in study.preferences if row.label)
     assert found == counts
@@ -83,7 +95,7 @@ def test_alpaca_eval_counts(folder: str, counts: dict[str, int], missing: int) -
 
 @needs_data
 def test_pandalm_kappas_and_label_counts() -> None:
-    study = pandalm.read_files([data("pandalm/testset-v1.json")])
+    study = published("pandalm", "pandalm/testset-v1.json")
     labels: dict[str, list[Label]] = defaultdict(list)
     for row in study.preferences:
         assert row.label is not None
@@ -101,7 +113,7 @@ def test_pandalm_kappas_and_label_counts() -> None:
 def test_pandalm_judges() -> None:
     """25 replies of GPT-3.5 hold no verdict: unparsable, not ties."""
     files = ("testset-v1", "gpt-3.5-turbo-testset-v1", "pandalm-7b-testset-v1")
-    study = pandalm.read_files([data(f"pandalm/{name}.json") for name in files])
+    study = published("pandalm", *(f"pandalm/{name}.json" for name in files))
     judged = [row for row in study.preferences if row.rater == "judge:gpt-3.5-turbo"]
     assert Counter(row.status for row in judged) == {"ok": 974, "unparsable": 25}
     assert Counter(row.label for row in judged) == {"b": 476, "a": 460, "tie": 38, None: 25}
@@ -115,11 +127,11 @@ def earliest(
 ) -> dict[tuple[str, frozenset[str]], list[PublishedRow]]:
     """The counted votes by instance, oldest first: the newest row of each (evaluator, instance_index)."""
     counted: dict[tuple[str, str], PublishedRow] = {}
-    for row in sorted((row for row in rows if row.get("id")), key=tulu.voted_at):
+    for row in sorted((row for row in rows if row.get("id")), key=voted_at):
         counted[row["evaluator"], row["instance_index"]] = row
     assert len(counted) == 1141
     table: dict[tuple[str, frozenset[str]], list[PublishedRow]] = defaultdict(list)
-    for row in sorted(counted.values(), key=tulu.voted_at):
+    for row in sorted(counted.values(), key=voted_at):
         pair = frozenset((row["model_a"], row["model_b"]))
         if models is None or pair == models:
             table[row["instance_id"], pair].append(row)
@@ -132,7 +144,7 @@ SIZES = frozenset(("tulu_65B", "tulu_7B"))
 
 def label_for(row: PublishedRow) -> Label:
     """The vote in the frame of the two names in their order."""
-    side = tulu.SIDES[row["preference"]]
+    side = read_map("tulu").verdicts[0].choices[row["preference"]]
     return side if side == "tie" or row["model_a"] < row["model_b"] else "b" if side == "a" else "a"
 
 
@@ -180,7 +192,7 @@ def test_tulu_win_shares_and_acceptance() -> None:
 @needs_data
 def test_tulu_import_supersedes_nine_votes() -> None:
     """1,150 votes, of which 1,141 count."""
-    study = tulu.read_files([data("tulu1/eval_annotations_tulu_1.xlsx")])
+    study = published("tulu", "tulu1/eval_annotations_tulu_1.xlsx")
     gone = {row.supersedes for row in study.preferences} - {None}
     assert (len(study.preferences), len(gone)) == (1150, 9)
     assert {row.rater for row in study.preferences} >= {"crowd:se", "crowd:yi"}
@@ -196,7 +208,7 @@ def showings(rows: Sequence[Preference]) -> list[Showing]:
 @needs_data
 @pytest.mark.parametrize(("judge", "follows"), [("gpt4", 41), ("gpt3.5", 210)])
 def test_cherry_judges_follow_the_position(judge: str, follows: int) -> None:
-    study = cherry.read_files([data(f"cherry_llm/lima_wrap_reviews_{judge}.json")])
+    study = published("cherry", f"cherry_llm/lima_wrap_reviews_{judge}.json")
     found = bias(showings([row for row in study.preferences if row.rater == f"judge:{judge}"]))
     assert found.follows_first + found.follows_second == follows
     assert isinstance(found.flip, Estimate)

@@ -8,14 +8,15 @@ parser stands behind it, because reading the same replies again by a newer parse
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import orjson
 
 from lima.errors import LimaError
+from lima.evaluate.forms import fields
 from lima.evaluate.parse import PARSER
 from lima.evaluate.protocol import Words
 from lima.evaluate.settings import JudgeSettings
@@ -43,6 +44,8 @@ class Judge:
     words: Words
     parameters: dict[str, Any]
     """Request fields, with the base seed; each request has its own."""
+    dropped: Mapping[str, Any] = field(default_factory=dict)
+    """Fields with the values that would have been sent, had the server not refused them by name."""
 
     @cached_property
     def calls(self) -> str:
@@ -79,9 +82,12 @@ class Judge:
             "model": self.endpoint.model,
             "label": self.settings.label,
             "order": self.settings.order if self.settings.task == "pairwise" else "single",
+            "verdict": self.settings.verdict,
             "prompt": self.prompt.text,
+            "fixed": list(self.prompt.fixed),
             "words": self.words.model_dump(),
             "parameters": self.parameters,
+            "dropped": dict(self.dropped),
         }
 
 
@@ -91,6 +97,7 @@ def make_judge(
     """The judge that the settings describe, and what its server will not do as asked."""
     sampling = Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed)
     body, warnings = parameters(sampling, settings.server)
+    body |= fields(settings.task, settings.verdict)
     for name, value in _extra_fields(settings.extra, list(body)).items():
         if value is None:
             body.pop(name, None)

@@ -10,7 +10,7 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from lima import console
 from lima.commands import as_command, command
 from lima.errors import LimaError
+from lima.evaluate.agreed import taken
 from lima.evaluate.identity import Judge, make_judge
 from lima.evaluate.protocol import Plan
 from lima.evaluate.questions import Question, Rows, plan, ratings, rows_of, verdict_of
@@ -38,7 +39,7 @@ from lima.records import Grade, Preference, Rater
 from lima.remote.client import ModelCard, RequestsRejected, complete_all, describe_model, run_async
 from lima.remote.endpoint import parse_address, read_key, with_extras
 from lima.remote.limits import Budget, Counters, Limits, Price, read_price
-from lima.remote.log import Attempt, CallLog, Request, read_usage
+from lima.remote.log import Answer, Attempt, CallLog, Request, read_usage
 from lima.runs import open_run
 
 CARD_NAME = "judge.json"
@@ -63,18 +64,35 @@ def judge(settings: JudgeSettings) -> Rater:
     study = open_study(settings.study)
     asked, price = _prepare(settings, study)
     rated = rows_of(study, settings.task)
+    if settings.dry_run:
+        _show_plan(asked, plan(asked, rated), study.folder / "judges" / asked.calls, price)
+        return asked.rater("")
+    card = _ask_for_card(asked, study.folder / "judges" / asked.calls)
+    counters = Counters(price=price)
+    while True:
+        done = _judge(asked, study, rated, card, counters)
+        if isinstance(done, Rater):
+            return done
+        asked = done
+
+
+def _judge(
+    asked: Judge, study: Study, rated: Rows, card: ModelCard | None, counters: Counters
+) -> Rater | Judge:
+    """Rate as this judge; or the judge that its server takes in its stead, where it refuses a field by name."""
+    settings = asked.settings
     questions = plan(asked, rated)
     folder = study.folder / "judges" / asked.calls
-    if settings.dry_run:
-        _show_plan(asked, questions, folder, price)
-        return asked.rater("")
-    card = _ask_for_card(asked, folder)
-    counters = Counters(price=price)
     with open_run(folder / "run.json", "judge", settings) as run:
         description = _introduce(asked, card, folder)
+        before = counters.calls
+        first = _ask_first(asked, questions, folder, counters)
+        if first is not None and (other := taken(asked, *first)):
+            return other
         rater = noting_plan(study, asked.rater(description))
-        add_preferences(study, rater, [])  # before the first verdict: the plan that it notes is that of now
-        outcome = _rate(asked, questions, rated, folder, counters)
+        add_preferences(study, rater, [])  # before the verdicts: the plan that it notes is that of now
+        done = frozenset({questions[0].id} if counters.calls > before else ())
+        outcome = _rate(asked, Work(questions, rated, folder, done), counters)
         if outcome.error and all(row.status == "error" for row in outcome.rows):
             raise outcome.error  # a judge that never answered is no rater
         gone = replace_rater(
@@ -82,7 +100,7 @@ def judge(settings: JudgeSettings) -> Rater:
         )
         if outcome.error:
             raise outcome.error
-        run.finish(rater=rater.id, **outcome.facts(price))
+        run.finish(rater=rater.id, **outcome.facts(counters.price))
     _show(asked, outcome, counters, gone)
     target = study.preferences if settings.task == "pairwise" else study.grades
     console.done(
@@ -92,6 +110,33 @@ def judge(settings: JudgeSettings) -> Rater:
         else command("report", study.folder),
     )
     return rater
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one run asks, and where its calls lie."""
+
+    questions: Sequence[Question]
+    rated: Rows
+    folder: Path
+    done: frozenset[str]
+    """Questions that this run has asked already."""
+
+
+def _ask_first(
+    judge: Judge, questions: Sequence[Question], folder: Path, counters: Counters
+) -> tuple[Attempt, Answer | None] | None:
+    """The first question's attempt, asked now where the log is empty: it tells which fields the server takes."""
+    if not questions:
+        return None
+    with CallLog(folder / "replies.jsonl") as log:
+        request = questions[0].request(judge)
+        last = log.last(request)
+        again = judge.settings.retry_rejected and last is not None and last.refused_for_good
+        if not judge.settings.reparse and (again or not log.outcomes):
+            run_async(_send(judge, iter([request]), log, counters, (len(questions), len(questions))))
+            last = log.last(request)
+    return None if last is None else (last, verdict_of(judge, questions[0], last)[1])
 
 
 @dataclass(frozen=True)
@@ -134,7 +179,9 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
         _check_until(settings, study, protocol.plan)
     key = "" if settings.reparse else read_key(settings.api_key_env, settings.api_key_file)
     words = getattr(protocol, settings.task)
-    prompt = read_prompt(settings.task, words, settings.prompt)
+    prompt = read_prompt(
+        settings.task, words, settings.prompt, form=settings.verdict, display=protocol.display
+    )
     endpoint = with_extras(parse_address(settings.judge, key), settings.header, settings.query)
     asked, warnings = make_judge(settings, endpoint, prompt, words)
     price = read_price(settings.prices, asked.endpoint.model) if settings.prices else None
@@ -191,68 +238,64 @@ def _hint_dialect(judge: Judge, card: ModelCard) -> None:
         )
 
 
-def _rate(
-    judge: Judge, questions: Sequence[Question], rated: Rows, folder: Path, counters: Counters
-) -> Outcome:
+def _rate(judge: Judge, work: Work, counters: Counters) -> Outcome:
     """Ask what has no valid verdict yet (nothing with ``--reparse``), then read all of the log."""
     error = None
-    with CallLog(folder / "replies.jsonl") as log:
+    with CallLog(work.folder / "replies.jsonl") as log:
         try:
             if judge.settings.until == "decided":
-                _ask_until_decided(judge, questions, rated, log, folder, counters)
+                _ask_until_decided(judge, work, log, counters)
             elif not judge.settings.reparse:
-                _ask(judge, questions, log, folder, counters)
+                _ask(judge, work, log, counters)
         except RequestsRejected as rejected:
             error = LimaError(f"{rejected} {REJECTED_HINT}")
         except LimaError as stopped:
             error = stopped
-        rows = list(ratings(judge, rated, log.outcomes))
-        last = [log.outcomes.get(question.id) for question in questions]
+        rows = list(ratings(judge, work.rated, log.outcomes))
+        last = [log.outcomes.get(question.id) for question in work.questions]
         unasked = sum(attempt is None for attempt in last)
         apart = sum(attempt is not None and attempt.refused_for_good for attempt in last)
         return Outcome(rows, log.sort(), unasked, apart, error)
 
 
-def _ask(judge: Judge, questions: Sequence[Question], log: CallLog, folder: Path, counters: Counters) -> None:
+def _ask(judge: Judge, work: Work, log: CallLog, counters: Counters) -> None:
     """Write down what will be asked, then ask what has no valid verdict yet."""
     open_ids: set[str] = set()
-    _write_requests(judge, questions, log, folder / "requests.jsonl", open_ids)
-    waiting = (question.request(judge) for question in questions if question.id in open_ids)
-    run_async(_send(judge, waiting, log, counters, (len(questions), len(open_ids))))
+    _write_requests(judge, work, log, open_ids)
+    open_ids -= work.done
+    waiting = (question.request(judge) for question in work.questions if question.id in open_ids)
+    run_async(_send(judge, waiting, log, counters, (len(work.questions), len(open_ids))))
 
 
 BATCH = 16
 """Fewest comparisons between two looks at a watched study."""
 
 
-def _ask_until_decided(
-    judge: Judge, questions: Sequence[Question], rated: Rows, log: CallLog, folder: Path, counters: Counters
-) -> None:
+def _ask_until_decided(judge: Judge, work: Work, log: CallLog, counters: Counters) -> None:
     """Ask comparison by comparison, in the order of their ids, until every pair of systems is decided."""
     study = open_study(judge.settings.study)
     keys, plan = study.read_key(), study.read_protocol().plan
     systems = [system.name for system in study.read_systems().systems]
-    every = sorted({question.row.id for question in questions})
-    own = [question.id for question in questions]
+    every = sorted({question.row.id for question in work.questions})
     step = max(BATCH, judge.settings.concurrency // 2)
-    keys = {name: keys[name] for name in {row.id for row in rated}}
+    keys = {name: keys[name] for name in {row.id for row in work.rated}}
     for start in range(0, len(every), step):
-        rows = [row for row in ratings(judge, rated, log.outcomes) if isinstance(row, Preference)]
+        rows = [row for row in ratings(judge, work.rated, log.outcomes) if isinstance(row, Preference)]
         both = judge.settings.order == "both"
         found = watched_pairs(in_order(rows, both=both), keys, systems, alpha=plan.alpha)
         if all(pair.watched.decided_at for pair in found):
             console.note(
-                f"every pair of systems is decided after {len(log.outcomes)} of {len(own)} questions"
+                f"every pair of systems is decided after {len(log.outcomes)} of {len(work.questions)} questions"
             )
             return
         batch = set(every[start : start + step])
-        _ask(judge, [question for question in questions if question.row.id in batch], log, folder, counters)
+        chosen = [question for question in work.questions if question.row.id in batch]
+        _ask(judge, replace(work, questions=chosen), log, counters)
 
 
-def _write_requests(
-    judge: Judge, questions: Sequence[Question], log: CallLog, path: Path, open_ids: set[str]
-) -> None:
+def _write_requests(judge: Judge, work: Work, log: CallLog, open_ids: set[str]) -> None:
     """All requests, sorted by id, with those of earlier runs that this run does not ask for."""
+    path, questions = work.folder / "requests.jsonl", work.questions
     # Where the server has answered nothing, a rejection may be about what all requests have in common.
     apart = not judge.settings.retry_rejected and any(a.outcome == "replied" for a in log.outcomes.values())
 

@@ -7,24 +7,30 @@ that contradicts itself, was cut off, was refused or failed. None of these is ev
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from lima.evaluate.settings import VerdictForm
 from lima.evaluate.thinking import without_thinking
 from lima.records import Status
 from lima.remote.log import Answer
 
-PARSER = "2"
+PARSER = "3"
 """Version of the grammar below; part of a judge's identity."""
 
 _DECORATION = r"[\s*_`#.\[\]()\"'“”‘’]*"
 """Markdown, quotes and brackets around a verdict that change nothing."""
 
 _VERDICT = re.compile(
-    rf"{_DECORATION}(?:final\s+)?verdict{_DECORATION}:{_DECORATION}(?:answer\s+[\[(*]*)?([a-z]+){_DECORATION}",
+    rf"{_DECORATION}(?:final\s+)?verdict{_DECORATION}[:：]{_DECORATION}(?:answer\s+[\[(*]*)?([a-z]+){_DECORATION}",
     re.IGNORECASE,
 )
+_UNSEEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]")
+"""Characters without a glyph, which some models put between a colon and a word."""
 _DIGITS = re.compile(rf"{_DECORATION}(\d+){_DECORATION}")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\w*\s*")
 _SPECIAL = re.compile(r"(?:(?:</s>|<eos>|<end_of_turn>|<\|[\w ]{1,40}\|>)\s*)+\Z")
@@ -39,16 +45,27 @@ _COINCIDENCE = 3
 """So few words may stand in the prompt by chance: they are no verdict either, but nobody is called an echo for them."""
 
 
+ENOUGH_MASS = 0.5
+"""Where the offered values have less of the probability than this together, the place is not that of the verdict."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a reply says: ``value`` is one of the offered values exactly when ``status`` is ``ok``."""
 
     status: Status
     value: str | None = None
+    probabilities: Mapping[str, float] | None = None
+    """Of every offered value, adding up to 1, where the reply tells the probabilities of the verdict's token."""
 
 
 def read_verdict(
-    answer: Answer | None, offered: Sequence[str], *, digits: bool = False, prompt: str = ""
+    answer: Answer | None,
+    offered: Sequence[str],
+    *,
+    digits: bool = False,
+    prompt: str = "",
+    form: VerdictForm = "text",
 ) -> Verdict:
     """The verdict in a reply of a judge.
 
@@ -57,6 +74,7 @@ def read_verdict(
         offered: the values that the prompt offered, in lower case.
         digits: the verdict is a digit alone on the last line (printed twice), not a ``Verdict:`` line.
         prompt: the text that the judge was sent. No part of it counts as a verdict.
+        form: how the verdict was asked for. ``json``: the reply is one object with reasons and verdict, nothing else.
 
     >>> read_verdict(Answer("B says [[A]], but is better.\\nVerdict: B", "stop"), ["a", "b", "tie"])
     Verdict(status='ok', value='b')
@@ -72,13 +90,83 @@ def read_verdict(
     if is_echo(answer.content, prompt):
         return Verdict("echo" if len(_WORD.findall(answer.content)) > _COINCIDENCE else "unparsable")
     text = without_thinking(answer.content).rpartition(prompt.strip() or "\0")[2]
-    lines = [
-        line for line in _SPECIAL.sub("", text).splitlines() if line.strip() and not _FENCE.fullmatch(line)
-    ]
-    value = _last_digit(lines) if digits else _last_verdict(lines, offered)
-    if value in offered and not (len(lines) > 1 and is_echo(text, prompt)):
-        return Verdict("ok", value)
+    lines = _lines(text)
+    if form == "json":
+        value = _json_verdict("\n".join(lines))
+    else:
+        value = _last_digit(lines) if digits else _last_verdict(lines, offered)
+    if value is not None and value in offered and not (len(lines) > 1 and is_echo(text, prompt)):
+        graded = _probabilities(answer, value, offered, digits=digits) if form == "logprobs" else None
+        return Verdict("ok", value, graded)
     return Verdict("refused" if _is_refusal(text) else "unparsable")
+
+
+def _lines(text: str) -> list[str]:
+    """The lines that say something, without what cannot be seen."""
+    spoken = _SPECIAL.sub("", _UNSEEN.sub("", text)).splitlines()
+    return [line for line in spoken if line.strip() and not _FENCE.fullmatch(line)]
+
+
+def _json_verdict(text: str) -> str | None:
+    """The verdict of a reply that is one JSON object of reasons and verdict, each named once."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
+        return dict(pairs) if len(dict(pairs)) == len(pairs) else None
+
+    try:
+        found = json.loads(text, object_pairs_hook=once, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or not {"verdict"} <= found.keys() <= {"reasons", "verdict"}:
+        return None
+    value = found["verdict"]
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value).strip().lower() if whole or isinstance(value, str) else None
+
+
+def _probabilities(
+    answer: Answer, value: str, offered: Sequence[str], *, digits: bool
+) -> dict[str, float] | None:
+    """Of the offered values, at the token with which the verdict begins; None where the reply does not tell them.
+
+    A token stands for the value that it begins, where it begins one alone: ``t`` for ``tie``.
+    """
+    text = "".join(token.text for token in answer.tokens)
+    place = _place(text, value, digits=digits)
+    position = 0
+    for token in answer.tokens:
+        if place is not None and position <= place < position + len(token.text):
+            masses = dict.fromkeys(offered, 0.0)
+            for spelt, logprob in {token.text: token.logprob, **token.likely}.items():
+                meant = _begun(spelt, offered)
+                if meant is not None and math.isfinite(logprob) and logprob <= 0.01:
+                    masses[meant] += math.exp(logprob)
+            mass = sum(masses.values())
+            told = mass >= ENOUGH_MASS and masses[value] > 0
+            return {name: round(part / mass, 6) for name, part in masses.items()} if told else None
+        position += len(token.text)
+    return None
+
+
+def _place(text: str, value: str, *, digits: bool) -> int | None:
+    """Where the last line with this verdict spells it, counted in characters of the text."""
+    found, start = None, 0
+    for line in text.splitlines(keepends=True):
+        shown = _SPECIAL.sub("", line)
+        match = (_DIGITS if digits else _VERDICT).fullmatch(shown.rstrip("\n"))
+        if match and match[1].lower() == value:
+            found = start + match.start(1)
+        start += len(line)
+    return found
+
+
+def _begun(token: str, offered: Sequence[str]) -> str | None:
+    """The value that a token spells or begins, if it is one alone."""
+    word = token.strip(" \t\n*_`#.:：[]()\"'“”‘’").lower()
+    if word in offered:
+        return word
+    meant = [value for value in offered if word and value.startswith(word)]
+    return meant[0] if len(meant) == 1 else None
 
 
 def is_echo(text: str, prompt: str) -> bool:

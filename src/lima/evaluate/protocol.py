@@ -25,6 +25,8 @@ TASKS: dict[str, tuple[str, ...]] = {
 """The values that a rater chooses among, by task."""
 
 PlannedTask = Literal["pairwise", "helpfulness"]
+Display = Literal["rendered", "written"]
+"""How people see texts."""
 
 
 WORDS = Path(str(resources.files("lima.evaluate"))) / "words"
@@ -176,7 +178,7 @@ class Protocol(Settings):
     """Hash of both files: what was rated."""
     key: str = ""
     """Hash of ``key.jsonl`` and ``systems.json`` when they were made: a later change shows itself."""
-    display: Literal["rendered", "written"] = "rendered"
+    display: Display = "rendered"
     """How people see texts: their Markdown rendered, every word shown, with a switch to the text as it was written; or
     only as written, which is what a judge model reads."""
     language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")

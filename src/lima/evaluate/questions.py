@@ -91,7 +91,10 @@ def verdict_of(judge: Judge, question: Question, attempt: Attempt | None) -> tup
     answer = read_answer(attempt.raw) if replied and attempt is not None else None
     task = judge.settings.task
     prompt = question.text(judge) if answer is not None else ""
-    return read_verdict(answer, TASKS[task], digits=task == "helpfulness", prompt=prompt), answer
+    verdict = read_verdict(
+        answer, TASKS[task], digits=task == "helpfulness", prompt=prompt, form=judge.settings.verdict
+    )
+    return verdict, answer
 
 
 def ratings(judge: Judge, rows: Rows, outcomes: Mapping[str, Attempt]) -> Iterator[Preference | Grade]:
@@ -117,12 +120,19 @@ def _preference(judge: Judge, question: Question, attempt: Attempt) -> Preferenc
         rater=judge.rater_id,
         shown=shown,
         label=LABELS[shown, verdict.value] if verdict.value else None,
+        credit=_credit(verdict.probabilities, shown) if verdict.probabilities else None,
         repeat=question.repeat,
         status=verdict.status,
         raw=_raw(attempt, answer),
         seconds=attempt.seconds,
         at=attempt.at,
     )
+
+
+def _credit(probabilities: Mapping[str, float], shown: Shown) -> float:
+    """The part of the win that side a gets: half of a tie's probability goes to each."""
+    first = probabilities["a"] + probabilities["tie"] / 2
+    return round(first if shown == "ab" else 1 - first, 6)
 
 
 def _grade(judge: Judge, question: Question, attempt: Attempt) -> Grade:
@@ -135,6 +145,7 @@ def _grade(judge: Judge, question: Question, attempt: Attempt) -> Grade:
         rater=judge.rater_id,
         scale=scale,
         value=values[verdict.value] if verdict.value else None,
+        probabilities=dict(verdict.probabilities) if verdict.probabilities else None,
         repeat=question.repeat,
         status=verdict.status,
         raw=_raw(attempt, answer),

@@ -13,6 +13,7 @@ from lima.remote.sampling import Dialect
 from lima.settings import Settings
 
 Task = Literal["pairwise", "helpfulness", "quality", "safety"]
+VerdictForm = Literal["text", "json", "logprobs"]
 
 
 class CompareSettings(Settings):
@@ -63,6 +64,8 @@ class JudgeSettings(Settings):
     """What to rate: pairs, helpfulness 1-6, quality (fail, pass, excellent) or safety."""
     order: Literal["both", "random"] = "both"
     """Pairwise: show each pair in both orders, or in one drawn by a hash of its content (as in the paper)."""
+    verdict: VerdictForm = "text"
+    """How the judge says it: ``text``, reasons and a last line; ``json``, an object by a schema, or by instruction alone where the server takes no schema; ``logprobs``, the choice alone, graded by the probabilities of its token (where the server gives none: by five repeats)."""
     repeats: Annotated[int, Field(ge=1)] = 1
     """Verdicts on each item and order. Each is a request of its own with its own seed."""
     until: Literal["all", "decided"] = "all"

@@ -52,8 +52,12 @@ def check_watched(plan: Plan | None, raters: Iterable[Rater]) -> None:
         raise LimaError(f"the study may not be watched: {reason}.")
 
 
+Said = Label | float
+"""A verdict on a comparison: its label, or of a graded one the part of the win that answer a gets."""
+
+
 def watched_pairs(
-    labels: Sequence[tuple[str, Label]], keys: Mapping[str, Key], systems: Sequence[str], *, alpha: float
+    labels: Sequence[tuple[str, Said]], keys: Mapping[str, Key], systems: Sequence[str], *, alpha: float
 ) -> list[WatchedPair]:
     """The sequence of every pair of systems that comparisons name, each at its part of ``alpha``.
 
@@ -73,7 +77,7 @@ def watched_pairs(
     for comparison, label in labels:
         key = keys[comparison]
         pair = _pair(key, rank)
-        scores[pair].setdefault(key.prompt_id, float(SCORES[_outcome(key, pair, label)]))
+        scores[pair].setdefault(key.prompt_id, _score(key, pair, label))
     level = 1 - alpha / max(1, len(prompts))
     return [
         WatchedPair(*pair, watched_gap(list(scores[pair].values()), level=level), len(prompts[pair]))
@@ -81,7 +85,7 @@ def watched_pairs(
     ]
 
 
-def in_order(rows: Iterable[Preference], *, both: bool, by_time: bool = False) -> list[tuple[str, Label]]:
+def in_order(rows: Iterable[Preference], *, both: bool, by_time: bool = False) -> list[tuple[str, Said]]:
     """Usable verdicts of one rater, or of people, as they count: with ``both`` the two orders of a judge as one.
 
     A judge's come by the comparisons' ids, hashes that are an order at random: the time of its replies would put short
@@ -91,15 +95,31 @@ def in_order(rows: Iterable[Preference], *, both: bool, by_time: bool = False) -
         given = sorted(
             rows, key=lambda row: (row.at or "", row.id) if by_time else (row.comparison_id, row.id)
         )
-        return [(row.comparison_id, row.label) for row in given if row.label is not None]
-    said: dict[tuple[str, int], dict[str, Label | None]] = defaultdict(dict)
+        return [(row.comparison_id, _said([row], row.label)) for row in given if row.label is not None]
+    said: dict[tuple[str, int], dict[str, Preference]] = defaultdict(dict)
     for row in rows:
-        said[row.comparison_id, row.repeat][row.shown or "ab"] = row.label
-    found = [
-        (comparison, combine_orders(labels.get("ab"), labels.get("ba")).label)
-        for (comparison, _), labels in sorted(said.items())
-    ]
-    return [(comparison, label) for comparison, label in found if label is not None]
+        said[row.comparison_id, row.repeat][row.shown or "ab"] = row
+    found = []
+    for (comparison, _), orders in sorted(said.items()):
+        first, second = (orders[shown].label if shown in orders else None for shown in ("ab", "ba"))
+        label = combine_orders(first, second).label
+        if label is not None:
+            found.append((comparison, _said(list(orders.values()), label)))
+    return found
+
+
+def _said(rows: Sequence[Preference], label: Label) -> Said:
+    graded = [row.credit for row in rows if row.credit is not None]
+    return sum(graded) / len(graded) if len(graded) == len(rows) else label
+
+
+def _score(key: Key, pair: tuple[str, str], said: Said) -> float:
+    """In [-1, 1], seen from the first of the pair."""
+    assert key.a is not None, key
+    if isinstance(said, float):
+        credit = 2 * said - 1
+        return credit if key.a.system == pair[0] else -credit
+    return float(SCORES[_outcome(key, pair, said)])
 
 
 def _pair(key: Key, rank: Mapping[str, int]) -> tuple[str, str]:

@@ -7,21 +7,28 @@ cannot foresee, so that it cannot fake the end of its own block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from lima.errors import LimaError
-from lima.evaluate.protocol import Words
-from lima.evaluate.settings import Task
+from lima.evaluate.forms import sentence
+from lima.evaluate.protocol import Display, Words
+from lima.evaluate.settings import Task, VerdictForm
 from lima.files import text_hash
 from lima.records import Comparison, Item, Message, Shown
 
 FOLDER = Path(__file__).parent / "prompts"
 PAIRWISE_FIELDS = frozenset({"conversation", "answer_a", "answer_b"})
 ITEM_FIELDS = frozenset({"conversation", "answer"})
-OPTIONAL_FIELDS = frozenset({"question", "choices", "mark"})
+OPTIONAL_FIELDS = frozenset({"question", "choices", "mark", "form", "display"})
+SEEN: dict[Display, str] = {
+    "rendered": "People who answer this see the texts rendered (Markdown, code, tables, formulas), not as the source that "
+    "stands here: marks of Markdown are formatting to them.",
+    "written": "People who answer this see the texts as they stand here, as source, not rendered.",
+}
+"""What stands in the place of ``$display``: how people see the same texts (``protocol.yaml``)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class Prompt:
     """The file as it stands."""
     parts: tuple[str, ...]
     """Literal text at even places, names of placeholders at odd ones."""
+    fixed: tuple[str, ...] = ()
+    """What stands in the places of ``$form`` and ``$display``, where the file has them."""
 
     def fill(self, **values: str) -> str:
         """Put texts in the places of their names; what looks like a placeholder inside a text stays as it is."""
@@ -40,11 +49,19 @@ class Prompt:
         return "".join(filled)
 
 
-def read_prompt(task: Task, words: Words, path: Path | None = None) -> Prompt:
+def read_prompt(
+    task: Task,
+    words: Words,
+    path: Path | None = None,
+    *,
+    form: VerdictForm = "text",
+    display: Display = "rendered",
+) -> Prompt:
     """The built-in prompt of a task, or the user's file, with the protocol's words.
 
     Raises:
-        LimaError: missing file, or a placeholder that is unknown or left out.
+        LimaError: missing file, a placeholder that is unknown or left out, or no ``$form`` for a verdict in another
+            form than text.
     """
     place = path or FOLDER / f"{task}.txt"
     try:
@@ -61,12 +78,16 @@ def read_prompt(task: Task, words: Words, path: Path | None = None) -> Prompt:
     if unknown := sorted(found - needed - OPTIONAL_FIELDS):
         known = ", ".join(f"${name}" for name in sorted(needed | OPTIONAL_FIELDS))
         raise LimaError(f"{place}: unknown placeholder ${unknown[0]}. There are: {known}.")
-    return Prompt(text, _parts(template, words))
+    if form != "text" and "form" not in found:
+        raise LimaError(f"{place}: --verdict {form} needs the placeholder $form, which says how to answer.")
+    said = {"form": sentence(task, form), "display": SEEN[display]}
+    fixed = tuple(said[name] for name in said if name in found)
+    return Prompt(text, _parts(template, words, said), fixed)
 
 
-def _parts(template: Template, words: Words) -> tuple[str, ...]:
+def _parts(template: Template, words: Words, said: Mapping[str, str]) -> tuple[str, ...]:
     choices = "\n".join(f"- {value}: {meaning}" for value, meaning in words.choices.items())
-    fixed = {"question": words.question, "choices": choices, "$": "$"}
+    fixed = {"question": words.question, "choices": choices, "$": "$", **said}
     parts, end = [""], 0
     for match in template.pattern.finditer(template.template):
         name = match["named"] or match["braced"] or "$"

@@ -16,9 +16,11 @@ from lima.commands import command
 from lima.errors import InputError, LimaError
 from lima.files import encode, is_array, loads, read_jsonl, read_objects, replacing, sibling, write_jsonl
 from lima.formats import alpaca, gair, openai, sharegpt
-from lima.formats.imported import ImportedStudy
+from lima.formats.exports import export_rows
+from lima.formats.imported import ImportedStudy, answers_of, prompts_of
+from lima.formats.mapping import read_map
 from lima.formats.rows import NOTHING, WEIGHTS, Conversation, Row, UnusableRow, to_example
-from lima.formats.settings import ExportSettings, FormatName, ImportSettings, StudyFormat
+from lima.formats.settings import AnswerFormat, ExportSettings, FormatName, ImportSettings, StudyFormat
 from lima.formats.studies import narrowed, read_study, write_study
 from lima.records import Example, Meta, Reject
 
@@ -89,6 +91,8 @@ def import_file(settings: ImportSettings) -> Conversion | ImportedStudy:
     """
     if settings.format in get_args(StudyFormat):
         return _import_study(settings)
+    if settings.format in get_args(AnswerFormat):
+        return _import_answers(settings)
     _keep_input(_one_file(settings), settings.out)
     outcome = Conversion()
     lines = (encode(example) for example in read_examples(settings, outcome))
@@ -99,8 +103,10 @@ def import_file(settings: ImportSettings) -> Conversion | ImportedStudy:
 
 
 def export_file(settings: ExportSettings) -> Conversion:
-    """Write the Examples of a file in another tool's format to ``settings.out``."""
+    """Write the Examples, answers or judgments of a file or study in another tool's format to ``settings.out``."""
     _keep_input(settings.file, settings.out)
+    if settings.format not in FORMATS:
+        return _export_by_map(settings)
     outcome = Conversion()
     rows = _export_rows(settings, outcome)
     array = settings.out.suffix == ".json"
@@ -144,7 +150,7 @@ def read_examples(settings: ImportSettings, outcome: Conversion) -> Iterator[Exa
 
 def _import_study(settings: ImportSettings) -> ImportedStudy:
     kind = cast(StudyFormat, settings.format)
-    study = narrowed(read_study(kind, settings.files), settings.systems, settings.votes)
+    study = narrowed(read_study(kind, settings.files, settings.map), settings.systems, settings.votes)
     missing = sum(row.label is None for row in study.preferences)
     console.note(
         f"{len(study.comparisons)} comparisons of {' and '.join(study.systems)}; {len(study.preferences)} verdicts "
@@ -159,6 +165,54 @@ def _import_study(settings: ImportSettings) -> ImportedStudy:
         )
         console.done([settings.out], next_command=next_command)
     return study
+
+
+def _import_answers(settings: ImportSettings) -> ImportedStudy:
+    """Answers of one system or several, as `lima compare` reads them, and their prompts beside them."""
+    study = read_study(cast(AnswerFormat, settings.format), settings.files)
+    prompts = sibling(settings.out, f"{settings.out.name}.prompts.jsonl")
+    answers = [row for row in answers_of(study) if settings.systems in ((), (row.system,))]
+    systems = sorted({row.system for row in answers})
+    if len(systems) != 1:
+        raise LimaError(
+            f"{settings.files[0]}: answers of {', '.join(systems) or 'no such system'}; name one: --systems NAME."
+        )
+    console.note(f"{len(answers)} answers of {systems[0]}")
+    if not settings.dry_run:
+        write_jsonl(prompts, prompts_of(study, settings.format))
+        write_jsonl(settings.out, answers)
+        next_command = command("compare", settings.out, "OTHER.jsonl", "--prompts", prompts, "--out", "STUDY")
+        console.done([settings.out, prompts], next_command=next_command)
+    return study
+
+
+def _export_by_map(settings: ExportSettings) -> Conversion:
+    """A study's judgments or a file's answers in another tool's shape."""
+    if (settings.format == "votes") != (settings.map is not None):
+        raise LimaError(
+            "--map MAP belongs to lima export votes, and lima export votes needs one (docs/formats.md)."
+        )
+    mapping = read_map(settings.map or settings.format)
+    found = export_rows(mapping, settings.file, settings.prompts)
+    outcome = Conversion(kept=len(found.rows))
+    if settings.strict and found.left_out:
+        raise LimaError(
+            f"{settings.file}: {found.left_out} rows have no place in the file, and --strict is set."
+        )
+    if not found.rows:
+        raise LimaError(f"{settings.file}: nothing that {settings.format} has a place for.")
+    if found.document is not None:
+        chunks = iter([orjson.dumps(found.document | {mapping.rows: found.rows}, option=orjson.OPT_INDENT_2)])
+    elif settings.out.suffix == ".json":
+        chunks = _as_array(iter(found.rows))
+    else:
+        chunks = (orjson.dumps(row) + b"\n" for row in found.rows)
+    _write(settings, settings.file, chunks, outcome)
+    if found.left_out:
+        console.note(f"{found.left_out} rows without a usable verdict or answer were left out")
+    if not settings.dry_run:
+        console.done([settings.out])
+    return outcome
 
 
 def _one_file(settings: ImportSettings) -> Path:
@@ -191,7 +245,7 @@ def _with_provenance(example: Example, row: Row) -> Example:
 def _export_rows(settings: ExportSettings, outcome: Conversion) -> Iterator[dict[str, Any]]:
     for example in read_jsonl(settings.file, Example):
         try:
-            row = FORMATS[settings.format].write(example)
+            row = FORMATS[cast(FormatName, settings.format)].write(example)
         except UnusableRow as error:
             outcome.rejects.append(Reject(id=example.id, rule=error.rule, reason=error.reason))
             continue

@@ -1,46 +1,47 @@
 """Judgments that other projects published -> a study folder, so that ``lima report`` and the statistics read them.
 
-One module a source turns rows into records by a pure function; this one names the sources and writes the folder.
+A map (`lima.formats.mapping`) says where a source's rows hold what; this module writes the folder.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 
 from lima.errors import LimaError
 from lima.files import write_json, write_jsonl, write_text
-from lima.formats import alpaca_eval, cherry, pandalm, tulu
 from lima.formats.imported import ImportedStudy
-from lima.formats.settings import StudyFormat
+from lima.formats.mapping import read_map
+from lima.formats.settings import AnswerFormat, StudyFormat
+from lima.formats.votes import read_votes
 from lima.records import Key, Preference
 
-READERS: dict[StudyFormat, Callable[[Sequence[Path]], ImportedStudy]] = {
-    "alpaca-eval": alpaca_eval.read_files,
-    "pandalm": pandalm.read_files,
-    "tulu": tulu.read_files,
-    "cherry": cherry.read_files,
-}
 
-
-def read_study(kind: StudyFormat, files: Sequence[Path]) -> ImportedStudy:
-    """The records in the published files of one source.
+def read_study(
+    kind: StudyFormat | AnswerFormat, files: Sequence[Path], own: Path | None = None
+) -> ImportedStudy:
+    """The records in the published files of one source, by its map, or by the user's ``own`` one (``votes``).
 
     Files by source: ``alpaca-eval`` annotations.json; ``pandalm`` the human test set, then result files of
     judges; ``tulu`` the annotation table (.xlsx); ``cherry`` one file of reviews or several.
 
     Raises:
-        LimaError: no file, or not such files.
+        LimaError: no file, not such files, or no map.
     """
     if not files:
         raise LimaError(f"lima import {kind}: no file given.")
+    if (kind == "votes") != (own is not None):
+        raise LimaError(
+            "--map MAP belongs to lima import votes, and lima import votes needs one (docs/formats.md)."
+        )
+    mapping = read_map(own or kind)
     try:
-        return READERS[kind](files)
-    except (KeyError, TypeError, ValueError) as error:
+        return read_votes(mapping, files)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise LimaError(f"{files[0]}: not a file of {kind} ({reason}).") from None
+        raise LimaError(f"{files[0]}: not a file of {own or kind} ({reason}).") from None
 
 
 def narrowed(study: ImportedStudy, systems: Sequence[str], votes: int | None) -> ImportedStudy:
@@ -63,7 +64,14 @@ def narrowed(study: ImportedStudy, systems: Sequence[str], votes: int | None) ->
     kept = {row.id for row in rows}
     rated = {row.comparison_id for row in rows}
     comparisons = [row for row in study.comparisons if row.id in (inside if votes is None else rated)]
-    grades = [row for row in study.grades if row.id.rpartition("/")[0] in kept]
+    given = {row.id for row in study.preferences}
+    grades = [
+        row
+        for row in study.grades
+        if (
+            row.id.rpartition("/")[0] in kept if row.id.rpartition("/")[0] in given else row.item_id in inside
+        )
+    ]
     graded = {row.item_id for row in grades}
     ids = {row.id for row in comparisons} | graded
     return ImportedStudy(

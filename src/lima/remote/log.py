@@ -87,6 +87,15 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Token:
+    """One written token with its log-probability, and those of the likeliest ones in its place."""
+
+    text: str
+    logprob: float
+    likely: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a chat reply says."""
 
@@ -95,6 +104,8 @@ class Answer:
     refusal: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    tokens: tuple[Token, ...] = ()
+    """With their probabilities, where the reply tells them."""
 
     @property
     def ending(self) -> Ending:
@@ -129,7 +140,8 @@ def read_answer(raw: str) -> Answer | None:
     if failed or content is None or refusal is None or not isinstance(reason, str):
         return None
     used = _usage(value)
-    answer = Answer(content, reason, refusal, used.prompt_tokens, used.completion_tokens)
+    tokens = _tokens(choice["logprobs"]) if choice.get("logprobs") else ()
+    answer = Answer(content, reason, refusal, used.prompt_tokens, used.completion_tokens, tokens)
     return None if answer.ending == "error" else answer
 
 
@@ -154,6 +166,29 @@ def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return (value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return None
+
+
+def _tokens(told: Any) -> tuple[Token, ...]:
+    """The tokens of ``logprobs``: a list under ``content`` as in OpenAI's chat API, or lists side by side as before it.
+
+    Empty where they do not have one of these shapes: a reply without them is a reply all the same.
+    """
+    with suppress(KeyError, TypeError, ValueError, AttributeError):
+        if told.get("content"):
+            return tuple(
+                Token(
+                    str(one["token"]),
+                    float(one["logprob"]),
+                    {str(x["token"]): float(x["logprob"]) for x in one.get("top_logprobs") or ()},
+                )
+                for one in told["content"]
+            )
+        columns = zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True)
+        return tuple(
+            Token(str(text), float(value), {str(k): float(v) for k, v in (likely or {}).items()})
+            for text, value, likely in columns
+        )
+    return ()
 
 
 def _usage(value: Any) -> Usage:

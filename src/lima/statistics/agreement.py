@@ -19,6 +19,7 @@ from lima.statistics.estimates import Estimate, Result, Undefined
 from lima.statistics.intervals import wilson
 
 LABELS: tuple[Label, ...] = ("a", "b", "tie")
+WINS: dict[Label, float] = {"a": 1.0, "b": 0.0, "tie": 0.5}
 
 
 def tie_discounted_accuracy(first: Sequence[Label], second: Sequence[Label]) -> float:
@@ -47,6 +48,14 @@ class Rated:
     label: Label
     steady: bool = True
     """Whether it is more than two orders that disagreed, which count as a tie."""
+    credit: float | None = None
+    """The part of the win that one of the two answers gets, the same one in all verdicts on an item. None: as the label says
+    of answer a."""
+
+    @property
+    def win(self) -> float:
+        """The credit, given or of the label."""
+        return WINS[self.label] if self.credit is None else self.credit
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,8 @@ class Agreement:
     pairs: int
     """Pairs of verdicts, one from each group (of two different raters)."""
     accuracy: Result
-    """Tie-discounted accuracy; every item weighs the same, however many raters it had."""
+    """Tie-discounted accuracy; every item weighs the same, however many raters it had. Of graded verdicts, 1 minus the
+    distance of their credits, which is the same for labels."""
     strict: Result
     """Share of equal labels, weighed in the same way."""
     steady: Result
@@ -113,9 +123,9 @@ def chance_level(first: Iterable[Label], second: Iterable[Label]) -> float:
     return equal + (p["tie"] * (1 - q["tie"]) + q["tie"] * (1 - p["tie"])) / 2
 
 
-Pair = tuple[Label, Label]
+Pair = tuple[Rated, Rated]
 PairTable = dict[tuple[Hashable, Hashable], list[Pair]]
-"""Pairs of labels by (cluster, item)."""
+"""Pairs of verdicts by (cluster, item)."""
 
 
 def _pairs_by_item(first: Sequence[Rated], second: Sequence[Rated], *, same: bool) -> PairTable:
@@ -123,7 +133,7 @@ def _pairs_by_item(first: Sequence[Rated], second: Sequence[Rated], *, same: boo
     table: PairTable = {}
     for place in left:
         candidates = combinations(left[place], 2) if same else product(left[place], right.get(place, []))
-        pairs = [(x.label, y.label) for x, y in candidates if x.rater != y.rater]
+        pairs = [(x, y) for x, y in candidates if x.rater != y.rater]
         if pairs:
             table[place] = pairs
     return table
@@ -144,7 +154,7 @@ def _mean_credit(table: PairTable, *, strict: bool, resampling: Resampling) -> R
     """
     totals: dict[Hashable, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for (cluster, _), pairs in table.items():
-        credits = [float(x == y) if strict else _credit(x, y) for x, y in pairs]
+        credits = [float(x.label == y.label) if strict else 1 - abs(x.win - y.win) for x, y in pairs]
         totals[cluster][0] += sum(credits) / len(credits)
         totals[cluster][1] += 1
     if not totals:
@@ -167,10 +177,11 @@ def _mean_credit(table: PairTable, *, strict: bool, resampling: Resampling) -> R
 
 
 def _chance(pairs: Sequence[Pair], *, symmetric: bool) -> float:
-    first, second = [x for x, _ in pairs], [y for _, y in pairs]
+    first, second = Counter(x.win for x, _ in pairs), Counter(y.win for _, y in pairs)
     if symmetric:  # which of two raters of one group comes first has no meaning
         first = second = first + second
-    return chance_level(first, second)
+    apart = sum(m * n * abs(x - y) for (x, m), (y, n) in product(first.items(), second.items()))
+    return 1 - apart / (first.total() * second.total())
 
 
 def _credit(first: Label, second: Label) -> float:

@@ -1,7 +1,8 @@
 """One scale for three or more systems from pairwise verdicts with ties: Bradley-Terry in Davidson's form.
 
 P(i wins) : P(tie) : P(j wins) = s_i : v sqrt(s_i s_j) : s_j with strengths s and a tie parameter v (Davidson
-1970, JASA 65). The log-likelihood is concave; strengths are logs here.
+1970, JASA 65). The log-likelihood is concave; strengths are logs here. Graded verdicts are no ties: their credit stands in
+the place of the win (Papke and Wooldridge 1996, J. Appl. Econometrics 11).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lima.statistics.estimates import Estimate, Undefined
 from lima.statistics.logits import Fit, Rows, fit
-from lima.statistics.preferences import Outcome
+from lima.statistics.preferences import CREDITS, Outcome
 
 METHOD = "Bradley-Terry with ties (Davidson), cluster-robust"
 Floats = NDArray[np.float64]
@@ -31,6 +32,13 @@ class Duel:
     second: str
     outcome: Outcome
     cluster: Hashable
+    credit: float | None = None
+    """The part of the win that ``first`` gets. None: as the outcome says."""
+
+    @property
+    def win(self) -> float:
+        """The credit, given or of the outcome."""
+        return CREDITS[self.outcome] if self.credit is None else self.credit
 
 
 @dataclass(frozen=True)
@@ -117,11 +125,12 @@ def _fitted(duels: Sequence[Duel], names: Sequence[str]) -> Fit | Undefined:
 
 
 def _designs(duels: Sequence[Duel], names: Sequence[str]) -> tuple[Floats, Floats, int]:
-    """Gradients of the three logits (win, tie, loss) of each duel, and of the one that happened.
+    """Gradients of the three logits (win, tie, loss) of each duel, and of the one that happened (of graded duels, the mean).
 
     Parameters are the strengths of all systems but the reference, then the tie parameter, if there are ties.
     """
-    with_ties = any(duel.outcome == "tie" for duel in duels)
+    graded = any(duel.win != CREDITS[duel.outcome] for duel in duels)
+    with_ties = any(duel.outcome == "tie" for duel in duels) and not graded
     size = len(names) - 1 + with_ties
     designs = np.zeros((len(duels), 3 if with_ties else 2, size))
     outcomes: tuple[Outcome, ...] = ("win", "loss", "tie")
@@ -134,6 +143,9 @@ def _designs(duels: Sequence[Duel], names: Sequence[str]) -> tuple[Floats, Float
                     designs[row, 2, place[name]] += 0.5
         if with_ties:
             designs[row, 2, -1] = 1.0
+    if graded:
+        wins = np.array([duel.win for duel in duels])[:, None]
+        return designs, wins * designs[:, 0] + (1 - wins) * designs[:, 1], size
     chosen = [outcomes.index(duel.outcome) for duel in duels]
     return designs, designs[np.arange(len(duels)), chosen], size
 
@@ -142,14 +154,14 @@ def _disconnected(duels: Sequence[Duel], names: Sequence[str]) -> str:
     """Why there is no finite solution, or the empty string (Ford 1957's condition; a tie links both ways)."""
     if len(names) < 2 or not duels:
         return "there are fewer than two systems"
-    if all(duel.outcome == "tie" for duel in duels):
+    if all(duel.outcome == "tie" and duel.win == CREDITS["tie"] for duel in duels):
         return "all verdicts are ties"
     place = {name: k for k, name in enumerate(names)}
     edges = set()
     for duel in duels:
         ends = place[duel.first], place[duel.second]
-        edges |= {ends} if duel.outcome != "loss" else set()
-        edges |= {ends[::-1]} if duel.outcome != "win" else set()
+        edges |= {ends} if duel.win > 0 else set()
+        edges |= {ends[::-1]} if duel.win < 1 else set()
     rows, columns = zip(*sorted(edges), strict=True)
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(names)))
     if connected_components(graph, directed=False)[0] > 1:

@@ -36,7 +36,7 @@ class WinTieLoss:
     tie: Result
     loss: Result
     gap: Result
-    """Win minus loss, in [-1, 1]."""
+    """Win minus loss, in [-1, 1]; with graded verdicts the mean of 2 credit - 1."""
     score: Result
     """Win plus half of the ties, in [0, 1]: the "win rate" of many leaderboards. With graded verdicts, their mean."""
     sign_flip: Significance | Undefined
@@ -52,23 +52,23 @@ def win_tie_loss(
 ) -> WinTieLoss:
     """Summarise outcomes seen from the first system; ``clusters`` names the prompt of each.
 
-    ``credits``: the part of the win that each verdict gives, where verdicts are graded; the score is their mean.
+    ``credits``: the part of the win that each verdict gives. Where it is more than the outcomes say, verdicts are graded:
+    gap, score and both tests are those of the credits.
 
     The gap has the interval of `lima.statistics.intervals.paired_difference`. Two tests have the prompt as their
     unit: the paired sign-flip test on a prompt's net score, and the exact sign test on its sign.
     """
     assert len(outcomes) == len(clusters), (len(outcomes), len(clusters))
     counts = Counter(outcomes)
-    nets = net_scores(outcomes, clusters)
+    graded = grading(outcomes, credits)
+    nets = net_scores(outcomes, clusters, graded)
 
     def share_of(kind: Outcome) -> Result:
         return share([outcome == kind for outcome in outcomes], clusters, level=level)
 
     win, tie, loss = (share_of(kind) for kind in SCORES)
-    gap = gap_of(outcomes, clusters, level=level)
+    gap = gap_of(outcomes, clusters, credits=graded, level=level)
     score = gap if isinstance(gap, Undefined) else gap.rescaled(0.5, 0.5)
-    if credits is not None and list(credits) != [CREDITS[outcome] for outcome in outcomes]:
-        score = mean_share(credits, clusters, level=level)
     return WinTieLoss(
         n=len(outcomes),
         clusters=len(set(clusters)),
@@ -83,8 +83,29 @@ def win_tie_loss(
     )
 
 
-def gap_of(outcomes: Sequence[Outcome], clusters: Sequence[Hashable], *, level: float = 0.95) -> Result:
-    """Win minus loss, in [-1, 1], with the cluster-robust standard error that leaderboards print."""
+def grading(outcomes: Sequence[Outcome], credits: Sequence[float] | None) -> Sequence[float] | None:
+    """The credits where they say more than the outcomes, else None."""
+    if credits is None or list(credits) == [CREDITS[outcome] for outcome in outcomes]:
+        return None
+    return credits
+
+
+def gap_of(
+    outcomes: Sequence[Outcome],
+    clusters: Sequence[Hashable],
+    *,
+    credits: Sequence[float] | None = None,
+    level: float = 0.95,
+) -> Result:
+    """Win minus loss, in [-1, 1], with the cluster-robust standard error that leaderboards print.
+
+    ``credits`` of graded verdicts stand in the place of the outcomes.
+    """
+    if credits is not None:
+        mean = mean_share(credits, clusters, level=level)
+        if isinstance(mean, Undefined):
+            return mean
+        return replace(mean.rescaled(2.0, -1.0), method=f"{mean.method}, of graded verdicts")
     wins, losses = ([outcome == kind for outcome in outcomes] for kind in ("win", "loss"))
     gap = paired_difference(wins, losses, clusters, level=level)
     mean = clustered_mean([SCORES[outcome] for outcome in outcomes], clusters, level=level)
@@ -135,11 +156,14 @@ def combine_orders(first: Label | None, second: Label | None) -> Verdict:
     return Verdict("tie", False)
 
 
-def net_scores(outcomes: Sequence[Outcome], clusters: Sequence[Hashable]) -> list[int]:
-    """Wins minus losses of each cluster, in order of appearance."""
-    nets: dict[Hashable, int] = defaultdict(int)
-    for outcome, cluster in zip(outcomes, clusters, strict=True):
-        nets[cluster] += SCORES[outcome]
+def net_scores(
+    outcomes: Sequence[Outcome], clusters: Sequence[Hashable], credits: Sequence[float] | None = None
+) -> list[float]:
+    """Wins minus losses of each cluster, in order of appearance; of graded verdicts the sum of 2 credit - 1."""
+    scores = [SCORES[outcome] for outcome in outcomes] if credits is None else [2 * c - 1 for c in credits]
+    nets: dict[Hashable, float] = defaultdict(int)
+    for score, cluster in zip(scores, clusters, strict=True):
+        nets[cluster] += score
     return list(nets.values())
 
 

@@ -15,6 +15,7 @@ from lima.report.numbers.against import Difference, StudySide, differences
 from lima.report.numbers.cautions import cautions
 from lima.report.numbers.joint import Together, together
 from lima.report.numbers.overview import Overview, overviews
+from lima.report.numbers.panel import Calibration, Panel, calibrations, panel
 from lima.report.numbers.study import InputFile, StudyData
 from lima.report.numbers.votes import collect_votes
 from lima.report.numbers.watched import WatchedRow, as_watched, watched_rows
@@ -58,6 +59,10 @@ class Numbers:
     majority: between.Majority | None
     self_preferences: Sequence[between.SelfPreference]
     alt_tests: Sequence[raters.JudgeTest]
+    calibration: Sequence[Calibration]
+    """Judges beside people."""
+    panel: Panel | None
+    """Only where two judges or more rated comparisons."""
     lineages: Mapping[str, Lineage]
     """The training of the systems, where it is known."""
     helpfulness: Sequence[ratings.MeanRating]
@@ -126,6 +131,8 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         majority=between.majority(votes),
         self_preferences=between.self_preferences(study, votes, level),
         alt_tests=raters.alt_tests(votes, study.grades, level),
+        calibration=calibrations(votes, level),
+        panel=panel(votes, level),
         lineages=study.lineages,
         helpfulness=helpfulness,
         helpfulness_gaps=ratings.mean_gaps(rows, level, study.plan, systems[0] if systems else ""),

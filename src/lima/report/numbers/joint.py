@@ -101,7 +101,7 @@ def _ratings(study: StudyData, ratings: Sequence[Rating], scale: Scale, level: f
     judges: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for rating in ratings:
         if rating.scale == scale and rating.value is not None:
-            value = float(rating.value) if scale == "helpfulness" else float(rating.value == "excellent")
+            value = rating.level if scale == "helpfulness" else rating.part("excellent")
             table = people if rating.group in POOLED_KINDS else judges[rating.group]
             table[rating.item].append(value)
     limits, measure = ((1, 6), "helpfulness") if scale == "helpfulness" else ((0, 1), "excellent")

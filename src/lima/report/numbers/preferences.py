@@ -19,6 +19,7 @@ from lima.statistics.preferences import (
     agreeing,
     dirichlet_posterior,
     gap_of,
+    grading,
     win_tie_loss,
 )
 from lima.statistics.significance import holm, holm_step
@@ -128,7 +129,7 @@ def rankings(votes: Sequence[Vote], systems: Sequence[str], level: float) -> lis
     duels: dict[str, list[Duel]] = defaultdict(list)
     for vote in votes:
         if vote.outcome and vote.system != vote.baseline:
-            duels[vote.group].append(Duel(vote.system, vote.baseline, vote.outcome, vote.prompt))
+            duels[vote.group].append(Duel(vote.system, vote.baseline, vote.outcome, vote.prompt, vote.credit))
     found = []
     for group in sorted(duels, key=group_order):
         named = {name for duel in duels[group] for name in (duel.first, duel.second)}
@@ -312,8 +313,9 @@ def _adjusted(results: list[PairResult], table: Mapping[Place, Sequence[Vote]]) 
 def _gap_at_step(usable: Sequence[Vote], alpha: float, step: int) -> Result:
     """The gap with the interval of one step of Holm's procedure; its level is that of the whole family."""
     outcomes = [vote.outcome for vote in usable if vote.outcome]
+    credits = grading(outcomes, [vote.credit for vote in usable if vote.credit is not None])
     level = min(1 - alpha / step, SUREST)
-    gap = gap_of(outcomes, [vote.prompt for vote in usable], level=level)
+    gap = gap_of(outcomes, [vote.prompt for vote in usable], credits=credits, level=level)
     if isinstance(gap, Undefined):
         return gap
     method = f"{gap.method}, at level {level:.4g} by Holm's step" if step > 1 else gap.method

@@ -11,7 +11,7 @@ from itertools import combinations
 from lima.records import Label
 from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import POOLED_KINDS, Vote, group_of, group_order
-from lima.statistics.agreement import LABELS, tie_discounted_accuracy
+from lima.statistics.agreement import LABELS
 from lima.statistics.bootstrap import Resampling
 from lima.statistics.estimates import Result
 from lima.statistics.intervals import clustered_mean, mean_share, share
@@ -65,13 +65,14 @@ class SelfPreference:
 
 def rater_pairs(votes: Sequence[Vote], resampling: Resampling) -> list[RaterPair]:
     """Every two raters with a comparison in common; none where the study has more than `MOST_RATERS`."""
-    labels = labels_by_rater(votes)
-    prompts = {vote.comparison: vote.prompt for vote in votes}
-    found = []
-    for first, second in shown_pairs(labels):
-        shared = [comparison for comparison in labels[first] if comparison in labels[second]]
-        found.append(_pair(first, second, labels, [(c, prompts[c]) for c in shared], resampling))
-    return found
+    first = _first_votes(votes)
+    return [
+        _pair(
+            [(own, first[other][name]) for name, own in first[one].items() if name in first[other]],
+            resampling,
+        )
+        for one, other in shown_pairs(labels_by_rater(votes))
+    ]
 
 
 def shown_pairs(labels: Mapping[str, Mapping[str, Label]]) -> list[tuple[str, str]]:
@@ -112,26 +113,30 @@ def self_preferences(study: StudyData, votes: Sequence[Vote], level: float) -> l
 
 def labels_by_rater(votes: Sequence[Vote]) -> dict[str, dict[str, Label]]:
     """The first verdict of every rater on every comparison, where there is one."""
-    labels: dict[str, dict[str, Label]] = defaultdict(dict)
+    found = _first_votes(votes)
+    return {
+        rater: {text: vote.label for text, vote in rows.items() if vote.label}
+        for rater, rows in found.items()
+    }
+
+
+def _first_votes(votes: Sequence[Vote]) -> dict[str, dict[str, Vote]]:
+    """The first usable verdict of every rater on every comparison."""
+    found: dict[str, dict[str, Vote]] = defaultdict(dict)
     for vote in votes:
         if vote.label is not None and vote.repeat == 0:
-            labels[vote.rater][vote.comparison] = vote.label
-    return labels
+            found[vote.rater][vote.comparison] = vote
+    return found
 
 
-def _pair(
-    first: str,
-    second: str,
-    labels: Mapping[str, Mapping[str, Label]],
-    shared: Sequence[tuple[str, str]],
-    resampling: Resampling,
-) -> RaterPair:
-    one, other = ([labels[rater][comparison] for comparison, _ in shared] for rater in (first, second))
-    prompts = [prompt for _, prompt in shared]
-    credits = [tie_discounted_accuracy([x], [y]) for x, y in zip(one, other, strict=True)]
+def _pair(shared: Sequence[tuple[Vote, Vote]], resampling: Resampling) -> RaterPair:
+    """Of two raters' votes on the same comparisons; there is one at least."""
+    one, other = [x.label for x, _ in shared if x.label], [y.label for _, y in shared if y.label]
+    prompts = [vote.prompt for vote, _ in shared]
+    credits = [1 - abs((x.credit or 0.0) - (y.credit or 0.0)) for x, y in shared]
     return RaterPair(
-        first=first,
-        second=second,
+        first=shared[0][0].rater,
+        second=shared[0][1].rater,
         n=len(shared),
         accuracy=mean_share(credits, prompts, level=resampling.level),
         same=share([x == y for x, y in zip(one, other, strict=True)], prompts, level=resampling.level),

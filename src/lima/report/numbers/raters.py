@@ -106,7 +106,14 @@ def agreements(votes: Sequence[Vote], resampling: Resampling) -> list[Agreement]
     for vote in votes:
         if vote.label is not None:
             groups[vote.group].append(
-                Rated(vote.comparison, vote.prompt, vote.rater, vote.label, vote.consistent is not False)
+                Rated(
+                    vote.comparison,
+                    vote.prompt,
+                    vote.rater,
+                    vote.label,
+                    vote.consistent is not False,
+                    vote.credit,
+                )
             )
     ordered = {group: groups[group] for group in sorted(groups, key=group_order)}
     return [cell for cell in agreement_matrix(ordered, resampling=resampling) if cell.pairs]

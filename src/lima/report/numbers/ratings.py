@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from typing import TypeVar
@@ -14,7 +14,15 @@ from lima.records import SCALE_VALUES, Grade, Scale
 from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import group_of, group_order
 from lima.statistics.estimates import Result, Undefined
-from lima.statistics.intervals import VarianceSplit, clustered_mean, newcombe, share, variance_split, wilson
+from lima.statistics.intervals import (
+    VarianceSplit,
+    clustered_mean,
+    mean_share,
+    newcombe,
+    share,
+    variance_split,
+    wilson,
+)
 
 T = TypeVar("T")
 
@@ -31,6 +39,19 @@ class Rating:
     scale: Scale
     value: str | int | None
     tags: tuple[str, ...]
+    probabilities: Mapping[str, float] | None = None
+    """Of every value of the scale, where the rater tells them."""
+
+    @property
+    def level(self) -> float:
+        """On helpfulness, the value; or the mean of the values by their probabilities."""
+        assert self.value is not None, self
+        told = self.probabilities
+        return sum(float(v) * p for v, p in told.items()) if told else float(self.value)
+
+    def part(self, value: str | int) -> float:
+        """1 for this value, 0 for another; or its probability."""
+        return self.probabilities[str(value)] if self.probabilities else float(self.value == value)
 
 
 @dataclass(frozen=True)
@@ -136,7 +157,7 @@ def mean_gaps(
     )
     for rating in ratings:
         if rating.scale == "helpfulness" and rating.value is not None:
-            table[rating.group][rating.system][rating.prompt].append(float(rating.value))
+            table[rating.group][rating.system][rating.prompt].append(rating.level)
     return [
         MeanGap(
             group,
@@ -181,6 +202,7 @@ def _rating(study: StudyData, grade: Grade) -> Rating:
         scale=grade.scale,
         value=grade.value,
         tags=study.items[grade.item_id].tags,
+        probabilities=grade.probabilities,
     )
 
 
@@ -198,7 +220,7 @@ def _by_group_and_system(
 
 def _mean_rating(rows: list[Rating], level: float) -> MeanRating:
     usable = [row for row in rows if row.value is not None]
-    values = [float(row.value) for row in usable if row.value is not None]
+    values = [row.level for row in usable]
     prompts = [row.prompt for row in usable]
     return MeanRating(
         group=rows[0].group,
@@ -220,11 +242,16 @@ def _share_rating(rows: list[Rating], scale: Scale, level: float) -> ShareRating
         missing=len(rows) - len(usable),
         n=len(usable),
         counts=_counts(usable, scale),
-        shares={
-            str(value): share([row.value == value for row in usable], prompts, level=level)
-            for value in SCALE_VALUES[scale]
-        },
+        shares={str(value): _share(usable, value, prompts, level) for value in SCALE_VALUES[scale]},
     )
+
+
+def _share(usable: Sequence[Rating], value: str | int, prompts: Sequence[str], level: float) -> Result:
+    """Of one value; where raters tell probabilities, the mean of its own."""
+    if any(row.probabilities for row in usable):
+        mean = mean_share([row.part(value) for row in usable], prompts, level=level)
+        return replace(mean, method=f"{mean.method}, of graded verdicts")
+    return share([row.value == value for row in usable], prompts, level=level)
 
 
 def _worst(rows: list[Rating], scale: Scale, level: float) -> WorstOfK:

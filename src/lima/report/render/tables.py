@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.joint import Together
+from lima.report.numbers.panel import Panel
 from lima.report.numbers.watched import WatchedRow
 from lima.report.render.wording import interval, p_text, percent, plain, points
 from lima.statistics.estimates import Result, Undefined
@@ -68,8 +69,35 @@ def tables(numbers: Numbers) -> list[TextTable]:
                 for x in numbers.agreement
             ],
         ),
+        TextTable(
+            f"Judges beside people: agreement with ties and without, with {level} intervals by prompt.",
+            ("Judge", "Tag", "With ties", "Without ties", "n", "n without ties"),
+            [
+                (
+                    row.judge,
+                    row.tag or "all",
+                    *(cell(x, percent) for x in (row.agreement, row.decided)),
+                    *(str(x.n) for x in (row.agreement, row.decided)),
+                )
+                for row in numbers.calibration
+            ],
+        ),
+        *_panel(numbers.panel, level),
     ]
     return [table for table in found if table.rows]
+
+
+def _panel(panel: Panel | None, level: str) -> list[TextTable]:
+    if panel is None:
+        return []
+    caption = f"Panel: judges with independent errors that the judges are worth, with the {level} interval by prompt."
+    row = (
+        ", ".join(panel.judges),
+        str(len(panel.judges)),
+        cell(panel.effective, plain),
+        str(panel.effective.n),
+    )
+    return [TextTable(caption, ("Judges", "Number", "Effective number", "n"), [row])]
 
 
 def _preferences(numbers: Numbers, level: str) -> TextTable:

@@ -1,0 +1,103 @@
+"""Several judges beside people: agreement with and without ties, and what the judges are worth together."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from lima.report.numbers.panel import PANEL, calibrations, panel
+from lima.report.numbers.votes import Vote, group_of
+from lima.statistics.estimates import Estimate, Undefined
+from lima.statistics.panel import effective_number
+from lima.statistics.preferences import CREDITS, Outcome
+
+
+def vote(number: int, rater: str, outcome: Outcome, credit: float | None = None, tag: str = "x") -> Vote:
+    return Vote(
+        comparison=f"c{number:03d}",
+        prompt=f"p{number:03d}",
+        group=group_of(rater),
+        rater=rater,
+        repeat=0,
+        label={"win": "a", "tie": "tie", "loss": "b"}[outcome],  # type: ignore[arg-type]
+        consistent=None,
+        system="one",
+        baseline="two",
+        outcome=outcome,
+        credit=CREDITS[outcome] if credit is None else credit,
+        tags=(tag,),
+        longer_by=0,
+    )
+
+
+def test_agreement_with_and_without_ties_by_tag() -> None:
+    people: list[Outcome] = ["win", "win", "loss", "tie"]
+    judge: list[Outcome] = ["win", "loss", "tie", "tie"]
+    votes = [vote(i, "crowd:01", x, tag="odd" if i % 2 else "even") for i, x in enumerate(people)]
+    votes += [vote(i, "judge:m@1", x, tag="odd" if i % 2 else "even") for i, x in enumerate(judge)]
+    rows = {row.tag: row for row in calibrations(votes, 0.95)}
+    everything = rows[""]
+    assert isinstance(everything.agreement, Estimate)
+    assert isinstance(everything.decided, Estimate)
+    assert everything.agreement.value == pytest.approx((1 + 0 + 0.5 + 1) / 4)
+    assert (everything.decided.value, everything.decided.n) == (0.5, 2)
+    assert (rows["odd"].agreement.n, rows["even"].decided.n) == (2, 1)
+    graded = [*votes[:4], *(replace(row, credit=0.9) for row in votes[4:])]
+    found = calibrations(graded, 0.95)[0].agreement
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx((0.9 + 0.9 + 0.1 + 0.6) / 4)
+    assert calibrations(votes[4:], 0.95) == []
+
+
+def test_equal_judges_are_worth_one_and_independent_ones_their_number() -> None:
+    """Errors of equal variance and correlation r: k / (1 + (k - 1) r); with r = 1/2 and three judges 3/2."""
+    rng = random.Random(1)
+    shared = [rng.gauss(0, 1) for _ in range(4000)]
+    own = [[rng.gauss(0, 1) for _ in range(3)] for _ in shared]
+    prompts = [n % 400 for n in range(4000)]
+    cases = {
+        1.0: [[s, s, s] for s in shared],
+        1.5: [[s + e for e in errors] for s, errors in zip(shared, own, strict=True)],
+        3.0: own,
+    }
+    for worth, errors in cases.items():
+        found = effective_number(errors, prompts)
+        assert isinstance(found, Estimate)
+        assert found.value == pytest.approx(worth, rel=0.05)
+        low, high = found.interval
+        assert low - 1e-9 <= worth <= high + 1e-9
+
+
+def test_where_there_is_no_effective_number() -> None:
+    for errors, clusters in (
+        ([[0.1]] * 20, range(20)),
+        ([[0.1, 0.2]] * 5, range(5)),
+        ([[0.0, 0.0]] * 20, range(20)),
+        ([], ()),
+    ):
+        assert isinstance(effective_number(errors, list(clusters)), Undefined)
+
+
+def test_a_panel_of_two_judges() -> None:
+    rng = random.Random(2)
+    sides: tuple[Outcome, ...] = ("win", "tie", "loss")
+    votes = []
+    for number in range(60):
+        truth = rng.choice(sides)
+        wrong = rng.choice(sides)
+        votes += [
+            vote(number, "crowd:01", truth),
+            vote(number, "judge:m@1", wrong),
+            vote(number, "judge:m@2", wrong),
+        ]
+    found = panel(votes, 0.95)
+    assert found is not None
+    assert found.judges == ["judge:m@1", "judge:m@2"]
+    assert isinstance(found.effective, Estimate)
+    assert found.effective.value == pytest.approx(1.0)
+    assert found.correlations[0].correlation == pytest.approx(1.0)
+    assert {row.judge for row in calibrations(votes, 0.95)} == {"judge:m@1", "judge:m@2", PANEL}
+    nobody = panel([row for row in votes if row.group != "crowd"], 0.95)
+    assert nobody is not None
+    assert isinstance(nobody.effective, Undefined)
+    assert panel([row for row in votes if row.rater != "judge:m@2"], 0.95) is None
