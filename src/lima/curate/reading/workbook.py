@@ -43,7 +43,9 @@ def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         unread = f"; not read: {others}. A sheet is read alone from a workbook of its own" if others else ""
         console.note_once(f"{path}: sheet {name!r}, the header in row {place + 1}{unread}")
     if hidden := _hidden_rows(path):
-        console.note_once(f"{path}: {hidden} rows are hidden, by a filter perhaps; they are read like the others.")
+        console.note_once(
+            f"{path}: {hidden} rows are hidden, by a filter perhaps; they are read like the others."
+        )
     names = column_names(cells[place], path)
     rows = (row for row in cells[place + 1 :] if any(cell not in (None, "") for cell in row))
     for number, row in enumerate(rows, start=1):
