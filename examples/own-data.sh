@@ -8,7 +8,8 @@
 #   TICKETS=tickets.xlsx QUESTION=subject REPLY=response RATING=stars BASE=HuggingFaceTB/SmolLM2-135M \
 #     ASK="How do I reset my password?" examples/own-data.sh runs/tickets
 #
-# The work is one command, `lima align`; run again, it goes on where it was stopped.
+# The work is one command, `lima align`; run again, it goes on where it was stopped. Where a real small model lies in REAL
+# (SmolLM2-135M by default; REAL= leaves it out), a few of the invented tickets tune that one, too.
 set -euo pipefail
 
 OUT=${1:-runs/own-data}
@@ -16,10 +17,13 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-$HERE/../.venv/bin/python}
 QUESTION=${QUESTION:-Question} REPLY=${REPLY:-Reply} RATING=${RATING:-Stars}
 EPOCHS=${EPOCHS:-5} LEARNING_RATE=${LEARNING_RATE:-5e-4} EXAMPLES=${EXAMPLES:-400} LONGEST=${LONGEST:-40}
+REAL=${REAL-$HOME/.cache/real-models/smollm2-135m-instruct}
 lima() { printf '\n$ lima %s\n' "$*" >&2; "$PYTHON" -m lima "$@"; }
 mkdir -p "$OUT"
 
+INVENTED=
 if [ -z "${TICKETS:-}" ]; then
+  INVENTED=yes
   TICKETS=$OUT/tickets.csv
   echo "== no TICKETS given: invented ones, and the small base that has read about their world =="
   BASE=$("$PYTHON" "$HERE/make_tickets.py" "$TICKETS")
@@ -32,14 +36,21 @@ export HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-0}
 echo "== 1. curate, select, check, train, answer, compare, report: one command =="
 # Replies rated 4 or better, not in the first person, without anybody's address. Tickets are alike in their words, so that
 # only equal questions count as duplicates here.
-lima align "$BASE" "$TICKETS" --out "$OUT/aligned" --number "$EXAMPLES" --dev 20 --test 40 --max-new-tokens "$LONGEST" \
-  --pii drop --columns.prompt "$QUESTION" --columns.answer "$REPLY" --columns.score "$RATING" \
-  --curate rules.score_min=4 rules.first_person=true duplicates.jaccard=null \
+DATA=(--pii drop --columns.prompt "$QUESTION" --columns.answer "$REPLY" --columns.score "$RATING"
+  --curate rules.score_min=4 rules.first_person=true duplicates.jaccard=null)
+lima align "$BASE" "$TICKETS" --out "$OUT/aligned" --number "$EXAMPLES" --dev 20 --test 40 --max-new-tokens "$LONGEST" "${DATA[@]}" \
   --train "epochs=$EPOCHS" "learning_rate=$LEARNING_RATE" batch_size=16
 TUNED=$OUT/aligned/run/$(printf 'epoch-%02d' "$EPOCHS")
 
 echo "== 2. the same test questions, before and after =="
 "$PYTHON" "$HERE/side_by_side.py" "$OUT"/aligned/data/test.jsonl "$OUT"/aligned/answers/{base,tuned}.jsonl
+
+if [ -n "$INVENTED" ] && [ -n "$REAL" ] && [ -d "$REAL" ]; then
+  echo "== a real model learns the desk's manner from 24 of the tickets; their people it cannot know =="
+  lima align "$REAL" "$TICKETS" --out "$OUT/real" --number 24 --dev 4 --test 6 --max-new-tokens 24 --in-context 2 "${DATA[@]}" \
+    --train epochs=2 batch_size=8
+  "$PYTHON" "$HERE/side_by_side.py" "$OUT"/real/data/test.jsonl "$OUT"/real/answers/{base,tuned}.jsonl
+fi
 
 echo "== 3. serve it, and ask =="
 printf '\n$ lima serve %s --port 0\n' "$TUNED"

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from lima.errors import InputError, LimaError
-from lima.files import JsonlLog, read_jsonl, read_objects, replacing, sha256, write_jsonl, write_text
+from lima.files import (
+    JsonlLog,
+    placed_lines,
+    read_jsonl,
+    read_objects,
+    replacing,
+    sha256,
+    write_jsonl,
+    write_text,
+)
 from lima.records import Example, Reject
 
 ROWS = [Reject(id=f"x/{n}", rule="short", reason="7 characters") for n in range(3)]
@@ -187,3 +196,28 @@ def test_rows_of_another_tool_are_told_with_the_command_that_reads_them(
     path.write_text(json.dumps(row) + "\n")
     with pytest.raises(LimaError, match=rf"lima import {form} '.*my rows.jsonl' --out"):
         list(read_jsonl(path, Example))
+
+
+def test_lines_stand_where_they_begin(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n{"b": 2}')
+    assert list(placed_lines(path)) == [(3, b'{"a": 1}\r\n'), (13, b"\n"), (14, b'{"b": 2}')]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "Posts.xml",
+            b'\xef\xbb\xbf<?xml version="1.0"?>\n<posts/>',
+            "XML. 'lima curate stackexchange' reads dumps",
+        ),
+        ("tickets.csv", b"question,answer\n", "a table, expected JSON Lines. 'lima curate own-data'"),
+    ],
+)
+def test_other_files_are_named_with_what_reads_them(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(LimaError, match=message):
+        list(placed_lines(tmp_path / name))

@@ -20,7 +20,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder and what was printed; the base is the demo's, in this machine's cache."""
     folder = tmp_path_factory.mktemp("own")
     script = [str(ROOT / "examples" / "own-data.sh"), str(folder)]
-    environment = {**os.environ, "PYTHON": sys.executable, "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "PYTHON": sys.executable, "HF_HUB_OFFLINE": "1", "REAL": ""}
     done = subprocess.run(script, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, done.stdout

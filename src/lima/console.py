@@ -68,6 +68,16 @@ def note(text: str) -> None:
     notes.print(visible(text), markup=False, soft_wrap=True)
 
 
+_noted: set[str] = set()
+
+
+def note_once(text: str) -> None:
+    """As `note`, but what was said before is not said again: several stages read the same file."""
+    if text not in _noted:
+        _noted.add(text)
+        note(text)
+
+
 def warn(text: str) -> None:
     """A warning, to standard error."""
     from rich.text import Text

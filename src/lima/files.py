@@ -42,6 +42,7 @@ CONTAINERS = {
     b"PK\x03\x04": "a zip archive or a workbook. 'lima curate own-data' reads workbooks.",
     b"PAR1": "Parquet. 'lima curate own-data' reads it.",
     b"%PDF": "a PDF.",
+    b"<?xml": "XML. 'lima curate stackexchange' reads dumps.",
     b"\xd0\xcf\x11\xe0": "an old workbook (.xls) or another file of Office.",
 }
 """How files begin that are no text, what they are, and what helps."""
@@ -333,14 +334,31 @@ def text_hash(*parts: str, length: int = 16) -> str:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
+    return (line for _, line in placed_lines(path))
+
+
+def placed_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a JSON Lines file, each with the place of its first byte; a byte order mark is left out.
+
+    Raises:
+        LimaError: no such file, a folder, a table, or a file of another form, with what reads it.
+    """
+    if path.suffix.lower() in (".csv", ".tsv"):
+        raise LimaError(
+            f"{path}: a table, expected JSON Lines. 'lima curate own-data' makes Examples of tables."
+        )
     try:
         with path.open("rb") as stream:
             first = stream.readline()
-            form = other_form(first, CONTAINERS | WIDE)
+            text = first.removeprefix(BYTE_ORDER_MARK)
+            form = other_form(first, CONTAINERS | WIDE) or other_form(text, CONTAINERS)
             if form:
                 raise LimaError(f"{path}: {form} Expected JSON Lines in UTF-8.")
-            yield first.removeprefix(BYTE_ORDER_MARK)
-            yield from stream
+            place = len(first)
+            yield place - len(text), text
+            for line in stream:
+                yield place, line
+                place += len(line)
     except FileNotFoundError:
         raise LimaError(f"{path}: no such file.") from None
     except IsADirectoryError:

@@ -70,10 +70,45 @@ def test_from_a_table_to_a_report(tickets: Path, tmp_path: Path, tiny_model: Pat
     assert "Nobody has compared the answers yet" in page
     assert page.startswith(f"# {tiny_model.name}, tuned on tickets.csv\n")
     assert "counted and warned of, not removed" in page
+    assert "examples in the prompt: 0 for the base" in page  # none fits 48 tokens
     asked = {row.messages[0].content for row in read_jsonl(out / "data" / "test.jsonl", Example)}
     assert not asked & {row.messages[0].content for row in chosen}
     recipe = yaml.safe_load((out / "align.yaml").read_text())
     assert recipe["number"] == 12
+
+
+def test_what_was_assumed_of_a_table_is_said_once(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        f"How do I mend machine {number}?;{'No.' if number % 5 == 0 else f'Turn off machine {number}, wait, and turn it on.'}"
+        for number in range(30)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["Tickets of May", "", "Question;Reply", *rows]))
+    run(
+        [
+            "align",
+            str(tiny_model),
+            str(tmp_path / "t.csv"),
+            "--out",
+            str(tmp_path / "out"),
+            *SMALL,
+            "--until",
+            "data",
+        ]
+    )
+    said = capsys.readouterr().err
+    assert said.count("read as ';' between cells, the header in row 3") == 1
+    assert "ran dry" not in said  # every row was wanted: the six that a rule dropped are no shortage
+
+
+def test_an_oracle_has_every_epoch_to_choose_from(tmp_path: Path, tiny_model: Path) -> None:
+    """A run of five epochs keeps the fifth alone by itself."""
+    settings = AlignSettings(base=str(tiny_model), data=Path("x.csv"), out=tmp_path, oracle="rule:grade")
+    assert Stages(settings).train().keep_epochs == (0,)
+    told = settings.model_copy(update={"train": ("keep_epochs=[2]",)})
+    assert Stages(told).train().keep_epochs == (2,)
+    assert Stages(settings.model_copy(update={"oracle": None})).train().keep_epochs == ()
 
 
 def test_it_stops_after_a_stage_and_goes_on(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:

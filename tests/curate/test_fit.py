@@ -73,7 +73,8 @@ def test_an_answer_that_speaks_of_what_the_description_shows() -> None:
         "You are right about steam.", "It sounds like you have a pot.", "To answer the second part of the question: no.",
         "Responding to Q1, no.", "The table in the question is old.", "Are you asking about pots? Did you mean a pan?",
         "Your questions have one answer.", "In your case it is slower.", "The pots you list are old.", "You mention a lid.",
-        "Your first and fourth questions are one.", "Does your friend own a lid?", "That is the source of your confusion.", "Second question first: no.", "To answer your question, no.", "The rest of the question is hard.",
+        "Your first and fourth questions are one.", "Does your friend own a lid?", "That is the source of your confusion.", "Second question first: no.", "To answer your question, no.", "You're not alone in that.",
+        "The two old pots you list are old.", "The rest of the question is hard.",
     ],
 )  # fmt: skip
 def test_addresses(words: str) -> None:
@@ -90,6 +91,11 @@ def test_addresses(words: str) -> None:
 )  # fmt: skip
 def test_any_reader_is_no_asker(words: str) -> None:
     assert needed(f"<p>{words}</p>") is None
+
+
+def test_an_answer_that_opens_by_asking_back() -> None:
+    assert "'Have you read'" in str(needed("<p>Have you read of lids? They help.</p>"))
+    assert needed("<p>Use a lid. Have you read of one? It helps.</p>") is None
 
 
 def test_quotations_of_the_description() -> None:

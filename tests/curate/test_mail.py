@@ -165,3 +165,23 @@ def test_forms_routes_and_code_are_no_mail(answer: str) -> None:
 )
 def test_what_is_below_an_answer_is_cut(below: str) -> None:
     assert own_words(f"Turn the screw.\n\n{below}").text == "Turn the screw."
+
+
+QUOTED_LINES = "On Fri, May 3, 2024 at 10:12 AM Ann Fox <ann.fox@example.com> wrote:\n\n> The panel shows an error.\n>\n> What now?"
+
+
+def test_an_answer_below_what_it_quotes() -> None:
+    found = own_words(f"{QUOTED_LINES}\n\nHold the key.\n\nThen wait.\n\n-- \nBob")
+    assert (found.text, found.quoted) == ("Hold the key.\n\nThen wait.", QUOTED_LINES)
+    assert own_words(f"It is old.\n\n{QUOTED_LINES}\n\nHold the key.").text == "It is old.\n\nHold the key."
+
+
+@pytest.mark.parametrize("below", ["and this line was broken off", "> one\nbroken off\n> two\n\nAnn"])
+def test_a_quotation_whose_lines_were_broken_ends_nowhere(below: str) -> None:
+    """What a client broke off has no mark, so that nothing below tells whose it is."""
+    assert own_words(f"Hold the key.\n\n{QUOTED_LINES}\n{below}").text == "Hold the key."
+
+
+def test_a_forwarded_mail_of_the_north() -> None:
+    head = "---------- Vidarebefordrat meddelande ----------\nFrån: Ann <ann@example.com>\nÄmne: Panel"
+    assert own_words(f"Hold the key.\n\n{head}\n\nThe panel shows an error.").text == "Hold the key."

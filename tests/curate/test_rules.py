@@ -127,7 +127,7 @@ def test_a_missing_score_is_no_score() -> None:
     "phrase",
     [
         "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
-        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.",
+        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.", "What we did with some success last term is stir.", "Here in Leeds, we salt it.", "Not have any experience with salt.",
     ],
 )  # fmt: skip
 def test_first_person(phrase: str) -> None:
@@ -141,7 +141,7 @@ def test_first_person(phrase: str) -> None:
         "Meiosis I-II differ.", "Here $I^2 R$ is the power.", "It is mined.", "The mystery of meat.", "I.e. warm.",
         "Myanmar is wet.", "İstanbul is dry.", "Économie is a word.",
         "Let the ideal I be prime.", "The current I is 2 A.", "Here $x \\in I$ holds, and $I$ is open.", "By Knuth, D. I. (1968).",
-        'She said "I am here" to them.', "Ask “where am I?” then.", "\n> I think so.\n", "A.I. is old.", "The letter I is thin.", "World War I made it so.",
+        'She said "I am here" to them.', "Ask “where am I?” then.", "\n> I think so.\n", "A.I. is old.", "The letter I is thin.", "World War I made it so.", "What we did here is stir, as we do last.",
     ],
 )  # fmt: skip
 def test_no_first_person(phrase: str) -> None:
@@ -158,7 +158,7 @@ def test_first_person_in_code_is_no_first_person() -> None:
         "As others have said, it is.", "As Thomas noted, it is.", "The accepted answer is wrong.",
         "In John's answer there is more.", "The answer above is fine.", "All of these answers are right.",
         "Other answers cover it.", "To add to the answer of Bob, salt helps.",
-        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)",
+        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.",
     ],
 )  # fmt: skip
 def test_refers_to_others(phrase: str) -> None:
@@ -214,7 +214,7 @@ def test_a_name_that_was_asked_for_is_no_neighbour() -> None:
         "It was said in the comments, too.", "\nEDIT: salt helps.", "\n**Update 2**: salt helps.", "This site has more.",
         "Hope this helps!", "It is a duplicate of another.", "It was closed as unclear.",
         "\n+1 for salt.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
-        "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.", "This post answers half of it.", "Like the answer for Salt, it is short.",
+        "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.", "This post answers half of it.", "Like the answer for Salt, it is short.", "Salt is a separate question.",
     ],
 )  # fmt: skip
 def test_refers_to_site(phrase: str) -> None:
@@ -250,8 +250,11 @@ def on(site: str, prompt: str, answer: str) -> Candidate:
     ("prompt", "phrase"),
     [
         ("What is the tag for kettles about?", ""),
-        (TITLE, "The moderators know."),
-        (TITLE, "A new user posted it, and a member edited it."),
+        (TITLE, "The moderators know, and the mods, too."),
+        (
+            TITLE,
+            "A new user posted it, and a member edited it, though a post was closed, a question deleted and its answers, too.",
+        ),
         ("How do nominations work in an election?", ""),
     ],
 )
@@ -265,9 +268,14 @@ def test_on_a_meta_site_an_answer_is_mostly_about_the_site(prompt: str, phrase: 
 
 def test_on_a_meta_site_what_is_not_about_it_stays() -> None:
     assert tripped(on("cooking.meta", TITLE, GOOD)) == []
-    weak = on("cooking.meta", TITLE, f"{GOOD}The question has an answer.")
-    assert tripped(weak) == ["refers_to_site"]
-    assert tripped(weak, SETTINGS.model_copy(update={"meta_words_max": 2})) == []
+    words = len(f"{TITLE} {GOOD}".split())
+    asked = on("cooking.meta", TITLE, f"{GOOD}The question has an answer.")
+    tags = on("cooking.meta", TITLE, f"{GOOD}The tag has a name.")
+    assert words == 246
+    for text in (asked, tags):  # two words that count once, one that counts twice, in 251
+        assert tripped(text) == []
+        assert tripped(text, SETTINGS.model_copy(update={"meta_words_max": 0.7})) == ["refers_to_site"]
+        assert tripped(text, SETTINGS.model_copy(update={"meta_words_max": 0.8})) == []
 
 
 @pytest.mark.parametrize(

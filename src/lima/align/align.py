@@ -124,9 +124,12 @@ def _choose_epoch(stages: Stages) -> Path:
     """By a judge or an oracle where there is one; else the last."""
     examples = sum(1 for _ in read_jsonl(stages.chosen, Example))
     last = last_epoch(examples, stages.train())
-    if not (stages.settings.judge or stages.settings.oracle) or last == 1:
+    if last == 1:
+        return stages.epoch(last)
+    if not (stages.settings.judge or stages.settings.oracle):
+        rated = command("checkpoint", stages.run, "--dev", stages.data / "dev.jsonl", "--by-hand")
         console.note(
-            f"no judge and no oracle: epoch {last}, the last, is taken. Rate yourself: lima checkpoint --by-hand"
+            f"no judge and no oracle: epoch {last}, the last, is taken. With --train keep_epochs=0 people can rate all: {rated}"
         )
         return stages.epoch(last)
     wanted = stages.checkpoint(last)

@@ -68,6 +68,8 @@ def _facts(stages: Stages, chosen: Path, ended: dict[str, str]) -> list[str]:
         PERSONAL[settings.pii],
         f"Answers that end by themselves: base {ended['base']}, tuned {ended['tuned']}",
     ]
+    seen = sum(1 for _ in read_jsonl(stages.demonstrations, Example)) if stages.demonstrations.exists() else 0
+    found.append(f"Answered examples in the prompt: {seen} for the base, none for the tuned model")
     if not settings.judge:
         return [
             *found,

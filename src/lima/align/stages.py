@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lima.align.settings import AlignSettings, assignments
 from lima.checkpoint.settings import CheckpointSettings
+from lima.commands import command
 from lima.doctor.settings import DoctorSettings
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.files import read_jsonl, text_hash, write_jsonl
@@ -111,6 +112,8 @@ class Stages:
             "residual_dropout": 0.2 if self.width >= WIDTH else 0.0,
             "seed": settings.seed,
         }
+        if settings.judge or settings.oracle:
+            values["keep_epochs"] = (0,)
         if settings.preset:
             values |= preset_values(TrainSettings, settings.preset) | {"preset": settings.preset}
         longest = values.get("max_length", TrainSettings.model_fields["max_length"].default)
@@ -218,13 +221,13 @@ class Stages:
 
     def as_yaml(self) -> str:
         """The settings as a commented recipe: ``lima align BASE DATA --recipe align.yaml --out OTHER`` does the same."""
+        settings = self.settings
         lines = [
-            "# Settings of this lima align; a copy of this file is a recipe: lima align BASE DATA --recipe FILE --out OUT",
+            f"# {command('align', settings.base, settings.data, '--out', settings.out)}",
+            "# with the settings below; a copy of this file is a recipe: lima align BASE DATA --recipe FILE --out OUT",
             "",
         ]
-        values = self.settings.model_dump(
-            mode="json", exclude={"base", "data", "out", "recipe", "plan", "until"}
-        )
+        values = settings.model_dump(mode="json", exclude={"base", "data", "out", "recipe", "plan", "until"})
         for name, value in values.items():
             described = AlignSettings.model_fields[name].description or ""
             lines += [f"# {line}" for line in described.splitlines() if line.strip()]

@@ -236,11 +236,13 @@ ADDRESSING = Phrases(
         | \b you \s (?: seem | appear ) \s to \b
         | (?<! \b if \s ) (?<! \b when \s ) \b you (?: ['’]re | \s are ) \s (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing
             | missing | mistaken | right | correct | wrong | overthinking ) \b
+        | \b you (?: ['’]re | \s are ) \s not \s (?: alone | the \s (?: only | first ) ) \b
+        | \A \W* have \s you \s (?: \w+ \s )? (?: read | tried | seen | looked | considered | heard | checked | thought ) \b
         | \b (?: sounds | looks | seems | appears ) \s (?: like | as \s if | that ) \s (?: you | your ) \b
         | \b (?: do | did ) \s you \s (?: mean | have \s (?: a | an | any ) | really | want ) \b [^.?!]* [?]
         | \b you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
         | (?<! \b if \s ) (?<! \b when \s ) \b you \s mention (?: ed )? \b
-        | \b (?: the | those | these | this | that | all | any | both ) \s (?: [\w'’-]+ \s ){1, 4}? you \s
+        | \b (?: the | those | these | this | that | all | any | both ) \s (?: [\w'’-]+ \s ){{1,4}}? you \s
             (?: list | link | mention | describe | cite | propose | show | quote | reference | suggest | specify | provide | post | raise
               | ask \s about | refer \s to | bring \s up ) (?: e? d )? \b
         | \b (?: that | which ) \s you (?: ['’]re | \s are )? \s refer (?: red | ring )? \s to \b

@@ -92,7 +92,8 @@ def curate(settings: CurateSettings) -> Curated:
         run.finish(input=_input_fingerprint(settings), **counts, rejected=len(curated.rejected))
         shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
     for name, missing in curated.short.items():
-        console.warn(ran_dry(name, missing, curated, settings))
+        if text := ran_dry(name, missing, curated, settings):
+            console.warn(text)
     for part in wanted(settings):
         if not curated.sets[part]:
             console.warn(

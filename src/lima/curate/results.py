@@ -56,10 +56,12 @@ def check(curated: Curated, settings: CurateSettings) -> None:
         raise LimaError(f"{name}: {missing} examples are missing from its quota, and --strict is set.")
 
 
-def ran_dry(name: str, missing: int, curated: Curated, settings: CurateSettings) -> str:
-    """How much of its quota a source gave, and which rule dropped most candidates."""
+def ran_dry(name: str, missing: int, curated: Curated, settings: CurateSettings) -> str | None:
+    """How much of its quota a source gave, and which rule dropped most candidates; None where the quota was every row."""
     total = curated.funnel.total(name)
     quota = total.accepted + missing
+    if total.accepted and quota == total.read:
+        return None
     if not total.read:
         return f"{name}: {settings.input} holds nothing of this source; {quota} examples were wanted."
     text = f"{name}: {total.accepted} of {quota} examples; its {total.eligible} eligible candidates ran dry."

@@ -78,9 +78,9 @@ class RuleSettings(Settings):
     """After this many characters of the answer, "as mentioned above" is about the answer itself. [ours]"""
     refers_to_site: bool = True
     """Drop answers that speak of the site ("stack exchange", upvotes, edits). [paper]"""
-    meta_words_max: int | None = 0
-    """On a meta site: an answer with more different words about asking and answering, or with one that says more ("tag", "moderator"),
-    is about that site. [ours]"""
+    meta_words_max: float | None = Field(default=1, ge=0)
+    """On a meta site: an answer with more words about asking and answering in a hundred is about that site. Those that say more ("tag",
+    "moderator") count twice, and one of them in the title is enough. [ours]"""
     self_contained_title: bool = True
     """Keep only questions that are understood from the title alone. [paper; the heuristic is ours]"""
     title_words_min: int = 3
@@ -321,15 +321,19 @@ def _is_of_meta_site(candidate: Candidate) -> bool:
     )
 
 
-def _about_its_site(candidate: Candidate, words_max: int | None) -> str | None:
+def _about_its_site(candidate: Candidate, words_max: float | None) -> str | None:
     """On a site about a site most texts are about that site, and mean nothing elsewhere."""
     if words_max is None:
         return None
-    text = f"{candidate.title or ''}\n{candidate.example.messages[0].content}\n{candidate.prose}"
-    if found := META_STRONG.search(text):
-        return f"it is about its site: {found.group()!r}"
-    words = {found.group().casefold() for found in META_WEAK.finditer(text)}
-    return f"it is about its site: {', '.join(sorted(words)[:4])}" if len(words) > words_max else None
+    title = candidate.title or candidate.example.messages[0].content
+    text = f"{title}\n{candidate.prose}"
+    strong, weak = (
+        [found.group().casefold() for found in words.finditer(text)] for words in (META_STRONG, META_WEAK)
+    )
+    few = 2 * len(strong) + len(weak) <= words_max * len(text.split()) / 100
+    if few and not META_STRONG.search(title):
+        return None
+    return f"it is about its site: {', '.join(list(dict.fromkeys([*strong, *weak]))[:4])}"
 
 
 def hollow(candidate: Candidate, settings: RuleSettings) -> str | None:

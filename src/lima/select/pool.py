@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lima import console
 from lima.errors import LimaError
-from lima.files import BYTE_ORDER_MARK, parse_record
+from lima.files import parse_record, placed_lines
 from lima.records import Example, Reject
 
 Part = Literal["both", "prompt", "answer"]
@@ -59,7 +59,7 @@ def lines_at(path: Path, offsets: Iterable[int]) -> Iterator[bytes]:
     with path.open("rb") as stream:
         for offset in offsets:
             stream.seek(int(offset))
-            yield stream.readline().removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n") + b"\n"
+            yield stream.readline().rstrip(b"\r\n") + b"\n"
 
 
 def read_pool(path: Path) -> Pool:
@@ -72,18 +72,13 @@ def read_pool(path: Path) -> Pool:
     offsets, lengths, groups, rejects = [], [], [], []
     known: dict[frozenset[str], frozenset[str]] = {}
     ids: set[int] = set()
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise LimaError(f"{path}: no such file.") from None
-    with path.open("rb") as stream, console.progress("reading the pool", size / 1e6, "MB") as bar:
-        start = 0
-        for number, line in enumerate(stream, start=1):
-            begin, start = start, start + len(line)
+    size = path.stat().st_size / 1e6 if path.is_file() else None
+    with console.progress("reading the pool", size, "MB") as bar:
+        for number, (begin, line) in enumerate(placed_lines(path), start=1):
             bar.advance(len(line) / 1e6)
             if not line.strip():
                 continue
-            example = parse_record(line.removeprefix(BYTE_ORDER_MARK), Example, path, number)
+            example = parse_record(line, Example, path, number)
             if example.is_prompt:
                 rejects.append(Reject(id=example.id, rule=PROMPT, reason="it has no answer"))
                 continue

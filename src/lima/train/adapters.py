@@ -7,6 +7,7 @@ is saved is an ordinary model again, with the adapters merged into its weights.
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,10 @@ def add_adapters(
         task_type="CAUSAL_LM",
     )
     _leave_experts(settings, model)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "`is_gradient_checkpointing`"
+        )  # peft asks by the name of early releases
         torch.manual_seed(int(text_hash("lora", str(seed), length=15), 16))
         found: PeftModel = get_peft_model(model, settings, adapter_name=ADAPTER)
     return found

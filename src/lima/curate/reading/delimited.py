@@ -67,7 +67,7 @@ class Form:
         found += [] if self.delimiter == usual else [f"{self.delimiter!r} between cells"]
         found += [f"the header in row {self.header + 1}"] if self.header else []
         if found:
-            console.note(
+            console.note_once(
                 f"{path}: read as {', '.join(found)} (if that is wrong, set encoding and delimiter: {AS_FLAGS})"
             )
 

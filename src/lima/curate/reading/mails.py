@@ -116,7 +116,9 @@ def read_mails(paths: Sequence[Path]) -> Iterator[tuple[str, MailRow | TornRow]]
     left = [name for letter in letters for name in letter.attachments]
     if left:
         more = ", ..." if len(left) > SHOWN_ATTACHMENTS else ""
-        console.note(f"{len(left)} attachments are left out: {', '.join(left[:SHOWN_ATTACHMENTS])}{more}")
+        console.note_once(
+            f"{len(left)} attachments are left out: {', '.join(left[:SHOWN_ATTACHMENTS])}{more}"
+        )
     for thread in _threads(letters):
         yield from _rows(thread.letters)
 

@@ -41,9 +41,11 @@ def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     others = ", ".join(f"{other!r} ({len(sheets[other])} rows)" for other in tables if other != name)
     if len(sheets) > 1 or place:
         unread = f"; not read: {others}. A sheet is read alone from a workbook of its own" if others else ""
-        console.note(f"{path}: sheet {name!r}, the header in row {place + 1}{unread}")
+        console.note_once(f"{path}: sheet {name!r}, the header in row {place + 1}{unread}")
     if hidden := _hidden_rows(path):
-        console.note(f"{path}: {hidden} rows are hidden, by a filter perhaps; they are read like the others.")
+        console.note_once(
+            f"{path}: {hidden} rows are hidden, by a filter perhaps; they are read like the others."
+        )
     names = column_names(cells[place], path)
     rows = (row for row in cells[place + 1 :] if any(cell not in (None, "") for cell in row))
     for number, row in enumerate(rows, start=1):

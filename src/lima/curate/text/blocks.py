@@ -209,6 +209,7 @@ POINTER_NAME = re.compile(
     (?: (?: click | see | look | read | more | found | available | get | try | .*? \s ) \s? here | here
       | (?: (?: in | from | see | at | on | by | as\ in | according\ to | like ) \s )? (?: this | that | these | those | the\ following )
         (?: (?: \s [\w'’-]+ )? \s (?: {DOCUMENT} | ones? | (?: {DOCUMENT} ) \s [\w'’-]+ ) )?
+      | (?: this | these | that | those ) \s (?: with | in | on | by | for | from | at | of | about ) \s .*
       | this \s is \s (?: an? | the ) \s .* | (?: the\ )? links? | (?: .* \s )? (?: this | following ) \s (?: link | page | site | article | post | one ) s?
     ) [.!:,]?
     """,
@@ -308,7 +309,7 @@ LED_WORDS_MAX = 6
 KEPT_WORDS_MIN = 3
 """Fewer words are no sentence when its end is cut."""
 BACK = re.compile(
-    r"\W*(?:(?:though|although|while|but|and|so|if|as|because|since|however)\W+)?(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both)\b",
+    r"\W*(?:(?:though|although|while|but|and|so|if|as|because|since|however)\W+)?(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both|except|otherwise)\b",
     re.IGNORECASE,
 )
 """How a sentence begins that needs the one before."""
@@ -461,6 +462,18 @@ SENDING = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """How a sentence begins that sends its reader elsewhere, wherever in a text it stands; `POINTING` has more for its end."""
+WRITING = r"(?: guide | article | overview | write-?up | tutorial | blog | post | introduction | explanation | discussion | video | paper | survey | talk | thread | book ) s?"
+TELLS_WHERE = re.compile(
+    rf"""
+    (?: [^,;:]{{1,80}}? \s (?: has | have | gives? | offers? | provides? ) \s (?: an? | some | several )
+        | there (?: ['’]s | \ is | \ are ) \s (?: also \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
+      \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called ) \b [^,;:]* | \W* ) \Z
+    | (?: this | these | the ) \b [^,;:]{{1,90}}? \s (?: has | have | gives? | contains? | goes \s into ) \s [^,;:]{{0,20}}? (?: details | specifics ) \b [^,;:]{{0,40}} \Z
+    | [^,;:]{{1,80}}? \s (?: answers? | explains? | discusses | covers? ) \s (?: this | it ) \b [^,;:]{{0,30}} \s in \s (?: an? | this | his | her | their ) \s (?: \w+ \s ){{0,2}}? {WRITING} \W* \Z
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A whole sentence that tells where something is told, and nothing of it: "The Times has a good article on rivers."."""
 NAME_OF_LINK = re.compile(f"{BEGIN}[^{BEGIN}{LINK}{POINT}]*+[{LINK}{POINT}]")
 NAMING = re.compile(
     r"""
@@ -499,8 +512,9 @@ def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -
     else:
         only = len(around) <= NAMING_LENGTH_MAX and NAMING.fullmatch(around) is not None
         only = only or (
-            SENDING.match(sentence.replace(BEGIN, "")) is not None
-            and len(WORD.findall(sentence)) <= POINTING_WORDS_MAX
+            len(WORD.findall(sentence)) <= POINTING_WORDS_MAX
+            and (SENDING.match(sentence.replace(BEGIN, "")) or TELLS_WHERE.match(unmarked(sentence)))
+            is not None
         )
     return only and not BACK.match(unmarked(behind))
 

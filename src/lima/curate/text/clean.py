@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from lima.curate.text.blocks import (
     ADDRESS,
     BACK,
+    GONE,
     LINK,
     ORIGIN,
     ORIGIN_WORDS_MAX,
@@ -133,6 +134,7 @@ POINTER_TO_LINK = "sentence that points to a link"
 EMPHASIS = "remark about emphasis"
 REFERENCE = "mark of a reference that is gone"
 SOURCE_NAME = "line that names a source"
+REMARK_AT_START = "remark about the question"
 
 LEAD_WORDS_MAX = 6
 LEAD_IN = re.compile(
@@ -148,6 +150,22 @@ LEAD_IN = re.compile(
 """A short line that announces addresses and nothing else."""
 RELATED = re.compile(
     r"\W*(?:see|related|links?|further|more|additional|other|external|useful|read|sources?|references?|resources?)\b[^.!?]*+\W*+",
+    re.IGNORECASE,
+)
+OF_THE_QUESTION = re.compile(
+    r"\W*(?:(?:well|wow|yes),? )?(?:(?:what|that['’]s|that is|this is|it['’]s|it is) )?(?:an? )?(?:really |very |pretty )?"
+    r"(?:strange|good|great|interesting|excellent|nice|tough|tricky|fun|odd|funny|hard|difficult) question"
+    r"(?:(?: about| for| on| of)\b[^.!?:,\n]{0,60}|,? (?:but|and) here goes|,? thanks[^.!?:,\n]{0,30})?[.!:]+(?:\s+|\Z)",
+    re.IGNORECASE,
+)
+"""How an answer opens by praising or blaming the question."""
+REMARK_WITH_LINK = re.compile(
+    rf"\s*\((?:see|cf\.?|read|source:?|via)\b[^(){LINK}{GONE}]{{0,80}}{LINK}[^(){GONE}]{{0,120}}\)",
+    re.IGNORECASE,
+)
+"""A remark in brackets that only names a link: "(see the Times' page on rivers)"."""
+OF_DOCUMENTS = re.compile(
+    r"\b(?:articles|papers|books|posts|blogs|videos|tutorials|resources|links|websites|publications|guides|courses|talks)\b",
     re.IGNORECASE,
 )
 CLOSING_SENTENCE = re.compile(
@@ -351,6 +369,7 @@ def trimmed(blocks: Sequence[Block]) -> Outcome:
     kept = _without_references(kept, removed)
     kept = _without_sources(kept, removed)
     kept = _without_pointers(kept, removed)
+    kept = _without_remark_at_start(kept, removed)
     return _without_pointers_at_end(kept, removed)
 
 
@@ -368,6 +387,18 @@ def without_formulas(blocks: Sequence[Block], labels: bool = True) -> Outcome:
         if block.text:
             kept.append(block)
     return kept, removed
+
+
+def _without_remark_at_start(blocks: list[Block], removed: list[Removal]) -> list[Block]:
+    """What is said of the question is no answer to it."""
+    first = blocks[0] if blocks else None
+    if first is None or first.kind != "prose" or not (found := OF_THE_QUESTION.match(first.text)):
+        return blocks
+    rest = first.text[found.end() :]
+    if not rest and len(blocks) == 1:
+        return blocks
+    removed.append(Removal(REMARK_AT_START, found.group()))
+    return [shortened(first, rest), *blocks[1:]] if rest else blocks[1:]
 
 
 def _may_hold_formulas(text: str) -> bool:
@@ -403,8 +434,13 @@ def _without_pointers(blocks: Sequence[Block], removed: list[Removal]) -> list[B
 
 
 def _without_pointers_in(block: Block, behind: Block | None, removed: list[Removal]) -> Block:
-    parts = sentences(block.marked)
-    introduces = behind is not None and bool(behind.quote or behind.kind == "code" or behind.tight)
+    def take(found: re.Match[str]) -> str:
+        removed.append(Removal(POINTER_TO_LINK, unmarked(found.group())))
+        return ""
+
+    line = REMARK_WITH_LINK.sub(take, block.marked)
+    parts = sentences(line)
+    introduces = behind is not None and _is_introduced(behind, block)
     kept: list[str] = []
     for place, part in enumerate(parts):
         is_last = place == len(parts) - 1
@@ -414,30 +450,37 @@ def _without_pointers_in(block: Block, behind: Block | None, removed: list[Remov
             removed.append(Removal(POINTER_TO_LINK, unmarked(part)))
         else:
             kept.append(part)
-    if len(kept) == len(parts):
-        return block
     marked = "".join(kept).rstrip()
+    if marked == block.marked:
+        return block
     return shortened(block, unmarked(marked))._replace(marked=marked)
+
+
+def _is_introduced(block: Block, before: Block) -> bool:
+    """Whether a block is code, a quotation or a list, which the text before it may be about; the next item of its own list is not."""
+    deeper = block.tight and (not before.tight or len(block.rest) > len(before.rest))
+    return bool(block.quote) or block.kind == "code" or deeper
 
 
 REFERENCE_MARK = re.compile(
     r"""
     (?: (?<= [.,;:!?)"”’] ) | (?<= [a-z]{4} ) ) \[\d{1,2}\] (?! [(\[\w] )
+    | (?<= [.,;!?)"”] ) \ ? \*{1,3} (?= \s* \Z )
     | (?: \s \[\d{1,2}\] )+ (?= [.,;:)] | \Z ) | (?: \s \[\d{1,2}\] ){2,} | \s \{\d{1,2}\} (?= [\s.,;:)] | \Z )
     """,
     re.VERBOSE,
 )
-REFERENCE_ENTRY = re.compile(r"\W*[\[{(]?\d{1,2}[\]}):]")
+REFERENCE_ENTRY = re.compile(r"\W*[\[{(]?\d{1,2}[\]}):]|\*")
 
 
 def _without_references(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
-    """Without the list of references, "[1]" behind a sentence says nothing."""
+    """Without the list of references, "[1]" or "*" behind a sentence says nothing."""
     kept = list(blocks)
     marked = [
         place
         for place, block in enumerate(blocks)
         if block.kind == "prose"
-        and ("[" in block.text or "{" in block.text)
+        and ("[" in block.text or "{" in block.text or block.text.endswith("*"))
         and not holds_any(block.text, ("`", "$"))
     ]
     if not marked or any(REFERENCE_ENTRY.match(block.text) for block in blocks):
@@ -531,7 +574,8 @@ def _lead_in(block: Block) -> str:
     if short and (RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose)):
         return block.text
     last = (sentences(block.text) or [""])[-1]
-    return last if last.rstrip().endswith(":") and SENDING.match(last) else ""
+    announces = last.rstrip().endswith(":") and (SENDING.match(last) or OF_DOCUMENTS.search(last))
+    return last if announces else ""
 
 
 def shortened(block: Block, text: str) -> Block:

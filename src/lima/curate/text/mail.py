@@ -16,7 +16,7 @@ SEPARATOR = re.compile(
     r"""(?ix) ^ \s* (?:
         [-_=*#]{3,} \s* (?: original \s message | (?:begin \s)? forwarded \s message | urspr(?:ü|ue)ngliche \s nachricht
             | weitergeleitete \s nachricht | message \s (?:d'origine|original|transféré) | mensaje \s (?:original|reenviado)
-            | messaggio \s originale | oorspronkelijk \s bericht | reply \s above \s this \s line
+            | messaggio \s originale | (?:vidarebefordrat|ursprungligt) \s meddelande | (?:videresendt|oprindelig|opprinnelig) \s (?:besked|meddelelse|melding) | oorspronkelijk \s bericht | reply \s above \s this \s line
             | please \s type \s your \s reply \s above \s this \s line ) .*
       | begin \s forwarded \s message: .*
     ) $"""
@@ -121,7 +121,9 @@ def own_words(text: str, *, bare_quotes: bool = False) -> Mail:
     shown = _without_code(lines)
     end = min(_thread(shown), _thread_of_parser(shown))
     cuts = [QUOTED] if _said(lines[end:]) else []
-    kept, quoted = lines[:end], lines[end:]
+    below = end + _below(lines[end:])
+    kept, quoted, after = lines[:end], lines[end:below], lines[below:]
+    kept += after[1:] if kept and not kept[-1].strip() else after
     if bare_quotes and any(line.lstrip().startswith(">") for line in kept):
         kept = [
             line
@@ -131,6 +133,21 @@ def own_words(text: str, *, bare_quotes: bool = False) -> Mail:
         cuts = [QUOTED]
     kept, more = _without_trimmings(kept)
     return Mail("\n".join(kept).strip("\n").rstrip(), (*more, *cuts), "\n".join(quoted).strip())
+
+
+def _below(quoted: Sequence[str]) -> int:
+    """Where a writer goes on below a quotation whose every line is marked; the number of lines where nobody does.
+
+    A blank line parts the two: clients break long lines of a quotation, and what they break off has no mark.
+    """
+    marked = [place for place, line in enumerate(quoted) if line.lstrip().startswith(">")]
+    if not marked or any(
+        line.strip() for line in quoted[marked[0] : marked[-1]] if not line.lstrip().startswith(">")
+    ):
+        return len(quoted)
+    below = marked[-1] + 1
+    goes_on = below < len(quoted) and not quoted[below].strip() and _said(quoted[below:])
+    return below if goes_on else len(quoted)
 
 
 def _introduces_quote(lines: Sequence[str]) -> bool:
@@ -163,7 +180,7 @@ def _thread(lines: Sequence[str]) -> int:
             [line, *lines[place + 1 : place + 3]]
         )  # clients break a long introduction over lines
         begins = INTRODUCTION.match(line) or (BEGINNING.match(line) and _introduces(joined))
-        if begins and _said(lines[:place]):
+        if begins and (_said(lines[:place]) or _below(lines[place:]) < len(lines) - place):
             return place
         if FIELD.match(line) and _is_head(lines[place : place + 5]) and _said(lines[:place]):
             return _above(lines, place)

@@ -70,6 +70,10 @@ ANNOUNCED = re.compile(
     r"(?::|\b(?:like|as|than) (?:this|these|so)\W*|\b(?:these|below|following)\W*)\Z", re.IGNORECASE
 )
 """How a text ends that an image goes on with."""
+RUN_IN_HEADING = re.compile(
+    r"(<(?:p|li)>\s*+(?:<p>\s*+)?)<(strong|b)>(?=\w)([^<>\n]{0,60}[\w)])</\2>(?=\s++[A-Z])"
+)
+"""Bold words that a sentence follows without a stop between: "<b>Lids</b> The choices are"."""
 STORED = re.compile(rf"{CODE}(\d+){CODE}")
 
 
@@ -98,6 +102,8 @@ class Post:
         """Read a whole post."""
         if holds_any(html, EVERY_MARK):
             html = CONTROL.sub("", html)
+        if self._markdown and ("<strong>" in html or "<b>" in html):
+            html = RUN_IN_HEADING.sub(r"\1**\3**", html)
         parts = iter(TAG.split(_without_comments(html) if "<!--" in html else html))
         self._text(next(parts))
         for slash, name, attributes, text in zip(parts, parts, parts, parts, strict=True):
@@ -309,8 +315,11 @@ class Post:
             return
         self._linked += len(name)
         self.links += 1
-        target.insert(anchor, BEGIN)
-        target.append(POINT if says_nothing else LINK)
+        mark = POINT if says_nothing else LINK
+        target.insert(
+            anchor, BEGIN + mark if says_nothing and ". " in name else BEGIN
+        )  # in the first sentence
+        target.append(mark)
 
     def _open_pre(self, name: str, attributes: str) -> None:
         self._close_pre()

@@ -104,7 +104,9 @@ FIRST_PERSON = re.compile(
       | [Mm]e | [Mm]y | MY | [Mm]ine | [Mm]yself
       | IMH?O | IIRC | AFAIK | AFAICT | IANAL
       | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project )
-      | (?: Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
+      | [Ww]e \ (?: \w+ \ ){1,8}? last \ (?: year | term | semester | summer | fall | autumn | winter | spring | week | month )
+      | Here \ in \ [A-Z]\w+ ,? \ (?: \w+ \ ){0,2} (?: we | our )
+      | (?: Not \ (?: have | having ) \ any | Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
           | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
       | i (?= ['’] (?: m | ve | d | ll ) \b | \ (?: am | was | have | had | don['’]t | do | can | think | know | believe | guess | would | will | found | use | like ) \b )
     ) \b
@@ -231,6 +233,10 @@ OTHERS = Phrases(
     ),
     (("@",), r"(?: ^ | [\s(] ) @ [A-Za-z]\w{2,}"),
     (
+        ("'s ", "’s "),
+        r"\b [a-z][\w-]*\d ['’]s \s (?: recommendation | suggestion | advice | answer | comment | point | idea | response | post | explanation ) s? \b",
+    ),
+    (
         ("another", "also", "add", "further", "top"),
         r"""
         \A [^\w>]* (?: another \s | also \b | to \s add \b (?! \s \w+ \s to \b ) | adding \s to \b | further \s to \b | additionally \b
@@ -305,6 +311,7 @@ SITE = Phrases(
         r"""
         \b (?: that | another | related | similar | linked | following ) \s (?: question | post ) s? \s
             (?: on | at | from | about | here ) \b
+        | \b separate \s question \b
         """,
     ),
     (
@@ -346,7 +353,7 @@ META_WEAK = re.compile(
     """,
     WORDS,
 )
-"""Words about a site, which on its meta site are what a text is about: one of the first, or several of the second."""
+"""Words about a site, which on its meta site are what a text is about; the first say more than the second."""
 
 HOLLOW = Phrases(
     (
