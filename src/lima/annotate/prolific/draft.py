@@ -33,7 +33,7 @@ WAYS: dict[Way, tuple[str, dict[str, str]]] = {
 """The flag of `lima annotate` (``--panel-...``) -> type of the code, and what Prolific does when it comes."""
 
 
-class Draft(BaseModel):
+class PanelDraft(BaseModel):
     """What is kept of a draft (``.prolific.json``, for its owner's eyes: who knows a code can claim to be done)."""
 
     codes: dict[Way, str]
@@ -41,16 +41,16 @@ class Draft(BaseModel):
     """The study's id at Prolific, once the draft was made there."""
 
 
-def read_draft(folder: Path) -> Draft | None:
+def read_draft(folder: Path) -> PanelDraft | None:
     """The draft of a study; raises `LimaError` where its file is broken."""
     path = folder / FILE_NAME
     try:
-        return Draft.model_validate_json(path.read_bytes()) if path.exists() else None
+        return PanelDraft.model_validate_json(path.read_bytes()) if path.exists() else None
     except (ValidationError, OSError):
         raise LimaError(f"{path}: not what lima wrote. Mend it, or remove it to begin a new draft.") from None
 
 
-def write_draft(folder: Path, draft: Draft) -> None:
+def write_draft(folder: Path, draft: PanelDraft) -> None:
     """Keep it; readable by its owner alone."""
     path = folder / FILE_NAME
     new = path.with_suffix(".new")
@@ -59,12 +59,12 @@ def write_draft(folder: Path, draft: Draft) -> None:
     new.replace(path)
 
 
-def new_draft() -> Draft:
+def new_draft() -> PanelDraft:
     """Codes that nobody guesses."""
-    return Draft(codes={way: secrets.token_hex(5).upper() for way in get_args(Way)})
+    return PanelDraft(codes={way: secrets.token_hex(5).upper() for way in get_args(Way)})
 
 
-def body_of(settings: ProlificSettings, draft: Draft) -> dict[str, Any]:
+def body_of(settings: ProlificSettings, draft: PanelDraft) -> dict[str, Any]:
     """The request that makes the draft; raises `LimaError` where nothing says what people will read."""
     description = settings.description or Study(settings.study).read_protocol().introduction
     if not description:
@@ -87,7 +87,7 @@ def body_of(settings: ProlificSettings, draft: Draft) -> dict[str, Any]:
     }
 
 
-def serving_command(settings: ProlificSettings, draft: Draft) -> str:
+def serving_command(settings: ProlificSettings, draft: PanelDraft) -> str:
     """How to serve the study to the people of this draft."""
     flags = [word for way, code in draft.codes.items() for word in (f"--panel-{way}", COMPLETE + code)]
     most = ["--panel-most", settings.places] if settings.places else []
