@@ -204,6 +204,7 @@ QUIET = settings(
 @example(arguments=["import", "openai", "openai.jsonl", "--out", ""])
 @example(arguments=["select", "good.jsonl", "--out", "", "--number", "1"])
 @example(arguments=["import", "openai", "deep.jsonl", "--out", "new"])
+@example(arguments=["select", "surrogate.jsonl", "--out", "new", "--number", "1", "--quality", "rules"])
 @example(arguments=["database", "upgrade", "sqlite:///good.jsonl"])
 @example(arguments=["curate", "cycle.yaml", "--input", ".", "--out", "new"])
 @example(arguments=["curate", "own-data", "--input", "box.mbox", "--out", "new"])

@@ -336,3 +336,23 @@ def test_files_beside_the_weights_are_not_looked_at(tiny_model: Path, tmp_path: 
     (folder / "model.safetensors").rename(folder / "one.safetensors")
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {UP: "one.safetensors"}}))
     assert weights.stored_kinds(folder) == ["float32"]
+
+
+@pytest.mark.parametrize(
+    ("beside", "says"),
+    [
+        ("zero_to_fp32.py", "but shards of DeepSpeed; run its zero_to_fp32.py"),
+        ("pytorch_model_fsdp_0", "but shards of FSDP; merge them"),
+        ("model-q4.gguf", "but GGUF, which llama.cpp reads"),
+        ("model.fp16.safetensors", "but a variant; call it model.safetensors"),
+        ("notes.txt", "but none in another form"),
+    ],
+)
+def test_weights_in_another_form_are_told(tiny_model: Path, tmp_path: Path, beside: str, says: str) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    (folder / beside).write_bytes(b"")
+    with pytest.raises(LimaError, match=says):
+        model.load(folder, device="cpu")
+    with pytest.raises(LimaError, match="a file; name the folder that holds it"):
+        model.load(folder / "config.json", device="cpu")

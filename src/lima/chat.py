@@ -72,21 +72,9 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
     Raises:
         LimaError: the tokenizer has no EOT (an untuned base; see `encode_plain`).
     """
-    eot = eot_id(tokenizer)
-    if eot is None:
+    if eot_id(tokenizer) is None:
         raise LimaError("this tokenizer has no EOT token; tune the model with 'lima train' first.")
-    utterances = _utterances(messages)
-    conversation = [{"role": role, "content": text} for role, text in utterances]
-    ids: list[int] = tokenizer.apply_chat_template(
-        conversation, chat_template=tokenizer.chat_template, tokenize=True, return_dict=False
-    )
-    if _only_our_special_tokens(tokenizer, ids, eot, len(utterances)):
-        return ids
-    # The text itself spells a special token ("<s>" of HTML, say): it must stay text.
-    ids = bos_ids(tokenizer)
-    for _, text in utterances:
-        ids += [*tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True), eot]
-    return ids
+    return template.encode_prompt(tokenizer, messages)
 
 
 def encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -116,7 +104,10 @@ def encode_example(
     Raises:
         LimaError: the tokenizer has neither, or its template fails (`lima.template.encode`).
     """
-    ids, labels = _encode(tokenizer, messages)
+    if not tokenizer.chat_template:
+        raise LimaError("this tokenizer has no EOT token; tune the model with 'lima train' first.")
+    ids, written = template.encode(tokenizer, messages)
+    labels = [token if own else IGNORE for token, own in zip(ids, written, strict=True)]
     unlearnt = _places_without_loss(labels, messages)
     labels = list(ids) if loss_on == "all" else labels
     labels = [IGNORE if place in unlearnt else label for place, label in enumerate(labels)]
@@ -203,28 +194,6 @@ def stop_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return template.known_ending(tokenizer).token if eot is None else eot
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
-    if eot_id(tokenizer) is None and tokenizer.chat_template:
-        ids, written = template.encode(tokenizer, messages)
-        return ids, [token if own else IGNORE for token, own in zip(ids, written, strict=True)]
-    ids = encode_prompt(tokenizer, messages)
-    return ids, _assistant_labels(tokenizer, ids, messages)
-
-
-def _assistant_labels(
-    tokenizer: PreTrainedTokenizerBase, ids: list[int], messages: Sequence[Message]
-) -> list[int]:
-    eot = _known_eot(tokenizer)
-    roles = iter(role for role, _ in _utterances(messages))
-    start = len(bos_ids(tokenizer))
-    labels, role = [IGNORE] * start, next(roles)
-    for token in ids[start:]:
-        labels.append(token if role == "assistant" else IGNORE)
-        if token == eot:
-            role = next(roles, "user")
-    return labels
-
-
 def _places_without_loss(labels: Sequence[int], messages: Sequence[Message]) -> frozenset[int]:
     """The places of the tokens of assistant turns of weight 0; each stretch of labels is one assistant turn."""
     answers = [message for message in messages if message.role == "assistant"]
@@ -235,30 +204,3 @@ def _places_without_loss(labels: Sequence[int], messages: Sequence[Message]) -> 
     assert len(stretches) == len(answers), f"{len(answers)} answers have {len(stretches)} stretches of labels"
     unlearnt = (places for places, answer in zip(stretches, answers, strict=True) if not answer.weight)
     return frozenset(chain.from_iterable(unlearnt))
-
-
-def _utterances(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """``(role, text)`` a turn, a system message merged into the turn after it."""
-    system = ""
-    turns: list[tuple[str, str]] = []
-    for message in messages:
-        if message.role == "system":
-            system += message.content + "\n\n"
-        else:
-            turns.append((message.role, system + message.content))
-            system = ""
-    return turns
-
-
-def _only_our_special_tokens(
-    tokenizer: PreTrainedTokenizerBase, ids: list[int], eot: int, utterances: int
-) -> bool:
-    special = special_tokens(tokenizer)
-    ours = utterances + len(bos_ids(tokenizer))
-    return ids.count(eot) == utterances and sum(i in special for i in ids) == ours
-
-
-def _known_eot(tokenizer: PreTrainedTokenizerBase) -> int:
-    eot = eot_id(tokenizer)
-    assert eot is not None, "encode_prompt checks this"
-    return eot

@@ -419,7 +419,12 @@ def _check_place(place: str | Path) -> None:
         or str(place).count("/") > 1
         or ("/" in str(place) and path.parent.is_dir())  # a folder mistyped, rather than an organisation
     ):
-        raise LimaError(f"{place}: no such model folder.")
+        what = (
+            "a file; name the folder that holds it, with config.json"
+            if path.is_file()
+            else "no such model folder"
+        )
+        raise LimaError(f"{place}: {what}.")
 
 
 def _check_fetched(folder: Path) -> None:

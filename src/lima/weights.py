@@ -22,6 +22,7 @@ import transformers
 from huggingface_hub import ModelCard
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
+from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 from transformers.utils.hub import cached_file
 
 from lima.console import note
@@ -37,6 +38,17 @@ WRAPPERS = {
     r"^base_model\.model\.": "",
 }
 """What torch.compile, FSDP, DistributedDataParallel and peft put into the names of the tensors of a model that they wrap."""
+
+ELSEWHERE = {
+    "zero_to_fp32.py": "shards of DeepSpeed; run its zero_to_fp32.py",
+    "*fsdp*": "shards of FSDP; merge them: accelerate merge-weights",
+    "*.distcp": "shards of FSDP; merge them: accelerate merge-weights",
+    "*.gguf": "GGUF, which llama.cpp reads; take the model that it was made from",
+    "*.fp16.safetensors": "a variant; call it model.safetensors",
+}
+"""What a folder without weights may hold in their place, and what to do."""
+
+WEIGHTS = tuple(name + end for name in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME) for end in ("", ".index.json"))
 
 Report = Mapping[str, Any]
 """What transformers says of a loading: ``missing_keys``, ``unexpected_keys``, ``mismatched_keys``."""
@@ -192,6 +204,11 @@ def _refuse_not_numbers(place: str | Path, tensors: Iterable[tuple[str, torch.Te
 
 
 def _read(place: str | Path, known: Mapping[str, Any]) -> tuple[PreTrainedModel, Report]:
+    folder = Path(place)
+    if folder.is_dir() and not any((folder / name).exists() for name in WEIGHTS):
+        known_forms = (what for pattern, what in ELSEWHERE.items() if any(folder.glob(pattern)))
+        there = next(known_forms, "none in another form; take the whole folder of the model")
+        raise LimaError(f"{place}: no weights (model.safetensors or pytorch_model.bin), but {there}.")
     with _quiet():
         found: tuple[PreTrainedModel, Report] = AutoModelForCausalLM.from_pretrained(
             place, output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False, **known
@@ -222,16 +239,18 @@ def _wrappers(report: Report) -> str | None:
     return next((match[0] for match in found if match), None)
 
 
-def _adapters(names: Iterable[str]) -> bool:
-    return any("lora_" in name or ".base_layer." in name for name in names)
+def _adapters(names: Iterable[str]) -> str | None:
+    """The first tensor of an adapter of peft, or None."""
+    marks = ("lora_", ".base_layer.", ".modules_to_save.", ".original_module.")
+    return next((name for name in names if any(mark in name for mark in marks)), None)
 
 
 def _refuse_partial(place: str | Path, model: PreTrainedModel, report: Report, *, whole: bool) -> None:
     missing, unexpected = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
     kind, count = type(model).__name__, len(model.state_dict())
-    if _adapters(unexpected):
+    if adapter := _adapters(unexpected):
         raise LimaError(
-            f"{place}: the weights hold an adapter beside the model ({unexpected[0]}). Merge it: load it with peft, "
+            f"{place}: the weights hold an adapter beside the model ({adapter}). Merge it: load it with peft, "
             "merge_and_unload(), and save_pretrained() of what that gives."
         )
     if report["mismatched_keys"]:

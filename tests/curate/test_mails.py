@@ -34,6 +34,14 @@ CLIENTS: dict[str, tuple[str | None, str | None, dict[str, str]]] = {
         {},
     ),
     "Gmail, HTML alone": (None, GMAIL, {}),
+    "HTML, which the plain form says": ("Your mail client cannot display HTML.\n", GMAIL, {}),
+    "signed by PGP": (
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n"
+        f"{TOLD}\n\nOn Fri, May 3, 2024 at 10:12 AM Ann Fox <ann.fox@example.com> wrote:\n{QUOTE}\n"
+        "-----BEGIN PGP SIGNATURE-----\n\niQIzBAEB\n=x1Yz\n-----END PGP SIGNATURE-----\n",
+        None,
+        {},
+    ),
     "Outlook": (None, OUTLOOK, {}),
     "Outlook in German": (
         f"{TOLD}\n\nMit freundlichen Grüßen\nNina Vogel\n\nVon: Ann Fox <ann.fox@example.com>\nGesendet: Freitag, 3. Mai 2024 10:12\n"
@@ -227,6 +235,13 @@ def test_attachments_are_named_and_skipped(tmp_path: Path, capsys: pytest.Captur
     assert row["attachments"] == "Größe 1.jpg, manual.pdf"
     assert row.changes == ("attachment left out: Größe 1.jpg", "attachment left out: manual.pdf")
     assert "2 attachments are left out: Größe 1.jpg, manual.pdf" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_letter_that_is_encrypted_in_its_text_is_named(tmp_path: Path) -> None:
+    closed = reply(text="-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n")
+    found, left = pairs(tmp_path, question(), closed)
+    assert not found
+    assert "encrypted" in [rule for rule, _ in left]
 
 
 def test_a_mailbox_with_lines_that_begin_with_from(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lima import console
 from lima.errors import LimaError
-from lima.files import parse_record, placed_lines
+from lima.files import loads, parse_record, placed_lines
 from lima.records import Example, Reject
 
 Part = Literal["both", "prompt", "answer"]
@@ -41,7 +41,7 @@ class Pool:
     def examples(self, places: Sequence[int] | None = None) -> Iterator[Example]:
         """The examples at these places, or all, in this order."""
         for line in self.lines(places):
-            yield Example.model_validate_json(line)
+            yield Example.model_validate(loads(line))
 
     def lines(self, places: Sequence[int] | None = None) -> Iterator[bytes]:
         """Their lines as they stand in the file."""

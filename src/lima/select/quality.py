@@ -20,7 +20,7 @@ from lima.evaluate.judge import judge
 from lima.evaluate.protocol import Protocol
 from lima.evaluate.settings import JudgeSettings
 from lima.evaluate.study import Study, existing_rows
-from lima.files import write_jsonl, write_text
+from lima.files import loads, write_jsonl, write_text
 from lima.records import Example, Grade, Item
 from lima.select.pool import Pool, lines_at, text_of
 from lima.select.settings import SelectSettings
@@ -62,7 +62,7 @@ def marks(settings: SelectSettings, pool: Pool, places: Sequence[int] | None = N
 
 
 def _marks(path: Path, quality: str, offsets: Iterable[int]) -> list[float]:
-    examples = (Example.model_validate_json(line) for line in lines_at(path, offsets))
+    examples = (Example.model_validate(loads(line)) for line in lines_at(path, offsets))
     return [rules_kept(one) if quality == "rules" else _named(one, quality) for one in examples]
 
 

@@ -45,6 +45,14 @@ MEANT = {
 """What mail programs mean by these names (WHATWG's table of encodings)."""
 HEAD = re.compile(r"(?is)<head\b.*?</head>|<(style|script|title)\b.*?</\1>|<!--.*?-->|</?o:p>")
 """Parts of an HTML mail that nobody sees."""
+NOTHING_SAID = re.compile(
+    r"(?is)\s*\S(?!.{300})(?=.*\bhtml\b).*\b(?:support|display|show|view|client|anzeig|afficher)"
+)
+"""A plain form that only says that the other form is in HTML."""
+ARMOUR = "-----BEGIN PGP MESSAGE-----"
+SIGNED = re.compile(
+    r"(?s)-----BEGIN PGP SIGNED MESSAGE-----\n(?:Hash:[^\n]*\n)*\n?(.*?)\n?-----BEGIN PGP SIGNATURE-----.*?-----END PGP SIGNATURE-----"
+)
 AUTOMATIC_HEADERS = ("X-Autoreply", "X-Autorespond", "X-Failed-Recipients")
 SHOWN_ATTACHMENTS = 5
 
@@ -295,7 +303,7 @@ def _problem(message: Message, text: str, subject: str) -> str | None:
         return "automatic: its head calls it an automatic reply"
     if message.get_content_type() == "multipart/report":
         return "automatic: a bounce or a receipt"
-    if message.get_content_type() == "multipart/encrypted":
+    if message.get_content_type() == "multipart/encrypted" or ARMOUR in text:
         return "encrypted: its text cannot be read"
     if FORWARDED.match(subject):
         return "forwarded: it passes on what another wrote"
@@ -324,7 +332,10 @@ def _body(message: Message) -> tuple[str, list[str]]:
             texts.append(_unfolded(_text(part), part))
         else:
             texts.append(clean(HEAD.sub("", _text(part)), trim=False).text)
-    return "\n".join(text.strip("\r\n") for text in texts if text.strip()), attachments
+    whole = "\n".join(text.strip("\r\n") for text in texts if text.strip())
+    return SIGNED.sub(
+        r"\1", whole.replace("\r\n", "\n")
+    ) if "BEGIN PGP SIGNED" in whole else whole, attachments
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -334,7 +345,8 @@ def _parts(message: Message) -> Iterator[Message]:
         return
     parts = [part for part in message.get_payload() if isinstance(part, Message)]
     if message.get_content_type() == "multipart/alternative":
-        said = [part for part in parts if part.get_content_type() == "text/plain" and _text(part).strip()]
+        plain = [part for part in parts if part.get_content_type() == "text/plain"]
+        said = [part for part in plain if (text := _text(part).strip()) and not NOTHING_SAID.match(text)]
         shown = said or [part for part in parts if part.get_content_type() != "text/plain"] or parts
         parts = shown[:1]
     for part in parts:
