@@ -5,7 +5,7 @@
 #   docker run --rm lima demo --dry-run
 FROM python:3.13-slim
 ARG TORCH_INDEX=
-ARG EXTRAS=train,lora,web,postgresql,curate
+ARG EXTRAS=train,lora,web,postgresql,curate,figures
 WORKDIR /opt/lima
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src

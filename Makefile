@@ -17,13 +17,13 @@ setup: .venv/.ready
 .venv/.demo: pyproject.toml constraints.txt
 	@echo "Making .venv: torch and about 60 other packages, under a minute from a near mirror."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch -e ".[train]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch -e ".[train,figures]"
 	@touch $@
 
 .venv/.ready: .venv/.demo
 	@echo "Adding the developers' tools and all extras that the tests use, some minutes the first time."
 	$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,lora,web,curate]" --group dev --group docs
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,lora,web,curate,figures]" --group dev --group docs
 	@touch $@
 	@echo "Ready. The command 'lima' is in .venv/bin; on your path after: source .venv/bin/activate"
 

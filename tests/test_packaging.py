@@ -17,6 +17,7 @@ from lima import cli
 from lima.annotate.settings import AnnotateSettings
 
 ROOT = Path(__file__).parent.parent
+PIP = [sys.executable, "-m", "pip", "--quiet"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COPIED = [
     name
@@ -55,36 +56,52 @@ def test_the_container_s_extras_and_its_command_exist() -> None:
     assert set(COPIED) == allowed
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_wheel_of_the_container_s_files_works_without_extras(tmp_path: Path) -> None:
-    context = tmp_path / "context"
-    context.mkdir()
+def copied(folder: Path) -> Path:
+    """The files that the Dockerfile copies, and no others."""
+    folder.mkdir()
     for name in COPIED:
         place = ROOT / name
         if place.is_dir():
-            shutil.copytree(place, context / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(place, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
-            shutil.copy(place, context / name)
-    pip = [sys.executable, "-m", "pip", "--quiet"]
-    built = run(*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path / "dist", context, cwd=tmp_path)
+            shutil.copy(place, folder / name)
+    return folder
+
+
+def made_wheel(folder: Path) -> Path:
+    """Built from those files."""
+    context = copied(folder / "context")
+    built = run(*PIP, "wheel", "--no-deps", "--wheel-dir", folder / "dist", context, cwd=folder)
     assert built.returncode == 0, built.stderr
-    (wheel,) = (tmp_path / "dist").glob("lima_align-*.whl")
-    venv.create(tmp_path / "venv", with_pip=False)
-    python = tmp_path / "venv" / "bin" / "python"
-    installed = run(
-        *pip,
+    (wheel,) = (folder / "dist").glob("lima_align-*.whl")
+    return wheel
+
+
+def installed(folder: Path, wheel: Path | str, *more: str) -> Path:
+    """The folder of programs of a new environment that has it."""
+    venv.create(folder / "venv", with_pip=False)
+    programs = folder / "venv" / "bin"
+    words = [
         "--python",
-        python,
+        programs / "python",
         "install",
         "--no-compile",
         "-c",
-        context / "constraints.txt",
+        ROOT / "constraints.txt",
         wheel,
-        cwd=tmp_path,
-    )
-    assert installed.returncode == 0, installed.stderr
-    lima = tmp_path / "venv" / "bin" / "lima"
+        *more,
+    ]
+    done = run(*PIP, *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return programs
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_wheel_of_the_container_s_files_works_without_extras(tmp_path: Path) -> None:
+    wheel = made_wheel(tmp_path)
+    programs = installed(tmp_path, wheel)
+    lima = programs / "lima"
     assert run(lima, "--help", cwd=tmp_path).stdout.startswith("lima: turn a base language model")
     refused = run(lima, "demo", cwd=tmp_path)
     assert refused.returncode == 2
@@ -93,8 +110,97 @@ def test_the_wheel_of_the_container_s_files_works_without_extras(tmp_path: Path)
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
     made = run(lima, "import", "openai", "rows.jsonl", "--out", "train.jsonl", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
+    curated_and_reported(lima, tmp_path)
+    sent = run(lima, "publish", "train.jsonl", "--to", "ann/rows", cwd=tmp_path)
+    assert sent.returncode == 2
+    assert f"pip install '{wheel}[hub]'" in sent.stderr
     packed = (
         "import lima, pathlib; print(*sorted(p.name for p in pathlib.Path(lima.__file__).parent.rglob('*')))"
     )
-    files = run(python, "-c", packed, cwd=tmp_path).stdout.split()
+    files = run(programs / "python", "-c", packed, cwd=tmp_path).stdout.split()
     assert {"base.safetensors", "base.json", "page.js", "index.html", "own-data.yaml"} <= set(files)
+
+
+def curated_and_reported(lima: Path, folder: Path) -> None:
+    """Two stages that need no model: a table becomes examples, published verdicts a report without figures."""
+    answer = (
+        "Turn the screw on the back to the left until it clicks, wait for a minute, then turn it back again."
+    )
+    table = "".join(f'How do I reset part {n} of my machine?,"Part {n}: {answer}"\n' for n in range(6))
+    (folder / "tickets.csv").write_text("prompt,answer\n" + table)
+    words = ["--input", "tickets.csv", "--out", "data", "--sources.own.train", "4", "--unfiltered"]
+    curated = run(lima, "curate", "own-data", *words, cwd=folder)
+    assert curated.returncode == 0, curated.stderr
+    assert (folder / "data" / "card.html").is_file()
+    verdict = {"output_1": "a", "output_2": "b", "generator_1": "old", "generator_2": "new", "annotator": "m"}
+    rows = [{**verdict, "instruction": f"Say {n}", "preference": 1 + n % 2} for n in range(8)]
+    (folder / "annotations.json").write_text(json.dumps(rows))
+    assert (
+        run(lima, "import", "alpaca-eval", "annotations.json", "--out", "study", cwd=folder).returncode == 0
+    )
+    reported = run(lima, "report", "study", cwd=folder)
+    assert reported.returncode == 0, reported.stderr
+    assert (
+        "Figures are left out, the tables have their numbers. They need matplotlib: pip install"
+        in reported.stderr
+    )
+    assert (folder / "study" / "tables.md").is_file()
+
+
+USES = {
+    "train": "import lima.model, lima.train.run",
+    "lora": "import peft, lima.train.adapters",
+    "qlora": "import bitsandbytes",
+    "web": "import lima.annotate.app, lima.generate.serve.server",
+    "postgresql": "import psycopg",
+    "curate": "import py7zr, multivolumefile, py3langid",
+    "ray": "import ray",
+    "figures": "from lima.report.render.charts import canvas; assert '<svg' in canvas(9, 9)[1]()",
+    "hub": "import lima.publish.croissant, mlcroissant, pyarrow.parquet, huggingface_hub",
+    "gguf": "import lima.publish.gguf, sentencepiece",
+}
+"""What each extra is for."""
+USES["all"] = "; ".join(USES.values())
+
+
+def test_each_extra_has_a_use_that_is_tested() -> None:
+    assert (
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
+        == USES.keys()
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("extra", USES)
+def test_the_wheel_with_an_extra_does_what_the_extra_is_for(extra: str, wheel: Path, tmp_path: Path) -> None:
+    programs = installed(tmp_path, f"{wheel}[{extra}]")
+    used = run(programs / "python", "-c", USES[extra], cwd=tmp_path)
+    assert used.returncode == 0, used.stderr
+    assert run(programs / "lima", "--help", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(1800)
+def test_the_steps_of_the_dockerfile_run_here(tmp_path: Path) -> None:
+    """Each RUN line but that which adds a user, in the copied files and a new environment; then the entry point."""
+    context = copied(tmp_path / "context")
+    venv.create(tmp_path / "venv", with_pip=True)
+    lines = re.sub(r"\\\n", " ", DOCKERFILE)
+    arguments = dict(re.findall(r"^ARG (\w+)=(.*)$", lines, re.M))
+    path = f"{tmp_path / 'venv' / 'bin'}:{os.environ['PATH']}"
+    steps = [step for step in re.findall(r"^RUN (.*)$", lines, re.M) if not step.startswith("useradd")]
+    assert steps
+    for step in steps:
+        done = run("sh", "-c", step, cwd=context, PATH=path, **arguments)
+        assert done.returncode == 0, done.stderr
+    (entry,) = re.findall(r"^ENTRYPOINT (.*)$", lines, re.M)
+    (command,) = re.findall(r"^CMD (.*)$", lines, re.M)
+    begun = run(*json.loads(entry), *json.loads(command), cwd=tmp_path, PATH=path)
+    assert begun.stdout.startswith("lima: turn a base language model")
+    assert run(*json.loads(entry), "demo", "--dry-run", cwd=tmp_path, PATH=path).returncode == 0

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,16 @@ def test_a_dry_run_writes_nothing(
     assert cli.run([*words, "--base-model", "org/base"]) == 0
     assert "would leave this machine for ann/tiny" in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_data_set_needs_packages_that_are_named_with_their_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tmp_path / "train.jsonl"
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    rows.write_text(json.dumps({"id": "a", "source": "a", "messages": turns}) + "\n")
+    for name in ("pyarrow", "mlcroissant"):
+        monkeypatch.setitem(sys.modules, name, None)  # as where they are not installed
+    with pytest.raises(LimaError, match=r"needs pyarrow and mlcroissant: pip install .*\[hub\]"):
+        publish(settings(rows, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import sys
 from base64 import b64encode
 from html.parser import HTMLParser
 from pathlib import Path
@@ -85,6 +86,22 @@ def test_tables_and_figures_are_accessible(study: Path) -> None:
     headers = [attributes for tag, attributes in tags if tag == "th"]
     assert all("scope" in attributes for attributes in headers)
     assert '<html lang="en">' in page(study)
+
+
+def test_without_matplotlib_the_tables_say_everything(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(settings(study))
+    with_figures = (study / "report.json").read_bytes()
+    assert list((study / "figures").glob("*.svg"))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as where it is not installed
+    report(settings(study))
+    assert (study / "report.json").read_bytes() == with_figures
+    assert not list((study / "figures").glob("*.svg"))  # none of a former report is left
+    assert "<svg" not in page(study)
+    assert "Figures are left out: matplotlib was not installed." in page(study)
+    assert "They need matplotlib: pip install" in capsys.readouterr().err
+    assert Tags(page(study)).open == []
 
 
 def test_texts_are_escaped(study: Path) -> None:

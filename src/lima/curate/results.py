@@ -20,7 +20,7 @@ from lima.records import Example, Meta, Reject
 
 ATTRIBUTION = """# Attribution
 
-Made by `lima curate`. Each line names an example's id, its source, its authors and the licence of the
+Made by lima. Each line names an example's id, its source, its authors and the licence of the
 original. The texts were changed: see the end of each line.
 """
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from lima.errors import LimaError
-from lima.extras import install
 from lima.parquet import COLUMNS, LISTS
 from lima.publish.licences import read_licence
 from lima.publish.settings import PublishSettings
@@ -38,12 +37,10 @@ def croissant(described: Described) -> str:
     """The text of croissant.json.
 
     Raises:
-        LimaError: the package mlcroissant is missing, or it finds the description wrong.
+        LimaError: mlcroissant finds the description wrong.
     """
-    try:
-        import mlcroissant as mlc
-    except ModuleNotFoundError:
-        raise LimaError(f"A data set is described by the package mlcroissant: {install('hub')}") from None
+    import mlcroissant as mlc
+
     to, today = described.settings.to, now()
     user, _, name = to.partition("/")
     address = f"https://huggingface.co/datasets/{to}"

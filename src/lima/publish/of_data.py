@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lima.curate.card.sections import CardOptions, Section, sections
 from lima.curate.results import attribution
 from lima.curate.text.personal import WORDS, find_personal
 from lima.errors import LimaError
+from lima.extras import install
 from lima.files import read_json, read_jsonl, sha256
 from lima.parquet import COLUMNS, message_fields, write_examples
 from lima.publish import leaks
@@ -52,6 +54,7 @@ def write_data(settings: PublishSettings, folder: Path) -> list[Stop]:
         LimaError: no examples, or packages of the extra are missing.
     """
     data = read_data(settings)
+    check_packages()
     files = {}
     for split, rows in data.splits.items():
         files[split] = folder / "data" / f"{split}-00000-of-00001.parquet"
@@ -73,6 +76,17 @@ def write_data(settings: PublishSettings, folder: Path) -> list[Stop]:
         *_listed_personal(private),
         *_secrets(data.examples),
     ]
+
+
+def check_packages() -> None:
+    """The extra is there, before anything is made.
+
+    Raises:
+        LimaError: it is not.
+    """
+    missing = [name for name in ("pyarrow", "mlcroissant") if find_spec(name) is None]
+    if missing:
+        raise LimaError(f"A data set for the hub needs {' and '.join(missing)}: {install('hub')}")
 
 
 def read_data(settings: PublishSettings) -> PublishedData:

@@ -154,7 +154,7 @@ def _limits(examples: int, *, evaluated: bool) -> str:
         else "Nobody has measured its answers yet."
     )
     return (
-        f"## Limits\n\nIt was tuned on {counted(examples, 'conversations')} to answer in a certain style; that adds no knowledge to the base, "
+        f"## Limits\n\nIt was tuned on {f'{examples:,} ' if examples else ''}conversations to answer in a certain style; that adds no knowledge to the base, "
         f"whose errors and biases it keeps. It states wrong things fluently. It was not tuned for safety. {known}"
     )
 

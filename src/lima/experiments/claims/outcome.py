@@ -14,7 +14,7 @@ from lima.experiments.claims.experiment import Experiment, RunScale
 from lima.experiments.claims.findings import COVERS, Findings
 from lima.files import write_json, write_text
 from lima.report.render.charts import DotRow, dots, for_file
-from lima.report.render.figures import Drawing
+from lima.report.render.figures import Drawing, drawable
 from lima.report.render.report_page import template_environment
 from lima.report.render.tables import TextTable, cell, markdown
 from lima.report.render.wording import plain
@@ -134,7 +134,7 @@ def show(outcome: ExperimentOutcome) -> None:
 def write(outcomes: Sequence[ExperimentOutcome], folder: Path) -> list[Path]:
     """Write ``experiment.html``, ``.json`` and ``.md`` and a figure for each outcome; return the paths."""
     made_by = {"versions": versions(), "git_commit": git_commit()}
-    figures = [Drawing(one.experiment.name, one.experiment.claim, one.draw) for one in outcomes]
+    figures = drawable([Drawing(one.experiment.name, one.experiment.claim, one.draw) for one in outcomes])
     paths = [folder / f"experiment.{ending}" for ending in ("html", "json", "md")]
     write_text(paths[0], _page(outcomes, figures))
     write_json(paths[1], {"made_by": made_by, "experiments": [outcome.as_json() for outcome in outcomes]})

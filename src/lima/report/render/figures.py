@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
+from lima import console
+from lima.extras import install
 from lima.files import write_text
 from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.overview import Overview
@@ -71,8 +74,22 @@ class Drawing:
         return {"wide": for_page(self.wide, self.description), "narrow": narrow, "note": self.note}
 
 
+def drawable(figures: Sequence[Drawing]) -> list[Drawing]:
+    """The figures; none without matplotlib, which comes with an extra: it is said how, and the tables have the same numbers."""
+    if not figures or find_spec("matplotlib"):
+        return list(figures)
+    console.note(
+        f"Figures are left out, the tables have their numbers. They need matplotlib: {install('figures')}"
+    )
+    return []
+
+
 def drawings(numbers: Numbers) -> list[Drawing]:
-    """The figures for which there are numbers."""
+    """The figures for which there are numbers, where they can be drawn."""
+    return drawable(_wanted(numbers))
+
+
+def _wanted(numbers: Numbers) -> list[Drawing]:
     found = []
     if numbers.overview and any(row.wins for row in numbers.overview[0].systems):
         found.append(_ranking(numbers.overview[0]))
