@@ -130,8 +130,8 @@ def _check_prompts(tokenizer: PreTrainedTokenizerBase, example: Example, used: T
             prompt = template.encode_prompt(tokenizer, example.messages[:number])
             if used.ids[: len(prompt)] != prompt:
                 raise LimaError(
-                    f"{example.id}: the prompt of turn {number + 1} has other ids than training used; does the answer "
-                    "begin with white space?"
+                    f"{example.id}: the prompt of turn {number + 1} has other ids than training used: white space where heading and "
+                    "answer meet makes other tokens. Take it out of the answer, or use --chat-template lima."
                 )
 
 
