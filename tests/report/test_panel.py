@@ -122,7 +122,7 @@ def test_criteria_and_strength_by_hand(tmp_path: Path) -> None:
                     id=f"{name}/{shown}",
                     comparison_id=name,
                     rater="judge:m",
-                    shown=shown,  # type: ignore[arg-type]
+                    shown=shown,
                     label="a",
                     strength="slight" if (name, shown) == ("c1", "ab") else "clear",
                     criteria={"facts": "b" if name == "c1" or shown == "ab" else "a"},
