@@ -29,7 +29,8 @@ def taken(judge: Judge, attempt: Attempt, answer: Answer | None) -> Judge | None
         field = refused_field(attempt.raw, judge.parameters) or _asks_nothing(attempt.raw, judge.parameters)
         return None if field is None else _without(judge, field)
     graded = judge.settings.verdict == "logprobs" and "logprobs" in judge.parameters
-    if graded and answer is not None and not answer.tokens:
+    spoken = answer is not None and answer.content and not answer.refusal
+    if graded and answer is not None and spoken and not answer.tokens:
         console.warn("the server gives no probabilities of tokens")
         return _repeated(judge)
     return None
