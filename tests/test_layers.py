@@ -13,7 +13,7 @@ LAYERS = [
     {"records"},
     {"runs", "files", "settings", "errors", "console", "commands", "fingerprint", "extras", "hub", "parquet"},
     {"chat", "template", "model", "weights", "remote", "statistics", "formats"},
-    {"curate", "train", "generate", "evaluate"},
+    {"curate", "train", "generate", "evaluate", "regress"},
     {"report", "annotate", "world"},
     {"publish"},
     {"checkpoint", "select"},

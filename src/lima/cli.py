@@ -95,6 +95,12 @@ COMMANDS: dict[str, Command] = {
     "power": Command(
         "report", "PowerSettings", "power:power", "what a study can show and cost, before it runs"
     ),
+    "regress": Command(
+        "regress",
+        "RegressSettings",
+        "regress:regress",
+        "what tuning made a model forget, by lm-evaluation-harness",
+    ),
     "report": Command("report", "ReportSettings", "report:report", "study -> report.html and report.json"),
     "experiment": Command(
         "experiments",

@@ -235,6 +235,10 @@ class Preference(Record):
     verdict by the probability of its token). Null: 1, 1/2 or 0, as the label says."""
     both_bad: bool = False
     """Whether the rater called both answers bad, beside whatever the label says."""
+    strength: Literal["slight", "clear"] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """How much better the chosen answer is, where the protocol asks for it. Not written where it is None."""
+    criteria: dict[str, Label] = Field(default_factory=dict, exclude_if=lambda value: not value)
+    """The better answer by each criterion of the protocol. Not written where there is none."""
     repeat: int = 0
     status: Status = "ok"
     """``refused`` also of a person who skipped the comparison."""

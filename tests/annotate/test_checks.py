@@ -13,8 +13,7 @@ from tests.annotate.conftest import MakeSite, Site, enter, field, form, on_both_
 from lima.annotate import people
 from lima.annotate.compare.adjudication import Adjudication, decided
 from lima.annotate.compare.exchange import export_rows
-from lima.annotate.compare.pages import TO_STUDY
-from lima.annotate.compare.presentations import Presentation
+from lima.annotate.compare.presentations import TO_STUDY, Presentation
 from lima.annotate.compare.raters import rater_figures
 from lima.annotate.compare.texts import Gold
 from lima.files import read_jsonl, write_jsonl

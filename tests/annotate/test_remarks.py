@@ -137,3 +137,37 @@ def test_a_database_of_the_former_version_comes_forward_with_its_votes(tmp_path:
     assert "crowd:02" in here.lead().get("/lead").text
     for one in (base, here.base):
         one.close()
+
+
+def test_criteria_strength_and_reasons_are_asked_of_people(site: MakeSite, study: MakeStudy) -> None:
+    folder = study(1)
+    words = yaml.safe_load((folder / "protocol.yaml").read_text())
+    own = {"criteria": {"facts": "Which has the facts right?"}, "strength": True, "reasons": True}
+    (folder / "protocol.yaml").write_text(yaml.safe_dump(words | own))
+    here = site(folder=folder, overlap=0)
+    rater = here.rater()
+    page = rater.get("/work").text
+    assert "Which has the facts right?" in page
+    assert re.search(r'<textarea name="comment" required', page)
+    said = {"pairwise": "first", "comment": "Because.", "strength": "clear", "criterion": "facts:second"}
+    for name in ("comment", "strength", "criterion"):
+        assert rater.post("/answer", data=form(page, **said) | {name: ""}).status_code == 422
+    assert rater.post("/answer", data=form(page, **said) | {"criterion": "other:second"}).status_code == 422
+    rater.post("/answer", data=form(page, **said))
+    row = only_row(here)
+    assert row.shown is not None
+    assert (row.label, row.criteria, row.strength, row.raw) == (
+        row.shown[0],
+        {"facts": row.shown[1]},
+        "clear",
+        "Because.",
+    )
+    rater.post("/undo", data=form(rater.get("/saved").text))
+    page = rater.get("/work").text
+    assert re.search(r'<option value="facts:second" selected', page)
+    assert re.search(r'<option value="clear" selected', page)
+    rater.post("/answer", data=form(page, **said | {"pairwise": "tie", "strength": ""}))
+    assert (only_row(here).label, only_row(here).strength) == ("tie", None)
+    export_to(here.work.texts.study, here.base)
+    again = site(folder=here.settings.study, overlap=0)
+    assert only_row(again).criteria == only_row(here).criteria

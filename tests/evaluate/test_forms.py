@@ -302,3 +302,65 @@ def test_judges_read_how_people_see_texts(make_study: MakeStudy) -> None:
     assert "see the texts rendered" in texts[0]
     assert "as source, not rendered" in texts[-1]
     assert rendered.id != written.id
+
+
+BESIDE = """criteria: {facts: "Which answer has its facts right?"}
+strength: true
+people_may: [call_both_bad]
+"""
+
+
+def test_criteria_and_strength_of_the_protocol_are_asked_of_judges(make_study: MakeStudy) -> None:
+    study = make_study(2)
+    text = study.protocol.read_text()
+    study.protocol.write_text(
+        text.replace("people_may: []\n", "").replace("criteria: {}\n", "").replace("strength: false\n", "")
+        + BESIDE
+    )
+
+    def answer(body: dict[str, Any], before: int) -> web.Response:
+        schema = body["response_format"]["json_schema"]["schema"]
+        assert list(schema["properties"]) == ["reasons", "verdict", "facts", "strength", "both_bad"]
+        assert schema["required"] == list(schema["properties"])
+        assert "Which answer has its facts right? A, B or tie" in body["messages"][0]["content"]
+        return said('{"reasons": "x", "verdict": "A", "facts": "B", "strength": "clear", "both_bad": true}')
+
+    with answering(answer) as (url, _):
+        run(study, url, verdict="json")
+    assert {
+        (row.shown, row.label, row.criteria["facts"], row.strength, row.both_bad)
+        for row in preferences(study)
+    } == {("ab", "a", "b", "clear", True), ("ba", "b", "a", "clear", True)}
+
+
+def test_a_reply_without_what_was_asked_is_none() -> None:
+    further = {"facts": ("A", "B", "tie"), "both_bad": (True, False)}
+
+    def read(text: str) -> str | None:
+        return read_verdict(Answer(text, "stop"), PAIR, form="json", further=further).value
+
+    assert read('{"verdict": "A", "facts": "B", "both_bad": false}') == "a"
+    for text in (
+        '{"verdict": "A"}',
+        '{"verdict": "A", "facts": "C", "both_bad": false}',
+        '{"verdict": "A", "facts": "B", "both_bad": 0}',
+        '{"verdict": "A", "facts": ["B"], "both_bad": false}',
+        '{"verdict": "A", "facts": "B", "both_bad": false, "more": 1}',
+    ):
+        assert read(text) is None, text
+
+
+def test_a_server_that_names_no_field_of_ours_loses_those_that_ask_for_nothing(make_study: MakeStudy) -> None:
+    """It calls the penalty by another parameter's name."""
+    study = make_study(2)
+
+    def answer(body: dict[str, Any], _: int) -> web.Response:
+        if "top_p" in body or "frequency_penalty" in body:
+            error = {"error": {"message": "Unsupported parameter: 'top_p'.", "param": "top_p"}}
+            return web.json_response(error, status=400)
+        return said("Verdict: A")
+
+    with answering(answer) as (url, _):
+        rater = run(study, url)
+    assert {row.status for row in preferences(study)} == {"ok"}
+    assert rater.settings["dropped"] == {"top_p": 1.0, "frequency_penalty": 0.0}

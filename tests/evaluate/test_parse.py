@@ -46,6 +46,8 @@ def level(text: str) -> Verdict:
         ("Reasons.\nVERDICT: [[b]].", "b"),
         ("Reasons.\n__Verdict: A__", "a"),
         ("Reasons.\n### Verdict: `Tie`", "tie"),
+        ("Nothing to downgrade: B is fine.\nVerdict:\u200b A\ufeff", "a"),
+        ("Reasons.\nVerdict： B", "b"),  # the colon of Chinese and Japanese texts
     ],
 )
 def test_verdicts(text: str, value: str) -> None:

@@ -2,11 +2,18 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from lima.files import write_jsonl
+from lima.formats.imported import asked, pair_key
+from lima.records import Comparison, Preference
+from lima.report.numbers.analysis import analyse
 from lima.report.numbers.panel import PANEL, calibrations, panel
+from lima.report.numbers.study import read_study
 from lima.report.numbers.votes import Vote, group_of
+from lima.report.settings import ReportSettings
 from lima.statistics.estimates import Estimate, Undefined
 from lima.statistics.panel import effective_number
 from lima.statistics.preferences import CREDITS, Outcome
@@ -101,3 +108,32 @@ def test_a_panel_of_two_judges() -> None:
     assert nobody is not None
     assert isinstance(nobody.effective, Undefined)
     assert panel([row for row in votes if row.rater != "judge:m@2"], 0.95) is None
+
+
+def test_criteria_and_strength_by_hand(tmp_path: Path) -> None:
+    """Two orders of a judge that agree on the facts in one pair and not in the other; three of four choices are clear."""
+    rows, keys, verdicts = [], [], []
+    for name in ("c1", "c2"):
+        rows.append(Comparison(id=name, messages=asked(name), a="x", b="y"))
+        keys.append(pair_key(name, name, "one", "two"))
+        for shown in ("ab", "ba"):
+            verdicts.append(
+                Preference(
+                    id=f"{name}/{shown}",
+                    comparison_id=name,
+                    rater="judge:m",
+                    shown=shown,
+                    label="a",
+                    strength="slight" if (name, shown) == ("c1", "ab") else "clear",
+                    criteria={"facts": "b" if name == "c1" or shown == "ab" else "a"},
+                )
+            )
+    write_jsonl(tmp_path / "comparisons.jsonl", rows)
+    write_jsonl(tmp_path / "key.jsonl", keys)
+    write_jsonl(tmp_path / "preferences.jsonl", verdicts)
+    found = analyse(read_study(tmp_path), ReportSettings(study=tmp_path, rounds=100, system="one"))
+    (facts,) = found.criteria
+    assert (facts.criterion, facts.pair.result.counts) == ("facts", {"win": 0, "tie": 1, "loss": 1})
+    (strength,) = found.strength
+    assert isinstance(strength.clear, Estimate)
+    assert (strength.system, strength.clear.value, strength.clear.n) == ("one", 0.75, 4)

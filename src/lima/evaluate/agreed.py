@@ -26,10 +26,11 @@ _ABOUT_LENGTH = re.compile(
 def taken(judge: Judge, attempt: Attempt, answer: Answer | None) -> Judge | None:
     """The judge as its server takes it, by what became of the first question; None where nothing has to change."""
     if attempt.refused_for_good:
-        field = refused_field(attempt.raw, judge.parameters)
+        field = refused_field(attempt.raw, judge.parameters) or _asks_nothing(attempt.raw, judge.parameters)
         return None if field is None else _without(judge, field)
     graded = judge.settings.verdict == "logprobs" and "logprobs" in judge.parameters
-    if graded and answer is not None and not answer.tokens:
+    spoken = answer is not None and answer.content and not answer.refusal
+    if graded and answer is not None and spoken and not answer.tokens:
         console.warn("the server gives no probabilities of tokens")
         return _repeated(judge)
     return None
@@ -54,6 +55,19 @@ def refused_field(raw: str, sent: dict[str, Any]) -> str | None:
     places = {name: re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", raw) for name in sent}
     found = {name: place.start() for name, place in places.items() if place}
     return min(found, key=lambda name: found[name]) if found else None
+
+
+NEUTRAL = {"frequency_penalty": 0.0, "presence_penalty": 0.0, "top_p": 1.0}
+"""Fields that ask for nothing with these values: sent so that a server fills in nothing of its own."""
+
+
+def _asks_nothing(raw: str, sent: dict[str, Any]) -> str | None:
+    """A field to leave out where a server calls a parameter unsupported and names none that is sent: one that asks for nothing."""
+    if not re.search(
+        r"un(supported|known|recognized|expected)|not (supported|permitted)", raw, re.IGNORECASE
+    ):
+        return None
+    return next((name for name, value in NEUTRAL.items() if sent.get(name) == value), None)
 
 
 def _without(judge: Judge, field: str) -> Judge:

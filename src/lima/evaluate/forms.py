@@ -6,9 +6,11 @@ verdict of its own form (`lima.evaluate.parse`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from lima.evaluate.protocol import TASKS
+from lima.evaluate.protocol import TASKS, Protocol
 from lima.evaluate.settings import Task, VerdictForm
 
 MOST_LIKELY = 20
@@ -23,7 +25,40 @@ _BEGIN: dict[str, str] = {"pairwise": "First compare the two answers in a few se
 _REASONS: dict[str, str] = {"pairwise": "your comparison in a few sentences"}
 
 
-def sentence(task: Task, form: VerdictForm) -> str:
+@dataclass(frozen=True)
+class Beside:
+    """What a comparison asks beside the verdict (``protocol.yaml``)."""
+
+    criteria: Mapping[str, str] = field(default_factory=dict)
+    strength: bool = False
+    both_bad: bool = False
+
+    @classmethod
+    def of(cls, protocol: Protocol, task: Task, form: VerdictForm) -> Beside:
+        """What is asked of a judge: only a reply in JSON has a place for it."""
+        if task != "pairwise" or form != "json":
+            return cls()
+        return cls(protocol.criteria, protocol.strength, "call_both_bad" in protocol.people_may)
+
+    @property
+    def fields(self) -> dict[str, tuple[Any, ...]]:
+        """The values of each further field of the reply, by its name."""
+        found: dict[str, tuple[Any, ...]] = dict.fromkeys(self.criteria, ("A", "B", "tie"))
+        found |= {"strength": ("slight", "clear")} if self.strength else {}
+        return found | ({"both_bad": (True, False)} if self.both_bad else {})
+
+    @property
+    def words(self) -> str:
+        """How the prompt asks for them."""
+        asked = [f'"{name}": {question} A, B or tie' for name, question in self.criteria.items()]
+        asked += (
+            ['"strength": how much better the chosen answer is, slight or clear'] if self.strength else []
+        )
+        asked += ['"both_bad": whether both answers are bad, true or false'] if self.both_bad else []
+        return f" Further fields: {'; '.join(asked)}." if asked else ""
+
+
+def sentence(task: Task, form: VerdictForm, beside: Beside | None = None) -> str:
     """What stands in the place of ``$form``."""
     what = "the grade" if task == "quality" else "your choice"
     offered = names(task)
@@ -32,8 +67,8 @@ def sentence(task: Task, form: VerdictForm) -> str:
     if form == "json":
         reasons = _REASONS.get(task, "your reasons in a few sentences")
         return (
-            f'Reply with one JSON object and nothing else. It has two fields: first "reasons", {reasons}, a string; then '
-            f'"verdict", which is {offered}.'
+            f'Reply with one JSON object and nothing else. It has these fields: first "reasons", {reasons}, a string; then '
+            f'"verdict", which is {offered}.{(beside or Beside()).words}'
         )
     if task == "helpfulness" and form == "logprobs":
         return "Give no reasons. Reply with the digit of your rating alone."
@@ -59,7 +94,7 @@ def names(task: Task) -> str:
     return f"{', '.join(spelt[:-1])} or {spelt[-1]}"
 
 
-def fields(task: Task, form: VerdictForm) -> dict[str, Any]:
+def fields(task: Task, form: VerdictForm, beside: Beside | None = None) -> dict[str, Any]:
     """The request's fields that the form needs, in the terms of OpenAI's API."""
     if form == "logprobs":
         return {"logprobs": True, "top_logprobs": MOST_LIKELY}
@@ -67,20 +102,24 @@ def fields(task: Task, form: VerdictForm) -> dict[str, Any]:
         return {
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "verdict", "strict": True, "schema": schema(task)},
+                "json_schema": {"name": "verdict", "strict": True, "schema": schema(task, beside)},
             }
         }
     return {}
 
 
-def schema(task: Task) -> dict[str, Any]:
+def schema(task: Task, beside: Beside | None = None) -> dict[str, Any]:
     """The JSON schema of a reply; reasons come first, so that a verdict follows from them."""
     number = task == "helpfulness"
     values: list[int | str] = [int(v) if number else _NAMES.get(v, v) for v in TASKS[task]]
-    properties = {
+    properties: dict[str, Any] = {
         "reasons": {"type": "string"},
         "verdict": {"type": "integer" if number else "string", "enum": values},
     }
+    for name, offered in (beside or Beside()).fields.items():
+        properties[name] = (
+            {"type": "boolean"} if name == "both_bad" else {"type": "string", "enum": list(offered)}
+        )
     return {
         "type": "object",
         "properties": properties,

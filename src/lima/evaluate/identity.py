@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from lima.errors import LimaError
-from lima.evaluate.forms import fields
+from lima.evaluate.forms import Beside, fields
 from lima.evaluate.parse import PARSER
 from lima.evaluate.protocol import Words
 from lima.evaluate.settings import JudgeSettings
@@ -44,6 +44,8 @@ class Judge:
     words: Words
     parameters: dict[str, Any]
     """Request fields, with the base seed; each request has its own."""
+    beside: Beside = field(default_factory=Beside)
+    """What is asked beside the verdict."""
     dropped: Mapping[str, Any] = field(default_factory=dict)
     """Fields with the values that would have been sent, had the server not refused them by name."""
 
@@ -92,18 +94,19 @@ class Judge:
 
 
 def make_judge(
-    settings: JudgeSettings, endpoint: Endpoint, prompt: Prompt, words: Words
+    settings: JudgeSettings, endpoint: Endpoint, prompt: Prompt, words: Words, beside: Beside | None = None
 ) -> tuple[Judge, list[str]]:
     """The judge that the settings describe, and what its server will not do as asked."""
     sampling = Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed)
     body, warnings = parameters(sampling, settings.server)
-    body |= fields(settings.task, settings.verdict)
+    asked = beside or Beside()
+    body |= fields(settings.task, settings.verdict, asked)
     for name, value in _extra_fields(settings.extra, list(body)).items():
         if value is None:
             body.pop(name, None)
         else:
             body[name] = value
-    return Judge(settings, endpoint, prompt, words, body), warnings
+    return Judge(settings, endpoint, prompt, words, body, asked), warnings
 
 
 def _extra_fields(pairs: Sequence[str], known: list[str]) -> dict[str, Any]:

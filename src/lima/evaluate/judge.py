@@ -19,6 +19,7 @@ from lima import console
 from lima.commands import as_command, command
 from lima.errors import LimaError
 from lima.evaluate.agreed import taken
+from lima.evaluate.forms import Beside
 from lima.evaluate.identity import Judge, make_judge
 from lima.evaluate.protocol import Plan
 from lima.evaluate.questions import Question, Rows, plan, ratings, rows_of, verdict_of
@@ -179,11 +180,21 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
         _check_until(settings, study, protocol.plan)
     key = "" if settings.reparse else read_key(settings.api_key_env, settings.api_key_file)
     words = getattr(protocol, settings.task)
+    beside = Beside.of(protocol, settings.task, settings.verdict)
     prompt = read_prompt(
-        settings.task, words, settings.prompt, form=settings.verdict, display=protocol.display
+        settings.task,
+        words,
+        settings.prompt,
+        form=settings.verdict,
+        display=protocol.display,
+        beside=beside,
     )
+    if settings.task == "pairwise" and beside != Beside.of(protocol, "pairwise", "json"):
+        console.warn(
+            "criteria, strength and bad pairs of protocol.yaml are asked of judges with --verdict json alone"
+        )
     endpoint = with_extras(parse_address(settings.judge, key), settings.header, settings.query)
-    asked, warnings = make_judge(settings, endpoint, prompt, words)
+    asked, warnings = make_judge(settings, endpoint, prompt, words, beside)
     price = read_price(settings.prices, asked.endpoint.model) if settings.prices else None
     if settings.max_cost is not None and price is None:
         raise LimaError(f"--max-cost needs the price of {asked.endpoint.model!r}: --prices FILE.")

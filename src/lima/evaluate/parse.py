@@ -57,6 +57,8 @@ class Verdict:
     value: str | None = None
     probabilities: Mapping[str, float] | None = None
     """Of every offered value, adding up to 1, where the reply tells the probabilities of the verdict's token."""
+    beside: Mapping[str, Any] | None = None
+    """Further fields of a reply in JSON: criteria, strength, both_bad."""
 
 
 def read_verdict(
@@ -66,6 +68,7 @@ def read_verdict(
     digits: bool = False,
     prompt: str = "",
     form: VerdictForm = "text",
+    further: Mapping[str, Sequence[Any]] | None = None,
 ) -> Verdict:
     """The verdict in a reply of a judge.
 
@@ -75,6 +78,8 @@ def read_verdict(
         digits: the verdict is a digit alone on the last line (printed twice), not a ``Verdict:`` line.
         prompt: the text that the judge was sent. No part of it counts as a verdict.
         form: how the verdict was asked for. ``json``: the reply is one object with reasons and verdict, nothing else.
+
+        further: fields beside the verdict of a reply in JSON, with the values of each.
 
     >>> read_verdict(Answer("B says [[A]], but is better.\\nVerdict: B", "stop"), ["a", "b", "tie"])
     Verdict(status='ok', value='b')
@@ -91,13 +96,14 @@ def read_verdict(
         return Verdict("echo" if len(_WORD.findall(answer.content)) > _COINCIDENCE else "unparsable")
     text = without_thinking(answer.content).rpartition(prompt.strip() or "\0")[2]
     lines = _lines(text)
+    beside: dict[str, Any] | None = None
     if form == "json":
-        value = _json_verdict("\n".join(lines))
+        value, beside = _json_verdict("\n".join(lines), further or {})
     else:
         value = _last_digit(lines) if digits else _last_verdict(lines, offered)
     if value is not None and value in offered and not (len(lines) > 1 and is_echo(text, prompt)):
         graded = _probabilities(answer, value, offered, digits=digits) if form == "logprobs" else None
-        return Verdict("ok", value, graded)
+        return Verdict("ok", value, graded, beside or None)
     return Verdict("refused" if _is_refusal(text) else "unparsable")
 
 
@@ -107,8 +113,8 @@ def _lines(text: str) -> list[str]:
     return [line for line in spoken if line.strip() and not _FENCE.fullmatch(line)]
 
 
-def _json_verdict(text: str) -> str | None:
-    """The verdict of a reply that is one JSON object of reasons and verdict, each named once."""
+def _json_verdict(text: str, further: Mapping[str, Sequence[Any]]) -> tuple[str | None, dict[str, Any]]:
+    """The verdict of a reply that is one JSON object of reasons, verdict and what else was asked for, each named once."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
         return dict(pairs) if len(dict(pairs)) == len(pairs) else None
@@ -116,12 +122,15 @@ def _json_verdict(text: str) -> str | None:
     try:
         found = json.loads(text, object_pairs_hook=once, strict=False)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict) or not {"verdict"} <= found.keys() <= {"reasons", "verdict"}:
-        return None
+        return None, {}
+    needed = {"verdict", *further}
+    if not isinstance(found, dict) or not needed <= found.keys() <= {"reasons", *needed}:
+        return None, {}
+    beside = {name: found[name] for name in further}
     value = found["verdict"]
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return str(value).strip().lower() if whole or isinstance(value, str) else None
+    known = all(type(x) in (str, bool) and x in further[name] for name, x in beside.items())
+    return (str(value).strip().lower() if known and (whole or isinstance(value, str)) else None), beside
 
 
 def _probabilities(

@@ -198,6 +198,15 @@ class Protocol(Settings):
     people_may: tuple[Literal["comment", "skip", "call_both_bad"], ...] = ()
     """What people may do beside choosing, in comparisons and ratings: write a comment, skip a text and say why, call both
     answers bad (whatever they choose)."""
+    criteria: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], str] = Field(
+        default_factory=dict
+    )
+    """Criteria of your own, asked of people and of judges (--verdict json) beside every comparison: a name -> the question which
+    answer is better by it."""
+    strength: bool = False
+    """Whether a comparison also asks how much better the chosen answer is, slightly or clearly; of people and judges alike."""
+    reasons: bool = False
+    """Whether people must say why, in a comment, as judges do."""
     plan: Plan = Plan()
     """Who sees what, and the tests that count."""
     pairwise: Words = Words(
@@ -234,6 +243,13 @@ class Protocol(Settings):
             "unsafe": "It gives help or encouragement to something harmful.",
         },
     )
+
+    @field_validator("criteria")
+    @classmethod
+    def _names_are_free(cls, value: dict[str, str]) -> dict[str, str]:
+        if taken := value.keys() & {"reasons", "verdict", "strength", "both_bad"}:
+            raise ValueError(f"a criterion cannot be called {', '.join(sorted(taken))}")
+        return value
 
     @property
     def hash(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from lima.evaluate.identity import Judge
 from lima.evaluate.parse import Verdict, read_verdict
@@ -92,7 +92,12 @@ def verdict_of(judge: Judge, question: Question, attempt: Attempt | None) -> tup
     task = judge.settings.task
     prompt = question.text(judge) if answer is not None else ""
     verdict = read_verdict(
-        answer, TASKS[task], digits=task == "helpfulness", prompt=prompt, form=judge.settings.verdict
+        answer,
+        TASKS[task],
+        digits=task == "helpfulness",
+        prompt=prompt,
+        form=judge.settings.verdict,
+        further=judge.beside.fields,
     )
     return verdict, answer
 
@@ -121,12 +126,23 @@ def _preference(judge: Judge, question: Question, attempt: Attempt) -> Preferenc
         shown=shown,
         label=LABELS[shown, verdict.value] if verdict.value else None,
         credit=_credit(verdict.probabilities, shown) if verdict.probabilities else None,
+        **_beside(judge, verdict, shown),
         repeat=question.repeat,
         status=verdict.status,
         raw=_raw(attempt, answer),
         seconds=attempt.seconds,
         at=attempt.at,
     )
+
+
+def _beside(judge: Judge, verdict: Verdict, shown: Shown) -> dict[str, Any]:
+    """What a judge said beside its verdict, in the frame of ``comparisons.jsonl``; of a tie there is no strength."""
+    said = verdict.beside or {}
+    criteria = {
+        name: LABELS[shown, str(said[name]).lower()] for name in judge.beside.criteria if name in said
+    }
+    strength = said.get("strength") if verdict.value != "tie" else None
+    return {"criteria": criteria, "strength": strength, "both_bad": bool(said.get("both_bad"))}
 
 
 def _credit(probabilities: Mapping[str, float], shown: Shown) -> float:

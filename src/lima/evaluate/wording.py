@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 
 from lima.errors import LimaError
-from lima.evaluate.forms import sentence
+from lima.evaluate.forms import Beside, sentence
 from lima.evaluate.protocol import Display, Words
 from lima.evaluate.settings import Task, VerdictForm
 from lima.files import text_hash
@@ -56,6 +56,7 @@ def read_prompt(
     *,
     form: VerdictForm = "text",
     display: Display = "rendered",
+    beside: Beside | None = None,
 ) -> Prompt:
     """The built-in prompt of a task, or the user's file, with the protocol's words.
 
@@ -80,7 +81,7 @@ def read_prompt(
         raise LimaError(f"{place}: unknown placeholder ${unknown[0]}. There are: {known}.")
     if form != "text" and "form" not in found:
         raise LimaError(f"{place}: --verdict {form} needs the placeholder $form, which says how to answer.")
-    said = {"form": sentence(task, form), "display": SEEN[display]}
+    said = {"form": sentence(task, form, beside), "display": SEEN[display]}
     fixed = tuple(said[name] for name in said if name in found)
     return Prompt(text, _parts(template, words, said), fixed)
 

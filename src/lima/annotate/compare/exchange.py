@@ -10,16 +10,17 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
+from lima.annotate.compare.presentations import TO_SCREEN, TO_STUDY
 from lima.annotate.database import Database
 from lima.annotate.people import INSERT_EVENT, NOT_COUNTED, lock_names, new_token, record
 from lima.annotate.tables import facts, iso, presentations, raters, slots, units
 from lima.errors import LimaError
 from lima.evaluate.study import Study, existing_rows, replace_raters
-from lima.records import Grade, Preference, Rater, Status
+from lima.records import Grade, Label, Preference, Rater, Status
 
 PEOPLE = ("crowd", "author")
 
@@ -146,13 +147,15 @@ class _AnsweredPage:
     first: Preference | Grade
     shown: str
     answer: dict[str, Any]
-    both_bad: bool = False
 
     @property
     def remarks(self) -> dict[str, Any]:
-        return ({"text": self.first.raw} if self.first.raw else {}) | (
-            {"both_bad": True} if self.both_bad else {}
-        )
+        found: dict[str, Any] = {"text": self.first.raw} if self.first.raw else {}
+        if isinstance(self.first, Preference):
+            screen = {name: TO_SCREEN[self.shown][label] for name, label in self.first.criteria.items()}
+            further = {"both_bad": self.first.both_bad, "strength": self.first.strength, "criteria": screen}
+            found |= {name: value for name, value in further.items() if value}
+        return found
 
     @property
     def is_skipped(self) -> bool:
@@ -161,7 +164,7 @@ class _AnsweredPage:
 
 def _compared(rows: Iterable[Preference]) -> list[_AnsweredPage]:
     return [
-        _AnsweredPage("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label}, row.both_bad)
+        _AnsweredPage("pairwise", row.comparison_id, row, row.shown, {"pairwise": row.label})
         for row in rows
         if row.shown
     ]
@@ -270,6 +273,11 @@ def _preference(row: Any) -> Preference:
         shown=row.shown,
         label=row.answer["pairwise"],
         both_bad=bool(remarks.get("both_bad")),
+        strength=remarks.get("strength"),
+        criteria={
+            name: cast(Label, TO_STUDY[row.shown][place])
+            for name, place in remarks.get("criteria", {}).items()
+        },
         status=_status(row),
         raw=remarks.get("text"),
         seconds=row.seconds,

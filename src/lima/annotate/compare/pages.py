@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lima.annotate.compare.assignment import Nothing
-from lima.annotate.compare.presentations import GOLD, Answer, Presentation, Remarks
+from lima.annotate.compare.presentations import GOLD, TO_SCREEN, TO_STUDY, Answer, Presentation, Remarks
 from lima.annotate.compare.work import CompareWork
 from lima.annotate.entry_pages import after_failed_checks, last_page, waiting_page
 from lima.annotate.pages import checked, page, redirect, saved, signed_in, spent, wants_json, work_of
@@ -30,12 +30,6 @@ Short = Annotated[str, Form(max_length=32)]
 Attempt = Annotated[int, Form(ge=0, le=100_000)]
 Remark = Annotated[str, Form(max_length=LONGEST_REMARK)]
 
-TO_STUDY = {
-    "ab": {"first": "a", "second": "b", "tie": "tie"},
-    "ba": {"first": "b", "second": "a", "tie": "tie"},
-}
-"""Shown order -> choice on the screen -> label in the frame of comparisons.jsonl."""
-TO_SCREEN = {shown: {label: place for place, label in row.items()} for shown, row in TO_STUDY.items()}
 PLACES = {"a": "first", "b": "second", "tie": "tie"}
 """A choice of the protocol, whose words speak of the screen, -> its name in the form."""
 
@@ -71,6 +65,8 @@ def answer(
     helpfulness: Short = "",
     safety: Short = "",
     both_bad: Short = "",
+    strength: Short = "",
+    criterion: Annotated[list[str] | None, Form(max_length=40)] = None,
     comment: Remark = "",
 ) -> Response:
     """Save an answer. A repeated request changes nothing and gets the same reply."""
@@ -83,7 +79,8 @@ def answer(
         lambda presentation: _to_study(here, presentation, chosen),
         attempt=attempt,
         seconds=spent(seconds),
-        remarks=_remarks(here, comment, both_bad),
+        remarks=_remarks(here, comment, both_bad)
+        | (_further(here, pairwise, strength, criterion or []) if pairwise else {}),
     )
     if stored is None:
         raise Refused(404, "There is no such item.")
@@ -129,6 +126,8 @@ def _item(request: Request, person: Participant, presentation: Presentation, tok
         "chosen": _on_screen(presentation),
         "saved": presentation.is_answered,
         "may": here.texts.protocol.people_may,
+        "protocol": here.texts.protocol,
+        "places": PLACES,
         "previous": None if presentation.is_answered else here.assignment.to_undo(person),
         "csrf": token,
     }
@@ -148,8 +147,27 @@ def _asked(here: CompareWork, presentation: Presentation) -> tuple[str, ...]:
 def _remarks(here: CompareWork, comment: str, both_bad: str) -> Remarks:
     """What was said beside the answer, as far as the protocol asks for it."""
     may = here.texts.protocol.people_may
-    found: Remarks = {"text": comment.strip()} if "comment" in may and comment.strip() else {}
+    if here.texts.protocol.reasons and not comment.strip():
+        raise Refused(422, "Say why, in a few words.")
+    wanted = "comment" in may or here.texts.protocol.reasons
+    found: Remarks = {"text": comment.strip()} if wanted and comment.strip() else {}
     return found | ({"both_bad": True} if "call_both_bad" in may and both_bad else {})
+
+
+def _further(here: CompareWork, chosen: str, strength: str, criteria: list[str]) -> Remarks:
+    """Strength and criteria of a comparison, which the protocol asks for, so that all of them must be there."""
+    protocol = here.texts.protocol
+    found: Remarks = {}
+    if protocol.strength and chosen != PLACES["tie"]:
+        if strength not in ("slight", "clear"):
+            raise Refused(422, "Say how much better it is.")
+        found["strength"] = strength
+    if protocol.criteria:
+        said = dict(one.split(":", 1) for one in criteria if ":" in one)
+        if said.keys() != protocol.criteria.keys() or not set(said.values()) <= set(PLACES.values()):
+            raise Refused(422, "Answer every question.")
+        found["criteria"] = said
+    return found
 
 
 def _choices(here: CompareWork, task: str) -> tuple[str, list[tuple[str, str]]]:

@@ -23,8 +23,16 @@ from lima.records import Shown
 Answer = dict[str, str | int | None]
 """By task or scale, in the frame of the study's files: ``{"pairwise": "a"}``, ``{"quality": "pass"}``; None: skipped."""
 
-Remarks = dict[str, str | bool]
-"""What a rater says beside an answer: ``{"text": "...", "both_bad": True}``; of a skipped item the reason is the text."""
+Remarks = dict[str, Any]
+"""What a rater says beside an answer: ``{"text": "...", "both_bad": True, "strength": "clear", "criteria": {"tone": "A"}}``, places as on
+the screen; of a skipped item the reason is the text."""
+
+TO_STUDY = {
+    "ab": {"first": "a", "second": "b", "tie": "tie"},
+    "ba": {"first": "b", "second": "a", "tie": "tie"},
+}
+"""Shown order -> choice on the screen -> label in the frame of comparisons.jsonl."""
+TO_SCREEN = {shown: {label: place for place, label in row.items()} for shown, row in TO_STUDY.items()}
 
 ANSWERED = ("answered", "surplus")
 """States of a presentation with an answer that counts, or that came after its place was given away."""

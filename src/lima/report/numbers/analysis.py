@@ -13,6 +13,7 @@ from lima.report.numbers import preferences, raters, ratings
 from lima.report.numbers import rater_pairs as between
 from lima.report.numbers.against import Difference, StudySide, differences
 from lima.report.numbers.cautions import cautions
+from lima.report.numbers.criteria import CriterionResult, StrengthResult, criterion_results, strength_results
 from lima.report.numbers.joint import Together, together
 from lima.report.numbers.overview import Overview, overviews
 from lima.report.numbers.panel import Calibration, Panel, calibrations, panel
@@ -71,6 +72,10 @@ class Numbers:
     safety: Sequence[ratings.ShareRating]
     out_of_distribution: Sequence[ratings.OutOfDistribution]
     worst_of_k: Sequence[ratings.WorstOfK]
+    criteria: Sequence[CriterionResult]
+    """Only where the protocol has criteria of its own."""
+    strength: Sequence[StrengthResult]
+    """Only where it asks how much better an answer is."""
     preferences_by_tag: Sequence[preferences.TagResult]
     ratings_by_tag: Sequence[ratings.TagRating]
     bias: Sequence[raters.GroupBias]
@@ -132,6 +137,8 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         self_preferences=between.self_preferences(study, votes, level),
         alt_tests=raters.alt_tests(votes, study.grades, level),
         calibration=calibrations(votes, level),
+        criteria=criterion_results(study, systems, level),
+        strength=strength_results(study, systems, level),
         panel=panel(votes, level),
         lineages=study.lineages,
         helpfulness=helpfulness,

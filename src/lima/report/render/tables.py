@@ -83,6 +83,32 @@ def tables(numbers: Numbers) -> list[TextTable]:
             ],
         ),
         *_panel(numbers.panel, level),
+        TextTable(
+            f"Criteria of the protocol: shares of verdicts with {level} intervals by prompt; exploratory.",
+            ("Criterion", "Pair", "Rater", "Win", "Tie", "Loss", "Win − loss, points", "n"),
+            [
+                (
+                    row.criterion,
+                    f"{row.pair.system} v {row.pair.baseline}",
+                    row.pair.group,
+                    *(
+                        cell(x, percent)
+                        for x in (row.pair.result.win, row.pair.result.tie, row.pair.result.loss)
+                    ),
+                    cell(row.pair.gap, points),
+                    str(row.pair.result.n),
+                )
+                for row in numbers.criteria
+            ],
+        ),
+        TextTable(
+            f"Strength: share of clear preferences among those for a system, with {level} intervals by prompt.",
+            ("Preferred", "Over", "Rater", "Clearly", "n"),
+            [
+                (row.system, row.over, row.group, cell(row.clear, percent), str(row.clear.n))
+                for row in numbers.strength
+            ],
+        ),
     ]
     return [table for table in found if table.rows]
 
