@@ -23,6 +23,7 @@ from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
 from lima.files import read_jsonl, replacing, write_text
 from lima.generate.run import generate
+from lima.model import read_config
 from lima.records import Example
 from lima.report.report import report
 from lima.runs import is_finished, open_run
@@ -41,9 +42,10 @@ def align(settings: AlignSettings) -> Path | None:
     if settings.plan:
         show_plan(stages)
         return None
+    read_config(settings.base)  # a base that is none is told before anything is made
     with console.part_of_a_whole(), open_run(settings.out / "run.json", "align", settings) as run:
-        write_text(settings.out / "align.yaml", stages.as_yaml())
         for name, made in _work(stages):
+            write_text(settings.out / "align.yaml", stages.as_yaml())
             result = made
             if name == settings.until:
                 console.note(f"stops after {name}, as --until says; the same command without it goes on.")
