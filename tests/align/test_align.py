@@ -141,6 +141,9 @@ def test_a_second_call_does_nothing_again(tickets: Path, tmp_path: Path, tiny_mo
     command = ["align", str(tiny_model), str(tickets), "--out", str(tmp_path / "out"), *SMALL, *TRAIN]
     run(command)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+    state = tmp_path / "out" / "run" / "state" / "step-00000006.0.safetensors"
+    state.parent.mkdir()
+    state.write_bytes(b"")  # training was killed between its end and the removal of its states
     run(command)
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
 

@@ -29,6 +29,7 @@ from lima.report.report import report
 from lima.runs import is_finished, open_run
 from lima.select.select import select
 from lima.settings import Settings
+from lima.train.checkpoints import remove_states
 from lima.train.run import last_epoch, train
 
 
@@ -74,6 +75,7 @@ def _work(stages: Stages) -> Iterator[tuple[Step, Path]]:
     yield "doctor", stages.doctor_note
     _step(4, "train")
     _do("train", stages.train(), stages.run / "run.json", train)
+    remove_states(stages.run / "state")  # left by a run that was killed right after its end
     yield "train", stages.run
     _step(5, "choose the epoch")
     chosen = _choose_epoch(stages)
