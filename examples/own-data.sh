@@ -46,9 +46,9 @@ echo "== 2. the same test questions, before and after =="
 "$PYTHON" "$HERE/side_by_side.py" "$OUT"/aligned/data/test.jsonl "$OUT"/aligned/answers/{base,tuned}.jsonl
 
 if [ -n "$INVENTED" ] && [ -n "$REAL" ] && [ -d "$REAL" ]; then
-  echo "== a real model learns the desk's manner from 24 of the tickets; their people it cannot know =="
-  lima align "$REAL" "$TICKETS" --out "$OUT/real" --number 24 --dev 4 --test 6 --max-new-tokens 24 --in-context 2 "${DATA[@]}" \
-    --train epochs=2 batch_size=8
+  echo "== a real model learns the desk's manner from 32 of the tickets, in its own chat template; the people it cannot know =="
+  lima align "$REAL" "$TICKETS" --out "$OUT/real" --number 32 --dev 4 --test 6 --max-new-tokens 24 --in-context 2 "${DATA[@]}" \
+    --train epochs=4 batch_size=4 learning_rate=2e-4 chat_template=tokenizer
   "$PYTHON" "$HERE/side_by_side.py" "$OUT"/real/data/test.jsonl "$OUT"/real/answers/{base,tuned}.jsonl
 fi
 

@@ -372,12 +372,12 @@ def checked_device(device: str | torch.device | None) -> torch.device:
 
 def context_of(place: str | Path) -> int | None:
     """`context_length` by the config alone."""
-    return getattr(AutoConfig.from_pretrained(place).get_text_config(), "max_position_embeddings", None)
+    return getattr(read_config(place).get_text_config(), "max_position_embeddings", None)
 
 
 def width_of(place: str | Path) -> int:
     """Of a model's hidden states, by the config alone."""
-    return int(AutoConfig.from_pretrained(place).get_text_config().hidden_size)
+    return int(read_config(place).get_text_config().hidden_size)
 
 
 def context_length(model: PreTrainedModel) -> int | None:

@@ -141,6 +141,9 @@ def test_a_second_call_does_nothing_again(tickets: Path, tmp_path: Path, tiny_mo
     command = ["align", str(tiny_model), str(tickets), "--out", str(tmp_path / "out"), *SMALL, *TRAIN]
     run(command)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+    state = tmp_path / "out" / "run" / "state" / "step-00000006.0.safetensors"
+    state.parent.mkdir()
+    state.write_bytes(b"")  # training was killed between its end and the removal of its states
     run(command)
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
 
@@ -211,6 +214,19 @@ def test_mistakes_are_one_line(
 ) -> None:
     with pytest.raises(LimaError, match=message):
         run(["align", str(tiny_model), str(tickets), "--out", str(tmp_path / "out"), *SMALL, *flags])
+
+
+def test_what_is_told_at_once_leaves_nothing_behind(tickets: Path, tmp_path: Path, tiny_model: Path) -> None:
+    """So that the mended command may have the same --out."""
+    out = tmp_path / "out"
+    with pytest.raises(LimaError, match="no such model folder"):
+        run(["align", str(tmp_path / "none"), str(tickets), "--out", str(out), *SMALL])
+    assert not out.exists()
+    command = ["align", str(tiny_model), str(tickets), "--out", str(out), *SMALL, "--until", "data"]
+    with pytest.raises(LimaError, match="no column 'Frage'"):
+        run([*command, "--columns.prompt", "Frage"])
+    run([*command, "--columns.prompt", "Question"])
+    assert (out / "align.yaml").exists()
 
 
 def test_columns_with_other_names_are_asked_for(tmp_path: Path, tiny_model: Path) -> None:

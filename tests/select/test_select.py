@@ -109,6 +109,23 @@ def test_quality_and_diversity_take_the_best_of_every_topic(tmp_path: Path) -> N
     assert [row.id for row in chosen(settings.out)] == ["bread/good", "chess/good"]
 
 
+def test_a_model_that_is_none_is_told_in_one_line(pool: Path, tmp_path: Path) -> None:
+    with pytest.raises(LimaError, match="no such model folder"):
+        run(
+            [
+                "select",
+                str(pool),
+                "--out",
+                str(tmp_path / "o" / "t.jsonl"),
+                "--by",
+                "ifd",
+                "--model",
+                str(tmp_path / "none"),
+            ]
+        )
+    assert not (tmp_path / "o").exists()
+
+
 def test_quotas_are_kept(pool: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     select(SelectSettings(pool=pool, out=out, number=10, by=("diverse",), quota=("chess=3", "stars=4")))

@@ -23,11 +23,13 @@ from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
 from lima.files import read_jsonl, replacing, write_text
 from lima.generate.run import generate
+from lima.model import read_config
 from lima.records import Example
 from lima.report.report import report
 from lima.runs import is_finished, open_run
 from lima.select.select import select
 from lima.settings import Settings
+from lima.train.checkpoints import remove_states
 from lima.train.run import last_epoch, train
 
 
@@ -41,9 +43,10 @@ def align(settings: AlignSettings) -> Path | None:
     if settings.plan:
         show_plan(stages)
         return None
+    read_config(settings.base)  # a base that is none is told before anything is made
     with console.part_of_a_whole(), open_run(settings.out / "run.json", "align", settings) as run:
-        write_text(settings.out / "align.yaml", stages.as_yaml())
         for name, made in _work(stages):
+            write_text(settings.out / "align.yaml", stages.as_yaml())
             result = made
             if name == settings.until:
                 console.note(f"stops after {name}, as --until says; the same command without it goes on.")
@@ -72,6 +75,7 @@ def _work(stages: Stages) -> Iterator[tuple[Step, Path]]:
     yield "doctor", stages.doctor_note
     _step(4, "train")
     _do("train", stages.train(), stages.run / "run.json", train)
+    remove_states(stages.run / "state")  # left by a run that was killed right after its end
     yield "train", stages.run
     _step(5, "choose the epoch")
     chosen = _choose_epoch(stages)

@@ -46,7 +46,7 @@ class AlignSettings(Settings):
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"data", "target"})
     free_fields: ClassVar[frozenset[str]] = frozenset(
-        {"out", "plan", "until", "recipe", "prices", "api_key_env"}
+        {"out", "plan", "until", "recipe", "prices", "api_key_env", "judge", "oracle"}
     )
 
     base: tyro.conf.Positional[ModelPlace]

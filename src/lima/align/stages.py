@@ -104,11 +104,11 @@ class Stages:
     def train(self) -> TrainSettings:
         """The paper's recipe at the base's width, then the preset, then what the user says."""
         settings = self.settings
-        rate = 1e-5 * max(1.0, WIDTH / self.width)
+        rate = float(f"{1e-5 * max(1.0, WIDTH / self.width):.3g}")
         values: dict[str, Any] = {
             "epochs": EPOCHS,
             "learning_rate": rate,
-            "final_learning_rate": rate / 10,
+            "final_learning_rate": float(f"{rate / 10:.3g}"),
             "residual_dropout": 0.2 if self.width >= WIDTH else 0.0,
             "seed": settings.seed,
         }

@@ -42,6 +42,10 @@ def select(settings: SelectSettings) -> list[Line]:
         LimaError: an empty or broken pool, a quota that nothing fills, a file of vectors that does not fit.
     """
     _check_places(settings)
+    if settings.model is not None:
+        from lima.model import read_config
+
+        read_config(settings.model)  # a mistyped name is told before a pool of a million is read
     pool = read_pool(settings.pool)
     _check(settings, pool)
     if settings.dry_run:
