@@ -156,6 +156,7 @@ USES = {
     "curate": "import py7zr, multivolumefile, py3langid",
     "ray": "import ray",
     "figures": "from lima.report.render.charts import canvas; assert '<svg' in canvas(9, 9)[1]()",
+    "regress": "import lima.regress.regress, lm_eval",
     "hub": "import lima.publish.croissant, mlcroissant, pyarrow.parquet, huggingface_hub",
     "gguf": "import lima.publish.gguf, sentencepiece",
 }
