@@ -156,14 +156,14 @@ def attribution(examples: Sequence[Example]) -> str:
 def _line(example: Example) -> str:
     meta = example.meta
     extra: dict[str, Any] = meta.model_extra or {}
-    title = _escape(str(extra.get("title") or example.id))
-    parts = [f"* `{example.id}`: " + (f"[{title}]({meta.url})" if meta.url else title)]
+    title = _escape(str(extra.get("title") or (example.id if meta.url else "")))
+    parts = [f"[{title}]({meta.url})" if meta.url else title] if title else []
     if extra.get("answer_url"):
         parts.append(f"[answer]({extra['answer_url']})")
     parts += [f"by {people}"] if (people := _people(meta)) else []
     parts.append(meta.licence or "no licence stated")
     parts += [f"changes: {', '.join(meta.transforms)}"] if meta.transforms else []
-    return "; ".join(parts)
+    return f"* `{example.id}`: " + "; ".join(parts)
 
 
 def _people(meta: Meta) -> str:
