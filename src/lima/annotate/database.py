@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,6 @@ class Database:
         self._quick = self.engine if self.is_sqlite else open_engine(url, durable=False)
         # Threads of this process queue here, in order; SQLite's own busy handler sleeps in growing steps.
         self._writing = threading.Lock() if self.is_sqlite else nullcontext()
-        self._disk = DiskSync(Path(f"{self.engine.url.database}-wal")) if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -67,8 +67,15 @@ class Database:
         engine = self.engine if durable else self._quick
         with self._writing, engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
-        if durable and self._disk and self._disk.sync() % COMMITS_BETWEEN_CHECKPOINTS == 0:
+        if durable and self.is_sqlite and self._disk.sync() % COMMITS_BETWEEN_CHECKPOINTS == 0:
             self._checkpoint()
+
+    @cached_property
+    def _disk(self) -> DiskSync:
+        """Of the log's file; SQLite itself says where it is, since an address may name it in several ways."""
+        with self.engine.connect() as connection:
+            files = {row.name: row.file for row in connection.exec_driver_sql("PRAGMA database_list")}
+        return DiskSync(Path(f"{files['main']}-wal"))
 
     def _checkpoint(self) -> None:
         """Move SQLite's log into the database beside the writers, then, while they wait, the little that came meanwhile."""
