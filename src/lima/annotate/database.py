@@ -162,7 +162,7 @@ def sqlite_url(path: Path) -> str:
 def open_engine(url: str, *, durable: bool = True) -> sa.Engine:
     """The engine for ``sqlite:///...`` or ``postgresql://...``; raises `LimaError` for anything else.
 
-    Not ``durable``: commits are acknowledged before they are on the disk.
+    Not ``durable``: PostgreSQL acknowledges commits before they are on the disk, as SQLite always does (`DiskSync`).
     """
     try:
         parsed = sa.make_url(url)
