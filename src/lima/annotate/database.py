@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ class Database:
         self._quick = self.engine if self.is_sqlite else open_engine(url, durable=False)
         # Threads of this process queue here, in order; SQLite's own busy handler sleeps in growing steps.
         self._writing = threading.Lock() if self.is_sqlite else nullcontext()
+        self._disk = DiskSync(Path(f"{self.engine.url.database}-wal"))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -69,13 +69,6 @@ class Database:
             yield connection
         if durable and self.is_sqlite and self._disk.sync() % COMMITS_BETWEEN_CHECKPOINTS == 0:
             self._checkpoint()
-
-    @cached_property
-    def _disk(self) -> DiskSync:
-        """Of the log's file; SQLite itself says where it is, since an address may name it in several ways."""
-        with self.engine.connect() as connection:
-            files = {row.name: row.file for row in connection.exec_driver_sql("PRAGMA database_list")}
-        return DiskSync(Path(f"{files['main']}-wal"))
 
     def _checkpoint(self) -> None:
         """Move SQLite's log into the database beside the writers, then, while they wait, the little that came meanwhile."""
