@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sqlite3
+import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +20,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import OperationalError
-from tests.annotate.conftest import MakeSite, MakeStudy, on_both_databases
+from tests.annotate.conftest import MakeSite, MakeStudy, form, on_both_databases
 
-from lima.annotate import archive, migrate
+from lima.annotate import archive, migrate, people
 from lima.annotate.compare import open as compare
 from lima.annotate.compare import plan
 from lima.annotate.compare.texts import read_texts
-from lima.annotate.database import Database, open_engine, sqlite_url
+from lima.annotate.database import Database, DiskSync, open_engine, sqlite_url
 from lima.annotate.settings import AnnotateSettings, DatabaseSettings
 from lima.annotate.tables import metadata
 from lima.errors import LimaError
@@ -88,20 +94,33 @@ def _rows(base: Database, tables: Sequence[sa.Table]) -> dict[str, list[Any]]:
     return {name: sorted(map(tuple, rows), key=str) for name, rows in found.items()}
 
 
-@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+@pytest.mark.parametrize("durable", [True, False])
 def test_sqlite_writes_ahead_and_a_vote_waits_for_the_disk(
-    tmp_path: Path, durable: bool, synchronous: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
 ) -> None:
-    """FULL (2) syncs the log at every commit; NORMAL (1) only when the log moves into the file."""
-    base = Database(sqlite_url(tmp_path / "x.sqlite"))
+    """The log is synced after the commit and before the block ends: NORMAL (1) leaves that to `DiskSync`."""
+    (tmp_path / "a?b").mkdir()
+    path, synced = tmp_path / "a?b" / "x.sqlite", list[tuple[str, int]]()
+
+    def sync(descriptor: int, really: Callable[[int], None] = os.fdatasync) -> None:
+        with sqlite3.connect(path) as other:
+            (rows,) = other.execute("SELECT count(*) FROM t").fetchone()
+        synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), rows))
+        really(descriptor)
+
+    base = Database(sqlite_url(path))
+    with base.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+    monkeypatch.setattr(os, "fdatasync", sync)
     with base.write(durable=durable) as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 5_000}
+    assert synced == ([(f"{path}-wal", 1)] if durable else [])
     base.close()
-    wanted = {"journal_mode": "wal", "synchronous": synchronous, "foreign_keys": 1, "busy_timeout": 5_000}
-    assert pragmas == wanted
 
 
 def test_a_database_in_memory_is_refused() -> None:
@@ -257,3 +276,58 @@ def test_connections_that_died_are_replaced(
             failed += 1
     base.close()
     assert failed == (0 if idle_seconds == 0 else 1)
+
+
+def test_who_waits_for_the_disk_together_waits_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first sync is held until all others wait: they share the second, since each began before it."""
+    held, syncs = threading.Event(), list[int]()
+
+    def sync(descriptor: int) -> None:
+        syncs.append(descriptor)
+        held.wait(60)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    (tmp_path / "log").touch()
+    disk = DiskSync(tmp_path / "log")
+    with ThreadPoolExecutor(30) as pool:
+        waits = [pool.submit(disk.sync) for _ in range(30)]
+        while disk._waits < 30:
+            time.sleep(0.001)
+        held.set()
+        assert sorted(one.result() for one in waits) == list(range(1, 31))
+    assert len(syncs) == 2
+    disk.sync()
+    assert len(syncs) == 3  # what is committed later is on the disk by a later sync alone
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_nothing_is_acknowledged_once_the_disk_has_failed(
+    site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = site(2, overlap=0)
+    rater = here.rater()
+    page = rater.get("/work").text
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        assert rater.post("/answer", data=form(page, pairwise="first")).status_code == 503
+    assert rater.post("/answer", data=form(page, pairwise="first")).status_code == 503
+
+
+def test_a_log_is_moved_into_the_database_while_people_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lima.annotate.database.COMMITS_BETWEEN_CHECKPOINTS", 20)
+    path = tmp_path / "a.sqlite"
+    base = Database(sqlite_url(path))
+    migrate.prepare(base)
+    before = path.stat().st_size
+    for number in range(60):
+        with base.write() as connection:
+            people.record(connection, "test", 1.0, payload={"text": "x" * 5_000, "number": number})
+    assert path.stat().st_size > before + 60 * 5_000 * 0.9
+    base.close()
+    assert not path.with_name("a.sqlite-wal").exists()

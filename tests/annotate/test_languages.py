@@ -104,7 +104,7 @@ def test_a_rater_s_way_in_german(site: MakeSite, tmp_path: Path) -> None:
 
 
 DATA = r"(?:question|left|right|opening|answer|matter|about)-? ?\d*\.?|(?:crowd|author)(?::\d+)?|[\w-]+\.(?:jsonl|csv)|reddit|study-\d"
-DATA += r"|dialogues|\b(?:group|note|comparison|cmp-\d+|label|reason|tie)\b|\bcsv\b|2027-\S+"
+DATA += r"|dialogues|/\S+|\b(?:group|note|comparison|cmp-\d+|label|reason|tie)\b|\bcsv\b|2027-\S+"
 """Texts, names of raters and of files, and the details of the log: no catalogue has them."""
 
 

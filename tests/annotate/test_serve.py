@@ -231,7 +231,7 @@ def test_a_study_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
 def test_a_damaged_database_is_one_line(study: MakeStudy, content: bytes) -> None:
     folder = study(3)
     (folder / DATABASE_NAME).write_bytes(content)
-    with pytest.raises(LimaError, match="cannot be used"):
+    with pytest.raises(LimaError, match=r"cannot be used|no SQLite database"):
         annotate(AnnotateSettings(study=folder))
 
 

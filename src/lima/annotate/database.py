@@ -1,16 +1,17 @@
 """A connection to the web app's database, SQLite or PostgreSQL, with one way to read and one to write.
 
-SQLite: write-ahead log, foreign keys checked, votes on the disk before they are acknowledged (``synchronous=FULL``),
-and ``BEGIN IMMEDIATE`` for writes: a deferred transaction that upgrades fails at once whatever the timeout.
+SQLite: write-ahead log, foreign keys checked, votes on the disk before they are acknowledged (`DiskSync`), and ``BEGIN
+IMMEDIATE`` for writes: a deferred transaction that upgrades fails at once whatever the timeout.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from lima.extras import install
 BUSY_SECONDS = 5.0
 """How long another process may hold SQLite's write lock before a write fails."""
 CONNECTIONS = 20
+COMMITS_BETWEEN_CHECKPOINTS = 500
+"""Of durable transactions, in SQLite's log: about 20 MB."""
+LONGEST_LOG = 20_000
+"""Pages after which SQLite moves its log into the database by itself, whoever waits: what `DiskSync` should forestall."""
 IDLE_SECONDS = 5.0
 """A connection that was not used for so long is asked whether it still lives before it is used again."""
 
@@ -34,9 +39,10 @@ class Database:
         self.engine = open_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._quick = open_engine(url, durable=False)
+        self._quick = self.engine if self.is_sqlite else open_engine(url, durable=False)
         # Threads of this process queue here, in order; SQLite's own busy handler sleeps in growing steps.
         self._writing = threading.Lock() if self.is_sqlite else nullcontext()
+        self._disk = DiskSync(Path(f"{self.engine.url.database}-wal"))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -61,11 +67,84 @@ class Database:
         engine = self.engine if durable else self._quick
         with self._writing, engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
+        if durable and self.is_sqlite and self._disk.sync() % COMMITS_BETWEEN_CHECKPOINTS == 0:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Move SQLite's log into the database beside the writers, then, while they wait, the little that came meanwhile."""
+        self._move_log()
+        with self._writing:
+            self._move_log()
+
+    def _move_log(self) -> None:
+        with self.engine.connect() as connection, suppress(sa.exc.OperationalError):  # another one is at it
+            connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # type: ignore[union-attr]
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
         self._quick.dispose()
+
+
+class DiskSync:
+    """Waits until SQLite's log is on the disk, for all transactions at once that were committed meanwhile.
+
+    With ``synchronous=NORMAL`` a commit writes to the log and does not wait for the disk; whoever acknowledges a vote waits
+    here, after it has let other writers in. With ``FULL`` every commit waits inside of the one lock that all writers share,
+    and raters wait for the sum of these.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self._changed = threading.Condition()
+        self._begun = self._done = self._waits = 0
+        self._running = False
+        self._broken = False
+
+    def sync(self) -> int:
+        """Return once a sync that began after this call has ended, with the number of calls so far.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: the disk failed, now or before: what it has of the log is not known any more.
+        """
+        with self._changed:
+            self._waits += 1
+            number, wanted = self._waits, self._begun + 1
+            while self._done < wanted and not self._broken:
+                if self._running:
+                    self._changed.wait()
+                else:
+                    self._run()
+            if self._broken:
+                raise sa.exc.OperationalError("sync", None, OSError(f"{self.log}: the disk failed"))
+        return number
+
+    def _run(self) -> None:
+        """One sync for all who wait by now; others gather meanwhile."""
+        self._running, self._begun = True, self._begun + 1
+        self._changed.release()
+        try:
+            is_kept = _synced(self.log)
+        finally:
+            self._changed.acquire()
+            self._running = False
+        self._done, self._broken = self._begun, not is_kept
+        self._changed.notify_all()
+
+
+def _synced(path: Path) -> bool:
+    """Whether a file is on the disk; one that is gone was moved into the database, which SQLite syncs itself."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        getattr(os, "fdatasync", os.fsync)(descriptor)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def sqlite_url(path: Path) -> str:
@@ -76,7 +155,7 @@ def sqlite_url(path: Path) -> str:
 def open_engine(url: str, *, durable: bool = True) -> sa.Engine:
     """The engine for ``sqlite:///...`` or ``postgresql://...``; raises `LimaError` for anything else.
 
-    Not ``durable``: commits are acknowledged before they are on the disk.
+    Not ``durable``: PostgreSQL acknowledges commits before they are on the disk, as SQLite always does (`DiskSync`).
     """
     try:
         parsed = sa.make_url(url)
@@ -99,7 +178,7 @@ def open_engine(url: str, *, durable: bool = True) -> sa.Engine:
     engine = sa.create_engine(
         parsed, pool_size=CONNECTIONS, max_overflow=CONNECTIONS, connect_args={"timeout": BUSY_SECONDS}
     )
-    sa.event.listen(engine, "connect", _prepare_sqlite if durable else _prepare_quick_sqlite)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -152,14 +231,16 @@ def _commit_without_waiting(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
-def _prepare_sqlite(connection: Any, _record: Any, synchronous: str = "FULL") -> None:
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own accord
-    for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
+    pragmas = (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"wal_autocheckpoint={LONGEST_LOG}",
+    )
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _prepare_quick_sqlite(connection: Any, record: Any) -> None:
-    _prepare_sqlite(connection, record, "NORMAL")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -6,7 +6,7 @@ All of it is advice: an honest rater can be quick, or right against the others. 
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from lima.records import Side
 
 FEWEST = 20
 """Below this many answers nothing is said of side, speed, ties or patterns."""
-FEWEST_SHARED, FEWEST_CHECKS = 10, 4
+FEWEST_SHARED, FEWEST_CHECKS, FEWEST_RATERS = 10, 4, 3
 FAST_SHARE = 1 / 3
 """A rater whose median time is under this share of all raters' median is marked as fast."""
 SHORTEST_SECONDS = 3.0
@@ -52,6 +52,8 @@ class RaterFigures:
     """Known answers given, of those asked."""
     agreement: str
     """Tie-discounted accuracy against all others who compared the same, with its interval."""
+    competence: str
+    """Share of true labels by Dawid and Skene, where three raters or more have shared enough."""
     warnings: tuple[str, ...]
 
 
@@ -76,8 +78,16 @@ def rater_figures(base: Database, known: Mapping[str, Side]) -> dict[int, RaterF
     medians = {rater: _median_seconds(rows) for rater, rows in by_rater.items()}
     known_medians = [found for found in medians.values() if found is not None]
     usual = statistics.median(known_medians) if known_medians else None
-    alike = _agreements(by_rater)
-    return {rater: _figures(rater, rows, usual, known, alike) for rater, rows in by_rater.items()}
+    compared = _Compared(_agreements(by_rater), _competence(by_rater))
+    return {rater: _figures(rater, rows, usual, known, compared) for rater, rows in by_rater.items()}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What each rater's answers look like beside those of all others."""
+
+    alike: Mapping[int, Any]
+    competent: Mapping[int, float]
 
 
 def usual_seconds(figures: Iterable[RaterFigures]) -> float | None:
@@ -91,12 +101,12 @@ def _figures(
     rows: Sequence[Any],
     usual: float | None,
     known: Mapping[str, Side],
-    alike: Mapping[int, Any],
+    others: _Compared,
 ) -> RaterFigures:
     votes = [row for row in rows if not row.repeat]
     compared = [row for row in votes if row.task == "pairwise"]
     ties = sum(row.answer["pairwise"] == "tie" for row in compared)
-    checks, gold = _repeats(rows), _known(rows, known)
+    checks, gold, alike = _repeats(rows), _known(rows, known), others.alike
     warnings = [
         *_of_time(votes, usual),
         *_of_choices(compared, ties),
@@ -112,6 +122,7 @@ def _figures(
         checks=_of(*checks),
         gold=_of(*gold),
         agreement=percent(alike[rater]) if rater in alike else "",
+        competence=f"{100 * others.competent[rater]:.0f} %" if rater in others.competent else "",
         warnings=tuple(warnings),
     )
 
@@ -195,6 +206,30 @@ def _agreements(by_rater: Mapping[int, Sequence[Any]]) -> dict[int, Any]:
         for rater, found in credits.items()
     }
     return {rater: found for rater, found in means.items() if isinstance(found, Estimate)}
+
+
+def _competence(by_rater: Mapping[int, Sequence[Any]]) -> dict[int, float]:
+    """Of the raters who count and share enough with others; with fewer than three nothing tells them apart."""
+    from lima.statistics.agreement import Rated
+    from lima.statistics.competence import competence
+
+    compared = {
+        rater: {
+            row.unit_id: row for row in rows if row.task == "pairwise" and not row.repeat and _counts(row)
+        }
+        for rater, rows in by_rater.items()
+    }
+    votes = Counter(unit for found in compared.values() for unit in found)
+    shared = {rater: sum(votes[unit] > 1 for unit in found) for rater, found in compared.items()}
+    enough = {rater for rater, number in shared.items() if number >= FEWEST_SHARED}
+    if len(enough) < FEWEST_RATERS:
+        return {}
+    rated = [
+        Rated(unit, unit, str(rater), row.answer["pairwise"])
+        for rater in enough
+        for unit, row in compared[rater].items()
+    ]
+    return {int(rater): value for rater, value in competence(rated).items()}
 
 
 def _counts(row: Any) -> bool:

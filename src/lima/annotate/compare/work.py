@@ -81,6 +81,8 @@ class CompareWork(AnnotationWork):
             "watched": lines,
             "not_watched": why_not,
             "figures": figures,
+            "has_checks": any(one.checks for one in figures.values()),
+            "has_competence": any(one.competence for one in figures.values()),
             "usual_seconds": usual_seconds(figures.values()),
             "agreement": overview.agreement(base, texts) if texts.comparisons else [],
         }
@@ -111,7 +113,7 @@ class CompareWork(AnnotationWork):
         return Said(
             "Wrote into {folder}: {votes} verdicts, {ratings} ratings, {decisions} decisions of yours. Next: {command}",
             **values,
-            command=command("report", study.folder.name),
+            command=command("report", self.texts.study.folder),
         )
 
     def shown(self) -> Iterator[str]:

@@ -74,7 +74,7 @@ class DialogueWork(AnnotationWork):
         if closed:
             reveal(self.study, rows, plan, self.names)
             text = "Wrote the dialogues, and key.jsonl says who was who. Next: {command}"
-            return Said(text, command=command("report", folder))
+            return Said(text, command=command("report", self.study.folder))
         return Said(
             "Wrote {dialogues} dialogues, {ratings} ratings and {choices} choices into {folder}. "
             "Close the study to write who was who; then: {command}",
@@ -82,7 +82,7 @@ class DialogueWork(AnnotationWork):
             ratings=len(rows.grades),
             choices=len(rows.preferences),
             folder=folder,
-            command=command("report", folder),
+            command=command("report", self.study.folder),
         )
 
     def _found(self) -> DialogueRows:
