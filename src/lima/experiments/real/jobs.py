@@ -165,7 +165,7 @@ def _code() -> str:
 
 
 def _measure(shop: Workshop, arm: Arm, seed: int) -> tuple[Measures, list[dict[str, str]]]:
-    place, work = _tuned(shop, arm, seed), shop.folder / "jobs" / shop.key(arm, seed)
+    place, work = tuned(shop, arm, seed), shop.folder / "jobs" / shop.key(arm, seed)
     asked = [one.example for one in shop.prompts]
     answers = _answers(shop, arm, place, work / "answers.jsonl", asked, shop.scale.new_tokens)
     questions = [one.prompt for one in shop.statements]
@@ -186,7 +186,7 @@ def _shown(prompt: Example, answer: Completion) -> dict[str, str]:
     return {"prompt": said, "answer": answer.content, "ended": answer.finish_reason}
 
 
-def _tuned(shop: Workshop, arm: Arm, seed: int) -> Path:
+def tuned(shop: Workshop, arm: Arm, seed: int) -> Path:
     """The checkpoint of an arm; arms that differ in the epoch alone share a run."""
     if not arm.is_tuned:
         return shop.base

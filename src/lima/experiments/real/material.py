@@ -5,17 +5,18 @@ All are our own wording, none from a public set; they are files to read and to a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from lima.files import text_hash
 from lima.records import Example, Message, Meta, Role
 
+T = TypeVar("T")
 HERE = Path(__file__).parent
 
 
@@ -72,7 +73,7 @@ def statements() -> tuple[Statement, ...]:
     return tuple(found)
 
 
-def spread(rows: tuple[Any, ...], count: int) -> list[Any]:
+def spread(rows: Sequence[T], count: int) -> list[T]:
     """``count`` of them, evenly from all: neighbours in a file are alike.
 
     >>> spread((0, 1, 2, 3, 4, 5), 3)

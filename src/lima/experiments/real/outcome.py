@@ -31,6 +31,8 @@ COVERS = (
     "95 % intervals cover other prompts, statements or rows of the kind (the unit), asked of the same models. They do not cover "
     "another order or draw of examples: for that the means by seed stand in the JSON file."
 )
+CHOSEN_BY = "demand share"
+"""What an epoch is chosen by: finer than whole prompts."""
 LIMITS = (
     "One base of this size, tuned on a few hundred rows: no evidence about models of 65 billion parameters, nor about what people prefer. "
     "No judge and no person has read these answers; a program checks demands on their form, whether they end, and short facts."
@@ -112,7 +114,23 @@ class RealOutcome:
             gap = self.difference(one, two, measure)
             if gap is not None:
                 found.append(f"{WORDS[measure]}, {one} minus {two}: {_words(gap, measure)} {_ruling(gap)}")
+        if self.recipe.chooses and not self.missing:
+            found.append(self._choice())
         return found
+
+    def _choice(self) -> str:
+        """An epoch chosen by answers to every second prompt and one by loss, compared on the other prompts (LIMA, section 3)."""
+        told = {arm: next(iter((self._by_seed(arm, CHOSEN_BY) or {}).values())) for arm in self.arms}
+        losses = {arm: self.seeds(arm, "nll others") or self.seeds(arm, "nll own") for arm in self.arms}
+        by_answers = max(self.arms, key=lambda arm: float(np.mean(told[arm].values[::2])))
+        by_loss = min(self.arms, key=lambda arm: losses[arm][0])
+        one, two = told[by_answers], told[by_loss]
+        units = list(zip(one.items[1::2], one.values[1::2], two.values[1::2], strict=True))
+        gap = _difference(units, CHOSEN_BY)
+        return (
+            f"Chosen by {WORDS[CHOSEN_BY]} on every second prompt: {by_answers}; by the least loss on held-out answers: {by_loss}. "
+            f"On the other {len(units)} prompts, the first minus the second: {_words(gap, CHOSEN_BY)} {_ruling(gap)}"
+        )
 
     def _by_seed(self, arm: str, measure: str) -> dict[int, UnitValues] | None:
         found = {one.seed: one.measures[measure] for one in self.results[arm] if measure in one.measures}
