@@ -106,7 +106,7 @@ COMMANDS: dict[str, Command] = {
         "experiments.bench",
         "BenchSettings",
         "bench:bench",
-        "judges and estimators, where the truth is known",
+        "judges, estimators and selectors, where the truth is known",
     ),
     "database": Command(
         "annotate",

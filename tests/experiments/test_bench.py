@@ -8,16 +8,19 @@ import pytest
 from examples.rule_judge import Rule, serving
 
 from lima.errors import LimaError
-from lima.experiments.bench import estimators, judges
+from lima.experiments.bench import estimators, judges, selectors
 from lima.experiments.bench.bench import bench
 from lima.experiments.bench.settings import BenchSettings
-from lima.files import write_jsonl
-from lima.records import Preference
+from lima.experiments.claims.data import make_pool
+from lima.experiments.claims.examples import CHOSEN, COPIES, POOL, STYLES, ZIPF
+from lima.experiments.claims.jobs import DataSettings
+from lima.files import read_jsonl, write_jsonl
+from lima.records import Example, Preference
 from lima.report.render.tables import TextTable
 from lima.statistics.estimates import Estimate
 from lima.statistics.intervals import wilson
-from lima.world.oracle import first_value
-from lima.world.people import ATTRIBUTES
+from lima.world.oracle import Oracle, first_value
+from lima.world.people import ATTRIBUTES, World
 
 
 def _cells(table: TextTable) -> dict[str, list[str]]:
@@ -129,3 +132,62 @@ def test_a_submission_of_intervals_stands_in_the_leaderboard(tmp_path: Path) -> 
     write_jsonl(tmp_path / "always.jsonl", [estimators.Interval(study="99-0000", low=0, high=1)])
     with pytest.raises(LimaError, match="'99-0000' is no study of this set"):
         bench(settings.model_copy(update={"submission": (tmp_path / "always.jsonl",)}))
+
+
+@pytest.fixture(scope="module")
+def pool(world: World) -> list[Example]:
+    """The pool of seed 0."""
+    data = DataSettings(examples=CHOSEN, pool=POOL, styles=STYLES, zipf=ZIPF, copies=COPIES)
+    return make_pool(world, data, 0)
+
+
+def test_the_ends_of_the_scale_of_selectors(pool: list[Example], oracle: Oracle) -> None:
+    choices = selectors._built_in(pool, oracle, 0)
+    assert {name: len(rows) for name, rows in choices.items()} == dict.fromkeys(choices, CHOSEN)
+    best = choices["the oracle"]
+    assert all(selectors.is_good(one, oracle) for one in best)
+    assert len({one.messages for one in best}) == CHOSEN
+    lengths = [len(one.messages[-1].content) for one in pool]
+    assert sum(len(one.messages[-1].content) for one in choices["the longest"]) == sum(
+        sorted(lengths)[-CHOSEN:]
+    )
+
+
+def test_a_choice_has_to_be_of_the_pool(pool: list[Example], tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    write_jsonl(path, pool[5:2:-1])
+    assert selectors._submitted(path, pool) == pool[3:6]
+    for rows, words in (
+        ([pool[0].model_copy(update={"id": "x"})], "'x' is no row of this pool"),
+        ([pool[0].model_copy(update={"messages": pool[1].messages})], "is no row of this pool"),
+        (pool[: CHOSEN + 1], "129 rows, 129 of them different"),
+        ([pool[0], pool[0]], "2 rows, 1 of them different"),
+        ([], "the file is empty"),
+    ):
+        write_jsonl(path, rows)
+        with pytest.raises(LimaError, match=words):
+            selectors._submitted(path, pool)
+
+
+def test_the_board_of_selectors_by_hand(pool: list[Example], oracle: Oracle) -> None:
+    """Four people, two questions each: one choice gets all right, the random one half."""
+    marks = {selectors.RANDOM: [True, False] * 4, "mine": [True] * 8}
+    choices = {selectors.RANDOM: pool[:3], "mine": [pool[0], pool[0]]}
+    table = _cells(selectors.leaderboard(marks, choices, [name for name in "abcd" for _ in "12"], oracle))
+    assert list(table) == ["mine", selectors.RANDOM]
+    assert table["mine"][1].startswith("+50.0 [")
+    assert table["mine"][2] == "2"
+    assert table["mine"][4] == "1"
+
+
+@pytest.mark.acceptance
+def test_selectors_are_told_apart(tmp_path: Path) -> None:
+    """Tunes three times (a minute each): the oracle's choice beats a random one, which beats the longest; the second call tunes nothing."""
+    settings = BenchSettings(part="selectors", out=tmp_path, questions=50)
+    table = _cells(bench(settings)[0])
+    assert list(table) == ["the oracle", selectors.RANDOM, "the longest"]
+    assert "+" in table["the oracle"][1]
+    assert len(list(read_jsonl(next(tmp_path.glob("*/pool.jsonl")), Example))) == POOL
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
+    assert _cells(bench(settings)[0]) == table
+    assert {path: path.stat().st_mtime_ns for path in made} == made

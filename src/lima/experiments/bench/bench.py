@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lima import console
-from lima.experiments.bench import estimators, judges
+from lima.experiments.bench import estimators, judges, selectors
 from lima.experiments.bench.settings import BenchSettings
 from lima.files import write_text
 from lima.report.render.tables import TextTable, markdown
@@ -17,6 +17,10 @@ SAYS = {
         "Simulated studies, so the win rate is known. Real votes have more structure (raters, dialogues, drift); a method that fails here "
         "fails there, and one that holds here need not hold there."
     ),
+    "selectors": (
+        "One small base, one pool and one recipe in a made-up world, where every answer can be checked. The interval covers other people to ask "
+        "about, not other pools or orders; real pools have flaws of other kinds."
+    ),
 }
 """What a leaderboard shows and what it does not."""
 
@@ -25,9 +29,13 @@ def bench(settings: BenchSettings) -> list[TextTable]:
     """Run one part; the page goes to ``<part>.md`` in the folder.
 
     Raises:
-        LimaError: see `lima.experiments.bench.judges.bench_judges` and `lima.experiments.bench.estimators.bench_estimators`.
+        LimaError: a submission is missing or not of this set, or a server fails.
     """
-    run = {"judges": judges.bench_judges, "estimators": estimators.bench_estimators}[settings.part]
+    run = {
+        "judges": judges.bench_judges,
+        "estimators": estimators.bench_estimators,
+        "selectors": selectors.bench_selectors,
+    }[settings.part]
     found = run(settings)
     path = settings.out / f"{settings.part}.md"
     write_text(path, page(found, settings))
