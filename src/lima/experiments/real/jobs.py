@@ -131,7 +131,12 @@ def run_arm(shop: Workshop, name: str, arm: Arm, seed: int) -> ArmResult:
         arm=name,
         seed=seed,
         key=shop.key(arm, seed),
-        settings={"arm": arm.model_dump(mode="json", exclude_defaults=True), "scale": shop.scale.name},
+        settings={
+            "arm": arm.model_dump(mode="json", exclude_defaults=True),
+            "scale": shop.scale.name,
+            "max_length": shop.scale.max_length,
+            "new_tokens": shop.scale.new_tokens,
+        },
         model=shop.base.name,
         model_sha256=shop.base_sha256,
         data_sha256=_rows_hash(shop, arm, seed),
@@ -160,7 +165,7 @@ def _rows_hash(shop: Workshop, arm: Arm, seed: int) -> str:
 
 
 def _code() -> str:
-    """Of what asks and measures. Training and answering are the stages', whose commit is recorded: a mended message there voids no hour."""
+    """Of what asks and measures: a changed statement there makes results anew. Training and answering are the stages', whose commit is recorded: a mended message there voids no hour."""
     return code_hash("lima.experiments.real.measures", package="lima.experiments.real")
 
 

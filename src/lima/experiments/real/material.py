@@ -5,18 +5,17 @@ All are our own wording, none from a public set; they are files to read and to a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
 from lima.files import text_hash
 from lima.records import Example, Message, Meta, Role
 
-T = TypeVar("T")
 HERE = Path(__file__).parent
 
 
@@ -73,7 +72,7 @@ def statements() -> tuple[Statement, ...]:
     return tuple(found)
 
 
-def spread(rows: Sequence[T], count: int) -> list[T]:
+def spread(rows: tuple[Any, ...], count: int) -> list[Any]:
     """``count`` of them, evenly from all: neighbours in a file are alike.
 
     >>> spread((0, 1, 2, 3, 4, 5), 3)

@@ -73,7 +73,7 @@ def measured_shift(settings: ExperimentSettings) -> None:
     with open_run(shop.folder / "token-shift.run.json", "experiment", settings) as run:
         with console.part_of_a_whole():
             place = tuned(shop, arm, 0)
-        asked = [one.example for one in spread(shop.prompts, SHIFT_PROMPTS)]
+        asked = [one.example for one in spread(tuple(shop.prompts), SHIFT_PROMPTS)]
         show_shift(
             settings.model_copy(update={"max_new_tokens": scale.new_tokens}), shop.folder, place, asked
         )
