@@ -102,6 +102,12 @@ COMMANDS: dict[str, Command] = {
         "experiment:experiment",
         "the paper's claims, tested in the built-in world",
     ),
+    "bench": Command(
+        "experiments.bench",
+        "BenchSettings",
+        "bench:bench",
+        "judges and estimators, where the truth is known",
+    ),
     "database": Command(
         "annotate",
         "DatabaseSettings",
