@@ -150,7 +150,13 @@ def test_finished_results_are_reported_without_weights(
     assert (tmp_path / "scratch.md").read_text() == (whole / "scratch.md").read_text()
     assert not (tmp_path / "jobs").exists()
     (next(tmp_path.glob("results/base*"))).unlink()
-    with pytest.raises(LimaError, match="no result yet of base"):
+    experiment(_settings(base, data, tmp_path, finished=True))
+    page = (tmp_path / "scratch.md").read_text()
+    assert "No result yet of: base." in page
+    assert "tuned minus tuned from random weights" in page
+    assert "minus base" not in page
+    shutil.rmtree(tmp_path / "results")
+    with pytest.raises(LimaError, match="no arm is finished yet"):
         experiment(_settings(base, data, tmp_path, finished=True))
 
 
@@ -234,7 +240,9 @@ def test_sentences_come_from_the_intervals(tmp_path: Path) -> None:
         },
     ]
     (tmp_path / "bands.yaml").write_text(yaml.safe_dump(limits))
-    outcome = RealOutcome(RECIPES["quantity"], results, read_bands(tmp_path / "bands.yaml", "quantity"))
+    outcome = RealOutcome(
+        RECIPES["quantity"], list(results), results, read_bands(tmp_path / "bands.yaml", "quantity")
+    )
     first, second = outcome.verdicts()
     assert first.startswith("demands kept, all of a prompt's, 2 examples minus 0 examples: +80.0 points [")
     assert first.endswith("Higher: the interval lies above 0.")
@@ -270,3 +278,11 @@ def test_the_likelier_end_is_chosen(base: Path) -> None:
         wrong = tuple(end for i, end in enumerate(ends) if i != place)
         one = Statement("s", "So it is", "?", (ends[place],), wrong)
         assert completes(network, tokenizer, one) == (place == best)
+
+
+def test_predictions_in_the_repository_name_arms_that_there_are() -> None:
+    for path in Path("docs/results").glob("*/bands.yaml"):
+        for name, recipe in RECIPES.items():
+            arms = arms_of(recipe, SCALES["small"], {})
+            for _, where in read_bands(path, name):
+                assert {where["arm"], where.get("minus", where["arm"])} <= set(arms), where

@@ -44,7 +44,7 @@ def measured_experiment(settings: ExperimentSettings) -> list[RealOutcome]:
         return []
     with open_run(shop.folder / f"{recipe.name}.run.json", "experiment", settings) as run:
         results = _collect(shop, jobs, settings.finished)
-        outcome = RealOutcome(recipe, results, bands)
+        outcome = RealOutcome(recipe, list(arms), results, bands)
         show(outcome)
         console.done(write(outcome, shop.folder))
         if not settings.finished:
@@ -59,6 +59,7 @@ def chosen_scale(settings: ExperimentSettings) -> RealScale:
     return replace(
         scale,
         prompts=settings.limit or scale.prompts,
+        statements=settings.limit or scale.statements,
         new_tokens=settings.max_new_tokens or scale.new_tokens,
         fit=fit,
     )
@@ -86,7 +87,7 @@ def _open(settings: ExperimentSettings, scale: RealScale, recipe: RealRecipe) ->
 
 
 def _collect(shop: Workshop, jobs: list[tuple[str, Arm, int]], finished: bool) -> dict[str, list[ArmResult]]:
-    """The results by arm; of the finished ones alone, or all, made where they are missing."""
+    """The results by arm: of the finished ones, or of all, made where they are missing."""
     found: dict[str, list[ArmResult]] = {}
     for place, (name, arm, seed) in enumerate(jobs, start=1):
         result = read_result(shop.result_path(name, arm, seed))
@@ -95,9 +96,8 @@ def _collect(shop: Workshop, jobs: list[tuple[str, Arm, int]], finished: bool) -
             result = run_arm(shop, name, arm, seed)
         if result is not None:
             found.setdefault(name, []).append(result)
-    missing = {name for name, _, _ in jobs} - set(found)
-    if missing:
+    if not found:
         raise LimaError(
-            f"{shop.folder}: no result yet of {', '.join(sorted(missing))}; without --finished they are made."
+            f"{shop.folder}: no arm is finished yet; without --finished the missing ones are made."
         )
     return found
