@@ -108,6 +108,12 @@ COMMANDS: dict[str, Command] = {
         "experiment:experiment",
         "the paper's claims, tested in the built-in world",
     ),
+    "bench": Command(
+        "experiments.bench",
+        "BenchSettings",
+        "bench:bench",
+        "judges, estimators and selectors, where the truth is known",
+    ),
     "database": Command(
         "annotate",
         "DatabaseSettings",

@@ -18,6 +18,7 @@ from lima.experiments.real.material import Statement
 from lima.experiments.real.measures import UnitValues, completes
 from lima.experiments.real.outcome import RealOutcome, read_bands
 from lima.experiments.real.recipes import RECIPES, SCALES, arms_of
+from lima.experiments.real.shift import CLASSES, PLACES
 from lima.experiments.settings import ExperimentSettings
 from lima.files import write_jsonl
 from lima.records import Example, Message
@@ -150,7 +151,13 @@ def test_finished_results_are_reported_without_weights(
     assert (tmp_path / "scratch.md").read_text() == (whole / "scratch.md").read_text()
     assert not (tmp_path / "jobs").exists()
     (next(tmp_path.glob("results/base*"))).unlink()
-    with pytest.raises(LimaError, match="no result yet of base"):
+    experiment(_settings(base, data, tmp_path, finished=True))
+    page = (tmp_path / "scratch.md").read_text()
+    assert "No result yet of: base." in page
+    assert "tuned minus tuned from random weights" in page
+    assert "minus base" not in page
+    shutil.rmtree(tmp_path / "results")
+    with pytest.raises(LimaError, match="no arm is finished yet"):
         experiment(_settings(base, data, tmp_path, finished=True))
 
 
@@ -234,7 +241,9 @@ def test_sentences_come_from_the_intervals(tmp_path: Path) -> None:
         },
     ]
     (tmp_path / "bands.yaml").write_text(yaml.safe_dump(limits))
-    outcome = RealOutcome(RECIPES["quantity"], results, read_bands(tmp_path / "bands.yaml", "quantity"))
+    outcome = RealOutcome(
+        RECIPES["quantity"], list(results), results, read_bands(tmp_path / "bands.yaml", "quantity")
+    )
     first, second = outcome.verdicts()
     assert first.startswith("demands kept, all of a prompt's, 2 examples minus 0 examples: +80.0 points [")
     assert first.endswith("Higher: the interval lies above 0.")
@@ -270,3 +279,41 @@ def test_the_likelier_end_is_chosen(base: Path) -> None:
         wrong = tuple(end for i, end in enumerate(ends) if i != place)
         one = Statement("s", "So it is", "?", (ends[place],), wrong)
         assert completes(network, tokenizer, one) == (place == best)
+
+
+def test_predictions_in_the_repository_name_arms_that_there_are() -> None:
+    for path in Path("docs/results").glob("*/bands.yaml"):
+        for name, recipe in RECIPES.items():
+            arms = arms_of(recipe, SCALES["small"], {})
+            for _, where in read_bands(path, name):
+                assert {where["arm"], where.get("minus", where["arm"])} <= set(arms), where
+
+
+def test_ranks_of_tokens_by_place_and_class(base: Path, data: Path, tmp_path: Path) -> None:
+    experiment(_settings(base, data, tmp_path, name="token-shift"))
+    shares = json.loads((tmp_path / "token-shift.json").read_text())
+    assert set(shares) <= {*PLACES, *CLASSES}
+    assert "first token" in shares
+    assert set(shares["first token"]) == {"unshifted", "marginal", "shifted"}
+
+
+def test_an_epoch_chosen_by_answers_is_compared_on_other_prompts() -> None:
+    """Epoch 3 is best on prompts 0, 2, 4 ... and epoch 1 has the least loss; on 1, 3, 5 ... epoch 3 keeps all, epoch 1 half."""
+    kept = {
+        "epoch 1": [0.5] * 20,
+        "epoch 2": [0.6, 0.5] * 10,
+        "epoch 3": [1.0] * 20,
+        "epoch 4": [0.9, 1.0] * 10,
+    }
+    results = {}
+    for loss, (arm, values) in enumerate(kept.items(), start=1):
+        measures = {
+            "demand share": UnitValues(unit="prompt", items=tuple(map(str, range(20))), values=tuple(values)),
+            "nll others": UnitValues(unit="row", items=("r",), values=(float(loss),)),
+        }
+        results[arm] = [_result(arm, 0, []).model_copy(update={"measures": measures})]
+    outcome = RealOutcome(RECIPES["checkpoint"], list(results), results, [])
+    (sentence,) = outcome.verdicts()
+    assert "on every second prompt: epoch 3; by the least loss on held-out answers: epoch 1." in sentence
+    assert "On the other 10 prompts, the first minus the second: +50.0 points." in sentence
+    assert sentence.endswith("Higher: the interval lies above 0.")

@@ -72,10 +72,7 @@ def make_data(world: World, settings: DataSettings, seed: int, *, base: Path, fo
 
 def _selected(world: World, settings: DataSettings, seed: int, base: Path, folder: Path) -> Data:
     """A part of a written pool; only the measures know in which style each answer was written."""
-    assert settings.pool is not None, settings
-    copies = round(settings.copies * settings.pool)
-    rng = np.random.default_rng([seed, 11])
-    pool = with_copies(_written(world, settings, settings.pool - copies, seed), copies, rng)
+    pool = make_pool(world, settings, seed)
     liked = _written(world, DataSettings(examples=LIKED), LIKED, seed + 1000)
     oracle = Oracle(world)
     good = {one.id for one in pool if oracle.score(*(message.content for message in one.messages)).exact}
@@ -83,6 +80,14 @@ def _selected(world: World, settings: DataSettings, seed: int, base: Path, folde
         pool, settings.selector, settings.examples, seed=seed, liked=liked, base=base, folder=folder
     )
     return Data(found, _figures_of_choice(found, good, tokens))
+
+
+def make_pool(world: World, settings: DataSettings, seed: int) -> list[Example]:
+    """A written pool of ``settings.pool`` rows, with copies, from which examples are chosen."""
+    assert settings.pool is not None, settings
+    copies = round(settings.copies * settings.pool)
+    rng = np.random.default_rng([seed, 11])
+    return with_copies(_written(world, settings, settings.pool - copies, seed), copies, rng)
 
 
 def _figures_of_choice(found: Sequence[Example], good: Set[str], tokens: int) -> dict[str, Measure]:

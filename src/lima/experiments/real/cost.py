@@ -24,6 +24,8 @@ TIMED_ROWS = 8
 TIMED_TOKENS = 4
 """Tokens of each answer that are timed, after one that is not."""
 SLOTS = 32
+CHARACTERS_PER_TOKEN = 4
+"""About, in English."""
 
 
 class Rates(Settings):
@@ -90,6 +92,10 @@ def hours(shop: Workshop, arm: Arm, measured: Rates) -> Mapping[str, float]:
     answers = (
         len(shop.prompts) * scale.new_tokens + len(shop.statements) * QUESTION_TOKENS
     ) * measured.answer_token
+    # what stands before each prompt is read: a forward pass is a third of a training pass
+    shown = sum(len(message.content) for one in shop.data.shown(arm.in_context) for message in one.messages)
+    asked = len(shop.prompts) + len(shop.statements)
+    answers += asked * shown / CHARACTERS_PER_TOKEN * measured.training_token / 3
     training = 0.0
     if arm.is_tuned:
         rows = len(shop.data.rows(arm, 0))

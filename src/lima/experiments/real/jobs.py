@@ -131,7 +131,12 @@ def run_arm(shop: Workshop, name: str, arm: Arm, seed: int) -> ArmResult:
         arm=name,
         seed=seed,
         key=shop.key(arm, seed),
-        settings={"arm": arm.model_dump(mode="json", exclude_defaults=True), "scale": shop.scale.name},
+        settings={
+            "arm": arm.model_dump(mode="json", exclude_defaults=True),
+            "scale": shop.scale.name,
+            "max_length": shop.scale.max_length,
+            "new_tokens": shop.scale.new_tokens,
+        },
         model=shop.base.name,
         model_sha256=shop.base_sha256,
         data_sha256=_rows_hash(shop, arm, seed),
@@ -160,12 +165,12 @@ def _rows_hash(shop: Workshop, arm: Arm, seed: int) -> str:
 
 
 def _code() -> str:
-    """Of what asks and measures. Training and answering are the stages', whose commit is recorded: a mended message there voids no hour."""
+    """Of what asks and measures: a changed statement there makes results anew. Training and answering are the stages', whose commit is recorded: a mended message there voids no hour."""
     return code_hash("lima.experiments.real.measures", package="lima.experiments.real")
 
 
 def _measure(shop: Workshop, arm: Arm, seed: int) -> tuple[Measures, list[dict[str, str]]]:
-    place, work = _tuned(shop, arm, seed), shop.folder / "jobs" / shop.key(arm, seed)
+    place, work = tuned(shop, arm, seed), shop.folder / "jobs" / shop.key(arm, seed)
     asked = [one.example for one in shop.prompts]
     answers = _answers(shop, arm, place, work / "answers.jsonl", asked, shop.scale.new_tokens)
     questions = [one.prompt for one in shop.statements]
@@ -186,7 +191,7 @@ def _shown(prompt: Example, answer: Completion) -> dict[str, str]:
     return {"prompt": said, "answer": answer.content, "ended": answer.finish_reason}
 
 
-def _tuned(shop: Workshop, arm: Arm, seed: int) -> Path:
+def tuned(shop: Workshop, arm: Arm, seed: int) -> Path:
     """The checkpoint of an arm; arms that differ in the epoch alone share a run."""
     if not arm.is_tuned:
         return shop.base

@@ -39,7 +39,7 @@ Measures = Mapping[str, UnitValues]
 WORDS = {
     "demands": "demands kept, all of a prompt's",
     "demand share": "share of demands kept",
-    "ended": "ended by EOT",
+    "ended": "ended by itself",
     "likeness": "likeness of form to the training answers",
     "second turn": "demands kept in a second turn",
     "cloze": "statements completed rightly",
@@ -50,6 +50,10 @@ WORDS = {
 """Headings of the measures; NLL is in nats a token."""
 SHARES = frozenset(WORDS) - {"nll own", "nll others"}
 """Those between 0 and 1."""
+
+
+ENDS = ("eot", "stop")
+"""How an answer ends by itself; with examples in context, by the heading of the next question."""
 
 
 def of_answers(
@@ -64,7 +68,7 @@ def of_answers(
     ids = [one.example.id for one in alone]
     found["demands"] = _measure("prompt", ids, [all(marks[i]) for i in ids])
     found["demand share"] = _measure("prompt", ids, [sum(marks[i]) / len(marks[i]) for i in ids])
-    found["ended"] = _measure("prompt", ids, [given[i].finish_reason == "eot" for i in ids])
+    found["ended"] = _measure("prompt", ids, [given[i].finish_reason in ENDS for i in ids])
     if form is not None:
         found["likeness"] = _measure("prompt", ids, [form.likeness(given[i].content) for i in ids])
     later = [one.example.id for one in asked if len(one.example.turns) > 1]

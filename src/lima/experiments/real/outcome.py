@@ -7,7 +7,7 @@ other prompts of this kind, asked of the very models that were tuned; the means 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,20 @@ from lima.errors import LimaError
 from lima.experiments.claims.bands import Band, Check
 from lima.experiments.claims.outcome import BAND_HEAD, JUDGED
 from lima.experiments.real.jobs import ArmResult
-from lima.experiments.real.measures import SHARES, WORDS, UnitValues
+from lima.experiments.real.measures import ENDS, SHARES, WORDS, UnitValues
 from lima.experiments.real.recipes import RealRecipe
 from lima.files import write_json, write_text
 from lima.report.render.tables import TextTable, cell, markdown
 from lima.report.render.wording import percent, plain, points
 from lima.statistics.estimates import ALIKE, Result, Undefined
-from lima.statistics.intervals import clustered_mean, share
+from lima.statistics.intervals import clustered_mean, paired_difference, share
 
 COVERS = (
     "95 % intervals cover other prompts, statements or rows of the kind (the unit), asked of the same models. They do not cover "
     "another order or draw of examples: for that the means by seed stand in the JSON file."
 )
+CHOSEN_BY = "demand share"
+"""What an epoch is chosen by: finer than whole prompts."""
 LIMITS = (
     "One base of this size, tuned on a few hundred rows: no evidence about models of 65 billion parameters, nor about what people prefer. "
     "No judge and no person has read these answers; a program checks demands on their form, whether they end, and short facts."
@@ -42,13 +44,27 @@ class RealOutcome:
     """An experiment on a real base: its arms' results, by arm, the seeds in one order."""
 
     recipe: RealRecipe
+    names: Sequence[str]
+    """Of all arms, in the recipe's order."""
     results: Mapping[str, Sequence[ArmResult]]
+    """Of those arms that have some."""
     bands: Sequence[tuple[Band, Mapping[str, Any]]]
 
     @property
     def arms(self) -> list[str]:
-        """The names of the arms, in the recipe's order."""
-        return list(self.results)
+        """The names of the arms that have results, in the recipe's order."""
+        return [name for name in self.names if name in self.results]
+
+    @property
+    def missing(self) -> list[str]:
+        """Those that have none."""
+        return [name for name in self.names if name not in self.results]
+
+    @property
+    def contrasts(self) -> list[tuple[str, str, str]]:
+        """The recipe's comparisons, of arms that have results."""
+        named = [(self.names[a], self.names[b], measure) for a, b, measure in self.recipe.contrasts]
+        return [one for one in named if one[0] in self.results and one[1] in self.results]
 
     def value(self, arm: str, measure: str) -> Result | None:
         """The mean over units and seeds; None where an arm has no such measure."""
@@ -65,15 +81,12 @@ class RealOutcome:
         one, two = (self._by_seed(arm, measure) for arm in (first, second))
         if one is None or two is None:
             return None
-        items: list[str] = []
-        gaps: list[float] = []
         seeds = sorted({*one} & {*two}) if len(one) > 1 and len(two) > 1 else []
+        units: list[tuple[str, float, float]] = []
         for a, b in [(one[s], two[s]) for s in seeds] or [(x, y) for x in one.values() for y in two.values()]:
             other = dict(zip(b.items, b.values, strict=True))
-            pairs = [(i, x - other[i]) for i, x in zip(a.items, a.values, strict=True) if i in other]
-            items += [item for item, _ in pairs]
-            gaps += [gap for _, gap in pairs]
-        return clustered_mean(gaps, items)
+            units += [(i, x, other[i]) for i, x in zip(a.items, a.values, strict=True) if i in other]
+        return _difference(units, measure)
 
     def seeds(self, arm: str, measure: str) -> list[float]:
         """The mean of each seed."""
@@ -97,12 +110,27 @@ class RealOutcome:
     def verdicts(self) -> list[str]:
         """A sentence for each comparison of the recipe."""
         found = []
-        for first, second, measure in self.recipe.contrasts:
-            one, two = self.arms[first], self.arms[second]
+        for one, two, measure in self.contrasts:
             gap = self.difference(one, two, measure)
             if gap is not None:
                 found.append(f"{WORDS[measure]}, {one} minus {two}: {_words(gap, measure)} {_ruling(gap)}")
+        if self.recipe.chooses and not self.missing:
+            found.append(self._choice())
         return found
+
+    def _choice(self) -> str:
+        """An epoch chosen by answers to every second prompt and one by loss, compared on the other prompts (LIMA, section 3)."""
+        told = {arm: next(iter((self._by_seed(arm, CHOSEN_BY) or {}).values())) for arm in self.arms}
+        losses = {arm: self.seeds(arm, "nll others") or self.seeds(arm, "nll own") for arm in self.arms}
+        by_answers = max(self.arms, key=lambda arm: float(np.mean(told[arm].values[::2])))
+        by_loss = min(self.arms, key=lambda arm: losses[arm][0])
+        one, two = told[by_answers], told[by_loss]
+        units = list(zip(one.items[1::2], one.values[1::2], two.values[1::2], strict=True))
+        gap = _difference(units, CHOSEN_BY)
+        return (
+            f"Chosen by {WORDS[CHOSEN_BY]} on every second prompt: {by_answers}; by the least loss on held-out answers: {by_loss}. "
+            f"On the other {len(units)} prompts, the first minus the second: {_words(gap, CHOSEN_BY)} {_ruling(gap)}"
+        )
 
     def _by_seed(self, arm: str, measure: str) -> dict[int, UnitValues] | None:
         found = {one.seed: one.measures[measure] for one in self.results[arm] if measure in one.measures}
@@ -114,6 +142,17 @@ class RealOutcome:
             return None
         items = [item for one in found.values() for item in one.items]
         return items, [value for one in found.values() for value in one.values]
+
+
+def _difference(units: Sequence[tuple[str, float, float]], measure: str) -> Result:
+    """First minus second, by unit: of yes and no by joined Wilson limits, of other values by t; of shares within -1 and 1."""
+    items, one, two = ([unit[place] for unit in units] for place in range(3))
+    if {*one, *two} <= {0.0, 1.0}:
+        return paired_difference([x == 1 for x in one], [y == 1 for y in two], items)
+    gap = clustered_mean([x - y for _, x, y in units], items)
+    if measure not in SHARES or isinstance(gap, Undefined) or gap.low is None or gap.high is None:
+        return gap
+    return replace(gap, low=max(-1.0, gap.low), high=min(1.0, gap.high))
 
 
 def _words(gap: Result, measure: str) -> str:
@@ -187,18 +226,27 @@ def show(outcome: RealOutcome) -> None:
     for sentence in outcome.verdicts():
         console.results.print(sentence, markup=False, soft_wrap=True)
     console.results.print(COVERS, markup=False, soft_wrap=True)
-    if warning := other_code(outcome):
-        console.warn(warning)
+    if words := caution(outcome):
+        console.warn(words)
 
 
-def other_code(outcome: RealOutcome) -> str | None:
-    """A word of warning where the arms were made from different commits."""
+def caution(outcome: RealOutcome) -> str | None:
+    """Words of warning: arms that have no result yet, code of several commits, or changes that no commit holds."""
     commits = {str(one.git_commit) for runs in outcome.results.values() for one in runs}
-    if len(commits) < 2:
-        return None
-    return (
-        f"the arms were made by {len(commits)} commits of lima: {', '.join(sorted(c[:9] for c in commits))}"
-    )
+    found = []
+    if outcome.missing:
+        found.append(f"No result yet of: {', '.join(outcome.missing)}.")
+    if len(commits) > 1:
+        found.append(
+            f"The arms were made by {len(commits)} states of lima: {', '.join(map(_short, sorted(commits)))}."
+        )
+    if changed := [one for one in commits if one.endswith("+")]:
+        found.append(f"Made with changes that no commit holds: {', '.join(map(_short, sorted(changed)))}.")
+    return " ".join(found) or None
+
+
+def _short(commit: str) -> str:
+    return commit[:9] + "+" * commit.endswith("+")
 
 
 def write(outcome: RealOutcome, folder: Path) -> list[Path]:
@@ -232,9 +280,9 @@ def _json(outcome: RealOutcome) -> dict[str, Any]:
         if (result := outcome.value(arm, name)) is not None
     ]
     gaps = [
-        {"first": outcome.arms[a], "second": outcome.arms[b], "measure": name, **asdict(gap)}
-        for a, b, name in outcome.recipe.contrasts
-        if (gap := outcome.difference(outcome.arms[a], outcome.arms[b], name)) is not None
+        {"first": one, "second": two, "measure": name, **asdict(gap)}
+        for one, two, name in outcome.contrasts
+        if (gap := outcome.difference(one, two, name)) is not None
     ]
     return {
         "name": outcome.recipe.name,
@@ -264,9 +312,9 @@ def page(outcome: RealOutcome) -> str:
         markdown(found),
         verdicts,
         COVERS,
-        other_code(outcome) or "",
+        caution(outcome) or "",
         "## The first prompts and their answers, unchosen",
-        *(_answers(arm, runs[0]) for arm, runs in outcome.results.items()),
+        *(_answers(arm, outcome.results[arm][0]) for arm in outcome.arms),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -275,7 +323,7 @@ def _answers(arm: str, result: ArmResult) -> str:
     rows = []
     for one in result.answers:
         quoted = "\n".join(f"> {line}" for line in one["answer"].splitlines()) or "> (blank)"
-        end = "" if one["ended"] == "eot" else "\n\n(cut off)"
+        end = "" if one["ended"] in ENDS else "\n\n(cut off)"
         asked = " / ".join(one["prompt"].split("\n"))
         rows.append(f"**{asked}**\n\n{quoted}{end}")
     return "\n\n".join([f"### {arm}, seed {result.seed}", *rows])

@@ -22,7 +22,7 @@ from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.evaluate.study import Study
-from lima.experiments.real.measured import measured_experiment
+from lima.experiments.real.measured import measured_experiment, measured_shift
 from lima.experiments.real.recipes import RECIPES
 from lima.experiments.real.shift import show_shift
 from lima.experiments.settings import ON_REAL_BASES, ExperimentSettings, RealSettings
@@ -40,6 +40,8 @@ from lima.runs import is_finished, open_run
 from lima.train.run import epoch_folder, last_epoch, train
 from lima.train.settings import TrainSettings
 
+SHIFT = "token-shift"
+
 
 def real_experiment(settings: ExperimentSettings) -> None:
     """Run one experiment on a real base.
@@ -47,8 +49,8 @@ def real_experiment(settings: ExperimentSettings) -> None:
     Raises:
         LimaError: the experiment needs the world's ground truth, an input is missing, or a stage fails.
     """
-    if settings.prompts is None and settings.judge is None and settings.name in RECIPES:
-        measured_experiment(settings)
+    if settings.prompts is None and settings.judge is None and settings.name in (*RECIPES, SHIFT):
+        (measured_shift if settings.name == SHIFT else measured_experiment)(settings)
         return
     if settings.name not in ON_REAL_BASES:
         raise LimaError(_refusal(settings))

@@ -122,11 +122,15 @@ class RealRecipe:
     """Places of two arms and a measure: first minus second is what the verdict speaks of."""
     measures: Sequence[str] = ("demands", "ended", "likeness", "cloze", "question", "nll own", "nll others")
     several_seeds: bool = False
+    chooses: bool = False
+    """Arms are epochs, among which one is chosen by answers and one by loss."""
     needs: Sequence[str] = field(default=())
     """Files beyond the data, as flags."""
 
 
 BASE: Mapping[str, Any] = {"share": 0}
+EPOCHS = tuple(("epoch {epoch}", {"share": 0.25, "at": at}) for at in (0.25, 0.5, 0.75, 1))
+"""Of one run, whose checkpoints are shared."""
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -176,7 +180,7 @@ RECIPES = {
             "perplexity",
             "Held-out perplexity rises while the answers get better.",
             "Perplexity of held-out answers rises from about 5 to 10 while rated quality rises from 3.90 to 4.15.",
-            tuple(("epoch {epoch}", {"share": 0.25, "at": at}) for at in (0.25, 0.5, 0.75, 1)),
+            EPOCHS,
             (
                 (3, 0, "nll others"),
                 (3, 0, "nll own"),
@@ -184,6 +188,15 @@ RECIPES = {
                 (3, 0, "likeness"),
                 (3, 0, "question"),
             ),
+        ),
+        RealRecipe(
+            "checkpoint",
+            "Choose the checkpoint by looking at answers to 50 dev prompts, not by perplexity.",
+            "Chosen by hand between epochs 5 and 10 of 15, on 50 dev prompts.",
+            EPOCHS,
+            (),
+            measures=("demands", "demand share", "ended", "nll own", "nll others"),
+            chooses=True,
         ),
         RealRecipe(
             "structure",

@@ -1,7 +1,7 @@
 """Token shift on a real base: is the tuned model's token the base's first choice? (arXiv 2312.01552)
 
 Every prompt is answered greedily by the tuned model; the base reads the same texts in its own form and ranks each token.
-There is no ground truth here, so tokens are grouped by their place in the answer.
+There is no ground truth here, so tokens are grouped by their place in the answer and by their class.
 """
 
 from __future__ import annotations
@@ -20,6 +20,109 @@ from lima.statistics.intervals import share
 
 LONGEST_ANSWER = 256
 PLACES = ("first token", "tokens 2 to 10", "later tokens", "end of turn")
+CLASSES = ("function word", "other word", "name or number", "punctuation and layout")
+"""Of all tokens but the end of turn; a part of a word counts as another word."""
+FUNCTION_WORDS = frozenset(
+    [
+        "a",
+        "about",
+        "all",
+        "also",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "because",
+        "been",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "down",
+        "each",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "he",
+        "her",
+        "here",
+        "him",
+        "his",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "just",
+        "may",
+        "me",
+        "more",
+        "most",
+        "must",
+        "my",
+        "no",
+        "nor",
+        "not",
+        "of",
+        "off",
+        "on",
+        "one",
+        "or",
+        "our",
+        "out",
+        "over",
+        "own",
+        "she",
+        "should",
+        "so",
+        "some",
+        "such",
+        "than",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "to",
+        "too",
+        "up",
+        "us",
+        "very",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+    ]
+)
+"""Words that hold a sentence together, whatever it is about."""
 FIGURES = ("unshifted", "marginal", "shifted")
 
 
@@ -40,7 +143,7 @@ def show_shift(settings: ExperimentSettings, folder: Path, tuned: Path, prompts:
     )
     console.table(
         f"{settings.model}: how the base ranks the tuned model's tokens (first, among {MARGINAL}, further down)",
-        ["place in the answer", "tokens", *FIGURES],
+        ["place or class", "tokens", *FIGURES],
         [
             [place, len(marks[place]), *(cell(share, percent) for share in found.values())]
             for place, found in shares.items()
@@ -52,13 +155,13 @@ def show_shift(settings: ExperimentSettings, folder: Path, tuned: Path, prompts:
 def _marks(
     settings: ExperimentSettings, tuned: Path, prompts: Sequence[Example]
 ) -> dict[str, list[tuple[str, str]]]:
-    """Prompt and figure of every token, by its place."""
+    """Prompt and figure of every token, by its place and by its class."""
     tuned_model, words = model.load(tuned)
     base_model, base_words = model.load(str(settings.model))
     model.add_eot(base_model, base_words)
     longest = min(settings.max_new_tokens or LONGEST_ANSWER, LONGEST_ANSWER)
     eot = chat.eot_id(words)
-    marks: dict[str, list[tuple[str, str]]] = {place: [] for place in PLACES}
+    marks: dict[str, list[tuple[str, str]]] = {part: [] for part in (*PLACES, *CLASSES)}
     answers = greedy_answers(tuned_model, words, prompts, longest)
     with console.progress("token shift", len(prompts), "prompts") as bar:
         for prompt, ids in zip(prompts, answers, strict=True):
@@ -70,7 +173,11 @@ def _marks(
             own = log_probabilities(tuned_model, chat.encode_prompt(words, prompt.messages), ids)
             for place, rank in enumerate(compare_tokens(base, own, ids)[0]):
                 figure = FIGURES[0] if rank == 1 else FIGURES[1] if rank <= MARGINAL else FIGURES[2]
-                marks[_place(place, ids[place] == eot)].append((prompt.id, figure))
+                parts = [_place(place, ids[place] == eot)]
+                if ids[place] != eot:
+                    parts.append(token_class(words.decode([ids[place]])))
+                for part in parts:
+                    marks[part].append((prompt.id, figure))
     return marks
 
 
@@ -78,3 +185,17 @@ def _place(position: int, is_end: bool) -> str:
     if is_end:
         return PLACES[3]
     return PLACES[0] if position == 0 else PLACES[1] if position < 10 else PLACES[2]
+
+
+def token_class(text: str) -> str:
+    """The class of a token by its text alone.
+
+    >>> [token_class(text) for text in (" the", " river", "ing", " Paris", " 1969", ".", "**")]
+    ['function word', 'other word', 'other word', 'name or number', 'name or number', 'punctuation and layout', 'punctuation and layout']
+    """
+    word = text.strip()
+    if not any(map(str.isalnum, word)):
+        return CLASSES[3]
+    if word.lower() in FUNCTION_WORDS:
+        return CLASSES[0]
+    return CLASSES[2] if word[0].isupper() or any(map(str.isdigit, word)) else CLASSES[1]
