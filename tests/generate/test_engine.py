@@ -10,6 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
@@ -18,6 +20,8 @@ from transformers import (
     MistralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
     RepetitionPenaltyLogitsProcessor,
@@ -74,6 +78,35 @@ def gemma2() -> PreTrainedModel:
     return Gemma2ForCausalLM._from_config(config, attn_implementation="eager").eval()
 
 
+def qwen2() -> PreTrainedModel:
+    """With biases of queries, keys and values that are not zero, as it makes them."""
+    torch.manual_seed(0)
+    model = Qwen2ForCausalLM(Qwen2Config(**SIZES, num_key_value_heads=2, initializer_range=0.4)).eval()
+    for layer in model.model.layers:
+        for part in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj):
+            torch.nn.init.normal_(part.bias)
+    return model
+
+
+def gemma3() -> PreTrainedModel:
+    """A layer with a window and one without, whose positions turn at other rates; norms that are not one."""
+    torch.manual_seed(0)
+    kinds = ["sliding_attention", "full_attention"]
+    config = Gemma3TextConfig(
+        **SIZES,
+        num_key_value_heads=2,
+        head_dim=8,
+        sliding_window=8,
+        layer_types=kinds,
+        initializer_range=0.4,
+    )
+    model = Gemma3ForCausalLM(config).eval()
+    for name, weight in model.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    return model
+
+
 SIZES = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -91,6 +124,8 @@ MAKERS: dict[str, Callable[[], PreTrainedModel]] = {
     "mistral-window": mistral,
     "qwen3": qwen3,
     "gemma2-softcap": gemma2,
+    "qwen2": qwen2,
+    "gemma3": gemma3,
 }
 
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.generate.conftest import byte_tokenizer, tiny_llama
+from tests.generate.test_engine import MAKERS
 from torch import nn
 from transformers import PreTrainedModel
 
-from lima.generate.engine import Engine, packing
+from lima.generate.engine import Engine, fused, packing
 from lima.generate.engine.packing import PackedLinear
 from lima.generate.engine.requests import Request
 
@@ -109,3 +110,27 @@ def test_a_model_that_reads_its_weights_otherwise_stays_as_it_is() -> None:
     engine = Engine(model, byte_tokenizer())
     assert not packed_layers(model)
     assert next(engine.run([request])).ids == expected.ids
+
+
+@pytest.mark.parametrize("name", ["llama-gqa", "mistral-window", "qwen2", "qwen3", "gemma3"])
+def test_known_blocks_are_fused_by_the_engine_and_stock_again_afterwards(name: str) -> None:
+    """That they compute the same is asked by the greedy answers of `test_engine`; here that they are in use at all."""
+    model, stock = MAKERS[name](), MAKERS[name]()
+    engine = Engine(model, byte_tokenizer(), slots=2)
+    blocks = [module for module in model.modules() if isinstance(module, fused.FusedAttention)]
+    assert len(blocks) == 2
+    ran = []
+    for block in blocks:
+        block.q_proj.register_forward_hook(lambda *_: ran.append("alone"))  # type: ignore[union-attr]
+    assert list(engine.run([Request(id="a", prompt=(256, 72, 105), max_new_tokens=5)]))
+    assert not ran, "the queries' product was made by itself"
+    packing.unpack(model)
+    assert list(map(type, model.modules())) == list(map(type, stock.modules()))
+
+
+def test_a_fused_block_in_training_is_the_stock_one() -> None:
+    model, stock = packed_llama(), tiny_llama(tie_word_embeddings=False)
+    assert any(isinstance(module, fused.FusedAttention) for module in model.modules())
+    with torch.no_grad():  # packed, but outside the engine
+        torch.testing.assert_close(model(IDS).logits, stock(IDS).logits, rtol=1e-5, atol=1e-4)
+    assert torch.equal(model.train()(IDS).logits, stock.train()(IDS).logits)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from lima.errors import LimaError
@@ -82,6 +82,8 @@ class BatchLayout:
     """How rows with one new token attend: `fastest` or `by_sums`."""
     biases: dict[int | None, Tensor] = field(default_factory=dict)
     """`bias` of each window."""
+    turns: dict[int, tuple[Tensor, ...]] = field(default_factory=dict)
+    """`turn` of each kind of layer, by the identity of its cosines, which are kept beside it."""
 
     @classmethod
     def of(
@@ -112,6 +114,14 @@ class BatchLayout:
             self.biases[window] = bias.masked_fill_(~visible, -torch.inf)[:, None, None]
         return self.biases[window]
 
+    def turn(self, cos_1Td: Tensor, sin_1Td: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotary factors, (T, 1, d): of a head, and of the head with its halves exchanged."""
+        if id(cos_1Td) not in self.turns:
+            first, second = sin_1Td[0, :, None].chunk(2, -1)
+            self.turns[id(cos_1Td)] = cos_1Td, cos_1Td[0, :, None], torch.cat((-first, second), -1)
+        _, cos_T1d, sin_T1d = self.turns[id(cos_1Td)]
+        return cos_T1d, sin_T1d
+
 
 def slot_attention(
     module: torch.nn.Module,
@@ -130,19 +140,29 @@ def slot_attention(
     _refuse_unknown(module, others)
     if layout is None:
         raise LimaError(f"{type(module).__name__} does not pass on what the engine needs; serve it by vLLM.")
-    keys, values = layout.cache.layer(module.layer_idx, key_1hTd, value_1hTd)  # type: ignore[arg-type]
-    keys[layout.slot_T, :, layout.position_T] = key_1hTd[0].transpose(0, 1)
-    values[layout.slot_T, :, layout.position_T] = value_1hTd[0].transpose(0, 1)
     scale = scaling if scaling is not None else query_1HTd.shape[-1] ** -0.5
+    new_ThD = (key_1hTd[0].transpose(0, 1), value_1hTd[0].transpose(0, 1))
+    size = max(x.shape[-1] for x in new_ThD)  # keys of some architectures are wider than values
+    new_TGd = torch.cat([x if x.shape[-1] == size else pad(x, (0, size - x.shape[-1])) for x in new_ThD], 1)
     scoring = Scoring(scale, sliding_window, softcap)
-    query_THd = query_1HTd[0].transpose(0, 1)
+    index: Any = module.layer_idx
+    out_THd = attend(query_1HTd[0].transpose(0, 1), new_TGd, index, layout, scoring)
+    return out_THd[None, ..., : value_1hTd.shape[-1]], None
+
+
+def attend(query_THd: Tensor, new_TGd: Tensor, index: int, layout: BatchLayout, scoring: Scoring) -> Tensor:
+    """Write new keys and values (the second half of the G heads) into the cache of layer ``index``, and attend; (T, H, d)."""
+    store = layout.cache.store(index, new_TGd)
+    store[layout.slot_T, :, layout.position_T] = new_TGd
+    keys, values = store.chunk(2, 1)
+    keys = keys[..., : query_THd.shape[-1]]
     if len(layout.prompts) == len(layout.spans):
         out_THd = query_THd.new_empty(*query_THd.shape[:2], values.shape[-1])
     else:
         # Rows that take in a prompt are computed along and written over below: the cache stays one slice.
         query_nHd = query_THd[layout.last_n] if layout.prompts else query_THd
         live = slice(len(layout.spans)), slice(None), slice(layout.context)
-        bias = layout.bias(sliding_window, query_nHd.dtype)
+        bias = layout.bias(scoring.window, query_nHd.dtype)
         out_THd = layout.one_query(query_nHd, keys[live], values[live], bias, scoring)
         if layout.prompts:
             rows_nHd = out_THd
@@ -150,8 +170,9 @@ def slot_attention(
             out_THd[layout.last_n] = rows_nHd
     for span in layout.prompts:
         here = slice(span.offset, span.offset + span.length)
-        out_THd[here] = _prompt_attention(query_1HTd[:, :, here], keys, values, span, scoring)
-    return out_THd[None], None
+        query_1Htd = query_THd[here].transpose(0, 1)[None]
+        out_THd[here] = _prompt_attention(query_1Htd, keys, values, span, scoring)
+    return out_THd
 
 
 MANY_ANSWERS = 128

@@ -192,12 +192,20 @@ def top_logits(logits_BV: Tensor, width: int) -> tuple[Tensor, Tensor]:
 def _log_total(logits_BV: Tensor, temperature_B: Tensor) -> Tensor:
     """The logarithm of each row's sum of exponentials, (B,).
 
-    In parts that stay in the processor's cache: the intermediate results of a whole batch are tens of megabytes,
+    On a CPU in parts that stay in the processor's cache: the intermediate results of a whole batch are tens of megabytes,
     which the allocator fetches from the system and gives back at every step.
     """
-    rows = len(logits_BV) if logits_BV.is_cuda else max(1, PART // logits_BV.shape[-1])
-    parts = zip(logits_BV.split(rows), temperature_B.split(rows), strict=True)
-    return torch.cat([(part_RV / warmth_R[:, None]).logsumexp(-1) for part_RV, warmth_R in parts])
+    if logits_BV.is_cuda:
+        return (logits_BV / temperature_B[:, None]).logsumexp(-1)
+    rows = max(1, PART // logits_BV.shape[-1])
+    buffer_RV = torch.empty_like(logits_BV[:rows])
+    found = []
+    for part_RV, warmth_R in zip(logits_BV.split(rows), temperature_B.split(rows), strict=True):
+        scaled_RV = torch.div(part_RV, warmth_R[:, None], out=buffer_RV[: len(part_RV)])
+        top_R = scaled_RV.amax(-1)
+        # torch's softmax makes two passes of what would be four; the likeliest token has exp(0) / total
+        found.append(top_R - torch.softmax(scaled_RV, -1, out=scaled_RV).amax(-1).log())
+    return torch.cat(found)
 
 
 def _draw_from_top(

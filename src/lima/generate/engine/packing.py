@@ -8,13 +8,39 @@ choice of library. Results are those of the plain layer up to the rounding of an
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from lima.generate.engine import fused
+
 ROWS = 32
 """The number of rows that the layout is made for. It is the fastest one at 1 to 1,024 rows too (benchmarks/generate.py)."""
+
+
+@dataclass(eq=False)
+class Packed:
+    """The weights of one linear layer, or of several that read the same input, one below the other, in oneDNN's layout."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, layers: Sequence[nn.Linear]) -> Self:
+        """Pack; the layers have biases all or none."""
+        one = len(layers) == 1
+        weight = layers[0].weight.detach() if one else torch.cat([x.weight.detach() for x in layers])
+        biases = [x.bias for x in layers if x.bias is not None]
+        bias = torch.cat([x.detach() for x in biases]) if biases and not one else layers[0].bias
+        return cls(torch.ops.mkldnn._reorder_linear_weight(weight, ROWS), bias)
+
+    def __call__(self, input: Tensor) -> Tensor:
+        """The product."""
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")
+        return product
 
 
 class PackedLinear(nn.Linear):
@@ -25,20 +51,23 @@ class PackedLinear(nn.Linear):
     same values in the same Parameter.
     """
 
-    _packed: Tensor
+    _packed: Packed
+    _rows: slice
+    """Where the layer's rows lie in what is packed."""
 
     def forward(self, input: Tensor) -> Tensor:
         """The stock layer's result; where a gradient may be wanted, by the stock layer."""
         if torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad):
             return nn.Linear.forward(self.unpack(), input)
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(input, self._packed, self.bias, "none", [], "")
-        return product
+        product = self._packed(input)
+        return product if product.shape[-1] == self.out_features else product[..., self._rows]
 
     def unpack(self) -> nn.Linear:
         """Make it a stock layer again."""
         if not self.weight.numel():
             with torch.inference_mode(False):  # a tensor of that mode could not be trained later
-                self.weight.data = self._packed.to_dense()
+                whole = self._packed.weight.to_dense()
+                self.weight.data = whole if len(whole) == self.out_features else whole[self._rows].clone()
         del self._packed
         self.__class__ = nn.Linear  # type: ignore[assignment]
         return self
@@ -77,10 +106,23 @@ def pack(model: nn.Module) -> None:
         RuntimeError, AttributeError: this build of torch cannot.
     """
     uses = Counter(id(weight) for _, weight in model.named_parameters(remove_duplicate=False))
+    for module in list(model.modules()):
+        if type(module).__name__ in fused.KNOWN:
+            _pack_together([module.q_proj, module.k_proj, module.v_proj], uses)
     for layer in list(model.modules()):
-        if type(layer) is not nn.Linear or not layer.weight.numel():
-            continue
-        layer._packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), ROWS)
+        _pack_together([layer], uses)
+    fused.fuse(model)
+
+
+def _pack_together(layers: Sequence[Any], uses: Counter[int]) -> None:
+    if not all(type(layer) is nn.Linear and layer.weight.numel() for layer in layers):
+        return
+    if len({layer.bias is None for layer in layers}) > 1:
+        return
+    packed, start = Packed.of(layers), 0
+    for layer in layers:
+        layer._packed, layer._rows = packed, slice(start, start + layer.out_features)
+        start += layer.out_features
         layer.__class__ = PackedLinear
         if uses[id(layer.weight)] == 1:  # an embedding that shares it still needs plain rows
             layer.weight.data = layer.weight.new_empty(0)
@@ -88,6 +130,7 @@ def pack(model: nn.Module) -> None:
 
 def unpack(model: nn.Module) -> None:
     """Make all layers stock layers again."""
+    fused.unfuse(model)
     for layer in list(model.modules()):
         if isinstance(layer, PackedLinear):
             layer.unpack()

@@ -20,12 +20,14 @@ SHARED_PREFIX = 16
 
 @dataclass
 class SlotCache:
-    """Keys and values of every layer, (slots, heads, capacity, head size), made at a layer's first use."""
+    """Keys and values of every layer, made at a layer's first use.
+
+    Both lie in one tensor, (slots, 2 x heads, capacity, head size), the heads of the keys first: new tokens are written at once.
+    """
 
     slots: int
     capacity: int = 0
-    keys: dict[int, Tensor] = field(default_factory=dict)
-    values: dict[int, Tensor] = field(default_factory=dict)
+    stores: dict[int, Tensor] = field(default_factory=dict)
 
     def reserve(self, length: int) -> None:
         """Make room for ``length`` positions a slot; doubling keeps the copies few."""
@@ -33,31 +35,27 @@ class SlotCache:
             return
         self.capacity = max(length, 2 * self.capacity, 2 * ROUND)
         self.capacity += -self.capacity % ROUND
-        for store in (self.keys, self.values):
-            for layer, old in store.items():
-                slots, heads, used, size = old.shape
-                # Zeros, not uninitialised memory: a NaN there would survive a weight of zero.
-                store[layer] = old.new_zeros(slots, heads, self.capacity, size)
-                store[layer][:, :, :used] = old
+        for layer, old in self.stores.items():
+            # Zeros, not uninitialised memory: a NaN there would survive a weight of zero.
+            self.stores[layer] = old.new_zeros(*old.shape[:2], self.capacity, old.shape[3])
+            self.stores[layer][:, :, : old.shape[2]] = old
 
-    def layer(self, index: int, key_1hTd: Tensor, value_1hTd: Tensor) -> tuple[Tensor, Tensor]:
-        """The storage of one layer."""
-        if index not in self.keys:
-            for store, new in ((self.keys, key_1hTd), (self.values, value_1hTd)):
-                store[index] = new.new_zeros(self.slots, new.shape[1], self.capacity, new.shape[-1])
-        return self.keys[index], self.values[index]
+    def store(self, index: int, new_TGd: Tensor) -> Tensor:
+        """The storage of one layer, for new tokens with G heads of keys and values."""
+        if index not in self.stores:
+            heads, size = new_TGd.shape[1:]
+            self.stores[index] = new_TGd.new_zeros(self.slots, heads, self.capacity, size)
+        return self.stores[index]
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first ``length`` positions of one slot to another."""
-        for store in (self.keys, self.values):
-            for tensor in store.values():
-                tensor[target, :, :length] = tensor[source, :, :length]
+        for store in self.stores.values():
+            store[target, :, :length] = store[source, :, :length]
 
     def clear(self, slot: int) -> None:
         """Zero a slot: one that held NaN would spoil the next row in it."""
-        for store in (self.keys, self.values):
-            for tensor in store.values():
-                tensor[slot] = 0
+        for store in self.stores.values():
+            store[slot] = 0
 
 
 @dataclass
