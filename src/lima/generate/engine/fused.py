@@ -1,24 +1,21 @@
-"""Attention blocks of LLaMA's kind with a fifth of the operators, for steps on a CPU whose linear layers are packed.
+"""Attention blocks of LLaMA's kind with fewer operators, for steps on a CPU whose linear layers are packed.
 
-A decode step reads every weight once, which drives the code of torch's operators out of the processor's caches: each of
-the hundred small operators of a stock attention block then costs five microseconds and more, together more than attention
-itself. Here queries, keys and values are one product, positions are turned in three operators and in place, and keys and
-values are written at once. A fused module is its stock class with another ``forward``, which falls back to the stock one
-wherever its linear layers are not packed.
+A decode step reads every weight once, which drives the code of torch's operators out of the processor's caches: the many
+small operators of a stock attention block then take longer than attention itself. Here queries, keys and values are one
+product, positions are turned in three operators and in place, and keys and values are written at once. A fused module is
+its stock class with another ``forward``, which falls back to the stock one wherever its linear layers are not packed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from lima.generate.engine.attention import BatchLayout, Scoring, attend
-
-if TYPE_CHECKING:
-    from lima.generate.engine.packing import Packed
 
 
 class FusedAttention(nn.Module):
@@ -35,7 +32,7 @@ class FusedAttention(nn.Module):
         """What the stock class returns, (1, T, width), up to rounding."""
         own: Any = self
         layout: BatchLayout | None = others.get("layout")
-        packed: Packed | None = getattr(own.q_proj, "_packed", None)
+        packed: Callable[[Tensor], Tensor] | None = getattr(own.q_proj, "_packed", None)
         shared = packed is not None and packed is getattr(own.v_proj, "_packed", None)
         whole = position_embeddings[0].shape[-1] == own.head_dim
         if layout is None or not shared or not whole or torch.is_grad_enabled():
