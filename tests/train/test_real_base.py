@@ -72,6 +72,7 @@ def test_it_is_tuned_through_a_kill_and_learns(way: str, folder: Path) -> None:
     while run.poll() is None and told < epochs:
         told = tell(out, told)
         time.sleep(2)
+    assert run.poll() in (None, 0), f"training ended with {run.returncode} (-9: killed, as for memory)"
     stop(run, early=way == "full" and epochs < EPOCHS)
     tell(out, told)
     losses = epoch_losses(out)
