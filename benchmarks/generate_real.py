@@ -142,7 +142,9 @@ class Ours:
 
 def linear_layers(model: nn.Module, rows: int) -> Callable[[Work], int]:
     """One product of every linear layer, each with ``rows`` rows, as often as an answer has tokens."""
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    # layers that are packed together compute one product, whichever of them is called
+    layers = list({id(getattr(layer, "_packed", layer)): layer for layer in linear}.values())
     dtype = next(model.parameters()).dtype
     inputs = {width: torch.randn(rows, width).to(dtype) for width in {layer.in_features for layer in layers}}
 
