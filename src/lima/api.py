@@ -49,6 +49,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.publish.publish import publish as publish
     from lima.publish.settings import ExportGgufSettings as ExportGgufSettings
     from lima.publish.settings import PublishSettings as PublishSettings
+    from lima.regress.regress import regress as regress
+    from lima.regress.settings import RegressSettings as RegressSettings
     from lima.remote.probe import probe as probe
     from lima.remote.settings import ProbeSettings as ProbeSettings
     from lima.report.power import power as power
