@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.evaluate.judge import judge as judge
     from lima.evaluate.settings import CompareSettings as CompareSettings
     from lima.evaluate.settings import JudgeSettings as JudgeSettings
+    from lima.experiments.bench.bench import bench as bench
+    from lima.experiments.bench.settings import BenchSettings as BenchSettings
     from lima.experiments.demo.demo import demo as demo
     from lima.experiments.demo.settings import DemoSettings as DemoSettings
     from lima.experiments.experiment import experiment as experiment
