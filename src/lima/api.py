@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.evaluate.judge import judge as judge
     from lima.evaluate.settings import CompareSettings as CompareSettings
     from lima.evaluate.settings import JudgeSettings as JudgeSettings
+    from lima.experiments.bench.bench import bench as bench
+    from lima.experiments.bench.settings import BenchSettings as BenchSettings
     from lima.experiments.demo.demo import demo as demo
     from lima.experiments.demo.settings import DemoSettings as DemoSettings
     from lima.experiments.experiment import experiment as experiment
@@ -49,6 +51,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time `__getat
     from lima.publish.publish import publish as publish
     from lima.publish.settings import ExportGgufSettings as ExportGgufSettings
     from lima.publish.settings import PublishSettings as PublishSettings
+    from lima.regress.regress import regress as regress
+    from lima.regress.settings import RegressSettings as RegressSettings
     from lima.remote.probe import probe as probe
     from lima.remote.settings import ProbeSettings as ProbeSettings
     from lima.report.power import power as power
