@@ -62,7 +62,7 @@ def test_rules_lie_at_the_ends_of_the_scale(tmp_path: Path) -> None:
     assert table["the one shown first"][4] == "+100.0"
     assert table["the oracle"][4] == "0.0"
     assert table["the longer one"][0].startswith("50.0 % [")
-    assert (tmp_path / "judges.md").read_text().startswith("# lima bench judges, seed 0")
+    assert (tmp_path / "judges.md").read_text().startswith("# Benchmark: judges, seed 0")
 
 
 def test_a_judge_behind_a_url_is_measured_and_its_file_scores_the_same(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lima.experiments.claims.findings import Findings, Unit
 from lima.experiments.claims.jobs import JobResult, Measure, TuneJob
 from lima.experiments.claims.outcome import ExperimentOutcome
 from lima.experiments.experiment import EXPERIMENTS, experiment, run_experiments
+from lima.experiments.real.recipes import RECIPES
 from lima.experiments.settings import ExperimentSettings, Name
 from lima.statistics.estimates import ALIKE, Estimate, Result, Undefined
 from lima.world.settings import BaseSettings
@@ -48,7 +49,7 @@ def _interval(result: object) -> tuple[float, float, float]:
 
 
 def test_the_command_knows_every_experiment() -> None:
-    assert set(get_args(Name)) == {*EXPERIMENTS, "all"}
+    assert set(get_args(Name)) == {*EXPERIMENTS, *RECIPES, "all"}
 
 
 def test_arms_of_all_experiments_have_jobs_of_their_own() -> None:

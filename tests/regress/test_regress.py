@@ -106,7 +106,7 @@ def test_the_newest_results_count_and_texts_do_not(tmp_path: Path) -> None:
 def test_without_the_harness_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
     settings = RegressSettings(base="one", tuned="two", tasks=("t",), out=tmp_path / "out")
-    with pytest.raises(LimaError, match=r"needs lm-evaluation-harness: pip install .*\[regress\]"):
+    with pytest.raises(LimaError, match=r"lm-evaluation-harness is missing: pip install .*\[regress\]"):
         regress(settings)
     assert not (tmp_path / "out").exists()
     assert regress(settings.model_copy(update={"dry_run": True})) == []

@@ -78,13 +78,12 @@ def read_verdict(
         digits: the verdict is a digit alone on the last line (printed twice), not a ``Verdict:`` line.
         prompt: the text that the judge was sent. No part of it counts as a verdict.
         form: how the verdict was asked for. ``json``: the reply is one object with reasons and verdict, nothing else.
-
         further: fields beside the verdict of a reply in JSON, with the values of each.
 
-    >>> read_verdict(Answer("B says [[A]], but is better.\\nVerdict: B", "stop"), ["a", "b", "tie"])
-    Verdict(status='ok', value='b')
-    >>> read_verdict(Answer("Verdict: A\\nOn second thought, hm.", "stop"), ["a", "b", "tie"])
-    Verdict(status='unparsable', value=None)
+    >>> read_verdict(Answer("B says [[A]], but is better.\\nVerdict: B", "stop"), ["a", "b", "tie"]).value
+    'b'
+    >>> read_verdict(Answer("Verdict: A\\nOn second thought, hm.", "stop"), ["a", "b", "tie"]).status
+    'unparsable'
     """
     if answer is None or answer.ending == "error":
         return Verdict("error")

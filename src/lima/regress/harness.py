@@ -56,7 +56,7 @@ class Scores:
 def check_installed() -> None:
     """Raises a `LimaError` that names the extra where the harness is missing."""
     if importlib.util.find_spec("lm_eval") is None:
-        raise LimaError(f"lima regress needs lm-evaluation-harness: {install('regress')}")
+        raise LimaError(f"lm-evaluation-harness is missing: {install('regress')}")
 
 
 def models_of(settings: RegressSettings) -> tuple[Model, Model]:
@@ -158,7 +158,7 @@ def serving(model: Model, dtype: str) -> Iterator[tuple[str, str]]:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         if "#" not in address:
-            raise LimaError(f"lima serve {model.place} failed:\n{_last_lines(process.communicate()[1])}")
+            raise LimaError(f"{model.place} could not be served:\n{_last_lines(process.communicate()[1])}")
         endpoint = parse_address(address)
         yield endpoint.url, endpoint.model
     finally:

@@ -48,4 +48,4 @@ def bench(settings: BenchSettings) -> list[TextTable]:
 
 def page(found: list[TextTable], settings: BenchSettings) -> str:
     """The leaderboard as Markdown."""
-    return f"# lima bench {settings.part}, seed {settings.seed}\n\n{SAYS[settings.part]}\n\n{markdown(found)}"
+    return f"# Benchmark: {settings.part}, seed {settings.seed}\n\n{SAYS[settings.part]}\n\n{markdown(found)}"
