@@ -113,9 +113,11 @@ PROCESSORS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("processor", PROCESSORS)
+@pytest.mark.parametrize(
+    "processor",
+    [pytest.param("any x86", marks=pytest.mark.slow), pytest.param("AVX2", marks=pytest.mark.acceptance)],
+)
 def test_the_readme_s_table_holds_on_other_processors(processor: str, tmp_path: Path) -> None:
     """The base's row is equal; the tuned models, which are trained here, lie within the stated intervals."""
     environment = os.environ | PROCESSORS[processor] | {"LIMA_CACHE": str(tmp_path / "cache")}

@@ -129,10 +129,10 @@ def test_a_kill_while_text_is_replayed(tmp_path: Path, tiny_model: Path, data: P
 
 
 @pytest.mark.slow
-def test_five_kills_at_random_moments(
+def test_three_kills_at_random_moments(
     tmp_path: Path, tiny_model: Path, data: Path, undisturbed: Command
 ) -> None:
-    kill_at_random_moments(tmp_path, tiny_model, data, undisturbed, kills=5)
+    kill_at_random_moments(tmp_path, tiny_model, data, undisturbed, kills=3)
 
 
 @pytest.mark.acceptance
