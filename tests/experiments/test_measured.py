@@ -121,7 +121,7 @@ def test_a_run_that_is_killed_ten_times_ends_in_the_same_files(
 
 
 class _Killed(BaseException):
-    pass
+    """What no code of ours catches."""
 
 
 @contextmanager
@@ -137,6 +137,11 @@ def _killed_after(seconds: float) -> Iterator[None]:
         yield
     except _Killed:
         pass
+    except (
+        SystemError
+    ) as error:  # what CPython 3.11 makes of any exception that meets it while it builds a syntax tree
+        if "AST constructor" not in str(error):
+            raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -177,7 +177,8 @@ class Table(SourceSettings):
             raise UnusableRow("not-text", f"the {role} cell is a {type(value).__name__}{size}, expected text")
         content, changes = str("" if value is None else value).strip(), []
         if self.html or (self.html is None and TAG.search(FENCED.sub("", content))):
-            content, changes = clean(content, context.style).text, ["HTML to text"]
+            cleaned = clean(content, context.style, opening=False)  # in a reply it is the house's style
+            content, changes = cleaned.text, ["HTML to text", *cleaned.steps]
         if self.mail != "off" and role != "system":
             mail = own_words(content, bare_quotes=is_mail or self.mail == "on")
             content, changes = mail.text.strip(), [*changes, *(f"{cut} cut" for cut in mail.cuts)]

@@ -84,7 +84,9 @@ class Cleaned:
         return [f"cut: {name}" for name in names]
 
 
-def clean(html: str, style: Style = "markdown", *, trim: bool = True, closing: bool = False) -> Cleaned:
+def clean(
+    html: str, style: Style = "markdown", *, trim: bool = True, opening: bool = True, closing: bool = False
+) -> Cleaned:
     """Turn the HTML of one post into text.
 
     Args:
@@ -92,6 +94,7 @@ def clean(html: str, style: Style = "markdown", *, trim: bool = True, closing: b
         style: how blocks and code are shown.
         trim: whether sentences that only point to an address, closing formulas and the like go. Without, every address that
             is missed counts as a hole.
+        opening: whether what is trimmed includes praise of the question, with which forum answers begin.
         closing: whether closing formulas go where nothing else is trimmed: questions have them too.
 
     >>> clean("<p>Use <code>ls</code>:</p><ul><li>fast</li><li>old</li></ul>").text
@@ -102,7 +105,7 @@ def clean(html: str, style: Style = "markdown", *, trim: bool = True, closing: b
     blocks, announced, holes = settled(post.layout.blocks, trim)
     cut: list[Removal] = []
     if trim:
-        blocks, cut = trimmed(blocks)
+        blocks, cut = trimmed(blocks, opening)
     elif closing:
         blocks, cut = without_formulas(blocks, labels=False)
     if not blocks and trim and post.layout.blocks:  # nothing but pointers: a hole rather than nothing
@@ -361,7 +364,7 @@ def ends_open(blocks: Sequence[Block]) -> bool:
     return last.text.endswith((":", ";", ",")) or BREAKS_OFF.search(last.text) is not None
 
 
-def trimmed(blocks: Sequence[Block]) -> Outcome:
+def trimmed(blocks: Sequence[Block], opening: bool) -> Outcome:
     """The blocks without closing formulas, labels of edits, names of sources, and sentences that point to links."""
     removed: list[Removal] = []
     kept, cut = without_formulas(blocks)
@@ -369,7 +372,7 @@ def trimmed(blocks: Sequence[Block]) -> Outcome:
     kept = _without_references(kept, removed)
     kept = _without_sources(kept, removed)
     kept = _without_pointers(kept, removed)
-    kept = _without_remark_at_start(kept, removed)
+    kept = _without_remark_at_start(kept, removed) if opening else kept
     return _without_pointers_at_end(kept, removed)
 
 
