@@ -6,6 +6,7 @@ wherever it is computed, so that any number of processes takes the same step.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -77,7 +78,14 @@ def join() -> Processes:
         if on_gpu:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if on_gpu else "gloo")
+        atexit.register(_leave)
     return Processes(dist.get_rank(), dist.get_world_size())
+
+
+def _leave() -> None:
+    """End the group's threads before the interpreter ends: one left running aborts the process now and then, finished or not."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 class Sharded(torch.nn.Module):
