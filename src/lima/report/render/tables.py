@@ -28,89 +28,119 @@ def tables(numbers: Numbers) -> list[TextTable]:
     level = percent(numbers.level, 0)
     found = [
         _preferences(numbers, level),
-        TextTable(
-            "Watched: win − loss by sequences that hold at every verdict, the level shared among pairs.",
-            ("Pair", "Rater", "Win − loss, points", "Decided after", "Saved", "Price in width", "n"),
-            [_watched(row) for row in numbers.watched],
-        ),
-        TextTable(
-            f"People and judge together: prediction-powered means with {level} intervals by prompt, and people alone.",
-            ("Figure", "Judge", "Together", "People alone", "Worth, votes", "n, votes", "Judged"),
-            [_together(row) for row in numbers.together],
-        ),
-        TextTable(
-            f"Helpfulness, 1 to 6: means with {level} intervals by prompt.",
-            ("System", "Rater", "Mean", "n"),
-            [(row.system, row.group, cell(row.mean, plain), str(row.mean.n)) for row in numbers.helpfulness],
-        ),
-        *(
-            TextTable(
-                f"{name}: shares with {level} intervals by prompt.",
-                ("System", "Rater", *(value.capitalize() for value in rows[0].shares), "n"),
-                [
-                    (row.system, row.group, *(cell(x, percent) for x in row.shares.values()), str(row.n))
-                    for row in rows
-                ],
-            )
-            for name, rows in (("Quality", numbers.quality), ("Safety", numbers.safety))
-            if rows
-        ),
-        TextTable(
-            f"Agreement: tie-discounted accuracy with {level} intervals by prompt.",
-            ("Raters", "and", "Agreement", "Where orders agree", "Chance", "n"),
-            [
-                (
-                    x.first,
-                    x.second,
-                    *(cell(y, percent) for y in (x.accuracy, x.steady)),
-                    percent(x.chance or 0.0),
-                    str(x.items),
-                )
-                for x in numbers.agreement
-            ],
-        ),
-        TextTable(
-            f"Judges beside people: agreement with ties and without, with {level} intervals by prompt.",
-            ("Judge", "Tag", "With ties", "Without ties", "n", "n without ties"),
-            [
-                (
-                    row.judge,
-                    row.tag or "all",
-                    *(cell(x, percent) for x in (row.agreement, row.decided)),
-                    *(str(x.n) for x in (row.agreement, row.decided)),
-                )
-                for row in numbers.calibration
-            ],
-        ),
+        _watched(numbers),
+        _together(numbers, level),
+        _helpfulness(numbers, level),
+        *_shares(numbers, level),
+        _agreement(numbers, level),
+        _calibration(numbers, level),
         *_panel(numbers.panel, level),
-        TextTable(
-            f"Criteria of the protocol: shares of verdicts with {level} intervals by prompt; exploratory.",
-            ("Criterion", "Pair", "Rater", "Win", "Tie", "Loss", "Win − loss, points", "n"),
-            [
-                (
-                    row.criterion,
-                    f"{row.pair.system} v {row.pair.baseline}",
-                    row.pair.group,
-                    *(
-                        cell(x, percent)
-                        for x in (row.pair.result.win, row.pair.result.tie, row.pair.result.loss)
-                    ),
-                    cell(row.pair.gap, points),
-                    str(row.pair.result.n),
-                )
-                for row in numbers.criteria
-            ],
-        ),
-        TextTable(
-            f"Strength: share of clear preferences among those for a system, with {level} intervals by prompt.",
-            ("Preferred", "Over", "Rater", "Clearly", "n"),
-            [
-                (row.system, row.over, row.group, cell(row.clear, percent), str(row.clear.n))
-                for row in numbers.strength
-            ],
-        ),
+        _criteria(numbers, level),
+        _strength(numbers, level),
     ]
     return [table for table in found if table.rows]
+
+
+def _cells(results: Sequence[Result], form: Callable[[float], str] = percent) -> list[str]:
+    return [cell(result, form) for result in results]
+
+
+def _watched(numbers: Numbers) -> TextTable:
+    return TextTable(
+        "Watched: win − loss by sequences that hold at every verdict, the level shared among pairs.",
+        ("Pair", "Rater", "Win − loss, points", "Decided after", "Saved", "Price in width", "n"),
+        [_watched_row(row) for row in numbers.watched],
+    )
+
+
+def _together(numbers: Numbers, level: str) -> TextTable:
+    return TextTable(
+        f"People and judge together: prediction-powered means with {level} intervals by prompt, and people alone.",
+        ("Figure", "Judge", "Together", "People alone", "Worth, votes", "n, votes", "Judged"),
+        [_together_row(row) for row in numbers.together],
+    )
+
+
+def _helpfulness(numbers: Numbers, level: str) -> TextTable:
+    return TextTable(
+        f"Helpfulness, 1 to 6: means with {level} intervals by prompt.",
+        ("System", "Rater", "Mean", "n"),
+        [(row.system, row.group, cell(row.mean, plain), str(row.mean.n)) for row in numbers.helpfulness],
+    )
+
+
+def _shares(numbers: Numbers, level: str) -> list[TextTable]:
+    return [
+        TextTable(
+            f"{name}: shares with {level} intervals by prompt.",
+            ("System", "Rater", *(value.capitalize() for value in rows[0].shares), "n"),
+            [(row.system, row.group, *_cells(list(row.shares.values())), str(row.n)) for row in rows],
+        )
+        for name, rows in (("Quality", numbers.quality), ("Safety", numbers.safety))
+        if rows
+    ]
+
+
+def _agreement(numbers: Numbers, level: str) -> TextTable:
+    return TextTable(
+        f"Agreement: tie-discounted accuracy with {level} intervals by prompt.",
+        ("Raters", "and", "Agreement", "Where orders agree", "Chance", "n"),
+        [
+            (
+                row.first,
+                row.second,
+                *_cells([row.accuracy, row.steady]),
+                percent(row.chance or 0.0),
+                str(row.items),
+            )
+            for row in numbers.agreement
+        ],
+    )
+
+
+def _calibration(numbers: Numbers, level: str) -> TextTable:
+    return TextTable(
+        f"Judges beside people: agreement with ties and without, with {level} intervals by prompt.",
+        ("Judge", "Tag", "With ties", "Without ties", "n", "n without ties"),
+        [
+            (
+                row.judge,
+                row.tag or "all",
+                *_cells([row.agreement, row.decided]),
+                *(str(x.n) for x in (row.agreement, row.decided)),
+            )
+            for row in numbers.calibration
+        ],
+    )
+
+
+def _criteria(numbers: Numbers, level: str) -> TextTable:
+    return TextTable(
+        f"Criteria of the protocol: shares of verdicts with {level} intervals by prompt; exploratory.",
+        ("Criterion", "Pair", "Rater", "Win", "Tie", "Loss", "Win − loss, points", "n"),
+        [
+            (
+                row.criterion,
+                f"{row.pair.system} v {row.pair.baseline}",
+                row.pair.group,
+                *_cells([row.pair.result.win, row.pair.result.tie, row.pair.result.loss]),
+                cell(row.pair.gap, points),
+                str(row.pair.result.n),
+            )
+            for row in numbers.criteria
+        ],
+    )
+
+
+def _strength(numbers: Numbers, level: str) -> TextTable:
+    return TextTable(
+        f"Strength: share of clear preferences among those for a system, with {level} intervals by prompt.",
+        ("Preferred", "Over", "Rater", "Clearly", "n"),
+        [
+            (row.system, row.over, row.group, cell(row.clear, percent), str(row.clear.n))
+            for row in numbers.strength
+        ],
+    )
 
 
 def _panel(panel: Panel | None, level: str) -> list[TextTable]:
@@ -145,11 +175,7 @@ def _preferences(numbers: Numbers, level: str) -> TextTable:
             (
                 f"{pair.system} v {pair.baseline}",
                 pair.group,
-                *(
-                    cell(x, percent)
-                    for x in (pair.result.win, pair.said_tie, pair.disagree, pair.result.loss)
-                ),
-                cell(pair.result.score, percent),
+                *_cells([pair.result.win, pair.said_tie, pair.disagree, pair.result.loss, pair.result.score]),
                 cell(pair.gap, points),
                 p_text(pair.result.sign_flip),
                 str(pair.result.n),
@@ -159,13 +185,13 @@ def _preferences(numbers: Numbers, level: str) -> TextTable:
     )
 
 
-def _watched(row: WatchedRow) -> tuple[str, ...]:
+def _watched_row(row: WatchedRow) -> tuple[str, ...]:
     price = "" if row.price is None else plain(row.price)
     when = (str(row.decided_at), str(row.saved)) if row.decided_at else ("not decided", "")
     return (f"{row.system} v {row.baseline}", row.group, cell(row.gap, points), *when, price, str(row.gap.n))
 
 
-def _together(row: Together) -> tuple[str, ...]:
+def _together_row(row: Together) -> tuple[str, ...]:
     form = {"win - loss": points, "helpfulness": plain}.get(row.measure, percent)
     pair = f"{row.system} v {row.baseline}" if row.baseline else row.system
     worth = "" if row.worth is None else str(row.worth)
