@@ -42,7 +42,10 @@ def visit(
 @pytest.mark.slow
 def test_it_is_searched_without_asking_elsewhere(site: Path, chromium: Browser) -> None:
     page, trouble = visit(chromium, site / "index.html")
-    page.get_by_role("textbox", name="Search").fill("nginx")
+    expect(page.locator(".md-search-result__meta")).to_have_text("Type to start searching", timeout=60_000)
+    box = page.get_by_role("textbox", name="Search")
+    box.click()
+    box.press_sequentially("nginx")  # the page listens to keys
     result = page.locator(".md-search-result__link").first
     expect(result).to_be_visible(timeout=60_000)
     result.click()

@@ -131,9 +131,14 @@ def test_the_readme_s_table_holds_on_other_processors(processor: str, tmp_path: 
             assert low <= round(100 * facts[system][measure]["value"]) <= high, (system, measure)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("pretrain", [False, True], ids=["shipped", "pretrained"])
+@pytest.mark.parametrize(
+    "pretrain",
+    [
+        pytest.param(False, marks=pytest.mark.slow, id="shipped"),
+        pytest.param(True, marks=pytest.mark.acceptance, id="pretrained"),
+    ],
+)
 def test_the_claim_at_the_demo_s_scale(pretrain: bool, tmp_path: Path) -> None:
     """Bands fixed before the demo was built; a pretrained base comes from this machine's cache, or goes into it."""
     summary = demo(DemoSettings(out=tmp_path / "out", pretrain=pretrain))
