@@ -42,10 +42,11 @@ def visit(
 @pytest.mark.slow
 def test_it_is_searched_without_asking_elsewhere(site: Path, chromium: Browser) -> None:
     page, trouble = visit(chromium, site / "index.html")
-    expect(page.locator(".md-search-result__meta")).to_have_text("Type to start searching", timeout=60_000)
+    page.wait_for_load_state("load")  # the script that listens to the box has run
     box = page.get_by_role("textbox", name="Search")
     box.click()
-    box.press_sequentially("nginx")  # the page listens to keys
+    expect(page.locator(".md-search-result__meta")).to_have_text("Type to start searching", timeout=60_000)
+    box.press_sequentially("nginx")
     result = page.locator(".md-search-result__link").first
     expect(result).to_be_visible(timeout=60_000)
     result.click()
