@@ -14,6 +14,7 @@ OUT=${1:-runs/real}
 HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-$HERE/../.venv/bin/python}
 EPOCHS=${EPOCHS:-2}
+STEPS=${STEPS:-} # fewer optimiser steps than the epochs have, for a quick look
 lima() { "$PYTHON" -m lima "$@"; }
 mkdir -p "$OUT"
 
@@ -31,7 +32,7 @@ lima import lima "$DATA/lima/test.jsonl" --out "$OUT/test.jsonl"
 echo "== tune =="
 # 42 of the 1,030 prompts fill the 512 positions of this model: they are named in tuned/rejects.jsonl.
 lima train "$DATA/models/stories260k" "$OUT/train.jsonl" --out "$OUT/tuned" \
-  --epochs "$EPOCHS" --learning-rate 1e-3 --max-length 512 --keep-eot
+  --epochs "$EPOCHS" ${STEPS:+--steps "$STEPS"} --learning-rate 1e-3 --max-length 512 --keep-eot
 
 echo "== answer the test prompts =="
 lima generate "$DATA/models/stories260k" "$OUT/test.jsonl" --name base --max-new-tokens 64 --out "$OUT/base.jsonl"

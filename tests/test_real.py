@@ -26,7 +26,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
     script = [str(ROOT / "examples" / "real.sh"), str(folder)]
     done = subprocess.run(
-        script, env={**os.environ, "PYTHON": sys.executable, "EPOCHS": "1"}, capture_output=True, text=True
+        script,
+        env={**os.environ, "PYTHON": sys.executable, "EPOCHS": "1", "STEPS": "6"},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder

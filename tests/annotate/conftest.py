@@ -173,6 +173,22 @@ def database() -> str:
     return os.environ.get("LIMA_TEST_DATABASE", "sqlite")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Once more on PostgreSQL: only tests that open a database, and have not yet met both."""
+    if "LIMA_TEST_DATABASE" not in os.environ:
+        return
+    left = [item for item in items if not _meets_another_database(item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
+def _meets_another_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return "database_url" in fixtures and "database" not in getattr(
+        getattr(item, "callspec", None), "params", {}
+    )
+
+
 @pytest.fixture
 def database_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], str]:
     """Addresses of new, empty databases."""
