@@ -56,14 +56,19 @@ def test_it_is_searched_without_asking_elsewhere(site: Path, chromium: Browser) 
 
 
 @pytest.mark.acceptance
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("mode", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
 def test_no_page_asks_elsewhere_or_is_wider_than_the_screen(
-    site: Path, chromium: Browser, width: int, mode: Literal["light", "dark"]
+    site: Path, chromium: Browser, mode: Literal["light", "dark"]
 ) -> None:
-    for path in sorted(site.rglob("*.html")):
-        page, trouble = visit(chromium, path, width=width, mode=mode)
+    paths = sorted(site.rglob("*.html"))
+    assert len(paths) > 40
+    for path in paths:
+        page, trouble = visit(chromium, path, mode=mode)
         page.wait_for_load_state("networkidle")
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            wide = f"document.documentElement.scrollWidth <= {width}"
+            page.wait_for_function(wide, timeout=5_000)  # scripts lay the page out anew
         assert trouble == [], path.name
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
         page.close()

@@ -52,8 +52,8 @@ def on_post_page(output: str, page: Any, config: Any) -> str:
 
 
 def on_post_template(output: str, template_name: str, config: Any) -> str:
-    """The same for 404.html."""
-    return output.replace(SHIM, "iframe-worker.js")
+    """No 404.html: it would ask for its style at the root of a server, and the site lies in any folder."""
+    return "" if template_name == "404.html" else output
 
 
 def resolved(markdown: str, folder: str) -> str:

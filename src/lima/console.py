@@ -155,7 +155,7 @@ def _view(
     """Some columns as a table. If ``tight``, those of words are broken, and those of figures are as wide as their cells."""
     from rich.table import Table
 
-    view = Table(header_style="bold", show_lines=align == "left")
+    view = Table(header_style="bold", show_header=any(columns), show_lines=align == "left")
     for place in places:
         cells = [row[place] for row in texts]
         need = min(max(map(cell_len, (*cells, *columns[place].split())), default=0), results.width // 2)
@@ -240,6 +240,7 @@ class _PlainTracker:
         self._count = 0.0
         self._start = self._printed = time.monotonic()
         self._note = ""
+        self._shown = -1.0
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._count += amount
@@ -248,10 +249,11 @@ class _PlainTracker:
             self._print()
 
     def finish(self) -> None:
-        self._print()
+        if self._shown != self._count:
+            self._print()
 
     def _print(self) -> None:
-        self._printed = time.monotonic()
+        self._printed, self._shown = time.monotonic(), self._count
         of = f"/{_number(self._total)}" if self._total is not None else ""
         seconds = self._printed - self._start
         left = ""

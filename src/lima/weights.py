@@ -94,7 +94,9 @@ def read_model(
         if method is not None:
             _dequantise(place, model, method, dtype)
         _refuse_not_numbers(place, model.named_parameters())
-    if wrapped or method:
+    if (wrapped or method) and hasattr(
+        model, "_weight_conversions"
+    ):  # dequantize() of newer transformers takes it
         del model._weight_conversions  # else saving would put the names, or the rounding, back
     _tell_untied(place, model)
     return model

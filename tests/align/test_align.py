@@ -233,9 +233,26 @@ def test_columns_with_other_names_are_asked_for(tmp_path: Path, tiny_model: Path
     (tmp_path / "t.csv").write_text("betreff,text\na,b\n")
     with pytest.raises(
         LimaError,
-        match=r"no column looks like the prompts. Name it: --columns.prompt NAME. There are: betreff, text",
+        match=r"no column has a usual name of prompts or answers. Name it: --columns.prompt NAME --columns.answer NAME. "
+        r"There are: betreff, text",
     ):
         run(["align", str(tiny_model), str(tmp_path / "t.csv"), "--out", str(tmp_path / "out")])
+    (tmp_path / "t.csv").write_text("Ticket,Customer question,Our reply\n1,a,b\n")
+    asked = r"--columns.prompt 'Customer question' --columns.answer 'Our reply'. There are: Ticket, Cust"
+    with pytest.raises(LimaError, match=asked):
+        run(["align", str(tiny_model), str(tmp_path / "t.csv"), "--out", str(tmp_path / "out")])
+
+
+def test_a_small_table_gives_a_small_part_to_dev_and_test(tmp_path: Path) -> None:
+    settings = AlignSettings(base="b", data=tmp_path / "t.csv", out=tmp_path / "out")
+    assert [settings.apart(rows) for rows in (4, 43, 300, 500, 5000)] == [
+        (2, 1),
+        (4, 8),
+        (30, 60),
+        (50, 100),
+        (50, 100),
+    ]
+    assert settings.model_copy(update={"dev": 50, "test": 7}).apart(43) == (50, 7)  # a wish is no default
 
 
 def test_conversations_in_a_table_name_their_format(tmp_path: Path, tiny_model: Path) -> None:

@@ -67,13 +67,15 @@ def _work(stages: Stages) -> Iterator[tuple[Step, Path]]:
     _step(1, f"data: {settings.data} becomes a pool of examples, dev and test questions")
     make_data(settings, stages.data, stages.has_room)
     yield "data", stages.pool
-    _step(2, f"select: {settings.number:,} examples to tune on")
+    _step(2, f"select: {settings.number:,} examples to tune on, at most")
     _select(stages)
     yield "select", stages.chosen
     _step(3, "doctor: what would go wrong in training")
     _once(stages.doctor_note, lambda: doctor(stages.doctor()))
     yield "doctor", stages.doctor_note
     _step(4, "train")
+    if said := stages.template_note():
+        console.note(said)
     _do("train", stages.train(), stages.run / "run.json", train)
     remove_states(stages.run / "state")  # left by a run that was killed right after its end
     yield "train", stages.run

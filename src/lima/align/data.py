@@ -5,6 +5,7 @@ A table or a recipe goes through `lima curate` first; a file of Examples is take
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,18 +122,24 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
             f"{path}: column {chat!r} holds conversations. Name their form: --curate format=FORMAT, "
             f"such as {CHATS[chat]} (see lima import --help)."
         )
-    for part in ("prompt", "answer"):
-        if part not in found:
-            raise LimaError(
-                f"{path}: no column looks like the {part}s. Name it: --columns.{part} NAME. "
-                f"There are: {', '.join(names.values())}."
-            )
+    if missing := [part for part in ("prompt", "answer") if part not in found]:
+        flags = " ".join(f"--columns.{part} {_likeliest(part, names)}" for part in missing)
+        raise LimaError(
+            f"{path}: no column has a usual name of {' or '.join(f'{part}s' for part in missing)}. "
+            f"Name it: {flags}. There are: {', '.join(names.values())}."
+        )
     guessed = [f"{part} = {name!r}" for part, name in found.items() if getattr(given, part) is None]
     if guessed:
         console.note(
             f"columns found by their names: {', '.join(guessed)} (choose others with --columns.NAME)"
         )
     return found
+
+
+def _likeliest(part: str, names: Mapping[str, str]) -> str:
+    """The one column with a usual name among its words, for an error to propose; it is not taken unasked."""
+    close = [name for folded, name in names.items() if set(USUAL[part]) & set(folded.split())]
+    return shlex.quote(close[0]) if len(close) == 1 else "NAME"
 
 
 def without_personal(rows: Sequence[Example], how: str) -> tuple[list[Example], list[Reject]]:
@@ -167,14 +174,15 @@ def _draw(
 
     What asks the same as a dev or test question, or has no room for an answer, is left out of the pool.
     """
-    if len(rows) < settings.dev + settings.test + 1:
+    dev, test = settings.apart(len(rows))
+    cut = dev + test
+    if len(rows) < cut + 1:
         raise LimaError(
-            f"{settings.data}: {len(rows):,} answered examples are too few for {settings.dev} dev and "
-            f"{settings.test} test questions. Lower --dev and --test."
+            f"{settings.data}: {len(rows):,} answered examples are too few for {dev} dev and "
+            f"{test} test questions. Lower --dev and --test."
         )
     rows.sort(key=lambda row: text_hash(str(settings.seed), "align", row.id))
-    cut = settings.dev + settings.test
-    asked = [row.model_copy(update={"messages": row.prompt}) for row in rows[settings.dev : cut]]
+    asked = [row.model_copy(update={"messages": row.prompt}) for row in rows[dev:cut]]
     held = {_question(row) for row in rows[:cut]}
     pool: list[Example] = []
     for row in rows[cut:]:
@@ -185,7 +193,7 @@ def _draw(
             rejects.append(Reject(id=row.id, rule=reason[0], reason=reason[1]))
     if not pool:
         raise LimaError(f"{settings.data}: no example is left to tune on; of the last, {rejects[-1].reason}.")
-    for name, part in (("dev", rows[: settings.dev]), ("test", asked), ("train", pool)):
+    for name, part in (("dev", rows[:dev]), ("test", asked), ("train", pool)):
         part.sort(key=lambda row: row.id)
         write_jsonl(folder / f"{name}.jsonl", part)
     if rejects:
@@ -194,7 +202,7 @@ def _draw(
         console.note(
             f"{len(rejects):,} examples were left out of the pool: {folder / 'rejects.jsonl'} says why"
         )
-    console.note(f"{len(pool):,} examples in the pool, {settings.dev} dev and {settings.test} test questions")
+    console.note(f"{len(pool):,} examples in the pool, {dev} dev and {test} test questions")
 
 
 def _question(row: Example) -> tuple[tuple[str, str], ...]:

@@ -37,13 +37,14 @@ def show_plan(stages: Stages) -> None:
     weights = sum(parameter.numel() for parameter in stages.base.parameters())
     rate = _product_rate()
     rows_read, long = data_size(settings)
-    examples = min(settings.number, max(1, rows_read - settings.dev - settings.test))
+    dev, test = settings.apart(rows_read)
+    examples = min(settings.number, max(1, rows_read - dev - test))
     tokens = round(examples * min(long, training.max_length))
     train_seconds = 6 * weights * tokens * training.epochs / (rate * SHARE)
-    answers = 2 * settings.test + (settings.dev * training.epochs if settings.judge or settings.oracle else 0)
+    answers = 2 * test + (dev * training.epochs if settings.judge or settings.oracle else 0)
     answer_seconds = 2 * weights * answers * settings.max_new_tokens / 2 / (rate * DECODING_SHARE)
     need = disk(stages.base, training, training.epochs)
-    calls = 2 * settings.test + settings.dev * training.epochs if settings.judge else 0
+    calls = 2 * test + dev * training.epochs if settings.judge else 0
     rows = [
         ["data", data_words(settings, rows_read), _minutes(rows_read / ROWS_A_SECOND), "", ""],
         ["select", f"{examples:,} examples at most, by {settings.by}", "under a minute", "", ""],
@@ -80,6 +81,8 @@ def show_plan(stages: Stages) -> None:
     console.note(
         f"{weights / 1e6:,.0f} M parameters; this machine multiplies at {rate / 1e9:,.0f} GFLOP/s. Nothing was written."
     )
+    if said := stages.template_note():
+        console.note(said)
     if need.total > need.free:
         console.warn(
             f"{settings.out}: {_gigabytes(need.free)} are free, and training needs {_gigabytes(need.total)}: --train keep_epochs='[5]'"
@@ -93,7 +96,7 @@ def data_size(settings: AlignSettings) -> tuple[int, float]:
         LimaError: the file cannot be read, or has no such columns: better now than in the first stage.
     """
     if settings.data.suffix in (".yaml", ".yml"):
-        return settings.number + settings.dev + settings.test, TOKENS_AN_EXAMPLE
+        return settings.number + sum(settings.apart(settings.number)), TOKENS_AN_EXAMPLE
     if holds_examples(settings.data):
         lengths = [
             sum(len(turn.content) for turn in row.messages) for row in read_jsonl(settings.data, Example)

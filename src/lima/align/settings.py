@@ -73,10 +73,10 @@ class AlignSettings(Settings):
     """How they are selected (`lima select`)."""
     target: Path | None = None
     """Examples of the kind that you want, for --by likeness and rds."""
-    dev: Annotated[int, Field(ge=2)] = 50
-    """Questions by whose answers the epoch is chosen."""
-    test: Annotated[int, Field(ge=1)] = 100
-    """Questions that no stage before the comparison sees."""
+    dev: Annotated[int, Field(ge=2)] | None = None
+    """Questions by whose answers the epoch is chosen: 50 if not given, a tenth of fewer than 500 examples."""
+    test: Annotated[int, Field(ge=1)] | None = None
+    """Questions that no stage before the comparison sees: 100 if not given, a fifth of fewer than 500 examples."""
     preset: str | None = None
     """A preset of `lima train`, such as lora."""
     train: tuple[str, ...] = ()
@@ -100,6 +100,15 @@ class AlignSettings(Settings):
     """Stop after this stage: `--until select` curates and selects, and tunes nothing."""
     plan: bool = False
     """Print the steps with their time, disk and cost, and stop."""
+
+    def apart(self, examples: int) -> tuple[int, int]:
+        """How many dev and test questions are set apart of so many examples.
+
+        >>> AlignSettings(base="b", data="tickets.csv", out="o").apart(40)
+        (4, 8)
+        """
+        dev = self.dev or min(50, max(2, examples // 10))
+        return dev, self.test or min(100, max(1, examples // 5))
 
     @model_validator(mode="after")
     def _goes_together(self) -> AlignSettings:

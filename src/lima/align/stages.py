@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lima import chat
 from lima.align.settings import AlignSettings, assignments
 from lima.checkpoint.settings import CheckpointSettings
 from lima.commands import command
@@ -29,6 +30,9 @@ from lima.train.settings import TrainSettings
 WIDTH = 4096
 """Width of the paper's smallest model: its learning rate is for models as wide."""
 EPOCHS = 5
+STEPS_AN_EPOCH = 30
+"""The paper's: 1,000 examples in batches of 32."""
+SMALLEST_BATCH = 4
 LONGEST = 2048
 """Context of a base whose config names none."""
 NAMES = ("tuned", "base")
@@ -108,6 +112,7 @@ class Stages:
         values: dict[str, Any] = {
             "epochs": EPOCHS,
             "learning_rate": rate,
+            "batch_size": self._batch_size(),
             "final_learning_rate": float(f"{rate / 10:.3g}"),
             "residual_dropout": 0.2 if self.width >= WIDTH else 0.0,
             "seed": settings.seed,
@@ -123,6 +128,14 @@ class Stages:
             given["final_learning_rate"] = given["learning_rate"] / 10
         fixed = {"model": settings.base, "data": self.chosen, "out": self.run}
         return validate(TrainSettings, values | given | fixed, "lima align --train")
+
+    def _batch_size(self) -> int:
+        """The paper's, or of few examples so many that an epoch has some 30 steps as there: 5 steps in all teach nothing."""
+        usual: int = TrainSettings.model_fields["batch_size"].default
+        if not self.chosen.exists():
+            return usual
+        examples = sum(1 for _ in read_jsonl(self.chosen, Example))
+        return min(usual, max(SMALLEST_BATCH, examples // STEPS_AN_EPOCH))
 
     def checkpoint(self, last: int) -> CheckpointSettings:
         """All epochs that were kept, rated by the judge or the oracle."""
@@ -189,6 +202,17 @@ class Stages:
             return True
         encode = self._tokenizer.encode
         return sum(len(encode(text, add_special_tokens=False)) + 1 for text in asked) + 1 < self._room
+
+    def template_note(self) -> str | None:
+        """What to know about a base that has a chat template which is not used."""
+        if self.train().chat_template != "lima" or not self._tokenizer.chat_template:
+            return None
+        if chat.eot_token(self._tokenizer):  # it was tuned by lima
+            return None
+        return (
+            "the base has a chat template of its own and is tuned in lima's: with few examples, "
+            "--train chat_template=tokenizer keeps the base's, in which it knows already how to end"
+        )
 
     @cached_property
     def _room(self) -> int:

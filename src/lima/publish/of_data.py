@@ -167,7 +167,7 @@ def make_card(settings: PublishSettings, data: PublishedData, private: Mapping[s
             _fields(),
             *([_making(data)] if data.record else []),
             _licence_section(data, terms),
-            _people(private),
+            _people(data, private),
             *[
                 Section(s.key, f"{s.title} ({first})", s.text, s.columns, s.rows, s.bars, s.bars_title)
                 for s in measured
@@ -250,15 +250,20 @@ def _licence_section(data: PublishedData, terms: str | None) -> Section:
     return Section("licences", "Licences and attribution", text, ["licence", "rows", "asks"], rows)
 
 
-def _people(private: Mapping[str, Sequence[str]]) -> Section:
-    return Section("people", "People in it", "\n\n".join(_about_people(private)))
+def _people(data: PublishedData, private: Mapping[str, Sequence[str]]) -> Section:
+    return Section("people", "People in it", "\n\n".join(_about_people(data, private)))
 
 
-def _about_people(private: Mapping[str, Sequence[str]]) -> list[str]:
+def _about_people(data: PublishedData, private: Mapping[str, Sequence[str]]) -> list[str]:
+    named = any(example.meta.authors for example in data.examples)
     held = ", ".join(f"{what} in {len(ids):,} rows" for what, ids in private.items())
     return [
-        "Texts were written by people in public, who are named in `authors` because their licences ask for it. Names and stories within "
-        "the texts were not looked for.",
+        (
+            "Texts were written by people in public, who are named in `authors` because their licences ask for it. "
+            if named
+            else "No writers are known. "
+        )
+        + "Names and stories within the texts were not looked for.",
         "E-mail addresses, telephone numbers, bank accounts, payment cards and IP addresses were looked for by their form: "
         + (f"{held}." if held else "none was found."),
     ]
@@ -283,5 +288,5 @@ def _responsible(data: PublishedData, private: Mapping[str, Sequence[str]]) -> d
         "data_use_cases": [
             "Supervised fine-tuning of language models, and research on it. Not as a source of facts or advice."
         ],
-        "personal_sensitive_information": _about_people(private),
+        "personal_sensitive_information": _about_people(data, private),
     }

@@ -169,6 +169,8 @@ def _licence_section(
         for words, number in sorted(licences.items(), key=lambda item: -item[1])
     ]
     own = f"The weights are passed on under {given.words}" + (f" ({given.link})." if given.link else ".")
+    if given.words == NONE_STATED:
+        own = "No licence is stated for the weights."
     words = " The base's licence is as its publisher here states it." if settings.base_licence else ""
     return "\n".join(
         [

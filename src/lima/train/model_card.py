@@ -72,7 +72,7 @@ def model_card(settings: TrainSettings, examples: Sequence[Example], *, epoch: i
             "",
             "| setting | value |",
             "|---|---|",
-            *(f"| {name} | `{getattr(settings, name)}` |" for name in SHOWN),
+            *(f"| {name} | `{value}` |" for name in SHOWN if (value := getattr(settings, name)) is not None),
             "",
             ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
             "",

@@ -110,12 +110,14 @@ def composition(examples: Sequence[Example]) -> Section:
         paper = {FORUM: _together(*SETS.values())} | {
             n: r for n, r in PAPER.items() if n not in SETS.values()
         }
+    if not groups.keys() & paper.keys():  # somebody's own data: six rows of nothing would say nothing
+        paper = {}
     rows = [_composition_row(name, groups.get(name, []), paper.get(name)) for name in {**paper, **groups}]
     rows.append(_composition_row("total", examples, _together(*PAPER)))
     return Section(
         "composition",
         "Composition",
-        "Table 1 of the paper for this set, beside the paper's numbers. Tokens of this set are estimated at "
+        "As table 1 of the paper, whose numbers stand beside it. Tokens of this set are estimated at "
         f"{CHARACTERS_PER_TOKEN} characters each.",
         ["source", "examples", "tokens in", "tokens out", "paper: examples", "tokens in", "tokens out"],
         rows,

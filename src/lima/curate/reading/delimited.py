@@ -32,7 +32,7 @@ FEWEST_KEYS = 10
 """Rows with keys of one shape that show what a key looks like."""
 MOST_LINES = 1000
 """Lines of one torn row."""
-AS_FLAGS = "lima curate: --sources.NAME.encoding cp1252, lima align: --curate encoding=cp1252"
+AS_FLAGS = "align: --curate encoding=cp1252 delimiter=';'; curate: --sources.NAME.encoding cp1252"
 """How the two commands that read tables are told."""
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -67,9 +67,7 @@ class Form:
         found += [] if self.delimiter == usual else [f"{self.delimiter!r} between cells"]
         found += [f"the header in row {self.header + 1}"] if self.header else []
         if found:
-            console.note_once(
-                f"{path}: read as {', '.join(found)} (if that is wrong, set encoding and delimiter: {AS_FLAGS})"
-            )
+            console.note_once(f"{path}: read as {', '.join(found)} (if that is wrong, say so: {AS_FLAGS})")
 
 
 def read_delimited(
