@@ -154,6 +154,11 @@ def test_no_such_folder(tmp_path: Path) -> None:
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(LimaError, match=r"no config\.json"):
         model.load(tmp_path)
+    for epoch in ("epoch-01", "epoch-03"):
+        (tmp_path / epoch).mkdir()
+        (tmp_path / epoch / "config.json").touch()
+    with pytest.raises(LimaError, match=r"a run of lima train; name an epoch of it: .*epoch-03$"):
+        model.load(tmp_path)
 
 
 def test_a_model_without_causal_head(tmp_path: Path) -> None:

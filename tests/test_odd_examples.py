@@ -89,6 +89,7 @@ NAMED: list[tuple[str, Any, str]] = [
     ("a score of words", row(meta={"score": "high"}), "meta.score"),
     ("authors null", row(meta={"authors": None}), "meta.authors: Input should be a valid tuple"),
     ("meta a list", row(meta=[]), "meta: Input should be"),
+    ("a table", {"prompt": "Why?", "completion": "So."}, r"no field 'id' .* A table of questions and answers\? 'lima curate own-data'"),
     ("rows of OpenAI", {"messages": [USER, ANSWER]}, r"no field 'id' .* Rows of openai\? Then first: lima import openai .*data.jsonl --out data.jsonl"),
     ("rows of ShareGPT", {"conversations": [{"from": "human", "value": "Why?"}]}, r"Rows of sharegpt\? Then first: lima import sharegpt "),
     ("rows of LIMA", {"conversations": ["Why?", "So."]}, r"Rows of lima\? Then first: lima import lima "),

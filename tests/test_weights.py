@@ -279,6 +279,8 @@ def test_a_tokenizer_of_a_larger_model_is_refused_and_a_late_pad_is_not(
         ("config.json", b"[]", "cannot be loaded as a model"),
         ("config.json", b'{"model_type": "llama", "hidden_size": "64"}', "expected int, got str"),
         ("config.json", b'{"model_type": "llama", "rope_scaling": {"type": "su", "factor": 2}}', r"unknown: 'su'"),
+        ("config.json", b'{"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}', "needs code of its author, which is not run here"),
+        ("generation_config.json", b'{"eos_token_id": [2, 32000]}', "eos_token_id of generation_config.json is 32000, but the model has 258"),
         ("generation_config.json", b"{broken", "generation_config.json: not JSON"),
         ("generation_config.json", b"[]", "generation_config.json: expected an object"),
         ("generation_config.json", b'{"eos_token_id": "</s>"}', "eos_token_id of generation_config.json is '</s>', expected"),
@@ -292,6 +294,40 @@ def test_a_damaged_file_ends_loading_in_one_line(
     with pytest.raises(LimaError, match=says) as error:
         model.load(folder, device="cpu")
     assert "\n" not in str(error.value)
+
+
+class Program:
+    """What a pickle may hold."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("run"),)
+
+
+def test_a_pickle_with_a_program_in_it_is_not_run(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors | {"more": Program()}, folder / "pytorch_model.bin")
+    with pytest.raises(
+        LimaError, match=r"holds more than tensors, which could run anything; take model.safetensors"
+    ):
+        model.load(folder, device="cpu")
+    assert not Path("run").exists()
+
+
+def test_a_part_of_the_weights_that_was_not_fetched_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    whole, _ = model.load(folder, device="cpu")
+    (folder / "model.safetensors").unlink()
+    whole.save_pretrained(folder, max_shard_size="20KB")
+    assert same(whole, model.load(folder, device="cpu")[0])
+    part = sorted(folder.glob("model-*-of-*"))[-1]
+    part.unlink()
+    with pytest.raises(LimaError, match=f"{part.name}: not there, though model has its index"):
+        model.load(folder, device="cpu")
 
 
 @pytest.mark.parametrize("pad", [-1, 258, 32000])

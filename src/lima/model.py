@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,16 +78,22 @@ def load(
 
 
 def _check_stops(place: str | Path, model: PreTrainedModel) -> None:
-    """generation_config.json names stop tokens by their ids.
+    """generation_config.json names stop tokens of this model by their ids.
 
     Raises:
         LimaError: it does not.
     """
     stops = model.generation_config.eos_token_id
+    rows = model.get_input_embeddings().weight.shape[0]
     for stop in stops if isinstance(stops, list) else [stops]:
         if not isinstance(stop, int | None):
             raise LimaError(
                 f"{place}: eos_token_id of generation_config.json is {stop!r}, expected the id of a token, a number."
+            )
+        if stop is not None and not 0 <= stop < rows:
+            raise LimaError(
+                f"{place}: eos_token_id of generation_config.json is {stop}, but the model has {rows:,} tokens. Take "
+                "generation_config.json and weights from the same model."
             )
 
 
@@ -115,7 +122,7 @@ def read_config(place: str | Path) -> Any:
         LimaError: there is none.
     """
     with _loading(place):
-        _check_place(place)
+        check_place(place)
         config = AutoConfig.from_pretrained(place, trust_remote_code=False)
         _check_causal(place, config)
         part = config.get_text_config()
@@ -146,7 +153,7 @@ def _loading(place: str | Path) -> Iterator[None]:
         raise
     except Exception as error:  # of files that others wrote transformers may raise anything
         where = "" if Path(place).exists() else "it is no folder here, and from the hub it "
-        raise LimaError(f"{place}: {where}cannot be loaded as a model ({_first_line(error)}).") from None
+        raise LimaError(f"{place}: {where}cannot be loaded as a model ({_reason(error)}).") from None
 
 
 def fast_dtype(config: Any, device: str | torch.device | None = None) -> torch.dtype:
@@ -171,6 +178,10 @@ def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
         ) from None
     for fact in ("is_local", "local_files_only"):  # of this loading; they would be saved with the tokenizer
         tokenizer.init_kwargs.pop(fact, None)
+    if tokenizer.bos_token is None is tokenizer.eos_token:
+        note(
+            f"{place}: its tokenizer names no token that begins or ends a text; is tokenizer_config.json there?"
+        )
     return tokenizer
 
 
@@ -314,6 +325,11 @@ def set_template(
     if wanted != "tokenizer":
         tokenizer.chat_template = _template_file(wanted)
     tokenizer.chat_template = template.with_marks(tokenizer)
+    if "strftime_now" in tokenizer.chat_template:
+        note(
+            "the chat template writes today's date into the prompt: the same rows are other tokens tomorrow, when a run is resumed "
+            "too. A FILE with a fixed date is not."
+        )
     end = template.known_ending(tokenizer)
     if "eos_token" not in tokenizer.chat_template:
         tokenizer.eos_token = end.text
@@ -396,7 +412,12 @@ def _mean_row(model: PreTrainedModel, row: int, in_use: int) -> None:
             head.bias[row] = head.bias[:in_use].mean()
 
 
-def _check_place(place: str | Path) -> None:
+def check_place(place: str | Path) -> None:
+    """Whether a folder holds a whole model, and a hub id could be one.
+
+    Raises:
+        LimaError: neither; the text says what stands there instead.
+    """
     path = Path(place)
     if path.is_dir():
         _check_fetched(path)
@@ -411,7 +432,11 @@ def _check_place(place: str | Path) -> None:
                 "are merged already, move adapter_config.json away."
             )
         if not (path / "config.json").exists():
-            raise LimaError(f"{place}: no config.json. Expected a Hugging Face model folder.")
+            epochs = sorted(path.glob("epoch-*/config.json"))
+            there = (
+                f"It holds a run of lima train; name an epoch of it: {epochs[-1].parent}" if epochs else ""
+            )
+            raise LimaError(f"{place}: no config.json. {there or 'Expected a Hugging Face model folder.'}")
     elif (
         isinstance(place, Path)
         or path.is_absolute()
@@ -432,6 +457,11 @@ def _check_fetched(folder: Path) -> None:
     for file in sorted(folder.glob("*.*")):
         if file.is_file() and file.stat().st_size < 1024 and file.read_bytes().startswith(LFS):
             raise LimaError(f"{file}: a pointer of Git LFS, not the file itself. Fetch it: git lfs pull")
+    for part in weights.parts(folder):
+        if not part.exists():
+            raise LimaError(
+                f"{part}: not there, though {part.parent.name} has its index. Fetch all parts of the weights."
+            )
 
 
 def _check_causal(place: str | Path, config: Any) -> None:
@@ -440,6 +470,15 @@ def _check_causal(place: str | Path, config: Any) -> None:
         raise LimaError(
             f"{place}: {', '.join(names)} has no causal language-model head; choose a decoder model."
         )
+
+
+def _reason(error: Exception) -> str:
+    """Why loading failed; transformers and torch advise to run what the files hold."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "pytorch_model.bin holds more than tensors, which could run anything; take model.safetensors"
+    if "custom code" in str(error):
+        return "it needs code of its author, which is not run here; docs/models.md lists what works"
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -123,13 +123,29 @@ def with_marks(tokenizer: PreTrainedTokenizerBase) -> str:
     Raises:
         LimaError: the template has no stop token, or fails.
     """
-    template: str = tokenizer.get_chat_template()
+    template = chosen(tokenizer)
     if template.startswith(HEAD):
         return template  # of an earlier tuning
     plain = MARK.sub(_as_condition, template.removesuffix("\n"))
     # Jinja drops a line feed behind a tag, and blanks before one
     head = HEAD.replace(" %}", " +%}") if plain.startswith("\n") else HEAD
     return head + plain + TAIL.replace("REST", str(known_ending(tokenizer).rest))
+
+
+def chosen(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The template that renders conversations: the only one, or the default of several named ones.
+
+    Raises:
+        LimaError: none of several is the default.
+    """
+    several = tokenizer.chat_template
+    if isinstance(several, dict) and "default" not in several:
+        raise LimaError(
+            f"the tokenizer has the chat templates {', '.join(several)}, and none of them is called default. Put the one to use into a "
+            "FILE: --chat-template FILE, or chat_template.jinja beside the weights."
+        )
+    found: str = tokenizer.get_chat_template()
+    return found
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> Mapping[int, str]:

@@ -22,7 +22,7 @@ import transformers
 from huggingface_hub import ModelCard
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
-from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 from transformers.utils.hub import cached_file
 
 from lima.console import note
@@ -192,9 +192,15 @@ def _files(place: str | Path) -> list[Path]:
     folder = Path(place)
     if not folder.is_dir():
         folder = Path(cached_file(place, "config.json")).parent
-    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if whole.exists() or not index.exists():
-        return [whole] if whole.exists() else []
+    whole = folder / SAFE_WEIGHTS_NAME
+    return [whole] if whole.exists() else parts(folder)
+
+
+def parts(folder: Path) -> list[Path]:
+    """The safetensors files that a folder's index names, there or not; none where the weights are one file, or have no index."""
+    index = folder / SAFE_WEIGHTS_INDEX_NAME
+    if (folder / SAFE_WEIGHTS_NAME).exists() or not index.exists():
+        return []
     return sorted({folder / name for name in json.loads(index.read_bytes())["weight_map"].values()})
 
 

@@ -86,8 +86,25 @@ def test_a_mask_that_begins_at_the_wrong_token_is_caught(
     tokens = encoded(tokenizer, examples[0])
     start = next(i for i, label in enumerate(tokens.labels) if label != chat.IGNORE) + shift
     broken = replace(tokens, labels=[chat.IGNORE] * start + tokens.ids[start:])
-    with pytest.raises(LimaError, match=r"made/0, answer 1: the supervised tokens read"):
+    with pytest.raises(
+        LimaError, match=r"made/0, answer 1: after '' the supervised tokens read '.*', the answer goes on 'It"
+    ):
         check_mask(tokenizer, examples[0], broken)
+
+
+def test_where_a_mask_reads_another_text_is_shown(loaded: Any, examples: list[Example]) -> None:
+    _, tokenizer = loaded
+    said = "word " * 40
+    user, answer = examples[0].messages
+    longer = examples[0].model_copy(
+        update={"messages": (user, answer.model_copy(update={"content": said + "this"}))}
+    )
+    other = (user, answer.model_copy(update={"content": said + "that"}))
+    with pytest.raises(
+        LimaError,
+        match=r"after 'rdwordwordwordwordth' the supervised tokens read 'at', the answer goes on 'is'",
+    ):
+        check_mask(tokenizer, longer, chat.encode_example(tokenizer, other))
 
 
 def test_a_dialogue_without_its_history_is_caught(loaded: Any, examples: list[Example]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -297,3 +298,35 @@ def test_of_several_named_templates_the_default_is_taken(tiny_model: Path, tmp_p
     model.set_template(network, tokenizer, "tokenizer")
     for example in _examples()[:2]:
         check_template(tokenizer, example)
+
+
+def test_several_named_templates_without_a_default_are_refused(tiny_model: Path) -> None:
+    network, tokenizer = model.load(tiny_model, device="cpu")
+    tokenizer.chat_template = {"rag": "x", "tool_use": "y"}
+    for use in (
+        lambda: PromptFormat.of(network, tokenizer),
+        lambda: model.set_template(network, tokenizer, "tokenizer"),
+    ):
+        with pytest.raises(LimaError, match="rag, tool_use, and none of them is called default"):
+            use()
+
+
+def test_a_template_that_writes_the_date_is_told(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, tokenizer = model.load(tiny_model, device="cpu")
+    tokenizer.chat_template = "{{ strftime_now('%d') }}{% for m in messages %}{{ m.content }}</s>{% endfor %}"
+    model.set_template(network, tokenizer, "tokenizer")
+    assert "writes today's date into the prompt" in capsys.readouterr().err
+
+
+def test_a_tokenizer_without_its_names_of_special_tokens_is_told(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "tokenizer_config.json").unlink()
+    model.load(folder, device="cpu")
+    assert (
+        "names no token that begins or ends a text; is tokenizer_config.json there?"
+        in capsys.readouterr().err
+    )

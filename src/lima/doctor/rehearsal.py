@@ -66,6 +66,7 @@ def rehearse(
         ("quantised", method or "no"),
         ("arithmetic", f"{resolve(model, 'auto')} on {model.device}"),
         ("residual dropout", "known form" if known_dropout(model) else "unknown form: --residual-dropout 0"),
+        ("dropout of its own", _own_dropout(model)),
         ("once tuned", PromptFormat.of(model, tokenizer).ending),
     ]
     usable = [tokens for tokens in encoded if tokens.supervised]
@@ -78,6 +79,21 @@ def rehearse(
     rows.append(("saved and loaded again", "gives the same logits"))
     rows.append(("adapters", _adapters(again, model, tokenizer, ids)))
     return rows
+
+
+def _own_dropout(model: PreTrainedModel) -> str:
+    """Of the base's config, which training applies beside the residual dropout that is asked for."""
+    settings = model.config.get_text_config().to_dict().items()
+    elsewhere = ("classifier", "summary")  # heads that a language model has not
+    found = [
+        f"{name} {value:g}"
+        for name, value in settings
+        if ("dropout" in name or "pdrop" in name)
+        and not name.startswith(elsewhere)
+        and isinstance(value, float)
+        and value
+    ]
+    return f"{', '.join(found)} of config.json: on in training" if found else "none"
 
 
 def _step(model: PreTrainedModel, row: Tokens) -> str:

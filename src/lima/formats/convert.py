@@ -49,7 +49,9 @@ class Format:
 
 FORMATS: dict[FormatName, Format] = {
     "lima": Format(gair.read, gair.write, ("conversations", "source")),
-    "openai": Format(openai.read, openai.write, ("messages",), "messages", ("role", "content", *WEIGHTS)),
+    "openai": Format(
+        openai.read, openai.write, ("messages", "system"), "messages", ("role", "content", *WEIGHTS)
+    ),
     "sharegpt": Format(
         sharegpt.read,
         sharegpt.write,

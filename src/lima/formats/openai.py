@@ -16,6 +16,7 @@ from lima.formats.rows import (
     message,
     refuse_row,
     refuse_turn,
+    text,
     weight_of,
 )
 from lima.records import Example, Role
@@ -29,9 +30,10 @@ ROLES: dict[str, Role] = {
 
 
 def read(row: Row) -> Conversation:
-    """The messages of one row, text parts joined; an empty system message is none."""
+    """The messages of one row, text parts joined; ``system`` may also be a key of the row, and an empty one is none."""
     refuse_row(row)
-    messages = []
+    system = text(row, "system", default="")
+    messages = [message("system", system)] if system.strip() else []
     for position, entry in enumerate(items(row, "messages")):
         place = f"messages[{position}]"
         if not isinstance(entry, dict):

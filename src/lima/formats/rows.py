@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from lima.records import Example, Message, Meta, Role
 
 Row = Mapping[str, Any]
-WEIGHTS = ("weight", "train", "training")
+WEIGHTS = ("weight", "train", "training", "loss")
+MASKS = ("mask", "masked", "loss_mask", "train_on")
+"""Fields that say where loss is, in a way that differs from tool to tool: of a mask, 1 is learnt here and left out there."""
 MEDIA = ("image", "images", "video", "videos", "audio", "audios", "files")
 OF_TURNS = (
     *("tool_calls", "function_call", "tool_call_id", "reasoning_content", "reasoning", "thinking", "refusal"),
@@ -78,7 +80,8 @@ def message(role: Role, content: str, weight: Literal[0, 1] = 1) -> Message:
 
 
 def weight_of(turn: Row, place: str) -> Literal[0, 1]:
-    """Whether a turn is learnt: ``weight`` of OpenAI, Mistral and OpenHermes, ``train`` or ``training`` of Axolotl.
+    """Whether a turn is learnt: ``weight`` of OpenAI, Mistral and OpenHermes, ``train`` or ``training`` of Axolotl, ``loss`` of
+    ChatGLM and ms-swift.
 
     Raises:
         UnusableRow: a weight between, which the records cannot hold.
@@ -96,6 +99,11 @@ def refuse_row(row: Row) -> None:
         UnusableRow: there is one, and it says something.
     """
     _refuse(row, OF_ROWS, "the row")
+    _refuse_masks(row, "the row")
+    if found := [name for name in ("weight", "train", "training") if row.get(name) == 0]:
+        raise UnusableRow(
+            "weight", f"the row has {found[0]!r} {row[found[0]]!r}: nothing of it is to be learnt"
+        )
     if found := [name for name in VERDICTS if isinstance(row.get(name), bool)]:
         raise UnusableRow(
             "meaning",
@@ -106,6 +114,14 @@ def refuse_row(row: Row) -> None:
 def refuse_turn(turn: Row, place: str) -> None:
     """The same of one turn."""
     _refuse(turn, OF_TURNS, place)
+    _refuse_masks(turn, place)
+
+
+def _refuse_masks(row: Row, place: str) -> None:
+    if found := [name for name in MASKS if row.get(name) is not None]:
+        raise UnusableRow(
+            "meaning", f"{place} has {found[0]!r}; say with a turn's 'weight', 0 or 1, whether it is learnt"
+        )
 
 
 def _refuse(row: Row, fields: Collection[str], place: str) -> None:

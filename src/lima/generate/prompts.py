@@ -58,6 +58,8 @@ class PromptFormat:
             kind = "in-context"
         elif chat.eot_id(tokenizer) is not None:
             kind = "lima"
+        if kind == "template":
+            template.chosen(tokenizer)  # a server would say so at each request
         return cls(kind, tokenizer, stop_tokens(model, tokenizer), tuple(demonstrations or ()))
 
     @property

@@ -38,8 +38,7 @@ def export_gguf(settings: ExportGgufSettings) -> Path | None:
         LimaError: no checkpoint, no converter, a tokenizer that would give other ids, or the converter's own refusal.
     """
     checkpoint = settings.checkpoint
-    if not (checkpoint / "config.json").is_file():
-        raise LimaError(f"{checkpoint}: no config.json. Expected a Hugging Face model folder.")
+    model.check_place(checkpoint)
     rules = splitting(checkpoint)
     tokenizer = model.load_tokenizer(checkpoint)
     target = settings.out / f"{settings.name or _name(checkpoint)}-{settings.type}.gguf"

@@ -184,7 +184,12 @@ def _check_run(
     text = _comparable(tokenizer.decode(run[:-1] if ended else run))
     whole = _comparable(answer)
     if not (whole.startswith(text) if cut else whole == text):
-        raise LimaError(f"{place}: the supervised tokens read {text[:60]!r}, the answer is {whole[:60]!r}.")
+        pairs = zip(text, whole, strict=False)
+        same = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(text), len(whole)))
+        raise LimaError(
+            f"{place}: after {whole[max(0, same - 20) : same]!r} the supervised tokens read {text[same : same + 40]!r}, the answer goes on "
+            f"{whole[same : same + 40]!r} (white space left out)."
+        )
 
 
 def _folded(text: str) -> str:
