@@ -170,7 +170,7 @@ HERE = '<a href="u">here</a>'
         ("<p>Interesting question about rivers.</p><p>Water is wet.</p>", "Water is wet.", [REMARK_AT_START]),
         ("<p>Water is wet.*</p><p>So is rain. *</p><p>Ice is 2*3.</p>", "Water is wet.\n\nSo is rain.\n\nIce is 2*3.", [REFERENCE]),
         ("<p>Water is wet.[1] So is rain[12], and snow [2] [3].</p>", "Water is wet. So is rain, and snow.", [REFERENCE]),
-        ("<p>The paper {1} says that water is wet.</p>", "The paper says that water is wet.", [REFERENCE]),
+        ("<p>Water is wet {1}, they say.</p>", "Water is wet, they say.", [REFERENCE]),
         ("<p>Water (emphasis mine) is wet.</p>", "Water is wet.", [EMPHASIS]),
         ("<p>Water is wet [my emphasis; see below].</p>", "Water is wet.", [EMPHASIS]),
         ("<p>Water is wet.</p><p>Thanks for asking, and good luck!</p>", "Water is wet.", [CLOSING]),

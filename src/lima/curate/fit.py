@@ -242,9 +242,12 @@ ADDRESSING = Phrases(
         | \b (?: do | did ) \s you \s (?: mean | have \s (?: a | an | any ) | really | want ) \b [^.?!]* [?]
         | \b you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
         | (?<! \b if \s ) (?<! \b when \s ) \b you \s mention (?: ed )? \b
+        | (?: \A | \n | [.!?] \s ) \W* (?: because | since | given \s that ) \s you (?: ['’]re | \s (?: are | have | want | need | only | already ) ) \b (?! \s to \b )
+        | \A \W* (?: are \s you \s \w+ing | do \s you \s (?: want | need | have | know | mean ) | did \s you | have \s you | (?: what | why | which ) \s (?: are | do | don['’]t | would | is ) \s you r? ) \b [^.?!]* [?]
         | \b (?: the | those | these | this | that | all | any | both ) \s (?: [\w'’-]+ \s ){{1,4}}? you \s
             (?: list | link | mention | describe | cite | propose | show | quote | reference | suggest | specify | provide | post | raise
               | ask \s about | refer \s to | bring \s up ) (?: e? d )? \b
+        | \b not \s be \s what \s you (?: ['’]re | \s are ) \s looking \s for \b | \b sounds? \s (?: not \s )? like \s what \s you \b
         | \b (?: that | which ) \s you (?: ['’]re | \s are )? \s refer (?: red | ring )? \s to \b
         | \b you \s link (?: ed )? \b (?! \s to \b )
         """,
@@ -252,7 +255,7 @@ ADDRESSING = Phrases(
     (
         ("your",),
         rf"""
-        \b (?: in \s your \s question | to \s answer \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
+        \b given \s your \b | \b (?: in \s your \s question | to \s answer \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
         | \b your \s (?: {ORDINAL} \s )? (?: example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
             | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | confusion | tool \s is ) s? \b
         | \b (?: does | did | is | has | was ) \s your \s (?: friend | teacher | boss | professor | wife | husband ) \b

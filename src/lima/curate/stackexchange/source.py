@@ -267,8 +267,10 @@ class RawPair:
 
     def candidate(self, question: Post, answer: Post) -> Candidate | Reject:
         """HTML to text. The title stands as the prompt until `Candidate.choose` is called."""
-        cleaned = clean(answer.get("Body", ""), self.context.style, trim=self.settings.rules.trim)
         title = " ".join(question.get("Title", "").split())
+        cleaned = clean(
+            answer.get("Body", ""), self.context.style, trim=self.settings.rules.trim, asked=title
+        )
         if not cleaned.text:
             return self._reject("empty", EMPTY)
         meta = self._meta(question, answer, title, cleaned.steps)

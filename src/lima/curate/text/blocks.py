@@ -208,8 +208,8 @@ POINTER_NAME = re.compile(
     rf"""
     (?: (?: click | see | look | read | more | found | available | get | try | .*? \s ) \s? here | here
       | (?: (?: in | from | see | at | on | by | as\ in | according\ to | like ) \s )? (?: this | that | these | those | the\ following )
-        (?: (?: \s [\w'’-]+ )? \s (?: {DOCUMENT} | ones? | (?: {DOCUMENT} ) \s [\w'’-]+ ) )?
-      | (?: this | these | that | those ) \s (?: with | in | on | by | for | from | at | of | about ) \s .*
+        (?: (?: \s [\w'’-]+ ){{0,3}} \s (?: {DOCUMENT} | ones? | (?: {DOCUMENT} ) \s [\w'’-]+ ) )?
+      | (?: this | these | that | those ) \s (?: {DOCUMENT} \s )? (?: with | in | on | by | for | from | at | of | about ) \s .*
       | this \s is \s (?: an? | the ) \s .* | (?: the\ )? links? | (?: .* \s )? (?: this | following ) \s (?: link | page | site | article | post | one ) s?
     ) [.!:,]?
     """,
@@ -217,8 +217,11 @@ POINTER_NAME = re.compile(
 )
 """Names of links that say nothing once the address is gone."""
 
-DOCUMENTS = re.compile(rf"(?:[\w'’-]+\s)?{DOCUMENT}", re.VERBOSE | re.IGNORECASE)
-DEMONSTRATIVE = re.compile(r"\b(?:this|these|that|those|following)\Z", re.IGNORECASE)
+DOCUMENTS = re.compile(rf"(?:[\w'’-]+\s){{0,4}}{DOCUMENT}", re.VERBOSE | re.IGNORECASE)
+DEMONSTRATIVE = re.compile(
+    r"\b(?:this|these|that|those|following)(?: (?:\d{4}|recent|new|great|nice|good|excellent|interesting|short|other|old))?\Z",
+    re.IGNORECASE,
+)
 REMARK = re.compile(
     r"[(\[](?:videos?|links?|sources?|pdf|images?|ref(?:erence)?s?|wiki(?:pedia)?|\d+|here|more|archived?)[)\]]",
     re.IGNORECASE,
@@ -266,7 +269,7 @@ UNFINISHED = re.compile(
 """How a sentence does not end."""
 POINTING = re.compile(
     r"""
-    ^ \W*+ (?: (?: and | but | so | also | anyway | finally | in\ addition ) ,? \s+ )?
+    ^ \W*+ (?: (?: and | but | so | also | anyway | finally | similarly | alternatively | in\ addition ) ,? \s+ )?
     (?:
         (?: (?: you | one ) (?: \ (?: can | may | could | might | should | will | want\ to ) | ['’]ll ) (?: \ \w+ly | \ also | \ always )? \s+
           | please \s+ | just \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | if\ (?: you | anyone ) \b [^,]{0,60}? ,? \s+ (?: you\ can \s+ )? )?
@@ -449,7 +452,7 @@ def _only_points(text: str, behind: str, bare_words_max: int = BARE_WORDS_MAX) -
 
 SENDING = re.compile(
     rf"""
-    \W*+ (?: (?: and | but | so | also | anyway | finally | in\ addition ) ,? \s+ )?
+    \W*+ (?: (?: and | but | so | also | anyway | finally | similarly | alternatively | in\ addition ) ,? \s+ )?
     (?: (?: (?: you | one ) (?: \ (?: can | may | could | might | should | will | want\ to ) | ['’]ll ) (?: \ \w+ly | \ also | \ always )? \s+
           | please \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | for \b [^.,]{{0,80}} , \s+ (?: you\ can \s+ )?
           | if\ (?: you | anyone ) \b [^,]{{0,40}}? \b (?: more | further | details? | interested | curious ) \b [^,]{{0,30}}? ,? \s+ (?: you\ can \s+ )? )?
@@ -462,12 +465,13 @@ SENDING = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """How a sentence begins that sends its reader elsewhere, wherever in a text it stands; `POINTING` has more for its end."""
-WRITING = r"(?: guide | article | overview | write-?up | tutorial | blog | post | introduction | explanation | discussion | video | paper | survey | talk | thread | book ) s?"
+WRITING = r"(?: guide | article | overview | write-?up | tutorial | blog | post | introduction | explanation | discussion | video | paper | survey | talk | thread | book | page | reference | website ) s?"
 TELLS_WHERE = re.compile(
     rf"""
     (?: [^,;:]{{1,80}}? \s (?: has | have | gives? | offers? | provides? ) \s (?: an? | some | several )
-        | there (?: ['’]s | \ is | \ are ) \s (?: also \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
-      \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called ) \b [^,;:]* | \W* ) \Z
+        | (?: there | here ) (?: ['’]s | \ is | \ are ) \s (?: also \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
+      \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called | discussing | describing | explaining | covering ) \b [^,;:]* | \W* ) \Z
+    | [^,;:]{{1,60}}? \s (?: is | are ) \s (?: an? \s )? (?: \w+ \s )? (?: great | good | excellent | wonderful | useful | nice ) \s (?: resources? | references? | reads? | overview | place \s to \s start ) \b [^,;:]{{0,40}} \Z
     | (?: this | these | the ) \b [^,;:]{{1,90}}? \s (?: has | have | gives? | contains? | goes \s into ) \s [^,;:]{{0,20}}? (?: details | specifics ) \b [^,;:]{{0,40}} \Z
     | [^,;:]{{1,80}}? \s (?: answers? | explains? | discusses | covers? ) \s (?: this | it ) \b [^,;:]{{0,30}} \s in \s (?: an? | this | his | her | their ) \s (?: \w+ \s ){{0,2}}? {WRITING} \W* \Z
     """,
@@ -488,6 +492,8 @@ NAMING = re.compile(
 """What stands around the names of links in a sentence that says where something is from, or where more is."""
 
 
+DOMAIN = re.compile(r"(?<![@/\w])[a-z][\w-]+\.(?:com|org|info|edu)\b(?![/\w])")
+"""An address that is no link: "More at bjcp.org."."""
 NAMING_LENGTH_MAX = 120
 """Characters around the names of links."""
 NAME_WORDS_MAX = 5
@@ -503,7 +509,7 @@ def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -
         behind: the sentence behind it, or the next paragraph.
         is_last: whether it ends its paragraph.
     """
-    if LINK not in sentence or sentence.rstrip().endswith(":"):
+    if (LINK not in sentence and not DOMAIN.search(sentence)) or sentence.rstrip().endswith(":"):
         return False
     around = NAME_OF_LINK.sub(" ", sentence)
     if not WORD.search(around.replace("Wikipedia", "")):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from lima.curate.text.blocks import (
     ADDRESS,
     BACK,
+    DOMAIN,
     GONE,
     LINK,
     ORIGIN,
@@ -37,6 +38,9 @@ from lima.curate.text.phrases import PICTURE, WORDS, words_of
 OF_IMAGES = re.compile(
     rf"\A \W* (?: this\ one | this\ is | here (?: ['’]s | \ is | \ are ) | these ) \b | \b (?: in | on | at | see | from ) \s (?: the | this | that | these | following ) \s (?: \w+ \s )? {PICTURE} \b"
     rf" | \b {PICTURE} \s (?: such\ as\ this | shows | above | below | is\ from )"
+    r" | \b (?: the | this | that ) \s (?: figure | picture | drawing | illustration | screen\s?shot ) \b"
+    r" | \b (?: the | this | that | these | those ) \s (?: blue | red | green | yellow | black | white | purple | orange | gr[ae]y | pink | dotted | dashed | shaded ) \s"
+    r"   (?: lines? | curves? | dots? | box(?:es)? | circles? | arrows? | areas? | blocks? | bars? | regions? | squares? | points? | parts? | nodes? | triangles? | cells? ) \b"
     r" | \b (?: as\ you\ can\ see | looks? \s like \s this | as\ shown | shown\ (?: here | below | above ) )",
     WORDS,
 )
@@ -85,7 +89,13 @@ class Cleaned:
 
 
 def clean(
-    html: str, style: Style = "markdown", *, trim: bool = True, opening: bool = True, closing: bool = False
+    html: str,
+    style: Style = "markdown",
+    *,
+    trim: bool = True,
+    opening: bool = True,
+    closing: bool = False,
+    asked: str = "",
 ) -> Cleaned:
     """Turn the HTML of one post into text.
 
@@ -96,6 +106,7 @@ def clean(
             is missed counts as a hole.
         opening: whether what is trimmed includes praise of the question, with which forum answers begin.
         closing: whether closing formulas go where nothing else is trimmed: questions have them too.
+        asked: the question's title, which an answer need not repeat above its own text.
 
     >>> clean("<p>Use <code>ls</code>:</p><ul><li>fast</li><li>old</li></ul>").text
     'Use `ls`:\\n\\n* fast\\n* old'
@@ -105,7 +116,8 @@ def clean(
     blocks, announced, holes = settled(post.layout.blocks, trim)
     cut: list[Removal] = []
     if trim:
-        blocks, cut = trimmed(blocks, opening)
+        blocks, cut = trimmed(_without_question(blocks, asked, removed := []), opening)
+        cut = [*removed, *cut]
     elif closing:
         blocks, cut = without_formulas(blocks, labels=False)
     if not blocks and trim and post.layout.blocks:  # nothing but pointers: a hole rather than nothing
@@ -116,6 +128,7 @@ def clean(
     if not holes:
         holes += ends_open(blocks) or bool(post.images and OF_IMAGES.search(prose))
         holes += bool(post.links and "link" in prose and OF_LINKS.search(prose))
+        holes += bool(("[" in prose or "{" in prose) and _refers_to_gone_list(blocks, prose))
     removed = (*post.removed, *announced, *cut)
     return Cleaned(joined(blocks, style), prose, post.images, holes, removed, tuple(blocks))
 
@@ -138,6 +151,7 @@ EMPHASIS = "remark about emphasis"
 REFERENCE = "mark of a reference that is gone"
 SOURCE_NAME = "line that names a source"
 REMARK_AT_START = "remark about the question"
+REPEATED = "repeated question"
 
 LEAD_WORDS_MAX = 6
 LEAD_IN = re.compile(
@@ -157,7 +171,7 @@ RELATED = re.compile(
 )
 OF_THE_QUESTION = re.compile(
     r"\W*(?:(?:well|wow|yes),? )?(?:(?:what|that['’]s|that is|this is|it['’]s|it is) )?(?:an? )?(?:really |very |pretty )?"
-    r"(?:strange|good|great|interesting|excellent|nice|tough|tricky|fun|odd|funny|hard|difficult) question"
+    r"(?:strange|good|great|interesting|excellent|nice|reasonable|valid|fair|legitimate|important|broad|tough|tricky|fun|odd|funny|hard|difficult) question"
     r"(?:(?: about| for| on| of)\b[^.!?:,\n]{0,60}|,? (?:but|and) here goes|,? thanks[^.!?:,\n]{0,30})?[.!:]+(?:\s+|\Z)",
     re.IGNORECASE,
 )
@@ -167,6 +181,12 @@ REMARK_WITH_LINK = re.compile(
     re.IGNORECASE,
 )
 """A remark in brackets that only names a link: "(see the Times' page on rivers)"."""
+ABOUT_LINK = re.compile(
+    r"\s?[\[(](?:pdf|youtube|source|links?|paywall(?:ed)?|free!?|free (?:to )?download|pdf [^()]{0,25}|warning:? [^()]{0,40}|link [^()]{0,40}"
+    r"|(?:see|cf\.?|read) (?:the|this|his|her|their) (?:paper|article|link|page|source|video|docs?|documentation)\b[^()]{0,60})[\])]",
+    re.IGNORECASE,
+)
+"""A remark in brackets about what a link leads to: "(PDF)", "(warning: long)"."""
 OF_DOCUMENTS = re.compile(
     r"\b(?:articles|papers|books|posts|blogs|videos|tutorials|resources|links|websites|publications|guides|courses|talks)\b",
     re.IGNORECASE,
@@ -207,7 +227,10 @@ LABEL = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""What marks a later addition; "Addendum" without a colon is a heading."""
+"""What marks a later addition."""
+LABEL_ALONE = re.compile(
+    r"(?:#+ )?\W{0,2}(?:edit(?:ed)?|update[ds]?|addendum|eta|p\.?\s?s\.?)\s?\d*\W{0,2}", re.IGNORECASE
+)
 LABEL_NEEDLES = (
     "\nedit",
     "\nupdate",
@@ -344,10 +367,12 @@ def _is_name_at_end(block: Block, before: Block) -> bool:
         or before.text.endswith(":")
     ):
         return False
-    return len(block.prose.split()) <= LEAD_WORDS_MAX
+    return len(block.prose.split()) <= NAMED_WORDS_MAX and not block.text.endswith((".", "!", "?"))
 
 
 SOURCE_WORDS_MAX = 3
+NAMED_WORDS_MAX = 12
+"""A longer name of a link may be a sentence."""
 LISTED_SHARE = 0.4
 """An item of which so much is names of links belongs to a list of links: "The Life of Bees, at The Times"."""
 
@@ -372,6 +397,7 @@ def trimmed(blocks: Sequence[Block], opening: bool) -> Outcome:
     kept = _without_references(kept, removed)
     kept = _without_sources(kept, removed)
     kept = _without_pointers(kept, removed)
+    kept = _without_link_lists(kept, removed)
     kept = _without_remark_at_start(kept, removed) if opening else kept
     return _without_pointers_at_end(kept, removed)
 
@@ -382,7 +408,10 @@ def without_formulas(blocks: Sequence[Block], labels: bool = True) -> Outcome:
     if not _may_hold_formulas("\n".join(["", *[block.prose for block in blocks]])):
         return list(blocks), removed
     kept: list[Block] = []
-    for block in blocks:
+    for place, block in enumerate(blocks):
+        if labels and place and place < len(blocks) - 1 and _is_label(block):
+            removed.append(Removal(EDIT_LABEL, block.text.lstrip("# ")))
+            continue
         if block.kind == "prose":
             block = _unlabelled(block, removed) if labels else block
             block = _without_emphasis(block, removed)
@@ -390,6 +419,16 @@ def without_formulas(blocks: Sequence[Block], labels: bool = True) -> Outcome:
         if block.text:
             kept.append(block)
     return kept, removed
+
+
+def _without_question(blocks: list[Block], asked: str, removed: list[Removal]) -> list[Block]:
+    """An answer that opens by quoting its question word by word says it twice."""
+    if len(blocks) < 2 or not asked or not (blocks[0].quote or blocks[0].kind == "heading"):
+        return blocks
+    if words_of(blocks[0].prose) != words_of(asked):
+        return blocks
+    removed.append(Removal(REPEATED, blocks[0].text.lstrip("# ")))
+    return blocks[1:]
 
 
 def _without_remark_at_start(blocks: list[Block], removed: list[Removal]) -> list[Block]:
@@ -428,7 +467,7 @@ def _without_pointers(blocks: Sequence[Block], removed: list[Removal]) -> list[B
     """Sentences that only send the reader to a link, unless they introduce what stands behind them."""
     kept: list[Block] = []
     for place, block in enumerate(blocks):
-        if block.kind == "prose" and LINK in block.marked:
+        if block.kind == "prose" and (LINK in block.marked or DOMAIN.search(block.text)):
             behind = blocks[place + 1] if place + 1 < len(blocks) else None
             block = _without_pointers_in(block, behind, removed)
         if block.text:
@@ -441,7 +480,7 @@ def _without_pointers_in(block: Block, behind: Block | None, removed: list[Remov
         removed.append(Removal(POINTER_TO_LINK, unmarked(found.group())))
         return ""
 
-    line = REMARK_WITH_LINK.sub(take, block.marked)
+    line = ABOUT_LINK.sub(take, REMARK_WITH_LINK.sub(take, block.marked or block.text))
     parts = sentences(line)
     introduces = behind is not None and _is_introduced(behind, block)
     kept: list[str] = []
@@ -454,7 +493,7 @@ def _without_pointers_in(block: Block, behind: Block | None, removed: list[Remov
         else:
             kept.append(part)
     marked = "".join(kept).rstrip()
-    if marked == block.marked:
+    if marked == (block.marked or block.text):
         return block
     return shortened(block, unmarked(marked))._replace(marked=marked)
 
@@ -473,6 +512,11 @@ REFERENCE_MARK = re.compile(
     """,
     re.VERBOSE,
 )
+REFERENCE_TO = re.compile(
+    r"\b(?:papers?|articles?|books?|study|studies|refs?|references?|source|see|section|work) [\[{]\d{1,2}[\]}](?!\()",
+    re.IGNORECASE,
+)
+"""What speaks of an entry of the list of references."""
 REFERENCE_ENTRY = re.compile(r"\W*[\[{(]?\d{1,2}[\]}):]|\*")
 
 
@@ -493,9 +537,15 @@ def _without_references(blocks: Sequence[Block], removed: list[Removal]) -> list
         removed.append(Removal(REFERENCE, found.group()))
         return ""
 
-    for place in marked:
+    for place in (one for one in marked if not REFERENCE_TO.search(blocks[one].text)):
         kept[place] = shortened(kept[place], REFERENCE_MARK.sub(take, kept[place].text))
     return kept
+
+
+def _refers_to_gone_list(blocks: Sequence[Block], prose: str) -> bool:
+    return REFERENCE_TO.search(prose) is not None and not any(
+        REFERENCE_ENTRY.match(block.text) for block in blocks
+    )
 
 
 def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
@@ -515,6 +565,10 @@ def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Bl
         else:
             removed.append(Removal(SOURCE_NAME, block.text))
     return kept
+
+
+def _is_label(block: Block) -> bool:
+    return block.kind in ("prose", "heading") and LABEL_ALONE.fullmatch(block.text) is not None
 
 
 def _unlabelled(block: Block, removed: list[Removal]) -> Block:
@@ -559,6 +613,39 @@ def _without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> Out
     return blocks, removed
 
 
+def _without_link_lists(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
+    """A list of links with its own heading ("Related:") goes from the middle of a text too."""
+    kept: list[Block] = []
+    place = 0
+    while place < len(blocks):
+        end = place + 1
+        while end < len(blocks) and _is_listed(blocks[end], first=end == place + 1):
+            end += 1
+        listed = end - place > 1 and blocks[place].text.endswith(":") and _is_heading_of_links(blocks[place])
+        if listed and not (end < len(blocks) and blocks[end].tight):
+            removed += [Removal(LINK_LIST, block.text.lstrip("# ")) for block in blocks[place:end]]
+        else:
+            kept += blocks[place:end]
+        place = end
+    return kept
+
+
+def _is_listed(block: Block, *, first: bool) -> bool:
+    """Whether a block is the name of a link in a list, or goes on in such an item."""
+    if block.tight:
+        return block.linked >= LISTED_SHARE
+    return block.in_list and not first
+
+
+SEE_AT_END = re.compile(r"(?<=[\w)\"”]),? (?:for example |e\.g\. )?see(?: also)?:\Z")
+"""What announces links behind a sentence that stands by itself: "It is a test (or more), see:"."""
+
+
+def _is_heading_of_links(block: Block) -> bool:
+    short = len(block.prose.split()) <= LEAD_WORDS_MAX
+    return short and bool(RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose))
+
+
 def _place_before_links(blocks: Sequence[Block]) -> int:
     """The place of the last block that is no name of a link."""
     place = len(blocks) - 1
@@ -573,12 +660,14 @@ def _lead_in(block: Block) -> str:
     """The end of a block that announces links; empty where it says more than that."""
     if block.kind not in ("prose", "heading"):
         return ""
-    short = len(block.prose.split()) <= LEAD_WORDS_MAX
-    if short and (RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose)):
+    if _is_heading_of_links(block):
         return block.text
     last = (sentences(block.text) or [""])[-1]
     announces = last.rstrip().endswith(":") and (SENDING.match(last) or OF_DOCUMENTS.search(last))
-    return last if announces else ""
+    if announces:
+        return last
+    pointer = SEE_AT_END.search(last)
+    return pointer.group() if pointer else ""
 
 
 def shortened(block: Block, text: str) -> Block:

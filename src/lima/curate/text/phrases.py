@@ -105,7 +105,8 @@ FIRST_PERSON = re.compile(
       | IMH?O | IIRC | AFAIK | AFAICT | IANAL
       | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project )
       | [Ww]e \ (?: \w+ \ ){1,8}? last \ (?: year | term | semester | summer | fall | autumn | winter | spring | week | month )
-      | Here \ in \ [A-Z]\w+ ,? \ (?: \w+ \ ){0,2} (?: we | our )
+      | [Hh]ere \ in \ [A-Z]\w+
+      | (?<! [“"] ) We \ (?: use \ [A-Z] | used \ to ) | [Ii]n \ (?: college | school | university ) \ we | (?: that \ we | [Ww]e \ (?: don['’]t | do \ not ) ) \ know \ of
       | (?: Not \ (?: have | having ) \ any | Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
           | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
       | i (?= ['’] (?: m | ve | d | ll ) \b | \ (?: am | was | have | had | don['’]t | do | can | think | know | believe | guess | would | will | found | use | like ) \b )
@@ -209,6 +210,7 @@ OTHERS = Phrases(
         r"""
         \b (?: other | another | previous | existing | accepted | earlier | above | preceding | top | same | current
             | \w+ ['’] s? ) \s (?: \w+ \s )? (?: answers? | answerers? | posters? | responders? | repl(?:y|ies) ) \b
+        | \b (?: the | an? ) \s answer \s (?: by | of ) \s (?-i: [A-Z] [a-z] ) | \b (?: claim | point | statement | idea | code | example | advice ) s? \s in \s the \s answers? \b
         | \b (?: answers? | repl(?:y|ies) | responses? ) \s
             (?: above | below | here | given\ by | provided\ by | posted | from\ (?-i: @?[A-Z] ) )
         | \b (?: these | those | both | all | all\ the | all\ of\ the | all\ of\ these | most | some | several | many
@@ -225,6 +227,19 @@ OTHERS = Phrases(
         """,
     ),
     (
+        ("what ",),
+        r"\b what \s (?-i: (?! I\b | We\b | It\b | The\b | They\b | He\b | She\b | You\b ) [A-Z] ) [\w.-]+ \s (?: said | says | suggested | posted | answered | described | proposed | mentioned ) \b",
+    ),
+    (
+        ("already", "answer"),
+        r"\b (?-i: (?! The\b | This\b | That\b | It\b | He\b | She\b | They\b | We\b | You\b | There\b | Who\b | What\b ) [A-Z] ) [\w.-]+ \s (?: has \s )? already \s (?: gave | given | answered | mentioned | covered | explained | pointed | suggested | posted )"
+        r" \b | \b (?: gave | given | posted | provided ) \s (?: an? | some ) \s (?: \w+ \s )? (?: good | great | nice | excellent | perfect | complete | detailed ) \s answers? \b",
+    ),
+    (
+        ("answer", "version"),
+        r"\A \W* an? \s (?: (?: more | less | slightly ) \s \w+ | simpler | shorter | other | another | better | alternative | alternate | different ) \s (?: \w+ \s )? (?: answer | version ) \b",
+    ),
+    (
         ("others", "else", "everybody"),
         rf"""
         \b (?: others | everyone\ else | someone\ else | somebody\ else | everybody ) \s (?: here \s )?
@@ -235,6 +250,10 @@ OTHERS = Phrases(
     (
         ("'s ", "’s "),
         r"\b [a-z][\w-]*\d ['’]s \s (?: recommendation | suggestion | advice | answer | comment | point | idea | response | post | explanation ) s? \b",
+    ),
+    (
+        ("'s ", "’s "),
+        r"\A \W* (?! (?: here | there | that | it | what | let | who | how | where | today | one | he | she ) \b ) (?-i: [A-Z] ) [\w.-]+ ['’]s \s (?: answer | advice | suggestion | solution | comment | response | post | idea | recommendation | explanation | code ) s? \b",
     ),
     (
         ("another", "also", "add", "further", "top"),
@@ -272,8 +291,8 @@ SITE = Phrases(
     ((", you", ",you"), r"(?: ^ | \n ) (?-i: [A-Z] [a-z]+ ) , \s* (?: your | you (?: ['’]re | \s are ) ) \b"),
     (("+1",), r"(?: ^ | \n ) \W* \+1 \b"),
     (
-        (".se", "m.se", " mo "),
-        r"\b \w+ \.SE \b | \b (?-i: MO ) \b (?= [,.] | \s (?: or | and | post | question | answer ) )",
+        (".se", "m.se", " mo ", " se "),
+        r"\b \w+ \.SE \b | \b (?-i: SE ) \s (?: sites? | questions? | network | community | posts? ) \b | \b (?-i: MO ) \b (?= [,.] | \s (?: or | and | post | question | answer ) )",
     ),
     (
         ("your question", "title"),
@@ -342,14 +361,14 @@ META_STRONG = re.compile(
     r"""
     \b (?: tags? | tagged | tagging | retag\w* | flags? | flagged | flagging | moderators? | mods? | badges? | reputation | rep | on-?\s?topic | off-?\s?topic
       | (?: up | down )?-?votes? | voted | voting | re-?open\w* | on\ hold | close \s reasons? | closed\ as | migrat\w+ | cross-?\s?post\w* | meta | SE | FAQ | help\ cent(?:er|re)
-      | beta | review\ queues? | nominat\w+ | sock\s?puppets? | main\ site | (?: the | our | this | other ) \s sites? | community\ wiki | close-?worthy ) \b
+      | beta | review\ queues? | nominat\w+ | sock\s?puppets? | main\ site | (?-i: us ) | log (?: ged | ging )? \s? (?: in | out ) | (?: the | our | this | other ) \s sites? | community\ wiki | close-?worthy ) \b
     """,
     WORDS,
 )
 META_WEAK = re.compile(
     r"""
     \b (?: questions? | answers? | answered | answering | posts? | posted | posting | users? | members? | sites? | edits? | edited | editing | comments? | commented
-      | community | topics? | profiles? | close | closed | closing | delet\w+ | duplicates? | accept\w* | asked | asking | OP | chat | ask ) \b
+      | community | topics? | profiles? | close | closed | closing | delet\w+ | duplicates? | accept\w* | asked | asking | OP | chat | ask | we | our ) \b
     """,
     WORDS,
 )
@@ -374,6 +393,26 @@ HOLLOW = Phrases(
     (
         ("linked", "link"),
         r"\b click (?: ing )? \b [^.]{0,40} \b link (?: ed | s )? \b | \b linked \s (?: above | below | to ) \b",
+    ),
+    (
+        ("article", "paper", "post", "page", "video", "study"),
+        r"\b that \s (?: (?-i: [A-Z] ) [\w.'’-]+ \s ){1,4} (?: article | paper | post | page | video | study ) \b",
+    ),
+    (
+        ("following", "above"),
+        r"""
+        \b (?: see | check | check\ out | read | visit ) \s the\ following \b [^:\n]* (?: [.!] | $ )
+        | \b (?: in | from ) \s the\ following \s (?: \w+ \s )? (?: article | paper | page | post | video | book ) s? \b (?! [^.\n]* : )
+        | \b (?: from | in | of ) \s the\ above \s (?: paper | article | link | page | video | study | book | post ) s? \b
+        """,
+    ),
+    (
+        ("articles", "links", "papers"),
+        r"\A (?: (?! \b (?: articles | links | papers ) \b ) [\s\S] )* \b those \s (?: \w+ \s )? (?: articles | links | papers ) \b",
+    ),
+    (
+        ("from the", "according to the", "as per the", "quoting the"),
+        r"\A \W* (?: from | according \s to | as \s per | quoting ) \s the \s (?: article | paper | page | link | website | study | blog ) \s? [:,]",
     ),
     (("following", "attached"), rf"\b (?: following | attached ) \s {PICTURE} \b"),
     (
