@@ -22,6 +22,8 @@ CODE_NAME = re.compile(r"[A-Za-z_]\w{3,}")
 PRONOUN_START = re.compile(
     r"(?:This|That|These|Those|It|They)(?: one)? (?:is|are|was|were|can|could|will|would|happens|means|has|have)\b"
 )
+THEY_START = re.compile(r"\W*They (?:\w+ed|use|did|were|have|had)\b")
+MANY = re.compile(r"\w{2}s\b|\b(?:people|men|women|children|they|them)\b", re.IGNORECASE)
 OBJECT = re.compile(
     r"\b(?:the|this|that|these|those)\s(?:\w+\s)?(paper|article|abstract|author|study|quote|quotation|passage|excerpt|video|snippet|error|message|statement|experiment|exercise)s?\b",
     re.IGNORECASE,
@@ -75,10 +77,11 @@ def choose_prompt(
     if settings.fits_prompt and (unasked := _unasked(answer, title, description.text)):
         return FittedPrompt(title, TITLE, f"it answers another question: {unasked!r}")
     flaw = description_problem(description, settings) if description.text else "it is empty"
-    needed = None
+    needed = better = None
     if title and settings.fits_prompt and (wants_title or flaw):
         needed = needs_description(answer, description, title, settings)
-    if title and (flaw or (wants_title and not needed)):
+        better = needed or shared_particulars(answer.prose, description.prose, title)
+    if title and (flaw or (wants_title and not better)):
         return FittedPrompt(
             title, TITLE, f"{needed}, and the description is no prompt: {flaw}" if needed else None
         )
@@ -112,12 +115,28 @@ def needs_description(
         return f"it speaks of {shown!r}, which the description shows"
     if not QUESTION_START.match(title) and "?" not in title and (opening := PRONOUN_START.match(prose)):
         return f"it begins with {opening.group()!r}, for which the title has no word"
+    if not MANY.search(title) and (opening := THEY_START.match(prose)):
+        return f"it begins with {opening.group()!r}, for which the title has no word"
     things = sorted(_things_of_asker(prose, description.prose, title))
     if settings.your_nouns_min is not None and len(things) >= settings.your_nouns_min:
         return f"it speaks of the asker's {', '.join(things[:4])}"
     if OPEN_QUESTION.match(title) and (opening := YES_OR_NO.match(prose)):
         return f"it begins with {opening.group()!r}, which the title does not ask for"
     return None
+
+
+PARTICULAR = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}\b|(?<![\w.,^$\\])\d{2,}(?:\.\d+)?(?![\w^])")
+"""A name in the middle of a sentence, or a number."""
+
+
+def shared_particulars(answer: str, description: str, title: str) -> set[str]:
+    """Names and numbers that the answer takes up from the description, and the title lacks: the description is the better prompt.
+
+    They may be common knowledge as well, so that they are no reason to drop the pair.
+    """
+    told = set(PARTICULAR.findall(description)) - set(PARTICULAR.findall(f"a {title}"))
+    head = title.casefold()
+    return {name for name in told.intersection(PARTICULAR.findall(answer)) if name.casefold() not in head}
 
 
 def _things_of_asker(prose: str, description: str, title: str) -> set[str]:
@@ -243,7 +262,7 @@ ADDRESSING = Phrases(
         | \b you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
         | (?<! \b if \s ) (?<! \b when \s ) \b you \s mention (?: ed )? \b
         | (?: \A | \n | [.!?] \s ) \W* (?: because | since | given \s that ) \s you (?: ['’]re | \s (?: are | have | want | need | only | already ) ) \b (?! \s to \b )
-        | \A \W* (?: are \s you \s \w+ing | do \s you \s (?: want | need | have | know | mean ) | did \s you | have \s you | (?: what | why | which ) \s (?: are | do | don['’]t | would | is ) \s you r? ) \b [^.?!]* [?]
+        | \A \W* (?: are \s you \s \w+ing | do \s you \s (?: want | need | have | know | mean ) | did \s you | have \s you | (?: what | why | which | how \s (?: long | often | much | many ) ) \s (?: are | do | don['’]t | would | is ) \s you r? ) \b [^.?!]* [?]
         | \b (?: the | those | these | this | that | all | any | both ) \s (?: [\w'’-]+ \s ){{1,4}}? you \s
             (?: list | link | mention | describe | cite | propose | show | quote | reference | suggest | specify | provide | post | raise
               | ask \s about | refer \s to | bring \s up ) (?: e? d )? \b

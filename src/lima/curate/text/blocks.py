@@ -197,6 +197,8 @@ class Mended:
     text: str
     removed: list[Removal] = field(default_factory=list)
     holes: int = 0
+    marked: str = ""
+    """The same with the marks of its links, where some are left."""
 
 
 DOCUMENT = (
@@ -276,7 +278,7 @@ POINTING = re.compile(
         (?: see | cf | check (?: ing )? | visit (?: ing )? | read (?: ing )? | refer | look | find | consult | browse | watch
           | have\ (?: a\ )? look | take\ (?: a\ )? look | learn\ more | view ) \b
       | for \b [^.,]{0,80} , \ (?: see | check\ out | visit | read | refer\ to | have\ a\ look | take\ a\ look | you\ can ) \b
-      | for \ (?: more | further | future | additional | full | detail\w* | reference | info\w* | background | tons ) \b
+      | for \ (?: more (?! \ \w+ ,? \ (?: it | use | add | you\ (?! can | may | could | might | should | want ) ) \b ) | further | future | additional | full | detail\w* | reference | info\w* | background | tons ) \b
       | more \s (?: here | at | on | about | in ) \b
       | (?: more | further | additional | full | detailed | complete | other | some ) \s (?: \w+ \s ){0,2}
         (?: info\w* | details? | reading | explanations? | discussion | documentation | examples? | resources | background ) \b
@@ -303,7 +305,7 @@ ORIGIN = re.compile(
     re.IGNORECASE,
 )
 """How a short line begins that tells where something is from."""
-POINTING_WORDS_MAX = 25
+POINTING_WORDS_MAX = 30
 ORIGIN_WORDS_MAX = 12
 BARE_WORDS_MAX = 4
 """So few words with an address say nothing without it: "Full article here"."""
@@ -387,7 +389,9 @@ def mend(line: str, cut: bool = True) -> Mended:
             if kept and kept[-1].endswith((" ", "\n")):
                 part = part.lstrip(" ")
         kept.append(part)
-    found.text = unmarked(SPACE_AT_IMAGE.sub("", "".join(kept))).strip()
+    marked = SPACE_AT_IMAGE.sub("", "".join(kept)).strip()
+    found.text = unmarked(marked).strip()
+    found.marked = marked if LINK in marked and len(found.text) == len(unmarked(marked)) else ""
     return found
 
 
@@ -496,6 +500,7 @@ DOMAIN = re.compile(r"(?<![@/\w])[a-z][\w-]+\.(?:com|org|info|edu)\b(?![/\w])")
 """An address that is no link: "More at bjcp.org."."""
 NAMING_LENGTH_MAX = 120
 """Characters around the names of links."""
+HEADLINE_SHARE = 0.8
 NAME_WORDS_MAX = 5
 """A longer name of a link may be a sentence that says something."""
 
@@ -514,7 +519,7 @@ def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -
     around = NAME_OF_LINK.sub(" ", sentence)
     if not WORD.search(around.replace("Wikipedia", "")):
         alone = bool(before) and is_last and not before.endswith(("\n", ":", ": "))
-        only = alone and len(WORD.findall(sentence)) <= NAME_WORDS_MAX
+        only = alone and (len(WORD.findall(sentence)) <= NAME_WORDS_MAX or _is_headline(unmarked(sentence)))
     else:
         only = len(around) <= NAMING_LENGTH_MAX and NAMING.fullmatch(around) is not None
         only = only or (
@@ -523,6 +528,14 @@ def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -
             is not None
         )
     return only and not BACK.match(unmarked(behind))
+
+
+def _is_headline(sentence: str) -> bool:
+    """Whether most words begin with capitals: "How to Open a Beer Bottle With Your Bare Hands."."""
+    long = [word for word in WORD.findall(sentence) if len(word) > 3]
+    return len(long) <= ORIGIN_WORDS_MAX and sum(word[0].isupper() for word in long) >= HEADLINE_SHARE * len(
+        long
+    )
 
 
 def points_elsewhere(line: str) -> int:

@@ -26,6 +26,7 @@ from lima.curate.text.blocks import (
     REMARK,
     ZERO_WIDTH,
     Layout,
+    Mended,
     Removal,
     Style,
     gone,
@@ -193,21 +194,21 @@ class Post:
             line = self._without_macros(line)
         marked = line if marks and not self._codes else ""
         if marks:
-            before = len(self.removed)
-            line = self._mended(line)
-            if len(self.removed) > before:
-                marked = ""
+            mended = self._mended(line)
+            if mended.removed:
+                marked = "" if self._codes else mended.marked
+            line = mended.text
         if not self._codes:
             return line, None if marks and not line else line, marked
         text, prose = self._filled(line), STORED.sub(" ", line)
         self._codes = []
         return text, "\n".join([" ".join(part.split()) for part in prose.split("\n")]), ""
 
-    def _mended(self, line: str) -> str:
+    def _mended(self, line: str) -> Mended:
         mended = mend(line, self._trim)
         self.holes += mended.holes
         self.removed += [Removal(step, self._filled(text)) for step, text in mended.removed]
-        return mended.text
+        return mended
 
     def _filled(self, text: str) -> str:
         """The text with its code."""

@@ -407,10 +407,6 @@ HOLLOW = Phrases(
         """,
     ),
     (
-        ("articles", "links", "papers"),
-        r"\A (?: (?! \b (?: articles | links | papers ) \b ) [\s\S] )* \b those \s (?: \w+ \s )? (?: articles | links | papers ) \b",
-    ),
-    (
         ("from the", "according to the", "as per the", "quoting the"),
         r"\A \W* (?: from | according \s to | as \s per | quoting ) \s the \s (?: article | paper | page | link | website | study | blog ) \s? [:,]",
     ),
