@@ -475,6 +475,7 @@ TELLS_WHERE = re.compile(
     (?: [^,;:]{{1,80}}? \s (?: has | have | gives? | offers? | provides? ) \s (?: an? | some | several )
         | (?: there | here ) (?: ['’]s | \ is | \ are ) \s (?: also \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
       \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called | discussing | describing | explaining | covering ) \b [^,;:]* | \W* ) \Z
+    | here (?: ['’]s | \ is | \ are ) \s (?: (?: an? | some | several ) \s )? (?: examples? \s of \s )? (?: \w+ \s ){{0,3}} (?: work | research | stud(?:y|ies) ) \b [^:]* \Z
     | [^,;:]{{1,60}}? \s (?: is | are ) \s (?: an? \s )? (?: \w+ \s )? (?: great | good | excellent | wonderful | useful | nice ) \s (?: resources? | references? | reads? | overview | place \s to \s start ) \b [^,;:]{{0,40}} \Z
     | (?: this | these | the ) \b [^,;:]{{1,90}}? \s (?: has | have | gives? | contains? | goes \s into ) \s [^,;:]{{0,20}}? (?: details | specifics ) \b [^,;:]{{0,40}} \Z
     | [^,;:]{{1,80}}? \s (?: answers? | explains? | discusses | covers? ) \s (?: this | it ) \b [^,;:]{{0,30}} \s in \s (?: an? | this | his | her | their ) \s (?: \w+ \s ){{0,2}}? {WRITING} \W* \Z

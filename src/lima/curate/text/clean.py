@@ -675,7 +675,16 @@ def shortened(block: Block, text: str) -> Block:
     if text == block.text:
         return block
     prose = text if block.prose == block.text else INLINE_CODE.sub(" ", text)
-    return block._replace(text=text, prose=prose, marked="")
+    return block._replace(text=text, prose=prose, marked=_still_marked(block.marked, text))
+
+
+def _still_marked(marked: str, text: str) -> str:
+    """The marks of what is left, where that is the beginning or the end of the marked line."""
+    if not text or not marked:
+        return ""
+    cuts = [marked[: end + 1] for end, char in enumerate(marked) if char == text[-1]]
+    cuts += [marked[begin:] for begin, char in enumerate(marked) if char == text[0]]
+    return next((part for part in cuts if LINK in part and unmarked(part) == text), "")
 
 
 INLINE_CODE = re.compile(r"(`+)[^`\n]+\1")
