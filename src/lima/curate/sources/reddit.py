@@ -53,6 +53,27 @@ NOTICE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """A title about the subreddit itself, or about an earlier post."""
+ADDRESS = re.compile(
+    r"(?:^|(?<=[.!?] ))(?:(?:hey|hi|dear|ok|okay|so|well|alright)\W+)?(?:(?:reddit|redditors)\s*[,:;.!-]+\s*|reddit\s+(?=(?:what|how|why|when|who|where|which)\b))(\w?)"
+    r"|(?<=\w) of reddit(?=\s*[,:;.!…-]|\s(?:who|with)\b)",
+    re.IGNORECASE,
+)
+"""How a prompt speaks to the site: "Reddit, what is ...", "Chefs of Reddit, ..."."""
+ASIDE = re.compile(
+    r"""
+    \s* [\[(*] \s* (?: serious (?: \s \w+ ){0,2} | nsfw | sfw | x-?post [^\])]* | (?: story | details | pics? | more ) [^\])]{0,12} inside [^\])]* | pics? \s included
+        | stolen \s from [^\])]* | throwaways? [^\])*]* | difficulty [^\])]* ) [\])*]
+    | \s* \b (?: more \s )? (?: details | story | pics? ) \s inside \.? \s* $ | ^ throwaway \s time \W+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""The site's own labels: "[Serious]", "(story inside)"."""
+OF_THE_SITE = re.compile(
+    r"\breddit|\bsubreddit|\br/\w|\bkarma\b|\bfront ?page\b|\bx-?post|\b(?:up|down)-?vot|(?-i:\bOP\b)|\b(?:another|this|last week['’]s) (?:post|thread)\b|\b(?:a|the) (?:[\w-]+ )?thread\b",
+    re.IGNORECASE,
+)
+"""What a prompt says of the site itself."""
+ADDRESS_STEP = "address to the site's readers removed"
 NOTE_STEP = "author's note to the site's readers removed"
 
 
@@ -70,7 +91,7 @@ class Reddit(SourceSettings):
     post_score_min: int = Field(default=10)
     """Posts with a lower score are dropped unread."""
     drop_notices: bool = True
-    """Drop posts about the subreddit itself: contests, announcements, updates of earlier posts. [ours]"""
+    """Drop posts about the site itself: contests, announcements, updates of earlier posts, other threads. [ours]"""
     review: bool = True
     """With ``--review FILE``: only posts that a person accepts in that file. [paper: picked by hand]"""
     rules: RuleSettings = RuleSettings(
@@ -120,12 +141,15 @@ class Reddit(SourceSettings):
         return "post_score" if "body" not in row and _score(row) < self.post_score_min else None
 
     def _notice(self, row: Mapping[str, Any]) -> str | None:
-        is_notice = self.drop_notices and "body" not in row and NOTICE.match(plain(row.get("title")))
-        return "notice" if is_notice else None
+        if not self.drop_notices or "body" in row:
+            return None
+        title = " ".join(plain(row.get("title")).split())
+        return "notice" if NOTICE.match(title) or OF_THE_SITE.search(unaddressed(title)) else None
 
     def _candidate(self, post: Mapping[str, Any], story: Mapping[str, Any] | None) -> Candidate | None:
         title = " ".join(plain(post.get("title")).split())
-        label, prompt = LABEL.match(title), LABEL.sub("", title)
+        label, asked = LABEL.match(title), LABEL.sub("", title)
+        prompt = unaddressed(asked)
         answer, noted, text, shown = "", False, "", post
         if self.stories:
             if story is None or (label and label.group().strip(" []") not in self.labels):
@@ -140,7 +164,11 @@ class Reddit(SourceSettings):
             "authors": [str(row["author"]) for row in (post, story) if row and row.get("author")],
             "score": _score(shown),
             "category": self.subreddit,
-            "transforms": ["label removed", *([NOTE_STEP] if noted else [])],
+            "transforms": [
+                "label removed",
+                *([ADDRESS_STEP] if prompt != asked else []),
+                *([NOTE_STEP] if noted else []),
+            ],
             "post_score": _score(post),
         }
         whole = prompt if GONE.fullmatch(text) else f"{prompt}\n\n{text}"
@@ -186,6 +214,19 @@ def plain(text: Any) -> str:
     """
     shown = unescape(unescape(str(text or "")))
     return BLANK_LINES.sub("\n\n", UNSEEN.sub("", shown).replace("\xa0", " ")).strip()
+
+
+def unaddressed(title: str) -> str:
+    """A title without what it says to the site's readers.
+
+    >>> unaddressed("[Serious] Chefs of Reddit , what is salt for?"), unaddressed("Reddit, why is it wet?")
+    ('Chefs, what is salt for?', 'Why is it wet?')
+    """
+    text = ADDRESS.sub(lambda found: (found.group(1) or "").upper(), ASIDE.sub("", title).strip())
+    if not text or text == title:
+        return title
+    text = re.sub(r" (?=[,;:])", "", text)
+    return text[0].upper() + text[1:]
 
 
 def without_notes(text: str) -> tuple[str, bool]:

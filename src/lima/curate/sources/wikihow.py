@@ -46,10 +46,20 @@ SPACED = (
     (re.compile(r"(?<=[\w.,])\( (?=\S)"), " ("),
     (re.compile(r"(?<=\w)- (?!(?:and|or|to)\b)(?=\w)"), "-"),
     (re.compile(r"“ ([^“”]{1,300}?) ”"), r"“\1”"),
+    (re.compile(r"`` ?([^`\n]{1,200}?)''"), r" “\1”"),
+    (re.compile(r"``"), ""),
+    (re.compile(r"\( (?=\w)"), "("),
+    (re.compile(r"(?<=\w)(['’]) (?=(?:ve|re|ll)\b)"), r"\1"),
+    (re.compile(r"(?<=\d) (?=[’”](?:\s|$))|(?<=\w) (?=\.(?:\s|$))"), ""),
 )
 """What a tokeniser left in ``step_texts``: "boiled( see step 4)", "10- 15 minutes"."""
 COPY_NUMBER = re.compile(r"(?<=[a-z])\d{1,2}$")
 """``wikihowAll.csv`` numbers the parts of an article: "How to Be Organized1"."""
+OTHER_ARTICLE = re.compile(
+    r"(?<=[.!?] )[^.!?]*\b(?i:see|read|refer to|check out|visit|follow)\b[^.!?]{0,40}?\b(?:How to [A-Z]|wikiHow|[A-Z][a-z]+ (?:an?|the|your) [A-Z])[^.!?]*(?:[.!?]\s*|$)"
+)
+"""A sentence that sends its reader to another article: "You can refer to Flush a Radiator."."""
+POINTERS_STEP = "sentences that send to other articles removed"
 FALLBACK_CATEGORY = "all"
 FIRST_PART = "Part 1"
 OVERVIEWS, NAMES = (
@@ -67,6 +77,8 @@ class _Article:
     overview: str = ""
     sections: dict[str, list[str]] = field(default_factory=dict)
     url: str | None = None
+    cut: bool = False
+    """Whether sentences that send to other articles were cut."""
 
 
 class WikiHow(SourceSettings):
@@ -132,7 +144,10 @@ class WikiHow(SourceSettings):
 
     def _extend(self, article: _Article, label: str, steps: Iterable[str]) -> None:
         if label.lower() not in self.pruned_sections:
-            article.sections.setdefault(label, []).extend(step for step in map(_tidy, steps) if step)
+            tidied = [_tidy(step) for step in steps]
+            cut = [OTHER_ARTICLE.sub("", step).rstrip() for step in tidied]
+            article.cut = article.cut or cut != tidied
+            article.sections.setdefault(label, []).extend(step for step in cut if step)
 
     def _candidate(self, article: _Article) -> Candidate | Reject:
         name = re.sub(r"\W+", "-", article.title.removeprefix("How to ")).strip("-")
@@ -145,7 +160,12 @@ class WikiHow(SourceSettings):
             "authors": ["wikiHow"],
             "licence": "CC BY-NC-SA 3.0",
             "category": article.category,
-            "transforms": ["title as question", "sections pruned", "opening changed"],
+            "transforms": [
+                "title as question",
+                "sections pruned",
+                "opening changed",
+                *([POINTERS_STEP] if article.cut else []),
+            ],
         }
         example = single_turn(identifier, "wikihow", prompt, body, meta)
         return Candidate(example, answer=body, prose=body, title=prompt)

@@ -410,6 +410,7 @@ HOLLOW = Phrases(
         ("from the", "according to the", "as per the", "quoting the"),
         r"\A \W* (?: from | according \s to | as \s per | quoting ) \s the \s (?: article | paper | page | link | website | study | blog ) \s? [:,]",
     ),
+    (PICTURE_NEEDLES, rf"[(] \s? see \s (?: the \s )? {PICTURE} (?: \s (?: above | below ) )? \s? [)]"),
     (("following", "attached"), rf"\b (?: following | attached ) \s {PICTURE} \b"),
     (
         ("here",),
