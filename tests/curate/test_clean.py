@@ -18,6 +18,7 @@ from lima.curate.text.clean import (
     POINTER_TO_LINK,
     REFERENCE,
     REMARK_AT_START,
+    REPEATED,
     SOURCE_NAME,
     clean,
 )
@@ -174,6 +175,16 @@ HERE = '<a href="u">here</a>'
         ("<p>Water (emphasis mine) is wet.</p>", "Water is wet.", [EMPHASIS]),
         ("<p>Water is wet [my emphasis; see below].</p>", "Water is wet.", [EMPHASIS]),
         ("<p>Water is wet.</p><p>Thanks for asking, and good luck!</p>", "Water is wet.", [CLOSING]),
+        ("<p>Water is wet.</p><h2>Addendum</h2><p>So is rain.</p><p><b>EDIT:</b></p><p>Ice is dry.</p>", "Water is wet.\n\nSo is rain.\n\nIce is dry.", [EDIT_LABEL]),
+        ('<p>Water is wet.</p><p>Related:</p><ul><li><a href="u">On rivers</a></li></ul><p>Ice is dry.</p>', "Water is wet.\n\nIce is dry.", [LINK_LIST]),
+        ('<p>Water is wet (or damp), see:</p><ul><li><a href="u">Is rain wet?</a></li></ul>', "Water is wet (or damp)", [LINK_LIST]),
+        ('<p>The <a href="u">Office of Rivers</a> (PDF) calls water wet.</p>', "The Office of Rivers calls water wet.", [POINTER_TO_LINK]),
+        ('<p>Lee <a href="u">found</a> it wet (see the paper for the formula).</p>', "Lee found it wet.", [POINTER_TO_LINK]),
+        ('<p>Water is wet. <a href="u">How to Boil a River With Your Bare Hands</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
+        ('<p>Water is wet. Here is some work by Lee on <a href="u">ice</a>. Snow is dry.</p>', "Water is wet. Snow is dry.", [POINTER_TO_LINK]),
+        ("<p>Water is wet. For more details see rivers.org. Ice is dry.</p>", "Water is wet. Ice is dry.", [POINTER_TO_LINK]),
+        ('<p>EDIT: Water is wet.<br>Here is some work by Lee on <a href="u">ice</a>.</p>', "Water is wet.", [EDIT_LABEL, POINTER_TO_LINK]),
+        (f'<p>Water is wet ({A}). Similarly, see the page on <a href="v">rain</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
     ],
 )  # fmt: skip
 def test_what_goes_is_named(html: str, text: str, steps: list[str]) -> None:
@@ -208,6 +219,14 @@ def test_what_goes_is_named(html: str, text: str, steps: list[str]) -> None:
 )
 def test_what_only_looks_like_a_pointer_stays(html: str) -> None:
     assert clean(html).removed == ()
+
+
+def test_an_answer_does_not_repeat_its_question() -> None:
+    html = "<blockquote><p>Why is water wet?</p></blockquote><p>It clings.</p>"
+    found = clean(html, asked="Why is water wet")
+    assert (found.text, found.steps) == ("It clings.", [f"cut: {REPEATED}"])
+    for asked in ("", "Why is ice wet?"):
+        assert clean(html, asked=asked).text == "> Why is water wet?\n\nIt clings."
 
 
 def test_a_question_loses_its_closing_formula_alone() -> None:
@@ -245,6 +264,10 @@ def test_words_about_a_link_are_a_hole_where_one_was(talk: str) -> None:
         '<p>You can do <a href="u">this with ice. And it floats.</a></p>',
         f"<p>Some of them are<br>{A}<br>though there are more.</p>",
         "<p>Water is wet.</p><p>The page on rivers lists </p>",
+        '<p>This 2014 <a href="u">article</a> says that water is wet.</p>',
+        '<p>Take this <a href="u">long history of rivers page</a> and read on.</p>',
+        "<p>The paper {1} and others say that water is wet.</p>",
+        "<p><img src='u'></p><p>Rivers run down.</p><p>Suppose the blue line is a river.</p>",
         f"<p>A recipe is here: {A}</p><p>Though this is a poor copy, it says what to do.</p>",
     ],
 )

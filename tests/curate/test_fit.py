@@ -93,6 +93,31 @@ def test_any_reader_is_no_asker(words: str) -> None:
     assert needed(f"<p>{words}</p>") is None
 
 
+def test_names_and_numbers_of_the_description_make_it_the_better_prompt() -> None:
+    """They need not come from it: where it is no prompt, the title will do."""
+    body = BODY + "<p>The brain of Watt runs on 12.6 watts, says Kelvin.</p>"
+    for answer in ("<p>On 12.6 of them it heats.</p>", "<p>The rule of Kelvin says so.</p>"):
+        assert chosen(answer, body).step == DESCRIPTION
+        assert chosen(answer, body + "<p>See the picture below.</p>") == FittedPrompt(HEAD, TITLE)
+        assert chosen(answer, body, title="How do Kelvin and 12.6 watts boil water so fast?").step == TITLE
+    assert chosen("<p>Watt heats it with $x^{12.6}$.</p>", body).step == TITLE, (
+        "a sentence's first word, a formula"
+    )
+
+
+@pytest.mark.parametrize(
+    "opening",
+    ["Are you looking for a lid?", "Why don't you want to salt it?", "How long do you boil it?", "Because you have a small kettle, wait.", "Given your stove, wait."],
+)  # fmt: skip
+def test_openings_that_speak_to_the_asker(opening: str) -> None:
+    assert needed(f"<p>{opening} It boils.</p>")
+
+
+def test_they_without_a_word_for_them() -> None:
+    assert needed("<p>They treated it as salt.</p>", title="How can salt be used on meat?")
+    assert needed("<p>They treated it as salt.</p>") is None, "the kettles of the title"
+
+
 def test_an_answer_that_opens_by_asking_back() -> None:
     assert "'Have you read'" in str(needed("<p>Have you read of lids? They help.</p>"))
     assert needed("<p>Use a lid. Have you read of one? It helps.</p>") is None

@@ -127,7 +127,7 @@ def test_a_missing_score_is_no_score() -> None:
     "phrase",
     [
         "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
-        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.", "What we did with some success last term is stir.", "Here in Leeds, we salt it.", "Not have any experience with salt.",
+        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.", "What we did with some success last term is stir.", "Here in Leeds, we salt it.", "Here in Leeds it is salted.", "We used to salt it as kids.", "We use Help and Manual for it.", "The only one that we know of is tea.", "Not have any experience with salt.",
     ],
 )  # fmt: skip
 def test_first_person(phrase: str) -> None:
@@ -141,7 +141,7 @@ def test_first_person(phrase: str) -> None:
         "Meiosis I-II differ.", "Here $I^2 R$ is the power.", "It is mined.", "The mystery of meat.", "I.e. warm.",
         "Myanmar is wet.", "İstanbul is dry.", "Économie is a word.",
         "Let the ideal I be prime.", "The current I is 2 A.", "Here $x \\in I$ holds, and $I$ is open.", "By Knuth, D. I. (1968).",
-        'She said "I am here" to them.', "Ask “where am I?” then.", "\n> I think so.\n", "A.I. is old.", "The letter I is thin.", "World War I made it so.", "What we did here is stir, as we do last.",
+        'She said "I am here" to them.', "Ask “where am I?” then.", "\n> I think so.\n", "A.I. is old.", "The letter I is thin.", "World War I made it so.", "We use salt here, as we know.", '"We use Salt" is its slogan.', "What we did here is stir, as we do last.",
     ],
 )  # fmt: skip
 def test_no_first_person(phrase: str) -> None:
@@ -158,7 +158,7 @@ def test_first_person_in_code_is_no_first_person() -> None:
         "As others have said, it is.", "As Thomas noted, it is.", "The accepted answer is wrong.",
         "In John's answer there is more.", "The answer above is fine.", "All of these answers are right.",
         "Other answers cover it.", "To add to the answer of Bob, salt helps.",
-        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.",
+        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.", "The answer by Ann Lee says more.", "So the claim in the answer is right.", "It is what Ann said.", "Ann already gave a reason.", "There Bob posted a very good answer.",
     ],
 )  # fmt: skip
 def test_refers_to_others(phrase: str) -> None:
@@ -170,7 +170,7 @@ def test_refers_to_others(phrase: str) -> None:
     [
         "The answer is no.", "Others have tried it in vain.", "Write to a@example.org for it.", "One can answer it.",
         "There are two answers to an equation.", "As mentioned above, it is.", "As already noted, it is.", "The @media rule does it.",
-        "As suggested in Code Complete, it is.", "As Wikipedia says, it is.", "Boyle saw it. As Boyle noted, it is.",
+        "As suggested in Code Complete, it is.", "As Wikipedia says, it is.", "Boyle saw it. As Boyle noted, it is.", "What Boyle saw is steam.", "It already gave a reason.", "Ann's advice is good.",
     ],
 )  # fmt: skip
 def test_refers_to_no_others(phrase: str) -> None:
@@ -183,7 +183,7 @@ def test_refers_to_no_others(phrase: str) -> None:
     [
         ("Another reason is the lid.", True), ("Also watch out for salt.", True), ("In addition to what was said, salt matters.", True),
         ("To add some detail, salt matters.", True), ("Further to that, salt matters.", True), ("Additionally, salt matters.", True),
-        ("On top of that, salt matters.", True), ("> Another reason is the lid.", False), ("In addition to boiling it, salt it.", False),
+        ("On top of that, salt matters.", True), ("> Another reason is the lid.", False), ("Ann's advice is good.", True), ("A more general answer is this.", True), ("Here's an idea.", False), ("Today's code is long.", False), ("In addition to boiling it, salt it.", False),
         ("To add salt to water, stir it.", False), ("Anotherwise is no word.", False),
     ],
 )  # fmt: skip
@@ -213,7 +213,7 @@ def test_a_name_that_was_asked_for_is_no_neighbour() -> None:
         "Ask on Stack Overflow.", "Please upvote it.", "The OP wants salt.", "As of the comments below, no.",
         "It was said in the comments, too.", "\nEDIT: salt helps.", "\n**Update 2**: salt helps.", "This site has more.",
         "Hope this helps!", "It is a duplicate of another.", "It was closed as unclear.",
-        "\n+1 for salt.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
+        "\n+1 for salt.", "As this SE question has it.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
         "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.", "This post answers half of it.", "Like the answer for Salt, it is short.", "Salt is a separate question.",
     ],
 )  # fmt: skip

@@ -125,7 +125,7 @@ def needs_description(
     return None
 
 
-PARTICULAR = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}\b|(?<![\w.,^$\\])\d{2,}(?:\.\d+)?(?![\w^])")
+PARTICULAR = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}\b|(?<![\w.,^${\\])\d{2,}(?:\.\d+)?(?![\w^])")
 """A name in the middle of a sentence, or a number."""
 
 

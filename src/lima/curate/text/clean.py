@@ -116,8 +116,7 @@ def clean(
     blocks, announced, holes = settled(post.layout.blocks, trim)
     cut: list[Removal] = []
     if trim:
-        blocks, cut = trimmed(_without_question(blocks, asked, removed := []), opening)
-        cut = [*removed, *cut]
+        blocks, cut = trimmed(blocks, opening, asked)
     elif closing:
         blocks, cut = without_formulas(blocks, labels=False)
     if not blocks and trim and post.layout.blocks:  # nothing but pointers: a hole rather than nothing
@@ -389,10 +388,10 @@ def ends_open(blocks: Sequence[Block]) -> bool:
     return last.text.endswith((":", ";", ",")) or BREAKS_OFF.search(last.text) is not None
 
 
-def trimmed(blocks: Sequence[Block], opening: bool) -> Outcome:
+def trimmed(blocks: Sequence[Block], opening: bool, asked: str = "") -> Outcome:
     """The blocks without closing formulas, labels of edits, names of sources, and sentences that point to links."""
     removed: list[Removal] = []
-    kept, cut = without_formulas(blocks)
+    kept, cut = without_formulas(_without_question(list(blocks), asked, removed))
     removed += cut
     kept = _without_references(kept, removed)
     kept = _without_sources(kept, removed)

@@ -106,7 +106,7 @@ FIRST_PERSON = re.compile(
       | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project )
       | [Ww]e \ (?: \w+ \ ){1,8}? last \ (?: year | term | semester | summer | fall | autumn | winter | spring | week | month )
       | [Hh]ere \ in \ [A-Z]\w+
-      | (?<! [“"] ) We \ (?: use \ [A-Z] | used \ to ) | [Ii]n \ (?: college | school | university ) \ we | (?: that \ we | [Ww]e \ (?: don['’]t | do \ not ) ) \ know \ of
+      | (?<! [“"] ) We \ (?: use \ [A-Z]\w+ | used \ to ) | [Ii]n \ (?: college | school | university ) \ we | (?: that \ we | [Ww]e \ (?: don['’]t | do \ not ) ) \ know \ of
       | (?: Not \ (?: have | having ) \ any | Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
           | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
       | i (?= ['’] (?: m | ve | d | ll ) \b | \ (?: am | was | have | had | don['’]t | do | can | think | know | believe | guess | would | will | found | use | like ) \b )
