@@ -497,6 +497,7 @@ NAMING = re.compile(
 """What stands around the names of links in a sentence that says where something is from, or where more is."""
 
 
+DOMAINS = (".com", ".org", ".info", ".edu")
 DOMAIN = re.compile(r"(?<![@/\w])[a-z][\w-]+\.(?:com|org|info|edu)\b(?![/\w])")
 """An address that is no link: "More at bjcp.org."."""
 NAMING_LENGTH_MAX = 120

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from lima.curate.text.blocks import (
     ADDRESS,
     BACK,
-    DOMAIN,
+    DOMAINS,
     GONE,
     LINK,
     ORIGIN,
@@ -33,17 +33,30 @@ from lima.curate.text.blocks import (
     unmarked,
 )
 from lima.curate.text.markup import Post
-from lima.curate.text.phrases import PICTURE, WORDS, words_of
+from lima.curate.text.phrases import PICTURE, PICTURE_NEEDLES, WORDS, Phrases, words_of
 
-OF_IMAGES = re.compile(
-    rf"\A \W* (?: this\ one | this\ is | here (?: ['’]s | \ is | \ are ) | these ) \b | \b (?: in | on | at | see | from ) \s (?: the | this | that | these | following ) \s (?: \w+ \s )? {PICTURE} \b"
-    rf" | \b {PICTURE} \s (?: such\ as\ this | shows | above | below | is\ from )"
-    r" | \b (?: the | this | that ) \s (?: figure | picture | drawing | illustration | screen\s?shot ) \b"
-    r" | \b (?: the | this | that | these | those ) \s (?: blue | red | green | yellow | black | white | purple | orange | gr[ae]y | pink | dotted | dashed | shaded ) \s"
-    r"   (?: lines? | curves? | dots? | box(?:es)? | circles? | arrows? | areas? | blocks? | bars? | regions? | squares? | points? | parts? | nodes? | triangles? | cells? ) \b"
-    r" | \b (?: as\ you\ can\ see | looks? \s like \s this | as\ shown | shown\ (?: here | below | above ) )",
-    WORDS,
-)
+OF_IMAGES = Phrases(
+    (("this", "here", "these"), r"\A \W* (?: this\ one | this\ is | here (?: ['’]s | \ is | \ are ) | these ) \b"),
+    (
+        (*PICTURE_NEEDLES, "drawing", "illustration"),
+        rf"""
+        \b (?: in | on | at | see | from ) \s (?: the | this | that | these | following ) \s (?: \w+ \s )? {PICTURE} \b
+        | \b {PICTURE} \s (?: such\ as\ this | shows | above | below | is\ from )
+        | \b (?: the | this | that ) \s (?: figure | picture | drawing | illustration | screen\s?shot ) \b
+        """,
+    ),
+    (
+        ("line", "curve", "dot", "box", "circle", "arrow", "area", "block", "bar", "region", "square", "point", "part", "node", "triangle", "cell"),
+        r"""
+        \b (?: the | this | that | these | those ) \s (?: blue | red | green | yellow | black | white | purple | orange | gr[ae]y | pink | dotted | dashed | shaded ) \s
+            (?: lines? | curves? | dots? | box(?:es)? | circles? | arrows? | areas? | blocks? | bars? | regions? | squares? | points? | parts? | nodes? | triangles? | cells? ) \b
+        """,
+    ),
+    (
+        ("as you", "look", "as shown", "shown "),
+        r"\b (?: as\ you\ can\ see | looks? \s like \s this | as\ shown | shown\ (?: here | below | above ) )",
+    ),
+)  # fmt: skip
 """Words about an image, in a post that had one."""
 OF_LINKS = re.compile(
     r"\b (?: in | from | at | on | see | follow | check | check\ out | per | of | behind | both | read ) \s (?: the | this | that | these | those | my | your | his | her )"
@@ -215,7 +228,7 @@ EMPHASIS_REMARK = re.compile(
     re.IGNORECASE,
 )
 CLOSING_NEEDLES = (
-    "emphas", " mine", "thank", "good luck", "have fun", "please help", "can anyone help", "any help", "appreciate", "hope", "happy", "answered by", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "appreciated", "cheers", "regards",
+    "emphas", " mine", "thank", "good luck", "have fun", "please help", "can anyone help", "any help", "appreciate", "hope", "happy", "answered by", "sorry", "apologies", "hth", "let me know", "let us know", "feel free", "correct me", "tell me", "welcome", "cheers", "regards",
 )  # fmt: skip
 """One of them is in every closing sentence, in lower case."""
 LABEL = re.compile(
@@ -241,44 +254,6 @@ LABEL_NEEDLES = (
     "\n(edit",
     "\n(update",
 )
-FORMULA_WORDS = frozenset(
-    [
-        "hope",
-        "hth",
-        "know",
-        "free",
-        "correct",
-        "tell",
-        "welcome",
-        "welcomed",
-        "appreciated",
-        "answered",
-        "cheers",
-        "regards",
-        "happy",
-        "apologies",
-        "sorry",
-        "thank",
-        "thanks",
-        "thankyou",
-        "thx",
-        "luck",
-        "fun",
-        "help",
-        "emphasis",
-        "emphases",
-        "mine",
-        "edit",
-        "edited",
-        "update",
-        "updated",
-        "eta",
-        "addendum",
-        "ps",
-        "p",
-    ]
-)
-"""One of them is in every closing sentence, remark about emphasis and label of an edit."""
 Outcome = tuple[list[Block], list[Removal]]
 
 
@@ -378,6 +353,7 @@ LISTED_SHARE = 0.4
 
 BREAKS_OFF = re.compile(r"\b(?:of|the|an?|and|or|which|than|if|because|lists|includes)\Z")
 """How no sentence ends."""
+LAST_WORD_MAX = 10
 
 
 def ends_open(blocks: Sequence[Block]) -> bool:
@@ -385,7 +361,7 @@ def ends_open(blocks: Sequence[Block]) -> bool:
     last = blocks[-1] if blocks else None
     if last is None or last.kind != "prose":
         return False
-    return last.text.endswith((":", ";", ",")) or BREAKS_OFF.search(last.text) is not None
+    return last.text.endswith((":", ";", ",")) or BREAKS_OFF.search(last.text[-LAST_WORD_MAX:]) is not None
 
 
 def trimmed(blocks: Sequence[Block], opening: bool, asked: str = "") -> Outcome:
@@ -443,9 +419,6 @@ def _without_remark_at_start(blocks: list[Block], removed: list[Removal]) -> lis
 
 
 def _may_hold_formulas(text: str) -> bool:
-    """Most texts hold none of their words, which a set tells three times as fast as a search for each."""
-    if text.isascii() and FORMULA_WORDS.isdisjoint(words_of(text)):
-        return False
     folded = text.lower()
     return holds_any(folded, CLOSING_NEEDLES) or holds_any(folded, LABEL_NEEDLES)
 
@@ -466,7 +439,7 @@ def _without_pointers(blocks: Sequence[Block], removed: list[Removal]) -> list[B
     """Sentences that only send the reader to a link, unless they introduce what stands behind them."""
     kept: list[Block] = []
     for place, block in enumerate(blocks):
-        if block.kind == "prose" and (LINK in block.marked or DOMAIN.search(block.text)):
+        if block.kind == "prose" and (LINK in block.marked or holds_any(block.text, DOMAINS)):
             behind = blocks[place + 1] if place + 1 < len(blocks) else None
             block = _without_pointers_in(block, behind, removed)
         if block.text:
@@ -511,11 +484,13 @@ REFERENCE_MARK = re.compile(
     """,
     re.VERBOSE,
 )
-REFERENCE_TO = re.compile(
-    r"\b(?:papers?|articles?|books?|study|studies|refs?|references?|source|see|section|work) [\[{]\d{1,2}[\]}](?!\()",
+REFERRING = re.compile(
+    r"\b(?:papers?|articles?|books?|study|studies|refs?|references?|source|see|section|work) \Z",
     re.IGNORECASE,
 )
-"""What speaks of an entry of the list of references."""
+NUMBERED = re.compile(r"[\[{]\d{1,2}[\]}](?!\()")
+"""A number, and what makes it an entry of the list of references."""
+REFERRING_MAX = 14
 REFERENCE_ENTRY = re.compile(r"\W*[\[{(]?\d{1,2}[\]}):]|\*")
 
 
@@ -536,14 +511,20 @@ def _without_references(blocks: Sequence[Block], removed: list[Removal]) -> list
         removed.append(Removal(REFERENCE, found.group()))
         return ""
 
-    for place in (one for one in marked if not REFERENCE_TO.search(blocks[one].text)):
+    for place in (one for one in marked if not _names_reference(blocks[one].text)):
         kept[place] = shortened(kept[place], REFERENCE_MARK.sub(take, kept[place].text))
     return kept
 
 
 def _refers_to_gone_list(blocks: Sequence[Block], prose: str) -> bool:
-    return REFERENCE_TO.search(prose) is not None and not any(
-        REFERENCE_ENTRY.match(block.text) for block in blocks
+    return _names_reference(prose) and not any(REFERENCE_ENTRY.match(block.text) for block in blocks)
+
+
+def _names_reference(text: str) -> bool:
+    """Whether something speaks of an entry by its number: "the paper [1] says"."""
+    return any(
+        REFERRING.search(text[max(0, found.start() - REFERRING_MAX) : found.start()])
+        for found in NUMBERED.finditer(text)
     )
 
 
