@@ -71,6 +71,8 @@ class Reliability:
     """``people`` or ``judges``."""
     raters: int
     alpha: Result
+    ordered: bool
+    """Whether labels have an order: then alpha is ordinal and Gwet's coefficient is AC2, else AC1."""
     gwet: Result
     kappa: Result
     """Cohen's of two raters, Fleiss' of more: what many papers give. It is low where nearly all labels are equal."""
@@ -264,6 +266,7 @@ def _reliability(
         task=task,
         who=who,
         raters=len(raters),
+        ordered=ordered,
         alpha=krippendorff_alpha(
             table,
             categories,
