@@ -253,7 +253,7 @@ def panels() -> Iterator[Cell]:
                 texts,
             ),
             truth.value,
-            {"jackknife on the log scale": used},
+            {"jackknife on the log of what exceeds 1": used},
         )
 
 

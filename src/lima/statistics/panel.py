@@ -16,6 +16,8 @@ METHOD = "effective number of judges, jackknife by cluster"
 CORRELATION = "Pearson's correlation, jackknife by cluster"
 ALIKE = 1 - 1e-9
 """A correlation so near to 1 or -1 that Fisher's scale has no place for it."""
+SAME = 1e-9
+"""What exceeds 1 by less is 1."""
 SMALLEST = 10
 """Clusters below which covariances of errors are noise."""
 Floats = NDArray[np.float64]
@@ -32,7 +34,8 @@ def effective_number(
     Args:
         errors: by text, each judge's score minus what people say.
         clusters: the prompt of each text.
-        level: of the interval, a jackknife by cluster on the log scale.
+        level: of the interval, a jackknife by cluster on the log of what exceeds 1 (Fisher's scale of an intraclass
+            correlation, up to a constant).
     """
     table = np.array(errors, dtype=float)
     if (reason := _too_few(clusters)) or table.shape[1] < 2:
@@ -40,10 +43,15 @@ def effective_number(
     value, without = _worth(table), [_worth(rows) for rows in _without_each(table, clusters)]
     if value is None or None in without:
         return Undefined("the mean of the judges never errs, or errs always alike", len(errors), METHOD)
-    groups, logs = len(without), np.log([x for x in without if x is not None])
+    groups, beyond = len(without), [x - 1 for x in (value, *without) if x is not None]
+    if min(beyond) < SAME:
+        note = "no interval: the judges err alike, or would without some prompt"
+        return Estimate(max(1.0, value), None, None, level, len(errors), groups, METHOD, note)
+    logs = np.log(beyond[1:])
     error = math.sqrt((groups - 1) / groups * float(((logs - logs.mean()) ** 2).sum()))
     factor = math.exp(float(stats.t.ppf((1 + level) / 2, groups - 1)) * error)
-    return Estimate(value, value / factor, value * factor, level, len(errors), groups, METHOD)
+    low, high = 1 + (value - 1) / factor, 1 + (value - 1) * factor
+    return Estimate(value, low, high, level, len(errors), groups, METHOD)
 
 
 def error_correlation(
