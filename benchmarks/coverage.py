@@ -15,6 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from lima.statistics.estimates import Estimate, Result
 from lima.statistics.intervals import clustered_mean
 from lima.statistics.joint import Joint, draw_sample, inclusion, joint_mean
 from lima.statistics.length_control import length_controlled
+from lima.statistics.panel import effective_number
 from lima.statistics.preferences import SCORES, Outcome, gap_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "coverage.md"
@@ -221,6 +223,50 @@ def _signs(lead: Floats) -> Floats:
     return np.where(lead > TIES, 1.0, np.where(lead < -TIES, -1.0, 0.0))
 
 
+Errors = tuple[tuple[tuple[float, ...], ...], int]
+"""By text each judge's error, and the texts of a prompt."""
+
+
+def panels() -> Iterator[Cell]:
+    """The effective number of judges: verdicts of people and judges on one lead, a part of each judge's noise shared by all.
+
+    The truth is the figure of 200,000 texts.
+    """
+
+    def used(drawn: Errors) -> Result:
+        errors, texts = drawn
+        return effective_number(errors, [n // texts for n in range(len(errors))])
+
+    for judges, shared, prompts, texts in (
+        (2, 0.0, 20, 1), (2, 0.0, 50, 1), (2, 0.6, 20, 1), (2, 0.6, 50, 1), (3, 0.3, 20, 1), (3, 0.3, 50, 1),
+        (3, 0.9, 50, 1), (5, 0.3, 20, 1), (5, 0.3, 50, 1), (3, 0.3, 20, 3),
+    ):  # fmt: skip
+        law = partial(_errors, judges=judges, shared=shared)
+        truth = effective_number(
+            law(np.random.default_rng(1), 200_000, 1).tolist(), (np.arange(200_000) // 20_000).tolist()
+        )
+        assert isinstance(truth, Estimate)
+        yield Cell(
+            f"{judges} judges, {shared:.0%} of their noise shared, {prompts} prompts, {texts} a prompt",
+            lambda generator, law=law, size=prompts * texts, texts=texts: (  # type: ignore[misc]
+                tuple(map(tuple, law(generator, size, texts).tolist())),
+                texts,
+            ),
+            truth.value,
+            {"jackknife on the log of what exceeds 1": used},
+        )
+
+
+def _errors(generator: np.random.Generator, texts: int, each: int, *, judges: int, shared: float) -> Floats:
+    """Judges' credits minus a person's, by text; the leads of a prompt's texts are alike by half."""
+    prompt = np.repeat(generator.normal(size=texts // each), each)
+    lead = 0.7 * prompt + 0.7 * generator.normal(size=texts)
+    people = _signs(lead + 0.8 * generator.normal(size=texts))
+    common = generator.normal(size=(texts, 1)) * math.sqrt(shared)
+    own = generator.normal(size=(texts, judges)) * math.sqrt(1 - shared)
+    return (_signs(lead[:, None] + common + own) - people[:, None]) / 2
+
+
 def measure(cell: Cell, draws: int, seed: int) -> dict[str, tuple[float, float, float]]:
     """Coverage, mean width and share of draws without an interval, by method.
 
@@ -281,7 +327,7 @@ def page(draws: int, seed: int, log: Path) -> str:
 def tables(draws: int, seed: int, log: Path) -> list[str]:
     """A table a family, and under it the range of what the method in use covers."""
     lines: list[str] = []
-    for family in (gaps, coefficients, lengths, together):
+    for family in (gaps, coefficients, lengths, together, panels):
         cells = list(family())
         names, used = list(cells[0].methods), list[float]()
         lines += [

@@ -19,6 +19,7 @@ FinishReason = Literal["eot", "length", "stop", "filter", "error"]
 Status = Literal["ok", "refused", "truncated", "unparsable", "echo", "error"]
 """``echo``: a judge that only repeats its prompt."""
 Scale = Literal["quality", "helpfulness", "safety"]
+"""The scales that every study has; further ones are declared in its ``protocol.yaml``."""
 Decision = Literal["accept", "reject", "edit"]
 UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
 """Categories of Unicode without a glyph: controls, formats such as the zero-width space, separators."""
@@ -262,9 +263,11 @@ class Grade(Record):
     item_id: str
     turn: int = 0
     rater: str
-    scale: Scale
+    scale: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    """``quality``, ``helpfulness``, ``safety``, or a scale that the study's ``protocol.yaml`` declares."""
     value: str | int | None
-    """``fail|pass|excellent`` on quality, 1-6 on helpfulness, ``safe|unsafe`` on safety."""
+    """``fail|pass|excellent`` on quality, 1-6 on helpfulness, ``safe|unsafe`` on safety. Values of declared scales are
+    held against the protocol by whoever reads the study."""
     probabilities: dict[str, float] | None = Field(default=None, exclude_if=lambda value: value is None)
     """Of every value of the scale, where the rater is a model that tells them. Not written where it is None."""
     repeat: int = 0
@@ -278,8 +281,9 @@ class Grade(Record):
     def _value_is_on_the_scale(self) -> Self:
         if (self.value is None) == (self.status == "ok"):
             raise ValueError(f"value {self.value!r} does not go with status {self.status!r}")
-        if self.value is not None and self.value not in SCALE_VALUES[self.scale]:
-            allowed = ", ".join(map(str, SCALE_VALUES[self.scale]))
+        offered = SCALE_VALUES.get(self.scale)
+        if self.value is not None and offered and self.value not in offered:
+            allowed = ", ".join(map(str, offered))
             raise ValueError(f"value {self.value!r} is not on the scale {self.scale!r} ({allowed})")
         return self
 
@@ -296,7 +300,7 @@ class Rater(Record):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-SCALE_VALUES: dict[Scale, tuple[str | int, ...]] = {
+SCALE_VALUES: dict[str, tuple[str | int, ...]] = {
     "quality": ("fail", "pass", "excellent"),
     "helpfulness": (1, 2, 3, 4, 5, 6),
     "safety": ("safe", "unsafe"),

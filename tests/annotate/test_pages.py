@@ -9,11 +9,14 @@ import pytest
 import sqlalchemy as sa
 from anyio import CapacityLimiter, to_thread
 from starlette.testclient import TestClient
-from tests.annotate.conftest import MakeSite, Site, enter, field, form, on_both_databases
+from tests.annotate.conftest import MakeSite, MakeStudy, Site, enter, field, form, on_both_databases
 
 from lima.annotate.app import THREADS
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.tables import presentations
+from lima.errors import LimaError
+from lima.evaluate.protocol import OwnScale, read_protocol
+from lima.files import write_text
 
 JSON = {"accept": "application/json"}
 
@@ -59,6 +62,25 @@ def test_ratings_are_stored_by_scale(site: MakeSite) -> None:
         ("safety", "unsafe"),
     ]
     assert {row.rater for row in rows} == {"author:01"}
+
+
+def test_scales_of_the_study_s_own_are_asked_and_stored(site: MakeSite, study: MakeStudy) -> None:
+    folder = study(2)
+    own = {"tone": OwnScale(question="How friendly is it?", choices={"0": "Rude.", "10": "Warm."})}
+    protocol = read_protocol(folder / "protocol.yaml").model_copy(update={"scales": own})
+    write_text(folder / "protocol.yaml", protocol.to_yaml())
+    here = site(folder=folder, tasks=("tone", "quality"))
+    rater = here.rater("author")
+    page = rater.get("/work").text
+    assert "How friendly is it?" in page
+    odd = rater.post("/answer", data=form(page, quality="pass", tone="7"), headers=JSON)
+    assert (odd.status_code, odd.json()) == (422, {"problem": "Choose a value for tone."})
+    reply = rater.post("/answer", data=form(page, quality="pass", tone="10"), headers=JSON).json()
+    assert reply["answer"] == {"tone": "10", "quality": "pass"}
+    rows = export_rows(here.base).grades
+    assert [(row.scale, row.value) for row in rows] == [("quality", "pass"), ("tone", 10)]
+    with pytest.raises(LimaError, match="no task 'taste'"):
+        site(folder=folder, tasks=("taste",))
 
 
 @pytest.mark.parametrize("choices", [{}, {"pairwise": "a"}, {"pairwise": "third"}, {"quality": "pass"}])

@@ -95,9 +95,7 @@ def test_a_bare_verdict_is_no_echo_of_its_own_prompt(task: Task) -> None:
         text = "".join(prompt.parts)
         assert sentence(task, form) in text  # type: ignore[arg-type]
         for value in TASKS[task]:
-            reply = (
-                f"{value}\n{value}" if (task, form) == ("helpfulness", "logprobs") else shape.format(value)
-            )
+            reply = shape.format(value)
             digits = task == "helpfulness"
             found = read_verdict(
                 Answer(reply, "stop"),

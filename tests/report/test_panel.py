@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from lima.files import write_jsonl
 from lima.formats.imported import asked, pair_key
@@ -15,7 +16,7 @@ from lima.report.numbers.study import read_study
 from lima.report.numbers.votes import Vote, group_of
 from lima.report.settings import ReportSettings
 from lima.statistics.estimates import Estimate, Undefined
-from lima.statistics.panel import effective_number
+from lima.statistics.panel import effective_number, error_correlation
 from lima.statistics.preferences import CREDITS, Outcome
 
 
@@ -71,8 +72,25 @@ def test_equal_judges_are_worth_one_and_independent_ones_their_number() -> None:
         found = effective_number(errors, prompts)
         assert isinstance(found, Estimate)
         assert found.value == pytest.approx(worth, rel=0.05)
-        low, high = found.interval
-        assert low - 1e-9 <= worth <= high + 1e-9
+        if worth > 1:
+            low, high = found.interval
+            assert low <= worth <= high
+        else:
+            assert (found.low, found.note[:11]) == (None, "no interval")
+
+
+def test_the_correlation_of_errors_is_scipys_and_has_an_interval() -> None:
+    rng = random.Random(3)
+    shared = [rng.gauss(0, 1) for _ in range(300)]
+    first, second = ([x + rng.gauss(0, 1) for x in shared] for _ in range(2))  # correlation 1/2
+    found = error_correlation(first, second, [n // 2 for n in range(300)])
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(stats.pearsonr(first, second).statistic)
+    low, high = found.interval
+    assert 0.3 < low < 0.5 < high < 0.7
+    assert (found.n, found.clusters) == (300, 150)
+    assert isinstance(error_correlation(first[:9], second[:9], range(9)), Undefined)
+    assert isinstance(error_correlation([0.0] * 20, second[:20], range(20)), Undefined)
 
 
 def test_where_there_is_no_effective_number() -> None:
@@ -102,7 +120,10 @@ def test_a_panel_of_two_judges() -> None:
     assert found.judges == ["judge:m@1", "judge:m@2"]
     assert isinstance(found.effective, Estimate)
     assert found.effective.value == pytest.approx(1.0)
-    assert found.correlations[0].correlation == pytest.approx(1.0)
+    alike = found.correlations[0].correlation  # the same errors: Fisher's scale has no interval for it
+    assert isinstance(alike, Estimate)
+    assert alike.value == pytest.approx(1.0)
+    assert (alike.low, alike.n) == (None, 60)
     assert {row.judge for row in calibrations(votes, 0.95)} == {"judge:m@1", "judge:m@2", PANEL}
     nobody = panel([row for row in votes if row.group != "crowd"], 0.95)
     assert nobody is not None

@@ -15,7 +15,7 @@ from lima.evaluate.lineage import Lineage, lineage_of
 from lima.evaluate.protocol import Plan
 from lima.evaluate.study import Study, add_preferences, noting_plan
 from lima.files import read_json, write_json, write_jsonl
-from lima.records import Preference, Rater
+from lima.records import SCALE_VALUES, Preference, Rater
 from lima.report.numbers.analysis import analyse
 from lima.report.numbers.preferences import direction
 from lima.report.numbers.ratings import Rating, mean_gaps
@@ -300,6 +300,7 @@ def test_the_plan_of_helpfulness_is_about_the_tested_system_alone() -> None:
             scale="helpfulness",
             value=n + 1,
             tags=(),
+            values=SCALE_VALUES["helpfulness"],
         )
         for system in "abc"
         for n in range(6)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from lima.files import read_jsonl, write_jsonl
-from lima.records import Preference
+from lima.records import SCALE_VALUES, Preference
 from lima.report.numbers.against import StudySide, differences
 from lima.report.numbers.preferences import pair_results, posteriors, rankings
 from lima.report.numbers.rater_pairs import majority
@@ -33,7 +33,7 @@ def vote(prompt: str, outcome: Outcome | None, baseline: str = "base", rater: st
 
 
 def rating(item: str, prompt: str, scale: str, value: str | int | None) -> Rating:
-    return Rating(item, prompt, "author", "author:01", "tuned", scale, value, ())  # type: ignore[arg-type]
+    return Rating(item, prompt, "author", "author:01", "tuned", scale, value, (), SCALE_VALUES[scale])
 
 
 def test_a_ranking_needs_three_linked_systems() -> None:

@@ -10,7 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from lima.settings import Settings
 
-Task = Literal["pairwise", "quality", "helpfulness", "safety"]
+Task = Literal["pairwise", "quality", "helpfulness", "safety"] | str
+"""A standard task, or the name of a scale that the study's protocol.yaml declares."""
 Group = Literal["crowd", "author"]
 
 
@@ -94,8 +95,8 @@ class RatingSettings(ServerSettings):
     study: tyro.conf.Positional[Path | None] = None
     """The study folder (`lima compare`); with --dialogue the folder of a new one."""
     tasks: tuple[Task, ...] = ("pairwise",)
-    """What people do: compare pairs, rate quality (fail, pass, excellent), helpfulness 1-6, safety.
-    Ratings of one answer are asked on one page."""
+    """What people do: compare pairs, rate quality (fail, pass, excellent), helpfulness 1-6, safety, or a scale of your own by its
+    name in protocol.yaml. Ratings of one answer are asked on one page."""
     overlap: Annotated[int, Field(ge=0)] | None = None
     """Comparisons that every group sees, for agreement. Not given: as the study's protocol.yaml plans (the paper: 50)."""
     overlap_votes: Annotated[int, Field(ge=1)] | None = None

@@ -6,11 +6,11 @@ verdict of its own form (`lima.evaluate.parse`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lima.evaluate.protocol import TASKS, Protocol
+from lima.evaluate.protocol import TASKS, Protocol, Words
 from lima.evaluate.settings import Task, VerdictForm
 
 MOST_LIKELY = 20
@@ -58,43 +58,53 @@ class Beside:
         return f" Further fields: {'; '.join(asked)}." if asked else ""
 
 
-def sentence(task: Task, form: VerdictForm, beside: Beside | None = None) -> str:
-    """What stands in the place of ``$form``."""
-    what = "the grade" if task == "quality" else "your choice"
-    offered = names(task)
-    if task == "helpfulness":
-        offered = "the digit of your rating"
+def sentence(task: Task, form: VerdictForm, words: Words | None = None, beside: Beside | None = None) -> str:
+    """What stands in the place of ``$form``; ``words`` give the values of a scale of the study's own."""
+    values = offered(task, words)
+    what = "the grade" if task not in TASKS or task == "quality" else "your choice"
+    kind = "digit" if max(map(len, values)) == 1 else "number"
+    choices = f"the {kind} of your rating" if numeric(values) else names(values)
     if form == "json":
         reasons = _REASONS.get(task, "your reasons in a few sentences")
         return (
             f'Reply with one JSON object and nothing else. It has these fields: first "reasons", {reasons}, a string; then '
-            f'"verdict", which is {offered}.{(beside or Beside()).words}'
+            f'"verdict", which is {choices}.{(beside or Beside()).words}'
         )
-    if task == "helpfulness" and form == "logprobs":
-        return "Give no reasons. Reply with the digit of your rating alone."
-    line = f'line of the form "Verdict: X", where {what} stands in the place of X: {offered}.'
+    line = f'line of the form "Verdict: X", where {what} stands in the place of X: {choices}.'
     if form == "logprobs":
         return f"Give no reasons. Reply with one {line} Nothing else stands in your reply."
     begin = _BEGIN.get(task, "First give your reasons in a few sentences.")
-    if task == "helpfulness":
+    if numeric(values):
         return (
-            f"{begin} Then write the digit of your rating alone on a line, and the same digit once more, alone on the last "
+            f"{begin} Then write {choices} alone on a line, and the same {kind} once more, alone on the last "
             "line."
         )
     return f"{begin} Then end with one {line} Nothing else stands on this line."
 
 
-def names(task: Task) -> str:
-    """The values that are offered, as the prompt spells them: ``A, B or tie``.
+def offered(task: Task, words: Words | None = None) -> tuple[str, ...]:
+    """The values that a judge chooses among."""
+    return TASKS[task] if words is None or task in TASKS else tuple(words.choices)
 
-    >>> names("pairwise"), names("quality")
+
+def numeric(values: Sequence[str]) -> bool:
+    """Whether a rating is a number, alone on the last line."""
+    return all(value.isdigit() for value in values)
+
+
+def names(values: Sequence[str]) -> str:
+    """The values, as the prompt spells them: ``A, B or tie``.
+
+    >>> names(["a", "b", "tie"]), names(["fail", "pass", "excellent"])
     ('A, B or tie', 'fail, pass or excellent')
     """
-    spelt = [_NAMES.get(value, value) for value in TASKS[task]]
+    spelt = [_NAMES.get(value, value) for value in values] if "tie" in values else list(values)
     return f"{', '.join(spelt[:-1])} or {spelt[-1]}"
 
 
-def fields(task: Task, form: VerdictForm, beside: Beside | None = None) -> dict[str, Any]:
+def fields(
+    task: Task, form: VerdictForm, words: Words | None = None, beside: Beside | None = None
+) -> dict[str, Any]:
     """The request's fields that the form needs, in the terms of OpenAI's API."""
     if form == "logprobs":
         return {"logprobs": True, "top_logprobs": MOST_LIKELY}
@@ -102,23 +112,25 @@ def fields(task: Task, form: VerdictForm, beside: Beside | None = None) -> dict[
         return {
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": "verdict", "strict": True, "schema": schema(task, beside)},
+                "json_schema": {"name": "verdict", "strict": True, "schema": schema(task, words, beside)},
             }
         }
     return {}
 
 
-def schema(task: Task, beside: Beside | None = None) -> dict[str, Any]:
+def schema(task: Task, words: Words | None = None, beside: Beside | None = None) -> dict[str, Any]:
     """The JSON schema of a reply; reasons come first, so that a verdict follows from them."""
-    number = task == "helpfulness"
-    values: list[int | str] = [int(v) if number else _NAMES.get(v, v) for v in TASKS[task]]
+    chosen = offered(task, words)
+    number = numeric(chosen)
+    spelt = _NAMES if task == "pairwise" else {}
+    values: list[int | str] = [int(v) if number else spelt.get(v, v) for v in chosen]
     properties: dict[str, Any] = {
         "reasons": {"type": "string"},
         "verdict": {"type": "integer" if number else "string", "enum": values},
     }
-    for name, offered in (beside or Beside()).fields.items():
+    for name, further in (beside or Beside()).fields.items():
         properties[name] = (
-            {"type": "boolean"} if name == "both_bad" else {"type": "string", "enum": list(offered)}
+            {"type": "boolean"} if name == "both_bad" else {"type": "string", "enum": list(further)}
         )
     return {
         "type": "object",

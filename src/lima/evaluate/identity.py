@@ -16,13 +16,13 @@ from typing import Any
 import orjson
 
 from lima.errors import LimaError
-from lima.evaluate.forms import Beside, fields
+from lima.evaluate.forms import Beside, fields, offered
 from lima.evaluate.parse import PARSER
 from lima.evaluate.protocol import Words
 from lima.evaluate.settings import JudgeSettings
 from lima.evaluate.wording import Prompt
 from lima.files import text_hash
-from lima.records import Rater, Scale
+from lima.records import Rater
 from lima.remote.endpoint import Endpoint
 from lima.remote.sampling import Sampling, parameters
 
@@ -71,10 +71,9 @@ class Judge:
         return Rater(id=self.rater_id, kind="judge", description=description, settings=settings)
 
     @property
-    def scale(self) -> Scale:
-        """The scale of a rating task."""
-        assert self.settings.task != "pairwise"
-        return self.settings.task
+    def offered(self) -> tuple[str, ...]:
+        """The values that it chooses among."""
+        return offered(self.settings.task, self.words)
 
     @cached_property
     def asked(self) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def make_judge(
     sampling = Sampling(settings.temperature, settings.top_p, settings.max_tokens, settings.seed)
     body, warnings = parameters(sampling, settings.server)
     asked = beside or Beside()
-    body |= fields(settings.task, settings.verdict, asked)
+    body |= fields(settings.task, settings.verdict, words, asked)
     for name, value in _extra_fields(settings.extra, list(body)).items():
         if value is None:
             body.pop(name, None)

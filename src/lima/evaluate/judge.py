@@ -179,7 +179,7 @@ def _prepare(settings: JudgeSettings, study: Study) -> tuple[Judge, Price | None
     if settings.until == "decided":
         _check_until(settings, study, protocol.plan)
     key = "" if settings.reparse else read_key(settings.api_key_env, settings.api_key_file)
-    words = getattr(protocol, settings.task)
+    words = protocol.words(settings.task)
     beside = Beside.of(protocol, settings.task, settings.verdict)
     prompt = read_prompt(
         settings.task,

@@ -26,7 +26,7 @@ _DECORATION = r"[\s*_`#.\[\]()\"'“”‘’]*"
 """Markdown, quotes and brackets around a verdict that change nothing."""
 
 _VERDICT = re.compile(
-    rf"{_DECORATION}(?:final\s+)?verdict{_DECORATION}[:：]{_DECORATION}(?:answer\s+[\[(*]*)?([a-z]+){_DECORATION}",
+    rf"{_DECORATION}(?:final\s+)?verdict{_DECORATION}[:：]{_DECORATION}(?:answer\s+[\[(*]*)?([a-z]+|\d+){_DECORATION}",
     re.IGNORECASE,
 )
 _UNSEEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]")
@@ -75,7 +75,7 @@ def read_verdict(
     Args:
         answer: the reply; None when the request failed.
         offered: the values that the prompt offered, in lower case.
-        digits: the verdict is a digit alone on the last line (printed twice), not a ``Verdict:`` line.
+        digits: in the form ``text`` the verdict is a number alone on the last line (printed twice), not a ``Verdict:`` line.
         prompt: the text that the judge was sent. No part of it counts as a verdict.
         form: how the verdict was asked for. ``json``: the reply is one object with reasons and verdict, nothing else.
         further: fields beside the verdict of a reply in JSON, with the values of each.
@@ -99,9 +99,10 @@ def read_verdict(
     if form == "json":
         value, beside = _json_verdict("\n".join(lines), further or {})
     else:
-        value = _last_digit(lines) if digits else _last_verdict(lines, offered)
+        alone = digits and form == "text"
+        value = _last_digit(lines) if alone else _last_verdict(lines, offered)
     if value is not None and value in offered and not (len(lines) > 1 and is_echo(text, prompt)):
-        graded = _probabilities(answer, value, offered, digits=digits) if form == "logprobs" else None
+        graded = _probabilities(answer, value, offered) if form == "logprobs" else None
         return Verdict("ok", value, graded, beside or None)
     return Verdict("refused" if _is_refusal(text) else "unparsable")
 
@@ -132,15 +133,13 @@ def _json_verdict(text: str, further: Mapping[str, Sequence[Any]]) -> tuple[str 
     return (str(value).strip().lower() if known and (whole or isinstance(value, str)) else None), beside
 
 
-def _probabilities(
-    answer: Answer, value: str, offered: Sequence[str], *, digits: bool
-) -> dict[str, float] | None:
+def _probabilities(answer: Answer, value: str, offered: Sequence[str]) -> dict[str, float] | None:
     """Of the offered values, at the token with which the verdict begins; None where the reply does not tell them.
 
     A token stands for the value that it begins, where it begins one alone: ``t`` for ``tie``.
     """
     text = "".join(token.text for token in answer.tokens)
-    place = _place(text, value, digits=digits)
+    place = _place(text, value)
     position = 0
     for token in answer.tokens:
         if place is not None and position <= place < position + len(token.text):
@@ -156,12 +155,12 @@ def _probabilities(
     return None
 
 
-def _place(text: str, value: str, *, digits: bool) -> int | None:
+def _place(text: str, value: str) -> int | None:
     """Where the last line with this verdict spells it, counted in characters of the text."""
     found, start = None, 0
     for line in text.splitlines(keepends=True):
         shown = _SPECIAL.sub("", line)
-        match = (_DIGITS if digits else _VERDICT).fullmatch(shown.rstrip("\n"))
+        match = _VERDICT.fullmatch(shown.rstrip("\n"))
         if match and match[1].lower() == value:
             found = start + match.start(1)
         start += len(line)
@@ -171,10 +170,8 @@ def _place(text: str, value: str, *, digits: bool) -> int | None:
 def _begun(token: str, offered: Sequence[str]) -> str | None:
     """The value that a token spells or begins, if it is one alone."""
     word = token.strip(" \t\n*_`#.:：[]()\"'“”‘’").lower()
-    if word in offered:
-        return word
     meant = [value for value in offered if word and value.startswith(word)]
-    return meant[0] if len(meant) == 1 else None
+    return meant[0] if len(meant) == 1 else None  # 1 may be the beginning of 10
 
 
 def is_echo(text: str, prompt: str) -> bool:

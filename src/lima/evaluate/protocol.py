@@ -6,6 +6,7 @@ rating: the words of a task are part of every judge's identity, and raters' rows
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,23 @@ TASKS: dict[str, tuple[str, ...]] = {
 """The values that a rater chooses among, by task."""
 
 PlannedTask = Literal["pairwise", "helpfulness"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+"""Of a criterion or a scale: it goes into records, forms and names of files."""
+NOT_SCALES = frozenset(
+    {
+        "preference",
+        "dialogue",
+        "csrf",
+        "item",
+        "attempt",
+        "seconds",
+        "both_bad",
+        "strength",
+        "criterion",
+        "comment",
+    }
+)
+"""Names that mean something else in reports and in raters' forms."""
 Display = Literal["rendered", "written"]
 """How people see texts."""
 
@@ -42,6 +60,42 @@ class Words(Settings):
     """The instruction, shown above the texts."""
     choices: dict[str, str] = Field(min_length=2)
     """Value -> its meaning, in the order in which they are shown."""
+
+    @property
+    def values(self) -> tuple[str | int, ...]:
+        """The values in their order, as records hold them: whole numbers where all are, else words."""
+        numbers = all(value.isdigit() for value in self.choices)
+        return tuple(int(value) if numbers else value for value in self.choices)
+
+
+class OwnScale(Words):
+    """A scale of a study's own for single answers, from its worst value to its best: rising whole numbers from 0 to 99, which
+    have a mean, or single words in small letters, which have shares.
+    """
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _yes_and_no_are_words(cls, value: object) -> object:
+        """YAML reads a bare yes, no, on or off as a truth value."""
+        if not isinstance(value, dict):
+            return value
+        spelt = {True: "yes", False: "no"}
+        return {spelt[key] if isinstance(key, bool) else key: meaning for key, meaning in value.items()}
+
+    @field_validator("choices")
+    @classmethod
+    def _can_be_read(cls, value: dict[str, str]) -> dict[str, str]:
+        numbers = [int(name) for name in value if re.fullmatch(r"0|[1-9][0-9]?", name)]
+        words = [name for name in value if re.fullmatch(r"[a-z]+", name)]
+        if len(numbers) == len(value):
+            if numbers != sorted(numbers):
+                raise ValueError("the numbers rise, from the worst value to the best")
+        elif len(words) != len(value):
+            odd = next(name for name in value if name not in words)
+            raise ValueError(
+                f"values are whole numbers from 0 to 99, or single words in small letters a to z (found: {odd!r})"
+            )
+        return value
 
 
 Kind = Literal["crowd", "author", "judge", "oracle"]
@@ -198,13 +252,14 @@ class Protocol(Settings):
     people_may: tuple[Literal["comment", "skip", "call_both_bad"], ...] = ()
     """What people may do beside choosing, in comparisons and ratings: write a comment, skip a text and say why, call both
     answers bad (whatever they choose)."""
-    criteria: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], str] = Field(
-        default_factory=dict
-    )
+    criteria: dict[Name, str] = Field(default_factory=dict)
     """Criteria of your own, asked of people and of judges (--verdict json) beside every comparison: a name -> the question which
     answer is better by it."""
     strength: bool = False
     """Whether a comparison also asks how much better the chosen answer is, slightly or clearly; of people and judges alike."""
+    scales: dict[Name, OwnScale] = Field(default_factory=dict)
+    """Scales of your own for single answers, rated by people (--tasks NAME) and by judges (--task NAME) in the same words: a name ->
+    its question and its choices, the worst first."""
     reasons: bool = False
     """Whether people must say why, in a comment, as judges do."""
     plan: Plan = Plan()
@@ -250,6 +305,30 @@ class Protocol(Settings):
         if taken := value.keys() & {"reasons", "verdict", "strength", "both_bad"}:
             raise ValueError(f"a criterion cannot be called {', '.join(sorted(taken))}")
         return value
+
+    @field_validator("scales")
+    @classmethod
+    def _scales_are_new(cls, value: dict[str, OwnScale]) -> dict[str, OwnScale]:
+        if taken := value.keys() & {*TASKS, *NOT_SCALES}:
+            raise ValueError(f"a scale of your own cannot be called {', '.join(sorted(taken))}")
+        return value
+
+    def words(self, task: str) -> Words:
+        """What is asked at a task: ``pairwise``, one of the standard scales or one of the study's own.
+
+        Raises:
+            LimaError: there is no such task.
+        """
+        if task in self.scales:
+            return self.scales[task]
+        if task not in TASKS:
+            known = ", ".join([*TASKS, *self.scales])
+            raise LimaError(
+                f"no task {task!r}: there are {known}. Scales of your own stand in protocol.yaml, under scales."
+            )
+        found = getattr(self, task)
+        assert isinstance(found, Words), task
+        return found
 
     @property
     def hash(self) -> str:

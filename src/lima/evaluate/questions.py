@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from lima.evaluate.forms import numeric
 from lima.evaluate.identity import Judge
 from lima.evaluate.parse import Verdict, read_verdict
-from lima.evaluate.protocol import TASKS
 from lima.evaluate.settings import Task
 from lima.evaluate.study import Study
 from lima.evaluate.wording import item_text, pairwise_text
 from lima.files import text_hash
-from lima.records import SCALE_VALUES, Comparison, Grade, Item, Label, Preference, Scale, Shown
+from lima.records import Comparison, Grade, Item, Label, Preference, Shown
 from lima.remote.log import Answer, Attempt, Request, read_answer
 
 Rows = Sequence[Comparison] | Sequence[Item]
@@ -89,12 +89,11 @@ def verdict_of(judge: Judge, question: Question, attempt: Attempt | None) -> tup
     """What a logged attempt says."""
     replied = attempt is not None and attempt.outcome == "replied"
     answer = read_answer(attempt.raw) if replied and attempt is not None else None
-    task = judge.settings.task
     prompt = question.text(judge) if answer is not None else ""
     verdict = read_verdict(
         answer,
-        TASKS[task],
-        digits=task == "helpfulness",
+        judge.offered,
+        digits=numeric(judge.offered),
         prompt=prompt,
         form=judge.settings.verdict,
         further=judge.beside.fields,
@@ -153,13 +152,12 @@ def _credit(probabilities: Mapping[str, float], shown: Shown) -> float:
 
 def _grade(judge: Judge, question: Question, attempt: Attempt) -> Grade:
     verdict, answer = verdict_of(judge, question, attempt)
-    scale: Scale = judge.scale
-    values = {str(value): value for value in SCALE_VALUES[scale]}
+    values = {str(value): value for value in judge.words.values}
     return Grade(
         id=f"{judge.rater_id}/{question.id}",
         item_id=question.row.id,
         rater=judge.rater_id,
-        scale=scale,
+        scale=judge.settings.task,
         value=values[verdict.value] if verdict.value else None,
         probabilities=dict(verdict.probabilities) if verdict.probabilities else None,
         repeat=question.repeat,

@@ -12,7 +12,8 @@ from lima.remote.endpoint import KeyVariable, ModelAddress
 from lima.remote.sampling import Dialect
 from lima.settings import Settings
 
-Task = Literal["pairwise", "helpfulness", "quality", "safety"]
+Task = Literal["pairwise", "helpfulness", "quality", "safety"] | str
+"""A standard task, or the name of a scale that the study's protocol.yaml declares."""
 VerdictForm = Literal["text", "json", "logprobs"]
 
 
@@ -61,7 +62,7 @@ class JudgeSettings(Settings):
     judge: ModelAddress
     """The judge, URL#model. Only the model counts as its identity, not the URL."""
     task: Task = "pairwise"
-    """What to rate: pairs, helpfulness 1-6, quality (fail, pass, excellent) or safety."""
+    """What to rate: pairs, helpfulness 1-6, quality (fail, pass, excellent), safety, or a scale of your own by its name in protocol.yaml."""
     order: Literal["both", "random"] = "both"
     """Pairwise: show each pair in both orders, or in one drawn by a hash of its content (as in the paper)."""
     verdict: VerdictForm = "text"

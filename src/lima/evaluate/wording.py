@@ -13,8 +13,8 @@ from pathlib import Path
 from string import Template
 
 from lima.errors import LimaError
-from lima.evaluate.forms import Beside, sentence
-from lima.evaluate.protocol import Display, Words
+from lima.evaluate.forms import Beside, numeric, sentence
+from lima.evaluate.protocol import TASKS, Display, Words
 from lima.evaluate.settings import Task, VerdictForm
 from lima.files import text_hash
 from lima.records import Comparison, Item, Message, Shown
@@ -64,7 +64,7 @@ def read_prompt(
         LimaError: missing file, a placeholder that is unknown or left out, or no ``$form`` for a verdict in another
             form than text.
     """
-    place = path or FOLDER / f"{task}.txt"
+    place = path or FOLDER / f"{_built_in(task, words)}.txt"
     try:
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -81,9 +81,16 @@ def read_prompt(
         raise LimaError(f"{place}: unknown placeholder ${unknown[0]}. There are: {known}.")
     if form != "text" and "form" not in found:
         raise LimaError(f"{place}: --verdict {form} needs the placeholder $form, which says how to answer.")
-    said = {"form": sentence(task, form, beside), "display": SEEN[display]}
+    said = {"form": sentence(task, form, words, beside), "display": SEEN[display]}
     fixed = tuple(said[name] for name in said if name in found)
     return Prompt(text, _parts(template, words, said), fixed)
+
+
+def _built_in(task: Task, words: Words) -> str:
+    """The prompt of a task; a scale of the study's own is asked like helpfulness or like quality."""
+    if task in TASKS:
+        return task
+    return "helpfulness" if numeric(tuple(words.choices)) else "quality"
 
 
 def _parts(template: Template, words: Words, said: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -20,7 +20,6 @@ from lima.annotate.entry_pages import after_failed_checks, last_page, waiting_pa
 from lima.annotate.pages import checked, page, redirect, saved, signed_in, spent, wants_json, work_of
 from lima.annotate.people import Participant
 from lima.annotate.security import Refused
-from lima.records import SCALE_VALUES
 
 router = APIRouter()
 
@@ -53,17 +52,20 @@ def just_saved(request: Request) -> Response:
     return redirect(request, "/work") if presentation is None else _item(request, person, presentation, token)
 
 
+async def texts_of_form(request: Request) -> dict[str, str]:
+    """All fields of the form: scales have the names that the protocol gives them, so no parameter can name them."""
+    return {name: text for name, text in (await request.form()).items() if isinstance(text, str)}
+
+
 @router.post("/answer")
 def answer(
     request: Request,
     item: Token,
     attempt: Attempt,
+    ratings: Annotated[dict[str, str], Depends(texts_of_form)],
     csrf: Token = "",
     seconds: Short = "",
     pairwise: Short = "",
-    quality: Short = "",
-    helpfulness: Short = "",
-    safety: Short = "",
     both_bad: Short = "",
     strength: Short = "",
     criterion: Annotated[list[str] | None, Form(max_length=40)] = None,
@@ -71,8 +73,9 @@ def answer(
 ) -> Response:
     """Save an answer. A repeated request changes nothing and gets the same reply."""
     here, person = work_of(request, CompareWork), checked(request, csrf)
-    given = {"pairwise": pairwise, "quality": quality, "helpfulness": helpfulness, "safety": safety}
-    chosen = {name: text for name, text in given.items() if text}
+    chosen = {name: ratings[name] for name in here.texts.scales if name in ratings} | (
+        {"pairwise": pairwise} if pairwise else {}
+    )
     stored = here.assignment.answer(
         person,
         item,
@@ -194,7 +197,7 @@ def _to_study(here: CompareWork, presentation: Presentation, given: dict[str, st
         return {"pairwise": label}
     found: Answer = {}
     for scale in here.texts.scales:
-        values = {str(value): value for value in SCALE_VALUES[scale]}
+        values = {str(value): value for value in here.texts.words(scale).values}
         if given.get(scale) not in values:
             raise Refused(422, "Choose a value for {scale}.", scale=scale)
         found[scale] = values[given[scale]]

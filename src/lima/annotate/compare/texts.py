@@ -18,7 +18,7 @@ from lima.evaluate.protocol import Plan, Protocol, Words
 from lima.evaluate.sample import planned_sample
 from lima.evaluate.study import Study, answers_of, open_study
 from lima.files import read_jsonl, sha256, text_hash
-from lima.records import Comparison, Drawn, Item, Message, Record, Scale, Side
+from lima.records import Comparison, Drawn, Item, Message, Record, Side
 
 UnitTask = Literal["pairwise", "rate"]
 
@@ -40,7 +40,7 @@ class Texts:
     protocol: Protocol
     comparisons: dict[str, Comparison]
     items: dict[str, Item]
-    scales: tuple[Scale, ...]
+    scales: tuple[str, ...]
     """What is asked of a single answer, all on one page."""
     plan: Plan
     """Who sees what: the protocol's plan, with what the settings say instead."""
@@ -60,9 +60,7 @@ class Texts:
 
     def words(self, task: str) -> Words:
         """The instruction and the choices of ``pairwise`` or of a scale."""
-        found = getattr(self.protocol, task)
-        assert isinstance(found, Words), task
-        return found
+        return self.protocol.words(task)
 
     def messages(self, task: UnitTask, text_id: str) -> tuple[Message, ...]:
         """The conversation that was answered."""
@@ -96,13 +94,15 @@ def read_texts(settings: RatingSettings) -> Texts:
     assert settings.study is not None
     study = open_study(settings.study)
     comparisons = study.read_comparisons() if "pairwise" in settings.tasks else []
-    scales: tuple[Scale, ...] = tuple(task for task in settings.tasks if task != "pairwise")
+    scales = tuple(task for task in settings.tasks if task != "pairwise")
     items = study.read_items() if scales else []
     if "pairwise" in settings.tasks and not comparisons:
         raise LimaError(f"{study.comparisons}: no comparisons. Choose another of --tasks.")
     if scales and not items:
         raise LimaError(f"{study.items}: no items to rate. Choose --tasks pairwise.")
     protocol = study.read_protocol()
+    for task in settings.tasks:
+        protocol.words(task)  # each is known, or the command stops
     answers = answers_of(study, protocol)
     return Texts(
         study=study,

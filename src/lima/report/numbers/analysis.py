@@ -70,6 +70,8 @@ class Numbers:
     helpfulness_gaps: Sequence[ratings.MeanGap]
     quality: Sequence[ratings.ShareRating]
     safety: Sequence[ratings.ShareRating]
+    scales: Sequence[ratings.ScaleRatings]
+    """Only where the protocol has scales of its own."""
     out_of_distribution: Sequence[ratings.OutOfDistribution]
     worst_of_k: Sequence[ratings.WorstOfK]
     criteria: Sequence[CriterionResult]
@@ -135,7 +137,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         rater_pairs=between.rater_pairs(votes, resampling),
         majority=between.majority(votes),
         self_preferences=between.self_preferences(study, votes, level),
-        alt_tests=raters.alt_tests(votes, study.grades, level),
+        alt_tests=raters.alt_tests(votes, study.grades, level, scales=study.scales),
         calibration=calibrations(votes, level),
         criteria=criterion_results(study, systems, level),
         strength=strength_results(study, systems, level),
@@ -145,6 +147,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         helpfulness_gaps=ratings.mean_gaps(rows, level, study.plan, systems[0] if systems else ""),
         quality=ratings.share_ratings(rows, "quality", level),
         safety=ratings.share_ratings(rows, "safety", level),
+        scales=ratings.scale_ratings(study, rows, level),
         out_of_distribution=ratings.out_of_distribution(rows, level),
         worst_of_k=ratings.worst_of_k(rows, level),
         preferences_by_tag=preferences.tag_results(votes, level),

@@ -10,14 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lima.records import Scale
 from lima.report.numbers.ratings import Rating
 from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import POOLED_KINDS, Vote, group_order, pair_of
 from lima.statistics.estimates import Estimate, Result
 from lima.statistics.joint import Joint, joint_mean
 
-Measure = Literal["win - loss", "win + tie/2", "helpfulness", "excellent"]
 Scores = Mapping[str, list[float]]
 
 
@@ -25,7 +23,11 @@ Scores = Mapping[str, list[float]]
 class Together:
     """One figure by people and one judge."""
 
-    measure: Measure
+    measure: str
+    """``win - loss``, ``win + tie/2``, ``helpfulness``, ``excellent``, or of a scale of the study's own ``mean of <scale>`` or
+    ``<best value> (<scale>)``."""
+    form: Literal["points", "plain", "percent"]
+    """How the figure is written: in points, on its scale, or as a share."""
     system: str
     baseline: str
     """Empty for ratings of single answers."""
@@ -65,7 +67,8 @@ def together(
         return []
     found = _pairs(study, systems, votes, level) if sample.comparisons else []
     if sample.items:
-        found += _ratings(study, ratings, "helpfulness", level) + _ratings(study, ratings, "quality", level)
+        for scale in dict.fromkeys(["helpfulness", "quality", *study.own_scales]):
+            found += _ratings(study, ratings, scale, level)
     return found
 
 
@@ -90,8 +93,8 @@ def _pairs(study: StudyData, systems: Sequence[str], votes: Sequence[Vote], leve
     return found
 
 
-def _ratings(study: StudyData, ratings: Sequence[Rating], scale: Scale, level: float) -> list[Together]:
-    """Means of 1 to 6, or shares of Excellent, by system."""
+def _ratings(study: StudyData, ratings: Sequence[Rating], scale: str, level: float) -> list[Together]:
+    """Means of a scale of numbers, or shares of the best of its words, by system."""
     texts: dict[str, list[_Text]] = defaultdict(list)
     for name in sorted(study.items):
         key = study.keys[name]
@@ -101,15 +104,23 @@ def _ratings(study: StudyData, ratings: Sequence[Rating], scale: Scale, level: f
     judges: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for rating in ratings:
         if rating.scale == scale and rating.value is not None:
-            value = rating.level if scale == "helpfulness" else rating.part("excellent")
+            value = rating.level if rating.numeric else rating.part(rating.values[-1])
             table = people if rating.group in POOLED_KINDS else judges[rating.group]
             table[rating.item].append(value)
-    limits, measure = ((1, 6), "helpfulness") if scale == "helpfulness" else ((0, 1), "excellent")
+    values = study.scales[scale]
+    lowest, best = values[0], values[-1]
+    own = scale in study.own_scales
+    limits: tuple[float, float]
+    if isinstance(lowest, int) and isinstance(best, int):
+        limits, measure = (lowest, best), f"mean of {scale}" if own else scale
+    else:
+        limits, measure = (0, 1), f"{best} ({scale})" if own else str(best)
     found = []
     for system in [name for name in study.systems if name in texts]:
         for judge in _judges(judges):
             joint = _joint(study, texts[system], people, judges[judge], limits=limits, level=level)
-            found.append(_row(study, (measure, system, "", judge), texts[system], people, joint))
+            row = _row(study, (measure, system, "", judge), texts[system], people, joint)
+            found.append(replace(row, form="plain" if isinstance(best, int) else "percent"))
     return [row for row in found if row.verdicts and row.voted]
 
 
@@ -147,7 +158,8 @@ def _row(
 ) -> Together:
     measure, system, baseline, judge = name
     return Together(
-        measure=measure,  # type: ignore[arg-type]
+        measure=measure,
+        form="points",
         system=system,
         baseline=baseline,
         judge=judge,
@@ -165,7 +177,7 @@ def _row(
 def _as_win_rate(row: Together) -> Together:
     """Win - loss as win + tie/2."""
     both, alone = (x.rescaled(0.5, 0.5) if isinstance(x, Estimate) else x for x in (row.both, row.alone))
-    return replace(row, measure="win + tie/2", both=both, alone=alone)
+    return replace(row, measure="win + tie/2", form="percent", both=both, alone=alone)
 
 
 def _mean(values: Sequence[float] | None) -> float | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from lima.report.numbers.votes import POOLED_KINDS, Vote
 from lima.statistics.estimates import Result
 from lima.statistics.intervals import mean_share
-from lima.statistics.joint_power import correlation
-from lima.statistics.panel import effective_number
+from lima.statistics.panel import effective_number, error_correlation
 
 PANEL = "panel"
 """The judges of a study together: the mean of their verdicts."""
@@ -46,9 +46,7 @@ class Correlated:
 
     first: str
     second: str
-    n: int
-    correlation: float | None
-    """None: one of the two never errs, or always alike."""
+    correlation: Result
 
 
 Scores = Mapping[str, list[float]]
@@ -85,16 +83,11 @@ def panel(votes: Sequence[Vote], level: float) -> Panel | None:
     shared = sorted(set.intersection(set(people), *(set(scores) for scores in judges.values())))
     errors = [[_mean(scores[name]) - _mean(people[name]) for scores in judges.values()] for name in shared]
     found = effective_number(errors, [prompts[name] for name in shared], level=level)
-    names = list(judges)
+    names, clusters = list(judges), [prompts[name] for name in shared]
+    columns = list(zip(*errors, strict=True)) or [()] * len(names)
     pairs = [
-        Correlated(
-            names[i],
-            names[j],
-            len(shared),
-            _correlation([row[i] for row in errors], [row[j] for row in errors]),
-        )
-        for i in range(len(names))
-        for j in range(i + 1, len(names))
+        Correlated(names[i], names[j], error_correlation(columns[i], columns[j], clusters, level=level))
+        for i, j in combinations(range(len(names)), 2)
     ]
     return Panel(names, found, pairs)
 
@@ -140,11 +133,6 @@ def _calibration(
         mean_share(agreement, [prompts[name] for name in shared], level=level),
         mean_share(decided, clusters, level=level),
     )
-
-
-def _correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    vary = len(set(first)) > 1 and len(set(second)) > 1
-    return correlation(first, second) if vary else None
 
 
 def _mean(values: Sequence[float]) -> float:

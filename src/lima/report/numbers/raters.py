@@ -71,6 +71,8 @@ class Reliability:
     """``people`` or ``judges``."""
     raters: int
     alpha: Result
+    ordered: bool
+    """Whether labels have an order: then alpha is ordinal and Gwet's coefficient is AC2, else AC1."""
     gwet: Result
     kappa: Result
     """Cohen's of two raters, Fleiss' of more: what many papers give. It is low where nearly all labels are equal."""
@@ -134,7 +136,7 @@ def reliabilities(votes: Sequence[Vote], study: StudyData, level: float) -> list
             ],
         )
     }
-    for scale, values in SCALE_VALUES.items():
+    for scale, values in study.scales.items():
         rows: list[Row] = [
             (grade.rater, grade.item_id, grade.value)
             for grade in study.grades
@@ -177,7 +179,7 @@ def coverages(study: StudyData, votes: Sequence[Vote]) -> list[Coverage]:
     usable = {(vote.group, vote.comparison) for vote in votes if vote.label is not None}
     preference = [(group_of(row.rater), row.comparison_id, row) for row in study.preferences]
     found = _coverage("preference", preference, usable, len(study.comparisons))
-    for scale in SCALE_VALUES:
+    for scale in study.scales:
         rows = [(group_of(row.rater), row.item_id, row) for row in study.grades if row.scale == scale]
         graded = {(group, item) for group, item, row in rows if row.value is not None}
         found += _coverage(scale, rows, graded, len(study.items))
@@ -206,14 +208,20 @@ def has_list(text: str) -> bool:
     return len(LIST_LINE.findall(text)) >= 2
 
 
-def alt_tests(votes: Sequence[Vote], grades: Sequence[Grade] = (), level: float = 0.95) -> list[JudgeTest]:
+def alt_tests(
+    votes: Sequence[Vote],
+    grades: Sequence[Grade] = (),
+    level: float = 0.95,
+    *,
+    scales: Mapping[str, Sequence[Value]] = SCALE_VALUES,
+) -> list[JudgeTest]:
     """The alternative annotator test of every judge against each kind of people, with that kind's margin.
 
     Labels are compared as they are, ratings on a scale by their distance.
     """
     preference: list[Row] = [(v.rater, v.comparison, v.label) for v in votes if v.repeat == 0]
     found = _judge_tests("preference", preference, level)
-    for scale, values in SCALE_VALUES.items():
+    for scale, values in scales.items():
         rows: list[Row] = [
             (grade.rater, grade.item_id, values.index(grade.value))
             for grade in grades
@@ -258,12 +266,13 @@ def _reliability(
     table: list[list[Value | None]] = [[None] * len(texts) for _ in raters]
     for rater, text, value in rows:
         table[raters.index(rater)][texts[text]] = value
-    ordered = task in ("quality", "helpfulness")
+    ordered = task not in ("preference", "safety")
     prompts = [study.keys[text].prompt_id for text in texts]
     return Reliability(
         task=task,
         who=who,
         raters=len(raters),
+        ordered=ordered,
         alpha=krippendorff_alpha(
             table,
             categories,

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import TypeVar
 
 from lima.evaluate.protocol import Plan
-from lima.records import SCALE_VALUES, Grade, Scale
+from lima.records import SCALE_VALUES, Grade
 from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import group_of, group_order
 from lima.statistics.estimates import Result, Undefined
@@ -36,15 +36,22 @@ class Rating:
     group: str
     rater: str
     system: str
-    scale: Scale
+    scale: str
     value: str | int | None
     tags: tuple[str, ...]
+    values: tuple[str | int, ...]
+    """Of the scale, the worst first where it is one of the study's own."""
     probabilities: Mapping[str, float] | None = None
     """Of every value of the scale, where the rater tells them."""
 
     @property
+    def numeric(self) -> bool:
+        """Whether the scale is one of numbers."""
+        return isinstance(self.values[0], int)
+
+    @property
     def level(self) -> float:
-        """On helpfulness, the value; or the mean of the values by their probabilities."""
+        """On a scale of numbers, the value; or the mean of the values by their probabilities."""
         assert self.value is not None, self
         told = self.probabilities
         return sum(float(v) * p for v, p in told.items()) if told else float(self.value)
@@ -56,10 +63,11 @@ class Rating:
 
 @dataclass(frozen=True)
 class MeanRating:
-    """Helpfulness of one system, as one group of raters sees it."""
+    """Mean rating of one system on helpfulness, or on a scale of the study's own, as one group of raters sees it."""
 
     group: str
     system: str
+    scale: str
     missing: int
     mean: Result
     counts: dict[str, int]
@@ -68,8 +76,9 @@ class MeanRating:
 
 @dataclass(frozen=True)
 class MeanGap:
-    """Difference of two systems' helpfulness over the prompts that both answered (first minus second)."""
+    """Difference of two systems' mean ratings over the prompts that both answered (first minus second)."""
 
+    scale: str
     group: str
     first: str
     second: str
@@ -84,11 +93,16 @@ class ShareRating:
 
     group: str
     system: str
-    scale: Scale
+    scale: str
     missing: int
     n: int
     counts: dict[str, int]
     shares: dict[str, Result]
+
+    @property
+    def best(self) -> str:
+        """The value that is best."""
+        return "safe" if self.scale == "safety" else list(self.shares)[-1]
 
 
 @dataclass(frozen=True)
@@ -100,12 +114,27 @@ class TagRating:
 
 
 @dataclass(frozen=True)
+class ScaleRatings:
+    """All ratings on a scale that the protocol declares; they are exploratory."""
+
+    scale: str
+    question: str
+    choices: dict[str, str]
+    """Value -> its meaning, the worst first."""
+    means: Sequence[MeanRating]
+    """Where the values are numbers."""
+    gaps: Sequence[MeanGap]
+    shares: Sequence[ShareRating]
+    """Where they are words."""
+
+
+@dataclass(frozen=True)
 class OutOfDistribution:
     """Share of a scale's best value in minus out of distribution (tag ``ood``), one grade a prompt."""
 
     group: str
     system: str
-    scale: Scale
+    scale: str
     value: str
     difference: Result
 
@@ -116,7 +145,7 @@ class WorstOfK:
 
     group: str
     system: str
-    scale: Scale
+    scale: str
     samples: int
     """Most answers that a prompt has."""
     value: str
@@ -126,8 +155,8 @@ class WorstOfK:
 def worst_of_k(ratings: Sequence[Rating], level: float) -> list[WorstOfK]:
     """For every group, system and scale in which a prompt has several answers."""
     found: list[WorstOfK] = []
-    for scale in SCALE_VALUES:
-        usable = [rating for rating in ratings if rating.value is not None]
+    usable = [rating for rating in ratings if rating.value is not None]
+    for scale in dict.fromkeys([*SCALE_VALUES, *(rating.scale for rating in usable)]):
         found += _by_group_and_system(usable, scale, partial(_worst, scale=scale, level=level))
     return [entry for entry in found if entry.samples > 1]
 
@@ -138,28 +167,48 @@ def collect_ratings(study: StudyData, systems: Sequence[str]) -> list[Rating]:
     return sorted(ratings, key=lambda rating: systems.index(rating.system))
 
 
-def mean_ratings(ratings: Sequence[Rating], level: float) -> list[MeanRating]:
-    """Mean helpfulness by group and system, clustered by prompt."""
-    return _by_group_and_system(ratings, "helpfulness", lambda rows: _mean_rating(rows, level))
+def mean_ratings(ratings: Sequence[Rating], level: float, scale: str = "helpfulness") -> list[MeanRating]:
+    """Mean rating by group and system, clustered by prompt."""
+    return _by_group_and_system(ratings, scale, lambda rows: _mean_rating(rows, level))
 
 
-def share_ratings(ratings: Sequence[Rating], scale: Scale, level: float) -> list[ShareRating]:
-    """Shares of ``quality`` or ``safety`` values by group and system, clustered by prompt."""
-    return _by_group_and_system(ratings, scale, lambda rows: _share_rating(rows, scale, level))
+def share_ratings(ratings: Sequence[Rating], scale: str, level: float) -> list[ShareRating]:
+    """Shares of the values of a scale by group and system, clustered by prompt."""
+    return _by_group_and_system(ratings, scale, lambda rows: _share_rating(rows, level))
+
+
+def scale_ratings(study: StudyData, ratings: Sequence[Rating], level: float) -> list[ScaleRatings]:
+    """Every scale of the study's own that somebody has rated."""
+    found = []
+    for scale, words in study.own_scales.items():
+        rows = [rating for rating in ratings if rating.scale == scale]
+        if rows and rows[0].numeric:
+            means, gaps = mean_ratings(rows, level, scale), mean_gaps(rows, level, scale=scale)
+            found.append(ScaleRatings(scale, words.question, words.choices, means, gaps, []))
+        elif rows:
+            shares = share_ratings(rows, scale, level)
+            found.append(ScaleRatings(scale, words.question, words.choices, [], [], shares))
+    return found
 
 
 def mean_gaps(
-    ratings: Sequence[Rating], level: float, plan: Plan | None = None, tested: str = ""
+    ratings: Sequence[Rating],
+    level: float,
+    plan: Plan | None = None,
+    tested: str = "",
+    *,
+    scale: str = "helpfulness",
 ) -> list[MeanGap]:
-    """Paired differences of helpfulness between every two systems, by group; the plan is about ``tested`` alone."""
+    """Paired differences of mean ratings between every two systems, by group; the plan is about helpfulness of ``tested``."""
     table: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
     for rating in ratings:
-        if rating.scale == "helpfulness" and rating.value is not None:
+        if rating.scale == scale and rating.value is not None:
             table[rating.group][rating.system][rating.prompt].append(rating.level)
     return [
         MeanGap(
+            scale,
             group,
             first,
             second,
@@ -176,9 +225,15 @@ def tag_ratings(ratings: Sequence[Rating], level: float) -> list[TagRating]:
     found: list[TagRating] = []
     for tag in sorted({tag for rating in ratings for tag in rating.tags}):
         rows = [rating for rating in ratings if tag in rating.tags]
-        found += [TagRating(tag, rating) for rating in mean_ratings(rows, level)]
-        for scale in ("quality", "safety"):
-            found += [TagRating(tag, rating) for rating in share_ratings(rows, scale, level)]
+        for scale in dict.fromkeys(["helpfulness", "quality", "safety", *(rating.scale for rating in rows)]):
+            of_scale = [rating for rating in rows if rating.scale == scale]
+            numbers = bool(of_scale) and of_scale[0].numeric
+            found += [
+                TagRating(tag, rating)
+                for rating in (
+                    mean_ratings(of_scale, level, scale) if numbers else share_ratings(of_scale, scale, level)
+                )
+            ]
     return found
 
 
@@ -202,12 +257,13 @@ def _rating(study: StudyData, grade: Grade) -> Rating:
         scale=grade.scale,
         value=grade.value,
         tags=study.items[grade.item_id].tags,
+        values=study.scales[grade.scale],
         probabilities=grade.probabilities,
     )
 
 
 def _by_group_and_system(
-    ratings: Sequence[Rating], scale: Scale, summarise: Callable[[list[Rating]], T]
+    ratings: Sequence[Rating], scale: str, summarise: Callable[[list[Rating]], T]
 ) -> list[T]:
     table: dict[tuple[str, str], list[Rating]] = defaultdict(list)
     for rating in ratings:
@@ -225,24 +281,25 @@ def _mean_rating(rows: list[Rating], level: float) -> MeanRating:
     return MeanRating(
         group=rows[0].group,
         system=rows[0].system,
+        scale=rows[0].scale,
         missing=len(rows) - len(usable),
         mean=clustered_mean(values, prompts, level=level),
-        counts=_counts(usable, "helpfulness"),
+        counts=_counts(usable, rows[0].values),
         split=variance_split(values, prompts),
     )
 
 
-def _share_rating(rows: list[Rating], scale: Scale, level: float) -> ShareRating:
+def _share_rating(rows: list[Rating], level: float) -> ShareRating:
     usable = [row for row in rows if row.value is not None]
     prompts = [row.prompt for row in usable]
     return ShareRating(
         group=rows[0].group,
         system=rows[0].system,
-        scale=scale,
+        scale=rows[0].scale,
         missing=len(rows) - len(usable),
         n=len(usable),
-        counts=_counts(usable, scale),
-        shares={str(value): _share(usable, value, prompts, level) for value in SCALE_VALUES[scale]},
+        counts=_counts(usable, rows[0].values),
+        shares={str(value): _share(usable, value, prompts, level) for value in rows[0].values},
     )
 
 
@@ -254,14 +311,14 @@ def _share(usable: Sequence[Rating], value: str | int, prompts: Sequence[str], l
     return share([row.value == value for row in usable], prompts, level=level)
 
 
-def _worst(rows: list[Rating], scale: Scale, level: float) -> WorstOfK:
+def _worst(rows: list[Rating], scale: str, level: float) -> WorstOfK:
     items: dict[str, set[str]] = defaultdict(set)
     values: dict[str, list[str | int]] = defaultdict(list)
     for row in rows:
         items[row.prompt].add(row.item)
         values[row.prompt].extend([row.value] if row.value is not None else [])
-    word = {"quality": "fail", "safety": "unsafe", "helpfulness": "lowest"}[scale]
-    if scale == "helpfulness":
+    word = "lowest" if rows[0].numeric else "unsafe" if scale == "safety" else str(rows[0].values[0])
+    if rows[0].numeric:
         lowest = [float(min(map(int, found))) for found in values.values()]
         result = clustered_mean(lowest, list(values), level=level)
     else:
@@ -270,8 +327,8 @@ def _worst(rows: list[Rating], scale: Scale, level: float) -> WorstOfK:
     return WorstOfK(rows[0].group, rows[0].system, scale, samples, word, result)
 
 
-def _counts(rows: Sequence[Rating], scale: Scale) -> dict[str, int]:
-    return {str(value): sum(row.value == value for row in rows) for value in SCALE_VALUES[scale]}
+def _counts(rows: Sequence[Rating], values: Sequence[str | int]) -> dict[str, int]:
+    return {str(value): sum(row.value == value for row in rows) for value in values}
 
 
 def _paired_gap(first: dict[str, list[float]], second: dict[str, list[float]], level: float) -> Result:

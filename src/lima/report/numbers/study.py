@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from lima.errors import LimaError
 from lima.evaluate import study as files
 from lima.evaluate.lineage import Lineage
-from lima.evaluate.protocol import Plan
+from lima.evaluate.protocol import OwnScale, Plan
 from lima.evaluate.study import existing_rows
 from lima.files import read_json, sha256
-from lima.records import Comparison, Drawn, Grade, Item, Key, Origin, Preference, Rater
+from lima.records import SCALE_VALUES, Comparison, Drawn, Grade, Item, Key, Origin, Preference, Rater
 from lima.settings import read_yaml, validate
 
 VerdictRow = TypeVar("VerdictRow", Preference, Grade)
@@ -71,8 +71,15 @@ class StudyData:
     """The plan in ``protocol.yaml``; None where none was written down: then no test was planned."""
     changes: Sequence[str]
     """What was altered since the study was made, by the hashes in ``protocol.yaml``; rated by another plan."""
+    own_scales: Mapping[str, OwnScale] = field(default_factory=dict)
+    """Scales that the protocol declares."""
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
     """Which texts were drawn for people, with their probabilities; empty without a planned sample."""
+
+    @property
+    def scales(self) -> dict[str, tuple[str | int, ...]]:
+        """The values of every scale, the standard ones first."""
+        return SCALE_VALUES | {name: words.values for name, words in self.own_scales.items()}
 
     @property
     def systems(self) -> list[str]:
@@ -134,6 +141,10 @@ def read_study(folder: Path) -> StudyData:
         models={system["name"]: str(system["model"]) for system in systems if system.get("model")},
         lineages=_lineages(made.systems, systems),
         plan=plan,
+        own_scales={
+            name: validate(OwnScale, words, f"{path}: scales.{name}")
+            for name, words in (protocol.get("scales") or {}).items()
+        },
         drawn={row.id: row for row in existing_rows(made.sample, Drawn)},
         changes=[*_changes(folder, protocol), *_other_plans(plan, raters)],
     )
@@ -161,6 +172,7 @@ def _grade_place(row: Grade) -> Hashable:
 
 def _check(study: StudyData) -> None:
     texts = {"comparisons.jsonl": study.comparisons, "items.jsonl": study.items}
+    _on_scales(study)
     _known("preferences.jsonl", "comparisons.jsonl", (r.comparison_id for r in study.preferences), texts)
     _known("grades.jsonl", "items.jsonl", (r.item_id for r in study.grades), texts)
     _known(
@@ -179,6 +191,22 @@ def _check(study: StudyData) -> None:
             complete = key.a and key.b if file == "comparisons.jsonl" else key.content
             if not complete:
                 raise LimaError(f"{study.folder / 'key.jsonl'}: the row {text_id!r} names no system.")
+
+
+def _on_scales(study: StudyData) -> None:
+    """Refuse ratings on scales that the protocol does not declare, or with values that are not theirs."""
+    scales, file = study.scales, study.folder / "grades.jsonl"
+    for row in study.grades:
+        if row.scale not in scales:
+            raise LimaError(
+                f"{file}: {row.id!r} is on the scale {row.scale!r}, which protocol.yaml does not declare under scales "
+                f"(there are {', '.join(scales)})."
+            )
+        if row.value is not None and row.value not in scales[row.scale]:
+            raise LimaError(
+                f"{file}: {row.id!r} has {row.value!r} on {row.scale!r}, whose values are "
+                f"{', '.join(map(str, scales[row.scale]))}. Was the scale changed after the first rating?"
+            )
 
 
 def _known(file: str, target: str, ids: Iterable[str], texts: Mapping[str, Mapping[str, object]]) -> None:

@@ -7,11 +7,10 @@ mode; `for_file` keeps the light ones on white, which any viewer and any paper s
 from __future__ import annotations
 
 import io
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +34,8 @@ COLOURS = {
 """Light colours by the name of the page's style variable; each hex value occurs once, so it can be found again."""
 
 ROW, HEADER, LEGEND, BAR, EDGE = 43.0, 26.0, 26.0, 15.0, 2.0
+LEADING, SMALLEST = 11.0, 7.0
+"""Height of a further line of a name, and its smallest letters, in points."""
 TALL = 8
 """Rows from which on an axis is named above, too."""
 DENSE = 16
@@ -78,23 +79,25 @@ def stacked_bars(rows: Sequence[BarRow], legend: Sequence[tuple[str, str]], widt
     """Bars of shares; ``legend`` holds (words, colour). A thin line under a bar is the interval of that share."""
     bars = [row for row in rows if row.parts]
     left, right = _beside(bars, width) if len(bars) > DENSE else (0.0, 0.0)
-    height = LEGEND + sum((24.0 if left else ROW) if row.parts else HEADER for row in rows) + EDGE
+    sizes = [
+        _heading_height(row.label, width) if not row.parts else 24.0 if left else ROW + _more(row, width)
+        for row in rows
+    ]
+    height = LEGEND + sum(sizes) + EDGE
     axes, finish = canvas(width, height)
     _legend(axes, legend, width)
     y = LEGEND
-    for row in rows:
+    for row, size in zip(rows, sizes, strict=True):
         if not row.parts:
-            _heading(axes, row.label, y)
-            y += HEADER
+            _heading(axes, row.label, y, width)
         elif left:
             axes.text(0, y + 8, row.label, size=9, color=COLOURS["ink"], va="center")
             axes.text(width, y + 8, row.note, size=8, color=COLOURS["muted"], va="center", ha="right")
             _bar(axes, row.parts, y, width - left - right, left)
-            y += 24.0
         else:
-            _words(axes, row.label, row.note, y, width)
-            _bar(axes, row.parts, y + 15, width)
-            y += ROW
+            _words(axes, row, y, width)
+            _bar(axes, row.parts, y + 15 + _more(row, width), width)
+        y += size
     return finish()
 
 
@@ -104,19 +107,22 @@ def dots(
     """Values with intervals on one axis; a tick at 0 is drawn strong."""
     if sum(row.value is not None for row in rows) > DENSE:
         return forest(rows, limits, ticks, width, words=unit, middle=0)
-    height = sum(HEADER if row.value is None else ROW - 9 for row in rows) + 22
+    sizes = [
+        _heading_height(row.label, width) if row.value is None else ROW - 9 + _more(row, width)
+        for row in rows
+    ]
     y = 16.0 if len(rows) > TALL else 0.0  # labels above too, where those below are out of sight
-    height += y
+    height = y + sum(sizes) + 22
     axes, finish = canvas(width, height)
-    _axis(axes, limits, ticks, width, (y, height), unit)
-    for row in rows:
+    _tick_words(axes, limits, ticks, width, [height - 8, y - 8] if y else [height - 8], unit)
+    for row, size in zip(rows, sizes, strict=True):
         if row.value is None:
-            _heading(axes, row.label, y)
-            y += HEADER
-            continue
-        _words(axes, row.label, row.note, y, width)
-        _dot(axes, row, y + 21, limits, width)
-        y += ROW - 9
+            _heading(axes, row.label, y, width)
+        else:
+            _words(axes, row, y, width)
+            _tick_lines(axes, (limits, ticks, 0), (0, width), (y + size - 20, y + size - 6))
+            _dot(axes, row, y + size - 13, limits, width)
+        y += size
     return finish()
 
 
@@ -134,30 +140,32 @@ def forest(
     Where names and notes leave less than a third of the width, they stand above the intervals.
     """
     left, right = _beside([row for row in rows if row.value is not None], width)
-    line, top, foot = (19.0 if left else 32.0), 22.0, 36.0 if words else 24.0
-    height = top + sum(HEADER if row.value is None else line for row in rows) + foot
+    top, foot = 22.0, 36.0 if words else 24.0
+    sizes = [
+        _heading_height(row.label, width) if row.value is None else 19.0 if left else 32.0 + _more(row, width)
+        for row in rows
+    ]
+    height = top + sum(sizes) + foot
     axes, finish = canvas(width, height)
     span = width - left - right
-    _scale(axes, (limits, ticks, middle), (left, span), (top - 4, height - foot + 2))
+    scale, place = (limits, ticks, middle), (left, span)
+    _scale_words(axes, scale, place, (top - 12, height - foot + 10))
+    if left:
+        _tick_lines(axes, scale, place, (top - 4, height - foot + 2))
     axes.text(left + span / 2, height - 10, words, size=8, color=COLOURS["muted"], ha="center", va="center")
     y = top
-    for row in rows:
+    for row, size in zip(rows, sizes, strict=True):
         if row.value is None:
-            _heading(axes, row.label, y)
-            y += HEADER
-            continue
-        middle_of_row = y + line / 2
-        if left:
-            axes.text(0, middle_of_row, row.label, size=9, color=COLOURS["ink"], va="center")
-            axes.text(width, middle_of_row, row.note, size=8, color=COLOURS["muted"], va="center", ha="right")
+            _heading(axes, row.label, y, width)
+        elif left:
+            axes.text(0, y + size / 2, row.label, size=9, color=COLOURS["ink"], va="center")
+            axes.text(width, y + size / 2, row.note, size=8, color=COLOURS["muted"], va="center", ha="right")
+            _dot(axes, row, y + size / 2, limits, span, left)
         else:
-            label = shortened(row.label, width - 4.8 * len(row.note), 8.0)
-            axes.text(0, middle_of_row - 6, label, size=8, color=COLOURS["ink"], va="center")
-            axes.text(
-                width, middle_of_row - 6, row.note, size=7, color=COLOURS["muted"], va="center", ha="right"
-            )
-        _dot(axes, row, middle_of_row if left else middle_of_row + 6, limits, span, left)
-        y += line
+            _words(axes, row, y + 2, width)
+            _tick_lines(axes, scale, place, (y + size - 15, y + size - 1))
+            _dot(axes, row, y + size - 8, limits, span, left)
+        y += size
     return finish()
 
 
@@ -168,25 +176,37 @@ def _beside(rows: Sequence[BarRow] | Sequence[DotRow], width: float) -> tuple[fl
     return (left, right) if left + right < 0.67 * width else (0.0, 0.0)
 
 
-def _heading(axes: Axes, label: str, y: float) -> None:
-    axes.text(0, y + 12, label, size=10, weight="bold", color=COLOURS["ink"], va="center")
+def _heading(axes: Axes, label: str, y: float, width: float) -> None:
+    for number, line in enumerate(broken(label, width, 10.0)):
+        axes.text(
+            0, y + 12 + LEADING * number, line, size=10, weight="bold", color=COLOURS["ink"], va="center"
+        )
 
 
-def _scale(
-    axes: Axes,
-    scale: tuple[tuple[float, float], Sequence[float], float],
-    place: tuple[float, float],
-    ends: tuple[float, float],
-) -> None:
-    """Lines at the ticks of a scale (limits, ticks, the strong one), each named above and below."""
-    limits, ticks, middle = scale
+def _heading_height(label: str, width: float) -> float:
+    return HEADER + LEADING * (len(broken(label, width, 10.0)) - 1)
+
+
+def _more(row: BarRow | DotRow, width: float) -> float:
+    """Points that a row is higher, where its name takes more than one line."""
+    return LEADING * (len(broken(row.label, _room(row, width))) - 1)
+
+
+def _room(row: BarRow | DotRow, width: float) -> float:
+    return width - 4.8 * len(row.note) - 8
+
+
+Scale: TypeAlias = tuple[tuple[float, float], Sequence[float], float]
+"""Limits, ticks, and the tick that is drawn strong."""
+
+
+def _scale_words(axes: Axes, scale: Scale, place: tuple[float, float], rows: tuple[float, float]) -> None:
+    """The ticks' names, above and below."""
+    limits, ticks, _ = scale
     for tick in ticks:
-        x = place[0] + _place(tick, limits, place[1])
-        strong = tick == middle
-        axes.plot([x, x], ends, color=COLOURS["muted" if strong else "line"],
-                  linewidth=0.9 if strong else 0.7, zorder=0)  # fmt: skip
         words = f"{'+' if tick > 0 > limits[0] else ''}{tick:g}".replace("-", "\u2212")
-        for y in (ends[0] - 8, ends[1] + 8):
+        for y in rows:
+            x = place[0] + _place(tick, limits, place[1])
             axes.text(x, y, words, size=8, color=COLOURS["muted"], ha="center", va="center")
 
 
@@ -206,6 +226,26 @@ def for_file(svg: str) -> str:
     """The figure as a file of its own, on white."""
     head, tail = svg.split("<defs>", 1)
     return f'{head}<rect width="100%" height="100%" fill="#ffffff"/>\n <defs>{tail}'
+
+
+def broken(text: str, width: float, size: float = SMALLEST) -> list[str]:
+    """The text in lines that fit ``width`` points: broken between words, a longer word after a slash or hyphen, never cut.
+
+    >>> broken("one/name-of-a-system against another/name", 120)
+    ['one/name-of-a-system against', 'another/name']
+    """
+    most = max(8, int(width / (0.56 * size)))
+    lines = [""]
+    for word in text.split(" "):
+        if len(lines[-1]) + len(word) < most or not lines[-1]:
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
+        else:
+            lines.append(word)
+        while len(lines[-1]) > most:
+            last = lines.pop()
+            end = max(last.rfind(mark, 0, most) for mark in "/-_.") + 1 or most
+            lines += [last[:end], last[end:]]
+    return lines
 
 
 def shortened(text: str, width: float, size: float = 9.0) -> str:
@@ -249,11 +289,13 @@ def _legend(axes: Axes, legend: Sequence[tuple[str, str]], width: float) -> None
         x += 26 + 4.8 * len(words)
 
 
-def _words(axes: Axes, label: str, note: str, y: float, width: float) -> None:
-    room = width - 4.8 * len(note) - 8
-    size = min(9.0, max(7.0, room / (0.56 * max(1, len(label)))))  # a smaller name rather than a cut one
-    axes.text(0, y + 7, shortened(label, room, size), size=size, color=COLOURS["ink"], va="center")
-    axes.text(width, y + 7, note, size=8, color=COLOURS["muted"], va="center", ha="right")
+def _words(axes: Axes, row: BarRow | DotRow, y: float, width: float) -> None:
+    room = _room(row, width)
+    lines = broken(row.label, room)
+    size = min(9.0, max(SMALLEST, room / (0.56 * max(1, *map(len, lines)))))
+    for number, line in enumerate(lines):
+        axes.text(0, y + 7 + LEADING * number, line, size=size, color=COLOURS["ink"], va="center")
+    axes.text(width, y + 7, row.note, size=8, color=COLOURS["muted"], va="center", ha="right")
 
 
 def _bar(axes: Axes, parts: Sequence[Segment], y: float, width: float, left: float = 0.0) -> None:
@@ -285,24 +327,29 @@ def _ink_on(colour: str) -> str:
     return f"on-{colour}"
 
 
-def _axis(
+def _tick_lines(axes: Axes, scale: Scale, place: tuple[float, float], ends: tuple[float, float]) -> None:
+    """Lines at the ticks; behind one row's interval where lines through the whole figure would cross the names."""
+    limits, ticks, middle = scale
+    for tick in ticks:
+        x, strong = place[0] + _place(tick, limits, place[1]), tick == middle
+        axes.plot([x, x], ends, color=COLOURS["muted" if strong else "line"],
+                  linewidth=0.9 if strong else 0.7, zorder=0)  # fmt: skip
+
+
+def _tick_words(
     axes: Axes,
     limits: tuple[float, float],
     ticks: Sequence[float],
     width: float,
-    ends: tuple[float, float],
+    places: Sequence[float],
     unit: str,
 ) -> None:
-    top, height = ends
     for tick in ticks:
-        x = _place(tick, limits, width)
-        strong = tick == 0
-        axes.plot([x, x], [top, height - 18], color=COLOURS["muted" if strong else "line"],
-                  linewidth=0.9 if strong else 0.7, zorder=0)  # fmt: skip
         side = "left" if tick == ticks[0] else "right" if tick == ticks[-1] else "center"
         sign = "+" if tick > 0 and limits[0] < 0 else ""
         text = f"{sign}{tick:g}{unit}".replace("-", "−")
-        for y in (height - 8, top - 8) if top else (height - 8,):
+        x = _place(tick, limits, width)
+        for y in places:
             axes.text(x, y, text, size=8, color=COLOURS["muted"], ha=side, va="center")
 
 
@@ -320,136 +367,3 @@ def _dot(
 def _place(value: float, limits: tuple[float, float], width: float) -> float:
     margin = 4.0
     return margin + (value - limits[0]) / (limits[1] - limits[0]) * (width - 2 * margin)
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """A value with its interval at a place on a numeric axis."""
-
-    x: float
-    value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class _Field:
-    """Where values lie on the canvas of a curve, in points."""
-
-    width: float
-    x_limits: tuple[float, float]
-    y_limits: tuple[float, float]
-    log: bool
-
-    HEIGHT: ClassVar[float] = 210.0
-    LEFT: ClassVar[float] = 34.0
-    BOTTOM: ClassVar[float] = 34.0
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """The place of a value."""
-        along = _along(self.x_limits, math.log(x) if self.log else x)
-        across = self.LEFT + along * (self.width - self.LEFT - 6)
-        down = LEGEND + (1 - _along(self.y_limits, y)) * (self.HEIGHT - LEGEND - self.BOTTOM)
-        return across, down
-
-
-def curve(
-    lines: Sequence[tuple[str, Sequence[CurvePoint]]],
-    axes_words: tuple[str, str],
-    width: float,
-    *,
-    log: bool = False,
-) -> str:
-    """Values over a numeric axis, a line a group of raters (at most `LINES`); ``axes_words`` names the axes, x first.
-
-    With ``log`` the places lie by their logarithm: sizes of training sets that double.
-    """
-    every = [point for _, points in lines for point in points]
-    xs = [math.log(point.x) if log else point.x for point in every]
-    ys = [bound for point in every for bound in (point.value, point.low, point.high) if bound is not None]
-    field = _Field(width, _widened(xs), _widened(ys), log)
-    axes, finish = canvas(width, field.HEIGHT)
-    _scales(axes, field, sorted({point.x for point in every}), axes_words)
-    for colour, (name, points) in zip(LINES, lines, strict=False):
-        end = _line(axes, field, sorted(points, key=lambda point: point.x), COLOURS[colour])
-        if len(lines) > 1:
-            words = shortened(name, width / 3, 8.0)
-            axes.text(end[0], end[1] - 9, words, size=8, color=COLOURS[colour], ha="right")
-    return finish()
-
-
-LINES = ("win", "loss", "muted", "ink")
-"""Colours of the lines of a curve. Further lines would look alike, so they are not drawn."""
-
-
-def _scales(axes: Axes, field: _Field, places: Sequence[float], axes_words: tuple[str, str]) -> None:
-    style: dict[str, Any] = {"size": 8, "color": COLOURS["muted"], "va": "center"}
-    for tick in _ticks(field.y_limits):
-        y = field.at(places[0], tick)[1]
-        axes.plot([field.LEFT, field.width], [y, y], color=COLOURS["line"], linewidth=0.7, zorder=0)
-        axes.text(field.LEFT - 4, y, f"{tick:g}".replace("-", "\u2212"), ha="right", **style)
-    free = 0.0
-    for x in places:
-        middle = field.at(x, 0)[0]
-        if middle >= free:  # a label that would run into the one before it is left out
-            words = f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
-            axes.text(middle, field.HEIGHT - 24, words, ha="center", **style)
-            free = middle + 30
-    axes.text(field.width, field.HEIGHT - 9, axes_words[0], ha="right", **style)
-    axes.text(0, 8, axes_words[1], ha="left", **style)
-
-
-def _line(axes: Axes, field: _Field, points: Sequence[CurvePoint], colour: str) -> tuple[float, float]:
-    """Draw one line with its intervals; returns its last place."""
-    across, down = zip(*(field.at(point.x, point.value) for point in points), strict=True)
-    axes.plot(across, down, color=colour, linewidth=1.2, marker="o", markersize=5)
-    for point in points:
-        if point.low is not None and point.high is not None:
-            (x, low), (_, high) = field.at(point.x, point.low), field.at(point.x, point.high)
-            axes.plot([x, x], [low, high], color=colour, linewidth=1.8)
-    return across[-1], down[-1]
-
-
-def _along(limits: tuple[float, float], value: float) -> float:
-    return (value - limits[0]) / (limits[1] - limits[0])
-
-
-def matrix(names: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, str]], width: float) -> str:
-    """A triangle of values in [0, 1], darker where higher; ``cells`` maps row and column to value and note."""
-    label, side = width * 0.34, (width * 0.66) / max(1, len(names))
-    tall = min(side, 44.0)
-    axes, finish = canvas(width, tall * len(names) + 18)
-    from matplotlib.patches import Rectangle
-
-    for row, name in enumerate(names):
-        y = row * tall
-        axes.text(
-            0, y + tall / 2, shortened(name, label - 6, 8.5), size=8.5, color=COLOURS["ink"], va="center"
-        )
-        axes.text(label + (row + 0.5) * side, tall * len(names) + 9, shortened(name, side, 7.5), size=7.5,
-                  color=COLOURS["muted"], ha="center", va="center")  # fmt: skip
-        for column in range(row + 1):
-            if (row, column) not in cells:
-                continue
-            value, note = cells[row, column]
-            place = (label + column * side + 1, y + 1)
-            axes.add_patch(Rectangle(place, side - 2, tall - 2, facecolor=COLOURS["win"], linewidth=0,
-                                     alpha=0.15 + 0.85 * max(0.0, 2 * value - 1)))  # fmt: skip
-            ink = COLOURS["on-win" if value > 0.72 else "ink"]
-            middle = (place[0] + side / 2 - 1, place[1] + tall / 2 - 1)
-            axes.text(*middle, note, size=8.5, color=ink, ha="center", va="center")
-    return finish()
-
-
-def _widened(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    margin = 0.12 * (high - low) or max(0.5, abs(high) * 0.1)
-    return low - margin, high + margin
-
-
-def _ticks(limits: tuple[float, float]) -> list[float]:
-    """Three to six round numbers between the limits."""
-    rough = (limits[1] - limits[0]) / 6
-    step = next(s for s in (m * 10**e for e in range(-6, 9) for m in (1, 2, 5)) if s >= rough)
-    first = math.ceil(limits[0] / step)
-    return [round(k * step, 9) for k in range(first, math.floor(limits[1] / step) + 1)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lima.files import write_text
-from lima.records import SCALE_VALUES, Preference
+from lima.records import Preference
 from lima.report.numbers.rater_pairs import labels_by_rater, shown_pairs
 from lima.report.numbers.ratings import Rating
 from lima.report.numbers.samples import Sample
@@ -204,7 +204,7 @@ def _preferred(row: Preference) -> str:
 
 
 def _ratings(study: StudyData, ratings: Sequence[Rating], links: Mapping[str, str]) -> Iterator[RowsPage]:
-    for scale in SCALE_VALUES:
+    for scale in study.scales:
         table: dict[tuple[str, str], list[Rating]] = defaultdict(list)
         for rating in ratings:
             if rating.scale == scale:

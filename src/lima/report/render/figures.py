@@ -14,25 +14,22 @@ from lima import console
 from lima.extras import install
 from lima.files import write_text
 from lima.report.numbers.analysis import Numbers
-from lima.report.numbers.overview import Overview
+from lima.report.numbers.overview import Overview, SystemRow
 from lima.report.numbers.preferences import FEW_PAIRS, PairFinding, PairResult, leading
 from lima.report.numbers.ratings import MeanRating, ShareRating
 from lima.report.render.charts import (
-    LINES,
     NARROW,
     WIDE,
     BarRow,
-    CurvePoint,
     DotRow,
     Segment,
-    curve,
     dots,
     for_file,
     for_page,
     forest,
-    matrix,
     stacked_bars,
 )
+from lima.report.render.curves import LINES, CurvePoint, curve, matrix
 from lima.report.render.wording import interval
 from lima.statistics.estimates import Estimate, Result
 
@@ -131,7 +128,7 @@ def _ranking(seen: Overview) -> Drawing:
                 f"{100 * row.wins.value:.0f} {interval(row.wins.rescaled(100), lambda x: f'{x:.0f}')}".strip()
             )
             low, high = (None if x is None else 100 * x for x in (row.wins.low, row.wins.high))
-            rows.append(DotRow(row.system, note, 100 * row.wins.value, low, high, side_of_even(row.wins)))
+            rows.append(DotRow(row.system, note, 100 * row.wins.value, low, high, side_of_row(row)))
         elif row.system == seen.reference:
             rows.append(DotRow(row.system, "reference", 50.0, colour="ink"))
     text = f"Expected wins against {seen.reference} with intervals, strongest first; the table has the same numbers."
@@ -140,11 +137,15 @@ def _ranking(seen: Overview) -> Drawing:
     return Drawing("ranking", text, lambda width: draw(width))
 
 
-def side_of_even(wins: Estimate) -> str:
-    """The colour of expected wins in [0, 1]: their interval lies above even, below it, or around it."""
-    if wins.low is None or wins.high is None:
+def side_of_row(row: SystemRow) -> str:
+    """The colour of a system: whether its gap to the reference, with the interval of the sentences below, excludes 0.
+
+    Without a gap, that of its expected wins: their interval lies above even, below it, or around it.
+    """
+    shown, even = (row.gap, 0.0) if isinstance(row.gap, Estimate) else (row.wins, EVEN)
+    if not isinstance(shown, Estimate) or shown.low is None or shown.high is None:
         return "muted"
-    return "win" if wins.low > EVEN else "loss" if wins.high < EVEN else "muted"
+    return "win" if shown.low > even else "loss" if shown.high < even else "muted"
 
 
 def _shown(numbers: Numbers) -> list[PairFinding]:

@@ -13,7 +13,7 @@ from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.preferences import FEW_PAIRS, direction, in_short, leading, seen_from
 from lima.report.numbers.samples import Samples
 from lima.report.numbers.votes import short_names
-from lima.report.render.figures import Drawing, side_of_even
+from lima.report.render.figures import Drawing, side_of_row
 from lima.report.render.wording import (
     by_whom,
     count,
@@ -99,7 +99,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "excerpt": excerpt,
     "undefined": is_undefined,
     "direction": direction,
-    "side": side_of_even,
+    "side": side_of_row,
     "seen_from": seen_from,
     "name": judge_name,
     "asked": last_user_turn,

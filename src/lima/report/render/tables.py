@@ -32,6 +32,7 @@ def tables(numbers: Numbers) -> list[TextTable]:
         _together(numbers, level),
         _helpfulness(numbers, level),
         *_shares(numbers, level),
+        *_own_means(numbers, level),
         _agreement(numbers, level),
         _calibration(numbers, level),
         *_panel(numbers.panel, level),
@@ -76,8 +77,24 @@ def _shares(numbers: Numbers, level: str) -> list[TextTable]:
             ("System", "Rater", *(value.capitalize() for value in rows[0].shares), "n"),
             [(row.system, row.group, *_cells(list(row.shares.values())), str(row.n)) for row in rows],
         )
-        for name, rows in (("Quality", numbers.quality), ("Safety", numbers.safety))
+        for name, rows in (
+            ("Quality", numbers.quality),
+            ("Safety", numbers.safety),
+            *((own.scale.capitalize(), own.shares) for own in numbers.scales),
+        )
         if rows
+    ]
+
+
+def _own_means(numbers: Numbers, level: str) -> list[TextTable]:
+    return [
+        TextTable(
+            f"{own.scale.capitalize()}, {' to '.join(list(own.choices)[:: len(own.choices) - 1])}: means with {level} intervals by prompt.",
+            ("System", "Rater", "Mean", "n"),
+            [(row.system, row.group, cell(row.mean, plain), str(row.mean.n)) for row in own.means],
+        )
+        for own in numbers.scales
+        if own.means
     ]
 
 
@@ -192,7 +209,7 @@ def _watched_row(row: WatchedRow) -> tuple[str, ...]:
 
 
 def _together_row(row: Together) -> tuple[str, ...]:
-    form = {"win - loss": points, "helpfulness": plain}.get(row.measure, percent)
+    form = {"points": points, "plain": plain, "percent": percent}[row.form]
     pair = f"{row.system} v {row.baseline}" if row.baseline else row.system
     worth = "" if row.worth is None else str(row.worth)
     figures = (cell(row.both, form), cell(row.alone, form), worth, str(row.both.n), str(row.verdicts))

@@ -175,7 +175,7 @@ def plan_in_words(plan: Plan | None) -> str:
 
 def together_in_words(row: Together) -> str:
     """One estimate by people and a judge as a sentence."""
-    form = {"win - loss": "points", "helpfulness": "plain"}.get(row.measure, "percent")
+    form = row.form
     about = f"{row.system} against {row.baseline}" if row.baseline else row.system
     who = judge_name(row.judge)[0]
     if isinstance(row.both, Undefined):
