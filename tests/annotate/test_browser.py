@@ -25,10 +25,10 @@ from tests.annotate.test_review import ANSWER, decide, desk, example, rows, writ
 from lima.annotate import people
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.dialogue.files import rows_of
-from lima.curate.marks import tally
 from lima.evaluate.protocol import Quiz
 from lima.files import write_jsonl
 from lima.records import Comparison, Example, Mark, Message, Review
+from lima.statistics.marks import tally
 
 pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]

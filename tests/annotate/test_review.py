@@ -111,8 +111,14 @@ def test_marks_are_shown_escaped_and_outlive_the_desk(site: MakeSite, tmp_path: 
     assert 'data-cut="As you say, &lt;script&gt;' in page
     assert '<p class="suspect">' in page
     assert "no more in the text" not in page
+    lead = here.lead()
+    assert "No text with a marked line is decided yet." in lead.get("/lead/rules").text
     decide(browser, "accept")
     assert rows(here)[0].marks == (mark, gone)
+    table = lead.get("/lead/rules").text
+    assert ">addresses the asker</th>" in table
+    assert ">0.00 [0.00, 0.79]</td>" in table, "it marked one text, which was kept"
+    assert browser.get("/lead/rules", follow_redirects=False).status_code != 200, "the lead's page"
 
 
 def test_a_double_click_decides_one_text(site: MakeSite, tmp_path: Path) -> None:

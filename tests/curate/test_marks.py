@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from tests.curate.test_review import forum, pick
 
-from lima.curate.marks import Marker, is_cut, tally
+from lima.curate.marks import Marker
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Decision, Example, Mark, Message, Review
+from lima.statistics.marks import is_cut, tally
 
 CLEAN = "Water boils when its vapour pressure reaches that of the air.\n\nHigh up the air is thin, so it boils sooner."
 

@@ -1,15 +1,13 @@
 """Suspect lines of candidates, for the person who picks by hand: what to look at, and how often each rule was right.
 
-A mark is a suspicion, no verdict: a rule that is wrong half of the time still saves reading. Decisions tell (`tally`).
+A mark is a suspicion, no verdict: a rule that is wrong half of the time still saves reading. Decisions tell (`lima.statistics.marks`).
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from lima.curate.choose.duplicates import Duplicates, DuplicateSettings
 from lima.curate.fit import ADDRESSING
@@ -17,7 +15,7 @@ from lima.curate.text.blocks import sentences
 from lima.curate.text.clean import FENCED_CODE
 from lima.curate.text.personal import REGIONS, find_personal
 from lima.curate.text.phrases import FINISHED, HOLLOW, OTHERS, SITE, Phrases
-from lima.records import Example, Mark, Review
+from lima.records import Example, Mark
 
 RESIDUE = re.compile(
     r"""
@@ -121,41 +119,3 @@ def _marks_of_turn(
 
 def _line_of(text: str, passage: str) -> int:
     return text.count("\n", 0, max(0, text.find(passage)))
-
-
-def is_cut(mark: Mark, edited: Example) -> bool:
-    """Whether a person's edit took the marked passage out, or changed it."""
-    return bool(mark.text) and (
-        mark.turn >= len(edited.messages) or mark.text not in edited.messages[mark.turn].content
-    )
-
-
-def tally(reviews: Iterable[Review]) -> dict[str, dict[str, Any]]:
-    """By rule: decided texts that it marked, and how often a person agreed: rejected the text, or cut the passage.
-
-    A text counts once a rule. What was accepted, or edited elsewhere, is the rule's error.
-    """
-    counts: dict[str, Counter[str]] = {}
-    for review in reviews:
-        for rule in dict.fromkeys(mark.rule for mark in review.marks) if review.decision else ():
-            counts.setdefault(rule, Counter())[_verdict(review, rule)] += 1
-    return {rule: _row(counts[rule]) for rule in sorted(counts)}
-
-
-def _verdict(review: Review, rule: str) -> str:
-    if review.decision != "edit" or review.edited is None:
-        return "rejected" if review.decision == "reject" else "accepted"
-    marks = [mark for mark in review.marks if mark.rule == rule]
-    return "cut" if any(is_cut(mark, review.edited) for mark in marks) else "accepted"
-
-
-def _row(count: Counter[str]) -> dict[str, Any]:
-    from lima.statistics.intervals import wilson  # takes a second to import
-
-    right = wilson(count["rejected"] + count["cut"], count.total())
-    shares = {name: getattr(right, name, None) for name in ("value", "low", "high")}
-    return {
-        "marked": count.total(),
-        **{name: count[name] for name in ("cut", "rejected", "accepted")},
-        "right": shares,
-    }

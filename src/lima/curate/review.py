@@ -12,7 +12,7 @@ from typing import Any
 
 from lima import console
 from lima.curate.candidate import Candidate
-from lima.curate.marks import Marker, tally
+from lima.curate.marks import Marker
 from lima.curate.text.personal import REGIONS
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_json, write_jsonl
@@ -65,6 +65,8 @@ class Reviews:
 
     def write_tally(self, path: Path) -> bool:
         """Write and show how often the rules that mark suspect lines were right; False where nothing is decided."""
+        from lima.statistics.marks import tally  # takes a second to import
+
         found = tally(self._rows())
         if not found:
             return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,18 @@ class ReviewFiles:
                 self.load(queue.base, queue.clock())
             found = queue.everything()
             lines = list(self._lines({draft.text_id: draft for draft in found if draft.kind == "authored"}))
-            write_jsonl(self.review, [self._review(draft) for draft in found if draft.kind == "candidate"])
+            write_jsonl(self.review, self._reviews_of(found))
             self._written_at = self.review.stat().st_mtime_ns
             if lines or self.authored.exists():
                 with replacing(self.authored) as stream:
                     stream.writelines(orjson.dumps(line) + b"\n" for line in lines)
+
+    def reviews(self, queue: ReviewQueue) -> list[Review]:
+        """The candidates as the database has them, with what was marked in them."""
+        return self._reviews_of(queue.everything())
+
+    def _reviews_of(self, drafts: Sequence[QueuedText]) -> list[Review]:
+        return [self._review(draft) for draft in drafts if draft.kind == "candidate"]
 
     def _review(self, draft: QueuedText) -> Review:
         marks, outcome = self._marks.get(draft.text_id, ()), draft.outcome

@@ -1,4 +1,4 @@
-"""The lead's page of texts that two people decided differently."""
+"""The lead's pages: texts that two people decided differently, and how often each rule that marks lines was right."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ def splits(request: Request) -> Response:
     token = signed_in_lead(request)
     found = [draft for draft in work_of(request, ReviewWork).queue.everything() if draft.state == "split"]
     return page("splits.html", request, csrf=token, found=found)
+
+
+@router.get("/rules")
+def rules(request: Request) -> Response:
+    """By rule, what became of the texts that it marked."""
+    from lima.statistics.marks import tally  # takes a second to import
+
+    signed_in_lead(request)
+    work = work_of(request, ReviewWork)
+    return page("rules.html", request, found=tally(work.data.reviews(work.queue)))
 
 
 @router.post("/settle")
