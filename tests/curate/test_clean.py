@@ -183,6 +183,7 @@ HERE = '<a href="u">here</a>'
         ('<p>Water is wet. <a href="u">How to Boil a River With Your Bare Hands</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
         ('<p>Water is wet. Here is some work by Lee on <a href="u">ice</a>. Snow is dry.</p>', "Water is wet. Snow is dry.", [POINTER_TO_LINK]),
         ("<p>Water is wet. For more details see rivers.org. Ice is dry.</p>", "Water is wet. Ice is dry.", [POINTER_TO_LINK]),
+        ('<p>Water clings, as discussed in <a href="u">Why is rain wet?</a>, so it is wet.</p>', "Water clings, so it is wet.", [POINTER_TO_LINK]),
         ('<p>EDIT: Water is wet.<br>Here is some work by Lee on <a href="u">ice</a>.</p>', "Water is wet.", [EDIT_LABEL, POINTER_TO_LINK]),
         (f'<p>Water is wet ({A}). Similarly, see the page on <a href="v">rain</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
     ],

@@ -127,7 +127,7 @@ def test_a_missing_score_is_no_score() -> None:
     "phrase",
     [
         "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
-        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.", "What we did with some success last term is stir.", "Here in Leeds, we salt it.", "Here in Leeds it is salted.", "We used to salt it as kids.", "We use Help and Manual for it.", "The only one that we know of is tea.", "Not have any experience with salt.",
+        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.", "What we did with some success last term is stir.", "Here in Leeds, we salt it.", "Here in Leeds it is salted.", "We used to salt it as kids.", "We use Help and Manual for it.", "The only one that we know of is tea.", "As a student we salted it.", "The salt we sell is white.", "Not have any experience with salt.",
     ],
 )  # fmt: skip
 def test_first_person(phrase: str) -> None:
@@ -158,7 +158,7 @@ def test_first_person_in_code_is_no_first_person() -> None:
         "As others have said, it is.", "As Thomas noted, it is.", "The accepted answer is wrong.",
         "In John's answer there is more.", "The answer above is fine.", "All of these answers are right.",
         "Other answers cover it.", "To add to the answer of Bob, salt helps.",
-        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.", "The answer by Ann Lee says more.", "So the claim in the answer is right.", "It is what Ann said.", "Ann already gave a reason.", "There Bob posted a very good answer.",
+        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.", "The answer by Ann Lee says more.", "So the claim in the answer is right.", "It is what Ann said.", "The user217 has it.", "Ann already gave a reason.", "There Bob posted a very good answer.",
     ],
 )  # fmt: skip
 def test_refers_to_others(phrase: str) -> None:
@@ -183,7 +183,7 @@ def test_refers_to_no_others(phrase: str) -> None:
     [
         ("Another reason is the lid.", True), ("Also watch out for salt.", True), ("In addition to what was said, salt matters.", True),
         ("To add some detail, salt matters.", True), ("Further to that, salt matters.", True), ("Additionally, salt matters.", True),
-        ("On top of that, salt matters.", True), ("> Another reason is the lid.", False), ("Ann's advice is good.", True), ("A more general answer is this.", True), ("Here's an idea.", False), ("Today's code is long.", False), ("In addition to boiling it, salt it.", False),
+        ("On top of that, salt matters.", True), ("> Another reason is the lid.", False), ("Ann's advice is good.", True), ("You can also salt it.", True), ("That's definitely a good way.", True), ("That is a lid.", False), ("A more general answer is this.", True), ("Here's an idea.", False), ("Today's code is long.", False), ("In addition to boiling it, salt it.", False),
         ("To add salt to water, stir it.", False), ("Anotherwise is no word.", False),
     ],
 )  # fmt: skip
@@ -213,7 +213,7 @@ def test_a_name_that_was_asked_for_is_no_neighbour() -> None:
         "Ask on Stack Overflow.", "Please upvote it.", "The OP wants salt.", "As of the comments below, no.",
         "It was said in the comments, too.", "\nEDIT: salt helps.", "\n**Update 2**: salt helps.", "This site has more.",
         "Hope this helps!", "It is a duplicate of another.", "It was closed as unclear.",
-        "\n+1 for salt.", "As this SE question has it.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
+        "\n+1 for salt.", "As this SE question has it.", "It is too long for a comment.", "The question's tags say more.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
         "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.", "This post answers half of it.", "Like the answer for Salt, it is short.", "Salt is a separate question.",
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from lima.curate.text.blocks import (
     ADDRESS,
     BACK,
+    BEGIN,
     DOMAINS,
     GONE,
     LINK,
@@ -199,6 +200,11 @@ ABOUT_LINK = re.compile(
     re.IGNORECASE,
 )
 """A remark in brackets about what a link leads to: "(PDF)", "(warning: long)"."""
+DISCUSSED = ("discussed", "described", "explained", "mentioned", "noted", "outlined")
+AS_DISCUSSED = re.compile(
+    rf"(?<=[\w)\"”]),?\s+as (?:{'|'.join(DISCUSSED)}) (?:in|at|by) {BEGIN}[^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}(?=[.,;)]|\s*\Z)"
+)
+"""An aside that only names a link: ", as discussed in Why is rain wet?"."""
 OF_DOCUMENTS = re.compile(
     r"\b(?:articles|papers|books|posts|blogs|videos|tutorials|resources|links|websites|publications|guides|courses|talks)\b",
     re.IGNORECASE,
@@ -453,6 +459,7 @@ def _without_pointers_in(block: Block, behind: Block | None, removed: list[Remov
         return ""
 
     line = ABOUT_LINK.sub(take, REMARK_WITH_LINK.sub(take, block.marked or block.text))
+    line = AS_DISCUSSED.sub(take, line) if holds_any(line, DISCUSSED) else line
     parts = sentences(line)
     introduces = behind is not None and _is_introduced(behind, block)
     kept: list[str] = []

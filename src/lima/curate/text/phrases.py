@@ -106,6 +106,7 @@ FIRST_PERSON = re.compile(
       | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project )
       | [Ww]e \ (?: \w+ \ ){1,8}? last \ (?: year | term | semester | summer | fall | autumn | winter | spring | week | month )
       | [Hh]ere \ in \ [A-Z]\w+
+      | [Aa]s \ (?: an? \ )? (?: student | kid | child | teenager | undergraduate )s? ,? \ we | (?: that \ )? [Ww]e \ sell
       | (?<! [“"] ) We \ (?: use \ [A-Z]\w+ | used \ to ) | [Ii]n \ (?: college | school | university ) \ we | (?: that \ we | [Ww]e \ (?: don['’]t | do \ not ) ) \ know \ of
       | (?: Not \ (?: have | having ) \ any | Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
           | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
@@ -226,6 +227,14 @@ OTHERS = Phrases(
             (?: answered | mentioned | pointed\ out | said | noted | suggested | posted | discussed | covered ) \b
         """,
     ),
+    (("user",), r"\b user \d{3,} \b"),
+    (
+        ("also", "that"),
+        r"""
+        \A \W* (?: you | one | we ) \s (?: can | could | may | might ) \s also \b
+        | \A \W* that (?: ['’]s | \s is ) \s (?: \w+ly \s )? (?: an? | the ) \s (?: good | great | nice | fine | best | right ) \b
+        """,
+    ),
     (
         ("what ",),
         r"\b what \s (?-i: (?! I\b | We\b | It\b | The\b | They\b | He\b | She\b | You\b ) [A-Z] ) [\w.-]+ \s (?: said | says | suggested | posted | answered | described | proposed | mentioned ) \b",
@@ -282,6 +291,7 @@ SITE = Phrases(
         | \b (?: in | from | per ) \s (?: the | a | your | his | her | their | my | some | other ) \s comments? \b
             (?! \s (?: line | field | block | tag ) )
         | \b comments? \s (?: above | below | section | thread ) \b
+        | \b too \s (?: big | long | large | much ) \s (?: to \s be | for ) \s an? \s comment \b
         """,
     ),
     (
@@ -328,7 +338,8 @@ SITE = Phrases(
     (
         ("question", "post"),
         r"""
-        \b (?: that | another | related | similar | linked | following ) \s (?: question | post ) s? \s
+        \b question ['’]s \s tags? \b | \b question \s (?: is \s | was \s )? tagged \b
+        | \b (?: that | another | related | similar | linked | following ) \s (?: question | post ) s? \s
             (?: on | at | from | about | here ) \b
         | \b separate \s question \b
         """,
