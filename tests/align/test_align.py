@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lima.align.data import curate_settings, make_data
+from lima.align.data import curate_settings, find_columns, make_data
 from lima.align.plan import data_size
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.align.stages import Stages
@@ -230,11 +230,11 @@ def test_what_is_told_at_once_leaves_nothing_behind(tickets: Path, tmp_path: Pat
 
 
 def test_columns_with_other_names_are_asked_for(tmp_path: Path, tiny_model: Path) -> None:
-    (tmp_path / "t.csv").write_text("betreff,text\na,b\n")
+    (tmp_path / "t.csv").write_text("erste,zweite\na,b\n")
     with pytest.raises(
         LimaError,
         match=r"no column has a usual name of prompts or answers. Name it: --columns.prompt NAME --columns.answer NAME. "
-        r"There are: betreff, text",
+        r"There are: erste, zweite",
     ):
         run(["align", str(tiny_model), str(tmp_path / "t.csv"), "--out", str(tmp_path / "out")])
     (tmp_path / "t.csv").write_text("Ticket,Customer question,Our reply\n1,a,b\n")
@@ -253,6 +253,25 @@ def test_a_small_table_gives_a_small_part_to_dev_and_test(tmp_path: Path) -> Non
         (50, 100),
     ]
     assert settings.model_copy(update={"dev": 50, "test": 7}).apart(43) == (50, 7)  # a wish is no default
+
+
+@pytest.mark.parametrize(
+    ("header", "prompt", "answer"),
+    [
+        ("Status,ID,Subject,Description,Public_Reply", "Description", "Public_Reply"),
+        (
+            "Ticket ID,Subject,Group,Description,Agent response,Survey results",
+            "Description",
+            "Agent response",
+        ),
+        ("Ticket ID,Ticket name,Ticket  description,Resolution", "Ticket  description", "Resolution"),
+        ("Vorgang,Betreff,Anfrage,Antwort", "Anfrage", "Antwort"),
+        ("Subject,Reply", "Subject", "Reply"),
+    ],
+)
+def test_columns_as_help_desks_call_them(header: str, prompt: str, answer: str) -> None:
+    found = find_columns(Path("t.csv"), dict.fromkeys(header.split(","), "x"), Columns())
+    assert (found["prompt"], found["answer"]) == (prompt, answer)
 
 
 def test_conversations_in_a_table_name_their_format(tmp_path: Path, tiny_model: Path) -> None:

@@ -160,17 +160,17 @@ class Table(SourceSettings):
             cells = {"system": row[columns.system], **cells}
         messages, changes = [], [*getattr(row, "changes", ())]
         for role, value in cells.items():
-            content, cuts = self._text(value, role, context, is_mail=isinstance(row, MailRow))
+            content, cuts = self._text(value, role, context, row)
             messages.append(Message.model_validate({"role": role, "content": content}))
             changes += cuts
         meta = self._meta(row, tuple(dict.fromkeys(changes)))
         return Example(id=identifier, source=context.name, messages=tuple(messages), meta=meta)
 
-    def _text(self, value: Any, role: str, context: Context, *, is_mail: bool) -> tuple[str, list[str]]:
+    def _text(self, value: Any, role: str, context: Context, row: Mapping[str, Any]) -> tuple[str, list[str]]:
         """A cell as text, and what was done to it.
 
         Raises:
-            UnusableRow: the cell holds no text, or nothing is left of it.
+            UnusableRow: the cell holds no text, or nothing is left of it that stands by itself.
         """
         if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
             size = f" of {len(value)}" if isinstance(value, list | dict) else ""
@@ -180,7 +180,13 @@ class Table(SourceSettings):
             cleaned = clean(content, context.style, opening=False)  # in a reply it is the house's style
             content, changes = cleaned.text, ["HTML to text", *cleaned.steps]
         if self.mail != "off" and role != "system":
-            mail = own_words(content, bare_quotes=is_mail or self.mail == "on")
+            bare = isinstance(row, MailRow) or self.mail == "on"
+            writer = row.writers[role] if isinstance(row, MailRow) else ""
+            mail = own_words(content, bare_quotes=bare, writer=writer)
+            if mail.interleaved and role == "assistant":
+                raise UnusableRow(
+                    "interleaved", "it answers quoted lines one by one, and says little without them"
+                )
             content, changes = mail.text.strip(), [*changes, *(f"{cut} cut" for cut in mail.cuts)]
         if not content:
             raise UnusableRow("empty", f"the {role} text is empty")
