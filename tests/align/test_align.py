@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,6 +69,10 @@ def test_from_a_table_to_a_report(tickets: Path, tmp_path: Path, tiny_model: Pat
     page = (out / "README.md").read_text()
     assert "Tuned on 12 of 23 examples" in page  # 30 less 3 dev and 4 test questions
     assert "Nobody has compared the answers yet" in page
+    assert "30 rows read, 0 left out" in page
+    linked = re.findall(r"\]\(([^)]+)\)", page)
+    assert {"data/curated/card.html", "run/epoch-02/README.md", "study/report.html"} <= {*linked}
+    assert all((out / path).exists() for path in linked)
     assert page.startswith(f"# {tiny_model.name}, tuned on tickets.csv\n")
     assert "counted and warned of, not removed" in page
     assert "examples in the prompt: 0 for the base" in page  # none fits 48 tokens

@@ -10,7 +10,10 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cache
+
+from lima.records import Cut
 
 QUOTED, SIGNATURE, DISCLAIMER, GREETING = "quoted mail", "signature", "disclaimer", "greeting"
 COMMENT = "head of a comment"
@@ -180,6 +183,34 @@ def own_words(text: str, *, bare_quotes: bool = False, writer: str = "") -> Mail
         more = [COMMENT, *more]
     below_it = "\n".join([*quoted, *of_desk]).strip()
     return Mail("\n".join(kept).strip("\n").rstrip(), (*more, *cuts), below_it, interleaved)
+
+
+def cuts_of(text: str, mail: Mail, turn: int) -> list[Cut]:
+    """What `own_words` took out of a text, each passage with its place in what is left."""
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    before, after = [row.rstrip() for row in plain.split("\n")], mail.text.strip().split("\n")
+    begins = after[0].rstrip()[1:]  # without its first letter, which may have become a capital
+    first = next((place for place, row in enumerate(before) if row.endswith(begins)), len(before) - 1)
+    whole = before[first].strip() == after[0].strip()
+    parts = [(0, before[: first if whole else first + 1], [] if whole else after[:1])]
+    rest = SequenceMatcher(None, before[first + 1 :], after[1:], autojunk=False).get_opcodes()
+    for how, begin, end, line, until in rest:
+        if how != "equal":
+            parts.append((line + 1, before[first + 1 :][begin:end], after[1:][line:until]))
+    found: list[Cut] = []
+    for line, lines, instead in parts:
+        if any(row.strip() for row in lines):
+            named = [name for name in mail.cuts if (name in (GREETING, COMMENT)) == (line == 0)]
+            found.append(
+                Cut(
+                    turn=turn,
+                    line=line,
+                    text="\n".join(lines),
+                    instead="\n".join(instead),
+                    name=", ".join(named or mail.cuts),
+                )
+            )
+    return found
 
 
 def _of_desk(lines: list[str]) -> tuple[list[str], list[str]]:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from lima.files import text_hash
-from lima.records import Example, Meta
+from lima.records import Cut, Example, Meta
 
 Kind = Literal["email", "phone", "iban", "card", "ip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -148,7 +148,22 @@ def redacted(
     example: Example, *, kinds: Iterable[Kind] = KINDS, regions: Sequence[str] = REGIONS
 ) -> tuple[Example, Counter[Kind]]:
     """The example with placeholders, and how much of each kind was in its messages; its id and ``meta`` are redacted too."""
-    places = _Placeholders(kinds, regions)
+    return _redacted(example, _Placeholders(kinds, regions), regions)
+
+
+def redacted_with_cuts(
+    example: Example, cuts: Sequence[Cut], regions: Sequence[str] = REGIONS
+) -> tuple[Example, Counter[Kind], tuple[Cut, ...]]:
+    """As `redacted`; what was cut out of the example has the same placeholders, and is not counted."""
+    places = _Placeholders(KINDS, regions)
+    clean, counts = _redacted(example, places, regions)
+    texts = ({"text": places.text(cut.text), "instead": places.text(cut.instead)} for cut in cuts)
+    return clean, counts, tuple(cut.model_copy(update=new) for cut, new in zip(cuts, texts, strict=True))
+
+
+def _redacted(
+    example: Example, places: _Placeholders, regions: Sequence[str]
+) -> tuple[Example, Counter[Kind]]:
     messages = tuple(
         turn.model_copy(update={"content": places.text(turn.content)}) for turn in example.messages
     )
