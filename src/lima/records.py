@@ -134,12 +134,29 @@ class Mark(Record):
     reason: str
 
 
+class Cut(Record):
+    """What was cut out of a message on the way, so that a person can put it back."""
+
+    turn: int = Field(ge=0)
+    """The message, counted from 0."""
+    line: int = Field(ge=0)
+    """The line of the message, counted from 0, before which it stood."""
+    text: str
+    """The lines as they were."""
+    instead: str = ""
+    """What stands there now in their place."""
+    name: str
+    """What it was: a greeting, a signature, quoted mail ..."""
+
+
 class Review(Record):
     """One candidate picked by hand: in a text editor, in the terminal or in the web app (``review.jsonl``)."""
 
     candidate: Example
     marks: tuple[Mark, ...] = ()
     """What to look at before deciding."""
+    cuts: tuple[Cut, ...] = ()
+    """What was cut of a mail or a ticket."""
     decision: Decision | None = None
     edited: Example | None = None
     reviewer: str | None = None

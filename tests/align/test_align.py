@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lima.align.data import curate_settings, make_data
+from lima.align.data import curate_settings, find_columns, make_data
 from lima.align.plan import data_size
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.align.stages import Stages
@@ -68,6 +69,10 @@ def test_from_a_table_to_a_report(tickets: Path, tmp_path: Path, tiny_model: Pat
     page = (out / "README.md").read_text()
     assert "Tuned on 12 of 23 examples" in page  # 30 less 3 dev and 4 test questions
     assert "Nobody has compared the answers yet" in page
+    assert "30 rows read, 0 left out" in page
+    linked = re.findall(r"\]\(([^)]+)\)", page)
+    assert {"data/curated/card.html", "run/epoch-02/README.md", "study/report.html"} <= {*linked}
+    assert all((out / path).exists() for path in linked)
     assert page.startswith(f"# {tiny_model.name}, tuned on tickets.csv\n")
     assert "counted and warned of, not removed" in page
     assert "examples in the prompt: 0 for the base" in page  # none fits 48 tokens
@@ -230,11 +235,11 @@ def test_what_is_told_at_once_leaves_nothing_behind(tickets: Path, tmp_path: Pat
 
 
 def test_columns_with_other_names_are_asked_for(tmp_path: Path, tiny_model: Path) -> None:
-    (tmp_path / "t.csv").write_text("betreff,text\na,b\n")
+    (tmp_path / "t.csv").write_text("erste,zweite\na,b\n")
     with pytest.raises(
         LimaError,
         match=r"no column has a usual name of prompts or answers. Name it: --columns.prompt NAME --columns.answer NAME. "
-        r"There are: betreff, text",
+        r"There are: erste, zweite",
     ):
         run(["align", str(tiny_model), str(tmp_path / "t.csv"), "--out", str(tmp_path / "out")])
     (tmp_path / "t.csv").write_text("Ticket,Customer question,Our reply\n1,a,b\n")
@@ -253,6 +258,25 @@ def test_a_small_table_gives_a_small_part_to_dev_and_test(tmp_path: Path) -> Non
         (50, 100),
     ]
     assert settings.model_copy(update={"dev": 50, "test": 7}).apart(43) == (50, 7)  # a wish is no default
+
+
+@pytest.mark.parametrize(
+    ("header", "prompt", "answer"),
+    [
+        ("Status,ID,Subject,Description,Public_Reply", "Description", "Public_Reply"),
+        (
+            "Ticket ID,Subject,Group,Description,Agent response,Survey results",
+            "Description",
+            "Agent response",
+        ),
+        ("Ticket ID,Ticket name,Ticket  description,Resolution", "Ticket  description", "Resolution"),
+        ("Vorgang,Betreff,Anfrage,Antwort", "Anfrage", "Antwort"),
+        ("Subject,Reply", "Subject", "Reply"),
+    ],
+)
+def test_columns_as_help_desks_call_them(header: str, prompt: str, answer: str) -> None:
+    found = find_columns(Path("t.csv"), dict.fromkeys(header.split(","), "x"), Columns())
+    assert (found["prompt"], found["answer"]) == (prompt, answer)
 
 
 def test_conversations_in_a_table_name_their_format(tmp_path: Path, tiny_model: Path) -> None:

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from lima.curate.text.mail import messages_below, own_words
+from lima.curate.text.mail import acknowledgement, messages_below, own_words
 
 ANSWERS = {
     "en": "Hold the key for eight seconds:\n\n- the lamp turns green\n- the door opens\n\nThen enter the code. Is the lamp red? Call us.",
@@ -185,3 +185,96 @@ def test_a_quotation_whose_lines_were_broken_ends_nowhere(below: str) -> None:
 def test_a_forwarded_mail_of_the_north() -> None:
     head = "---------- Vidarebefordrat meddelande ----------\nFrån: Ann <ann@example.com>\nÄmne: Panel"
     assert own_words(f"Hold the key.\n\n{head}\n\nThe panel shows an error.").text == "Hold the key."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thanks for reaching out to the bike shop! Your case number is 88213. We will reply within one working day.\n\nYour bike shop",
+        "Hallo,\n\nvielen Dank für Ihre Anfrage. Wir melden uns schnellstmöglich bei Ihnen.\n\nIhr Team",
+        "Bonjour,\n\nMerci de nous avoir écrit. Nous vous répondrons dans les plus brefs délais.\n\nLe service client",
+        "I'm on annual leave until Monday. Please ask my colleague.",
+        "Ich bin bis zum 3. Juni leider nicht erreichbar. Ihre Mail wird nicht weitergeleitet.",
+        "Je suis actuellement en congé. Merci de contacter l'accueil.",
+    ],
+)
+def test_acknowledgements_and_absence(text: str) -> None:
+    assert acknowledgement(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thank you for your message. Turn the valve to the left and wait until the gauge shows two bar; then we will reply to the rest.",
+        "Vielen Dank für Ihre Anfrage. Sie können die Rechnung in Ihrem Konto unter Bestellungen herunterladen und dort auch ändern.",
+        "The parcel is on its way and we will contact you once it is at the depot.",
+        "Lay the frame on leave or foil; I am sure it holds.",
+    ],
+)
+def test_short_answers_are_no_acknowledgements(text: str) -> None:
+    assert acknowledgement(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Hello Ann, hold the key for eight seconds.", "Hold the key for eight seconds."),
+        ("Hallo Frau Dr. Vogel, bitte halten Sie die Taste.", "Bitte halten Sie die Taste."),
+        ("Hi there! iPhones need the other cable.", "iPhones need the other cable."),
+        ("Sehr geehrter Herr Fox,\n\nbitte halten Sie die Taste.", "Bitte halten Sie die Taste."),
+        ("03/May/24 10:12 AM;712020:ab-cd;Hold the key.", "Hold the key."),
+        ("Hold the key.\n\nMerci d’avance,\nÉlodie", "Hold the key."),
+    ],
+)
+def test_greetings_and_heads_on_the_first_line(text: str, words: str) -> None:
+    assert own_words(text).text == words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello world, as a program, is one line.",
+        "Dear is what costs much, and cheap is not.",
+        "Hi-fi sets, old ones, hum.",
+    ],
+)
+def test_first_words_that_greet_nobody(text: str) -> None:
+    assert own_words(text).text == text
+
+
+DESK = """##- Please type your reply above this line -##
+
+Your request (71) has been updated. To add a comment, reply to this mail.
+
+--------------------------------
+
+Nina (Bikes)
+
+May 3, 2024, 10:40 GMT+2
+
+Hi Eva,
+
+turn the valve to the left.
+
+--------------------------------
+
+Eva Sol, May 3, 2024, 10:12
+
+Which way does the valve turn?
+"""
+
+
+def test_a_help_desk_s_notification() -> None:
+    found = own_words(DESK)
+    assert found.text == "Turn the valve to the left."
+    assert "Which way does the valve turn?" in found.quoted
+
+
+def test_a_name_below_is_its_writer_s_signature() -> None:
+    assert own_words("Which way?\nEva", writer="Eva Sol").text == "Which way?"
+    assert own_words("Which way?\nTwo bar", writer="Eva Sol").text == "Which way?\nTwo bar"
+
+
+def test_answers_between_quoted_lines_are_told() -> None:
+    assert own_words("> Abroad?\n\nYes.\n\n> At a lower price?\n\nNo.", bare_quotes=True).interleaved
+    assert not own_words("> Abroad?\n> At a lower price?\n\nYes, and no.", bare_quotes=True).interleaved

@@ -275,3 +275,13 @@ def test_addresses_that_look_like_code_are_found(address: str) -> None:
 def test_an_address_of_a_machine_is_found_in_both_versions() -> None:
     found = find_personal("From 2001:4860:4860::8888 and 93.184.216.34.")
     assert [one.value for one in found] == ["2001:4860:4860::8888", "93.184.216.34"]
+
+
+def test_a_number_that_is_announced_once_goes_everywhere() -> None:
+    told = "We will try 21 23 45 67 at noon, and open shelf 21 23 45."
+    messages = (
+        Message(role="user", content="Call me on 21 23 45 67."),
+        Message(role="assistant", content=told),
+    )
+    row, _ = redacted(Example(id="t/1", source="t", messages=messages))
+    assert row.messages[1].content == "We will try [PHONE_1] at noon, and open shelf 21 23 45."

@@ -13,6 +13,7 @@ from tests.curate.dump import answer, posts, question, write
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
+from lima.curate.sources.table import ColumnMap, Table
 from lima.curate.stackexchange.dialogues import Dialogues, dialogue
 from lima.curate.stackexchange.source import StackExchange
 from lima.errors import LimaError
@@ -197,3 +198,27 @@ def test_dialogues_of_a_real_dump(tmp_path: Path) -> None:
     assert len(rows) > 10
     assert all(len(r.candidate.messages) >= 4 and len(r.candidate.messages) % 2 == 0 for r in rows)
     assert Dialogues().review
+
+
+TICKET = "Hallo Frau Fox,\n\nhalten Sie die Taste acht Sekunden, bis die Lampe grün wird.\n\nViele Grüße\nNina\nnina@example.com"
+
+
+@pytest.mark.parametrize("pii", ["report", "redact", "drop"])
+def test_what_was_cut_of_a_ticket_can_be_put_back(pii: Any, tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text(
+        json.dumps({"id": 7, "prompt": "Wie setze ich das Gerät zurück?", "answer": TICKET})
+    )
+    own = Table(train=1, review=True, columns=ColumnMap(id="id"))
+    review, out = tmp_path / "review.jsonl", tmp_path / "out"
+    settings = CurateSettings.from_recipe(
+        "own-data", input=tmp_path / "t.jsonl", out=out, review=review, sources={"own": own}, pii=pii
+    )
+    curate(settings)
+    (row,) = read_jsonl(review, Review)
+    lines = row.candidate.messages[1].content.split("\n")
+    assert lines == ["Halten Sie die Taste acht Sekunden, bis die Lampe grün wird."]
+    assert [cut.name for cut in row.cuts] == ["greeting", "signature"]
+    for cut in reversed(row.cuts):
+        lines[cut.line : cut.line + len(cut.instead.split("\n")) * bool(cut.instead)] = cut.text.split("\n")
+    told = TICKET if pii == "report" else TICKET.replace("nina@example.com", "[EMAIL_1]")
+    assert "\n".join(lines) == told

@@ -23,13 +23,60 @@ from lima.runs import is_finished
 from lima.settings import read_recipe, typed, validate
 
 USUAL: Mapping[str, Sequence[str]] = {
-    "prompt": ("prompt", "question", "instruction", "query", "request", "subject", "input", "user", "frage"),
-    "answer": ("answer", "response", "reply", "output", "completion", "solution", "assistant", "antwort"),
-    "id": ("id", "ticket", "ticket_id", "key", "number"),
-    "score": ("score", "rating", "stars", "votes"),
-    "category": ("category", "team", "topic", "queue", "product"),
+    "prompt": (
+        *(
+            "prompt",
+            "question",
+            "instruction",
+            "query",
+            "request",
+            "customer message",
+            "ticket description",
+            "description",
+        ),
+        *(
+            "issue",
+            "input",
+            "user",
+            "frage",
+            "anfrage",
+            "beschreibung",
+            "demande",
+            "pregunta",
+            "subject",
+            "betreff",
+            "summary",
+        ),
+    ),
+    "answer": (
+        *(
+            "answer",
+            "response",
+            "reply",
+            "output",
+            "completion",
+            "agent response",
+            "agent reply",
+            "public reply",
+            "first reply",
+        ),
+        *("solution", "resolution", "assistant", "antwort", "lösung", "réponse", "respuesta"),
+    ),
+    "id": (
+        "id",
+        "ticket",
+        "ticket id",
+        "ticket number",
+        "case number",
+        "issue key",
+        "key",
+        "number",
+        "ticketnummer",
+    ),
+    "score": ("score", "rating", "stars", "votes", "csat", "bewertung"),
+    "category": ("category", "team", "topic", "queue", "product", "group", "kategorie"),
 }
-"""Names that columns often have, likeliest first."""
+"""Names that columns have in people's tables and in the exports of help desks, likeliest first; a subject only where nothing says more."""
 AGAIN = ("question-again", "it asks a dev or test question")
 NO_ROOM = ("no-room", "its prompt fills all that the model reads at once")
 CHATS = {"messages": "openai", "conversations": "sharegpt, or lima for the released set"}
@@ -104,7 +151,7 @@ def _first_and_count(table: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, A
 
 def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
     """Which column of a table is what, by one of its rows: as given, else by its usual names; what was assumed is printed."""
-    names = {str(name).strip().casefold(): str(name) for name in row}
+    names = {" ".join(str(name).casefold().replace("_", " ").split()): str(name) for name in row}
     if not names:
         raise LimaError(
             f"{path}: no row has the cells of the header. Name what is between them: --curate delimiter=';'."

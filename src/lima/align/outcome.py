@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def write_outcome(stages: Stages, chosen: Path) -> list[Path]:
         parts += [f"**{_short(asked)}**", ""]
         parts += [f"- {system}: {_short(answers[system][name].content)}" for system in ("base", "tuned")]
         parts.append("")
+    parts += ["## To look at", "", *_places(stages, chosen), ""]
     path = stages.settings.out / "README.md"
     write_text(path, "\n".join(parts))
     rows = [
@@ -61,6 +63,7 @@ def _facts(stages: Stages, chosen: Path, ended: dict[str, str]) -> list[str]:
     used = sum(1 for _ in read_jsonl(stages.chosen, Example))
     pool = sum(1 for _ in read_jsonl(stages.pool, Example))
     found = [
+        *_of_the_table(stages),
         f"Tuned on {used:,} of {pool:,} examples ({settings.by}); model: {chosen}",
         f"Epoch chosen by {settings.judge or settings.oracle}"
         if settings.judge or settings.oracle
@@ -77,6 +80,39 @@ def _facts(stages: Stages, chosen: Path, ended: dict[str, str]) -> list[str]:
             f"{command('judge', stages.study, '--judge', 'URL#MODEL')}; then {command('report', stages.study)}",
         ]
     return [*found, *_verdicts(stages.study / "report.json")]
+
+
+MOST_REASONS = 5
+
+
+def _of_the_table(stages: Stages) -> list[str]:
+    """How many rows of raw files were read, and why those that are missing were left out."""
+    path = stages.data / "curated" / "funnel.json"
+    if not path.exists():
+        return []
+    left: Counter[str] = Counter()
+    read = 0
+    for counts in read_json(path)["sources"].values():
+        read += counts["read"]
+        left.update(counts["dropped_unread"])
+        left.update(counts["rejected"])
+    reasons = ", ".join(f"{number:,} {rule}" for rule, number in left.most_common(MOST_REASONS))
+    more = " and others" if len(left) > MOST_REASONS else ""
+    return [f"{read:,} rows read, {left.total():,} left out" + (f": {reasons}{more}" if left else "")]
+
+
+def _places(stages: Stages, chosen: Path) -> list[str]:
+    """What there is to read, by its path from the page, as far as it is there."""
+    known = {
+        "data/curated/card.html": "the data: counts, lengths, what was left out and why",
+        "data/curated/rejected.jsonl": "every row that was left out, with its reason",
+        "chosen/train.comparison.html": "what was selected, beside a random choice",
+        f"{chosen.relative_to(stages.settings.out).as_posix()}/README.md": "the model's card",
+        "study/report.html": "the comparison",
+        "align.yaml": "every setting of this run",
+    }
+    there = {path: words for path, words in known.items() if (stages.settings.out / path).exists()}
+    return [f"- [{words}]({path})" for path, words in there.items()]
 
 
 def _verdicts(path: Path) -> list[str]:

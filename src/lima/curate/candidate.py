@@ -18,7 +18,7 @@ import numpy.typing as npt
 from lima import console
 from lima.curate.text.phrases import words_of
 from lima.files import text_hash
-from lima.records import Example, Message, Meta, Reject
+from lima.records import Cut, Example, Message, Meta, Reject
 
 Problem = tuple[str, str]
 """Why a candidate is dropped: the rule's name, and the reason in words."""
@@ -43,6 +43,8 @@ class Candidate:
     """A number that grows with time, such as the post's; 0 where nothing is known."""
     choose: Callable[[Candidate], Candidate | Reject] | None = None
     """Chooses the prompt where that costs as much as cleaning the answer; called once the rules have passed the rest."""
+    cuts: tuple[Cut, ...] = ()
+    """What was cut out of its messages, for the person who picks by hand."""
     group: str = ""
     """Candidates of one group go to the same split: for instance the same asker and answerer."""
 

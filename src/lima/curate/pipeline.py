@@ -45,7 +45,7 @@ from lima.curate.rules import RULES, TEXT_RULES, UNFILTERED, RuleSettings, first
 from lima.curate.settings import CurateSettings, EngineName
 from lima.curate.sources.base import Context, SourceSettings
 from lima.curate.text.clean import prose_of
-from lima.curate.text.personal import count_personal, redacted, redacted_id, redacted_text
+from lima.curate.text.personal import count_personal, redacted_id, redacted_text, redacted_with_cuts
 from lima.errors import LimaError, SettingsConflict
 from lima.extras import install
 from lima.files import fingerprint, read_json, text_hash
@@ -413,7 +413,8 @@ class Personal:
             return self.reject(item)
         if self._how == "report" or not isinstance(item, Candidate):
             return item
-        example, counts = redacted(item.example, regions=self._regions)
+        example, counts, cuts = redacted_with_cuts(item.example, item.cuts, self._regions)
+        item = replace(item, cuts=cuts)
         if not counts:
             return replace(item, example=example)
         if self._how == "drop":

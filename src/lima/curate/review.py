@@ -46,7 +46,8 @@ class Reviews:
         left: list[Reject] = []
         for candidate in pool:
             review = self._review(candidate.example)
-            review = review.model_copy(update={"marks": self._marker.marks(candidate.example)})
+            marks = self._marker.marks(candidate.example)
+            review = review.model_copy(update={"marks": marks, "cuts": candidate.cuts})
             self._offered.append(review)
             if review.decision is None:
                 self.waiting += 1

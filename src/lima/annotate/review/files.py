@@ -22,7 +22,7 @@ from lima.annotate.tables import iso
 from lima.commands import command
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, replacing, write_jsonl
-from lima.records import Example, Mark, Message, Meta, Review
+from lima.records import Cut, Example, Mark, Message, Meta, Review
 
 AUTHORED_NAME = "authored.jsonl"
 OUR_GROUPS = ("A", "B")
@@ -38,6 +38,7 @@ class ReviewFiles:
         self._writing = threading.Lock()
         self._written_at = 0
         self._marks: dict[str, tuple[Mark, ...]] = {}
+        self._cuts: dict[str, tuple[Cut, ...]] = {}
 
     def load(self, base: Database, now: float) -> int:
         """Take over candidates that the database does not have, and decisions that were made in an editor.
@@ -55,6 +56,7 @@ class ReviewFiles:
         if twice:
             raise LimaError(f"{self.review}: candidate {twice[0]!r} is there more than once.")
         self._marks |= {review.candidate.id: review.marks for review in reviews}
+        self._cuts |= {review.candidate.id: review.cuts for review in reviews}
         with base.write() as connection:
             new = add_candidates(connection, rows, now)
             for row in rows:
@@ -66,6 +68,10 @@ class ReviewFiles:
     def marks_of(self, draft: QueuedText) -> list[Mark]:
         """What `lima curate` marked in a text, as far as it is there."""
         return [mark for mark in self._marks.get(draft.text_id, ()) if _is_there(mark, draft.example)]
+
+    def cuts_of(self, draft: QueuedText) -> tuple[Cut, ...]:
+        """What `lima curate` cut out of a text."""
+        return self._cuts.get(draft.text_id, ())
 
     def keep_up(self, queue: ReviewQueue) -> None:
         """As `write`, after a step that the database has; files that cannot be read are left, and the log says so."""
@@ -101,10 +107,11 @@ class ReviewFiles:
     def _review(self, draft: QueuedText) -> Review:
         marks, outcome = self._marks.get(draft.text_id, ()), draft.outcome
         if outcome is None:
-            return Review(candidate=draft.example, marks=marks)
+            return Review(candidate=draft.example, marks=marks, cuts=self.cuts_of(draft))
         return Review(
             candidate=draft.example,
             marks=marks,
+            cuts=self.cuts_of(draft),
             decision=outcome.decision,
             edited=outcome.edited,
             reviewer=outcome.rater or None,

@@ -80,6 +80,7 @@ def review(request: Request) -> Response:
         answer=answer,
         findings=_findings(request, draft.example, person, draft),
         marks=marks,
+        cuts=work_of(request, ReviewWork).data.cuts_of(draft),
         suspect=_suspect_lines(draft.example, marks),
         reasons=list(dict.fromkeys([*REASONS, *(mark.rule for mark in marks)]))[:9],
         last=len(draft.example.messages) - 1,

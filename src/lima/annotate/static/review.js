@@ -45,6 +45,16 @@ function reading() {
     button.hidden = false;
     button.addEventListener("click", () => cutOut(button));
   }
+  for (const button of document.querySelectorAll("[data-back]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const field = document.querySelector(`#${button.dataset.from}`);
+      field.value = restored(field.value, button.dataset);
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      button.disabled = true;
+      say(tr("It is back. Accept takes the text with it."));
+    });
+  }
   decide.addEventListener("input", follow);
 
   new Keys(dialog, {
@@ -112,6 +122,15 @@ function without(text, passage) {
   const empty = /^[\s>*#-]*(?:\d+[.)])?\s*$/.test(rest);
   const left = text.slice(0, from) + (empty ? "" : rest) + text.slice(empty ? Math.min(to + 1, text.length) : to);
   return left.replace(/\n{3,}/g, "\n\n").trim();
+}
+
+// The text with what was cut out of it: in the place of what stands there instead, or before its line.
+function restored(text, { back, instead, line }) {
+  if (instead && text.includes(instead)) return text.replace(instead, () => back);
+  return text.split("
+").toSpliced(Number(line), 0, ...back.split("
+")).join("
+");
 }
 
 function writing() {

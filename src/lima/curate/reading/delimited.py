@@ -11,9 +11,9 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -243,18 +243,29 @@ def _unreadable_line(path: Path, encoding: str) -> int | None:
     return None
 
 
-def column_names(cells: Iterable[Any], path: Path) -> list[str]:
-    """The cells of a header without outer blanks; refuses two of one name."""
-    names = [str(cell).strip() for cell in cells]
-    twice = [name for name, count in Counter(names).items() if name and count > 1]
-    if twice:
-        raise LimaError(f"{path}: two columns are called {twice[0]!r}. Rename one of them.")
+def column_names(cells: Sequence[Any], path: Path) -> list[str]:
+    """The cells of a header without outer blanks; of several with one name the later ones get a number (Jira's comments)."""
+    names = _numbered(cells)
+    for name in dict.fromkeys(
+        old for cell, new in zip(cells, names, strict=True) if (old := str(cell).strip()) != new
+    ):
+        console.note_once(
+            f"{path}: several columns are called {name!r}; the first keeps the name, the next is {f'{name} 2'!r}"
+        )
+    return names
+
+
+def _numbered(cells: Iterable[Any]) -> list[str]:
+    names: list[str] = []
+    for name in (str(cell).strip() for cell in cells):
+        same = (f"{name} {number}" for number in count(2))
+        names.append(next(one for one in same if one not in names) if name and name in names else name)
     return names
 
 
 def repeats_header(names: list[str], cells: Iterable[Any]) -> bool:
     """Whether a row is the header once more, as in files that were joined."""
-    return len(names) > 1 and [str(cell).strip() for cell in cells] == names
+    return len(names) > 1 and _numbered(cells) == names
 
 
 def _unbroken(rows: Iterable[list[str] | TornRow], width: int) -> Iterator[list[str] | TornRow]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mailbox
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -17,6 +17,7 @@ from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses, parseaddr, parsedate_to_datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lima import console
@@ -62,6 +63,8 @@ class MailRow(dict[str, Any]):
 
     changes: tuple[str, ...] = ()
     """What was done on the way, for ``meta.transforms``."""
+    writers: Mapping[str, str] = MappingProxyType({"user": "", "assistant": ""})
+    """The names of who asks and who answers."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,7 @@ def _row(question: Letter, answer: Letter) -> MailRow:
     quoted = ["question from the quoted mail"] if not question.id else []
     left = [f"attachment left out: {name}" for name in (*question.attachments, *answer.attachments)]
     row.changes = (*quoted, *left)
+    row.writers = {"user": question.name, "assistant": answer.name}
     return row
 
 
@@ -190,7 +194,7 @@ def _unused(letter: Letter, *, begins: bool, paired: bool) -> TornRow:
     if letter.problem is not None:
         rule, _, reason = letter.problem.partition(": ")
         return TornRow(f"{letter.place}: {reason}", rule)
-    if acknowledgement(letter.text):
+    if acknowledgement(own_words(letter.text).text):
         return TornRow(f"{letter.place}: it says that an answer will come", "automatic")
     if paired:
         return TornRow(

@@ -17,12 +17,12 @@ from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
 from lima.curate.text.clean import clean, prose_of
-from lima.curate.text.mail import acknowledgement, own_words
+from lima.curate.text.mail import Mail, acknowledgement, cuts_of, own_words
 from lima.errors import LimaError
 from lima.formats.convert import FORMATS
 from lima.formats.rows import UnusableRow, to_example
 from lima.formats.settings import FormatName
-from lima.records import Example, Message, Meta, Reject
+from lima.records import Cut, Example, Message, Meta, Reject
 from lima.settings import Settings
 
 SUFFIXES = (
@@ -129,10 +129,11 @@ class Table(SourceSettings):
         if isinstance(row, TornRow):
             return Reject(id=identifier, rule=row.rule, reason=row.reason)
         try:
+            cuts: list[Cut] = []
             example = (
                 self._from_format(row, identifier)
                 if self.format
-                else self._from_columns(row, identifier, context)
+                else self._from_columns(row, identifier, context, cuts)
             )
         except UnusableRow as error:
             return Reject(id=identifier, rule=error.rule, reason=error.reason)
@@ -140,13 +141,18 @@ class Table(SourceSettings):
         if not self.automatic and (told := acknowledgement(answer)):
             return Reject(id=identifier, rule="automatic", reason=f"it says {told!r}")
         title = self.columns.title and row.get(self.columns.title)
-        return Candidate(example, answer, prose_of(answer), title=str(title) if title else None)
+        return Candidate(
+            example, answer, prose_of(answer), title=str(title) if title else None, cuts=tuple(cuts)
+        )
 
     def _from_format(self, row: Mapping[str, Any], identifier: str) -> Example:
         assert self.format is not None
         return to_example(FORMATS[self.format].read(row), identifier)
 
-    def _from_columns(self, row: Mapping[str, Any], identifier: str, context: Context) -> Example:
+    def _from_columns(
+        self, row: Mapping[str, Any], identifier: str, context: Context, cuts: list[Cut]
+    ) -> Example:
+        """The row as an example; what is cut out of its cells is added to ``cuts``."""
         columns = self.columns
         for column in (columns.prompt, columns.answer):
             if column not in row:
@@ -159,18 +165,22 @@ class Table(SourceSettings):
         if columns.system and row.get(columns.system):
             cells = {"system": row[columns.system], **cells}
         messages, changes = [], [*getattr(row, "changes", ())]
-        for role, value in cells.items():
-            content, cuts = self._text(value, role, context, is_mail=isinstance(row, MailRow))
-            messages.append(Message.model_validate({"role": role, "content": content}))
-            changes += cuts
+        for turn, (role, value) in enumerate(cells.items()):
+            whole, steps = self._text(value, role, context)
+            mail = self._mail(whole, role, row)
+            if not mail.text.strip():
+                raise UnusableRow("empty", f"the {role} text is empty")
+            messages.append(Message.model_validate({"role": role, "content": mail.text.strip()}))
+            changes += [*steps, *(f"{name} cut" for name in mail.cuts)]
+            cuts += cuts_of(whole, mail, turn) if mail.cuts else []
         meta = self._meta(row, tuple(dict.fromkeys(changes)))
         return Example(id=identifier, source=context.name, messages=tuple(messages), meta=meta)
 
-    def _text(self, value: Any, role: str, context: Context, *, is_mail: bool) -> tuple[str, list[str]]:
+    def _text(self, value: Any, role: str, context: Context) -> tuple[str, list[str]]:
         """A cell as text, and what was done to it.
 
         Raises:
-            UnusableRow: the cell holds no text, or nothing is left of it.
+            UnusableRow: the cell holds no text.
         """
         if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
             size = f" of {len(value)}" if isinstance(value, list | dict) else ""
@@ -179,12 +189,24 @@ class Table(SourceSettings):
         if self.html or (self.html is None and TAG.search(FENCED.sub("", content))):
             cleaned = clean(content, context.style, opening=False)  # in a reply it is the house's style
             content, changes = cleaned.text, ["HTML to text", *cleaned.steps]
-        if self.mail != "off" and role != "system":
-            mail = own_words(content, bare_quotes=is_mail or self.mail == "on")
-            content, changes = mail.text.strip(), [*changes, *(f"{cut} cut" for cut in mail.cuts)]
-        if not content:
-            raise UnusableRow("empty", f"the {role} text is empty")
         return content, changes
+
+    def _mail(self, text: str, role: str, row: Mapping[str, Any]) -> Mail:
+        """A cell without what others wrote and without its trimmings.
+
+        Raises:
+            UnusableRow: what is left does not stand by itself.
+        """
+        if self.mail == "off" or role == "system":
+            return Mail(text, ())
+        bare = isinstance(row, MailRow) or self.mail == "on"
+        writer = row.writers[role] if isinstance(row, MailRow) else ""
+        mail = own_words(text, bare_quotes=bare, writer=writer)
+        if mail.interleaved and role == "assistant":
+            raise UnusableRow(
+                "interleaved", "it answers quoted lines one by one, and says little without them"
+            )
+        return mail
 
     def _meta(self, row: Mapping[str, Any], changes: tuple[str, ...]) -> Meta:
         def value(column: str | None) -> str | None:

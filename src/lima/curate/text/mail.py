@@ -6,12 +6,17 @@ original text, so that nothing else changes. Each cut has a name, for ``meta.tra
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cache
 
+from lima.records import Cut
+
 QUOTED, SIGNATURE, DISCLAIMER, GREETING = "quoted mail", "signature", "disclaimer", "greeting"
+COMMENT = "head of a comment"
 SEPARATOR = re.compile(
     r"""(?ix) ^ \s* (?:
         [-_=*#]{3,} \s* (?: original \s message | (?:begin \s)? forwarded \s message | urspr(?:ü|ue)ngliche \s nachricht
@@ -24,6 +29,11 @@ SEPARATOR = re.compile(
 """A line below which another mail begins. A line of underscores alone may be a form's: the head below it tells."""
 REPLY_ABOVE = re.compile(r"(?i)^\W*(?:please type your reply|reply) above this line\W*$")
 """What help desks put at the top of what they send."""
+DESK_RULER = re.compile(r"^\s*-{10,}\s*$")
+DESK_TIME = re.compile(r"\b\d\d?:\d\d(?:\s?[AP]M)?(?:\s(?:GMT|UTC|CES?T)?[+-]?[\d:]*)?\s*$")
+"""Below a ruler: a name and a time, on one line or two, say whose words follow in a help desk's mail."""
+COMMENT_HEAD = re.compile(r"^\d\d?/\w{3,4}/\d\d(?:\d\d)? \d\d?:\d\d(?: [AP]M)?;[^;\n]{1,80};")
+"""What Jira's exports put before the text of a comment: time and writer."""
 RULER = re.compile(r"^\s*_{20,}\s*$")
 INTRODUCTION = re.compile(
     r"""(?ix) ^ \s* (?:> \s*)* (?:
@@ -61,6 +71,9 @@ CLOSING = re.compile(
         (?: regards | wishes | sincerely (?:\s yours)? | yours \s (?:sincerely|faithfully|truly) | cheers | best
           | thanks (?:\s (?:and|&) \s (?:best \s|kind \s)? regards)? | freundlichen? \s grü(?:ß|ss)en? | freundlichem \s gru(?:ß|ss)
           | (?:viele|beste|liebe|herzliche|freundliche|schöne) \s grü(?:ß|ss)e | gru(?:ß|ss) | mfg | lg | vg )
+      | (?: many \s thanks | thanks (?: \s in \s advance | \s a \s lot | \s again )? | thank \s you (?: \s in \s advance | \s very \s much )?
+          | (?:vielen|besten|herzlichen) \s dank (?: \s im \s voraus )? | danke (?: \s im \s voraus | \s schön )?
+          | merci (?: \s d['’]avance | \s beaucoup )? | (?:muchas \s)? gracias (?: \s de \s antemano )? )
       | (?:bien \s)? cordialement | (?:bien \s à \s vous) | sincères \s salutations | (?:un \s)? (?:cordial \s)? saludos? | atentamente
       | cordiali \s saluti | met \s vriendelijke \s groeten? ) (?: \s (?:from|aus|de) \s .{1,40} )? \s* [,.!]* \s* $"""
 )
@@ -79,15 +92,42 @@ HELLO = re.compile(
 """A greeting that fills its line: at most five words after it, and no verb's punctuation inside."""
 ANNOUNCEMENT = re.compile(r"^\s*(?:>\s*)*(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
 """A line of dashes around words, or a few words and a colon."""
+OPENING_HELLO = re.compile(
+    r"""(?ix) ^ \s* (?: hi | hello | hey | dear | hallo | guten \s (?:tag|morgen|abend) | liebe[rs]? | sehr \s geehrte[rs]? | moin
+      | bonjour | bonsoir | cher | chère | hola | estimad[oa] | ciao | buongiorno | gentile | geachte ) \s+
+      (?: there | (?: (?: mrs?|ms|mx|dr|herrn?|frau|madame|monsieur|m|mme|señora?|sr|sra|signora?|de\sheer|mevrouw ) \b \.? \s+ )?
+          (?-i: [A-ZÀ-ÖØ-Þ][\w'’-]+ \.? (?: \s [A-ZÀ-ÖØ-Þ][\w'’-]+ )? ) ) \s* [,!] [ ]+ (?=\S)"""
+)
+"""A greeting by name that stands before the first sentence, on its line."""
 AUTOMATIC = re.compile(
     r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
       | (?:we (?:\s have|'ve)? | has \s been) \s received \s your \s (?:message|request|e-?mail|ticket|enquiry|inquiry)
       | your \s (?:ticket|request|case|message) \b .{0,40} \b (?:has \s been|was) \s (?:received|created|logged|registered)
       | (?:please \s)? do \s not \s (?:reply|respond) \s to \s this \s (?:e-?mail|message)
       | automatische \s (?:antwort|nachricht|eingangsbestätigung) | abwesenheitsnotiz
-      | wir \s haben \s ihre \s (?:nachricht|anfrage|e-?mail) \b .{0,30} \b erhalten
-      | réponse \s automatique | nous \s avons \s bien \s reçu \s votre | respuesta \s automática | hemos \s recibido \s su )"""
+      | wir \s haben \s (?:ihre|deine) \s (?:nachricht|anfrage|e-?mail) \b .{0,30} \b erhalten
+      | (?:ihre|deine) \s (?:nachricht|anfrage|e-?mail) \s ist \b .{0,20} \b eingegangen
+      | (?:message|réponse) \s automatique | nous \s avons \s bien \s reçu \s votre | respuesta \s automática | hemos \s recibido \s su
+      | (?:i \s am|i['’]m) \s (?:\w+ \s)? (?: away \s from | on \s (?:annual \s)? leave | on \s (?:vacation|holidays?) )
+      | ich \s bin \b .{0,50} \b (?: nicht \s (?:im \s (?:büro|haus)|erreichbar) | im \s urlaub | außer \s haus | abwesend )
+      | je \s suis \b .{0,20} \b (?: absente? | en \s (?:congés?|vacances) ) | estoy \b .{0,20} \b (?: fuera \s de | de \s vacaciones ) )"""
 )
+"""A short text with one of these is no answer."""
+THANKED = re.compile(
+    r"""(?ix) \b (?: thank(?:s|\s you) \s for \s (?: contacting | reaching \s out | getting \s in \s touch | writing | (?:your|the) \s (?:message|e-?mail|request|enquiry|inquiry|ticket) )
+      | dank \s (?: für \s (?:ihre|deine|die) \s (?:nachricht|anfrage|e-?mail|mail|kontaktaufnahme) | ,? \s dass \s sie )
+      | merci \s (?: de \s (?:nous \s avoir|votre) | d['’]avoir | pour \s votre ) | gracias \s por \s (?: contactar | escribir | su \b | ponerse ) )"""
+)
+PROMISED = re.compile(
+    r"""(?ix) \b (?: (?:will|['’]ll) \s (?:\w+ \s)? (?: get \s back | be \s (?:in \s touch|with \s you) | repl(?:y|ied) | respond | answer | contact \s you | review | look \s into )
+      | hear \s from \s us | (?: melden \s uns | kommen \s auf \s (?:sie|dich) \s zu | setzen \s uns .{0,40} in \s verbindung | schnellstmöglich | so \s (?:schnell|bald) \s wie \s möglich | umgehend | in \s kürze )
+      | dans \s les \s (?:plus \s brefs|meilleurs) \s délais | (?:reviendrons|répondrons|recontacterons) | lo \s antes \s posible | a \s la \s mayor \s brevedad )"""
+)
+NUMBERED = re.compile(
+    r"(?i)\b(?:ticket|request|case|reference|vorgangs?|anfrage|dossier|demande|caso)[\w-]*\b.{0,30}\d{3,}|(?:do not|don't|nicht|ne pas) (?:reply|respond|antworten|y répondre)"
+)
+OTHER_WORDS = 12
+"""Words beside thanks, promise and number that an acknowledgement may have: a greeting, the team's name."""
 AUTOMATIC_CHARACTERS = 500
 """A longer text that says so holds an answer too."""
 CODE_LINE = "x" * 80
@@ -106,24 +146,31 @@ class Mail:
     """What was cut, each kind once, in the order of the text."""
     quoted: str = ""
     """The thread below, with its heads and marks: what a reply answers."""
+    interleaved: bool = False
+    """Whether it answered quoted lines one by one, so that what is left says little without them."""
 
 
-def own_words(text: str, *, bare_quotes: bool = False) -> Mail:
+def own_words(text: str, *, bare_quotes: bool = False, writer: str = "") -> Mail:
     """The message without what others wrote and without its trimmings.
 
     Args:
         text: the body of a mail or a ticket, plain text.
         bare_quotes: cut lines that begin with ``>`` wherever they stand; a forum's answers have such lines of their own.
+        writer: who wrote it: a last line of that name alone is a signature.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")
+    head = COMMENT_HEAD.match(lines[0])
+    lines[0] = lines[0][head.end() if head else 0 :]
+    of_desk: list[str] = []
     if REPLY_ABOVE.match(lines[0]):  # a help desk's own mail: its words stand below
-        lines = lines[1:]
+        lines, of_desk = _of_desk(lines[1:])
     shown = _without_code(lines)
     end = min(_thread(shown), _thread_of_parser(shown))
-    cuts = [QUOTED] if _said(lines[end:]) else []
+    cuts = [QUOTED] if _said(lines[end:]) or of_desk else []
     below = end + _below(lines[end:])
     kept, quoted, after = lines[:end], lines[end:below], lines[below:]
     kept += after[1:] if kept and not kept[-1].strip() else after
+    interleaved = bare_quotes and _is_interleaved(kept)
     if bare_quotes and any(line.lstrip().startswith(">") for line in kept):
         kept = [
             line
@@ -131,8 +178,69 @@ def own_words(text: str, *, bare_quotes: bool = False) -> Mail:
             if not line.lstrip().startswith(">") and not _introduces_quote(kept[place : place + 3])
         ]
         cuts = [QUOTED]
-    kept, more = _without_trimmings(kept)
-    return Mail("\n".join(kept).strip("\n").rstrip(), (*more, *cuts), "\n".join(quoted).strip())
+    kept, more = _without_trimmings(kept, writer)
+    if head:
+        more = [COMMENT, *more]
+    below_it = "\n".join([*quoted, *of_desk]).strip()
+    return Mail("\n".join(kept).strip("\n").rstrip(), (*more, *cuts), below_it, interleaved)
+
+
+def cuts_of(text: str, mail: Mail, turn: int) -> list[Cut]:
+    """What `own_words` took out of a text, each passage with its place in what is left."""
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    before, after = [row.rstrip() for row in plain.split("\n")], mail.text.strip().split("\n")
+    begins = after[0].rstrip()[1:]  # without its first letter, which may have become a capital
+    first = next((place for place, row in enumerate(before) if row.endswith(begins)), len(before) - 1)
+    whole = before[first].strip() == after[0].strip()
+    parts = [(0, before[: first if whole else first + 1], [] if whole else after[:1])]
+    rest = SequenceMatcher(None, before[first + 1 :], after[1:], autojunk=False).get_opcodes()
+    for how, begin, end, line, until in rest:
+        if how != "equal":
+            parts.append((line + 1, before[first + 1 :][begin:end], after[1:][line:until]))
+    found: list[Cut] = []
+    for line, lines, instead in parts:
+        if any(row.strip() for row in lines):
+            named = [name for name in mail.cuts if (name in (GREETING, COMMENT)) == (line == 0)]
+            found.append(
+                Cut(
+                    turn=turn,
+                    line=line,
+                    text="\n".join(lines),
+                    instead="\n".join(instead),
+                    name=", ".join(named or mail.cuts),
+                )
+            )
+    return found
+
+
+def _of_desk(lines: list[str]) -> tuple[list[str], list[str]]:
+    """The newest words in a help desk's notification, and what stands below them: blocks of a ruler, a name, a time, words."""
+    heads = [
+        (place, below)
+        for place, line in enumerate(lines)
+        if DESK_RULER.match(line) and (below := _below_head(lines, place))
+    ]
+    if not heads:
+        return lines, []
+    end = next(
+        (place for place, line in enumerate(lines) if place > heads[0][1] and DESK_RULER.match(line)),
+        len(lines),
+    )
+    return lines[heads[0][1] : end], [line for line in lines[end:] if not DESK_RULER.match(line)]
+
+
+def _below_head(lines: Sequence[str], ruler: int) -> int | None:
+    """The place below a ruler's name and time; None where neither follows."""
+    said = [place for place in range(ruler + 1, min(ruler + 6, len(lines))) if lines[place].strip()][:2]
+    return next(
+        (place + 1 for place in said if len(lines[place]) < 80 and DESK_TIME.search(lines[place])), None
+    )
+
+
+def _is_interleaved(lines: Sequence[str]) -> bool:
+    """Whether words of the writer's own stand below two or more quotations."""
+    marks = [line.lstrip().startswith(">") for line in lines if line.strip()]
+    return sum(above and not below for above, below in itertools.pairwise(marks)) > 1
 
 
 def _below(quoted: Sequence[str]) -> int:
@@ -158,8 +266,20 @@ def _introduces_quote(lines: Sequence[str]) -> bool:
 
 def acknowledgement(text: str) -> str | None:
     """The words by which a short text says that an answer will come, or that its writer is away; None where it answers."""
-    told = AUTOMATIC.search(text) if len(text) < AUTOMATIC_CHARACTERS else None
+    if len(text) >= AUTOMATIC_CHARACTERS:
+        return None
+    told = AUTOMATIC.search(text) or (_only_promises(text) and PROMISED.search(text))
     return told[0] if told else None
+
+
+def _only_promises(text: str) -> bool:
+    """Whether a text thanks for a message, promises an answer, and has hardly a word beside."""
+    if not (THANKED.search(text) and PROMISED.search(text)):
+        return False
+    formulas = (THANKED, PROMISED, NUMBERED)
+    sentences = re.split(r"(?<=[.!?;])\s+|\n+", text)
+    others = [one for one in sentences if not any(formula.search(one) for formula in formulas)]
+    return sum(len(one.split()) for one in others) <= OTHER_WORDS
 
 
 def _without_code(lines: Sequence[str]) -> list[str]:
@@ -236,7 +356,7 @@ def _languages() -> tuple[str, ...]:
     return tuple(name for name in MAIL_LANGUAGES if name != "david")  # a pattern for one person's mails
 
 
-def _without_trimmings(lines: list[str]) -> tuple[list[str], list[str]]:
+def _without_trimmings(lines: list[str], writer: str = "") -> tuple[list[str], list[str]]:
     """Signature, disclaimer and greeting cut, from the outside in."""
     cuts: list[str] = []
     for name, find in ((DISCLAIMER, _disclaimer), (SIGNATURE, _signature)):
@@ -244,11 +364,37 @@ def _without_trimmings(lines: list[str]) -> tuple[list[str], list[str]]:
         if end < len(lines) and _said(lines[:end]):
             lines = lines[:end]
             cuts.append(name)
+    last = next((place for place in reversed(range(len(lines))) if lines[place].strip()), 0)
+    if last and _is_name(lines[last], writer):
+        lines = lines[:last]
+        cuts = [*(cut for cut in cuts if cut != SIGNATURE), SIGNATURE]
     first = next((place for place, line in enumerate(lines) if line.strip()), None)
-    if first is not None and HELLO.match(lines[first]) and _said(lines[first + 1 :]):
+    if first is None:
+        return lines, cuts[::-1]
+    if HELLO.match(lines[first]) and _said(lines[first + 1 :]):
+        comma = lines[first].rstrip().endswith(",")
         lines = lines[first + 1 :]
+        return _capitalised(lines) if comma else lines, [*cuts, GREETING][::-1]
+    if hello := OPENING_HELLO.match(lines[first]):
+        lines = _capitalised([lines[first][hello.end() :], *lines[first + 1 :]])
         cuts.append(GREETING)
     return lines, cuts[::-1]
+
+
+def _is_name(line: str, writer: str) -> bool:
+    """Whether a line is (a part of) the writer's name alone."""
+    words = re.findall(r"[^\W\d_]+", line.casefold())
+    return bool(words) and set(words) <= set(re.findall(r"[^\W\d_]+", writer.casefold()))
+
+
+def _capitalised(lines: list[str]) -> list[str]:
+    """The first sentence with a capital: after a greeting's comma it may begin without one."""
+    first = next((place for place, line in enumerate(lines) if line.strip()), None)
+    if first is None or not re.match(
+        r"[^\W\d_](?:[^\W\d_A-Z]|\b)", lines[first]
+    ):  # iPhone stays, as does what is indented
+        return lines
+    return [*lines[:first], lines[first][0].upper() + lines[first][1:], *lines[first + 1 :]]
 
 
 def _disclaimer(lines: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from lima.files import text_hash
-from lima.records import Example, Meta
+from lima.records import Cut, Example, Meta
 
 Kind = Literal["email", "phone", "iban", "card", "ip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -123,11 +123,26 @@ class _Placeholders:
         self.counts: Counter[Kind] = Counter()
         self._kinds, self._regions = tuple(kinds), regions
         self._names: dict[tuple[Kind, str], str] = {}
+        self._known: dict[str, tuple[Kind, str]] = {}
+
+    def learn(self, texts: Iterable[str]) -> None:
+        """What is personal in one text is so in all: a number that a word announces stands elsewhere without that word."""
+        for text in texts:
+            for found in find_personal(text, kinds=self._kinds, regions=self._regions):
+                self._known[text[found.start : found.end]] = found.kind, found.value
+
+    def _found(self, text: str) -> list[Found]:
+        taken = find_personal(text, kinds=self._kinds, regions=self._regions)
+        for written, (kind, value) in self._known.items():
+            for match in re.finditer(rf"(?<!\w){re.escape(written)}(?!\w)", text):
+                again = Found(match.start(), match.end(), kind, value)
+                taken += [] if _within(again, taken) else [again]
+        return sorted(taken)
 
     def text(self, text: str) -> str:
         """The text without personal data."""
         parts, place = [], 0
-        for found in find_personal(text, kinds=self._kinds, regions=self._regions):
+        for found in self._found(text):
             number = 1 + sum(kind == found.kind for kind, _ in self._names)
             name = self._names.setdefault((found.kind, found.value), f"[{found.kind.upper()}_{number}]")
             self.counts[found.kind] += 1
@@ -148,7 +163,24 @@ def redacted(
     example: Example, *, kinds: Iterable[Kind] = KINDS, regions: Sequence[str] = REGIONS
 ) -> tuple[Example, Counter[Kind]]:
     """The example with placeholders, and how much of each kind was in its messages; its id and ``meta`` are redacted too."""
-    places = _Placeholders(kinds, regions)
+    return _redacted(example, _Placeholders(kinds, regions), regions)
+
+
+def redacted_with_cuts(
+    example: Example, cuts: Sequence[Cut], regions: Sequence[str] = REGIONS
+) -> tuple[Example, Counter[Kind], tuple[Cut, ...]]:
+    """As `redacted`; what was cut out of the example has the same placeholders, and is not counted."""
+    places = _Placeholders(KINDS, regions)
+    places.learn(text for cut in cuts for text in (cut.text, cut.instead))
+    clean, counts = _redacted(example, places, regions)
+    texts = ({"text": places.text(cut.text), "instead": places.text(cut.instead)} for cut in cuts)
+    return clean, counts, tuple(cut.model_copy(update=new) for cut, new in zip(cuts, texts, strict=True))
+
+
+def _redacted(
+    example: Example, places: _Placeholders, regions: Sequence[str]
+) -> tuple[Example, Counter[Kind]]:
+    places.learn(turn.content for turn in example.messages)
     messages = tuple(
         turn.model_copy(update={"content": places.text(turn.content)}) for turn in example.messages
     )
