@@ -106,7 +106,7 @@ def test_faults_of_a_map_are_named(tmp_path: Path, change: tuple[str, str], mess
         ("a,b\n1,2,3\n", "row 1 has another number of cells"),
         ("a,b\n1\n", "row 1 has another number of cells"),
         ("a,b\n", "no row below the first line"),
-        ('a,b\n"1,2\n', "not a table in UTF-8"),
+        ('a,b\n"1,2\n', "not a table"),
     ],
 )
 def test_tables_that_are_none(tmp_path: Path, table: str, message: str) -> None:
@@ -216,3 +216,59 @@ def test_fields_within_fields() -> None:
 )
 def test_any_content_reads_as_text(value: Any) -> None:
     assert isinstance(spoken([value]), str)
+
+
+SIMPLE = "question,first,second,model_1,model_2,rater,choice,order\nHow?,So.,Thus.,m,n,anna,left,1\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [SIMPLE.encode(), SIMPLE.replace(",", ";").encode(), SIMPLE.replace(",", "\t").encode("utf-16"), b"\xef\xbb\xbf" + SIMPLE.encode()],
+)  # fmt: skip
+def test_tables_as_spreadsheets_save_them(tmp_path: Path, content: bytes) -> None:
+    table, mapping = written(tmp_path)
+    table.write_bytes(content)
+    import_file(ImportSettings(format="votes", files=(table,), map=mapping, out=tmp_path / "study"))
+    (row,) = read_jsonl(tmp_path / "study" / "preferences.jsonl", Preference)
+    assert (row.rater, row.label, row.shown) == ("crowd:anna", "a", "ab")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (SIMPLE.replace("So.", "Caf\u00e9").encode("latin-1"), r"not UTF-8 \(byte \d+\)\. Save it as UTF-8"),
+        (SIMPLE.replace("model_2,rater", "rater,rater").encode(), "two columns are called 'rater'"),
+        (SIMPLE.replace(",m,n,", ",m,m,").encode(), "both answers of a row are by 'm'"),
+    ],
+)
+def test_tables_that_would_be_misread_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    table, mapping = written(tmp_path)
+    table.write_bytes(content)
+    with pytest.raises(LimaError, match=words):
+        import_file(ImportSettings(format="votes", files=(table,), map=mapping, out=tmp_path / "study"))
+
+
+def test_values_without_a_label_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, mapping = written(
+        tmp_path, SIMPLE + "Who?,I.,You.,m,n,anna,first,1\nWhen?,Now.,Then.,m,n,anna,first,1\n"
+    )
+    import_file(ImportSettings(format="votes", files=(table,), map=mapping, out=tmp_path / "study"))
+    assert (
+        "no label for these values, so their verdicts are missing: 'first' (2)"
+        in capsys.readouterr().err.replace("\n", " ")
+    )
+
+
+def test_a_verdict_of_nan_is_a_missing_one(tmp_path: Path) -> None:
+    """Pandas writes a failed annotation of alpaca_eval as NaN, which is no JSON."""
+    rows = (
+        '{{"instruction": "{}", "output_1": "x", "generator_1": "m", "output_2": "y", "generator_2": "n", "preference": {}}}'.format(
+            *place
+        )
+        for place in (("Who?", "NaN"), ("Why?", "2.0"))
+    )
+    path = tmp_path / "annotations.json"
+    path.write_text(f"[{', '.join(rows)}]")
+    import_file(ImportSettings(format="alpaca-eval", files=(path,), out=tmp_path / "study"))
+    found = list(read_jsonl(tmp_path / "study" / "preferences.jsonl", Preference))
+    assert sorted((row.label or "", row.status) for row in found) == [("", "error"), ("b", "ok")]

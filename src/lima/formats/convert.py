@@ -156,8 +156,9 @@ def _import_study(settings: ImportSettings) -> ImportedStudy:
     missing = sum(row.label is None for row in study.preferences)
     console.note(
         f"{len(study.comparisons)} comparisons of {' and '.join(study.systems)}; {len(study.preferences)} verdicts "
-        f"of {len(study.raters)} raters, {missing} of them missing"
+        f"of {len(study.raters)} rater{'' if len(study.raters) == 1 else 's'}, {missing} of them missing"
     )
+    _warn_of_values(study)
     if settings.strict and missing:
         raise LimaError(f"{settings.files[0]}: {missing} verdicts are missing, and --strict is set.")
     if not settings.dry_run:
@@ -167,6 +168,17 @@ def _import_study(settings: ImportSettings) -> ImportedStudy:
         )
         console.done([settings.out], next_command=next_command)
     return study
+
+
+def _warn_of_values(study: ImportedStudy) -> None:
+    """Name what the map has no label for: a forgotten value that all stands for one side would tilt every figure."""
+    unknown = Counter(
+        (row.raw or "").partition("\n")[0][:40] for row in study.preferences if row.status == "unparsable"
+    )
+    if unknown:
+        named = ", ".join(f"{value!r} ({count})" for value, count in unknown.most_common(5))
+        more = f" and {len(unknown) - 5} others" if len(unknown) > 5 else ""
+        console.warn(f"the map has no label for these values, so their verdicts are missing: {named}{more}")
 
 
 def _import_answers(settings: ImportSettings) -> ImportedStudy:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +65,7 @@ def read_rows(path: Path, inside: str = "") -> list[PublishedRow]:
     if suffix == ".xlsx":
         return read_sheet(path)
     if suffix in (".csv", ".tsv"):
-        return _read_table(path, "\t" if suffix == ".tsv" else ",")
+        return _read_table(path, suffix)
     if suffix in (".jsonl", ".ndjson"):
         rows: Any = [row for _, row in read_objects(path)]
     else:
@@ -76,19 +79,37 @@ def read_rows(path: Path, inside: str = "") -> list[PublishedRow]:
 
 
 def read_document(path: Path) -> Any:
-    """A JSON document; some tools write NaN or a byte order mark."""
+    """A JSON document; some tools write a byte order mark, or NaN, which counts as null."""
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
-        return loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        return loads(data)
     except orjson.JSONDecodeError as error:
+        if b"NaN" in data:
+            with suppress(ValueError, RecursionError):
+                return json.loads(data, parse_constant=lambda _: None)
         raise LimaError(f"{path}:{error.lineno}: not JSON ({error.msg}).") from None
 
 
-def _read_table(path: Path, delimiter: str) -> list[PublishedRow]:
+def _read_table(path: Path, suffix: str) -> list[PublishedRow]:
+    """Rows of a table in UTF-8, or UTF-16 with its mark; of a .csv the first line tells the delimiter, as Excel's depends on the
+    country.
+    """
+    data = path.read_bytes()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter=delimiter, strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise LimaError(f"{path}: not a table in UTF-8 ({error}).") from None
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        first = text.split("\n", 1)[0]
+        delimiter = "\t" if suffix == ".tsv" else max(",;\t|", key=first.count)
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        rows = list(reader)
+    except UnicodeDecodeError as error:
+        raise LimaError(
+            f"{path}: not UTF-8 (byte {error.start}). Save it as UTF-8; from Excel: 'CSV UTF-8'."
+        ) from None
+    except csv.Error as error:
+        raise LimaError(f"{path}: not a table ({error}).") from None
+    twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
+    if twice:
+        raise LimaError(f"{path}: two columns are called {twice[0]!r}. Rename one.")
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             raise LimaError(f"{path}: row {number} has another number of cells than the first line.")

@@ -113,6 +113,8 @@ class _Builder:
         for side in sides:
             self.systems[row.text(side.system)] += 1
         first, second = (self._side(row, side) for side in ("a", "b"))
+        if first[1] == second[1]:
+            raise ValueError(f"both answers of a row are by {first[1]!r}: a system does not meet itself")
         identity, prompt_id = self.place(row)
         known = self.comparisons.get(identity)
         self.turned = known is not None and self._stored(known) == (second, first) != (first, second)

@@ -87,7 +87,8 @@ def _without_each(table: Floats, clusters: Sequence[Hashable]) -> Iterator[Float
 
 
 def _correlation(table: Floats) -> float | None:
-    return float(np.corrcoef(table.T)[0, 1]) if all(len(set(errors)) > 1 for errors in table.T) else None
+    known = all(len(set(errors)) > 1 for errors in table.T)
+    return float(np.asarray(np.corrcoef(table.T))[0, 1]) if known else None
 
 
 def _worth(table: Floats) -> float | None:
