@@ -154,10 +154,10 @@ def test_no_such_folder(tmp_path: Path) -> None:
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(LimaError, match=r"no config\.json"):
         model.load(tmp_path)
-    for epoch in ("epoch-01", "epoch-03"):
+    for epoch in ("checkpoint-500", "checkpoint-1000"):
         (tmp_path / epoch).mkdir()
         (tmp_path / epoch / "config.json").touch()
-    with pytest.raises(LimaError, match=r"a run of lima train; name an epoch of it: .*epoch-03$"):
+    with pytest.raises(LimaError, match=r"It holds models, as a run does; name one: .*checkpoint-1000$"):
         model.load(tmp_path)
 
 

@@ -280,7 +280,6 @@ def test_a_tokenizer_of_a_larger_model_is_refused_and_a_late_pad_is_not(
         ("config.json", b'{"model_type": "llama", "hidden_size": "64"}', "expected int, got str"),
         ("config.json", b'{"model_type": "llama", "rope_scaling": {"type": "su", "factor": 2}}', r"unknown: 'su'"),
         ("config.json", b'{"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}', "needs code of its author, which is not run here"),
-        ("generation_config.json", b'{"eos_token_id": [2, 32000]}', "eos_token_id of generation_config.json is 32000, but the model has 258"),
         ("generation_config.json", b"{broken", "generation_config.json: not JSON"),
         ("generation_config.json", b"[]", "generation_config.json: expected an object"),
         ("generation_config.json", b'{"eos_token_id": "</s>"}', "eos_token_id of generation_config.json is '</s>', expected"),
@@ -294,6 +293,19 @@ def test_a_damaged_file_ends_loading_in_one_line(
     with pytest.raises(LimaError, match=says) as error:
         model.load(folder, device="cpu")
     assert "\n" not in str(error.value)
+
+
+def test_a_stop_token_that_the_model_has_no_row_for_is_passed_over(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    for given, kept in (([2, 50256], [2]), (50256, None), (-1, None), (2, 2)):
+        (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": given}))
+        found, _ = model.load(folder, device="cpu")
+        assert found.generation_config.eos_token_id == kept
+        assert ("but the model has 258 tokens; it is passed over" in capsys.readouterr().err) == (
+            given != kept
+        )
 
 
 class Program:

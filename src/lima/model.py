@@ -78,23 +78,24 @@ def load(
 
 
 def _check_stops(place: str | Path, model: PreTrainedModel) -> None:
-    """generation_config.json names stop tokens of this model by their ids.
+    """generation_config.json names stop tokens by their ids; what the model has no row for, such as GPT-2's in a smaller model, is none.
 
     Raises:
-        LimaError: it does not.
+        LimaError: something else stands there.
     """
     stops = model.generation_config.eos_token_id
-    rows = model.get_input_embeddings().weight.shape[0]
-    for stop in stops if isinstance(stops, list) else [stops]:
+    named = stops if isinstance(stops, list) else [stops]
+    for stop in named:
         if not isinstance(stop, int | None):
             raise LimaError(
                 f"{place}: eos_token_id of generation_config.json is {stop!r}, expected the id of a token, a number."
             )
-        if stop is not None and not 0 <= stop < rows:
-            raise LimaError(
-                f"{place}: eos_token_id of generation_config.json is {stop}, but the model has {rows:,} tokens. Take "
-                "generation_config.json and weights from the same model."
-            )
+    rows = model.get_input_embeddings().weight.shape[0]
+    if beyond := [stop for stop in named if stop is not None and not 0 <= stop < rows]:
+        model.generation_config.eos_token_id = [stop for stop in named if stop not in beyond] or None
+        note(
+            f"{place}: its eos_token_id is {beyond[0]}, but the model has {rows:,} tokens; it is passed over."
+        )
 
 
 def _check_rows(place: str | Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -432,10 +433,10 @@ def check_place(place: str | Path) -> None:
                 "are merged already, move adapter_config.json away."
             )
         if not (path / "config.json").exists():
-            epochs = sorted(path.glob("epoch-*/config.json"))
-            there = (
-                f"It holds a run of lima train; name an epoch of it: {epochs[-1].parent}" if epochs else ""
+            inside = sorted(
+                (found.parent for found in path.glob("*/config.json")), key=lambda x: (len(x.name), x.name)
             )
+            there = f"It holds models, as a run does; name one: {inside[-1]}" if inside else ""
             raise LimaError(f"{place}: no config.json. {there or 'Expected a Hugging Face model folder.'}")
     elif (
         isinstance(place, Path)

@@ -188,8 +188,8 @@ def _render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, *, h
     except Exception as error:  # a template is a program of its author, and may raise anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise LimaError(
-            f"the chat template fails on a conversation ({reason}). Take out of the texts what it does not take, or tune with "
-            "--chat-template lima."
+            f"the chat template fails on a conversation ({reason}). Mend the template, take out of the texts what it does not take, or "
+            "tune with --chat-template lima."
         ) from None
     return text
 
@@ -206,7 +206,7 @@ def _check_heard(tokenizer: PreTrainedTokenizerBase) -> None:
     if not all(message["content"] in text for message in PROBE):
         raise LimaError(
             "the chat template leaves out what messages say where their content is a text, as that of a model of images may. "
-            "Use --chat-template lima to tune, or a FILE that takes texts."
+            "Use --chat-template lima to tune, or a FILE that writes each message['content']."
         )
     _HEARD[tokenizer] = str(tokenizer.chat_template)
 

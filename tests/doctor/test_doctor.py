@@ -23,6 +23,7 @@ def test_sound_inputs_pass_and_the_masks_are_shown(
     assert "What is 0 + 0?<|eot|>It is 0.<|eot|>" in printed.out
     assert "no attention across documents" in printed.out
     assert "lima train" in printed.err
+    assert "--residual-dropout 0" in printed.err  # the model is narrow
 
 
 def test_every_failed_check_is_counted_and_the_first_fault_named(

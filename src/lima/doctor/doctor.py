@@ -14,7 +14,7 @@ from lima import chat, console
 from lima import model as models
 from lima.commands import as_command
 from lima.doctor.readiness import readiness
-from lima.doctor.rehearsal import LAYERS, known_dropout, rehearse
+from lima.doctor.rehearsal import LAYERS, known_dropout, narrow, rehearse
 from lima.doctor.settings import DoctorSettings
 from lima.errors import LimaError
 from lima.files import read_jsonl
@@ -50,7 +50,7 @@ def doctor(settings: DoctorSettings) -> None:
         raise LimaError(f"{len(faults)} of {len(findings)} checks failed. {faults[0]}")
     if settings.dev is not None:
         readiness(settings)
-    console.done([], next_command=_training(settings, known_dropout(model)))
+    console.done([], next_command=_training(settings, known_dropout(model) and not narrow(model)))
 
 
 def _training(settings: DoctorSettings, dropout: bool) -> str:

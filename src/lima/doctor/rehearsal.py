@@ -19,7 +19,7 @@ from lima.errors import LimaError
 from lima.generate.prompts import PromptFormat
 from lima.train.adapters import add_adapters, merged_weights
 from lima.train.attention import inside_documents
-from lima.train.dropout import SUBLAYERS
+from lima.train.dropout import SUBLAYERS, WIDE
 from lima.train.invariants import training_path
 from lima.train.loop import gradients
 from lima.train.precision import resolve
@@ -41,6 +41,11 @@ LONGEST = 64
 def known_dropout(model: PreTrainedModel) -> bool:
     """Whether the paper's residual dropout knows where this architecture adds to its residual stream."""
     return model.config.model_type in SUBLAYERS
+
+
+def narrow(model: PreTrainedModel) -> bool:
+    """Whether the base is narrower than the models that the paper's residual dropout is for."""
+    return int(model.config.get_text_config().hidden_size) < WIDE
 
 
 def rehearse(
@@ -65,7 +70,7 @@ def rehearse(
         ("stored as", f"{', '.join(kinds) or 'unknown'}; saved as {_name(models.stored_dtype(place))}"),
         ("quantised", method or "no"),
         ("arithmetic", f"{resolve(model, 'auto')} on {model.device}"),
-        ("residual dropout", "known form" if known_dropout(model) else "unknown form: --residual-dropout 0"),
+        ("residual dropout", _residual_dropout(model)),
         ("dropout of its own", _own_dropout(model)),
         ("once tuned", PromptFormat.of(model, tokenizer).ending),
     ]
@@ -79,6 +84,12 @@ def rehearse(
     rows.append(("saved and loaded again", "gives the same logits"))
     rows.append(("adapters", _adapters(again, model, tokenizer, ids)))
     return rows
+
+
+def _residual_dropout(model: PreTrainedModel) -> str:
+    if not known_dropout(model):
+        return "unknown form: --residual-dropout 0"
+    return f"known form; narrower than {WIDE:,}: --residual-dropout 0" if narrow(model) else "known form"
 
 
 def _own_dropout(model: PreTrainedModel) -> str:
