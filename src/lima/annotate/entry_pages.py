@@ -64,9 +64,15 @@ def invitation(request: Request, code: Code) -> Response:
     if refusal := people.look_at(site.base, code):
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[refusal], to=None)
     token = new_token()
-    response = page(site.work.invitation, request, csrf=token, **site.work.invitation_values())
+    response = _welcome(request, token, by_panel=False)
     set_cookie(response, request, "rater", token, SESSION_SECONDS)
     return response
+
+
+def _welcome(request: Request, token: str, *, by_panel: bool) -> Response:
+    """What people read before they begin."""
+    work = site_of(request).work
+    return page(work.invitation, request, csrf=token, by_panel=by_panel, **work.invitation_values())
 
 
 @router.post("/join/{code}")
@@ -95,7 +101,7 @@ def panel_visit(request: Request) -> Response:
     person = people.rater_of(site.base, held, site.clock()) if held else None
     if person and panel.is_known(site.base, visit, person):
         return redirect(request, site.work.home)  # in another tab: the forms of the first one stay good
-    response = page(site.work.invitation, request, csrf=token, **site.work.invitation_values())
+    response = _welcome(request, token, by_panel=True)
     set_cookie(response, request, "rater", token, SESSION_SECONDS)
     return response
 

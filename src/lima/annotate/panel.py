@@ -7,7 +7,7 @@ empty. No file of the study holds them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from starlette.datastructures import QueryParams
@@ -24,7 +24,7 @@ from lima.annotate.people import (
     record,
 )
 from lima.annotate.settings import ServerSettings
-from lima.annotate.tables import iso, panel_visits, raters
+from lima.annotate.tables import events, invitations, iso, panel_visits, raters
 from lima.errors import LimaError
 
 LONGEST_ID = 200
@@ -147,6 +147,36 @@ def forget(base: Database, now: float) -> None:
         connection.execute(sa.delete(panel_visits))
         connection.execute(sa.update(raters).values(external_hash=None))
         record(connection, "forget", now)
+    base.empty_log()
+
+
+def forget_person(base: Database, rater_id: int, now: float) -> bool:
+    """Delete what says who a rater is: the lead's notes, and the panel's ids; answers stay. False: there is no such rater.
+
+    The one change to past events: notes of links stand in them.
+    """
+    with base.write() as connection:
+        mine = raters.c.id == rater_id
+        if connection.scalar(sa.select(raters.c.id).where(mine)) is None:
+            return False
+        connection.execute(sa.update(raters).where(mine).values(note="", external_hash=None))
+        connection.execute(sa.delete(panel_visits).where(panel_visits.c.rater_id == rater_id))
+        links = connection.execute(sa.select(invitations).where(invitations.c.rater_id == rater_id)).all()
+        for link in links:
+            _blank_note(connection, link)
+        connection.execute(sa.update(invitations).where(invitations.c.rater_id == rater_id).values(note=""))
+        record(connection, "forget_person", now, rater_id=rater_id)
+    base.empty_log()
+    return True
+
+
+def _blank_note(connection: sa.Connection, link: sa.Row[Any]) -> None:
+    """In the event of the link's making, which has its time and its note."""
+    made = (events.c.kind == "invite") & (events.c.at == link.created_at)
+    for row in connection.execute(sa.select(events.c.id, events.c.payload).where(made)).all():
+        if row.payload.get("note") == link.note:
+            blank = row.payload | {"note": ""}
+            connection.execute(sa.update(events).where(events.c.id == row.id).values(payload=blank))
 
 
 def _refusal(connection: sa.Connection, settings: ServerSettings, visit: Visit) -> Refusal | None:

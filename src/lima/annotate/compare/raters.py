@@ -19,7 +19,7 @@ from lima.annotate.database import Database
 from lima.annotate.languages import Said
 from lima.annotate.people import NOT_COUNTED
 from lima.annotate.tables import presentations, raters, units
-from lima.records import Side
+from lima.records import SCALE_VALUES, Side
 
 FEWEST = 20
 """Below this many answers nothing is said of side, speed, ties or patterns."""
@@ -29,6 +29,8 @@ FAST_SHARE = 1 / 3
 SHORTEST_SECONDS = 3.0
 """Nobody reads a question and two answers in less."""
 MOST_TIES = 0.8
+MOST_ALIKE = 0.95
+"""Ratings on a scale of more than two values that are one and the same; of two, such as safe, one may be nearly always right."""
 LONGEST_PERIOD, PATTERN = 4, 0.72
 """Choices that equal the one 1 to 4 before with a share whose 99 % interval lies above this are a pattern. Sides are
 drawn, so a rater who always prefers one system repeats them with a share of about one half."""
@@ -110,6 +112,7 @@ def _figures(
     warnings = [
         *_of_time(votes, usual),
         *_of_choices(compared, ties),
+        *_of_ratings([row.answer for row in votes if row.task == "rate"]),
         *_of_checks(checks, gold),
         *_of_agreement(rater, alike),
     ]
@@ -152,6 +155,15 @@ def _of_choices(compared: Sequence[Any], ties: int) -> Iterator[str]:
         yield Said("leans to one side")
     elif _has_pattern([_on_screen(row) for row in compared]):
         yield Said("follows a pattern")
+
+
+def _of_ratings(rated: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if len(rated) < FEWEST:
+        return
+    for scale, values in SCALE_VALUES.items():
+        given = Counter(answer[scale] for answer in rated if scale in answer)
+        if len(values) > 2 and given and max(given.values()) >= MOST_ALIKE * given.total():
+            yield Said("nearly always the same value: {scale}", scale=scale)
 
 
 def _has_pattern(choices: Sequence[str]) -> bool:
