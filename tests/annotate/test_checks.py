@@ -242,9 +242,9 @@ def test_one_rating_for_everything_is_marked_and_only_on_a_scale(site: MakeSite)
     for value in (lambda n: "6", lambda n: str(1 + n % 5)):
         browser, number = here.rater("author"), 0
         while 'name="item"' in (page := browser.get("/work").text):
+            here.clock.now += 30
             browser.post("/answer", data=form(page, helpfulness=value(number), safety="safe"))
             number += 1
-            here.clock.now += 30
     first, second = rater_figures(here.base, {}).values()
     assert first.warnings == ("nearly always the same value: helpfulness",)
     assert second.warnings == ()

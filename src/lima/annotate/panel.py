@@ -6,6 +6,7 @@ empty. No file of the study holds them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +29,8 @@ from lima.annotate.tables import events, invitations, iso, panel_visits, raters
 from lima.errors import LimaError
 
 LONGEST_ID = 200
+UNFILLED = re.compile(r"[{}<>%$]")
+"""In an id: a placeholder that the panel did not fill in, which would make all its people one."""
 WayOut = Literal["completed", "screened", "unqualified", "left", "failed"]
 COLUMNS = ("rater", "participant", "study", "session", "state", "way_out", "arrived", "left")
 
@@ -45,13 +48,15 @@ class Visit:
 
 
 def visit_of(settings: ServerSettings, query: QueryParams) -> Visit | None:
-    """The visit that an address stands for; None: it has no id, or one that is too long, or there is no panel."""
+    """The visit that an address stands for; None: it has no id, or one that is none, or there is no panel."""
     names = {
         "prolific": ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID"),
         "generic": (settings.panel_id, "study", "session"),
     }.get(settings.panel)
     found = [query.get(name, "") for name in names or ()]
-    return Visit(*found) if found and found[0] and max(map(len, found)) <= LONGEST_ID else None
+    if not found or not found[0].strip() or UNFILLED.search(found[0]) or max(map(len, found)) > LONGEST_ID:
+        return None
+    return Visit(*found)
 
 
 def admit(

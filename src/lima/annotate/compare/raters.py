@@ -23,7 +23,7 @@ from lima.records import SCALE_VALUES, Side
 
 FEWEST = 20
 """Below this many answers nothing is said of side, speed, ties or patterns."""
-FEWEST_SHARED, FEWEST_CHECKS, FEWEST_RATERS = 10, 4, 3
+FEWEST_SHARED, FEWEST_CHECKS = 10, 4
 FAST_SHARE = 1 / 3
 """A rater whose median time is under this share of all raters' median is marked as fast."""
 SHORTEST_SECONDS = 3.0
@@ -221,27 +221,17 @@ def _agreements(by_rater: Mapping[int, Sequence[Any]]) -> dict[int, Any]:
 
 
 def _competence(by_rater: Mapping[int, Sequence[Any]]) -> dict[int, float]:
-    """Of the raters who count and share enough with others; with fewer than three nothing tells them apart."""
+    """Of the raters who count."""
     from lima.statistics.agreement import Rated
-    from lima.statistics.competence import competence
+    from lima.statistics.competence import competence_of_enough
 
-    compared = {
-        rater: {
-            row.unit_id: row for row in rows if row.task == "pairwise" and not row.repeat and _counts(row)
-        }
-        for rater, rows in by_rater.items()
-    }
-    votes = Counter(unit for found in compared.values() for unit in found)
-    shared = {rater: sum(votes[unit] > 1 for unit in found) for rater, found in compared.items()}
-    enough = {rater for rater, number in shared.items() if number >= FEWEST_SHARED}
-    if len(enough) < FEWEST_RATERS:
-        return {}
     rated = [
-        Rated(unit, unit, str(rater), row.answer["pairwise"])
-        for rater in enough
-        for unit, row in compared[rater].items()
+        Rated(row.unit_id, row.unit_id, str(rater), row.answer["pairwise"])
+        for rater, rows in by_rater.items()
+        for row in rows
+        if row.task == "pairwise" and not row.repeat and _counts(row)
     ]
-    return {int(rater): value for rater, value in competence(rated).items()}
+    return {int(rater): value for rater, value in competence_of_enough(rated).items()}
 
 
 def _counts(row: Any) -> bool:

@@ -17,6 +17,7 @@ from lima.statistics.agreement import LABELS, Agreement, Rated, agreement_matrix
 from lima.statistics.alt_test import AltTest, Closeness, alt_test
 from lima.statistics.bias import Bias, Showing, bias
 from lima.statistics.bootstrap import Resampling
+from lima.statistics.competence import competence_of_enough
 from lima.statistics.estimates import Result, Undefined
 from lima.statistics.reliability import Value, cohen_kappa, fleiss_kappa, gwet, krippendorff_alpha
 
@@ -60,6 +61,8 @@ class RaterCard:
     description: str
     settings: Mapping[str, Any]
     rows: int
+    competence: float | None = None
+    """Of people: the share of true labels by Dawid and Skene, where three or more share enough comparisons. Advice."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,15 @@ def coverages(study: StudyData, votes: Sequence[Vote]) -> list[Coverage]:
     return found
 
 
-def rater_cards(study: StudyData) -> list[RaterCard]:
+def rater_cards(study: StudyData, votes: Sequence[Vote]) -> list[RaterCard]:
     """Everyone who gave a row, as ``raters.jsonl`` describes them, if it does."""
+    competent = competence_of_enough(
+        [
+            Rated(vote.comparison, vote.prompt, vote.rater, vote.label)
+            for vote in votes
+            if vote.label is not None and vote.repeat == 0 and group_of(vote.rater) in POOLED_KINDS
+        ]
+    )
     rows = Counter([row.rater for row in study.preferences] + [row.rater for row in study.grades])
     cards = []
     for rater in sorted({*rows, *study.raters}, key=lambda rater: (group_order(group_of(rater)), rater)):
@@ -195,7 +205,8 @@ def rater_cards(study: StudyData) -> list[RaterCard]:
         kind = known.kind if known else rater.partition(":")[0]
         description = known.description if known else ""
         settings = known.settings if known else {}
-        cards.append(RaterCard(rater, group_of(rater), kind, description, settings, rows[rater]))
+        told = (rater, group_of(rater), kind, description, settings, rows[rater])
+        cards.append(RaterCard(*told, competence=competent.get(rater)))
     return cards
 
 
