@@ -157,7 +157,8 @@ def test_a_page_shows_all_that_one_rater_did(site: MakeSite, tmp_path: Path) -> 
     assert '<a href="/lead/raters/1">crowd:01</a>' in lead.get("/lead").text
     shown = lead.get("/lead/raters/1").text
     rows = [
-        re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr><td>(.*?</td>)</tr>", shown, re.S)
+        re.findall(r"<td[^>]*>(.*?)</td>", row)
+        for row in re.findall(r'<tr><td class="when">(.*?</td>)</tr>', shown, re.S)
     ]
     said = [(row[-4], row[-3], row[-2], row[-1]) for row in rows]
     assert said == [

@@ -222,10 +222,10 @@ def test_cards_of_people_have_a_competence_where_three_share_enough(study: Path)
     turned = ["loss" if outcome == "win" else "win" for outcome in told]
     said = {"crowd:01": told, "crowd:02": told, "crowd:03": turned, "judge:x@1": told}
     votes = [vote(f"p{n}", said[rater][n], rater=rater) for rater in said for n in range(12)]  # type: ignore[arg-type]
-    cards = {card.id: card.competence for card in rater_cards(read_study(study), votes)}
-    found = {name: cards.get(name) for name in ("crowd:01", "crowd:02", "crowd:03")}
-    assert found["crowd:01"] == found["crowd:02"] == pytest.approx(1, abs=1e-6)
-    assert found["crowd:03"] == pytest.approx(0, abs=1e-6)
+    cards = {card.id: card.competence for card in rater_cards(read_study(study), votes, 0.95)}
+    found = [cards[name] for name in ("crowd:01", "crowd:02", "crowd:03")]
+    assert [estimate and estimate.value for estimate in found] == pytest.approx([1, 1, 0], abs=1e-6)
+    assert {estimate and estimate.n for estimate in found} == {12}
     assert {value for name, value in cards.items() if name.startswith("judge")} == {None}
     two = [row for row in votes if row.rater != "crowd:03"]
-    assert {card.competence for card in rater_cards(read_study(study), two)} == {None}
+    assert {card.competence for card in rater_cards(read_study(study), two, 0.95)} == {None}

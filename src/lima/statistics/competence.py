@@ -42,13 +42,10 @@ def competence(rated: Sequence[Rated]) -> dict[str, float]:
     if not shared:
         return {}
     places = {name: place for place, name in enumerate(names)}
-    cells = [
-        (number, len(LABELS) * places[row.rater] + LABELS.index(row.label))
-        for number, rows in enumerate(shared)
-        for row in rows
-    ]
+    row_of = [number for number, rows in enumerate(shared) for _ in rows]
+    column_of = [len(LABELS) * places[row.rater] + LABELS.index(row.label) for rows in shared for row in rows]
     shape = (len(shared), len(LABELS) * len(names))
-    votes = csr_array((np.ones(len(cells)), tuple(zip(*cells, strict=True))), shape=shape)
+    votes = csr_array((np.ones(len(row_of)), (row_of, column_of)), shape=shape)
     confusion, shares = _estimate(votes)
     return {name: float(shares @ np.diag(confusion[place])) for place, name in enumerate(names)}
 
