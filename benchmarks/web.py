@@ -2,7 +2,8 @@
 
 Prints the time of "next item" and "vote" (median, p99, longest) against the target of 150 ms at p99, on SQLite or,
 with ``--database postgresql://...``, on PostgreSQL. The peer is the floor of this stack: requests to the same server,
-in the same run, for a page that touches no database.
+in the same run, for a page that touches no database (the lead's sign-in, which waits for a thread and is rendered as
+every page is). ``bare`` is /health: a line of JSON from the event loop, with neither.
 
     python benchmarks/web.py --raters 200 --seconds 300
 """
@@ -70,8 +71,9 @@ class Visitor:
         await self._request("vote", "POST", "/answer", values | {"pairwise": choice})
 
     async def floor(self) -> None:
-        """A request that reaches the server and no database."""
-        await self._request("floor", "GET", "/health")
+        """A page that reaches the server and no database, and a reply without a page."""
+        await self._request("floor", "GET", "/lead/sign-in")
+        await self._request("bare", "GET", "/health")
 
     async def _request(self, kind: str, method: str, path: str, form: dict[str, str] | None = None) -> str:
         started = time.perf_counter()
@@ -149,7 +151,7 @@ async def one_rater(visitor: Visitor, code: str, end: float, think: float, gener
 
 
 async def probe_floor(visitor: Visitor, end: float) -> None:
-    """Ten requests a second that need no database, for comparison."""
+    """Ten of each a second that need no database, for comparison."""
     while time.monotonic() < end:
         await visitor.floor()
         await asyncio.sleep(0.1)
@@ -188,7 +190,7 @@ def show(times: dict[str, list[float]], seconds: float) -> None:
         f"{'':8}{'requests':>10}{'per s':>8}{'median':>10}{'p99':>10}{'longest':>10}   p99 / target   p99 / floor"
     )
     floor = percentile(times["floor"], 0.99)
-    for kind in ("next", "vote", "join", "floor"):
+    for kind in ("next", "vote", "join", "floor", "bare"):
         values = times[kind]
         p99 = percentile(values, 0.99)
         cells = "".join(f"{1000 * value:>7.1f} ms" for value in (percentile(values, 0.5), p99, max(values)))

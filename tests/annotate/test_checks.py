@@ -234,3 +234,17 @@ def test_repeats_that_differ_are_marked(site: MakeSite) -> None:
     found = rater_figures(here.base, {})[1]
     assert found.checks.startswith("0 of ")
     assert "contradicts itself" in found.warnings
+
+
+def test_one_rating_for_everything_is_marked_and_only_on_a_scale(site: MakeSite) -> None:
+    """Of two values one may be nearly always right; of six hardly."""
+    here = site(24, tasks=("helpfulness", "safety"), rating_votes=2)
+    for values in ("6", "12345"):
+        browser, number = here.rater("author"), 0
+        while 'name="item"' in (page := browser.get("/work").text):
+            here.clock.now += 30
+            browser.post("/answer", data=form(page, helpfulness=values[number % len(values)], safety="safe"))
+            number += 1
+    first, second = rater_figures(here.base, {}).values()
+    assert first.warnings == ("nearly always the same value: helpfulness",)
+    assert second.warnings == ()

@@ -97,7 +97,7 @@ def test_a_rater_s_way_in_german(site: MakeSite, tmp_path: Path) -> None:
     assert "Welche Antwort würde Ihnen mehr nützen?" in page  # the words too, where the file gives none
     assert "Antwort A ist deutlich besser." in page
     assert "0 von 3" in page
-    assert "&#34;Saving …&#34;: &#34;Speichert …&#34;" in page  # for the scripts
+    assert "&#34;Saving …&#34;: &#34;Wird gespeichert …&#34;" in page  # for the scripts
     assert "Dieses Formular ist veraltet." in browser.post("/undo", data=form(page) | {"csrf": "x"}).text
     assert "Diese Seite gibt es nicht." in browser.get("/nowhere").text
     assert "Konsole der Leitung" in here.lead().get("/lead").text

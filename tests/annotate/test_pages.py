@@ -266,7 +266,7 @@ def test_a_panels_rater_comes_in_by_address_and_returns_with_the_code(site: Make
     back = "https://app.prolific.com/submissions/complete?cc=ABC123"
     here = site(3, overlap=0, panel="prolific", panel_return=back, per_rater=1)
     browser = here.browser()
-    assert browser.get("/panel").status_code == 404
+    assert browser.get("/panel").status_code == 422
     ids = {"PROLIFIC_PID": "5f1", "STUDY_ID": "2", "SESSION_ID": "3"}
     page = enter(browser, **ids)
     assert order(page)

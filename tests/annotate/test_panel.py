@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.annotate.conftest import MakeSite, Site, enter, field, form, make_study, on_both_databases
 
+from lima.annotate import people
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.people import raters_joined
 from lima.evaluate.protocol import Protocol
@@ -125,11 +126,6 @@ def test_the_lead_excludes_the_idle_of_a_panel_at_once(site: MakeSite) -> None:
     assert "question-" in invited.get("/work").text
 
 
-@pytest.mark.parametrize("query", ["", "id=", "id=" + "x" * 300])
-def test_an_address_without_a_good_id_is_no_page(site: MakeSite, query: str) -> None:
-    assert site(1, **PANEL).browser().get(f"/panel?{query}").status_code == 404
-
-
 def test_what_the_protocol_says_is_read_agreed_to_and_at_hand(site: MakeSite, tmp_path: Path) -> None:
     folder = make_study(tmp_path / "texts", 3)
     protocol = Protocol(
@@ -149,3 +145,43 @@ def test_what_the_protocol_says_is_read_agreed_to_and_at_hand(site: MakeSite, tm
     assert raters_joined(here.base) == []
     page = browser.post("/panel", params={"id": "p1"}, data=form | {"consent": "yes"}).text
     assert "Prefer <em>short</em> answers." in page
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/panel",
+        "/panel?id=",
+        "/panel?id=%20",
+        "/panel?id=" + "x" * 300,
+        "/panel?id=%7B%7B%25PROLIFIC_PID%25%7D%7D",
+        "/panel?id=${id}",
+    ],
+)
+def test_an_address_without_a_person_is_refused_with_a_remedy(site: MakeSite, address: str) -> None:
+    """A placeholder that was not filled in would let all people of a panel work as one."""
+    here = site(2, overlap=0, **PANEL)
+    came = here.browser().get(address)
+    assert came.status_code == 422
+    assert "from the panel&#39;s own page again" in came.text
+    assert raters_joined(here.base) == []
+    assert site(3, overlap=0).browser().get(address).status_code == 404, "where there is no panel"
+
+
+def test_the_welcome_says_what_is_kept(site: MakeSite) -> None:
+    here = site(1, overlap=0, **PANEL)
+    assert "The id under which the panel sent you" in here.browser().get("/panel", params={"id": "p1"}).text
+    code = people.invite(here.base, "crowd", "", here.clock())
+    assert "The id under which" not in here.browser().get(f"/join/{code}").text
+
+
+def test_a_browser_without_cookies_is_told_so(site: MakeSite) -> None:
+    here = site(1, overlap=0, **PANEL)
+    code = people.invite(here.base, "crowd", "", here.clock())
+    for address in (f"/join/{code}", "/panel?id=p1"):
+        browser = here.browser()
+        csrf = field(browser.get(address).text, "csrf")
+        browser.cookies.clear()
+        refused = browser.post(address, data={"csrf": csrf})
+        assert refused.status_code == 403
+        assert "Allow cookies" in refused.text

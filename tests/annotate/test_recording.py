@@ -173,6 +173,10 @@ def test_a_study_from_its_links_to_its_report(
             assert "leans to one side" not in text
             assert "agrees less" not in text
         keep(lead, "console-1440-light", full=True)
+        lead.click("tbody >> text=crowd:03")
+        lead.wait_for_selector("#rater")
+        keep(lead, "rater-1440-light")
+        lead.goto(f"{base}/lead")
         exclude(lead, "crowd:03")
         close(lead)
     report(ReportSettings(study=folder, rounds=200))

@@ -42,9 +42,10 @@ from lima.annotate.render import LONGEST_MARKDOWN, as_written, to_html
         ("[Answer]: 42", "<p>[Answer]: 42</p>\n"),
         ("[1]: https://a.example", "<p>[1]: https://a.example</p>\n"),
         ("&copy; &lt;", "<p>&amp;copy; &amp;lt;</p>\n"),
-        ("3. c\n7. d", '<ol>\n<li value="3">c</li>\n<li value="7">d</li>\n</ol>\n'),
+        ("3. c\n7. d", '<ol dir="auto">\n<li value="3">c</li>\n<li value="7">d</li>\n</ol>\n'),
         ("> " * 30 + "x", '<pre class="plain" tabindex="0">' + "&gt; " * 30 + "x</pre>"),
         ("|a|\n|-|\n|1|2|", '<pre class="plain" tabindex="0">|a|\n|-|\n|1|2|</pre>'),
+        ("a\r\nb\rc\u2028d\u2029e", "<p>a<br>\nb<br>\nc<br>\nd<br>\ne</p>\n"),
         ("\u200b", '<pre class="plain" tabindex="0"><span class="control">U+200B</span></pre>'),
     ],
 )

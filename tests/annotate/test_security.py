@@ -136,6 +136,7 @@ LEAD_FORMS = [
     "/lead/raters/1/invitations",
     "/lead/raters/1/revoke",
     "/lead/raters/1/exclude",
+    "/lead/raters/1/forget",
     "/lead/export",
     "/lead/close",
     "/lead/adjudicate",

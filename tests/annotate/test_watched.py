@@ -75,6 +75,8 @@ def test_people_get_what_was_drawn_and_the_draw_is_written_down(site: MakeSite, 
     rows = list(read_jsonl(study.sample, Drawn))
     drawn = {row.id for row in rows if row.drawn and row.id.startswith("cmp")}
     assert len(drawn) == 5
+    told = f"People see 5 of {len(here.work.texts.comparisons)} texts, drawn with probabilities from"
+    assert told in here.lead().get("/lead").text
     assert {unit.text_id for unit in make_plan(here.work.texts, here.settings)} == drawn
     rater = here.rater()
     for _ in range(5):

@@ -11,8 +11,9 @@ from lima.records import SCALE_VALUES, Preference
 from lima.report.numbers.against import StudySide, differences
 from lima.report.numbers.preferences import pair_results, posteriors, rankings
 from lima.report.numbers.rater_pairs import majority
-from lima.report.numbers.raters import RaterCard, alt_tests, has_list
+from lima.report.numbers.raters import RaterCard, alt_tests, has_list, rater_cards
 from lima.report.numbers.ratings import Rating, worst_of_k
+from lima.report.numbers.study import read_study
 from lima.report.numbers.votes import Vote, group_of
 from lima.report.render.tables import TextTable, latex, markdown
 from lima.report.render.wording import by_whom
@@ -213,3 +214,18 @@ def test_the_kappa_is_that_of_the_number_of_raters(study: Path, raters: int, nam
     numbers = report(ReportSettings(study=study, rounds=100))
     row = next(row for row in numbers.reliability if row.task == "preference")
     assert (row.raters, row.kappa_name) == (raters, name)
+
+
+def test_cards_of_people_have_a_competence_where_three_share_enough(study: Path) -> None:
+    """The third says the opposite of the others; a judge's card has none, nor has anyone's of two people."""
+    told = ["win" if number % 3 else "loss" for number in range(12)]
+    turned = ["loss" if outcome == "win" else "win" for outcome in told]
+    said = {"crowd:01": told, "crowd:02": told, "crowd:03": turned, "judge:x@1": told}
+    votes = [vote(f"p{n}", said[rater][n], rater=rater) for rater in said for n in range(12)]  # type: ignore[arg-type]
+    cards = {card.id: card.competence for card in rater_cards(read_study(study), votes, 0.95)}
+    found = [cards[name] for name in ("crowd:01", "crowd:02", "crowd:03")]
+    assert [estimate and estimate.value for estimate in found] == pytest.approx([1, 1, 0], abs=1e-6)
+    assert {estimate and estimate.n for estimate in found} == {12}
+    assert {value for name, value in cards.items() if name.startswith("judge")} == {None}
+    two = [row for row in votes if row.rater != "crowd:03"]
+    assert {card.competence for card in rater_cards(read_study(study), two, 0.95)} == {None}

@@ -80,6 +80,12 @@ class Database:
         with self.engine.connect() as connection, suppress(sa.exc.OperationalError):  # another one is at it
             connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # type: ignore[union-attr]
 
+    def empty_log(self) -> None:
+        """What was deleted leaves SQLite's log too: it stands there until the log is written over."""
+        if self.is_sqlite:
+            with self._writing, self.engine.connect() as connection, suppress(sa.exc.OperationalError):
+                connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -237,6 +243,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
+        "secure_delete=ON",  # a name that the lead deletes must not stay in the file
         f"wal_autocheckpoint={LONGEST_LOG}",
     )
     for pragma in pragmas:

@@ -64,9 +64,15 @@ def invitation(request: Request, code: Code) -> Response:
     if refusal := people.look_at(site.base, code):
         return page("message.html", request, status=410, title="No entry", text=REFUSALS[refusal], to=None)
     token = new_token()
-    response = page(site.work.invitation, request, csrf=token, **site.work.invitation_values())
+    response = _welcome(request, token, by_panel=False)
     set_cookie(response, request, "rater", token, SESSION_SECONDS)
     return response
+
+
+def _welcome(request: Request, token: str, *, by_panel: bool) -> Response:
+    """What people read before they begin."""
+    work = site_of(request).work
+    return page(work.invitation, request, csrf=token, by_panel=by_panel, **work.invitation_values())
 
 
 @router.post("/join/{code}")
@@ -74,7 +80,7 @@ def join(request: Request, code: Code, consent: Token = "", csrf: Token = "") ->
     """Accept an invitation: the browser's token becomes that of a rater."""
     site = site_of(request)
     site.entering.check(address(request), site.clock())
-    token = cookie(request, "rater")
+    token = _cookie_back(request)
     check_csrf(request, token, csrf)
     if people.rater_of(site.base, token, site.clock()):
         return redirect(request, site.work.home)  # a second click
@@ -95,7 +101,7 @@ def panel_visit(request: Request) -> Response:
     person = people.rater_of(site.base, held, site.clock()) if held else None
     if person and panel.is_known(site.base, visit, person):
         return redirect(request, site.work.home)  # in another tab: the forms of the first one stay good
-    response = page(site.work.invitation, request, csrf=token, **site.work.invitation_values())
+    response = _welcome(request, token, by_panel=True)
     set_cookie(response, request, "rater", token, SESSION_SECONDS)
     return response
 
@@ -105,7 +111,7 @@ def enter_from_panel(request: Request, consent: Token = "", csrf: Token = "") ->
     """Begin: the browser's token becomes that of a rater."""
     site = site_of(request)
     site.entering.check(address(request), site.clock())
-    token = cookie(request, "rater")
+    token = _cookie_back(request)
     check_csrf(request, token, csrf)
     _check_consent(site, consent)
     person = panel.admit(site.base, site.settings, _visit(request), token, site.clock())
@@ -116,6 +122,14 @@ def enter_from_panel(request: Request, consent: Token = "", csrf: Token = "") ->
     return redirect(request, site.work.home)
 
 
+def _cookie_back(request: Request) -> str:
+    """The browser's token; raises `Refused` where it sends no cookie back: no form would ever be good."""
+    token = cookie(request, "rater")
+    if not token:
+        raise Refused(403, "This study needs a cookie. Allow cookies for this site and open the link again.")
+    return token
+
+
 def _check_consent(site: Site, given: str) -> None:
     if site.work.protocol.consent and not given:
         raise Refused(
@@ -124,9 +138,15 @@ def _check_consent(site: Site, given: str) -> None:
 
 
 def _visit(request: Request) -> panel.Visit:
-    visit = panel.visit_of(site_of(request).settings, request.query_params)
-    if visit is None:
+    settings = site_of(request).settings
+    if settings.panel == "none":
         raise Refused(404, "There is no such page.")
+    visit = panel.visit_of(settings, request.query_params)
+    if visit is None:
+        raise Refused(
+            422,
+            "This address does not say who the panel sent. Open the study from the panel's own page again.",
+        )
     return visit
 
 

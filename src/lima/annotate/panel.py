@@ -6,8 +6,9 @@ empty. No file of the study holds them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from starlette.datastructures import QueryParams
@@ -24,10 +25,12 @@ from lima.annotate.people import (
     record,
 )
 from lima.annotate.settings import ServerSettings
-from lima.annotate.tables import iso, panel_visits, raters
+from lima.annotate.tables import events, invitations, iso, panel_visits, raters
 from lima.errors import LimaError
 
 LONGEST_ID = 200
+UNFILLED = re.compile(r"[{}<>%$]")
+"""In an id: a placeholder that the panel did not fill in, which would make all its people one."""
 WayOut = Literal["completed", "screened", "unqualified", "left", "failed"]
 COLUMNS = ("rater", "participant", "study", "session", "state", "way_out", "arrived", "left")
 
@@ -45,13 +48,15 @@ class Visit:
 
 
 def visit_of(settings: ServerSettings, query: QueryParams) -> Visit | None:
-    """The visit that an address stands for; None: it has no id, or one that is too long, or there is no panel."""
+    """The visit that an address stands for; None: it has no id, or one that is none, or there is no panel."""
     names = {
         "prolific": ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID"),
         "generic": (settings.panel_id, "study", "session"),
     }.get(settings.panel)
     found = [query.get(name, "") for name in names or ()]
-    return Visit(*found) if found and found[0] and max(map(len, found)) <= LONGEST_ID else None
+    if not found or not found[0].strip() or UNFILLED.search(found[0]) or max(map(len, found)) > LONGEST_ID:
+        return None
+    return Visit(*found)
 
 
 def admit(
@@ -147,6 +152,36 @@ def forget(base: Database, now: float) -> None:
         connection.execute(sa.delete(panel_visits))
         connection.execute(sa.update(raters).values(external_hash=None))
         record(connection, "forget", now)
+    base.empty_log()
+
+
+def forget_person(base: Database, rater_id: int, now: float) -> bool:
+    """Delete what says who a rater is: the lead's notes, and the panel's ids; answers stay. False: there is no such rater.
+
+    The one change to past events: notes of links stand in them.
+    """
+    with base.write() as connection:
+        mine = raters.c.id == rater_id
+        if connection.scalar(sa.select(raters.c.id).where(mine)) is None:
+            return False
+        connection.execute(sa.update(raters).where(mine).values(note="", external_hash=None))
+        connection.execute(sa.delete(panel_visits).where(panel_visits.c.rater_id == rater_id))
+        links = connection.execute(sa.select(invitations).where(invitations.c.rater_id == rater_id)).all()
+        for link in links:
+            _blank_note(connection, link)
+        connection.execute(sa.update(invitations).where(invitations.c.rater_id == rater_id).values(note=""))
+        record(connection, "forget_person", now, rater_id=rater_id)
+    base.empty_log()
+    return True
+
+
+def _blank_note(connection: sa.Connection, link: sa.Row[Any]) -> None:
+    """In the event of the link's making, which has its time and its note."""
+    made = (events.c.kind == "invite") & (events.c.at == link.created_at)
+    for row in connection.execute(sa.select(events.c.id, events.c.payload).where(made)).all():
+        if row.payload.get("note") == link.note:
+            blank = row.payload | {"note": ""}
+            connection.execute(sa.update(events).where(events.c.id == row.id).values(payload=blank))
 
 
 def _refusal(connection: sa.Connection, settings: ServerSettings, visit: Visit) -> Refusal | None:

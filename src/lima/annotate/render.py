@@ -34,6 +34,8 @@ LONGEST_MARKDOWN = 50_000
 DEEPEST_NESTING = 20
 CACHED_TEXTS = 16_384
 
+LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
+"""Line breaks that an editor shows and a page would not."""
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
@@ -57,6 +59,8 @@ TEXT_TAGS = re.findall(
 ATTRIBUTES = {
     "a": {"href", "title"},
     "li": {"value"},
+    "ul": {"dir"},
+    "ol": {"dir"},
     "div": {"tabindex"},
     "span": {"tabindex"},
     "math": {"display"},
@@ -92,7 +96,7 @@ def to_html(text: str, suspect: frozenset[int] = frozenset()) -> Markup:
         text: Markdown.
         suspect: lines, counted from 0, whose blocks are to stand out.
     """
-    text = CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+    text = _plain(text)
     if len(text) > LONGEST_MARKDOWN or _is_blank(text):
         return as_written(text, suspect)
     env: EnvType = {FORMULAS: []}
@@ -110,7 +114,7 @@ def to_html(text: str, suspect: frozenset[int] = frozenset()) -> Markup:
 @lru_cache(maxsize=CACHED_TEXTS // 8)
 def as_written(text: str, suspect: frozenset[int] = frozenset()) -> Markup:
     """The text itself, character by character, safe to place in a page; some lines stand out."""
-    text = CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+    text = _plain(text)
     lines = html.escape(text).split("\n")
     for number in suspect & set(range(len(lines))):
         lines[number] = f'<span class="suspect">{lines[number]}</span>'
@@ -118,6 +122,11 @@ def as_written(text: str, suspect: frozenset[int] = frozenset()) -> Markup:
     if _is_blank(text):
         shown = INVISIBLE.sub(_numbered, shown)
     return Markup(sanitise(f'<pre class="plain">{shown}</pre>'))
+
+
+def _plain(text: str) -> str:
+    """The text with line breaks of one kind, and without characters that pages cannot hold."""
+    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", LINE_ENDS.sub("\n", text))
 
 
 def _is_blank(text: str) -> bool:
@@ -154,12 +163,14 @@ def sanitise(fragment: str) -> str:
     )
 
 
+OURS = {"tabindex": "0", "dir": "auto"}
+"""Attributes with the one value that we give them."""
 _CLASSED = ("pre", "code", "span", "div", "td", "th", "p", "li", *(f"h{level}" for level in range(1, 7)))
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
-    if name == "tabindex":
-        return "0"
+    if name in OURS:
+        return OURS[name]
     if name != "class":
         return value
     kept = [one for one in value.split() if one in OUR_CLASSES or (tag == "span" and one in CODE_CLASSES)]
@@ -220,6 +231,11 @@ def _address(token: Token, name: str) -> str:
     return f' <span class="address">({html.escape(shown)})</span>'
 
 
+def _list(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+    """Its marks stand where its own words begin, whatever runs the other way around it."""
+    return f'<{tokens[index].tag} dir="auto">\n'
+
+
 def _list_item(
     self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
@@ -254,6 +270,8 @@ RULES: dict[str, Any] = {
     "heading_open": _heading,
     "heading_close": _heading,
     "link_close": _link_close,
+    "bullet_list_open": _list,
+    "ordered_list_open": _list,
     "list_item_open": _list_item,
     "table_open": _table,
     "table_close": _table,

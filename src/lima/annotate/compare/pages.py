@@ -17,13 +17,14 @@ from lima.annotate.compare.assignment import Nothing
 from lima.annotate.compare.presentations import GOLD, TO_SCREEN, TO_STUDY, Answer, Presentation, Remarks
 from lima.annotate.compare.work import CompareWork
 from lima.annotate.entry_pages import after_failed_checks, last_page, waiting_page
-from lima.annotate.pages import checked, page, redirect, saved, signed_in, spent, wants_json, work_of
+from lima.annotate.pages import checked, page, redirect, saved, signed_in, spent, typed, wants_json, work_of
 from lima.annotate.people import Participant
 from lima.annotate.security import Refused
 
 router = APIRouter()
 
-LONGEST_REMARK = 2_000
+LONGEST_REMARK = 4_000
+"""Twice what a page lets in: a form that is sent without a script counts a new line as two."""
 Token = Annotated[str, Form(max_length=64)]
 Short = Annotated[str, Form(max_length=32)]
 Attempt = Annotated[int, Form(ge=0, le=100_000)]
@@ -82,7 +83,7 @@ def answer(
         lambda presentation: _to_study(here, presentation, chosen),
         attempt=attempt,
         seconds=spent(seconds),
-        remarks=_remarks(here, comment, both_bad)
+        remarks=_remarks(here, typed(comment), both_bad)
         | (_further(here, pairwise, strength, criterion or []) if pairwise else {}),
     )
     if stored is None:
@@ -101,10 +102,10 @@ def skip(request: Request, item: Token, attempt: Attempt, csrf: Token = "", reas
     here, person = work_of(request, CompareWork), checked(request, csrf)
     if "skip" not in here.texts.protocol.people_may:
         raise Refused(404, "There is no such page.")
-    if not reason.strip():
+    if not typed(reason):
         raise Refused(422, "Say why you skip it.")
     skipped = here.assignment.skip(
-        person, item, lambda one: dict.fromkeys(_asked(here, one)), attempt=attempt, reason=reason.strip()
+        person, item, lambda one: dict.fromkeys(_asked(here, one)), attempt=attempt, reason=typed(reason)
     )
     if skipped is None:
         raise Refused(404, "There is no such item.")
@@ -150,10 +151,10 @@ def _asked(here: CompareWork, presentation: Presentation) -> tuple[str, ...]:
 def _remarks(here: CompareWork, comment: str, both_bad: str) -> Remarks:
     """What was said beside the answer, as far as the protocol asks for it."""
     may = here.texts.protocol.people_may
-    if here.texts.protocol.reasons and not comment.strip():
+    if here.texts.protocol.reasons and not comment:
         raise Refused(422, "Say why, in a few words.")
     wanted = "comment" in may or here.texts.protocol.reasons
-    found: Remarks = {"text": comment.strip()} if wanted and comment.strip() else {}
+    found: Remarks = {"text": comment} if wanted and comment else {}
     return found | ({"both_bad": True} if "call_both_bad" in may and both_bad else {})
 
 

@@ -19,16 +19,18 @@ from lima.annotate.database import Database
 from lima.annotate.languages import Said
 from lima.annotate.people import NOT_COUNTED
 from lima.annotate.tables import presentations, raters, units
-from lima.records import Side
+from lima.records import SCALE_VALUES, Side
 
 FEWEST = 20
 """Below this many answers nothing is said of side, speed, ties or patterns."""
-FEWEST_SHARED, FEWEST_CHECKS, FEWEST_RATERS = 10, 4, 3
+FEWEST_SHARED, FEWEST_CHECKS = 10, 4
 FAST_SHARE = 1 / 3
 """A rater whose median time is under this share of all raters' median is marked as fast."""
 SHORTEST_SECONDS = 3.0
 """Nobody reads a question and two answers in less."""
 MOST_TIES = 0.8
+MOST_ALIKE = 0.95
+"""Ratings on a scale of more than two values that are one and the same; of two, such as safe, one may be nearly always right."""
 LONGEST_PERIOD, PATTERN = 4, 0.72
 """Choices that equal the one 1 to 4 before with a share whose 99 % interval lies above this are a pattern. Sides are
 drawn, so a rater who always prefers one system repeats them with a share of about one half."""
@@ -110,6 +112,7 @@ def _figures(
     warnings = [
         *_of_time(votes, usual),
         *_of_choices(compared, ties),
+        *_of_ratings([row.answer for row in votes if row.task == "rate"]),
         *_of_checks(checks, gold),
         *_of_agreement(rater, alike),
     ]
@@ -152,6 +155,15 @@ def _of_choices(compared: Sequence[Any], ties: int) -> Iterator[str]:
         yield Said("leans to one side")
     elif _has_pattern([_on_screen(row) for row in compared]):
         yield Said("follows a pattern")
+
+
+def _of_ratings(rated: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if len(rated) < FEWEST:
+        return
+    for scale, values in SCALE_VALUES.items():
+        given = Counter(answer[scale] for answer in rated if scale in answer)
+        if len(values) > 2 and given and max(given.values()) >= MOST_ALIKE * given.total():
+            yield Said("nearly always the same value: {scale}", scale=scale)
 
 
 def _has_pattern(choices: Sequence[str]) -> bool:
@@ -209,27 +221,17 @@ def _agreements(by_rater: Mapping[int, Sequence[Any]]) -> dict[int, Any]:
 
 
 def _competence(by_rater: Mapping[int, Sequence[Any]]) -> dict[int, float]:
-    """Of the raters who count and share enough with others; with fewer than three nothing tells them apart."""
+    """Of the raters who count."""
     from lima.statistics.agreement import Rated
-    from lima.statistics.competence import competence
+    from lima.statistics.competence import competence_of_enough
 
-    compared = {
-        rater: {
-            row.unit_id: row for row in rows if row.task == "pairwise" and not row.repeat and _counts(row)
-        }
-        for rater, rows in by_rater.items()
-    }
-    votes = Counter(unit for found in compared.values() for unit in found)
-    shared = {rater: sum(votes[unit] > 1 for unit in found) for rater, found in compared.items()}
-    enough = {rater for rater, number in shared.items() if number >= FEWEST_SHARED}
-    if len(enough) < FEWEST_RATERS:
-        return {}
     rated = [
-        Rated(unit, unit, str(rater), row.answer["pairwise"])
-        for rater in enough
-        for unit, row in compared[rater].items()
+        Rated(row.unit_id, row.unit_id, str(rater), row.answer["pairwise"])
+        for rater, rows in by_rater.items()
+        for row in rows
+        if row.task == "pairwise" and not row.repeat and _counts(row)
     ]
-    return {int(rater): value for rater, value in competence(rated).items()}
+    return {int(rater): value for rater, value in competence_of_enough(rated).items()}
 
 
 def _counts(row: Any) -> bool:

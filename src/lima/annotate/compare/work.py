@@ -70,6 +70,8 @@ class CompareWork(AnnotationWork):
         found = self.remembered.get(self.assignment.base, self._figures)
         asked = len(texts.comparisons.keys() - texts.left_out)
         shown = {"plan": texts.plan, "comparisons": asked, "has_gold": bool(texts.gold)}
+        asked_of = texts.comparisons.keys() | texts.items.keys()
+        shown["sample"] = [row for row in texts.sample if row.id in asked_of]
         shown |= {"left": sum(tile.planned - tile.done for tile in self.tiles())}
         return shown | found.value | {"figures_age": round(found.age)}
 

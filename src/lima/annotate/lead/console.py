@@ -123,6 +123,16 @@ def exclude_rater(request: Request, rater_id: RowId, csrf: Csrf = "") -> Respons
     return _remove(request, rater_id, csrf, keep_answers=False)
 
 
+@router.post("/raters/{rater_id}/forget")
+def forget_person(request: Request, rater_id: RowId, csrf: Csrf = "") -> Response:
+    """Delete what says who a rater is; answers stay."""
+    checked_lead(request, csrf)
+    site = site_of(request)
+    if not panel.forget_person(site.base, rater_id, site.clock()):
+        raise Refused(404, "There is no such rater.")
+    return redirect(request, "/lead#raters")
+
+
 @router.post("/export")
 def export(request: Request, csrf: Csrf = "") -> Response:
     """Write the answers into the study's files."""

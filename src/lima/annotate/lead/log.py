@@ -19,6 +19,7 @@ KINDS = {
     "excluded": Said("excluded"),
     "adjudicate": Said("decided"),
     "forget": Said("deleted the panel's ids"),
+    "forget_person": Said("deleted the personal data of"),
     "export": Said("exported"),
     "close": Said("closed the study"),
 }

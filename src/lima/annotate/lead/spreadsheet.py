@@ -34,7 +34,13 @@ def names_of(text: str) -> list[str]:
     return names[1:] if names and names[0].lower() == "name" else names
 
 
+FORMULAS = tuple(
+    "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+"""With what a cell begins that some spreadsheet takes for a formula."""
+
+
 def _cell(value: object) -> object:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        return f"'{value}" if value.startswith(FORMULAS) else value
     return orjson.dumps(value).decode() if isinstance(value, list | dict) else value

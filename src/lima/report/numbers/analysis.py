@@ -157,7 +157,7 @@ def analyse(study: StudyData, settings: ReportSettings, other: StudyData | None 
         differences=differences(here, there, level) if there else [],
         coverage=coverage,
         costs=raters.judge_costs(study.folder),
-        raters=raters.rater_cards(study),
+        raters=raters.rater_cards(study, votes, level),
         replaced_rows=study.replaced,
         inputs=study.sources,
     )

@@ -17,7 +17,8 @@ from lima.statistics.agreement import LABELS, Agreement, Rated, agreement_matrix
 from lima.statistics.alt_test import AltTest, Closeness, alt_test
 from lima.statistics.bias import Bias, Showing, bias
 from lima.statistics.bootstrap import Resampling
-from lima.statistics.estimates import Result, Undefined
+from lima.statistics.competence import competence_of_enough
+from lima.statistics.estimates import Estimate, Result, Undefined
 from lima.statistics.reliability import Value, cohen_kappa, fleiss_kappa, gwet, krippendorff_alpha
 
 MARGINS = {"crowd": 0.1, "author": 0.2}
@@ -60,6 +61,8 @@ class RaterCard:
     description: str
     settings: Mapping[str, Any]
     rows: int
+    competence: Estimate | None = None
+    """Of people: the share of true labels by Dawid and Skene, where three or more share enough comparisons. Advice."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,9 @@ def coverages(study: StudyData, votes: Sequence[Vote]) -> list[Coverage]:
     return found
 
 
-def rater_cards(study: StudyData) -> list[RaterCard]:
+def rater_cards(study: StudyData, votes: Sequence[Vote], level: float) -> list[RaterCard]:
     """Everyone who gave a row, as ``raters.jsonl`` describes them, if it does."""
+    competent = _competence(votes, level)
     rows = Counter([row.rater for row in study.preferences] + [row.rater for row in study.grades])
     cards = []
     for rater in sorted({*rows, *study.raters}, key=lambda rater: (group_order(group_of(rater)), rater)):
@@ -195,8 +199,35 @@ def rater_cards(study: StudyData) -> list[RaterCard]:
         kind = known.kind if known else rater.partition(":")[0]
         description = known.description if known else ""
         settings = known.settings if known else {}
-        cards.append(RaterCard(rater, group_of(rater), kind, description, settings, rows[rater]))
+        told = (rater, group_of(rater), kind, description, settings, rows[rater])
+        cards.append(RaterCard(*told, competence=competent.get(rater)))
     return cards
+
+
+def _competence(votes: Sequence[Vote], level: float) -> dict[str, Estimate]:
+    rated = [
+        Rated(vote.comparison, vote.prompt, vote.rater, vote.label)
+        for vote in votes
+        if vote.label is not None and vote.repeat == 0 and group_of(vote.rater) in POOLED_KINDS
+    ]
+    voters = Counter(row.item for row in rated)
+    prompts: dict[str, list[Hashable]] = defaultdict(list)
+    for row in rated:
+        if voters[row.item] > 1:
+            prompts[row.rater].append(row.cluster)
+    return {
+        rater: Estimate(
+            value,
+            low=None,
+            high=None,
+            level=level,
+            n=len(prompts[rater]),
+            clusters=len(set(prompts[rater])),
+            method="Dawid and Skene",
+            note="no interval: fitted to the votes of all at once",
+        )
+        for rater, value in competence_of_enough(rated).items()
+    }
 
 
 def has_list(text: str) -> bool:
