@@ -127,10 +127,9 @@ function without(text, passage) {
 // The text with what was cut out of it: in the place of what stands there instead, or before its line.
 function restored(text, { back, instead, line }) {
   if (instead && text.includes(instead)) return text.replace(instead, () => back);
-  return text.split("
-").toSpliced(Number(line), 0, ...back.split("
-")).join("
-");
+  const lines = text.split("\n");
+  lines.splice(Number(line), 0, ...back.split("\n"));
+  return lines.join("\n");
 }
 
 function writing() {
