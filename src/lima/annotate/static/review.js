@@ -49,7 +49,7 @@ function reading() {
     button.hidden = false;
     button.addEventListener("click", () => {
       const field = document.querySelector(`#${button.dataset.from}`);
-      field.value = restored(field.value, button.dataset);
+      field.value = restored(field, button.dataset);
       field.dispatchEvent(new Event("input", { bubbles: true }));
       button.disabled = true;
       say(tr("It is back. Accept takes the text with it."));
@@ -125,12 +125,11 @@ function without(text, passage) {
 }
 
 // The text with what was cut out of it: in the place of what stands there instead, or before its line.
-function restored(text, { back, instead, line }) {
+function restored({ value: text, defaultValue: cut }, { back, instead, line }) {
   if (instead && text.includes(instead)) return text.replace(instead, () => back);
-  return text.split("
-").toSpliced(Number(line), 0, ...back.split("
-")).join("
-");
+  const lines = text.split("\n");
+  lines.splice(line < cut.split("\n").length ? Number(line) : lines.length, 0, ...back.split("\n"));
+  return lines.join("\n");
 }
 
 function writing() {
