@@ -199,6 +199,18 @@ def read_json(path: Path) -> Any:
         raise LimaError(f"{path}: not JSON ({error}).") from None
 
 
+def checkpoint_name(folder: Path) -> str:
+    """What a model is called by its folder: an epoch together with its run.
+
+    >>> [checkpoint_name(Path(place)) for place in ("runs/lima/epoch-10", "runs/tickets/run/epoch-05", "models/gemma")]
+    ['lima-epoch-10', 'tickets-epoch-05', 'gemma']
+    """
+    run = folder.parent
+    if run.name == "run" and run.parent.name:  # `lima align` names the folder above it
+        run = run.parent
+    return f"{run.name}-{folder.name}" if folder.name.startswith("epoch") and run.name else folder.name
+
+
 def sibling(path: Path, name: str) -> Path:
     """The file of this name beside another.
 

@@ -158,9 +158,12 @@ def test_a_conversation_with_two_models_is_kept_as_examples(
 @pytest.mark.slow
 def test_another_answer_and_a_new_conversation(two: Running, opened: Open) -> None:
     page = opened(two)
+    page.set_viewport_size({"width": 1440, "height": 620})  # the answer grows behind the form
     page.get_by_label("Your message").fill("Hello")
     page.get_by_role("button", name="Send").click()
     said(page)
+    seen = "[...document.querySelectorAll('.assistant')].at(-1).getBoundingClientRect().bottom"
+    assert page.evaluate(f"{seen} <= document.querySelector('#say').getBoundingClientRect().top")
     page.get_by_role("button", name="Another answer").click()
     expect(page.locator(".assistant p").first).not_to_have_text(ask(two, "tuned-epoch-02"), timeout=60_000)
     said(page)

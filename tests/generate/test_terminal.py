@@ -59,6 +59,14 @@ def test_retry_draws_another_answer_and_undo_takes_back(talk: Any) -> None:
     assert contents(back) == contents(first)
 
 
+def test_save_takes_a_file_and_exit_ends(talk: Any, tmp_path: Path) -> None:
+    _, err, usual = talk("Hello", f"/save {tmp_path / 'other.jsonl'}", "/exit", "not read")
+    assert not usual
+    (saved,) = read_jsonl(tmp_path / "other.jsonl", Example)
+    assert contents(saved)[0] == "Hello"
+    assert "no command" not in err
+
+
 def test_a_system_message_stands_before_the_first_turn(talk: Any) -> None:
     _, _, (saved,) = talk("Hello", "/system Be kind.", "Hi", "/save")
     assert [message.role for message in saved.messages] == ["system", "user", "assistant"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lima import console
@@ -109,7 +110,10 @@ class Terminal:
             "/undo": (self._undo, "take back the last message and its answer"),
             "/system": (self._system, "TEXT: a system message, put before the first turn; starts anew"),
             "/new": (lambda rest: self._system(""), "forget the conversation"),
-            "/save": (self._save, f"append the conversation to {settings.save} as an Example"),
+            "/save": (
+                self._save,
+                f"append the conversation as an Example to {settings.save}, or to the FILE that follows",
+            ),
             "/help": (self._help, "this list"),
             "/quit": (lambda rest: None, "end; so does the end of the input"),
         }
@@ -117,7 +121,7 @@ class Terminal:
     def take(self, text: str) -> bool:
         """Do one input; False at the end of the chat."""
         name, _, rest = text.partition(" ")
-        if name == "/quit":
+        if name in ("/quit", "/exit"):
             return False
         try:
             if name in self._commands:
@@ -214,12 +218,13 @@ class Terminal:
         console.note("a new conversation" + (" with this system message" if rest else ""))
 
     def _save(self, rest: str) -> None:
-        with JsonlLog(self._settings.save, Example) as log:
+        path = Path(rest) if rest else self._settings.save
+        with JsonlLog(path, Example) as log:
             there = {example.id for example in log.existing}
             new = [example for side in self._sides if (example := _example(side)).id not in there]
             for example in new:
                 log.append(example)
-        console.note(f"saved in {self._settings.save}" if new else f"{self._settings.save} has it already")
+        console.note(f"saved in {path}" if new else f"{path} has it already")
 
     def _help(self, rest: str) -> None:
         for name, (_, text) in self._commands.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lima.errors import LimaError
-from lima.files import sibling
+from lima.files import checkpoint_name, sibling
 from lima.generate.settings import GenerateSettings
 from lima.records import Completion, Example, FinishReason, Message, Status
 
@@ -67,6 +67,4 @@ def default_name(system: str) -> str:
     """What a system is called: its folder (run and epoch), or the model's name."""
     if "://" in system:
         return system.rpartition("#")[2].rpartition("/")[2]
-    path = Path(system).resolve() if Path(system).exists() else Path(system)
-    is_epoch = path.name.startswith("epoch") and path.parent.name
-    return f"{path.parent.name}-{path.name}" if is_epoch else path.name
+    return checkpoint_name(Path(system).resolve() if Path(system).exists() else Path(system))

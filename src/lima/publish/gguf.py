@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lima import console, model, template
 from lima.errors import LimaError
-from lima.files import read_json
+from lima.files import checkpoint_name, read_json
 from lima.publish.modelfile import Surroundings, modelfile, surroundings
 from lima.publish.settings import ExportGgufSettings
 from lima.publish.vocabulary import SENTENCEPIECE, added_tokens, sentencepiece_model, splitting
@@ -41,7 +41,8 @@ def export_gguf(settings: ExportGgufSettings) -> Path | None:
     model.check_place(checkpoint)
     rules = splitting(checkpoint)
     tokenizer = model.load_tokenizer(checkpoint)
-    target = settings.out / f"{settings.name or _name(checkpoint)}-{settings.type}.gguf"
+    name = settings.name or checkpoint_name(checkpoint.resolve())
+    target = settings.out / f"{name}-{settings.type}.gguf"
     console.note(f"tokenizer: {rules}; would write {target}" if settings.dry_run else f"tokenizer: {rules}")
     if settings.dry_run:
         return None
@@ -75,15 +76,9 @@ def export_gguf(settings: ExportGgufSettings) -> Path | None:
     )
     console.done(
         [target, settings.out / "Modelfile"],
-        f"ollama create {_name(checkpoint)} -f {settings.out / 'Modelfile'}",
+        f"ollama create {name} -f {settings.out / 'Modelfile'}",
     )
     return target
-
-
-def _name(checkpoint: Path) -> str:
-    """Run and epoch, as in ``lima-epoch-10``."""
-    place = checkpoint.resolve()
-    return f"{place.parent.name}-{place.name}" if place.name.startswith("epoch") else place.name
 
 
 def _search_path(converter: Path | None) -> str:

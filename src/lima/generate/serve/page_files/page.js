@@ -43,6 +43,14 @@ function turn(side, role, text) {
   return box;
 }
 
+// The newest words stay above the form, unless the reader has scrolled up.
+function following(change) {
+  const root = document.documentElement;
+  const atEnd = root.scrollHeight - root.clientHeight - root.scrollTop < 60;
+  change();
+  if (atEnd) root.scrollTop = root.scrollHeight;
+}
+
 function say(text) { here("said").textContent = text; }
 
 function show() {
@@ -69,6 +77,7 @@ async function ask(text) {
     side.messages.push({ role: "user", content: text });
     turn(side, "user", text);
   }
+  document.documentElement.scrollTop = document.documentElement.scrollHeight;
   await answer();
 }
 
@@ -85,12 +94,13 @@ async function answer() {
 
 // Streams one answer. Without one the user's turn is taken back, so that the history stays a conversation.
 async function grow(side, signal) {
-  const box = turn(side, "assistant", "");
+  let box = null;
+  following(() => { box = turn(side, "assistant", ""); });
   const place = box.querySelector("p");
   let reason = null;
   try {
     for await (const choice of choices(side, signal)) {
-      place.textContent += choice.delta?.content ?? "";
+      following(() => { place.textContent += choice.delta?.content ?? ""; });
       reason = choice.finish_reason ?? reason;
     }
   } catch (problem) {
@@ -98,7 +108,7 @@ async function grow(side, signal) {
   }
   const known = { stop: "", length: "The answer reached its longest length.", stopped: "Stopped." };
   const note = reason === null ? "The connection was lost." : (known[reason] ?? reason);
-  if (note) box.append(made("p", reason in known ? "note" : "note problem", note));
+  if (note) following(() => box.append(made("p", reason in known ? "note" : "note problem", note)));
   const complete = reason in known && place.textContent !== "";
   side.last = complete ? box : null;
   if (complete) side.messages.push({ role: "assistant", content: place.textContent });
