@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.conftest import byte_tokenizer
 from tests.train.test_loss import build, gradient, plain_loss, relative_error, sequences
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from lima.generate.engine import Engine
+from lima.generate.engine.decoding import Decoding
+from lima.generate.engine.requests import Answer, Request
 from lima.train.adapters import add_adapters
 from lima.train.attention import inside_documents, slow_path
 from lima.train.batches import collate
@@ -16,6 +22,7 @@ from lima.train.loop import fit, gradients
 from lima.train.loss import chunked_cross_entropy, summed_loss
 from lima.train.memory import estimate
 from lima.train.metrics import Metrics
+from lima.train.precision import narrow
 from lima.train.settings import FitSettings
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")]
@@ -47,10 +54,24 @@ def test_the_variable_length_kernel_gives_what_documents_alone_give(name: str) -
     wanted = gradient(model, expected)
     model.to(CUDA)
     assert slow_path(CUDA, torch.bfloat16) is None
-    with inside_documents(model), torch.autocast("cuda", dtype=torch.bfloat16):
+    with inside_documents(model), torch.autocast("cuda", dtype=torch.bfloat16), _Names() as names:
         found = summed_loss(model, collate(sequences(), CUDA))
+    assert any("varlen" in name for name in names.seen)
+    assert not any("scaled_dot_product" in name for name in names.seen), "a document at a time"
     assert relative_error(found.cpu(), expected) < 1e-2
     assert relative_error(gradient(model, found).cpu(), wanted) < 5e-2
+
+
+class _Names(TorchDispatchMode):
+    """The operators that run within the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.add(str(func))
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -116,3 +137,33 @@ def test_the_estimate_holds_within_a_fifth(tmp_path: Path) -> None:
     gradients(model, data, choice, 1)
     moments = 2 * sum(p.nbytes for p in model.parameters())
     assert torch.cuda.max_memory_allocated() + moments == pytest.approx(planned, rel=0.2)
+
+
+def test_little_memory_learns_and_keeps_halves(tmp_path: Path) -> None:
+    model = build("llama", width=128).float()
+    narrow(model)
+    model.to(CUDA)
+    rows: list[Metrics] = []
+    data = sequences((9, 3, 17, 5, 2, 8), seed=1)
+    fit(model, data, settings(epochs=15, memory="low"), tmp_path, report=rows.append)
+    losses = [row.loss for row in rows if row.loss is not None]
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(p.dtype == torch.bfloat16 for p in model.parameters() if p.ndim >= 2)
+
+
+def test_the_engine_answers_as_on_the_cpu() -> None:
+    """Greedy, float32: more answers than slots, of unequal prompts, token by token."""
+    answers = []
+    for device in (torch.device("cpu"), CUDA):
+        model = build("llama", width=128).float().to(device)
+        engine = Engine(model, byte_tokenizer(), slots=2)
+        for number, ids in enumerate(((5, 6, 7), (9,), (11, 12, 13, 14))):
+            engine.submit(Request(str(number), ids, 8, Decoding(temperature=0.0)))
+        answers.append({answer.request.id: answer.ids for answer in _answers(engine)})
+    assert answers[0] == answers[1]
+    assert all(len(ids) == 8 for ids in answers[1].values())
+
+
+def _answers(engine: Engine) -> Iterator[Answer]:
+    while engine.busy:
+        yield from (step.answer for step in engine.step() if step.answer is not None)

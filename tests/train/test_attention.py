@@ -7,7 +7,7 @@ import torch
 from lima.chat import Tokens
 from lima.errors import LimaError
 from lima.model import load
-from lima.train.attention import Documents, document_attention, inside_documents
+from lima.train.attention import Documents, document_attention, in_product_type, inside_documents
 from lima.train.batches import collate
 
 CPU = torch.device("cpu")
@@ -79,6 +79,16 @@ def test_an_attention_that_we_cannot_compute_is_refused() -> None:
     x = torch.zeros(1, 1, 2, 1)
     with pytest.raises(LimaError, match="softcap"):
         document_attention(torch.nn.Module(), x, x, x, None, documents=Documents.of([2], CPU), softcap=30.0)
+
+
+def test_under_autocast_queries_and_keys_are_halves_as_values_are() -> None:
+    """Rotary tables are float32, and so is what they are multiplied into; a kernel for halves must be found all the same."""
+    table, product = torch.ones(2), torch.ones(2, dtype=torch.bfloat16)
+    query = product * table
+    assert query.dtype == torch.float32
+    assert [x.dtype for x in in_product_type(query, product)] == [torch.float32, torch.bfloat16]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert [x.dtype for x in in_product_type(query, product)] == [torch.bfloat16, torch.bfloat16]
 
 
 @pytest.mark.gpu

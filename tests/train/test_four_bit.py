@@ -19,9 +19,10 @@ from lima.files import write_jsonl
 from lima.records import Example
 from lima.train.adapters import add_adapters, merged_weights
 from lima.train.batches import collate
-from lima.train.four_bit import BYTES, check_rounding, quantize, whole_weight
+from lima.train.four_bit import BYTES, check_rounding, elements, quantize, whole_weight
 from lima.train.loop import fit
 from lima.train.memory import estimate, largest_micro_batch, memory_table, saved_bytes
+from lima.train.metrics import Meter
 from lima.train.run import prepare, train
 from lima.train.settings import TrainSettings
 
@@ -40,6 +41,15 @@ def rounded(name: str = "llama") -> Any:
     model = plain_model(name)
     quantize(model, CPU, torch.float32)
     return model
+
+
+def test_packed_weights_are_counted_one_by_one() -> None:
+    """Two lie in a byte; their products are those of the plain weights, and so is what is held against the device's rate."""
+    plain, packed = plain_model().requires_grad_(False), rounded().requires_grad_(False)
+    assert sum(elements(p) for p in packed.parameters()) == sum(p.numel() for p in plain.parameters())
+    flops = Meter.of(packed, torch.float32).flops
+    assert flops == Meter.of(plain, torch.float32).flops
+    assert flops[1] == 4 * plain.get_output_embeddings().weight.numel(), "a frozen head has no gradient"
 
 
 @pytest.fixture

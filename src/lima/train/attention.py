@@ -75,6 +75,7 @@ def document_attention(
             f"{type(module).__name__} does not pass on what training needs. Choose an architecture of docs/models.md."
         )
     _refuse(attention_mask, options)
+    query, key, value = in_product_type(query, key, value)
     windowed = sliding_window is not None and max(documents.lengths) > sliding_window
     half = query.dtype in (torch.bfloat16, torch.float16)
     if query.is_cuda and half and not dropout and _has_variable_length_kernel():
@@ -97,6 +98,18 @@ def document_attention(
     # (batch, heads, T, size) -> (1, N, heads, size), documents in their order
     flat = [o.transpose(1, 2).reshape(-1, o.shape[1], o.shape[3]) for o in outputs]
     return torch.cat(flat).view(1, length, query.shape[1], value.shape[3]), None
+
+
+def in_product_type(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensors in the type that autocast has for products, where it is on.
+
+    Queries and keys leave the rotary embedding in float32 under autocast, whose tables are of that type, and only values are
+    halves: what picks a kernel by its inputs' type would take the one for float32.
+    """
+    kind = tensors[0].device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return tuple(tensor.to(torch.get_autocast_dtype(kind)) for tensor in tensors)
+    return tensors
 
 
 def slow_path(device: torch.device, dtype: torch.dtype) -> str | None:

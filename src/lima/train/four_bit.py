@@ -6,6 +6,7 @@ around the rounded weights, so what is saved holds the rounded weights too: the 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -73,6 +74,12 @@ def whole_weight(linear: torch.nn.Linear) -> torch.Tensor:
     from bitsandbytes.functional import dequantize_4bit
 
     return dequantize_4bit(linear.weight.data, state).float()
+
+
+def elements(weight: torch.Tensor) -> int:
+    """Weights in a tensor, of which those of four bits lie two in a byte."""
+    state: Any = getattr(weight, "quant_state", None)
+    return weight.numel() if state is None else math.prod(state.shape)
 
 
 def check_rounding(name: str, linear: torch.nn.Linear, rounded: torch.nn.Linear) -> None:

@@ -78,15 +78,18 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
         settings: batches, precision, dropout, checkpointing.
     """
     size = HALF if settings.memory == "low" else FLOAT
-    weights = sum(p.numel() for p in model.parameters()) * size
+    weights = sum(four_bit.elements(p) for p in model.parameters()) * size
     if isinstance(settings, TrainSettings) and settings.four_bit:
         weights -= _linear_elements(model) * (FLOAT - four_bit.BYTES)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad) * size
     batch = collate(largest_micro_batch(sequences, settings), torch.device("cpu"))
     depth = model.config.num_hidden_layers
-    one, two = (_fake_activations(model, batch, settings, layers) for layers in (1, 2))
     device = checked_device(settings.device) if isinstance(settings, TrainSettings) else model.device
-    dtype = 2 if resolve(model, settings.precision, device) == "bfloat16" else FLOAT
+    # of the device that trains: the tensors that are counted lie on the CPU, for which `auto` may mean another type
+    precision = resolve(model, settings.precision, device)
+    settings = settings.model_copy(update={"precision": precision})
+    one, two = (_fake_activations(model, batch, settings, layers) for layers in (1, 2))
+    dtype = 2 if precision == "bfloat16" else FLOAT
     return Memory(
         weights=weights,
         gradients=trained,
@@ -160,7 +163,7 @@ def saved_bytes(model: PreTrainedModel, batch: MicroBatch, settings: FitSettings
 def _linear_elements(model: PreTrainedModel) -> int:
     """Weights of the linear layers that four bits are kept of; adapters are not among them."""
     return sum(
-        part.weight.numel()
+        four_bit.elements(part.weight)
         for name, part in decoder_layers(model).named_modules()
         if isinstance(part, torch.nn.Linear) and ".lora_" not in name
     )

@@ -23,6 +23,7 @@ from lima.errors import LimaError
 from lima.files import JsonlLog, text_hash, write_jsonl
 from lima.records import Record
 from lima.train.dropout import decoder_layers
+from lima.train.four_bit import elements
 from lima.train.settings import Tracker, TrainSettings
 
 if TYPE_CHECKING:
@@ -83,12 +84,11 @@ class Meter:
     def of(cls, model: PreTrainedModel, dtype: torch.dtype) -> Self:
         """Measure the device once, which takes some hundredths of a second."""
         matrices = [p for p in decoder_layers(model).parameters() if p.ndim == 2]
-        # a frozen weight has no gradient of its own: four FLOPs in place of six
-        layers = sum((6 if p.requires_grad else 4) * p.numel() for p in matrices)
-        width, vocabulary = model.config.hidden_size, model.config.vocab_size
+        layers = sum(_flops(p) * elements(p) for p in matrices)
+        head = model.get_input_embeddings().weight
         is_small = sum(p.numel() for p in model.parameters()) < WORTH_MEASURING or model.device.type == "meta"
         rate = None if is_small else product_rate(model.device, dtype)
-        return cls((layers, 6 * width * vocabulary), rate, model.device)
+        return cls((layers, _flops(head) * head.numel()), rate, model.device)
 
     def measured(self, tokens: int, supervised: int, seconds: float) -> dict[str, float]:
         """The fields of a row that tell of the machine."""
@@ -109,10 +109,17 @@ def told(row: Metrics) -> str:
     return ", ".join([*parts, f"{row.peak_memory:.1f} GB"])
 
 
+def _flops(weight: torch.Tensor) -> int:
+    """For a token: a frozen weight has no gradient of its own."""
+    return 6 if weight.requires_grad else 4
+
+
 def product_rate(device: torch.device, dtype: torch.dtype) -> float:
     """FLOPs a second of one large product of square matrices, the best of some."""
     size = 8192 if device.type == "cuda" else 1024
-    a, b = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
+    # a card is faster on numbers that are all alike, whose bits cost less power
+    generator = torch.Generator(device).manual_seed(0)
+    a, b = (torch.randn(size, size, generator=generator, device=device).to(dtype) for _ in range(2))
     taken = []
     for _ in range(5):
         _wait(device)

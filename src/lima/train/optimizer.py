@@ -12,6 +12,8 @@ from lima.train.settings import FitSettings
 
 SLICE = 2**18
 """Weights that a step in little memory works on at a time: 1 MiB in float32, which stays in a CPU's cache."""
+SLICE_ON_DEVICE = 2**24
+"""The same on CUDA, which must have enough to do for the dozen kernels that each slice starts."""
 
 
 def adamw(model: torch.nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
@@ -65,8 +67,9 @@ class CompensatedAdamW(torch.optim.Optimizer):
                 state["remainder"] = torch.zeros_like(parameter, dtype=torch.int16)
         state["step"] += 1
         names = ("exp_avg", "exp_avg_sq", "remainder")
-        held = [state[name].view(-1).split(SLICE) for name in names if name in state]
-        weights, slopes = parameter.view(-1).split(SLICE), parameter.grad.reshape(-1).split(SLICE)  # type: ignore[union-attr]
+        size = SLICE if parameter.is_cpu else SLICE_ON_DEVICE
+        held = [state[name].view(-1).split(size) for name in names if name in state]
+        weights, slopes = parameter.view(-1).split(size), parameter.grad.reshape(-1).split(size)  # type: ignore[union-attr]
         for weight, slope, mean, square, *remainder in zip(weights, slopes, *held, strict=True):
             whole = joined(weight, remainder[0]) if remainder else weight
             whole.mul_(1 - group["lr"] * group["weight_decay"])

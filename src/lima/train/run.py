@@ -368,10 +368,7 @@ def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
 
 def _compare_memory(inputs: Inputs, settings: TrainSettings) -> None:
     """Say what the run took beside what `--dry-run` says; tiny models are lost in what the libraries take."""
-    weights = sum(p.numel() for p in inputs.model.parameters())
-    if (
-        weights < WORTH_MEASURING or settings.four_bit
-    ):  # rounded weights are no longer counted by their shapes
+    if sum(p.numel() for p in inputs.model.parameters()) < WORTH_MEASURING:
         return
     planned = estimate(inputs.model, inputs.data.sequences, settings).total
     peak = peak_memory(inputs.model.device)

@@ -51,8 +51,9 @@ class FitSettings(Settings):
     """Dropout on the sub-layer outputs of the last layer; the rate rises linearly from 0 at the first."""
     neftune_alpha: float = Field(0.0, ge=0)
     """NEFTune: uniform noise on the embeddings in training, in +-alpha / sqrt(length x width); 5 is usual."""
-    micro_batch_tokens: int = Field(4096, gt=0)
-    """Tokens that go through the model at once; less needs less memory, the step stays the same."""
+    micro_batch_tokens: int = Field(2048, gt=0)
+    """Tokens that go through the model at once; less needs less memory, the step stays the same. More is no faster on a CPU; on a
+    card that has room, 8192 is."""
     precision: Precision = "auto"
     """Arithmetic of the forward and backward pass; the weights stay float32. ``auto``: bfloat16 on CUDA and on
     processors with bfloat16 instructions where the model is wide enough to gain from it, else float32."""
