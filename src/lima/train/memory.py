@@ -78,7 +78,7 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
         settings: batches, precision, dropout, checkpointing.
     """
     size = HALF if settings.memory == "low" else FLOAT
-    weights = sum(four_bit.elements(p) for p in model.parameters()) * size
+    weights: float = sum(four_bit.elements(p) for p in model.parameters()) * size
     if isinstance(settings, TrainSettings) and settings.four_bit:
         weights -= _linear_elements(model) * (FLOAT - four_bit.BYTES)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad) * size
