@@ -161,6 +161,14 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
         model.load(tmp_path)
 
 
+def test_the_folder_of_align_names_its_last_epoch(tmp_path: Path) -> None:
+    for place in ("run/epoch-04", "run/epoch-05", "run/.epoch-06.tmp"):  # the last was being written
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "config.json").touch()
+    with pytest.raises(LimaError, match=r"name one: .*epoch-05$"):
+        model.load(tmp_path)
+
+
 def test_a_model_without_causal_head(tmp_path: Path) -> None:
     BertConfig(architectures=["BertForMaskedLM"]).save_pretrained(tmp_path)
     with pytest.raises(LimaError, match="no causal language-model head"):

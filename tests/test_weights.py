@@ -279,7 +279,7 @@ def test_a_tokenizer_of_a_larger_model_is_refused_and_a_late_pad_is_not(
         ("config.json", b"[]", "cannot be loaded as a model"),
         ("config.json", b'{"model_type": "llama", "hidden_size": "64"}', "expected int, got str"),
         ("config.json", b'{"model_type": "llama", "rope_scaling": {"type": "su", "factor": 2}}', r"unknown: 'su'"),
-        ("config.json", b'{"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}', "needs code of its author, which is not run here"),
+        ("config.json", b'{"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}', "needs its author's own code, which lima does not run"),
         ("generation_config.json", b"{broken", "generation_config.json: not JSON"),
         ("generation_config.json", b"[]", "generation_config.json: expected an object"),
         ("generation_config.json", b'{"eos_token_id": "</s>"}', "eos_token_id of generation_config.json is '</s>', expected"),
@@ -303,9 +303,7 @@ def test_a_stop_token_that_the_model_has_no_row_for_is_passed_over(
         (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": given}))
         found, _ = model.load(folder, device="cpu")
         assert found.generation_config.eos_token_id == kept
-        assert ("but the model has 258 tokens; it is passed over" in capsys.readouterr().err) == (
-            given != kept
-        )
+        assert ("but the model has 258 tokens; it is ignored" in capsys.readouterr().err) == (given != kept)
 
 
 class Program:
@@ -324,7 +322,7 @@ def test_a_pickle_with_a_program_in_it_is_not_run(
     (folder / "model.safetensors").unlink()
     torch.save(tensors | {"more": Program()}, folder / "pytorch_model.bin")
     with pytest.raises(
-        LimaError, match=r"holds more than tensors, which could run anything; take model.safetensors"
+        LimaError, match=r"holds more than tensors and could run any program; use model.safetensors"
     ):
         model.load(folder, device="cpu")
     assert not Path("run").exists()
@@ -336,9 +334,16 @@ def test_a_part_of_the_weights_that_was_not_fetched_is_named(tiny_model: Path, t
     (folder / "model.safetensors").unlink()
     whole.save_pretrained(folder, max_shard_size="20KB")
     assert same(whole, model.load(folder, device="cpu")[0])
+    index = folder / "model.safetensors.index.json"
+    sound = index.read_bytes()
+    for damaged in (b"{broken", b"[]", b'{"weight_map": []}', b'{"weight_map": {"x": 1}}'):
+        index.write_bytes(damaged)
+        with pytest.raises(LimaError, match=r"index\.json: (not JSON|no weight_map)"):
+            model.check_place(folder)
+    index.write_bytes(sound)
     part = sorted(folder.glob("model-*-of-*"))[-1]
     part.unlink()
-    with pytest.raises(LimaError, match=f"{part.name}: not there, though model has its index"):
+    with pytest.raises(LimaError, match=f"{part.name}: missing, though the index names it"):
         model.load(folder, device="cpu")
 
 

@@ -33,16 +33,16 @@ from lima.train.settings import TrainSettings
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 HEAD = """# Models
 
-What works with the architectures of transformers that were tried, as tiny random models (`tests/zoo.py` makes them and this
-page; `make slow` holds it to the code). *Tuned* means: the saved model gives plain transformers the loss that training
-measured. *Run* means: `lima generate` and `lima serve` give the tokens that plain transformers gives greedily. What does not
-work is refused before the first step, in one line. `lima doctor` says the same of a checkpoint of yours, and more.
+What works with 47 architectures of transformers, each tried as a tiny random model (`tests/zoo.py` writes this page; `make slow`
+checks it against the code). *Tuned* means that plain transformers finds in the saved model the loss that training measured. *Run*
+means that `lima generate` and `lima serve` give the tokens that plain transformers decodes greedily. What does not work is refused in one
+line before the first step; the numbers below the table are those lines. `lima doctor` checks a model of your own, and more.
 
-Mixtures of experts are tuned whole; adapters go on their other linear layers, and the experts stay as they are. Residual
-dropout, which the paper's presets have, is known for the architectures in bold; others take `--residual-dropout 0`.
+Mixtures of experts can be tuned with all weights; adapters leave the experts as they are. Residual dropout, which is part of
+the paper's recipe, works with the architectures in bold; the others need `--residual-dropout 0`.
 
-Weights in bitsandbytes' 4 or 8 bits are taken as whole numbers, rounding included, to tune and to run; GPTQ, AWQ,
-compressed-tensors and other kinds are refused.
+Weights quantised by bitsandbytes (4 or 8 bits) are converted to floating point, rounding included, before tuning or running; GPTQ,
+AWQ, compressed-tensors and other kinds are refused.
 
 """
 COMMON = {

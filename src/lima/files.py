@@ -117,10 +117,10 @@ def _import_hint(row: Mapping[str, Any], path: Path) -> str:
     kinds = {"messages": "openai", "conversations": "lima" if texts else "sharegpt", "instruction": "alpaca"}
     kind = next((kind for field, kind in kinds.items() if field in row), None)
     if kind is None:
-        table = {"prompt", "question", "query", "completion", "answer", "response"} & row.keys()
+        is_table = {"prompt", "question", "query", "completion", "answer", "response"} & row.keys()
         return (
             " A table of questions and answers? 'lima curate own-data' and 'lima align' read it."
-            if table
+            if is_table
             else ""
         )
     return f" Rows of {kind}? Then first: {shlex.join(['lima', 'import', kind, str(path), '--out', 'data.jsonl'])}"

@@ -78,10 +78,10 @@ def load(
 
 
 def _check_stops(place: str | Path, model: PreTrainedModel) -> None:
-    """generation_config.json names stop tokens by their ids; what the model has no row for, such as GPT-2's in a smaller model, is none.
+    """Check the stop tokens of generation_config.json; ids beyond the vocabulary, such as GPT-2's in a smaller model, are removed.
 
     Raises:
-        LimaError: something else stands there.
+        LimaError: one is not an id.
     """
     stops = model.generation_config.eos_token_id
     named = stops if isinstance(stops, list) else [stops]
@@ -94,7 +94,7 @@ def _check_stops(place: str | Path, model: PreTrainedModel) -> None:
     if beyond := [stop for stop in named if stop is not None and not 0 <= stop < rows]:
         model.generation_config.eos_token_id = [stop for stop in named if stop not in beyond] or None
         note(
-            f"{place}: its eos_token_id is {beyond[0]}, but the model has {rows:,} tokens; it is passed over."
+            f"{place}: eos_token_id of generation_config.json is {beyond[0]}, but the model has {rows:,} tokens; it is ignored."
         )
 
 
@@ -181,7 +181,7 @@ def load_tokenizer(place: str | Path) -> PreTrainedTokenizerBase:
         tokenizer.init_kwargs.pop(fact, None)
     if tokenizer.bos_token is None is tokenizer.eos_token:
         note(
-            f"{place}: its tokenizer names no token that begins or ends a text; is tokenizer_config.json there?"
+            f"{place}: the tokenizer names neither a first nor a last token of a text; is tokenizer_config.json missing?"
         )
     return tokenizer
 
@@ -328,8 +328,8 @@ def set_template(
     tokenizer.chat_template = template.with_marks(tokenizer)
     if "strftime_now" in tokenizer.chat_template:
         note(
-            "the chat template writes today's date into the prompt: the same rows are other tokens tomorrow, when a run is resumed "
-            "too. A FILE with a fixed date is not."
+            "the chat template writes today's date into every prompt, so the same rows give other tokens tomorrow, also when a run "
+            "resumes. To avoid it, write a fixed date into a copy of the template: --chat-template FILE."
         )
     end = template.known_ending(tokenizer)
     if "eos_token" not in tokenizer.chat_template:
@@ -414,10 +414,10 @@ def _mean_row(model: PreTrainedModel, row: int, in_use: int) -> None:
 
 
 def check_place(place: str | Path) -> None:
-    """Whether a folder holds a whole model, and a hub id could be one.
+    """Refuse a folder that holds no complete model, and a name that can be no hub id.
 
     Raises:
-        LimaError: neither; the text says what stands there instead.
+        LimaError: says what is there instead.
     """
     path = Path(place)
     if path.is_dir():
@@ -433,11 +433,9 @@ def check_place(place: str | Path) -> None:
                 "are merged already, move adapter_config.json away."
             )
         if not (path / "config.json").exists():
-            inside = sorted(
-                (found.parent for found in path.glob("*/config.json")), key=lambda x: (len(x.name), x.name)
+            raise LimaError(
+                f"{place}: no config.json. {_models_inside(path) or 'Expected a Hugging Face model folder.'}"
             )
-            there = f"It holds models, as a run does; name one: {inside[-1]}" if inside else ""
-            raise LimaError(f"{place}: no config.json. {there or 'Expected a Hugging Face model folder.'}")
     elif (
         isinstance(place, Path)
         or path.is_absolute()
@@ -453,6 +451,14 @@ def check_place(place: str | Path) -> None:
         raise LimaError(f"{place}: {what}.")
 
 
+def _models_inside(folder: Path) -> str:
+    """What to name instead of a run's folder, or of one that `lima align` wrote; empty where it holds no models."""
+    configs = [*folder.glob("[!.]*/config.json"), *folder.glob("run/[!.]*/config.json")]
+    found = [config.parent for config in configs]
+    last = max(found, key=lambda epoch: (len(epoch.name), epoch.name), default=None)
+    return f"It holds models, as a run does; name one: {last}" if last else ""
+
+
 def _check_fetched(folder: Path) -> None:
     """A clone without Git LFS has a few lines in place of each large file."""
     for file in sorted(folder.glob("*.*")):
@@ -460,9 +466,7 @@ def _check_fetched(folder: Path) -> None:
             raise LimaError(f"{file}: a pointer of Git LFS, not the file itself. Fetch it: git lfs pull")
     for part in weights.parts(folder):
         if not part.exists():
-            raise LimaError(
-                f"{part}: not there, though {part.parent.name} has its index. Fetch all parts of the weights."
-            )
+            raise LimaError(f"{part}: missing, though the index names it. Fetch all parts of the weights.")
 
 
 def _check_causal(place: str | Path, config: Any) -> None:
@@ -474,11 +478,11 @@ def _check_causal(place: str | Path, config: Any) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why loading failed; transformers and torch advise to run what the files hold."""
+    """Why loading failed, in our words where transformers and torch would advise to run code from the files."""
     if isinstance(error, pickle.UnpicklingError):
-        return "pytorch_model.bin holds more than tensors, which could run anything; take model.safetensors"
+        return "pytorch_model.bin holds more than tensors and could run any program; use model.safetensors"
     if "custom code" in str(error):
-        return "it needs code of its author, which is not run here; docs/models.md lists what works"
+        return "it needs its author's own code, which lima does not run; docs/models.md lists what works"
     return _first_line(error)
 
 

@@ -6,7 +6,6 @@ saved from inside another program's wrapper would be tuned, and would answer, as
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
@@ -28,6 +27,7 @@ from transformers.utils.hub import cached_file
 from lima.console import note
 from lima.errors import LimaError
 from lima.extras import install
+from lima.files import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -94,10 +94,9 @@ def read_model(
         if method is not None:
             _dequantise(place, model, method, dtype)
         _refuse_not_numbers(place, model.named_parameters())
-    if (wrapped or method) and hasattr(
-        model, "_weight_conversions"
-    ):  # dequantize() of newer transformers takes it
-        del model._weight_conversions  # else saving would put the names, or the rounding, back
+    # Saving would put the names, or the rounding, back; newer transformers' dequantize() removes it itself.
+    if (wrapped or method) and hasattr(model, "_weight_conversions"):
+        del model._weight_conversions
     _tell_untied(place, model)
     return model
 
@@ -197,11 +196,19 @@ def _files(place: str | Path) -> list[Path]:
 
 
 def parts(folder: Path) -> list[Path]:
-    """The safetensors files that a folder's index names, there or not; none where the weights are one file, or have no index."""
+    """The safetensors files that a folder's index names, there or not; none where the weights are one file, or have no index.
+
+    Raises:
+        LimaError: the index is damaged.
+    """
     index = folder / SAFE_WEIGHTS_INDEX_NAME
     if (folder / SAFE_WEIGHTS_NAME).exists() or not index.exists():
         return []
-    return sorted({folder / name for name in json.loads(index.read_bytes())["weight_map"].values()})
+    content = read_json(index)
+    names = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise LimaError(f"{index}: no weight_map that names a file for each tensor. Fetch the file again.")
+    return sorted({folder / name for name in names.values()})
 
 
 def _refuse_not_numbers(place: str | Path, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:

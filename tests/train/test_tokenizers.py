@@ -317,7 +317,7 @@ def test_a_template_that_writes_the_date_is_told(
     network, tokenizer = model.load(tiny_model, device="cpu")
     tokenizer.chat_template = "{{ strftime_now('%d') }}{% for m in messages %}{{ m.content }}</s>{% endfor %}"
     model.set_template(network, tokenizer, "tokenizer")
-    assert "writes today's date into the prompt" in capsys.readouterr().err
+    assert "writes today's date into every prompt" in capsys.readouterr().err
 
 
 def test_a_tokenizer_without_its_names_of_special_tokens_is_told(
@@ -327,6 +327,6 @@ def test_a_tokenizer_without_its_names_of_special_tokens_is_told(
     (folder / "tokenizer_config.json").unlink()
     model.load(folder, device="cpu")
     assert (
-        "names no token that begins or ends a text; is tokenizer_config.json there?"
+        "names neither a first nor a last token of a text; is tokenizer_config.json missing?"
         in capsys.readouterr().err
     )

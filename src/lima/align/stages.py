@@ -25,10 +25,8 @@ from lima.report.settings import ReportSettings
 from lima.select.settings import SelectSettings
 from lima.settings import preset_values, typed, validate
 from lima.train.run import epoch_folder
-from lima.train.settings import TrainSettings
+from lima.train.settings import PAPER_WIDTH, TrainSettings
 
-WIDTH = 4096
-"""Width of the paper's smallest model: its learning rate is for models as wide."""
 EPOCHS = 5
 STEPS_AN_EPOCH = 30
 """The paper's: 1,000 examples in batches of 32."""
@@ -108,13 +106,13 @@ class Stages:
     def train(self) -> TrainSettings:
         """The paper's recipe at the base's width, then the preset, then what the user says."""
         settings = self.settings
-        rate = float(f"{1e-5 * max(1.0, WIDTH / self.width):.3g}")
+        rate = float(f"{1e-5 * max(1.0, PAPER_WIDTH / self.width):.3g}")
         values: dict[str, Any] = {
             "epochs": EPOCHS,
             "learning_rate": rate,
             "batch_size": self._batch_size(),
             "final_learning_rate": float(f"{rate / 10:.3g}"),
-            "residual_dropout": 0.2 if self.width >= WIDTH else 0.0,
+            "residual_dropout": 0.2 if self.width >= PAPER_WIDTH else 0.0,
             "seed": settings.seed,
         }
         if settings.judge or settings.oracle:

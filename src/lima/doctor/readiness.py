@@ -28,15 +28,14 @@ from lima.generate.run import generate
 from lima.generate.settings import GenerateSettings
 from lima.records import Completion, Example
 from lima.train.run import epoch_folder, last_epoch, train
-from lima.train.settings import FitSettings, TrainSettings
+from lima.train.settings import PAPER_WIDTH, FitSettings, TrainSettings
 
 PILOT, STEPS, BATCH = 64, 160, 16
 SHOTS = 4
 USUAL = 0.5
 """A word in more than this share of the references is style; rarer ones that the prompt does not have are content."""
-WIDTH = 4096
 RATE = 1e-5
-"""The paper's learning rate, for models of this width; narrower ones take more, in proportion."""
+"""The paper's learning rate, for models as wide as its own; narrower ones take more, in proportion."""
 KNOWS, ENDS, ALIKE = 0.15, 0.5, 0.1
 """Content beyond chance that counts as knowing; answers that end; a difference in style that counts as none."""
 STAGES = ("as it is", f"with {SHOTS} examples in the prompt", "after the pilot")
@@ -138,9 +137,9 @@ def measure_stages(
 
 
 def _tune(settings: DoctorSettings, pilot: list[Example], folder: Path) -> Path:
-    width = models.load(settings.model, device="meta")[0].config.hidden_size
+    width = models.width_of(settings.model)
     write_jsonl(folder / "pilot.jsonl", pilot)
-    rate = settings.pilot_learning_rate or RATE * max(1.0, WIDTH / width)
+    rate = settings.pilot_learning_rate or RATE * max(1.0, PAPER_WIDTH / width)
     fit = FitSettings(
         steps=STEPS, batch_size=min(BATCH, len(pilot)), learning_rate=rate, final_learning_rate=0.0,
         residual_dropout=0.0, save_every=10**9, seed=settings.seed,

@@ -19,11 +19,11 @@ from lima.errors import LimaError
 from lima.generate.prompts import PromptFormat
 from lima.train.adapters import add_adapters, merged_weights
 from lima.train.attention import inside_documents
-from lima.train.dropout import SUBLAYERS, WIDE
+from lima.train.dropout import SUBLAYERS
 from lima.train.invariants import training_path
 from lima.train.loop import gradients
 from lima.train.precision import resolve
-from lima.train.settings import FitSettings
+from lima.train.settings import PAPER_WIDTH, FitSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,8 +44,8 @@ def known_dropout(model: PreTrainedModel) -> bool:
 
 
 def narrow(model: PreTrainedModel) -> bool:
-    """Whether the base is narrower than the models that the paper's residual dropout is for."""
-    return int(model.config.get_text_config().hidden_size) < WIDE
+    """Whether the base is narrower than the paper's models, for which its residual dropout is made."""
+    return int(model.config.get_text_config().hidden_size) < PAPER_WIDTH
 
 
 def rehearse(
@@ -89,13 +89,15 @@ def rehearse(
 def _residual_dropout(model: PreTrainedModel) -> str:
     if not known_dropout(model):
         return "unknown form: --residual-dropout 0"
-    return f"known form; narrower than {WIDE:,}: --residual-dropout 0" if narrow(model) else "known form"
+    return (
+        f"known form; narrower than {PAPER_WIDTH:,}: --residual-dropout 0" if narrow(model) else "known form"
+    )
 
 
 def _own_dropout(model: PreTrainedModel) -> str:
-    """Of the base's config, which training applies beside the residual dropout that is asked for."""
+    """The dropout rates of the base's own config; training applies them on top of ``residual_dropout``."""
     settings = model.config.get_text_config().to_dict().items()
-    elsewhere = ("classifier", "summary")  # heads that a language model has not
+    elsewhere = ("classifier", "summary")  # heads that a language model lacks
     found = [
         f"{name} {value:g}"
         for name, value in settings

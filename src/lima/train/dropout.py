@@ -29,8 +29,6 @@ SUBLAYERS = {
     ),
 }
 """Model type -> the modules of a decoder layer whose outputs are added to the residual stream."""
-WIDE = 4096
-"""The paper's models are of this width or wider; a narrower one has less to spare."""
 
 
 @contextmanager

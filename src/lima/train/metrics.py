@@ -102,9 +102,8 @@ class Meter:
 def told(row: Metrics) -> str:
     """A step's figures for the progress line."""
     parts = [f"loss {row.loss:.3f}", f"accuracy {row.accuracy:.0%}", f"{row.tokens_per_second:,.0f} tokens/s"]
-    if (
-        row.utilisation is not None and row.utilisation <= 1
-    ):  # more: the rate was taken while others were at work
+    # above 1, the rate was measured while other work slowed it
+    if row.utilisation is not None and row.utilisation <= 1:
         parts.append(f"{row.utilisation:.0%} of the product rate")
     return ", ".join([*parts, f"{row.peak_memory:.1f} GB"])
 

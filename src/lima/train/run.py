@@ -22,7 +22,7 @@ from lima.runs import Run, open_run
 from lima.train.adapters import add_adapters, experts_share, merged_weights, save_adapters
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
-from lima.train.dropout import WIDE, sublayer_names
+from lima.train.dropout import sublayer_names
 from lima.train.four_bit import quantize
 from lima.train.invariants import check_context, check_model, check_template
 from lima.train.loop import Plan, fit, mean_loss
@@ -34,7 +34,7 @@ from lima.train.precision import narrow, resolve
 from lima.train.replay import Replay, read_replay
 from lima.train.save import Disk, average_weights, disk, kept_epochs, save_dtype
 from lima.train.save import epoch_folder as epoch_folder  # other stages take it from here
-from lima.train.settings import FitSettings, TrainSettings
+from lima.train.settings import PAPER_WIDTH, FitSettings, TrainSettings
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -288,12 +288,12 @@ def _check_supervision(data: TrainingSet, settings: TrainSettings) -> None:
 
 
 def _tell_narrow(model: PreTrainedModel, rate: float) -> None:
-    """One of 0.3 lifts the loss of a SmolLM2 of 135M from 4.5 to 8."""
+    """At the paper's 0.3 the loss of SmolLM2-135M begins at 8 instead of 4.5."""
     width = model.config.get_text_config().hidden_size
-    if width < WIDE:
+    if width < PAPER_WIDTH:
         note(
-            f"residual dropout of {rate:g} is the paper's, whose models have a width of {WIDE:,} and more; this base has {width:,}, for "
-            "which 'lima align' takes --residual-dropout 0."
+            f"residual dropout {rate:g} suits models as wide as the paper's ({PAPER_WIDTH:,} and more); this base has {width:,}. "
+            "Consider --residual-dropout 0, which 'lima align' takes for such a base."
         )
 
 

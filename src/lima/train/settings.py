@@ -14,6 +14,8 @@ from lima.hub import DataFile, ModelPlace
 from lima.settings import Settings
 
 Precision = Literal["auto", "float32", "bfloat16"]
+PAPER_WIDTH = 4096
+"""Width of the paper's smallest model: its learning rates and residual dropout are for models at least as wide."""
 MOST_ROUNDED_BETA2 = 0.99
 """A mean that shrinks by less than 0.4 % a step stays where it is in bfloat16."""
 
