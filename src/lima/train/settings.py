@@ -55,7 +55,7 @@ class FitSettings(Settings):
     """NEFTune: uniform noise on the embeddings in training, in +-alpha / sqrt(length x width); 5 is usual."""
     micro_batch_tokens: int = Field(2048, gt=0)
     """Tokens that go through the model at once; less needs less memory, the step stays the same. More is no faster on a CPU; on a
-    card that has room, 8192 is."""
+    card with memory to spare, try 8192."""
     precision: Precision = "auto"
     """Arithmetic of the forward and backward pass; the weights stay float32. ``auto``: bfloat16 on CUDA and on
     processors with bfloat16 instructions where the model is wide enough to gain from it, else float32."""
