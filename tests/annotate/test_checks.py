@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from starlette.testclient import TestClient
-from tests.annotate.conftest import MakeSite, Site, enter, field, form, on_both_databases
+from tests.annotate.conftest import MakeSite, MakeStudy, Site, enter, field, form, on_both_databases
 
 from lima.annotate import people
 from lima.annotate.compare.adjudication import Adjudication, decided
@@ -234,6 +235,20 @@ def test_repeats_that_differ_are_marked(site: MakeSite) -> None:
     found = rater_figures(here.base, {})[1]
     assert found.checks.startswith("0 of ")
     assert "contradicts itself" in found.warnings
+
+
+def test_one_rating_for_everything_is_marked_on_a_scale_of_ones_own(site: MakeSite, study: MakeStudy) -> None:
+    folder = study(24)
+    words = yaml.safe_load((folder / "protocol.yaml").read_text())
+    tone = {"question": "How friendly is it?", "choices": {"1": "Rude.", "2": "Neutral.", "3": "Warm."}}
+    (folder / "protocol.yaml").write_text(yaml.safe_dump(words | {"scales": {"tone": tone}}))
+    here = site(folder=folder, tasks=("tone",))
+    browser = here.rater("author")
+    while 'name="item"' in (page := browser.get("/work").text):
+        here.clock.now += 30
+        browser.post("/answer", data=form(page, tone="3"))
+    (found,) = here.work.console_values()["figures"].values()
+    assert found.warnings == ("nearly always the same value: tone",)
 
 
 def test_one_rating_for_everything_is_marked_and_only_on_a_scale(site: MakeSite) -> None:

@@ -149,6 +149,9 @@ def test_criteria_strength_and_reasons_are_asked_of_people(site: MakeSite, study
     page = rater.get("/work").text
     assert "Which has the facts right?" in page
     assert re.search(r'<textarea name="comment" required', page)
+    first_choice = page.index('<button class="choice"')  # it sends the form
+    assert all(page.index(f'name="{name}"') < first_choice for name in ("criterion", "strength", "comment"))
+    assert page.count('name="comment"') == 1
     said = {"pairwise": "first", "comment": "Because.", "strength": "clear", "criterion": "facts:second"}
     for name in ("comment", "strength", "criterion"):
         assert rater.post("/answer", data=form(page, **said) | {name: ""}).status_code == 422

@@ -152,18 +152,20 @@ def test_text_inside_an_answer_cannot_speak_for_the_judge(tmp_path: Path) -> Non
 
 
 def test_running_again_asks_only_what_is_not_ok(make_study: MakeStudy) -> None:
-    study = make_study(30)
+    study = make_study(
+        20
+    )  # fewer than 20 of its 40 requests fail: on a slow machine their last attempts come in a row
     with serving(Rule(server_error=0.3, faults=2)) as url:
         run(study, url, attempts=2, backoff=0.001)
         first, before = stats(url), Counter(row.status for row in preferences(study))
-        assert before["error"] > 0
+        assert 0 < before["error"] < 20
         assert first["answered"] == before["ok"]
         run(study, url)
         assert stats(url)["repeated"] == 0
         assert stats(url)["requests"] - first["requests"] == before["error"]
         run(study, url)
-        assert stats(url)["answered"] == 60
-    assert Counter(row.status for row in preferences(study)) == {"ok": 60}
+        assert stats(url)["answered"] == 40
+    assert Counter(row.status for row in preferences(study)) == {"ok": 40}
 
 
 def test_reparse_makes_no_call_and_gives_the_same_rows(make_study: MakeStudy) -> None:

@@ -22,8 +22,9 @@ from lima.evaluate.study import Study, add_grades
 from lima.files import read_json, write_jsonl, write_text
 from lima.records import Drawn, Grade, Rater
 from lima.report.numbers.schema import report_schema
+from lima.report.power import power
 from lima.report.report import report
-from lima.report.settings import ReportSettings
+from lima.report.settings import PowerSettings, ReportSettings
 
 SCALES = {
     "tone": {"question": "How friendly is it?", "choices": {0: "Rude.", 5: "Neutral.", 10: "Warm."}},
@@ -159,6 +160,18 @@ def test_an_undeclared_scale_and_a_changed_one_are_named(study: Study) -> None:
     add_grades(study, person, [Grade(id="g", item_id=item, rater=person.id, scale="taste", value=7)])
     with pytest.raises(LimaError, match=r"on the scale 'taste', which protocol\.yaml does not declare"):
         report(ReportSettings(study=study.folder))
+    write_text(study.protocol, yaml.safe_dump({"scales": ["tone"]}))
+    with pytest.raises(LimaError, match=r"protocol\.yaml: scales must give each name .*found: \['tone'\]"):
+        report(ReportSettings(study=study.folder))
+
+
+def test_the_cost_of_a_scale_of_ones_own_is_told(study: Study) -> None:
+    of_pairs, of_items = power(PowerSettings(study=study.folder)).tasks
+    assert (of_pairs.task, of_items.task) == (
+        "pairwise",
+        "helpfulness, quality, safety, tone or grounded, each",
+    )
+    assert of_items.calls == len(study.read_items())
 
 
 def test_compare_takes_scales_from_a_protocol_of_ones_own(make_study: MakeStudy, tmp_path: Path) -> None:

@@ -186,9 +186,11 @@ def _gaps(design: Design) -> list[float]:
 def _tasks(study: StudyData, settings: PowerSettings, price: Price | None) -> list[TaskCost]:
     orders = 2 if settings.order == "both" else 1
     comparisons, items = list(study.comparisons.values()), list(study.items.values())
+    scales = ["helpfulness", "quality", "safety", *study.own_scales]
+    rated = f"{', '.join(scales[:-1])} or {scales[-1]}, each"
     return [
         _task("pairwise", comparisons, orders * settings.repeats, settings, price),
-        _task("helpfulness, quality or safety, each", items, settings.repeats, settings, price),
+        _task(rated, items, settings.repeats, settings, price),
     ]
 
 

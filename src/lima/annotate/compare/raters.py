@@ -64,8 +64,13 @@ SEEN = tuple(
 )
 
 
-def rater_figures(base: Database, known: Mapping[str, Side]) -> dict[int, RaterFigures]:
-    """The raters who have answered, by id; ``known`` holds the answers of the gold checks."""
+def rater_figures(
+    base: Database,
+    known: Mapping[str, Side],
+    *,
+    scales: Mapping[str, Sequence[str | int]] = SCALE_VALUES,
+) -> dict[int, RaterFigures]:
+    """The raters who have answered, by id; ``known`` holds the answers of the gold checks, ``scales`` the values of each scale."""
     query = (
         sa.select(*SEEN, units.c.task, units.c.text_id, raters.c.state.label("rater_state"))
         .join(units, units.c.id == presentations.c.unit_id)
@@ -80,7 +85,7 @@ def rater_figures(base: Database, known: Mapping[str, Side]) -> dict[int, RaterF
     medians = {rater: _median_seconds(rows) for rater, rows in by_rater.items()}
     known_medians = [found for found in medians.values() if found is not None]
     usual = statistics.median(known_medians) if known_medians else None
-    compared = _Compared(_agreements(by_rater), _competence(by_rater))
+    compared = _Compared(_agreements(by_rater), _competence(by_rater), scales)
     return {rater: _figures(rater, rows, usual, known, compared) for rater, rows in by_rater.items()}
 
 
@@ -90,6 +95,7 @@ class _Compared:
 
     alike: Mapping[int, Any]
     competent: Mapping[int, float]
+    scales: Mapping[str, Sequence[str | int]]
 
 
 def usual_seconds(figures: Iterable[RaterFigures]) -> float | None:
@@ -112,7 +118,7 @@ def _figures(
     warnings = [
         *_of_time(votes, usual),
         *_of_choices(compared, ties),
-        *_of_ratings([row.answer for row in votes if row.task == "rate"]),
+        *_of_ratings([row.answer for row in votes if row.task == "rate"], others.scales),
         *_of_checks(checks, gold),
         *_of_agreement(rater, alike),
     ]
@@ -157,10 +163,12 @@ def _of_choices(compared: Sequence[Any], ties: int) -> Iterator[str]:
         yield Said("follows a pattern")
 
 
-def _of_ratings(rated: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _of_ratings(
+    rated: Sequence[Mapping[str, Any]], scales: Mapping[str, Sequence[str | int]]
+) -> Iterator[str]:
     if len(rated) < FEWEST:
         return
-    for scale, values in SCALE_VALUES.items():
+    for scale, values in scales.items():
         given = Counter(answer[scale] for answer in rated if scale in answer)
         if len(values) > 2 and given and max(given.values()) >= MOST_ALIKE * given.total():
             yield Said("nearly always the same value: {scale}", scale=scale)

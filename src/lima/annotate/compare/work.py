@@ -77,7 +77,8 @@ class CompareWork(AnnotationWork):
 
     def _figures(self) -> dict[str, Any]:
         base, texts = self.assignment.base, self.texts
-        figures = rater_figures(base, self.assignment.rules.gold)
+        scales = {scale: texts.words(scale).values for scale in texts.scales}
+        figures = rater_figures(base, self.assignment.rules.gold, scales=scales)
         lines, why_not = watched_lines(base, texts)
         return {
             "watched": lines,

@@ -37,9 +37,10 @@ class Together:
     alone: Result
     """The same votes without the judge."""
     tuning: float
-    """How much the judge counts: 0 not at all; 1 as in the plain difference estimator."""
+    """How much the judge counts: 0 not at all; 1 as in the plain difference estimator. A weight inside ``both``, with no interval
+    of its own: that of ``both`` holds its error."""
     worth: int | None
-    """Votes of people alone that would give as narrow an interval."""
+    """Votes of people alone that would give as narrow an interval, from the widths of ``both`` and ``alone``."""
     verdicts: int
     """Texts with a usable verdict of the judge."""
     texts: int

@@ -210,7 +210,8 @@ def _competence(votes: Sequence[Vote], level: float) -> dict[str, Estimate]:
         for vote in votes
         if vote.label is not None and vote.repeat == 0 and group_of(vote.rater) in POOLED_KINDS
     ]
-    voters = Counter(row.item for row in rated)
+    found = competence_of_enough(rated)
+    voters = Counter(row.item for row in rated if row.rater in found)
     prompts: dict[str, list[Hashable]] = defaultdict(list)
     for row in rated:
         if voters[row.item] > 1:
@@ -226,7 +227,7 @@ def _competence(votes: Sequence[Vote], level: float) -> dict[str, Estimate]:
             method="Dawid and Skene",
             note="no interval: fitted to the votes of all at once",
         )
-        for rater, value in competence_of_enough(rated).items()
+        for rater, value in found.items()
     }
 
 

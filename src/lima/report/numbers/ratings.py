@@ -149,6 +149,8 @@ class WorstOfK:
     samples: int
     """Most answers that a prompt has."""
     value: str
+    numeric: bool
+    """Whether ``result`` is a mean of lowest ratings; else it is the share of prompts with an answer of this value."""
     result: Result
 
 
@@ -324,7 +326,7 @@ def _worst(rows: list[Rating], scale: str, level: float) -> WorstOfK:
     else:
         result = wilson(sum(word in found for found in values.values()), len(values), level=level)
     samples = max(len(found) for found in items.values())
-    return WorstOfK(rows[0].group, rows[0].system, scale, samples, word, result)
+    return WorstOfK(rows[0].group, rows[0].system, scale, samples, word, rows[0].numeric, result)
 
 
 def _counts(rows: Sequence[Rating], values: Sequence[str | int]) -> dict[str, int]:

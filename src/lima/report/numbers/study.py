@@ -141,10 +141,7 @@ def read_study(folder: Path) -> StudyData:
         models={system["name"]: str(system["model"]) for system in systems if system.get("model")},
         lineages=_lineages(made.systems, systems),
         plan=plan,
-        own_scales={
-            name: validate(OwnScale, words, f"{path}: scales.{name}")
-            for name, words in (protocol.get("scales") or {}).items()
-        },
+        own_scales=_own_scales(protocol, path),
         drawn={row.id: row for row in existing_rows(made.sample, Drawn)},
         changes=[*_changes(folder, protocol), *_other_plans(plan, raters)],
     )
@@ -164,6 +161,14 @@ def newest(rows: Sequence[VerdictRow], place: Any) -> list[VerdictRow]:
 
 def _preference_place(row: Preference) -> Hashable:
     return row.comparison_id, row.rater, row.shown, row.repeat
+
+
+def _own_scales(protocol: Mapping[str, Any], path: Path) -> dict[str, OwnScale]:
+    found = protocol.get("scales") or {}
+    named = isinstance(found, Mapping) and all(isinstance(words, Mapping) for words in found.values())
+    if not named:
+        raise LimaError(f"{path}: scales must give each name its question and choices (found: {found!r}).")
+    return {name: validate(OwnScale, words, f"{path}: scales.{name}") for name, words in found.items()}
 
 
 def _grade_place(row: Grade) -> Hashable:

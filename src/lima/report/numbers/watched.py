@@ -39,7 +39,7 @@ class WatchedRow:
     saved: int
     """Prompts that were not asked, where it is decided."""
     price: float | None
-    """How many times as wide the interval is as one that nobody watched."""
+    """How many times as wide the interval of ``gap`` is as one that nobody watched: a ratio of widths at its n and level."""
 
 
 def watched_rows(study: StudyData, systems: Sequence[str]) -> list[WatchedRow]:
