@@ -151,7 +151,7 @@ USES = {
     "train": "import lima.model, lima.train.run",
     "lora": "import peft, lima.train.adapters",
     "qlora": "import bitsandbytes",
-    "web": "import lima.annotate.app, lima.generate.serve.server",
+    "web": "import lima.annotate.app, lima.annotate.serve",  # `lima serve` wants `train` too
     "postgresql": "import psycopg",
     "curate": "import py7zr, multivolumefile, py3langid",
     "ray": "import ray",
@@ -161,7 +161,7 @@ USES = {
     "gguf": "import lima.publish.gguf, sentencepiece",
 }
 """What each extra is for."""
-USES["all"] = "; ".join(USES.values())
+USES["all"] = "; ".join([*USES.values(), "import lima.generate.serve.server"])
 
 
 def test_each_extra_has_a_use_that_is_tested() -> None:
