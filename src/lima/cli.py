@@ -224,9 +224,32 @@ def parse(name: str, kind: Any, arguments: list[str]) -> Any:
             prog=f"lima {name}",
             default=_partial(kind, base) if base else tyro.MISSING,
             config=(tyro.conf.FlagCreatePairsOff,),
+            registry=_null_is_none(),
         )
     except ValidationError as error:
         raise LimaError(settings_problem(error, kind)) from None
+
+
+def _null_is_none() -> Any:
+    """A rule for tyro: ``null``, as recipes spell it, means None on the command line too."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def none(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[None] | None:
+        if info.type is not type(None):
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="{None}",
+            choices=("None", "null"),
+            instance_from_str=lambda words: None,
+            is_instance=lambda value: value is None,
+            str_from_instance=lambda value: ["None"],
+        )
+
+    return registry
 
 
 def _partial(kind: Any, values: dict[str, Any]) -> Any:

@@ -230,6 +230,8 @@ def test_what_is_told_at_once_leaves_nothing_behind(tickets: Path, tmp_path: Pat
     command = ["align", str(tiny_model), str(tickets), "--out", str(out), *SMALL, "--until", "data"]
     with pytest.raises(LimaError, match="no column 'Frage'"):
         run([*command, "--columns.prompt", "Frage"])
+    with pytest.raises(LimaError, match="Lower --dev and --test"):
+        run([*command, "--columns.prompt", "Question", "--dev", "40"])
     run([*command, "--columns.prompt", "Question"])
     assert (out / "align.yaml").exists()
 

@@ -27,7 +27,7 @@ from lima.annotate.compare.exchange import export_rows
 from lima.annotate.dialogue.files import rows_of
 from lima.evaluate.protocol import Quiz
 from lima.files import write_jsonl
-from lima.records import Comparison, Example, Mark, Message, Review
+from lima.records import Comparison, Cut, Example, Mark, Message, Review
 from lima.statistics.marks import tally
 
 pytestmark = pytest.mark.slow
@@ -405,6 +405,11 @@ MARKS = (
     Mark(turn=1, line=5, text="* EDIT: two walks", rule="residue", reason="it looks left over: 'EDIT:'"),
 )
 
+CUTS = (
+    Cut(turn=1, line=0, text='Hi "Ann" & <b>Bo</b>,\n', name="greeting"),
+    Cut(turn=1, line=1, text="\nNina $& Co", name="signature"),
+)
+
 
 def marked_desk(site: MakeSite, tmp_path: Path) -> Site:
     """Five texts: four with nothing to look at, the third with two marks."""
@@ -412,6 +417,7 @@ def marked_desk(site: MakeSite, tmp_path: Path) -> Site:
     messages = (Message(role="user", content="question 2: boots?"), Message(role="assistant", content=MARKED))
     suspect = Example(id="reddit/2", source="reddit", messages=messages)
     reviews[2] = Review(candidate=suspect, marks=MARKS)
+    reviews[3] = reviews[3].model_copy(update={"cuts": CUTS})
     write_jsonl(tmp_path / "review.jsonl", reviews)
     return site(review=tmp_path / "review.jsonl")
 
@@ -442,19 +448,28 @@ def test_two_keystrokes_a_decision_marked_lines_cut_by_one_key(
     assert page.locator("#marks li.cut").count() == 1, "a reload keeps the cut"
     press("x", "a")
     to_read(page, "question 3")
+    greeting, signature = page.get_by_role("button", name="Put it back").all()
+    greeting.click()
+    page.reload()
+    page.wait_for_selector("[data-back]:disabled")  # a reload keeps what is back, and does not offer it again
+    signature.click()
+    assert greeting.is_disabled()
+    assert signature.is_disabled()
     press("a")
     to_read(page, "question 4")
     press("r", "1")
     page.wait_for_selector("text=Nothing to read")
     assert sum(strokes) / 5 <= 2, "one key accepts, two reject or accept without a line"
     done = rows(here)
-    assert [row.decision for row in done] == ["accept", "reject", "edit", "accept", "reject"]
+    assert [row.decision for row in done] == ["accept", "reject", "edit", "edit", "reject"]
     assert (done[1].reason, done[4].reason) == ("weak answer", "needs its context")
     assert done[2].edited is not None
     assert (
         done[2].edited.messages[1].content
         == "Boots need a week.\n\nThey stretch.\n\n* one walk\n\nThen they fit."
     )
+    assert done[3].edited is not None
+    assert done[3].edited.messages[1].content == 'Hi "Ann" & <b>Bo</b>,\n\nanswer 3.\n\nNina $& Co'
     assert done[2].marks == MARKS, "the file keeps what was marked, for the table of rules"
     assert {rule: row["cut"] for rule, row in tally(done).items()} == {"addresses the asker": 1, "residue": 1}
 

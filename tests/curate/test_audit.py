@@ -102,7 +102,7 @@ def test_the_command_draws_and_then_reports(tmp_path: Path, capsys: pytest.Captu
         ]
     rows += [question(20), answer(120, 20, body="<p>Short.</p>")]
     write(tmp_path / "in", posts(*rows))
-    flags = f"--input {tmp_path / 'in'} --out {tmp_path / 'out'} --duplicates.jaccard None --audit-size 3"
+    flags = f"--input {tmp_path / 'in'} --out {tmp_path / 'out'} --duplicates.jaccard null --audit-size 3"
     files = [tmp_path / "ann.jsonl", tmp_path / "bob.jsonl"]
     command = ["curate", "stackexchange", *flags.split(), "--audit", *map(str, files)]
     cli.run(command)

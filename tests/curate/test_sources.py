@@ -86,6 +86,17 @@ def test_table_html_and_missing_columns(tmp_path: Path) -> None:
         run(path, Table(train=1), tmp_path / "other")
 
 
+def test_columns_with_usual_names_are_found(tmp_path: Path) -> None:
+    """`prompt` and `answer` are the names unless others are chosen: a file without them is read by its usual ones."""
+    path = tmp_path / "faq.jsonl"
+    path.write_bytes(lines({"Instruction": "Say why.", "input": "Rain?", "Public_Reply": "It is wet."}))
+    (example,) = run(path, Table(train=1, rules=ANY), tmp_path / "out")
+    assert [m.content for m in example.messages] == ["Say why.\n\nRain?", "It is wet."]
+    chosen = Table(train=1, columns=ColumnMap(prompt="q"))
+    with pytest.raises(LimaError, match="no column 'q'"):
+        run(path, chosen, tmp_path / "other")
+
+
 def test_a_cut_off_archive(tmp_path: Path) -> None:
     path = tmp_path / "chats.jsonl.gz"
     path.write_bytes(

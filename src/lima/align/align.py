@@ -65,7 +65,7 @@ def _work(stages: Stages) -> Iterator[tuple[Step, Path]]:
     """Do one stage after the other; yields what each is called and what it made, at last the tuned model."""
     settings = stages.settings
     _step(1, f"data: {settings.data} becomes a pool of examples, dev and test questions")
-    make_data(settings, stages.data, stages.has_room)
+    _make_data(stages)
     yield "data", stages.pool
     _step(2, f"select: {settings.number:,} examples to tune on, at most")
     _select(stages)
@@ -88,6 +88,16 @@ def _work(stages: Stages) -> Iterator[tuple[Step, Path]]:
     _step(7, "compare the answers blind, judge, report")
     _report(stages)
     yield "report", chosen
+
+
+def _make_data(stages: Stages) -> None:
+    """A mistake that shows here may be mended with the same --out: all that there is yet has a record of its own."""
+    try:
+        make_data(stages.settings, stages.data, stages.has_room)
+    except LimaError:
+        if not stages.pool.exists():
+            (stages.settings.out / "run.json").unlink(missing_ok=True)
+        raise
 
 
 def _step(number: int, text: str) -> None:

@@ -15,6 +15,7 @@ from lima.align.settings import AlignSettings, Columns, assignments
 from lima.curate.pipeline import curate
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
+from lima.curate.sources.columns import USUAL, folded_names, usual_columns
 from lima.curate.text.personal import KINDS, WORDS, count_personal, redacted
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
@@ -22,61 +23,6 @@ from lima.records import Example, Reject
 from lima.runs import is_finished
 from lima.settings import read_recipe, typed, validate
 
-USUAL: Mapping[str, Sequence[str]] = {
-    "prompt": (
-        *(
-            "prompt",
-            "question",
-            "instruction",
-            "query",
-            "request",
-            "customer message",
-            "ticket description",
-            "description",
-        ),
-        *(
-            "issue",
-            "input",
-            "user",
-            "frage",
-            "anfrage",
-            "beschreibung",
-            "demande",
-            "pregunta",
-            "subject",
-            "betreff",
-            "summary",
-        ),
-    ),
-    "answer": (
-        *(
-            "answer",
-            "response",
-            "reply",
-            "output",
-            "completion",
-            "agent response",
-            "agent reply",
-            "public reply",
-            "first reply",
-        ),
-        *("solution", "resolution", "assistant", "antwort", "lösung", "réponse", "respuesta"),
-    ),
-    "id": (
-        "id",
-        "ticket",
-        "ticket id",
-        "ticket number",
-        "case number",
-        "issue key",
-        "key",
-        "number",
-        "ticketnummer",
-    ),
-    "score": ("score", "rating", "stars", "votes", "csat", "bewertung"),
-    "category": ("category", "team", "topic", "queue", "product", "group", "kategorie"),
-}
-"""Names that columns have in people's tables and in the exports of help desks, likeliest first; a subject only where nothing says more."""
 AGAIN = ("question-again", "it asks a dev or test question")
 NO_ROOM = ("no-room", "its prompt fills all that the model reads at once")
 CHATS = {"messages": "openai", "conversations": "sharegpt, or lima for the released set"}
@@ -151,19 +97,15 @@ def _first_and_count(table: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, A
 
 def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
     """Which column of a table is what, by one of its rows: as given, else by its usual names; what was assumed is printed."""
-    names = {" ".join(str(name).casefold().replace("_", " ").split()): str(name) for name in row}
+    names = folded_names(row)
     if not names:
         raise LimaError(
             f"{path}: no row has the cells of the header. Name what is between them: --curate delimiter=';'."
         )
-    found: dict[str, str] = {}
-    for part, usual in USUAL.items():
-        named = getattr(given, part)
-        if named is not None and named not in row:
-            raise LimaError(f"{path}: no column {named!r}. There are: {', '.join(names.values())}.")
-        name = named or next((names[known] for known in usual if known in names), None)
-        if name is not None:
-            found[part] = name
+    named = {part: name for part, name in given.model_dump().items() if name is not None}
+    if unknown := [name for name in named.values() if name not in row]:
+        raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names.values())}.")
+    found = usual_columns(row, given=named)
     if "prompt" not in found and (chat := next((name for name in CHATS if name in names), None)):
         raise LimaError(
             f"{path}: column {chat!r} holds conversations. Name their form: --curate format=FORMAT, "
@@ -175,7 +117,7 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
             f"{path}: no column has a usual name of {' or '.join(f'{part}s' for part in missing)}. "
             f"Name it: {flags}. There are: {', '.join(names.values())}."
         )
-    guessed = [f"{part} = {name!r}" for part, name in found.items() if getattr(given, part) is None]
+    guessed = [f"{part} = {name!r}" for part, name in found.items() if part not in named]
     if guessed:
         console.note(
             f"columns found by their names: {', '.join(guessed)} (choose others with --columns.NAME)"

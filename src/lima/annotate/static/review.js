@@ -21,6 +21,7 @@ function reading() {
   const accept = document.querySelector("#accept");
   const numbered = document.querySelector("#numbered");
   const cuts = [...document.querySelectorAll("[data-cut]")];
+  const takenOut = [...document.querySelectorAll("[data-back]")];
   const fields = edit ? [...edit.querySelectorAll("textarea")] : [];
   const isChanged = () => fields.some((text) => text.value !== text.defaultValue);
 
@@ -34,6 +35,7 @@ function reading() {
       button.disabled = gone;
       button.closest("li").classList.toggle("cut", gone);
     }
+    for (const button of takenOut) button.disabled = isBack(button.dataset);
   };
   const cutOut = (button) => {
     const field = document.querySelector(`#${button.dataset.from}`);
@@ -45,13 +47,13 @@ function reading() {
     button.hidden = false;
     button.addEventListener("click", () => cutOut(button));
   }
-  for (const button of document.querySelectorAll("[data-back]")) {
+  for (const button of takenOut) {
     button.hidden = false;
     button.addEventListener("click", () => {
-      const field = document.querySelector(`#${button.dataset.from}`);
-      field.value = restored(field, button.dataset);
+      const field = fieldOf(button.dataset);
+      const above = takenOut.map(({ dataset }) => dataset).filter((other) => isAbove(other, button.dataset) && isBack(other));
+      field.value = restored(field, button.dataset, above);
       field.dispatchEvent(new Event("input", { bubbles: true }));
-      button.disabled = true;
       say(tr("It is back. Accept takes the text with it."));
     });
   }
@@ -124,11 +126,31 @@ function without(text, passage) {
   return left.replace(/\n{3,}/g, "\n\n").trim();
 }
 
-// The text with what was cut out of it: in the place of what stands there instead, or before its line.
-function restored({ value: text, defaultValue: cut }, { back, instead, line }) {
-  if (instead && text.includes(instead)) return text.replace(instead, () => back);
+function fieldOf({ from }) {
+  return document.querySelector(`#${from}`);
+}
+
+function isAbove(one, other) {
+  return one.from === other.from && Number(one.line) < Number(other.line);
+}
+
+// Whether the text holds a passage more often than without it: after a reload too, and no longer once it is deleted.
+function isBack({ back, from }) {
+  const { value, defaultValue } = fieldOf({ from });
+  const count = (text, part) => text.split(part).length - 1;
+  return count(value, back) > count(defaultValue, back);
+}
+
+// The text with a passage that was cut out: in the place of the lines that stand there instead, or before its line, which
+// the passages that are back above it have moved down.
+function restored({ value: text, defaultValue: cut }, { back, instead, line }, above) {
   const lines = text.split("\n");
-  lines.splice(line < cut.split("\n").length ? Number(line) : lines.length, 0, ...back.split("\n"));
+  const size = (part) => (part ? part.split("\n").length : 0);
+  const moved = above.reduce((sum, other) => sum + size(other.back) - size(other.instead), 0);
+  const place = line < size(cut) ? Number(line) + moved : lines.length;
+  const replaced = lines.slice(place, place + size(instead)).join("\n") === instead;
+  if (instead && !replaced && text.includes(instead)) return text.replace(instead, () => back);
+  lines.splice(place, replaced ? size(instead) : 0, ...back.split("\n"));
   return lines.join("\n");
 }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from lima import console
 from lima.curate.candidate import Candidate, Stratum, chance
 from lima.curate.reading.delimited import TornRow
 from lima.curate.reading.mails import SUFFIXES as MAILS
@@ -16,6 +18,7 @@ from lima.curate.reading.tables import read_table
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
+from lima.curate.sources.columns import usual_columns
 from lima.curate.text.clean import clean, prose_of
 from lima.curate.text.mail import Mail, acknowledgement, cuts_of, own_words
 from lima.errors import LimaError
@@ -43,9 +46,9 @@ class ColumnMap(Settings):
     """The names of your columns; None where there is no such column."""
 
     prompt: str = "prompt"
-    """What the person asks."""
+    """What the person asks; if there is no such column, the first with a usual name, such as question, is taken."""
     answer: str = "answer"
-    """The answer to learn from."""
+    """The answer to learn from; likewise."""
     instruction: str | None = None
     """What stands before the prompt, such as the definition of a task: joined by a blank line."""
     system: str | None = None
@@ -102,14 +105,35 @@ class Table(SourceSettings):
         for path in files:
             if path in mails:
                 continue
+            table = None
             for number, row in read_table(path, encoding=self.encoding, delimiter=self.delimiter):
                 place = f"{context.name}/{path.name.partition('.')[0]}/{number}"
-                found.append(self._candidate(row, self._identifier(row, place, context), context))
+                table = table or (self._with_usual_names(row, path, context) if row else None)
+                reader = table or self  # before the first whole row there are no columns
+                found.append(reader._candidate(row, self._identifier(row, place, context), context))
         for key, row in read_mails(mails) if mails else ():  # together: a thread may lie in several files
             found.append(
                 self._candidate(row, self._identifier(row, f"{context.name}/{key}", context), context)
             )
         return in_strata(found, context, lambda candidate: self._place(candidate, context))
+
+    def _with_usual_names(self, row: Mapping[str, Any], path: Path, context: Context) -> Table:
+        """The same with the columns of this file, where ``prompt`` or ``answer``, not chosen otherwise, is called differently."""
+        default = ColumnMap()
+        given = {part: name for part, name in self.columns.model_dump().items() if name in row}
+        missing = [part for part in ("prompt", "answer") if part not in given]
+        chosen = [part for part in missing if getattr(self.columns, part) != getattr(default, part)]
+        usual = usual_columns(row, given=given)
+        if self.format or not missing or chosen or not usual.keys() >= set(missing):
+            return self
+        parts = [*missing, *(["instruction"] if "instruction" in usual else [])]
+        named = ", ".join(f"{part} = {usual[part]!r}" for part in parts)
+        console.note_once(
+            f"{path}: columns found by their names: {named} (choose others with --sources.{context.name}.columns.NAME)"
+        )
+        return self.model_copy(
+            update={"columns": self.columns.model_copy(update={part: usual[part] for part in parts})}
+        )
 
     def _identifier(self, row: Mapping[str, Any], place: str, context: Context) -> str:
         """The row's own key where there is one, also for what is rejected."""

@@ -1,0 +1,49 @@
+"""The columns of a table -> which of them is the prompt, the answer, the key ..., by the names that they often have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# fmt: off
+USUAL: Mapping[str, Sequence[str]] = {
+    "prompt": (
+        "prompt", "question", "instruction", "query", "request", "customer message", "ticket description", "description",
+        "issue", "input", "user", "frage", "anfrage", "beschreibung", "demande", "pregunta", "subject", "betreff", "summary",
+    ),
+    "answer": (
+        "answer", "response", "reply", "output", "completion", "agent response", "agent reply", "public reply", "first reply",
+        "solution", "resolution", "assistant", "antwort", "lösung", "réponse", "respuesta",
+    ),
+    "id": (
+        "id", "ticket", "ticket id", "ticket number", "case number", "issue key", "key", "number", "ticketnummer",
+    ),
+    "score": ("score", "rating", "stars", "votes", "csat", "bewertung"),
+    "category": ("category", "team", "topic", "queue", "product", "group", "kategorie"),
+}
+# fmt: on
+"""Names that columns have in people's tables and in the exports of help desks, likeliest first; a subject only where nothing says more."""
+
+
+def folded_names(row: Mapping[str, Any]) -> dict[str, str]:
+    """The columns by their names in lower case, with blanks for underscores."""
+    return {" ".join(str(name).casefold().replace("_", " ").split()): str(name) for name in row}
+
+
+def usual_columns(row: Mapping[str, Any], *, given: Mapping[str, str]) -> dict[str, str]:
+    """Which column is what, by a row of the table: as given, else the first of its usual names.
+
+    An instruction beside an input is what stands before the prompt, not the prompt.
+
+    >>> usual_columns({"Instruction": "", "Input": "", "Output": ""}, given={})
+    {'prompt': 'Input', 'answer': 'Output', 'instruction': 'Instruction'}
+    """
+    names = folded_names(row)
+    found = {
+        part: name
+        for part, usual in USUAL.items()
+        if (name := given.get(part) or next((names[known] for known in usual if known in names), None))
+    }
+    if "prompt" not in given and found.get("prompt") == names.get("instruction") and "input" in names:
+        found |= {"prompt": names["input"], "instruction": names["instruction"]}
+    return found
