@@ -207,6 +207,8 @@ def test_acknowledgements_and_absence(text: str) -> None:
     [
         "Thank you for your message. Turn the valve to the left and wait until the gauge shows two bar; then we will reply to the rest.",
         "Vielen Dank für Ihre Anfrage. Sie können die Rechnung in Ihrem Konto unter Bestellungen herunterladen und dort auch ändern.",
+        "Vielen Dank für Ihre Nachricht. Bitte starten Sie das Gerät umgehend neu.",
+        "Thanks for contacting us. Press reset and the device will respond.",
         "The parcel is on its way and we will contact you once it is at the depot.",
         "Lay the frame on leave or foil; I am sure it holds.",
     ],
@@ -277,4 +279,8 @@ def test_a_name_below_is_its_writer_s_signature() -> None:
 
 def test_answers_between_quoted_lines_are_told() -> None:
     assert own_words("> Abroad?\n\nYes.\n\n> At a lower price?\n\nNo.", bare_quotes=True).interleaved
+    broken = (
+        "> Do you send parcels to places that are\nabroad?\n> And at a price that is a little\nlower?\n\nYes."
+    )
+    assert not own_words(broken, bare_quotes=True).interleaved
     assert not own_words("> Abroad?\n> At a lower price?\n\nYes, and no.", bare_quotes=True).interleaved

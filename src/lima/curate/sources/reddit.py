@@ -54,7 +54,7 @@ NOTICE = re.compile(
 )
 """A title about the subreddit itself, or about an earlier post."""
 ADDRESS = re.compile(
-    r"(?:^|(?<=[.!?] ))(?:(?:hey|hi|dear|ok|okay|so|well|alright)\W+)?(?:(?:reddit|redditors)\s*[,:;.!-]+\s*|reddit\s+(?=(?:what|how|why|when|who|where|which)\b))(\w?)"
+    r"(?:^|(?<=[.!?] ))(?:(?:hey|hi|dear|ok|okay|so|well|alright)\W+)?(?:(?:reddit|redditors)\s*(?:[,:;!]+\s*|[.-]+\s+)|reddit\s+(?=(?:what|how|why|when|who|where|which)\b))(\w?)"
     r"|(?<=\w) of reddit(?=\s*[,:;.!…-]|\s(?:who|with)\b)",
     re.IGNORECASE,
 )
@@ -221,6 +221,8 @@ def unaddressed(title: str) -> str:
 
     >>> unaddressed("[Serious] Chefs of Reddit , what is salt for?"), unaddressed("Reddit, why is it wet?")
     ('Chefs, what is salt for?', 'Why is it wet?')
+    >>> unaddressed("Reddit.com looks old.")
+    'Reddit.com looks old.'
     """
     text = ADDRESS.sub(lambda found: (found.group(1) or "").upper(), ASIDE.sub("", title).strip())
     if not text or text == title:

@@ -123,11 +123,18 @@ PROMISED = re.compile(
       | hear \s from \s us | (?: melden \s uns | kommen \s auf \s (?:sie|dich) \s zu | setzen \s uns .{0,40} in \s verbindung | schnellstmöglich | so \s (?:schnell|bald) \s wie \s möglich | umgehend | in \s kürze )
       | dans \s les \s (?:plus \s brefs|meilleurs) \s délais | (?:reviendrons|répondrons|recontacterons) | lo \s antes \s posible | a \s la \s mayor \s brevedad )"""
 )
+OURS = re.compile(
+    r"(?i)\b(?:we|i|us|our|team|someone|colleagues?|agents?|your (?:message|e-?mail|request|enquiry|inquiry|ticket)|wir|uns|unser\w*|ich"
+    r"|nous|notre|je|nos|nosotros|\w+(?:emos|rons))\b"
+)
+"""Who promises: a device that will respond, or "umgehend" in an instruction, is no promise."""
 NUMBERED = re.compile(
     r"(?i)\b(?:ticket|request|case|reference|vorgangs?|anfrage|dossier|demande|caso)[\w-]*\b.{0,30}\d{3,}|(?:do not|don't|nicht|ne pas) (?:reply|respond|antworten|y répondre)"
 )
 OTHER_WORDS = 12
 """Words beside thanks, promise and number that an acknowledgement may have: a greeting, the team's name."""
+FORMULA_WORDS = 25
+"""A longer sentence is more than a formula."""
 AUTOMATIC_CHARACTERS = 500
 """A longer text that says so holds an answer too."""
 CODE_LINE = "x" * 80
@@ -238,9 +245,18 @@ def _below_head(lines: Sequence[str], ruler: int) -> int | None:
 
 
 def _is_interleaved(lines: Sequence[str]) -> bool:
-    """Whether words of the writer's own stand below two or more quotations."""
-    marks = [line.lstrip().startswith(">") for line in lines if line.strip()]
-    return sum(above and not below for above, below in itertools.pairwise(marks)) > 1
+    """Whether words of the writer's own stand below two or more quotations.
+
+    Clients break long lines of a quotation: what stands right below a line that ends in no sentence may be the rest of it.
+    """
+    said = [(place, line.strip()) for place, line in enumerate(lines) if line.strip()]
+    answered = [
+        (place, line)
+        for (place, line), (below, words) in itertools.pairwise(said)
+        if line.startswith(">") and not words.startswith(">")
+        if below > place + 1 or line.endswith((".", "?", "!", ":", ">"))
+    ]
+    return len(answered) > 1
 
 
 def _below(quoted: Sequence[str]) -> int:
@@ -274,12 +290,22 @@ def acknowledgement(text: str) -> str | None:
 
 def _only_promises(text: str) -> bool:
     """Whether a text thanks for a message, promises an answer, and has hardly a word beside."""
-    if not (THANKED.search(text) and PROMISED.search(text)):
-        return False
-    formulas = (THANKED, PROMISED, NUMBERED)
     sentences = re.split(r"(?<=[.!?;])\s+|\n+", text)
-    others = [one for one in sentences if not any(formula.search(one) for formula in formulas)]
+    if not (THANKED.search(text) and any(_promises(one) for one in sentences)):
+        return False
+    others = [one for one in sentences if not _is_formula(one)]
     return sum(len(one.split()) for one in others) <= OTHER_WORDS
+
+
+def _promises(sentence: str) -> bool:
+    return bool(PROMISED.search(sentence) and OURS.search(sentence))
+
+
+def _is_formula(sentence: str) -> bool:
+    """A long sentence says more than that."""
+    if len(sentence.split()) > FORMULA_WORDS:
+        return False
+    return bool(_promises(sentence) or THANKED.search(sentence) or NUMBERED.search(sentence))
 
 
 def _without_code(lines: Sequence[str]) -> list[str]:

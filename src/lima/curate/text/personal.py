@@ -110,9 +110,9 @@ def _found(text: str, wanted: frozenset[Kind], regions: tuple[str, ...]) -> tupl
     taken: list[Found] = []
     for kind, finder in (("email", _emails), ("iban", _ibans), ("card", _cards), ("ip", _ips)):
         if kind in wanted:
-            taken += [found for found in finder(text) if not _within(found, taken)]
+            taken += [found for found in finder(text) if not _overlaps(found, taken)]
     if "phone" in wanted and DIGITS.search(text):
-        taken += [found for found in _phones(text, regions) if not _within(found, taken)]
+        taken += [found for found in _phones(text, regions) if not _overlaps(found, taken)]
     return tuple(sorted(taken))
 
 
@@ -136,7 +136,10 @@ class _Placeholders:
         for written, (kind, value) in self._known.items():
             for match in re.finditer(rf"(?<!\w){re.escape(written)}(?!\w)", text):
                 again = Found(match.start(), match.end(), kind, value)
-                taken += [] if _within(again, taken) else [again]
+                taken = [
+                    one for one in taken if one.start < again.start or again.end < one.end
+                ]  # parts of it
+                taken += [] if _overlaps(again, taken) else [again]
         return sorted(taken)
 
     def text(self, text: str) -> str:
@@ -211,7 +214,7 @@ def count_personal(examples: Iterable[Example], *, regions: Sequence[str] = REGI
     return counts
 
 
-def _within(found: Found, others: Iterable[Found]) -> bool:
+def _overlaps(found: Found, others: Iterable[Found]) -> bool:
     return any(found.start < other.end and other.start < found.end for other in others)
 
 
@@ -294,7 +297,7 @@ def _phones_of(text: str, before_it: str, regions: Sequence[str]) -> list[Found]
         for match in PhoneNumberMatcher(text, region, Leniency.VALID):
             found = Found(match.start, match.end, "phone", re.sub(r"\D", "", match.raw_string))
             before = _before(before_it + text, len(before_it) + match.start)
-            if _within(found, taken) or len(found.value) < 7:
+            if _overlaps(found, taken) or len(found.value) < 7:
                 continue
             abroad = match.raw_string.lstrip("(").startswith("+") or found.value.startswith("00")
             named = CALLED.search(before) is not None
