@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from lima.world.settings import WorldSettings
 # The same cases each time: a change is judged by what it changed. `LIMA_EXPLORE=1` draws new ones.
 property_settings.register_profile("suite", deadline=None, derandomize=not os.environ.get("LIMA_EXPLORE"))
 property_settings.load_profile("suite")
+
+# A shell without job control starts its background commands deaf to Ctrl-C, and their children inherit that: tests of it would hang.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
