@@ -26,7 +26,6 @@ class FusedAttention(nn.Module):
         hidden_states: Tensor,
         position_embeddings: tuple[Tensor, Tensor],
         attention_mask: Tensor | None = None,
-        past_key_values: Any = None,
         **others: Any,
     ) -> tuple[Tensor, Any]:
         """What the stock class returns, (1, T, width), up to rounding."""
@@ -40,8 +39,7 @@ class FusedAttention(nn.Module):
                 hidden_states=hidden_states,
                 position_embeddings=position_embeddings,
                 attention_mask=attention_mask,
-                past_key_values=past_key_values,
-                **others,
+                **others,  # the cache too, whose name is not the same in all releases of transformers
             )
             return found
         assert packed is not None
