@@ -138,8 +138,8 @@ def _answer(network: PreTrainedModel, words: PreTrainedTokenizerBase, prompts: l
     network.eval()
     given, cache, ended = [], None, torch.zeros(len(prompts), dtype=torch.bool)
     for _ in range(LONGEST_ANSWER):
-        out = network(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True)
-        ids, cache = out.logits[:, -1:].argmax(-1), out.past_key_values
+        out = network(input_ids=ids, attention_mask=mask, cache=cache, use_cache=True)
+        ids, cache = out.logits[:, -1:].argmax(-1), out.cache
         given.append(ids[:, 0])
         ended |= ids[:, 0] == eot
         if ended.all():
