@@ -20,6 +20,7 @@ from lima.generate.settings import GenerateSettings
 from lima.records import Completion, Example, Reject
 from lima.train.run import epoch_folder, train
 from lima.train.settings import TrainSettings
+from lima.world.base import make_base
 from lima.world.oracle import Oracle
 from lima.world.people import World, make_world
 from lima.world.prompts import make_prompts
@@ -27,7 +28,6 @@ from lima.world.raw import handwritten
 from lima.world.raw.everything import write_dumps
 from lima.world.raw.planted import Planted
 from lima.world.raw.sites import SITES
-from lima.world.shipped import shipped_base
 
 TRAIN = {
     "forum": 600,
@@ -190,10 +190,8 @@ def test_quality_and_diversity_of_the_curated_sets_show_in_the_answers(
     raw: tuple[Path, dict[str, Planted]], tmp_path: Path
 ) -> None:
     """Equal numbers of examples and of steps: filtered against unfiltered, all kinds of prompts against one."""
-    wanted = SCALES["demo"].bases[0]
-    world = make_world(wanted.world)  # the one whose dumps these are
-    base = shipped_base(wanted)
-    assert base is not None
+    base = SCALES["demo"].bases[0]
+    world = make_world(base.world)  # the one whose dumps these are
     prompts = make_prompts(world, 150, seed=0)
     write_jsonl(tmp_path / "prompts.jsonl", prompts)
     variants: dict[str, dict[str, Any]] = {
@@ -204,7 +202,7 @@ def test_quality_and_diversity_of_the_curated_sets_show_in_the_answers(
     exact = {}
     for name, values in variants.items():
         _curate(raw[0], tmp_path / name / "data", **values)
-        exact[name] = _exact(base, tmp_path / name, tmp_path / "prompts.jsonl", Oracle(world))
+        exact[name] = _exact(make_base(base), tmp_path / name, tmp_path / "prompts.jsonl", Oracle(world))
     print(exact)
     assert exact["filtered"] >= exact["unfiltered"] + 0.1
     assert exact["filtered"] >= exact["one kind"] + 0.1
