@@ -184,7 +184,7 @@ def test_every_rejected_candidate_has_its_reason(exhausted: tuple[Path, dict[str
     assert all(reject.rule and reject.reason for reject in rejects)
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 @pytest.mark.timeout(900)
 def test_quality_and_diversity_of_the_curated_sets_show_in_the_answers(
     raw: tuple[Path, dict[str, Planted]], tmp_path: Path
