@@ -1,10 +1,10 @@
 """`lima experiment NAME --model DIR --data FILE` without a judge: every part on a tiny model, and a run that is interrupted again and again."""
 
 import json
+import multiprocessing
 import shutil
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,37 +114,21 @@ def test_a_run_that_is_killed_ten_times_ends_in_the_same_files(
 ) -> None:
     shutil.copy(whole / "timing.json", tmp_path)  # seconds differ from run to run; no result depends on them
     for tenth in range(1, 11):
-        with _killed_after(tenth / 10):
-            experiment(_settings(base, data, tmp_path))
+        _killed_after(tenth / 10, partial(experiment, _settings(base, data, tmp_path)))
     experiment(_settings(base, data, tmp_path))
     assert _files(tmp_path) == _files(whole)
 
 
-class _Killed(BaseException):
-    """What no code of ours catches."""
+def _killed_after(seconds: float, run: Callable[[], object]) -> None:
+    """Run it in a process of its own and kill that after so long, whatever it does at that moment.
 
-
-@contextmanager
-def _killed_after(seconds: float) -> Iterator[None]:
-    """Break the block off at whatever it does after so long."""
-
-    def stop(*_: object) -> None:
-        raise _Killed
-
-    before = signal.signal(signal.SIGALRM, stop)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        yield
-    except _Killed:
-        pass
-    except (
-        SystemError
-    ) as error:  # what CPython 3.11 makes of any exception that meets it while it builds a syntax tree
-        if "AST constructor" not in str(error):
-            raise
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    A copy of this process starts at once, with every module in memory: the moments lie in the run, not in its imports.
+    """
+    worker = multiprocessing.get_context("fork").Process(target=run)
+    worker.start()
+    worker.join(seconds)
+    worker.kill()
+    worker.join()
 
 
 def test_finished_results_are_reported_without_weights(
