@@ -31,8 +31,8 @@ from lima.curate.sources.base import Context
 from lima.curate.sources.reddit import GONE, Reddit
 from lima.curate.stackexchange.reading import read_headers
 from lima.curate.stackexchange.source import StackExchange
+from lima.curate.text.blocks import WORD
 from lima.curate.text.personal import REGIONS
-from lima.curate.text.phrases import WORD
 from lima.records import Example, Message, Meta
 
 QUOTA = 200

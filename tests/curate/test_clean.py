@@ -8,20 +8,8 @@ from html import unescape
 
 import pytest
 
-from lima.curate.text.blocks import POINTER
-from lima.curate.text.clean import (
-    ANNOUNCEMENT,
-    CLOSING,
-    EDIT_LABEL,
-    EMPHASIS,
-    LINK_LIST,
-    POINTER_TO_LINK,
-    REFERENCE,
-    REMARK_AT_START,
-    REPEATED,
-    SOURCE_NAME,
-    clean,
-)
+from lima.curate.text.clean import CLOSING, EDIT_LABEL, EMPHASIS, REFERENCE, REMARK_AT_START, REPEATED, clean
+from lima.curate.text.links import ANNOUNCEMENT, LINK_LIST, POINTER, POINTER_TO_LINK, SOURCE_NAME
 from lima.curate.text.markup import STRUCK_OUT
 
 

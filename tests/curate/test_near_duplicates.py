@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lima.curate.choose import duplicates
 from lima.curate.choose.duplicates import near_duplicates
-from lima.curate.text.phrases import WORD, words_of
+from lima.curate.text.blocks import WORD, words_of
 
 
 def all_with_all(texts: list[str], jaccard: float, ngram: int) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lima import console
-from lima.curate.text.phrases import words_of
+from lima.curate.text.blocks import words_of
 from lima.files import text_hash
 from lima.records import Cut, Example, Message, Meta, Reject
 

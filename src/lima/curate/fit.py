@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lima.curate.rules import RuleSettings, description_problem
-from lima.curate.text.blocks import sentences
+from lima.curate.text.blocks import Phrases, sentences, words_of
 from lima.curate.text.clean import Cleaned
-from lima.curate.text.phrases import QUESTION_START, SPOKEN, Phrases, words_of
+from lima.curate.text.phrases import QUESTION_START, SPOKEN
 
 NAME = re.compile(r"[A-Z0-9_.#+/-]")
 SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)\W*(\w+)")

@@ -39,18 +39,27 @@ from lima.curate.candidate import (
     split,
 )
 from lima.curate.choose.duplicates import Duplicates, Leaks, Match
-from lima.curate.results import Curated, check, personal_warning, ran_dry, wanted, write_reasons, write_sets
+from lima.curate.results import (
+    Curated,
+    check,
+    input_fingerprint,
+    personal_warning,
+    ran_dry,
+    refuse_changed_input,
+    wanted,
+    write_reasons,
+    write_sets,
+)
 from lima.curate.review import Reviews
 from lima.curate.rules import RULES, TEXT_RULES, UNFILTERED, RuleSettings, first_problem, raw_problem
 from lima.curate.settings import CurateSettings, EngineName
 from lima.curate.sources.base import Context, SourceSettings
 from lima.curate.text.clean import prose_of
 from lima.curate.text.personal import count_personal, redacted_id, redacted_text, redacted_with_cuts
-from lima.errors import LimaError, SettingsConflict
+from lima.errors import LimaError
 from lima.extras import install
-from lima.files import fingerprint, read_json, text_hash
 from lima.records import Example, Reject
-from lima.runs import Run, open_run
+from lima.runs import open_run
 
 SCRATCH = "scratch"
 
@@ -69,7 +78,7 @@ def curate(settings: CurateSettings) -> Curated:
     if settings.dry_run:
         return _show_plan(settings)
     with open_run(settings.out / "run.json", "curate", settings) as run:
-        _refuse_changed_input(run, settings)
+        refuse_changed_input(run, settings)
         reviews = _reviews(settings)
         with open_map(settings.engine, settings.workers) as map_:
             curated = _Pipeline(settings, settings.out / SCRATCH, map_).run(reviews)
@@ -89,7 +98,7 @@ def curate(settings: CurateSettings) -> Curated:
             written += _audit(settings, curated)
         written = [*write_sets(curated, settings), *written]
         counts = {name: len(curated.sets[name]) for name in wanted(settings)}
-        run.finish(input=_input_fingerprint(settings), **counts, rejected=len(curated.rejected))
+        run.finish(input=input_fingerprint(settings), **counts, rejected=len(curated.rejected))
         shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
     for name, missing in curated.short.items():
         if text := ran_dry(name, missing, curated, settings):
@@ -278,24 +287,6 @@ class _Draw:
 def quotas_of(source: SourceSettings) -> dict[Split, int]:
     """Examples that are wanted of a source, by set."""
     return {part: getattr(source, part) for part in SPLITS}
-
-
-def _refuse_changed_input(run: Run, settings: CurateSettings) -> None:
-    """A finished folder is made anew from the same raw files only."""
-    if run.finished and read_json(run.path)["facts"]["input"] != _input_fingerprint(settings):
-        raise SettingsConflict(
-            f"{settings.out}: made from other raw files ({settings.input} has changed since). "
-            "Choose another --out, or remove this folder."
-        )
-
-
-def _input_fingerprint(settings: CurateSettings) -> str:
-    """As `lima.files.fingerprint`, over all files of a folder but those of the output."""
-    path, out = settings.input, settings.out
-    if path.is_file():
-        return fingerprint(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file() and out not in file.parents)
-    return text_hash(*(f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in files))
 
 
 def _reviews(settings: CurateSettings) -> Reviews | None:

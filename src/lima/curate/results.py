@@ -1,4 +1,4 @@
-"""What a curation found -> its files, and messages where it found too little."""
+"""What a curation found -> its files, and messages where it found too little or other raw files than before."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from lima.curate.card.card import write_card
 from lima.curate.card.sections import CardOptions
 from lima.curate.settings import CurateSettings
 from lima.curate.text.personal import KINDS, WORDS, count_personal
-from lima.errors import LimaError
-from lima.files import write_json, write_jsonl, write_text
+from lima.errors import LimaError, SettingsConflict
+from lima.files import fingerprint, read_json, text_hash, write_json, write_jsonl, write_text
 from lima.records import Example, Meta, Reject
+from lima.runs import Run
 
 ATTRIBUTION = """# Attribution
 
@@ -37,6 +38,24 @@ class Curated:
     rejected: list[Reject] = field(default_factory=list)
     short: dict[str, int] = field(default_factory=dict)
     """By source, how many examples its quota lacks."""
+
+
+def refuse_changed_input(run: Run, settings: CurateSettings) -> None:
+    """A finished folder is made anew from the same raw files only."""
+    if run.finished and read_json(run.path)["facts"]["input"] != input_fingerprint(settings):
+        raise SettingsConflict(
+            f"{settings.out}: made from other raw files ({settings.input} has changed since). "
+            "Choose another --out, or remove this folder."
+        )
+
+
+def input_fingerprint(settings: CurateSettings) -> str:
+    """As `lima.files.fingerprint`, over all files of a folder but those of the output."""
+    path, out = settings.input, settings.out
+    if path.is_file():
+        return fingerprint(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file() and out not in file.parents)
+    return text_hash(*(f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in files))
 
 
 def check(curated: Curated, settings: CurateSettings) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Problem, RawCandidate
-from lima.curate.text.blocks import holds_any
+from lima.curate.text.blocks import holds_any, words_of
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
 from lima.curate.text.phrases import (
@@ -53,7 +53,6 @@ from lima.curate.text.phrases import (
     VERB_AFTER,
     VERSUS,
     WORK_BEHIND,
-    words_of,
 )
 from lima.settings import Settings
 

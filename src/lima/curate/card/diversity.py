@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lima.curate.text.phrases import words_of
+from lima.curate.text.blocks import words_of
 from lima.errors import LimaError
 
 MOST = 2000

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lima.curate.text.phrases import words_of
+from lima.curate.text.blocks import words_of
 from lima.files import read_jsonl
 from lima.records import Example
 from lima.settings import Settings

@@ -14,27 +14,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lima.curate.text.blocks import (
-    ADDRESS,
-    BACK,
-    BEGIN,
-    DOMAINS,
-    GONE,
-    LINK,
-    ORIGIN,
-    ORIGIN_WORDS_MAX,
-    SENDING,
+    INLINE_CODE,
+    WORDS,
     Block,
+    Phrases,
     Removal,
     Style,
     holds_any,
     joined,
-    points_elsewhere,
-    sends_elsewhere,
     sentences,
-    unmarked,
+    shortened,
+    words_of,
+)
+from lima.curate.text.links import (
+    ADDRESS,
+    ANNOUNCEMENT,
+    LEAD_WORDS_MAX,
+    SOURCE_NAME,
+    is_source,
+    without_link_lists,
+    without_pointers,
+    without_pointers_at_end,
+    without_sources,
 )
 from lima.curate.text.markup import Post
-from lima.curate.text.phrases import PICTURE, PICTURE_NEEDLES, WORDS, Phrases, words_of
+from lima.curate.text.phrases import PICTURE, PICTURE_NEEDLES
+from lima.curate.text.pointing import BACK, LEAD_IN
 
 OF_IMAGES = Phrases(
     (("this", "here", "these"), r"\A \W* (?: this\ one | this\ is | here (?: ['’]s | \ is | \ are ) | these ) \b"),
@@ -155,33 +160,12 @@ def prose_of(markdown: str) -> str:
     return INLINE_CODE.sub(" ", FENCED_CODE.sub(" ", markdown))
 
 
-ANNOUNCEMENT = "announcement of an address"
-LINK_LIST = "list of links"
 CLOSING = "closing formula"
 EDIT_LABEL = "label of an edit"
-POINTER_TO_LINK = "sentence that points to a link"
 EMPHASIS = "remark about emphasis"
 REFERENCE = "mark of a reference that is gone"
-SOURCE_NAME = "line that names a source"
 REMARK_AT_START = "remark about the question"
 REPEATED = "repeated question"
-
-LEAD_WORDS_MAX = 6
-LEAD_IN = re.compile(
-    r"""
-    \W* (?: (?: here | these | those | this ) (?: ['’]s | \ is | \ are )? \ )? (?: some | the | a | few | other | more | useful | good | further
-          | additional | external | interesting | my | also | and | \s )*
-    (?: see | sources? | sourced | references? | links? | related | resources? | readings? | info(?:rmation)? | details? | via | from
-      | taken | quoted | credits? | citations? | bibliography | check | read | look | visit | websites? | sites? | articles? | pages?
-      | papers? | tutorials? | videos? ) \b [^.!?]*+ \W*+
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-"""A short line that announces addresses and nothing else."""
-RELATED = re.compile(
-    r"\W*(?:see|related|links?|further|more|additional|other|external|useful|read|sources?|references?|resources?)\b[^.!?]*+\W*+",
-    re.IGNORECASE,
-)
 OF_THE_QUESTION = re.compile(
     r"\W*(?:(?:well|wow|yes),? )?(?:(?:what|that['’]s|that is|this is|it['’]s|it is) )?(?:an? )?(?:really |very |pretty )?"
     r"(?:strange|good|great|interesting|excellent|nice|reasonable|valid|fair|legitimate|important|broad|tough|tricky|fun|odd|funny|hard|difficult) question"
@@ -189,26 +173,6 @@ OF_THE_QUESTION = re.compile(
     re.IGNORECASE,
 )
 """How an answer opens by praising or blaming the question."""
-REMARK_WITH_LINK = re.compile(
-    rf"\s*\((?:see|cf\.?|read|source:?|via)\b[^(){LINK}{GONE}]{{0,80}}{LINK}[^(){GONE}]{{0,120}}\)",
-    re.IGNORECASE,
-)
-"""A remark in brackets that only names a link: "(see the Times' page on rivers)"."""
-ABOUT_LINK = re.compile(
-    r"\s?[\[(](?:pdf|youtube|source|links?|paywall(?:ed)?|free!?|free (?:to )?download|pdf [^()]{0,25}|warning:? [^()]{0,40}|link [^()]{0,40}"
-    r"|(?:see|cf\.?|read) (?:the|this|his|her|their) (?:paper|article|link|page|source|video|docs?|documentation)\b[^()]{0,60})[\])]",
-    re.IGNORECASE,
-)
-"""A remark in brackets about what a link leads to: "(PDF)", "(warning: long)"."""
-DISCUSSED = ("discussed", "described", "explained", "mentioned", "noted", "outlined")
-AS_DISCUSSED = re.compile(
-    rf"(?<=[\w)\"”]),?\s+as (?:{'|'.join(DISCUSSED)}) (?:in|at|by) {BEGIN}[^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}(?=[.,;)]|\s*\Z)"
-)
-"""An aside that only names a link: ", as discussed in Why is rain wet?"."""
-OF_DOCUMENTS = re.compile(
-    r"\b(?:articles|papers|books|posts|blogs|videos|tutorials|resources|links|websites|publications|guides|courses|talks)\b",
-    re.IGNORECASE,
-)
 CLOSING_SENTENCE = re.compile(
     r"""
     (?: \[ \w+ \] :? )? \W* (?:
@@ -284,7 +248,7 @@ def settled(blocks: Sequence[Block], cut: bool = True) -> tuple[list[Block], lis
         if behind is not None and blocks[end - 1].kind == "lost" and not blocks[place].tight:
             holes += bool(BACK.match(behind.prose))
         elif behind is not None and blocks[end - 1].kind == "image" and not blocks[place].tight:
-            if _is_source(behind) and cut:
+            if is_source(behind) and cut:
                 removed.append(Removal(SOURCE_NAME, behind.text))
                 end += 1
             else:
@@ -329,34 +293,6 @@ OF_IMAGE = re.compile(
 """How a block begins that goes on about the image before it."""
 
 
-def _is_source(block: Block) -> bool:
-    """Whether a short line tells where something is from: "From Wikipedia", "Image: The Times"."""
-    if block.kind != "prose" or block.rest or not ORIGIN.match(block.prose):
-        return False
-    words = len(block.prose.split())
-    return words <= SOURCE_WORDS_MAX or (block.linked >= LISTED_SHARE and words <= ORIGIN_WORDS_MAX)
-
-
-def _is_name_at_end(block: Block, before: Block) -> bool:
-    """Whether the last line is the name of a link, alone."""
-    if (
-        not block.is_link
-        or block.kind != "prose"
-        or block.rest
-        or before.is_link
-        or before.text.endswith(":")
-    ):
-        return False
-    return len(block.prose.split()) <= NAMED_WORDS_MAX and not block.text.endswith((".", "!", "?"))
-
-
-SOURCE_WORDS_MAX = 3
-NAMED_WORDS_MAX = 12
-"""A longer name of a link may be a sentence."""
-LISTED_SHARE = 0.4
-"""An item of which so much is names of links belongs to a list of links: "The Life of Bees, at The Times"."""
-
-
 BREAKS_OFF = re.compile(r"\b(?:of|the|an?|and|or|which|than|if|because|lists|includes)\Z")
 """How no sentence ends."""
 LAST_WORD_MAX = 10
@@ -376,11 +312,11 @@ def trimmed(blocks: Sequence[Block], opening: bool, asked: str = "") -> Outcome:
     kept, cut = without_formulas(_without_question(list(blocks), asked, removed))
     removed += cut
     kept = _without_references(kept, removed)
-    kept = _without_sources(kept, removed)
-    kept = _without_pointers(kept, removed)
-    kept = _without_link_lists(kept, removed)
+    kept = without_sources(kept, removed)
+    kept = without_pointers(kept, removed)
+    kept = without_link_lists(kept, removed)
     kept = _without_remark_at_start(kept, removed) if opening else kept
-    return _without_pointers_at_end(kept, removed)
+    return without_pointers_at_end(kept, removed), removed
 
 
 def without_formulas(blocks: Sequence[Block], labels: bool = True) -> Outcome:
@@ -441,48 +377,6 @@ def _without_emphasis(block: Block, removed: list[Removal]) -> Block:
     return shortened(block, EMPHASIS_REMARK.sub(take, block.text))
 
 
-def _without_pointers(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
-    """Sentences that only send the reader to a link, unless they introduce what stands behind them."""
-    kept: list[Block] = []
-    for place, block in enumerate(blocks):
-        if block.kind == "prose" and (LINK in block.marked or holds_any(block.text, DOMAINS)):
-            behind = blocks[place + 1] if place + 1 < len(blocks) else None
-            block = _without_pointers_in(block, behind, removed)
-        if block.text:
-            kept.append(block)
-    return kept
-
-
-def _without_pointers_in(block: Block, behind: Block | None, removed: list[Removal]) -> Block:
-    def take(found: re.Match[str]) -> str:
-        removed.append(Removal(POINTER_TO_LINK, unmarked(found.group())))
-        return ""
-
-    line = ABOUT_LINK.sub(take, REMARK_WITH_LINK.sub(take, block.marked or block.text))
-    line = AS_DISCUSSED.sub(take, line) if holds_any(line, DISCUSSED) else line
-    parts = sentences(line)
-    introduces = behind is not None and _is_introduced(behind, block)
-    kept: list[str] = []
-    for place, part in enumerate(parts):
-        is_last = place == len(parts) - 1
-        next_one = behind.prose if is_last and behind else "" if is_last else parts[place + 1]
-        before = kept[-1] if kept else ""
-        if not (is_last and introduces) and sends_elsewhere(part, before, next_one, is_last=is_last):
-            removed.append(Removal(POINTER_TO_LINK, unmarked(part)))
-        else:
-            kept.append(part)
-    marked = "".join(kept).rstrip()
-    if marked == (block.marked or block.text):
-        return block
-    return shortened(block, unmarked(marked))._replace(marked=marked)
-
-
-def _is_introduced(block: Block, before: Block) -> bool:
-    """Whether a block is code, a quotation or a list, which the text before it may be about; the next item of its own list is not."""
-    deeper = block.tight and (not before.tight or len(block.rest) > len(before.rest))
-    return bool(block.quote) or block.kind == "code" or deeper
-
-
 REFERENCE_MARK = re.compile(
     r"""
     (?: (?<= [.,;:!?)"”’] ) | (?<= [a-z]{4} ) ) \[\d{1,2}\] (?! [(\[\w] )
@@ -535,25 +429,6 @@ def _names_reference(text: str) -> bool:
     )
 
 
-def _without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
-    """Lines that name a source stay where they introduce its words."""
-    kept: list[Block] = []
-    for place, block in enumerate(blocks):
-        if place and place == len(blocks) - 1 and _is_name_at_end(block, blocks[place - 1]):
-            removed.append(Removal(SOURCE_NAME, block.text))
-            continue
-        if not _is_source(block):
-            kept.append(block)
-            continue
-        behind = blocks[place + 1] if place + 1 < len(blocks) else None
-        introduces = behind is not None and (behind.quote or behind.kind == "code" or behind.tight)
-        if introduces or block.text.endswith(":"):
-            kept.append(block)
-        else:
-            removed.append(Removal(SOURCE_NAME, block.text))
-    return kept
-
-
 def _is_label(block: Block) -> bool:
     return block.kind in ("prose", "heading") and LABEL_ALONE.fullmatch(block.text) is not None
 
@@ -578,100 +453,3 @@ def _without_closing(block: Block, removed: list[Removal]) -> Block:
     while parts and CLOSING_SENTENCE.fullmatch(parts[-1]):
         removed.append(Removal(CLOSING, parts.pop()))
     return shortened(block, "".join(parts).rstrip())
-
-
-def _without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> Outcome:
-    while blocks:
-        block = blocks[-1]
-        if pointer := points_elsewhere(block.marked):
-            removed.append(Removal(POINTER_TO_LINK, block.text[-pointer:]))
-            blocks.pop()
-            if rest := block.text[:-pointer].rstrip():
-                return [*blocks, shortened(block, rest)], removed
-            continue
-        place = _place_before_links(blocks)
-        lead_in = _lead_in(blocks[place]) if place < len(blocks) - 1 else ""
-        rest = blocks[place].text[: -len(lead_in)].rstrip()
-        if not lead_in or not (rest or place):
-            break
-        removed.append(Removal(LINK_LIST, lead_in.lstrip("# ")))
-        removed += [Removal(LINK_LIST, gone.text.lstrip("# ")) for gone in blocks[place + 1 :]]
-        blocks[place:] = [shortened(blocks[place], rest)] if rest else []
-    return blocks, removed
-
-
-def _without_link_lists(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
-    """A list of links with its own heading ("Related:") goes from the middle of a text too."""
-    kept: list[Block] = []
-    place = 0
-    while place < len(blocks):
-        end = place + 1
-        while end < len(blocks) and _is_listed(blocks[end], first=end == place + 1):
-            end += 1
-        listed = end - place > 1 and blocks[place].text.endswith(":") and _is_heading_of_links(blocks[place])
-        if listed and not (end < len(blocks) and blocks[end].tight):
-            removed += [Removal(LINK_LIST, block.text.lstrip("# ")) for block in blocks[place:end]]
-        else:
-            kept += blocks[place:end]
-        place = end
-    return kept
-
-
-def _is_listed(block: Block, *, first: bool) -> bool:
-    """Whether a block is the name of a link in a list, or goes on in such an item."""
-    if block.tight:
-        return block.linked >= LISTED_SHARE
-    return block.in_list and not first
-
-
-SEE_AT_END = re.compile(r"(?<=[\w)\"”]),? (?:for example |e\.g\. )?see(?: also)?:\Z")
-"""What announces links behind a sentence that stands by itself: "It is a test (or more), see:"."""
-
-
-def _is_heading_of_links(block: Block) -> bool:
-    short = len(block.prose.split()) <= LEAD_WORDS_MAX
-    return short and bool(RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose))
-
-
-def _place_before_links(blocks: Sequence[Block]) -> int:
-    """The place of the last block that is no name of a link."""
-    place = len(blocks) - 1
-    while place > 0 and (
-        blocks[place].is_link or (blocks[place].tight and blocks[place].linked >= LISTED_SHARE)
-    ):
-        place -= 1
-    return place
-
-
-def _lead_in(block: Block) -> str:
-    """The end of a block that announces links; empty where it says more than that."""
-    if block.kind not in ("prose", "heading"):
-        return ""
-    if _is_heading_of_links(block):
-        return block.text
-    last = (sentences(block.text) or [""])[-1]
-    announces = last.rstrip().endswith(":") and (SENDING.match(last) or OF_DOCUMENTS.search(last))
-    if announces:
-        return last
-    pointer = SEE_AT_END.search(last)
-    return pointer.group() if pointer else ""
-
-
-def shortened(block: Block, text: str) -> Block:
-    """The block with part of its text."""
-    if text == block.text:
-        return block
-    prose = text if block.prose == block.text else INLINE_CODE.sub(" ", text)
-    return block._replace(text=text, prose=prose, marked=_still_marked(block.marked, text))
-
-
-def _still_marked(marked: str, text: str) -> str:
-    """The marks of what is left, where that is the beginning or the end of the marked line."""
-    if not text or not marked:
-        return ""
-    cuts = [marked[: end + 1] for end, char in enumerate(marked) if char == text[-1]]
-    cuts += [marked[begin:] for begin, char in enumerate(marked) if char == text[0]]
-    return next((part for part in cuts if LINK in part and unmarked(part) == text), "")
-
-
-INLINE_CODE = re.compile(r"(`+)[^`\n]+\1")

@@ -15,25 +15,20 @@ from lima.curate.text.blocks import (
     BREAK,
     CODE,
     CONTROL,
-    DEMONSTRATIVE,
-    DOCUMENTS,
     EVERY_MARK,
     IMAGE,
     LINK,
     POINT,
-    POINTER_NAME,
-    REMAINS,
-    REMARK,
     ZERO_WIDTH,
     Layout,
-    Mended,
     Removal,
     Style,
     gone,
     holds_any,
-    mend,
     unmarked,
 )
+from lima.curate.text.links import Mended, mend
+from lima.curate.text.pointing import DEMONSTRATIVE, DOCUMENTS, POINTER_NAME, REMAINS, REMARK
 
 TAG = re.compile(
     r"""<(/?)([a-zA-Z][^\s/<>]*+)((?:[^<>"']|"[^"<]*+"|'[^'<]*+')*+|[^<>]*+)>"""  # a quoted value may hold a ">"

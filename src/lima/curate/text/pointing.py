@@ -1,0 +1,207 @@
+"""How links and sentences send their reader elsewhere, as expressions: what `links` looks for."""
+
+from __future__ import annotations
+
+import re
+
+from lima.curate.text.blocks import BEGIN, GONE, GONE_END, IMAGE, LINK, POINT
+
+DOCUMENT = (
+    r"(?: link | page | (?: web )? site | article | post | paper | study | studies | book | blog | video | question | answer | thread | table | image | picture"
+    r" | photo | chart | list | tutorial | guide | example | discussion | report | document | file | tool | project | library | code | script | map | graph"
+    r" | excerpt | quote | slide | talk | wiki | comment | review | course | lecture | story | survey | diagram | plot | entry | manual | repo (?: sitory )? | gist ) s?"
+)
+POINTER_NAME = re.compile(
+    rf"""
+    (?: (?: click | see | look | read | more | found | available | get | try | .*? \s ) \s? here | here
+      | (?: (?: in | from | see | at | on | by | as\ in | according\ to | like ) \s )? (?: this | that | these | those | the\ following )
+        (?: (?: \s [\w'’-]+ ){{0,3}} \s (?: {DOCUMENT} | ones? | (?: {DOCUMENT} ) \s [\w'’-]+ ) )?
+      | (?: this | these | that | those ) \s (?: {DOCUMENT} \s )? (?: with | in | on | by | for | from | at | of | about ) \s .*
+      | this \s is \s (?: an? | the ) \s .* | (?: the\ )? links? | (?: .* \s )? (?: this | following ) \s (?: link | page | site | article | post | one ) s?
+    ) [.!:,]?
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Names of links that say nothing once the address is gone."""
+
+DOCUMENTS = re.compile(rf"(?:[\w'’-]+\s){{0,4}}{DOCUMENT}", re.VERBOSE | re.IGNORECASE)
+DEMONSTRATIVE = re.compile(
+    r"\b(?:this|these|that|those|following)(?: (?:\d{4}|recent|new|great|nice|good|excellent|interesting|short|other|old))?\Z",
+    re.IGNORECASE,
+)
+REMARK = re.compile(
+    r"[(\[](?:videos?|links?|sources?|pdf|images?|ref(?:erence)?s?|wiki(?:pedia)?|\d+|here|more|archived?)[)\]]",
+    re.IGNORECASE,
+)
+"""Names of links that are remarks in brackets about the address."""
+HOLE = rf"(?: {GONE} [^{GONE_END}]*+ {GONE_END} | {IMAGE} )"
+FILLER = (
+    r"(?: \b (?: see | also | e\.g\. | i\.e\. | cf | eg | sources? | refs? | references? | from | via | at | links? | and | or"
+    r" | more | details? | info | here | this | the | wiki (?: pedia )? | docs? | documentation | on | in | for | example | read"
+    r" | quote[sd]? | taken | by | page | article | site | official | original | is | also | videos? | pdf | images? | photos? | pictures? | paper | pdf\ file | book | amazon ) \b | [\s,;:.&/|+–—\7-] )"
+)
+BRACKETED = re.compile(
+    rf"[ \t]*+ (?: [(] {FILLER}*+ (?: (?: {HOLE} | {POINT} | {LINK} ) {FILLER}*+ )++ [)] | \[ {FILLER}*+ (?: {HOLE} {FILLER}*+ )++ \]"
+    rf" | < \s*+ {HOLE} \s*+ > | {GONE} [(\[] [^{GONE_END}]*+ {GONE_END}"
+    rf" | [(] {BEGIN}?+ (?: see | cf | more | sources? | via | from | links? | e\.g\. | read | also | details ) \b [^(){POINT}{GONE}]*+"
+    rf" (?: {HOLE} | {POINT} ) [^()]*+ [)] )",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A remark in brackets that is an address and words that lead to it."""
+LEAD = (
+    r"(?: e\.g\. | i\.e\. | for\ (?: example | instance ) | cf\.? | see (?: \ also )? | source[sd]? | via | from | at | on | in | by"
+    r" | to | over | there | check (?: \ out )? | visit | read | here | look | also | more | info (?: rmation )? | details | taken"
+    r" | quoted | adapted | links? | according | refer (?: ence )? | and | or | under | with | site | website | page )"
+)
+TAIL = re.compile(
+    rf"[\s,;:–—-]++ {LEAD} (?: [\s,;:]++ {LEAD} )*+ [\s:,]*+ {HOLE} (?: [\s,;]*+ (?: (?: and | or | & ) \b )? [\s,;]*+ {HOLE} )*+"
+    r" (?= \s* [.!?]* \s* $ )",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""The end of a sentence that leads to an address: ", e.g. see http://x.y"."""
+BEHIND_COLON = re.compile(rf"\s*+ (?: : | --? | – | — ) \s*+ {HOLE} (?= \s* [.!?]* \s* $ )", re.VERBOSE)
+CLAUSE = re.compile(
+    r"(?!\W*(?:for|if|as|when|while|this|these|that|those|here|there)\b).*\b(?:is|are|was|were|has|have|had|can|could|will|would|does|do|did|should|may|might|must)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What can stand without what its colon announces."""
+UNFINISHED = re.compile(
+    r"""
+    (?: \b (?: is | are | was | were | be | been | found | find | located | available | hosted | look | go | visit | read | refer
+      | called | named | like | as | of | the | a | an | and | or | with | that | this | these | which | has | have | get | see | at
+      | to | for | from | by | on | in | than | if | when | because | shown | described | explained | listed | here | article | link | page ) | [,;:(–—-] ) \s* $
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""How a sentence does not end."""
+POINTING = re.compile(
+    r"""
+    ^ \W*+ (?: (?: and | but | so | also | anyway | finally | similarly | alternatively | in\ addition ) ,? \s+ )?
+    (?:
+        (?: (?: you | one ) (?: \ (?: can | may | could | might | should | will | want\ to ) | ['’]ll ) (?: \ \w+ly | \ also | \ always )? \s+
+          | please \s+ | just \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | if\ (?: you | anyone ) \b [^,]{0,60}? ,? \s+ (?: you\ can \s+ )? )?
+        (?: see | cf | check (?: ing )? | visit (?: ing )? | read (?: ing )? | refer | look | find | consult | browse | watch
+          | have\ (?: a\ )? look | take\ (?: a\ )? look | learn\ more | view ) \b
+      | for \b [^.,]{0,80} , \ (?: see | check\ out | visit | read | refer\ to | have\ a\ look | take\ a\ look | you\ can ) \b
+      | for \ (?: more (?! \ \w+ ,? \ (?: it | use | add | you\ (?! can | may | could | might | should | want ) ) \b ) | further | future | additional | full | detail\w* | reference | info\w* | background | tons ) \b
+      | more \s (?: here | at | on | about | in ) \b
+      | (?: more | further | additional | full | detailed | complete | other | some ) \s (?: \w+ \s ){0,2}
+        (?: info\w* | details? | reading | explanations? | discussion | documentation | examples? | resources | background ) \b
+      | (?: here | there ) (?: ['’]s | \ is | \ are ) \b .{0,60} \b (?: article | page | post | paper | tutorial | blog | video | book
+          | discussion | documentation | guide | thread | wiki \w* | (?: web )? site | links? | list | reference | source | example | info\w*
+          | explanation | implementation | question | answer | study | survey | talk | report | slides | code | work | research | literature ) s? \b
+      | [^,;:]{0,80} \b (?: (?: can | may | could ) \ be \ (?: found | download (?:ed)? | seen | read | viewed | obtained )
+          | (?: is | are ) \ (?: also\ )? (?: available | described | explained | documented | introduced | covered ) ) \b
+      | .{1,60} \b if \ (?: you | anyone ) (?: ['’]re | \ are | \ is )? \ (?: (?: want | need | would\ like | like | wish | care ) s? \ (?: to \ (?: read | see | know | learn | look | check | dig | explore | find\ out ) | more ) | interested | curious ) \b
+      | (?: this | that | it | these | they ) (?: ['’]s | \ is | \ are | \ was | \ were ) \ (?: \w+ \ )?
+        (?: described | explained | documented | discussed | covered | detailed | mentioned | shown | available ) \b
+    )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""How a sentence begins that sends its reader elsewhere and says nothing itself."""
+FURTHER = re.compile(
+    r"\bfor (?:further|more|additional) (?:reading|info\w*|details?|\w+)\W*\Z", re.IGNORECASE
+)
+"""How a sentence ends that sends its reader elsewhere."""
+ORIGIN = re.compile(
+    r"\W*+(?:sources?|sourced|references?|links?|via|from|taken|quoted|adapted|excerpt\w*|credits?|cite[sd]?|citation|original|courtesy|image"
+    r"|photo|picture|related)\b",
+    re.IGNORECASE,
+)
+"""How a short line begins that tells where something is from."""
+BACK = re.compile(
+    r"\W*(?:(?:though|although|while|but|and|so|if|as|because|since|however)\W+)?(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both|except|otherwise)\b",
+    re.IGNORECASE,
+)
+"""How a sentence begins that needs the one before."""
+
+
+SENDING = re.compile(
+    rf"""
+    \W*+ (?: (?: and | but | so | also | anyway | finally | similarly | alternatively | in\ addition ) ,? \s+ )?
+    (?: (?: (?: you | one ) (?: \ (?: can | may | could | might | should | will | want\ to ) | ['’]ll ) (?: \ \w+ly | \ also | \ always )? \s+
+          | please \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | for \b [^.,]{{0,80}} , \s+ (?: you\ can \s+ )?
+          | if\ (?: you | anyone ) \b [^,]{{0,40}}? \b (?: more | further | details? | interested | curious ) \b [^,]{{0,30}}? ,? \s+ (?: you\ can \s+ )? )?
+        (?: (?: see | cf | refer | consult | learn\ more | read \ (?: more | about | up ) ) \b
+          | (?: have\ (?: a\ )? look | take\ (?: a\ )? look | check\ out | visit | check ) \b (?= .* \b (?: {DOCUMENT} | (?: for | to ) \s (?: more | further | details? | learn | info\w* ) ) \b ) )
+      | for \ (?: an? \ )? (?: more | further | future | additional | full | detail\w* | info\w* | interesting ) \b
+      | more \s (?: here | at | on | about | in ) \b
+      | (?: more | further | additional ) \s (?: \w+ \s ){{0,2}} (?: info\w* | details? | readings? | explanations? | documentation | resources | background ) \b )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""How a sentence begins that sends its reader elsewhere, wherever in a text it stands; `POINTING` has more for its end."""
+WRITING = r"(?: guide | article | overview | write-?up | tutorial | blog | post | introduction | explanation | discussion | video | paper | survey | talk | thread | book | page | reference | website ) s?"
+TELLS_WHERE = re.compile(
+    rf"""
+    (?: [^,;:]{{1,80}}? \s (?: has | have | gives? | offers? | provides? ) \s (?: an? | some | several )
+        | (?: there | here ) (?: ['’]s | \ is | \ are ) \s (?: also \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
+      \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called | discussing | describing | explaining | covering ) \b [^,;:]* | \W* ) \Z
+    | here (?: ['’]s | \ is | \ are ) \s (?: (?: an? | some | several ) \s )? (?: examples? \s of \s )? (?: \w+ \s ){{0,3}} (?: work | research | stud(?:y|ies) ) \b [^:]* \Z
+    | [^,;:]{{1,60}}? \s (?: is | are ) \s (?: an? \s )? (?: \w+ \s )? (?: great | good | excellent | wonderful | useful | nice ) \s (?: resources? | references? | reads? | overview | place \s to \s start ) \b [^,;:]{{0,40}} \Z
+    | (?: this | these | the ) \b [^,;:]{{1,90}}? \s (?: has | have | gives? | contains? | goes \s into ) \s [^,;:]{{0,20}}? (?: details | specifics ) \b [^,;:]{{0,40}} \Z
+    | [^,;:]{{1,80}}? \s (?: answers? | explains? | discusses | covers? ) \s (?: this | it ) \b [^,;:]{{0,30}} \s in \s (?: an? | this | his | her | their ) \s (?: \w+ \s ){{0,2}}? {WRITING} \W* \Z
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A whole sentence that tells where something is told, and nothing of it: "The Times has a good article on rivers."."""
+NAME_OF_LINK = re.compile(f"{BEGIN}[^{BEGIN}{LINK}{POINT}]*+[{LINK}{POINT}]")
+NAMING = re.compile(
+    r"""
+    (?= .* \b (?: see | cf | sources? | refs? | references? | via | links? | more | further | additional | related | details? | info (?: rmation )?
+      | readings? | resources | documentation | citations? | credits? | courtesy | taken | quoted | adapted | excerpt (?: ed )? | from ) \b )
+    (?: \b (?: see | also | cf | sources? | refs? | references? | via | links? | and | or | more | further | additional | related | external | useful | some
+      | details? | info (?: rmation )? | readings? | resources | wiki (?: pedia )? | docs | documentation | citations? | credits? | courtesy | of | from | taken
+      | quoted | adapted | excerpt (?: ed )? | the | this | an? | at | on | in | to | by | page | article | post | for | all | data ) \b | \W )*+
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+"""What stands around the names of links in a sentence that says where something is from, or where more is."""
+
+
+DOMAINS = (".com", ".org", ".info", ".edu")
+DOMAIN = re.compile(r"(?<![@/\w])[a-z][\w-]+\.(?:com|org|info|edu)\b(?![/\w])")
+"""An address that is no link: "More at bjcp.org."."""
+REMAINS = re.compile(HOLE, re.VERBOSE)
+SPACE_AT_IMAGE = re.compile(f" ?{IMAGE}(?=[ ,.;:!?)\n]|$)")
+SPACE_BEFORE_STOP = re.compile(rf"[ ]*+({REMAINS.pattern})[ ]*+(?=[,.;:!?)])", re.VERBOSE)
+LEAD_IN = re.compile(
+    r"""
+    \W* (?: (?: here | these | those | this ) (?: ['’]s | \ is | \ are )? \ )? (?: some | the | a | few | other | more | useful | good | further
+          | additional | external | interesting | my | also | and | \s )*
+    (?: see | sources? | sourced | references? | links? | related | resources? | readings? | info(?:rmation)? | details? | via | from
+      | taken | quoted | credits? | citations? | bibliography | check | read | look | visit | websites? | sites? | articles? | pages?
+      | papers? | tutorials? | videos? ) \b [^.!?]*+ \W*+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A short line that announces addresses and nothing else."""
+RELATED = re.compile(
+    r"\W*(?:see|related|links?|further|more|additional|other|external|useful|read|sources?|references?|resources?)\b[^.!?]*+\W*+",
+    re.IGNORECASE,
+)
+REMARK_WITH_LINK = re.compile(
+    rf"\s*\((?:see|cf\.?|read|source:?|via)\b[^(){LINK}{GONE}]{{0,80}}{LINK}[^(){GONE}]{{0,120}}\)",
+    re.IGNORECASE,
+)
+"""A remark in brackets that only names a link: "(see the Times' page on rivers)"."""
+ABOUT_LINK = re.compile(
+    r"\s?[\[(](?:pdf|youtube|source|links?|paywall(?:ed)?|free!?|free (?:to )?download|pdf [^()]{0,25}|warning:? [^()]{0,40}|link [^()]{0,40}"
+    r"|(?:see|cf\.?|read) (?:the|this|his|her|their) (?:paper|article|link|page|source|video|docs?|documentation)\b[^()]{0,60})[\])]",
+    re.IGNORECASE,
+)
+"""A remark in brackets about what a link leads to: "(PDF)", "(warning: long)"."""
+DISCUSSED = ("discussed", "described", "explained", "mentioned", "noted", "outlined")
+AS_DISCUSSED = re.compile(
+    rf"(?<=[\w)\"”]),?\s+as (?:{'|'.join(DISCUSSED)}) (?:in|at|by) {BEGIN}[^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}(?=[.,;)]|\s*\Z)"
+)
+"""An aside that only names a link: ", as discussed in Why is rain wet?"."""
+OF_DOCUMENTS = re.compile(
+    r"\b(?:articles|papers|books|posts|blogs|videos|tutorials|resources|links|websites|publications|guides|courses|talks)\b",
+    re.IGNORECASE,
+)
+
+
+SEE_AT_END = re.compile(r"(?<=[\w)\"”]),? (?:for example |e\.g\. )?see(?: also)?:\Z")
+"""What announces links behind a sentence that stands by itself: "It is a test (or more), see:"."""
