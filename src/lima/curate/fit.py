@@ -105,6 +105,8 @@ def needs_description(
     """
     if quote := _quotation(answer, description, title, settings.quoted_words_min):
         return f"it quotes the description: {quote!r}"
+    if term := _opening_term(answer.prose, description.prose, title):
+        return f"it begins with {term!r}, which the description says"
     names = _shared_names(answer, description, title)
     if settings.shared_names_min is not None and len(names) >= settings.shared_names_min:
         return f"it uses names of the description's code: {', '.join(sorted(names)[:4])}"
@@ -210,6 +212,15 @@ def _quotation(answer: Cleaned, description: Cleaned, title: str, words_min: int
     return None
 
 
+def _opening_term(prose: str, description: str, title: str) -> str | None:
+    """Two words or more in quotation marks with which an answer begins, and which the description has and the title lacks."""
+    found = SPOKEN.match(prose)
+    words = words_of(found.group()) if found else []
+    shown = f" {' '.join(words)} "
+    known = shown in f" {' '.join(words_of(title))} " or shown not in f" {' '.join(words_of(description))} "
+    return None if found is None or len(words) < 2 or known else found.group()
+
+
 def _shared_names(answer: Cleaned, description: Cleaned, title: str) -> set[str]:
     """Names that the description's code and the answer's have in common, without those of the title and the usual ones."""
     shared = set(CODE_NAME.findall(description.code)) & set(CODE_NAME.findall(answer.code))
@@ -252,7 +263,7 @@ ADDRESSING = Phrases(
         rf"""
         (?<! \b if \s ) (?<! \b when \s ) (?<! \b once \s ) (?<! \b after \s )
         \b you (?: ['’]ve | \s have | \s had )? \s (?: (?: also | already | just | correctly | rightly ) \s )? {SAID} \b (?! \s to \b )
-        | \b you \s (?: seem | appear ) \s to \b
+        | \b you \s (?: seem | appear ) \s to \b | \b you \s (?: did | do | have ) (?: n['’]t | \s not ) \s (?: mention (?:ed)? | specif(?:y|ied) | state[d]? | tell | told | describe[d]? ) \b
         | (?<! \b if \s ) (?<! \b when \s ) \b you (?: ['’]re | \s are ) \s (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing
             | missing | mistaken | right | correct | wrong | overthinking ) \b
         | \b you (?: ['’]re | \s are ) \s not \s (?: alone | the \s (?: only | first ) ) \b

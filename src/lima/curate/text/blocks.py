@@ -214,11 +214,16 @@ def sentences(text: str) -> list[str]:
     """
     found, begin = [], 0
     for stop in STOP.finditer(text):
-        if stop.group() != "\n" and ABBREVIATION.search(text, max(begin, stop.start() - 8), stop.start() + 1):
+        if stop.group() != "\n" and _goes_on(text, begin, stop.start()):
             continue
         found.append(text[begin : stop.end()])
         begin = stop.end()
     return [*found, text[begin:]] if begin < len(text) else found
+
+
+def _goes_on(text: str, begin: int, stop: int) -> bool:
+    """Whether a full stop ends an abbreviation or the number of a list's item."""
+    return ABBREVIATION.search(text, max(begin, stop - 8), stop + 1) is not None or text[begin:stop].isdigit()
 
 
 def shortened(block: Block, text: str) -> Block:

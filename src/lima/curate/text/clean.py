@@ -32,6 +32,7 @@ from lima.curate.text.links import (
     LEAD_WORDS_MAX,
     SOURCE_NAME,
     is_source,
+    without_announcement,
     without_link_lists,
     without_pointers,
     without_pointers_at_end,
@@ -65,7 +66,7 @@ OF_IMAGES = Phrases(
 )  # fmt: skip
 """Words about an image, in a post that had one."""
 OF_LINKS = re.compile(
-    r"\b (?: in | from | at | on | see | follow | check | check\ out | per | of | behind | both | read ) \s (?: the | this | that | these | those | my | your | his | her )"
+    r"\b (?: in | from | at | on | see | follow | check | check\ out | per | of | behind | both | read | through | visit ) \s (?: the | this | that | these | those | my | your | his | her )"
     r" \s (?: (?: same | above | first | second | third | last | following | provided | given | other | two ) \s )* (?: links? | linked \s \w+ ) \b (?! \s (?: between | to | from ) \b )"
     r" | \b (?: the | see | this | these | those | my ) \s (?: [\w.]+ \s ){0,2} links? \s (?: above | below | here | provided | given ) \b",
     WORDS,
@@ -166,6 +167,7 @@ EMPHASIS = "remark about emphasis"
 REFERENCE = "mark of a reference that is gone"
 REMARK_AT_START = "remark about the question"
 REPEATED = "repeated question"
+QUESTION_BACK = "question back to the asker"
 OF_THE_QUESTION = re.compile(
     r"\W*(?:(?:well|wow|yes),? )?(?:(?:what|that['’]s|that is|this is|it['’]s|it is) )?(?:an? )?(?:really |very |pretty )?"
     r"(?:strange|good|great|interesting|excellent|nice|reasonable|valid|fair|legitimate|important|broad|tough|tricky|fun|odd|funny|hard|difficult) question"
@@ -173,6 +175,10 @@ OF_THE_QUESTION = re.compile(
     re.IGNORECASE,
 )
 """How an answer opens by praising or blaming the question."""
+ASKS_BACK = re.compile(
+    r"(?:and |but |or |so )?(?:do|did|have|are) you (?:have|tried|considered|checked|using|sure|mean|need|want|know|got|looked|thought)\b.*\?",
+    re.IGNORECASE,
+)
 CLOSING_SENTENCE = re.compile(
     r"""
     (?: \[ \w+ \] :? )? \W* (?:
@@ -246,9 +252,9 @@ def settled(blocks: Sequence[Block], cut: bool = True) -> tuple[list[Block], lis
             end += 1
         behind = blocks[end] if end < len(blocks) else None
         if behind is not None and blocks[end - 1].kind == "lost" and not blocks[place].tight:
-            holes += bool(BACK.match(behind.prose))
+            holes += bool(BACK.match(behind.prose)) or bool(not kept and GOES_ON.match(behind.prose))
         elif behind is not None and blocks[end - 1].kind == "image" and not blocks[place].tight:
-            if is_source(behind) and cut:
+            if cut and (is_source(behind) or _is_caption(behind)):
                 removed.append(Removal(SOURCE_NAME, behind.text))
                 end += 1
             else:
@@ -259,8 +265,23 @@ def settled(blocks: Sequence[Block], cut: bool = True) -> tuple[list[Block], lis
                 removed.append(Removal(ANNOUNCEMENT, kept.pop().prose))
             elif lead_in or _is_emptied(kept[-1], behind) or _announces(kept[-1], blocks[place]):
                 holes += 1
+            elif cut and blocks[place].kind == "lost":
+                kept[-1:] = without_announcement(kept[-1], removed)
         place = end
     return kept, removed, holes
+
+
+def _is_caption(block: Block) -> bool:
+    """Whether a short line at an image is the name of a link alone: "Cans in a row"."""
+    return (
+        block.is_link
+        and block.kind == "prose"
+        and not block.rest
+        and len(block.prose.split()) <= CAPTION_WORDS_MAX
+    )
+
+
+CAPTION_WORDS_MAX = 6
 
 
 def _goes_on(before: Block, lost: Block, behind: Block | None) -> bool:
@@ -286,6 +307,11 @@ def _announces(block: Block, lost: Block) -> bool:
     return lost.kind == "lost" and block.text.endswith(":")
 
 
+GOES_ON = re.compile(
+    r"\W*(?:however|but|therefore|hence|thus|so|moreover|instead|nevertheless|otherwise|then)\b",
+    re.IGNORECASE,
+)
+"""How a text does not begin."""
 OF_IMAGE = re.compile(
     r"\W*(?:this|these|that|those|here|above|the above|as you can see|note how|notice|it(?:['’]s| is| was| shows))\b",
     re.IGNORECASE,
@@ -316,6 +342,7 @@ def trimmed(blocks: Sequence[Block], opening: bool, asked: str = "") -> Outcome:
     kept = without_pointers(kept, removed)
     kept = without_link_lists(kept, removed)
     kept = _without_remark_at_start(kept, removed) if opening else kept
+    kept = _without_question_back(kept, removed)
     return without_pointers_at_end(kept, removed), removed
 
 
@@ -358,6 +385,18 @@ def _without_remark_at_start(blocks: list[Block], removed: list[Removal]) -> lis
         return blocks
     removed.append(Removal(REMARK_AT_START, found.group()))
     return [shortened(first, rest), *blocks[1:]] if rest else blocks[1:]
+
+
+def _without_question_back(blocks: list[Block], removed: list[Removal]) -> list[Block]:
+    """A last sentence that asks the asker something gets no answer."""
+    last = blocks[-1] if blocks else None
+    if last is None or last.kind != "prose" or not last.text.endswith("?"):
+        return blocks
+    *rest, asking = sentences(last.text)
+    if not (rest or len(blocks) > 1) or not ASKS_BACK.fullmatch(asking):
+        return blocks
+    removed.append(Removal(QUESTION_BACK, asking))
+    return [*blocks[:-1], *([shortened(last, "".join(rest).rstrip())] if rest else [])]
 
 
 def _may_hold_formulas(text: str) -> bool:

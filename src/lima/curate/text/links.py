@@ -35,9 +35,11 @@ from lima.curate.text.pointing import (
     BEHIND_COLON,
     BRACKETED,
     CLAUSE,
+    CREDIT,
     DISCUSSED,
     DOMAIN,
     DOMAINS,
+    FOR_READERS,
     FURTHER,
     LEAD_IN,
     NAME_OF_LINK,
@@ -45,7 +47,6 @@ from lima.curate.text.pointing import (
     OF_DOCUMENTS,
     ORIGIN,
     POINTING,
-    RELATED,
     REMAINS,
     REMARK_WITH_LINK,
     SEE_AT_END,
@@ -196,20 +197,29 @@ def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -
         only = alone and (len(TOKEN.findall(sentence)) <= NAME_WORDS_MAX or _is_headline(unmarked(sentence)))
     else:
         only = len(around) <= NAMING_LENGTH_MAX and NAMING.fullmatch(around) is not None
-        only = only or (
-            len(TOKEN.findall(sentence)) <= POINTING_WORDS_MAX
-            and (SENDING.match(sentence.replace(BEGIN, "")) or TELLS_WHERE.match(unmarked(sentence)))
-            is not None
-        )
+    only = only or _sends(sentence) or _announces_headline(sentence)
     return only and not BACK.match(unmarked(behind))
+
+
+def _sends(sentence: str) -> bool:
+    plain = unmarked(sentence)
+    few = len(TOKEN.findall(plain)) <= POINTING_WORDS_MAX
+    return few and (SENDING.match(plain) or TELLS_WHERE.match(plain)) is not None
+
+
+def _announces_headline(sentence: str) -> bool:
+    """Whether a sentence ends with the headline of what is linked: "For those interested: How to Open a Bottle With Bare Hands."."""
+    lead, colon, name = sentence.rpartition(f": {BEGIN}")
+    name = name.rstrip(" .\n")
+    short = LINK in lead or not name.endswith(LINK) or len(TOKEN.findall(name)) <= NAME_WORDS_MAX
+    return bool(colon) and not short and FOR_READERS.search(lead) is not None and _is_headline(unmarked(name))
 
 
 def _is_headline(sentence: str) -> bool:
     """Whether most words begin with capitals: "How to Open a Beer Bottle With Your Bare Hands."."""
     long = [word for word in TOKEN.findall(sentence) if len(word) > 3]
-    return len(long) <= ORIGIN_WORDS_MAX and sum(word[0].isupper() for word in long) >= HEADLINE_SHARE * len(
-        long
-    )
+    capitals = sum(word[0].isupper() for word in long)
+    return 0 < len(long) <= ORIGIN_WORDS_MAX and capitals >= HEADLINE_SHARE * len(long)
 
 
 def points_elsewhere(line: str) -> int:
@@ -260,6 +270,7 @@ def _without_pointers_in(block: Block, behind: Block | None, removed: list[Remov
 
     line = ABOUT_LINK.sub(take, REMARK_WITH_LINK.sub(take, block.marked or block.text))
     line = AS_DISCUSSED.sub(take, line) if holds_any(line, DISCUSSED) else line
+    line = CREDIT.sub(take, line) if LINK in line else line
     parts = sentences(line)
     introduces = behind is not None and _is_introduced(behind, block)
     kept: list[str] = []
@@ -281,6 +292,16 @@ def _is_introduced(block: Block, before: Block) -> bool:
     """Whether a block is code, a quotation or a list, which the text before it may be about; the next item of its own list is not."""
     deeper = block.tight and (not before.tight or len(block.rest) > len(before.rest))
     return bool(block.quote) or block.kind == "code" or deeper
+
+
+def without_announcement(block: Block, removed: list[Removal]) -> list[Block]:
+    """The block before an address, without a last sentence that only tells what is found there; nothing where it is all."""
+    last = sentences(block.text)[-1] if block.kind == "prose" else ""
+    if not TELLS_WHERE.match(last):
+        return [block]
+    removed.append(Removal(ANNOUNCEMENT, last))
+    rest = block.text[: -len(last)].rstrip()
+    return [shortened(block, rest)] if rest else []
 
 
 def without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
@@ -349,7 +370,7 @@ def _is_listed(block: Block, *, first: bool) -> bool:
 
 def _is_heading_of_links(block: Block) -> bool:
     short = len(block.prose.split()) <= LEAD_WORDS_MAX
-    return short and bool(RELATED.fullmatch(block.prose) or LEAD_IN.fullmatch(block.prose))
+    return short and LEAD_IN.fullmatch(block.prose) is not None
 
 
 def without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> list[Block]:

@@ -42,8 +42,10 @@ DROPPED = (*UNSEEN, "del", "s", "strike")
 """Elements whose text goes with them: not for reading, or struck out by the author."""
 STRUCK_OUT, DEFINITIONS = "struck-out text", "definitions of macros"
 BARE_URL = re.compile(
-    r"""(?:https?://|www\.)(?:[^\s<>()\[\]]|\([^\s<>()]*\))*(?:[^\s<>()\[\].,;:!?'"*]|\([^\s<>()]*\))"""
+    r"""(?:https?://|www\.|(?<![@\w./:-])(?:[a-z][\w-]*\.)+(?:com|org|net|edu|uk)/(?=[\w~]))(?:[^\s<>()\[\]]|\([^\s<>()]*\))*(?:[^\s<>()\[\].,;:!?'"*]|\([^\s<>()]*\))"""
 )
+HOSTS = (".com/", ".org/", ".net/", ".edu/", ".uk/")
+"""An address without "http" has a host that ends like this."""
 NO_LINK = re.compile(
     r"(?:https?://)?+(?:www\.)?+(?:localhost|127\.|192\.168\.|10\.\d|(?:\w*\.)?(?:example|foo|bar|(?:our|your|my|some)?(?:domain|site|server|company))\."
     r"|[\w.-]+\.(?:localhost|local|test|invalid)\b"
@@ -150,7 +152,7 @@ class Post:
         """Put text into the line, addresses in it marked."""
         if not data.isascii():
             data = ZERO_WIDTH.sub("", data)
-        if "http" in data or "www." in data:
+        if "http" in data or "www." in data or ("/" in data and holds_any(data, HOSTS)):
             data = BARE_URL.sub(_address, data)
             self._marks = True
         self._shown.append(data)

@@ -32,11 +32,15 @@ FIRST_PERSON = re.compile(
         (?<! \b [A-Z]\. ) I (?! [\^_}$=:] | \.[eE]\b )            # not $I$, I^2, "I.e.", "A.I."
       | [Mm]e | [Mm]y | MY | [Mm]ine | [Mm]yself
       | IMH?O | IIRC | AFAIK | AFAICT | IANAL
-      | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project )
-      | [Ww]e \ (?: \w+ \ ){1,8}? last \ (?: year | term | semester | summer | fall | autumn | winter | spring | week | month )
-      | [Hh]ere \ in \ [A-Z]\w+
-      | [Aa]s \ (?: an? \ )? (?: student | kid | child | teenager | undergraduate )s? ,? \ we | (?: that \ )? [Ww]e \ sell
-      | (?<! [“"] ) We \ (?: use \ [A-Z]\w+ | used \ to ) | [Ii]n \ (?: college | school | university ) \ we | (?: that \ we | [Ww]e \ (?: don['’]t | do \ not ) ) \ know \ of
+      | [Oo]ur \ (?: university | school | company | department | team | institution | lab | office | brewery | house | shop | project
+          | (?: \w+ \ )? (?: teacher | instructor | professor | boss ) s? )
+      | (?<! [“"] ) [Ww]e \ (?: sell | used \ to | are \ used \ to | suggest | recommend | taught | bought | use \ [A-Z]\w+
+          | (?: \w+ \ ){1,8}? last \ (?: year | term | semester | summer | fall | autumn | winter | spring | week | month ) )
+      | (?: [Aa]s \ (?: an? \ )? | [Ii]n \ ) (?: student | kid | child | teenager | undergraduate | college | school | university )s? ,? \ we
+      | (?: that \ we | [Ww]e \ (?: don['’]t | do \ not ) ) \ know \ of | [Tt]hey \ (?: gave | told | showed | taught ) \ us | [Ss]ome \ of \ us \ (?: still | do | have )
+      | [Hh]ere \ in \ [A-Z]\w+ | (?: colleagues? | professors? | teachers? | stores? | shops? | bars? | pubs? | discontinued ) \ (?: around \ )? here (?! \ (?: is | are ) )
+      | (?: (?<! [^\n] ) | (?<= [.!?]\ ) ) (?: Found \ (?: this | these | an? | some ) | Can['’]t \ (?: believe | think | remember | recall )
+         | Just \ (?: found | tried | bought | got ) | Tried \ (?: this | it | that ) | Wish \ (?: there | it ) )
       | (?: Not \ (?: have | having ) \ any | Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
           | Haven['’]t \ (?: tried | used | seen | read | tested ) | Never \ (?: tried | used | heard\ of ) )     # the "I" is left out
       | i (?= ['’] (?: m | ve | d | ll ) \b | \ (?: am | was | have | had | don['’]t | do | can | think | know | believe | guess | would | will | found | use | like ) \b )
@@ -124,14 +128,14 @@ OTHERS = Phrases(
             "covered",
         ),
         rf"""
-        \b as \ (?: \S+ \s )? (?: (?: have | has | was | were | is | are ) \s )? (?: been \s )?
+        \b as \ (?! you \b ) (?: (?-i: [A-Z] ) \S* \s (?-i: [A-Z] ) \.? \s | \S+ \s )? (?: (?: have | has | was | were | is | are ) \s )? (?: been \s )?
             (?: (?: also | already | previously | correctly | rightly ) \s )? {SAID} \b
         """,
     ),
     (
         ("notes", "mentions", "points", "suggests", "says", "explains", "states"),
         r"""
-        \b as \ (?-i: (?! Wikipedia | The\b | A\b | An\b | It\b | This\b | That\b | One\b ) @? [A-Z] ) [\w.'’-]+ \s (?: (?: also | already | correctly | rightly ) \s )?
+        \b as \ (?-i: (?! Wikipedia | The\b | A\b | An\b | It\b | This\b | That\b | One\b ) @? [A-Z] | [a-z]+ \d ) [\w.'’-]* \s (?: (?: also | already | correctly | rightly ) \s )?
             (?: notes | mentions | points\ out | suggests | says | explains | states ) \b
         """,
     ),
@@ -141,8 +145,9 @@ OTHERS = Phrases(
         \b (?: other | another | previous | existing | accepted | earlier | above | preceding | top | same | current
             | \w+ ['’] s? ) \s (?: \w+ \s )? (?: answers? | answerers? | posters? | responders? | repl(?:y|ies) ) \b
         | \b (?: the | an? ) \s answer \s (?: by | of ) \s (?-i: [A-Z] [a-z] ) | \b (?: claim | point | statement | idea | code | example | advice ) s? \s in \s the \s answers? \b
-        | \b (?: answers? | repl(?:y|ies) | responses? ) \s
-            (?: above | below | here | given\ by | provided\ by | posted | from\ (?-i: @?[A-Z] ) )
+        | (?<! final\ ) (?<! right\ ) (?<! correct\ ) (?<! short\ ) \b (?: answers? | repl(?:y|ies) | responses? ) \s
+            (?: above | below | here | already | given\ by | provided\ by | posted | from\ (?-i: @?[A-Z] ) )
+        | \b (?: parallels? | echoe?s? | mirrors? | complements? | repeats? | agrees? \s with ) \s (?-i: [A-Z] ) \S+ (?: \s (?-i: [A-Z] ) \S+ )? \s answer \b
         | \b (?: these | those | both | all | all\ the | all\ of\ the | all\ of\ these | most | some | several | many
             | two | three ) \s (?: of \s (?: the | these ) \s )? answers \b
         | \b (?: add | adding | addition | addendum | complement | complementing | supplement ) \s to \s
@@ -150,10 +155,24 @@ OTHERS = Phrases(
         """,
     ),
     (
-        ("answered", "mentioned", "pointed", "said", "noted", "suggested", "posted", "discussed", "covered"),
+        (
+            "answered",
+            "mentioned",
+            "pointed",
+            "said",
+            "noted",
+            "suggested",
+            "posted",
+            "discussed",
+            "covered",
+            "proposed",
+        ),
         r"""
-        \b (?: already | previously | earlier | else ) \s (?: been \s )?
+        \b (?: already | previously | earlier | else | been \s well | no \s one | no-one | nobody ) (?: ['’]s | \s has )? \s (?: been \s | yet \s )?
             (?: answered | mentioned | pointed\ out | said | noted | suggested | posted | discussed | covered ) \b
+        | \b unmentioned \b | \b (?: not | n['’]t ) \s (?: yet \s )? (?: been \s )? (?: mentioned | suggested | covered | discussed ) \s (?: yet | so \s far | here | above )
+        | \b (?: proposed | suggested | mentioned | discussed | said | covered ) \s here \b
+        | \b (?: covered | answered | discussed ) \s (?: by | in ) \s (?: other | another ) \s (?: questions? | posts? | threads? )
         """,
     ),
     (("user",), r"\b user \d{3,} \b"),
@@ -186,6 +205,11 @@ OTHERS = Phrases(
     ),
     (("@",), r"(?: ^ | [\s(] ) @ [A-Za-z]\w{2,}"),
     (
+        ("picking up", "catching up", "following", "building on", "expanding on"),
+        r"\b (?: picking\ up | catching\ up | following | building\ on | expanding\ on ) (?: \s on )? \s (?-i: [A-Z] ) \S+ (?: \s \S+ )? \s"
+        r" (?: answer | evaluation | idea | suggestion | comment | point | remark | advice ) s? \b",
+    ),
+    (
         ("'s ", "’s "),
         r"\b [a-z][\w-]*\d ['’]s \s (?: recommendation | suggestion | advice | answer | comment | point | idea | response | post | explanation ) s? \b",
     ),
@@ -194,9 +218,11 @@ OTHERS = Phrases(
         r"\A \W* (?! (?: here | there | that | it | what | let | who | how | where | today | one | he | she ) \b ) (?-i: [A-Z] ) [\w.-]+ ['’]s \s (?: answer | advice | suggestion | solution | comment | response | post | idea | recommendation | explanation | code ) s? \b",
     ),
     (
-        ("another", "also", "add", "further", "top"),
+        ("another", "also", "add", "further", "top", "other", "more", "however", "that said"),
         r"""
         \A [^\w>]* (?: another \s | also \b | to \s add \b (?! \s \w+ \s to \b ) | adding \s to \b | further \s to \b | additionally \b
+            | (?: here (?: ['’]s | \s is | \s are ) \s )? (?: another | one | two | three | some | an? \s (?: few | couple ) (?: \s of )? ) \s (?: other | more ) \b
+            | here (?: ['’]s | \s is ) \s another \b | however \b | moreover \b | that \s said \b
             | in \s addition \s to \s (?! \w+ing \b ) | on \s top \s of \s (?: that | this | the | what | all ) \b )
         """,
     ),
@@ -217,10 +243,10 @@ SITE = Phrases(
         ("comment",),
         r"""
         \b see \s (?: (?: the | my | your ) \s )? comments? \b (?! \s (?: in | inside | within ) \b )
-        | \b (?: in | from | per ) \s (?: the | a | your | his | her | their | my | some | other ) \s comments? \b
+        | \b (?: in | from | per | to ) \s (?: the | a | your | his | her | their | my | some | other ) \s comments? \b
             (?! \s (?: line | field | block | tag ) )
         | \b comments? \s (?: above | below | section | thread ) \b
-        | \b too \s (?: big | long | large | much ) \s (?: to \s be | for ) \s an? \s comment \b
+        | \b too? \s (?: big | long | large | much ) \s (?: to \s be | for ) \s an? \s comment \b
         """,
     ),
     (
@@ -249,6 +275,14 @@ SITE = Phrases(
         """,
     ),
     (("asker",), r"\b (?: the \s asker | the \s question\ asker ) \b"),
+    (
+        ("tag", "topic", "on here", "for this question", "to post"),
+        r"""
+        \b as \s tags \s go \b | \b page \s of \s tags \b | \b the \s [\w-]+ \s tag \s (?: suggests | says | implies | indicates ) \b
+        | \b o(?:n|ff) [-\s] topic (?: ness \b | \s? ,? \s but \b | \s here \b ) | \b (?: posters? | users? | people | folks | everyone ) \s on \s here \b
+        | \b were (?: \s not | n['’]t ) \s for \s this \s question \b | \b (?: any )? way \s to \s post \b
+        """,
+    ),
     (("OP",), r"\b (?-i: OP ) \b (?! \s? amp )"),
     (
         ("edit", "update", "eta"),
@@ -281,9 +315,9 @@ SITE = Phrases(
 
 ASKER_OF_SITE = Phrases(
     (
-        ("question", "post", "answer", "thread", "topic"),
+        ("question", "post", "answer", "thread", "topic", "asked", "wiki", "list"),
         r"""
-        \b (?: this | my | another | previous | earlier | other | related | similar | following | last | recent | an? \s old ) \s (?: \w+ \s )?
+        \b (?: this | my | another | previous | earlier | other | related | sister | similar | following | last | recent | an? \s old ) \s (?: \w+ \s )?
             (?: question | post | thread | answer ) s? \b (?! \s (?: of | to | is \s: ) \b )
         | \b (?: asked | posted | answered | off-topic | on-topic ) \s (?: here | before | elsewhere | on \s (?: this | the ) )
         | \b (?: community | big-list ) \s? -? (?: wiki | list ) \b
@@ -292,7 +326,10 @@ ASKER_OF_SITE = Phrases(
     ),
     (("inspired", "prompted", "motivated"), r"\b (?: inspired | prompted | motivated ) \s by \b"),
     (("edit", "update"), r"(?: ^ | \n ) \W* (?-i: EDIT | UPDATE | Edit | Update ) \b (?! \s the \b )"),
-    (("emphasis",), r"\b emphasis \s (?: mine | added )"),
+    (
+        ("community", "tag"),
+        r"\b (?: hear | ask ) \s (?: from \s )? (?: the | this ) \s community \b | \b (?: popular | common | used ) \s tag \b",
+    ),
     (("@",), r"(?: ^ | [\s(] ) @ [A-Za-z]\w{2,}"),
 )
 """Words of a question that is about other posts."""
@@ -301,7 +338,7 @@ META_STRONG = re.compile(
     r"""
     \b (?: tags? | tagged | tagging | retag\w* | flags? | flagged | flagging | moderators? | mods? | badges? | reputation | rep | on-?\s?topic | off-?\s?topic
       | (?: up | down )?-?votes? | voted | voting | re-?open\w* | on\ hold | close \s reasons? | closed\ as | migrat\w+ | cross-?\s?post\w* | meta | SE | FAQ | help\ cent(?:er|re)
-      | beta | review\ queues? | nominat\w+ | sock\s?puppets? | main\ site | (?-i: us ) | log (?: ged | ging )? \s? (?: in | out ) | (?: the | our | this | other ) \s sites? | community\ wiki | close-?worthy ) \b
+      | beta | review\ queues? | nominat\w+ | sock\s?puppets? | main\ site | (?-i: us ) | log (?: ged | ging )? \s? (?: in | out ) | (?: the | our | this | other ) \s sites? | community\ wiki | close-?worthy | domain\ names? | hats ) \b
     """,
     WORDS,
 )
@@ -332,7 +369,7 @@ HOLLOW = Phrases(
     ),
     (
         ("linked", "link"),
-        r"\b click (?: ing )? \b [^.]{0,40} \b link (?: ed | s )? \b | \b linked \s (?: above | below | to ) \b",
+        r"\b click (?: ing )? \b [^.]{0,40} \b link (?: ed | s )? \b | \b linked \s (?: above | below | to \s (?: above | below | here | in | by ) ) \b",
     ),
     (
         ("article", "paper", "post", "page", "video", "study"),
@@ -352,6 +389,7 @@ HOLLOW = Phrases(
     ),
     (PICTURE_NEEDLES, rf"[(] \s? see \s (?: the \s )? {PICTURE} (?: \s (?: above | below ) )? \s? [)]"),
     (("following", "attached"), rf"\b (?: following | attached ) \s {PICTURE} \b"),
+    (("attached",), r"(?: ^ | \n | [.!?] \s ) attached \s (?: is | are ) \b"),
     (
         ("here",),
         rf"""

@@ -9,7 +9,7 @@ from lima.curate.text.blocks import BEGIN, GONE, GONE_END, IMAGE, LINK, POINT
 DOCUMENT = (
     r"(?: link | page | (?: web )? site | article | post | paper | study | studies | book | blog | video | question | answer | thread | table | image | picture"
     r" | photo | chart | list | tutorial | guide | example | discussion | report | document | file | tool | project | library | code | script | map | graph"
-    r" | excerpt | quote | slide | talk | wiki | comment | review | course | lecture | story | survey | diagram | plot | entry | manual | repo (?: sitory )? | gist ) s?"
+    r" | excerpt | quote | slide | talk | wiki | comment | review | course | lecture | story | survey | diagram | plot | entry | manual | repo (?: sitory )? | gist | overview | primer ) s?"
 )
 POINTER_NAME = re.compile(
     rf"""
@@ -17,7 +17,7 @@ POINTER_NAME = re.compile(
       | (?: (?: in | from | see | at | on | by | as\ in | according\ to | like ) \s )? (?: this | that | these | those | the\ following )
         (?: (?: \s [\w'’-]+ ){{0,3}} \s (?: {DOCUMENT} | ones? | (?: {DOCUMENT} ) \s [\w'’-]+ ) )?
       | (?: this | these | that | those ) \s (?: {DOCUMENT} \s )? (?: with | in | on | by | for | from | at | of | about ) \s .*
-      | this \s is \s (?: an? | the ) \s .* | (?: the\ )? links? | (?: .* \s )? (?: this | following ) \s (?: link | page | site | article | post | one ) s?
+      | this \s is \s (?: an? | the ) \s .* | (?: \w+ \s )? links? | (?: .* \s )? (?: this | following ) \s (?: link | page | site | article | post | one ) s?
     ) [.!:,]?
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -74,25 +74,33 @@ UNFINISHED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """How a sentence does not end."""
+CONNECTIVE = r"\W*+ (?: (?: and | but | so | also | anyway | finally | similarly | alternatively ) ,? \s+ )?"
+YOU_CAN = r"(?: you | one ) (?: \ (?: can | may | could | might | should | will ) | ['’]ll ) (?: \ \w+ly | \ also )? \s+"
+HELPFUL = (
+    rf"(?: this | these | the\ following ) \s (?: [\w'’-]+ \s ){{0,3}} {DOCUMENT} \s (?: may | might | should | could | can | will ) \s (?: also \s )?"
+    r" (?: help | give | be | explain | provide | get )"
+)
+"""How a sentence begins that promises help from a document."""
 POINTING = re.compile(
-    r"""
-    ^ \W*+ (?: (?: and | but | so | also | anyway | finally | similarly | alternatively | in\ addition ) ,? \s+ )?
+    rf"""
+    ^ {CONNECTIVE}
     (?:
-        (?: (?: you | one ) (?: \ (?: can | may | could | might | should | will | want\ to ) | ['’]ll ) (?: \ \w+ly | \ also | \ always )? \s+
-          | please \s+ | just \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | if\ (?: you | anyone ) \b [^,]{0,60}? ,? \s+ (?: you\ can \s+ )? )?
+        (?: {YOU_CAN}
+          | please \s+ | just \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | if\ (?: you | anyone ) \b [^,]{{0,60}}? ,? \s+ (?: you\ can \s+ )? )?
         (?: see | cf | check (?: ing )? | visit (?: ing )? | read (?: ing )? | refer | look | find | consult | browse | watch
           | have\ (?: a\ )? look | take\ (?: a\ )? look | learn\ more | view ) \b
-      | for \b [^.,]{0,80} , \ (?: see | check\ out | visit | read | refer\ to | have\ a\ look | take\ a\ look | you\ can ) \b
+      | for \b [^.,]{{0,80}} , \ (?: see | check\ out | visit | read | refer\ to | have\ a\ look | take\ a\ look | you\ can ) \b
       | for \ (?: more (?! \ \w+ ,? \ (?: it | use | add | you\ (?! can | may | could | might | should | want ) ) \b ) | further | future | additional | full | detail\w* | reference | info\w* | background | tons ) \b
       | more \s (?: here | at | on | about | in ) \b
-      | (?: more | further | additional | full | detailed | complete | other | some ) \s (?: \w+ \s ){0,2}
+      | (?: more | further | additional | full | detailed | complete | other | some ) \s (?: \w+ \s ){{0,2}}
         (?: info\w* | details? | reading | explanations? | discussion | documentation | examples? | resources | background ) \b
-      | (?: here | there ) (?: ['’]s | \ is | \ are ) \b .{0,60} \b (?: article | page | post | paper | tutorial | blog | video | book
+      | (?: here | there ) (?: ['’]s | \ is | \ are ) \b .{{0,60}} \b (?: article | page | post | paper | tutorial | blog | video | book
           | discussion | documentation | guide | thread | wiki \w* | (?: web )? site | links? | list | reference | source | example | info\w*
           | explanation | implementation | question | answer | study | survey | talk | report | slides | code | work | research | literature ) s? \b
-      | [^,;:]{0,80} \b (?: (?: can | may | could ) \ be \ (?: found | download (?:ed)? | seen | read | viewed | obtained )
+      | {HELPFUL} \b
+      | [^,;:]{{0,80}} \b (?: (?: can | may | could ) \ be \ (?: found | download (?:ed)? | seen | read | viewed | obtained )
           | (?: is | are ) \ (?: also\ )? (?: available | described | explained | documented | introduced | covered ) ) \b
-      | .{1,60} \b if \ (?: you | anyone ) (?: ['’]re | \ are | \ is )? \ (?: (?: want | need | would\ like | like | wish | care ) s? \ (?: to \ (?: read | see | know | learn | look | check | dig | explore | find\ out ) | more ) | interested | curious ) \b
+      | .{{1,60}} \b if \ (?: you | anyone ) (?: ['’]re | \ are | \ is )? \ (?: (?: want | need | would\ like | like | wish | care ) s? \ (?: to \ (?: read | see | know | learn | look | check | dig | explore | find\ out ) | more ) | interested | curious ) \b
       | (?: this | that | it | these | they ) (?: ['’]s | \ is | \ are | \ was | \ were ) \ (?: \w+ \ )?
         (?: described | explained | documented | discussed | covered | detailed | mentioned | shown | available ) \b
     )
@@ -119,25 +127,25 @@ BACK = re.compile(
 
 SENDING = re.compile(
     rf"""
-    \W*+ (?: (?: and | but | so | also | anyway | finally | similarly | alternatively | in\ addition ) ,? \s+ )?
-    (?: (?: (?: you | one ) (?: \ (?: can | may | could | might | should | will | want\ to ) | ['’]ll ) (?: \ \w+ly | \ also | \ always )? \s+
+    {CONNECTIVE}
+    (?: (?: {YOU_CAN}
           | please \s+ | (?: it\ is | it['’]s | is ) \ worth \s+ | for \b [^.,]{{0,80}} , \s+ (?: you\ can \s+ )?
           | if\ (?: you | anyone ) \b [^,]{{0,40}}? \b (?: more | further | details? | interested | curious ) \b [^,]{{0,30}}? ,? \s+ (?: you\ can \s+ )? )?
         (?: (?: see | cf | refer | consult | learn\ more | read \ (?: more | about | up ) ) \b
           | (?: have\ (?: a\ )? look | take\ (?: a\ )? look | check\ out | visit | check ) \b (?= .* \b (?: {DOCUMENT} | (?: for | to ) \s (?: more | further | details? | learn | info\w* ) ) \b ) )
-      | for \ (?: an? \ )? (?: more | further | future | additional | full | detail\w* | info\w* | interesting ) \b
+      | {HELPFUL} \b | for \ (?: an? \ )? (?: more | further | future | additional | full | detail\w* | info\w* | interesting ) \b
       | more \s (?: here | at | on | about | in ) \b
       | (?: more | further | additional ) \s (?: \w+ \s ){{0,2}} (?: info\w* | details? | readings? | explanations? | documentation | resources | background ) \b )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 """How a sentence begins that sends its reader elsewhere, wherever in a text it stands; `POINTING` has more for its end."""
-WRITING = r"(?: guide | article | overview | write-?up | tutorial | blog | post | introduction | explanation | discussion | video | paper | survey | talk | thread | book | page | reference | website ) s?"
+WRITING = r"(?: guide | article | overview | write-?up | tutorial | blog | post | introduction | explanation | discussion | video | paper | survey | talk | thread | book | page | reference | website | example ) s?"
 TELLS_WHERE = re.compile(
     rf"""
     (?: [^,;:]{{1,80}}? \s (?: has | have | gives? | offers? | provides? ) \s (?: an? | some | several )
         | (?: there | here ) (?: ['’]s | \ is | \ are ) \s (?: also \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
-      \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called | discussing | describing | explaining | covering ) \b [^,;:]* | \W* ) \Z
+      \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called | \w+ing ) \b [^,;:]* | \W* ) \Z
     | here (?: ['’]s | \ is | \ are ) \s (?: (?: an? | some | several ) \s )? (?: examples? \s of \s )? (?: \w+ \s ){{0,3}} (?: work | research | stud(?:y|ies) ) \b [^:]* \Z
     | [^,;:]{{1,60}}? \s (?: is | are ) \s (?: an? \s )? (?: \w+ \s )? (?: great | good | excellent | wonderful | useful | nice ) \s (?: resources? | references? | reads? | overview | place \s to \s start ) \b [^,;:]{{0,40}} \Z
     | (?: this | these | the ) \b [^,;:]{{1,90}}? \s (?: has | have | gives? | contains? | goes \s into ) \s [^,;:]{{0,20}}? (?: details | specifics ) \b [^,;:]{{0,40}} \Z
@@ -146,6 +154,11 @@ TELLS_WHERE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """A whole sentence that tells where something is told, and nothing of it: "The Times has a good article on rivers."."""
+FOR_READERS = re.compile(
+    r"\b(?:articles?|papers?|pages?|posts?|blogs?|videos?|threads?|links?|interested|interest|curious)\b",
+    re.IGNORECASE,
+)
+"""What is said of a headline that is no part of the answer."""
 NAME_OF_LINK = re.compile(f"{BEGIN}[^{BEGIN}{LINK}{POINT}]*+[{LINK}{POINT}]")
 NAMING = re.compile(
     r"""
@@ -170,17 +183,13 @@ LEAD_IN = re.compile(
     r"""
     \W* (?: (?: here | these | those | this ) (?: ['’]s | \ is | \ are )? \ )? (?: some | the | a | few | other | more | useful | good | further
           | additional | external | interesting | my | also | and | \s )*
-    (?: see | sources? | sourced | references? | links? | related | resources? | readings? | info(?:rmation)? | details? | via | from
+    (?: see | more | further | additional | other | external | useful | sources? | sourced | references? | links? | related | resources? | readings? | info(?:rmation)? | details? | via | from
       | taken | quoted | credits? | citations? | bibliography | check | read | look | visit | websites? | sites? | articles? | pages?
       | papers? | tutorials? | videos? ) \b [^.!?]*+ \W*+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 """A short line that announces addresses and nothing else."""
-RELATED = re.compile(
-    r"\W*(?:see|related|links?|further|more|additional|other|external|useful|read|sources?|references?|resources?)\b[^.!?]*+\W*+",
-    re.IGNORECASE,
-)
 REMARK_WITH_LINK = re.compile(
     rf"\s*\((?:see|cf\.?|read|source:?|via)\b[^(){LINK}{GONE}]{{0,80}}{LINK}[^(){GONE}]{{0,120}}\)",
     re.IGNORECASE,
@@ -194,9 +203,13 @@ ABOUT_LINK = re.compile(
 """A remark in brackets about what a link leads to: "(PDF)", "(warning: long)"."""
 DISCUSSED = ("discussed", "described", "explained", "mentioned", "noted", "outlined")
 AS_DISCUSSED = re.compile(
-    rf"(?<=[\w)\"”]),?\s+as (?:{'|'.join(DISCUSSED)}) (?:in|at|by) {BEGIN}[^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}(?=[.,;)]|\s*\Z)"
+    rf"(?<=[\w)\"”]),?\s+as (?:{'|'.join(DISCUSSED)}) (?:in|at|by) {BEGIN}[^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}(?=[\s.,;)]|\Z)"
 )
 """An aside that only names a link: ", as discussed in Why is rain wet?"."""
+CREDIT = re.compile(
+    rf"(?<=[.!?\"”’'])\s*(?:[-–—~]+\s*{BEGIN}[A-Z][^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}|[(\[]{BEGIN}[A-Z][^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}[)\]])[.\s]*\Z"
+)
+"""Where a quotation is from, behind it: "- The Times", "(Wikipedia)"."""
 OF_DOCUMENTS = re.compile(
     r"\b(?:articles|papers|books|posts|blogs|videos|tutorials|resources|links|websites|publications|guides|courses|talks)\b",
     re.IGNORECASE,
