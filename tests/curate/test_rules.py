@@ -24,10 +24,10 @@ from lima.curate.rules import (
     first_problem,
     title_problem,
 )
-from lima.curate.text.blocks import Phrases, WORDS
+from lima.curate.text.blocks import WORDS, Phrases
 from lima.curate.text.clean import Cleaned
-from lima.curate.text.phrases import ASKER_OF_SITE, HOLLOW, OTHERS, POINTER, SITE
 from lima.curate.text.language import detect
+from lima.curate.text.phrases import ASKER_OF_SITE, HOLLOW, OTHERS, POINTER, SITE
 from lima.records import Example, Message, Meta
 
 SENTENCE = "Water boils at a lower temperature on a mountain, because the air presses less on its surface. "

@@ -268,9 +268,11 @@ def _without_pointers_in(block: Block, behind: Block | None, removed: list[Remov
         removed.append(Removal(POINTER_TO_LINK, unmarked(found.group())))
         return ""
 
-    line = ABOUT_LINK.sub(take, REMARK_WITH_LINK.sub(take, block.marked or block.text))
+    line = block.marked or block.text
+    if "(" in line or "[" in line:
+        line = ABOUT_LINK.sub(take, REMARK_WITH_LINK.sub(take, line))
     line = AS_DISCUSSED.sub(take, line) if holds_any(line, DISCUSSED) else line
-    line = CREDIT.sub(take, line) if LINK in line else line
+    line = CREDIT.sub(take, line) if line.rstrip(".)] ").endswith(LINK) else line
     parts = sentences(line)
     introduces = behind is not None and _is_introduced(behind, block)
     kept: list[str] = []
