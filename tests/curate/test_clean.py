@@ -8,7 +8,16 @@ from html import unescape
 
 import pytest
 
-from lima.curate.text.clean import CLOSING, EDIT_LABEL, EMPHASIS, REFERENCE, REMARK_AT_START, REPEATED, clean
+from lima.curate.text.clean import (
+    CLOSING,
+    EDIT_LABEL,
+    EMPHASIS,
+    QUESTION_BACK,
+    REFERENCE,
+    REMARK_AT_START,
+    REPEATED,
+    clean,
+)
 from lima.curate.text.links import ANNOUNCEMENT, LINK_LIST, POINTER, POINTER_TO_LINK, SOURCE_NAME
 from lima.curate.text.markup import STRUCK_OUT
 
@@ -173,6 +182,14 @@ HERE = '<a href="u">here</a>'
         ("<p>Water is wet. For more details see rivers.org. Ice is dry.</p>", "Water is wet. Ice is dry.", [POINTER_TO_LINK]),
         ('<p>Water clings, as discussed in <a href="u">Why is rain wet?</a>, so it is wet.</p>', "Water clings, so it is wet.", [POINTER_TO_LINK]),
         ('<p>EDIT: Water is wet.<br>Here is some work by Lee on <a href="u">ice</a>.</p>', "Water is wet.", [EDIT_LABEL, POINTER_TO_LINK]),
+        ('<p>Water is wet.</p><p>Ice is dry. Do you have a lid for it?</p>', "Water is wet.\n\nIce is dry.", [QUESTION_BACK]),
+        ('<p>"Water is wet." - <a href="u">The Times</a></p><p>Ice is dry. (<a href="u">Wikipedia</a>)</p>', '"Water is wet."\n\nIce is dry.', [POINTER_TO_LINK]),
+        ('<p>Water is wet. For those interested in salt: <a href="u">How to Salt a River With Bare Hands</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
+        ('<p>Water is wet. <a href="u">This overview</a> might help.</p>', "Water is wet.", [POINTER]),
+        ('<p>Water is wet.</p><p><a href="u">The Times has a good page on this</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
+        ("<p>Water is wet. The Times has an article on rivers.</p><p>" + A + "</p>", "Water is wet.", [ANNOUNCEMENT]),
+        ("<p>Water is wet.</p><p><img src='u'></p><p><a href='u'>A cup of it</a></p><p>Ice is dry.</p>", "Water is wet.\n\nIce is dry.", [SOURCE_NAME]),
+        ("<p>Water is wet. See this paper: rivers.ac.uk/~lee/wet.pdf</p>", "Water is wet.", [POINTER]),
         (f'<p>Water is wet ({A}). Similarly, see the page on <a href="v">rain</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
     ],
 )  # fmt: skip
@@ -193,6 +210,10 @@ def test_what_goes_is_named(html: str, text: str, steps: list[str]) -> None:
         "<p>Thanks to the lid it boils sooner.</p>",
         "<p>A good question is short. So is this.</p>",
         "<p>Interesting question.</p>",
+        "<p>Water is wet. Why would you want to know?</p>",
+        '<p>Read this:</p><p><a href="u">Rivers: A Life of Water in Four Parts</a></p><p>It is the best.</p>',
+        '<p>Two shops sell it: <a href="u">Lee Brothers of London Town</a>.</p>',
+        '<p>Steps:<br>1. <a href="u">First</a><br>2. <a href="u">Second</a></p>',
         '<p>Water (<a href="u">a liquid</a>, as you see) is wet.</p>',
         '<ul><li>Three are known. See <a href="u">ice</a> first:<ul><li>snow</li></ul></li></ul>',
         "<p>Water is wet.*</p><p>* but for ice</p>",

@@ -74,7 +74,7 @@ def test_an_answer_that_speaks_of_what_the_description_shows() -> None:
         "Responding to Q1, no.", "The table in the question is old.", "Are you asking about pots? Did you mean a pan?",
         "Your questions have one answer.", "In your case it is slower.", "The pots you list are old.", "You mention a lid.",
         "Your first and fourth questions are one.", "Does your friend own a lid?", "That is the source of your confusion.", "Second question first: no.", "To answer your question, no.", "You're not alone in that.",
-        "The two old pots you list are old.", "The rest of the question is hard.",
+        "The two old pots you list are old.", "The rest of the question is hard.", "You didn't mention a lid.",
     ],
 )  # fmt: skip
 def test_addresses(words: str) -> None:
@@ -136,6 +136,15 @@ def test_quotations_of_the_description() -> None:
         "another's words"
     )
     assert needed("<p>Steam leaves a kettle only at a hundred degrees.</p>") is None, "no quotation"
+
+
+def test_an_answer_that_begins_with_a_term_of_the_description() -> None:
+    body = BODY.replace("A manual says", "A manual on slow kettles says")
+    assert "begins with '\"slow kettles\"'" in str(
+        needed('<p>"Slow kettles" are rare.</p>'.replace("Slow", "slow"), body)
+    )
+    assert needed('<p>Some say "slow kettles" are rare.</p>', body) is None, "not at the beginning"
+    assert needed('<p>"slow kettles" are rare.</p>') is None, "nor has the description it"
 
 
 def test_code_of_the_description() -> None:

@@ -128,7 +128,7 @@ def test_a_missing_score_is_no_score() -> None:
     "phrase",
     [
         "I think so.", "I'm sure.", "I’d wait.", "Believe me.", "My mother did.", "That is mine.",
-        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.", "What we did with some success last term is stir.", "Here in Leeds, we salt it.", "Here in Leeds it is salted.", "We used to salt it as kids.", "We use Help and Manual for it.", "The only one that we know of is tea.", "As a student we salted it.", "The salt we sell is white.", "Not have any experience with salt.",
+        "IMHO it is.", "AFAIK it is.", "At our university it is salted.", "Not sure whether salt helps.", "Never tried it with salt.", "The article I found says more.", "For analysis I recommend salt.", "It costs $5 and I paid $6.", 'A 12" pipe I saw.', "A friend and I measured it.", "i'm sure.", "And i think so.", "By myself.", "What we did with some success last term is stir.", "Here in Leeds, we salt it.", "Here in Leeds it is salted.", "We used to salt it as kids.", "We use Help and Manual for it.", "The only one that we know of is tea.", "As a student we salted it.", "The salt we sell is white.", "We suggest salt.", "Our math teacher salts it.", "Some of us still do.", "At the mill they gave us salt.", "It is sold in shops here.", "Can't believe it boils.", "Found this on salt.", "Not have any experience with salt.",
     ],
 )  # fmt: skip
 def test_first_person(phrase: str) -> None:
@@ -142,7 +142,7 @@ def test_first_person(phrase: str) -> None:
         "Meiosis I-II differ.", "Here $I^2 R$ is the power.", "It is mined.", "The mystery of meat.", "I.e. warm.",
         "Myanmar is wet.", "İstanbul is dry.", "Économie is a word.",
         "Let the ideal I be prime.", "The current I is 2 A.", "Here $x \\in I$ holds, and $I$ is open.", "By Knuth, D. I. (1968).",
-        'She said "I am here" to them.', "Ask “where am I?” then.", "\n> I think so.\n", "A.I. is old.", "The letter I is thin.", "World War I made it so.", "We use salt here, as we know.", '"We use Salt" is its slogan.', "What we did here is stir, as we do last.",
+        'She said "I am here" to them.', "Ask “where am I?” then.", "\n> I think so.\n", "A.I. is old.", "The letter I is thin.", "World War I made it so.", "We use salt here, as we know.", '"We use Salt" is its slogan.', "What we did here is stir, as we do last.", "Our students are many, as our sources are.", "They gave it salt.", "Don't know fear.", "Shops here are closed.", "Salt is found this way.",
     ],
 )  # fmt: skip
 def test_no_first_person(phrase: str) -> None:
@@ -159,7 +159,7 @@ def test_first_person_in_code_is_no_first_person() -> None:
         "As others have said, it is.", "As Thomas noted, it is.", "The accepted answer is wrong.",
         "In John's answer there is more.", "The answer above is fine.", "All of these answers are right.",
         "Other answers cover it.", "To add to the answer of Bob, salt helps.",
-        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.", "The answer by Ann Lee says more.", "So the claim in the answer is right.", "It is what Ann said.", "The user217 has it.", "Ann already gave a reason.", "There Bob posted a very good answer.",
+        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.", "The answer by Ann Lee says more.", "So the claim in the answer is right.", "It is what Ann said.", "The user217 has it.", "Ann already gave a reason.", "There Bob posted a very good answer.", "As user7 says, it is.", "As Ann B said, it is.", "Nobody mentioned salt.", "Salt is not mentioned here.", "It was answered in another question.", "It echoes Ann Lee's answer.", "Following Ann's suggestion, salt it.", "The first part has been well answered.",
     ],
 )  # fmt: skip
 def test_refers_to_others(phrase: str) -> None:
@@ -171,7 +171,7 @@ def test_refers_to_others(phrase: str) -> None:
     [
         "The answer is no.", "Others have tried it in vain.", "Write to a@example.org for it.", "One can answer it.",
         "There are two answers to an equation.", "As mentioned above, it is.", "As already noted, it is.", "The @media rule does it.",
-        "As suggested in Code Complete, it is.", "As Wikipedia says, it is.", "Boyle saw it. As Boyle noted, it is.", "What Boyle saw is steam.", "It already gave a reason.", "Ann's advice is good.",
+        "As suggested in Code Complete, it is.", "As Wikipedia says, it is.", "Boyle saw it. As Boyle noted, it is.", "What Boyle saw is steam.", "It already gave a reason.", "Ann's advice is good.", "As you said, it is.", "The right answer here is no.", "Following Boyle's law, it is.",
     ],
 )  # fmt: skip
 def test_refers_to_no_others(phrase: str) -> None:
@@ -184,7 +184,7 @@ def test_refers_to_no_others(phrase: str) -> None:
     [
         ("Another reason is the lid.", True), ("Also watch out for salt.", True), ("In addition to what was said, salt matters.", True),
         ("To add some detail, salt matters.", True), ("Further to that, salt matters.", True), ("Additionally, salt matters.", True),
-        ("On top of that, salt matters.", True), ("> Another reason is the lid.", False), ("Ann's advice is good.", True), ("You can also salt it.", True), ("That's definitely a good way.", True), ("That is a lid.", False), ("A more general answer is this.", True), ("Here's an idea.", False), ("Today's code is long.", False), ("In addition to boiling it, salt it.", False),
+        ("On top of that, salt matters.", True), ("> Another reason is the lid.", False), ("Ann's advice is good.", True), ("You can also salt it.", True), ("That's definitely a good way.", True), ("Here's another idea.", True), ("Two more examples.", True), ("One other source is the lid.", True), ("However, salt helps.", True), ("Two lids are more than one.", False), ("Here is a lid.", False), ("That is a lid.", False), ("A more general answer is this.", True), ("Here's an idea.", False), ("Today's code is long.", False), ("In addition to boiling it, salt it.", False),
         ("To add salt to water, stir it.", False), ("Anotherwise is no word.", False),
     ],
 )  # fmt: skip
@@ -215,7 +215,7 @@ def test_a_name_that_was_asked_for_is_no_neighbour() -> None:
         "It was said in the comments, too.", "\nEDIT: salt helps.", "\n**Update 2**: salt helps.", "This site has more.",
         "Hope this helps!", "It is a duplicate of another.", "It was closed as unclear.",
         "\n+1 for salt.", "As this SE question has it.", "It is too long for a comment.", "The question's tags say more.", "On math.SE there is more.", "Can you show us your code?", "\nAnn, your salt is fine.",
-        "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.", "This post answers half of it.", "Like the answer for Salt, it is short.", "Salt is a separate question.",
+        "Please add the height to your question.", "If you rephrase your question, there is more to say.", "The word in the title is wrong.", "This post answers half of it.", "Like the answer for Salt, it is short.", "Salt is a separate question.", "It is to big to be a comment.", "The cooking-pots tag suggests salt.", "It is off topic, but salt helps.", "Every user on here knows.", "In response to the comment, no.",
     ],
 )  # fmt: skip
 def test_refers_to_site(phrase: str) -> None:
@@ -257,6 +257,7 @@ def on(site: str, prompt: str, answer: str) -> Candidate:
             "A new user posted it, and a member edited it, though a post was closed, a question deleted and its answers, too.",
         ),
         ("How do nominations work in an election?", ""),
+        ("Suggest a domain name for kettles", ""),
     ],
 )
 def test_on_a_meta_site_an_answer_is_mostly_about_the_site(prompt: str, phrase: str) -> None:
@@ -281,7 +282,13 @@ def test_on_a_meta_site_what_is_not_about_it_stays() -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    ["As the diagram above shows, no.", "Look at this picture.", "More details here.", "Here is a link."],
+    [
+        "As the diagram above shows, no.",
+        "Look at this picture.",
+        "More details here.",
+        "Here is a link.",
+        "Attached is a chart.",
+    ],
 )
 def test_hollow(phrase: str) -> None:
     assert tripped(says(phrase)) == ["hollow"]
