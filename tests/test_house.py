@@ -18,7 +18,6 @@ CIRCLES: list[set[str]] = []
 """Files that import each other."""
 TWICE: dict[str, str] = {
     "Answer": "of a server to a request, and of the engine: to be told apart",
-    "Plan": "of a study (its files say plan), of a dialogue, a batch and a training: the others to be renamed",
     "Request": "to a server, and to the engine: to be told apart",
     "Verdict": "of a judge, a reviewer and a vote: to be told apart",
 }
