@@ -50,6 +50,8 @@ def test_degenerate_data() -> None:
         assert isinstance(result, Estimate)
         assert result.low is None
         assert why in result.note
+    assert isinstance(single, Estimate)
+    assert (single.n, single.clusters) == (2, 1)
 
 
 def test_rounds_without_the_figure_are_left_out_or_forbid_an_interval() -> None:

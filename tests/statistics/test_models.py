@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from lima.statistics.alt_test import AltTest, alt_test
 from lima.statistics.bradley_terry import Duel, Strength, bradley_terry, ranks
@@ -338,3 +339,37 @@ def test_alt_test_needs_three_people_and_thirty_items() -> None:
         found = alt_test(few, [few] * count)
         assert isinstance(found, Undefined)
         assert why in found.reason
+
+
+def test_the_interval_of_the_winning_rate_is_that_of_resampled_t_tests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each resample by scipy's one-sample t test and statsmodels' Benjamini-Yekutieli, on items that are written out again."""
+    monkeypatch.setattr("lima.statistics.alt_test.ROUNDS", 200)
+    generator = np.random.default_rng(7)
+    judge, *humans = people(generator, 0.7, items=60, count=7)
+    judge = {item: label if item % 7 else "=" for item, label in judge.items()}
+    found = alt_test(judge, humans, epsilon=0.25, level=0.5, seed=5)
+    assert isinstance(found, AltTest)
+
+    def closeness(label: object, item: Hashable, left_out: int) -> float:
+        return float(np.mean([label == labels[item] for n, labels in enumerate(humans) if n != left_out]))
+
+    differences = np.array(
+        [
+            [
+                float(closeness(own[i], i, n) >= closeness(judge[i], i, n))
+                - float(closeness(judge[i], i, n) >= closeness(own[i], i, n))
+                for i in sorted(judge, key=str)
+            ]
+            for n, own in enumerate(humans)
+        ]
+    )
+    rates = []
+    for counts in np.random.default_rng(5).multinomial(60, np.full(60, 1 / 60), size=200):
+        p = stats.ttest_1samp(differences.repeat(counts, axis=1), 0.25, axis=1, alternative="less").pvalue
+        rates.append(np.mean(multipletests(p, 0.05, method="fdr_by")[0]))
+    low, high = np.quantile(rates, [0.25, 0.75])
+    assert low < found.winning_rate < high
+    assert found.rate_interval.interval == pytest.approx((low, high))
+    assert (found.rate_interval.n, found.rate_interval.clusters) == (6, 60)
