@@ -66,8 +66,9 @@ class Settings(BaseModel):
                 shown = f"{name.upper()} [{name.upper()} ...]" if several else name.upper()
                 named = tyro.conf.arg(metavar=shown)
                 cls.__annotations__[name] = annotated[(info.annotation, *info.metadata, named)]
-        doc = (cls.__doc__ or "").replace("``", "`")
-        cls.__doc__ = re.sub(r"Example:\s*\n\s+", "Example: ", doc)  # tyro drops an indented block
+        doc = re.sub(r"Example:\s*\n\s+", "Example: ", (cls.__doc__ or "").replace("``", "`"))
+        paragraphs = re.split(r"\n\s*\n", doc)  # tyro drops an indented block, and keeps some line breaks
+        cls.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
     def to_yaml(self) -> str:
         """The resolved settings as a recipe that gives the same settings again."""
