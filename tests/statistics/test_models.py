@@ -178,6 +178,7 @@ def test_strengths_are_recovered_with_ties_and_the_order_is_by_strength() -> Non
         ({("a", "b", "win"): 9, ("a", "b", "loss"): 2, ("c", "d", "win"): 1, ("c", "d", "loss"): 1},
          "linked to the others by no comparison"),
         ({("a", "b", "win"): 9, ("b", "c", "win"): 9, ("b", "c", "loss"): 3}, "win, or lose, every verdict"),
+        ({("a", "b", "loss"): 9, ("b", "c", "win"): 9, ("b", "c", "loss"): 3}, "win, or lose, every verdict"),
         ({("a", "b", "tie"): 9}, "all verdicts are ties"),
         ({}, "fewer than two systems"),
     ],
@@ -290,6 +291,8 @@ def test_a_rank_is_certain_by_the_t_test_of_a_difference_after_bonferroni() -> N
 
     assert [place.interval for place in ranks(between("a", "b", 27), "a").values()] == [(1, 1), (2, 2)]
     assert [place.interval for place in ranks(between("a", "b", 26), "a").values()] == [(1, 2), (1, 2)]
+    close = [Duel("a", "b", "win" if n < 19 else "loss", n) for n in range(27)]
+    assert ranks(close, "a")["a"].interval == (1, 2)  # t 2.0524, and of 26 degrees of freedom the limit is 2.0555
     three = ranks([*between("a", "b", 27), *between("b", "c", 36, start=40)], "a")
     assert [three[name].interval for name in "abc"] == [(1, 2), (1, 2), (3, 3)]
 
