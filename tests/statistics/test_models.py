@@ -292,7 +292,10 @@ def test_a_rank_is_certain_by_the_t_test_of_a_difference_after_bonferroni() -> N
     assert [place.interval for place in ranks(between("a", "b", 27), "a").values()] == [(1, 1), (2, 2)]
     assert [place.interval for place in ranks(between("a", "b", 26), "a").values()] == [(1, 2), (1, 2)]
     close = [Duel("a", "b", "win" if n < 19 else "loss", n) for n in range(27)]
-    assert ranks(close, "a")["a"].interval == (1, 2)  # t 2.0524, and of 26 degrees of freedom the limit is 2.0555
+    assert ranks(close, "a")["a"].interval == (
+        1,
+        2,
+    )  # t 2.0524, and of 26 degrees of freedom the limit is 2.0555
     three = ranks([*between("a", "b", 27), *between("b", "c", 36, start=40)], "a")
     assert [three[name].interval for name in "abc"] == [(1, 2), (1, 2), (3, 3)]
 
@@ -351,7 +354,7 @@ def test_the_interval_of_the_winning_rate_is_that_of_resampled_t_tests(
     monkeypatch.setattr("lima.statistics.alt_test.ROUNDS", 200)
     generator = np.random.default_rng(7)
     judge, *humans = people(generator, 0.7, items=60, count=7)
-    judge = {item: label if item % 7 else "=" for item, label in judge.items()}
+    judge |= dict.fromkeys(range(0, 60, 7), "=")
     found = alt_test(judge, humans, epsilon=0.25, level=0.5, seed=5)
     assert isinstance(found, AltTest)
 
