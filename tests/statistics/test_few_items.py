@@ -76,17 +76,6 @@ def test_the_interval_is_that_of_the_profile_likelihood(
     )  # the grid's steps
 
 
-@pytest.mark.parametrize("groups", [2, 4])
-def test_few_clusters_widen_it_by_their_t(groups: int) -> None:
-    """The same 40 items in 4 (2) clusters: t of 3 (1) degrees of freedom."""
-    counts = (5, 2, 33)
-    hits = np.repeat([0.0, 1.0, 2.0], counts)
-    found = likelihood_interval(
-        np.full(40, 2.0), hits, 0.8, groups=groups, design=1.0, coefficient=lambda kappa, share: kappa
-    )
-    assert found == pytest.approx(profile_interval(counts, 0.8, groups, 1.0), abs=0.025)
-
-
 def test_a_jackknife_on_fishers_scale_by_hand() -> None:
     """Four values .4, .5, .6, .7 without one each: spread .05, variance 3/4 x .05; t of 3; slope 1 / (1 - .55^2)."""
     half = stats.t.ppf(0.975, 3) * np.sqrt(0.75 * 0.05) / (1 - 0.55**2)

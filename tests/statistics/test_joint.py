@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from lima.statistics.estimates import Estimate, Undefined
 from lima.statistics.joint import Joint, draw_sample, inclusion, joint_mean
@@ -49,6 +50,19 @@ def test_by_hand() -> None:
     assert found.tuning == pytest.approx(best, abs=2e-4)
     assert found.both.low is None  # four prompts are too few for an interval
     assert found.both.n == 4
+
+
+def test_the_interval_is_that_of_leaving_out_each_prompt() -> None:
+    """60 prompts of which 15 were voted on: each is left out in turn, and the whole estimate, its tuning too, made anew."""
+    people, judge = drawn_study(7, n=60, voted=15)
+    found = plain(people, judge, chance=0.25).both
+    without = [
+        plain(people[:k] + people[k + 1 :], judge[:k] + judge[k + 1 :], chance=0.25).both for k in range(60)
+    ]
+    values = np.array([one.value for one in without if isinstance(one, Estimate)])
+    assert isinstance(found, Estimate)
+    half = stats.t.ppf(0.975, 14) * np.sqrt(59 / 60 * ((values - values.mean()) ** 2).sum())
+    assert found.interval == pytest.approx((found.value - half, found.value + half))
 
 
 def test_a_judge_that_says_what_people_say_is_worth_many_votes() -> None:
@@ -112,7 +126,9 @@ def test_votes_on_one_prompt_are_no_votes_on_many() -> None:
 
 
 def test_where_there_is_nothing_to_say_it_says_so() -> None:
-    assert isinstance(plain([None] * 30, [1.0] * 30).both, Undefined)
+    nobody = plain([None] * 30, [1.0] * 30)
+    assert isinstance(nobody.both, Undefined)
+    assert (nobody.tuning, nobody.worth, nobody.verdicts) == (0, None, 30)
     alike = plain([1.0] * 15 + [None] * 15, [1.0] * 30)
     assert isinstance(alike.both, Estimate)
     assert alike.both.low is None
