@@ -180,17 +180,28 @@ def test_the_width_that_is_promised_is_the_one_that_comes(skill: float, voted: i
 @pytest.mark.parametrize("prices", [(1.0, 0.0), (1.0, 0.01), (1.0, 0.3), (1.0, 2.0)])
 def test_no_mix_is_cheaper(prices: tuple[float, float]) -> None:
     design, (vote, verdict) = JointDesign(0.7, 0.8), prices
-    found = cheapest(0.12, design, units=400, vote_price=vote, verdict_price=verdict)
+    found = cheapest(0.15, design, units=150, vote_price=vote, verdict_price=verdict)
     assert found is not None
-    assert found.half_width <= 0.12
+    assert found.half_width <= 0.15
     every = [
         m * vote + k * verdict
-        for m in range(10, 401)
-        for k in (0, *range(m, 401))
-        if design.half_width(m, k) <= 0.12
+        for m in range(10, 151)
+        for k in (0, *range(m, 151))
+        if design.half_width(m, k) <= 0.15
     ]
     assert found.cost == pytest.approx(min(every))
-    assert cheapest(0.01, design, units=400, vote_price=1, verdict_price=0) is None
+    assert cheapest(0.01, design, units=150, vote_price=1, verdict_price=0) is None
+
+
+def test_the_width_of_votes_and_verdicts_by_hand() -> None:
+    """Of a variance of .7 the judge explains .64: .36 / 50 + .64 / 200 with 50 votes and 200 verdicts, 1 / 50 without any."""
+    design = JointDesign(0.7, 0.8, level=0.9)
+    t = stats.t.ppf(0.95, 49)
+    assert design.half_width(50, 200) == pytest.approx(t * np.sqrt(0.7 * (0.36 / 50 + 0.64 / 200)))
+    assert design.half_width(50, 0) == pytest.approx(t * np.sqrt(0.7 / 50))
+    assert design.half_width(1, 0) == pytest.approx(stats.t.ppf(0.95, 1) * np.sqrt(0.7))
+    assert design.worth(50, 200) == round(50 / (0.36 + 0.64 * 50 / 200)) == 96
+    assert JointDesign(0.7, 0.0).worth(50, 200) == 50
 
 
 PPI = """

@@ -317,8 +317,11 @@ def test_alt_test_of_a_scale_by_hand() -> None:
     assert exact.advantage == 1.0
 
 
-def test_the_interval_of_the_advantage_covers() -> None:
+def test_the_interval_of_the_advantage_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Truth by one large study; four people of skill .8, a judge of skill .6, 100 items."""
+    monkeypatch.setattr(
+        "lima.statistics.alt_test.ROUNDS", 2
+    )  # of the other interval, which takes nearly all the time
     generator, covered = np.random.default_rng(8), 0
 
     def draw(items: int) -> AltTest:
