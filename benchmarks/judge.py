@@ -31,7 +31,7 @@ from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.evaluate.study import Study
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Completion, Example, Message
-from lima.remote.log import Request
+from lima.remote.log import ChatCall
 
 CONCURRENCY = 64
 LATENCY = 0.02
@@ -51,7 +51,7 @@ def main(count: int, rounds: int, peer: Path | None) -> None:
             )
             ours.append(_seconds(lambda settings=settings: judge(settings)))
             path = next(study.folder.glob("judges/*/requests.jsonl"))
-            bodies = [request.encoded for request in read_jsonl(path, Request)]
+            bodies = [request.encoded for request in read_jsonl(path, ChatCall)]
             assert len(bodies) == sum(1 for _ in study.preferences.open()) == count
             bare.append(_seconds(lambda bodies=bodies: asyncio.run(_bare_loop(address, bodies))))
         peers = _peers(peer, address, path) if peer else {}

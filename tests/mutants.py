@@ -1,26 +1,34 @@
 """``make mutants``: how many small faults, put into the code one at a time, do the tests notice?
 
 Mutants are drawn by a seed from the code whose mistakes would show in no other way than in wrong numbers. Each runs in
-a forked process, in which one module is compiled with one change, against the test files that import that module.
-Texts, asserts, annotations and what stands in a ``raise`` stay as they are.
+a forked process, in which one module is compiled with one change, against the tests that call the changed function
+(quickest first), and where these pass against all tests of the files that import that module. Texts, asserts,
+annotations and what stands in a ``raise`` stay as they are. With ``--log`` a run that was ended goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import importlib.abc
 import importlib.util
+import json
 import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
@@ -32,13 +40,13 @@ TARGETS = {
     "lima/train/loss.py": "tests/train",
 }
 """Code, and the folder of its tests."""
-PRELOADED = ("pytest", "hypothesis", "numpy", "scipy.stats", "statsmodels.api", "torch", "transformers")
+PRELOADED = ("hypothesis", "numpy", "scipy.stats", "statsmodels.api", "torch", "transformers")
 """Imported once, before the forks."""
 GOAL = 0.85
-SECONDS = 120.0
+SECONDS = 60.0
 TIMES = 5
-"""A mutant that runs for longer than `SECONDS`, and for so many times the time of the unchanged code, is in an endless loop, which
-is noticed."""
+"""A mutant that runs for longer than `SECONDS` and `TIMES` the time of the unchanged code is in an endless loop, which
+counts as noticed."""
 PATIENCE = 1800.0
 """Seconds for the unchanged code, on a busy machine."""
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
@@ -182,12 +190,91 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(ast.fix_missing_locations(tree), str(self.mutant.path), "exec"), vars(module))
 
 
-def is_killed(mutant: Mutant | None, tests: Sequence[str], seconds: float = SECONDS) -> bool:
-    """Whether the tests fail (or take longer than ``seconds``) with the change; without one they must pass."""
+class Calls:
+    """A plugin of pytest that writes which functions of a file (by first line) each test calls, and how long it takes."""
+
+    def __init__(self, source: Path, kept: Path) -> None:
+        self.source, self.kept = str(source), kept
+        self.found: list[tuple[float, str, list[int]]] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Listen while one test runs, its fixtures included."""
+        called: set[int] = set()
+
+        def note(frame: Any, event: str, arg: object) -> None:
+            if frame.f_code.co_filename == self.source:
+                called.add(frame.f_code.co_firstlineno)
+
+        began = time.monotonic()
+        sys.settrace(note)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            self.found.append((time.monotonic() - began, item.nodeid, sorted(called)))
+
+    def pytest_sessionfinish(self) -> None:
+        """Hand the list to the parent process."""
+        self.kept.write_text(json.dumps(self.found), encoding="utf-8")
+
+
+class Only:
+    """A plugin of pytest that keeps the named tests alone, in their order."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.order = {name: place for place, name in enumerate(names)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Drop the others."""
+        items[:] = sorted((i for i in items if i.nodeid in self.order), key=lambda i: self.order[i.nodeid])
+
+
+@dataclass(frozen=True)
+class Tests:
+    """The test files of one module, and the time and tests of each of its functions."""
+
+    files: list[str]
+    seconds: float
+    calls: list[tuple[float, str, list[int]]]
+
+    @classmethod
+    def of(cls, path: Path) -> Tests:
+        """Run them once on the unchanged code: they must pass."""
+        files = files_that_test(path)
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder, "calls.json")
+            assert not fails(files, PATIENCE, [Calls(path, kept)]), f"{files} fail without any change"
+            calls = json.loads(kept.read_text(encoding="utf-8"))
+        return cls(files, time.monotonic() - began, calls)
+
+    def notice(self, mutant: Mutant) -> bool:
+        """Whether any fails with the change: those of the function first, and all where these pass."""
+        nearest = self.of_line(mutant)
+        limit = max(SECONDS, TIMES * self.seconds)
+        files = list(dict.fromkeys(name.partition("::")[0] for name in nearest))
+        return bool(nearest and fails(files, limit, [Changed(mutant), Only(nearest)])) or fails(
+            self.files, limit, [Changed(mutant)]
+        )
+
+    def of_line(self, mutant: Mutant) -> list[str]:
+        """The tests that call the function around a line, quickest first; none outside of functions."""
+        tree = ast.parse(mutant.path.read_text(encoding="utf-8"))
+        around = [
+            min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.lineno <= mutant.line <= (node.end_lineno or 0)
+        ]
+        return [name for _, name, called in sorted(self.calls) if around and max(around) in called]
+
+
+def fails(tests: Sequence[str], seconds: float, plugins: Sequence[object]) -> bool:
+    """Whether the test files fail, or take longer than ``seconds``, in a forked process."""
     child = os.fork()
     if child == 0:
         os.setsid()
-        os._exit(_test(mutant, tests))
+        os._exit(_test(tests, plugins))
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -199,40 +286,57 @@ def is_killed(mutant: Mutant | None, tests: Sequence[str], seconds: float = SECO
     return True
 
 
-def _test(mutant: Mutant | None, tests: Sequence[str]) -> int:
-    import pytest
-
+def _test(tests: Sequence[str], plugins: Sequence[object]) -> int:
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    plugins = [Changed(mutant)] if mutant else []
-    flags = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not slow and not acceptance"]
+    flags = [
+        "-x",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:unraisableexception",
+        "-m",
+        "not slow and not acceptance",
+    ]
     try:
-        return int(pytest.main([*flags, *tests], plugins=plugins))
+        return int(pytest.main([*flags, *tests], plugins=list(plugins)))
     except BaseException:
         return 1
 
 
 def preload() -> None:
-    """Import what is heavy, so that a fork has it."""
+    """Import what is heavy, pytest's plugins too, so that a fork has it; and let no fork collect what the parent made."""
     for name in PRELOADED:
         importlib.import_module(name)
+    for plugin in metadata.entry_points(group="pytest11"):
+        plugin.load()
+    gc.freeze()
     os.chdir(ROOT)
     sys.path.insert(0, str(SOURCE))
 
 
-def results(chosen: Sequence[Mutant]) -> Iterator[tuple[Mutant, bool]]:
-    """Each mutant with whether it was killed; the tests must pass without any first."""
-    by_path: dict[Path, list[Mutant]] = defaultdict(list)
+def results(chosen: Sequence[Mutant], log: Path | None = None) -> Iterator[tuple[Mutant, bool]]:
+    """Each mutant with whether it was killed; what stands in the log is not run again."""
+    known = {}
+    if log and log.exists():
+        rows = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+        known = {(row["module"], row["line"], row["change"], row["number"]): row["killed"] for row in rows}
+    tests: dict[Path, Tests] = {}
     for mutant in chosen:
-        by_path[mutant.path].append(mutant)
-    for path, those in by_path.items():
-        tests = files_that_test(path)
-        began = time.monotonic()
-        assert not is_killed(None, tests, PATIENCE), f"{tests} fail without any change"
-        seconds = max(SECONDS, TIMES * (time.monotonic() - began))
-        for mutant in those:
-            yield mutant, is_killed(mutant, tests, seconds)
+        key = (module_name(mutant.path), mutant.line, mutant.change, mutant.number)
+        if key not in known:
+            if mutant.path not in tests:
+                tests[mutant.path] = Tests.of(mutant.path)
+            known[key] = tests[mutant.path].notice(mutant)
+            if log:
+                row = dict(zip(("module", "line", "change", "number"), key, strict=True), killed=known[key])
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+        yield mutant, known[key]
 
 
 def main() -> None:
@@ -240,12 +344,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="a file of results: those of an ended run are taken from it")
     wanted = parser.parse_args()
     every = mutants()
     drawn = random.Random(wanted.seed).sample(range(len(every)), min(wanted.count, len(every)))
     preload()
     rates: dict[str, list[bool]] = defaultdict(list)
-    for mutant, killed in results([every[n] for n in sorted(drawn)]):
+    for mutant, killed in results([every[n] for n in sorted(drawn)], wanted.log):
         rates[module_name(mutant.path)].append(killed)
         if not killed:
             print(f"survived  {mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.change}", flush=True)

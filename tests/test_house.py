@@ -16,12 +16,7 @@ CROWDED: dict[str, int] = {}
 """Folders with more modules than `MOST_MODULES`, and how many they may have."""
 CIRCLES: list[set[str]] = []
 """Files that import each other."""
-TWICE: dict[str, str] = {
-    "Answer": "of a server to a request, and of the engine: to be told apart",
-    "Plan": "of a study (its files say plan), of a dialogue, a batch and a training: the others to be renamed",
-    "Request": "to a server, and to the engine: to be told apart",
-    "Verdict": "of a judge, a reviewer and a vote: to be told apart",
-}
+TWICE: dict[str, str] = {}
 """Names of several classes, and why each is plain where it stands."""
 
 

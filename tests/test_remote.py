@@ -18,21 +18,23 @@ from lima.files import read_jsonl
 from lima.remote.client import _retry_after, complete_all, describe_model, run_async
 from lima.remote.endpoint import Endpoint, check_variable_name, parse_address, read_key, with_extras
 from lima.remote.limits import Budget, Counters, Gate, Limits, Price, read_price
-from lima.remote.log import Attempt, CallLog, Reply, Request
+from lima.remote.log import Attempt, CallLog, ChatCall, Reply
 from lima.remote.sampling import DIALECTS, Sampling, parameters
 
 QUICK = Limits(backoff=0.01, timeout=5)
 
 
-def requests(count: int) -> list[Request]:
+def requests(count: int) -> list[ChatCall]:
     return [
-        Request(id=f"r{i:04d}", body={"model": MODEL, "messages": [{"role": "user", "content": f"text {i}"}]})
+        ChatCall(
+            id=f"r{i:04d}", body={"model": MODEL, "messages": [{"role": "user", "content": f"text {i}"}]}
+        )
         for i in range(count)
     ]
 
 
 def send(
-    url: str, path: Path, asked: Iterable[Request], key: str = "", **options: Any
+    url: str, path: Path, asked: Iterable[ChatCall], key: str = "", **options: Any
 ) -> tuple[list[Reply], Counters]:
     counters = options.setdefault("counters", Counters())
     options.setdefault("limits", QUICK)

@@ -210,10 +210,10 @@ def parse(name: str, kind: Any, arguments: list[str]) -> Any:
     import tyro
     from pydantic import ValidationError
 
-    from lima.settings import preset_values, read_recipe, settings_problem, typed
+    from lima.settings import option, preset_values, read_recipe, settings_problem, typed
 
     base: dict[str, Any] = {}
-    if preset := _option(arguments, "--preset"):
+    if preset := option(arguments, "--preset"):
         base |= preset_values(kind, preset)
     if "recipe" in kind.model_fields and (recipe := kind.find_recipe(arguments)):
         base |= typed(kind, read_recipe(recipe), str(recipe))
@@ -262,15 +262,6 @@ def _partial(kind: Any, values: dict[str, Any]) -> Any:
         return tyro.MISSING if info.is_required() else info.get_default(call_default_factory=True)
 
     return kind.model_construct(**{field: value(field, info) for field, info in kind.model_fields.items()})
-
-
-def _option(arguments: Sequence[str], flag: str) -> str | None:
-    for position, argument in enumerate(arguments):
-        if argument == flag and position + 1 < len(arguments):
-            return arguments[position + 1]
-        if argument.startswith(f"{flag}="):
-            return argument.partition("=")[2]
-    return None
 
 
 def _load(place: str, command: str) -> Any:

@@ -52,30 +52,37 @@ class Settings(BaseModel):
     @classmethod
     def find_recipe(cls, arguments: Sequence[str]) -> Path | None:
         """The recipe that a command line names: the value of ``--recipe``. A stage may know other ways."""
-        for position, argument in enumerate(arguments):
-            if argument == "--recipe" and position + 1 < len(arguments):
-                return Path(arguments[position + 1])
-            if argument.startswith("--recipe="):
-                return Path(argument.partition("=")[2])
-        return None
+        recipe = option(arguments, "--recipe")
+        return None if recipe is None else Path(recipe)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         """Help texts are read in a terminal: single backticks, an example on its own line, MODEL for STR."""
         annotated: Any = Annotated
         for name, info in cls.model_fields.items():
-            info.description = (info.description or "").replace("``", "`") or None
+            info.description = " ".join((info.description or "").replace("``", "`").split()) or None
             if tyro.conf.Positional in info.metadata:
                 several = get_origin(info.annotation) is tuple
                 shown = f"{name.upper()} [{name.upper()} ...]" if several else name.upper()
                 named = tyro.conf.arg(metavar=shown)
                 cls.__annotations__[name] = annotated[(info.annotation, *info.metadata, named)]
-        doc = (cls.__doc__ or "").replace("``", "`")
-        cls.__doc__ = re.sub(r"Example:\s*\n\s+", "Example: ", doc)  # tyro drops an indented block
+        doc = re.sub(r"Example:\s*\n\s+", "Example: ", (cls.__doc__ or "").replace("``", "`"))
+        paragraphs = re.split(r"\n\s*\n", doc)  # tyro drops an indented block, and keeps some line breaks
+        cls.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
     def to_yaml(self) -> str:
         """The resolved settings as a recipe that gives the same settings again."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def option(arguments: Sequence[str], flag: str) -> str | None:
+    """The value of a flag on a command line, ``--flag VALUE`` or ``--flag=VALUE``; None where it is not given."""
+    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if argument == flag:
+            return following
+        if argument.startswith(f"{flag}="):
+            return argument.partition("=")[2]
+    return None
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

@@ -22,14 +22,14 @@ from lima.evaluate.settings import Task, VerdictForm
 from lima.evaluate.wording import pairwise_text, read_prompt
 from lima.files import read_json
 from lima.records import Comparison, Message
-from lima.remote.log import Answer, Token, read_answer
+from lima.remote.log import ChatAnswer, Token, read_answer
 
 PAIR = ("a", "b", "tie")
 TASK_NAMES: tuple[Task, ...] = ("pairwise", "helpfulness", "quality", "safety")
 
 
 def as_json(text: str) -> Verdict:
-    return read_verdict(Answer(text, "stop"), PAIR, form="json")
+    return read_verdict(ChatAnswer(text, "stop"), PAIR, form="json")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_everything_else_is_none(text: str) -> None:
 
 def test_a_rating_is_a_whole_number() -> None:
     for text, value in (('{"verdict": 4}', "4"), ('{"verdict": "4"}', "4"), ('{"verdict": 4.5}', None)):
-        found = read_verdict(Answer(text, "stop"), TASKS["helpfulness"], digits=True, form="json")
+        found = read_verdict(ChatAnswer(text, "stop"), TASKS["helpfulness"], digits=True, form="json")
         assert found.value == value
 
 
@@ -85,7 +85,7 @@ def test_no_part_of_a_prompt_is_a_verdict(
     prompt = pairwise_text(read_prompt("pairwise", Protocol().pairwise, form=form), row, "ab")
     start = data.draw(st.integers(0, len(prompt)))
     end = data.draw(st.integers(start, len(prompt)))
-    assert read_verdict(Answer(prompt[start:end], "stop"), PAIR, prompt=prompt, form=form).value is None
+    assert read_verdict(ChatAnswer(prompt[start:end], "stop"), PAIR, prompt=prompt, form=form).value is None
 
 
 @pytest.mark.parametrize("task", TASK_NAMES)
@@ -98,7 +98,7 @@ def test_a_bare_verdict_is_no_echo_of_its_own_prompt(task: Task) -> None:
             reply = shape.format(value)
             digits = task == "helpfulness"
             found = read_verdict(
-                Answer(reply, "stop"),
+                ChatAnswer(reply, "stop"),
                 TASKS[task],
                 digits=digits,
                 prompt=text,
@@ -107,15 +107,15 @@ def test_a_bare_verdict_is_no_echo_of_its_own_prompt(task: Task) -> None:
             assert found == Verdict("ok", value)
 
 
-def told(*tokens: tuple[str, Mapping[str, float]]) -> Answer:
+def told(*tokens: tuple[str, Mapping[str, float]]) -> ChatAnswer:
     """A reply of these tokens, each with the probabilities in its place."""
     row = tuple(
         Token(text, math.log(p.get(text, 1.0)), {k: math.log(v) for k, v in p.items()}) for text, p in tokens
     )
-    return Answer("".join(text for text, _ in tokens), "stop", tokens=row)
+    return ChatAnswer("".join(text for text, _ in tokens), "stop", tokens=row)
 
 
-def graded(answer: Answer) -> Mapping[str, float] | None:
+def graded(answer: ChatAnswer) -> Mapping[str, float] | None:
     return read_verdict(answer, PAIR, form="logprobs").probabilities
 
 
@@ -141,9 +141,9 @@ def test_the_token_of_the_verdict_is_what_is_graded() -> None:
 def test_probabilities_that_belong_elsewhere_are_not_taken() -> None:
     assert graded(told(("Verdict:", {}), (" A", {" A": 0.2, " He": 0.8}))) is None
     shifted = Token(" A", -9999.0, {'":': 0.0, '"': -20.0})  # the likeliest tokens of another place
-    assert graded(Answer("Verdict: A", "stop", tokens=(Token("Verdict:", 0.0, {}), shifted))) is None
-    assert graded(Answer("Verdict: A", "stop", tokens=(Token("other", 0.0, {}),))) is None
-    assert graded(Answer("Verdict: A", "stop")) is None
+    assert graded(ChatAnswer("Verdict: A", "stop", tokens=(Token("Verdict:", 0.0, {}), shifted))) is None
+    assert graded(ChatAnswer("Verdict: A", "stop", tokens=(Token("other", 0.0, {}),))) is None
+    assert graded(ChatAnswer("Verdict: A", "stop")) is None
 
 
 def test_both_shapes_of_probabilities_are_read() -> None:
@@ -335,7 +335,7 @@ def test_a_reply_without_what_was_asked_is_none() -> None:
     further = {"facts": ("A", "B", "tie"), "both_bad": (True, False)}
 
     def read(text: str) -> str | None:
-        return read_verdict(Answer(text, "stop"), PAIR, form="json", further=further).value
+        return read_verdict(ChatAnswer(text, "stop"), PAIR, form="json", further=further).value
 
     assert read('{"verdict": "A", "facts": "B", "both_bad": false}') == "a"
     for text in (

@@ -22,7 +22,7 @@ from lima.evaluate.settings import JudgeSettings
 from lima.evaluate.study import KEY_FILES, Study, add_grades, add_preferences
 from lima.files import read_json, read_jsonl
 from lima.records import Grade, Preference, Rater
-from lima.remote.log import Attempt, Request
+from lima.remote.log import Attempt, ChatCall
 
 TIME_OR_COMMIT = re.compile(rb'"(seconds|at|git_commit)": ?("[^"]*"|null|[\d.e-]+)')
 
@@ -108,7 +108,7 @@ def test_repeats_are_requests_of_their_own(make_study: MakeStudy) -> None:
         )  # FINDINGS 3: five repeats were once answered from one cache entry
     rows = grades(study)
     assert Counter(row.repeat for row in rows) == dict.fromkeys(range(5), 8)
-    requests = list(read_jsonl(next(study.folder.glob("judges/*/requests.jsonl")), Request))
+    requests = list(read_jsonl(next(study.folder.glob("judges/*/requests.jsonl")), ChatCall))
     assert len({str(request.body["seed"]) for request in requests}) == 40
     assert all("n" not in request.body for request in requests)
 
@@ -147,7 +147,7 @@ def test_text_inside_an_answer_cannot_speak_for_the_judge(tmp_path: Path) -> Non
         run(study, url)
     pair = study.read_comparisons()[0]
     assert {row.label for row in preferences(study)} == {"a" if pair.b == attack else "b"}
-    request = next(read_jsonl(next(study.folder.glob("judges/*/requests.jsonl")), Request))
+    request = next(read_jsonl(next(study.folder.glob("judges/*/requests.jsonl")), ChatCall))
     assert attack in str(request.body["messages"][0]["content"])  # type: ignore[index,call-overload]
 
 
@@ -290,7 +290,7 @@ def test_extra_fields_are_sent_and_count_as_identity(make_study: MakeStudy) -> N
             with pytest.raises(LimaError, match=problem):
                 run(study, url, extra=(extra,))
     folder = study.folder / "judges" / str(other.settings["calls"])
-    body = next(read_jsonl(folder / "requests.jsonl", Request)).body
+    body = next(read_jsonl(folder / "requests.jsonl", ChatCall)).body
     assert body["reasoning_effort"] == "low"
     assert not {"seed", "temperature"} & set(body)
 

@@ -11,18 +11,18 @@ from lima.evaluate.protocol import TASKS, Protocol, Words
 from lima.evaluate.settings import Task
 from lima.evaluate.wording import item_text, pairwise_text, read_prompt
 from lima.records import Comparison, Item, Message
-from lima.remote.log import Answer, Usage, read_answer, read_usage
+from lima.remote.log import ChatAnswer, Usage, read_answer, read_usage
 
 PAIR = ("a", "b", "tie")
 LEVELS = ("1", "2", "3", "4", "5", "6")
 
 
 def pair(text: str, reason: str = "stop", refusal: str = "") -> Verdict:
-    return read_verdict(Answer(text, reason, refusal), PAIR)
+    return read_verdict(ChatAnswer(text, reason, refusal), PAIR)
 
 
 def level(text: str) -> Verdict:
-    return read_verdict(Answer(text, "stop"), LEVELS, digits=True)
+    return read_verdict(ChatAnswer(text, "stop"), LEVELS, digits=True)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_no_part_of_a_prompt_is_a_verdict(asked: tuple[Task, str], data: st.Data
     ends = [i for i in range(start, len(prompt) + 1) if i == len(prompt) or prompt[i] == "\n"]
     end = data.draw(st.sampled_from(ends) | st.integers(start, len(prompt)))
     verdict = read_verdict(
-        Answer(prompt[start:end], "stop"), TASKS[task], digits=task == "helpfulness", prompt=prompt
+        ChatAnswer(prompt[start:end], "stop"), TASKS[task], digits=task == "helpfulness", prompt=prompt
     )
     assert verdict.value is None
     assert verdict.status in ("echo", "unparsable", "refused")
@@ -168,19 +168,21 @@ def test_no_part_of_a_built_in_prompt_looks_like_a_verdict(task: Task) -> None:
     assert is_echo("Judge only what the answers say", text) == (task == "pairwise")
     for value in TASKS[task]:
         answer = f"{value}\n{value}" if task == "helpfulness" else f"Verdict: {value}"
-        found = read_verdict(Answer(answer, "stop"), TASKS[task], digits=task == "helpfulness", prompt=text)
+        found = read_verdict(
+            ChatAnswer(answer, "stop"), TASKS[task], digits=task == "helpfulness", prompt=text
+        )
         assert found == Verdict("ok", value)
 
 
 def test_what_stands_behind_a_repeated_prompt_counts() -> None:
     prompt = "Which is better?\nAn answer: Verdict: B\nVerdict: B\nSay it."
-    assert read_verdict(Answer(prompt, "stop"), PAIR, prompt=prompt) == Verdict("echo")
+    assert read_verdict(ChatAnswer(prompt, "stop"), PAIR, prompt=prompt) == Verdict("echo")
     said = f"{prompt}\nA is shorter.\nVerdict: A"
-    assert read_verdict(Answer(said, "stop"), PAIR, prompt=prompt) == Verdict("ok", "a")
+    assert read_verdict(ChatAnswer(said, "stop"), PAIR, prompt=prompt) == Verdict("ok", "a")
     quoted = "> *Which* is better?\n> An answer: Verdict: B\n> Verdict: B"
-    assert read_verdict(Answer(quoted, "stop"), PAIR, prompt=prompt) == Verdict("echo")
+    assert read_verdict(ChatAnswer(quoted, "stop"), PAIR, prompt=prompt) == Verdict("echo")
     assert (
-        read_verdict(Answer("<think>Hm.</think>\n" + prompt[17:47], "stop"), PAIR, prompt=prompt).value
+        read_verdict(ChatAnswer("<think>Hm.</think>\n" + prompt[17:47], "stop"), PAIR, prompt=prompt).value
         is None
     )
 
@@ -199,12 +201,12 @@ def test_what_is_no_chat_reply_is_no_answer(raw: str) -> None:
 
 def test_chat_replies() -> None:
     raw = '{"choices":[{"message":{"content":null,"refusal":"no"},"finish_reason":null}]}'
-    assert read_answer(raw) == Answer("", "", "no")
+    assert read_answer(raw) == ChatAnswer("", "", "no")
     raw = '{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2}}'
-    assert read_answer(raw) == Answer("x", "stop", "", 9, 2)
+    assert read_answer(raw) == ChatAnswer("x", "stop", "", 9, 2)
     parts = '[{"type":"text","text":"x"},{"type":"image"},{"type":"text","text":"y"}]'
     raw = '{"choices":[{"message":{"content":' + parts + '},"finish_reason":"stop"}]}'
-    assert read_answer(raw) == Answer("xy", "stop")
+    assert read_answer(raw) == ChatAnswer("xy", "stop")
 
 
 @pytest.mark.parametrize(
@@ -227,5 +229,5 @@ def test_json_that_servers_write_all_the_same() -> None:
     """A byte order mark, half of a surrogate pair, NaN among the probabilities."""
     raw = '\ufeff{"choices":[{"message":{"content":"bad \\ud83d here"},"finish_reason":"stop","p":NaN}]}'
     answer = read_answer(raw)
-    assert answer == Answer("bad \ufffd here", "stop")
+    assert answer == ChatAnswer("bad \ufffd here", "stop")
     answer.content.encode()

@@ -10,7 +10,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 from lima.records import Label
-from lima.statistics.agreement import Rated, agreement_matrix, chance_level, tie_discounted_accuracy
+from lima.statistics.agreement import Rated, agreement_matrix, tie_discounted_accuracy
 from lima.statistics.bootstrap import Resampling
 from lima.statistics.estimates import Estimate, Result, Undefined
 from lima.statistics.few_items import fisher_jackknife, likelihood_interval
@@ -50,15 +50,6 @@ def test_empty_and_unequal_sequences_are_errors() -> None:
         tie_discounted_accuracy(["a", "b"], ["a"])
 
 
-def test_chance_level_equals_the_mean_over_all_pairs_of_independent_raters() -> None:
-    labels: list[Label] = ["a", "b", "tie"]
-    p, q = (0.5, 0.2, 0.3), (0.1, 0.6, 0.3)
-    first = [label for label, share in zip(labels, p, strict=True) for _ in range(round(10 * share))]
-    second = [label for label, share in zip(labels, q, strict=True) for _ in range(round(10 * share))]
-    mean = np.mean([tie_discounted_accuracy([x], [y]) for x in first for y in second])
-    assert chance_level(first, second) == pytest.approx(mean)
-
-
 def rated(rater: str, labels: dict[str, Label]) -> list[Rated]:
     return [Rated(item, f"prompt of {item}", rater, label) for item, label in labels.items()]
 
@@ -82,6 +73,17 @@ def test_matrix_between_and_within_groups() -> None:
     assert (cells["crowd", "judge"].items, cells["crowd", "judge"].pairs) == (3, 5)
     assert isinstance(cells["judge", "judge"].accuracy, Undefined)
     assert cells["judge", "judge"].chance is None
+
+
+def test_the_chance_level_is_the_mean_over_all_pairs_of_independent_raters() -> None:
+    """Ten items, labels a, b and tie in 5, 2 and 3 of them by x, and in 1, 6 and 3 by y: all 100 pairs of a label of each."""
+    labels: list[Label] = ["a", "b", "tie"]
+    x, y = (np.repeat(labels, times).tolist() for times in ((5, 2, 3), (1, 6, 3)))
+    groups = {
+        name: rated(name, dict(zip("abcdefghij", said, strict=True))) for name, said in (("x", x), ("y", y))
+    }
+    mean = np.mean([tie_discounted_accuracy([one], [two]) for one in x for two in y])
+    assert agreement_matrix(groups, resampling=FEW)[1].chance == pytest.approx(mean)
 
 
 def test_repeats_of_one_rater_are_no_pair() -> None:

@@ -41,6 +41,19 @@ def test_clusters_are_resampled_whole() -> None:
     assert result.method == "BCa bootstrap by cluster, 10,000 rounds"
 
 
+def test_as_many_resamples_are_drawn_as_were_asked_for() -> None:
+    """Each as a row of sums; beside them the sums of all clusters, and those without each of the 50 clusters."""
+    asked: list[int] = []
+
+    def counted(sums: Floats) -> Floats:
+        asked.append(len(sums) if sums.ndim == 2 else 0)
+        return ratio(sums)
+
+    totals = column(np.random.default_rng(0).normal(size=50))
+    bootstrap(totals, counted, n=50, resampling=Resampling(rounds=1_234))
+    assert sum(asked) == 1_234 + 50
+
+
 def test_degenerate_data() -> None:
     assert isinstance(bootstrap(np.empty((0, 2)), ratio, n=0), Undefined)
     assert isinstance(bootstrap(np.zeros((5, 2)), ratio, n=0), Undefined)
@@ -50,6 +63,8 @@ def test_degenerate_data() -> None:
         assert isinstance(result, Estimate)
         assert result.low is None
         assert why in result.note
+    assert isinstance(single, Estimate)
+    assert (single.n, single.clusters) == (2, 1)
 
 
 def test_rounds_without_the_figure_are_left_out_or_forbid_an_interval() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lima.records import Label
 from lima.statistics.agreement import LABELS, Rated
-from lima.statistics.competence import competence
+from lima.statistics.competence import competence, competence_of_enough
 
 
 def drawn(accuracies: dict[str, float], items: int = 2_000, seed: int = 1) -> list[Rated]:
@@ -63,3 +63,21 @@ def test_real_votes_as_crowd_kit_reads_them() -> None:
 
 
 CROWD_KIT = {"annotator1": 0.961054, "annotator2": 0.949509, "annotator3": 0.966385}
+
+
+def test_a_rater_needs_ten_shared_items_and_two_others_like_them() -> None:
+    rows = drawn({"one": 0.9, "two": 0.8, "three": 0.7}, items=10)
+    alone = [Rated(f"x{n}", n, "alone", "a") for n in range(20)]
+    few = [Rated(n, n, "few", "b") for n in range(9)]
+    found = competence_of_enough([*rows, *alone, *few])
+    assert found == competence(rows)
+    assert found.keys() == {"one", "two", "three"}
+    assert competence_of_enough([row for row in rows if row.rater != "three"]) == {}
+    assert competence_of_enough([row for row in rows if row.item != 4]) == {}
+
+
+def test_hundreds_of_votes_on_an_item_are_no_smaller_than_a_number_can_be() -> None:
+    """Each item's likelihood is a product of 1,200 chances of about a third, far below 1e-308."""
+    true = {f"rater {number}": 0.4 for number in range(1_200)}
+    found = competence(drawn(true, items=12))
+    assert np.mean(list(found.values())) == pytest.approx(0.4, abs=0.02)

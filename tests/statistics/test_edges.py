@@ -28,11 +28,37 @@ def test_bias_is_given_with_intervals_of_95_per_cent() -> None:
     assert found.side.level == 0.95
 
 
+def test_lists_are_counted_where_one_answer_alone_has_one() -> None:
+    """A list in a that wins, in b that wins, in b that loses: 2 of 3. With a list in both, or a tie, nothing is counted."""
+    found = bias(
+        [
+            Showing(1, 1, "ab", "a", list_a=True),
+            Showing(2, 2, "ab", "b", list_b=True),
+            Showing(3, 3, "ab", "a", list_b=True),
+            Showing(4, 4, "ab", "a", list_a=True, list_b=True),
+            Showing(5, 5, "ab", "tie", list_a=True),
+        ]
+    )
+    assert isinstance(found.listed, Estimate)
+    assert found.listed.value == pytest.approx(2 / 3)
+    assert found.listed.n == 3
+    assert isinstance(found.longer, Undefined)  # no lengths are given, and so none differ
+
+
 def test_draws_that_tie_with_the_value_count_half() -> None:
     # 1 of 6 draws below, 2 equal: a share of 1/3; an even jackknife has no acceleration, so BCa is plain bias correction
     tails = bca_tails(np.array([0, 1, 1, 2, 2, 2.0]), 1.0, np.array([-1.0, 1.0]), 0.9)
     shift = 2 * stats.norm.ppf(1 / 3)
     assert tails == pytest.approx([stats.norm.cdf(shift + stats.norm.ppf(p)) for p in (0.05, 0.95)])
+
+
+def test_without_a_draw_beyond_the_value_half_a_draw_is_taken_as_there() -> None:
+    """Ten draws, all below (above) the value; jackknife values that are all alike leave the plain bias correction."""
+    draws, flat = np.arange(10.0), np.full(4, 3.0)
+    for value, below in ((10.0, 0.95), (-1.0, 0.05)):
+        shift = 2 * stats.norm.ppf(below)
+        tails = bca_tails(draws, value, flat, 0.9)
+        assert tails == pytest.approx([stats.norm.cdf(shift + stats.norm.ppf(p)) for p in (0.05, 0.95)])
 
 
 def test_power_begins_with_one_prompt() -> None:

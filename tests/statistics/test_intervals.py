@@ -112,7 +112,13 @@ def test_variance_split_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "clusters"), [([1, 2], ["p", "p"]), ([1, 2], ["p", "q"]), ([2, 2, 2, 2], [0, 0, 1, 1])]
+    ("values", "clusters"),
+    [
+        ([1, 2], ["p", "p"]),
+        ([1, 2], ["p", "q"]),
+        ([2, 2, 2, 2], [0, 0, 1, 1]),
+        ([1e-200, 2e-200, 1e-200, 2e-200], [0, 0, 1, 1]),  # squares are 0 in floating point
+    ],
 )
 def test_variance_split_of_degenerate_data(values: list[float], clusters: list[object]) -> None:
     assert isinstance(variance_split(values, clusters), Undefined)
@@ -187,6 +193,17 @@ def test_a_paired_difference_by_hand() -> None:
     assert isinstance(found, Estimate)
     assert found.value == pytest.approx(1 / 6)
     assert found.interval == pytest.approx((1 / 6 - down, 1 / 6 + up), abs=1e-12)
+
+
+def test_a_paired_difference_of_nothing_of_one_prompt_and_of_two() -> None:
+    nothing = paired_difference([], [], [])
+    assert isinstance(nothing, Undefined)
+    assert (nothing.reason, nothing.n) == ("there is nothing to count", 0)
+    single = paired_difference([True, False], [False, True], ["p", "p"])
+    assert isinstance(single, Estimate)
+    assert (single.value, single.low, single.note) == (0.0, None, "no interval: a single cluster")
+    low, high = interval(paired_difference([True, False], [False, True], ["p", "q"]))
+    assert -1 <= low < 0 < high <= 1
 
 
 def test_the_mean_of_credits_is_cut_to_its_range() -> None:

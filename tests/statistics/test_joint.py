@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from lima.statistics.estimates import Estimate, Undefined
 from lima.statistics.joint import Joint, draw_sample, inclusion, joint_mean
@@ -49,6 +50,19 @@ def test_by_hand() -> None:
     assert found.tuning == pytest.approx(best, abs=2e-4)
     assert found.both.low is None  # four prompts are too few for an interval
     assert found.both.n == 4
+
+
+def test_the_interval_is_that_of_leaving_out_each_prompt() -> None:
+    """60 prompts of which 15 were voted on: each is left out in turn, and the whole estimate, its tuning too, made anew."""
+    people, judge = drawn_study(7, n=60, voted=15)
+    found = plain(people, judge, chance=0.25).both
+    without = [
+        plain(people[:k] + people[k + 1 :], judge[:k] + judge[k + 1 :], chance=0.25).both for k in range(60)
+    ]
+    values = np.array([one.value for one in without if isinstance(one, Estimate)])
+    assert isinstance(found, Estimate)
+    half = stats.t.ppf(0.975, 14) * np.sqrt(59 / 60 * ((values - values.mean()) ** 2).sum())
+    assert found.interval == pytest.approx((found.value - half, found.value + half))
 
 
 def test_a_judge_that_says_what_people_say_is_worth_many_votes() -> None:
@@ -112,7 +126,9 @@ def test_votes_on_one_prompt_are_no_votes_on_many() -> None:
 
 
 def test_where_there_is_nothing_to_say_it_says_so() -> None:
-    assert isinstance(plain([None] * 30, [1.0] * 30).both, Undefined)
+    nobody = plain([None] * 30, [1.0] * 30)
+    assert isinstance(nobody.both, Undefined)
+    assert (nobody.tuning, nobody.worth, nobody.verdicts) == (0, None, 30)
     alike = plain([1.0] * 15 + [None] * 15, [1.0] * 30)
     assert isinstance(alike.both, Estimate)
     assert alike.both.low is None
@@ -164,17 +180,28 @@ def test_the_width_that_is_promised_is_the_one_that_comes(skill: float, voted: i
 @pytest.mark.parametrize("prices", [(1.0, 0.0), (1.0, 0.01), (1.0, 0.3), (1.0, 2.0)])
 def test_no_mix_is_cheaper(prices: tuple[float, float]) -> None:
     design, (vote, verdict) = JointDesign(0.7, 0.8), prices
-    found = cheapest(0.12, design, units=400, vote_price=vote, verdict_price=verdict)
+    found = cheapest(0.15, design, units=150, vote_price=vote, verdict_price=verdict)
     assert found is not None
-    assert found.half_width <= 0.12
+    assert found.half_width <= 0.15
     every = [
         m * vote + k * verdict
-        for m in range(10, 401)
-        for k in (0, *range(m, 401))
-        if design.half_width(m, k) <= 0.12
+        for m in range(10, 151)
+        for k in (0, *range(m, 151))
+        if design.half_width(m, k) <= 0.15
     ]
     assert found.cost == pytest.approx(min(every))
-    assert cheapest(0.01, design, units=400, vote_price=1, verdict_price=0) is None
+    assert cheapest(0.01, design, units=150, vote_price=1, verdict_price=0) is None
+
+
+def test_the_width_of_votes_and_verdicts_by_hand() -> None:
+    """Of a variance of .7 the judge explains .64: .36 / 50 + .64 / 200 with 50 votes and 200 verdicts, 1 / 50 without any."""
+    design = JointDesign(0.7, 0.8, level=0.9)
+    t = stats.t.ppf(0.95, 49)
+    assert design.half_width(50, 200) == pytest.approx(t * np.sqrt(0.7 * (0.36 / 50 + 0.64 / 200)))
+    assert design.half_width(50, 0) == pytest.approx(t * np.sqrt(0.7 / 50))
+    assert design.half_width(1, 0) == pytest.approx(stats.t.ppf(0.95, 1) * np.sqrt(0.7))
+    assert design.worth(50, 200) == round(50 / (0.36 + 0.64 * 50 / 200)) == 96
+    assert JointDesign(0.7, 0.0).worth(50, 200) == 50
 
 
 PPI = """

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from lima.statistics.alt_test import AltTest, alt_test
 from lima.statistics.bradley_terry import Duel, Strength, bradley_terry, ranks
@@ -177,6 +178,7 @@ def test_strengths_are_recovered_with_ties_and_the_order_is_by_strength() -> Non
         ({("a", "b", "win"): 9, ("a", "b", "loss"): 2, ("c", "d", "win"): 1, ("c", "d", "loss"): 1},
          "linked to the others by no comparison"),
         ({("a", "b", "win"): 9, ("b", "c", "win"): 9, ("b", "c", "loss"): 3}, "win, or lose, every verdict"),
+        ({("a", "b", "loss"): 9, ("b", "c", "win"): 9, ("b", "c", "loss"): 3}, "win, or lose, every verdict"),
         ({("a", "b", "tie"): 9}, "all verdicts are ties"),
         ({}, "fewer than two systems"),
     ],
@@ -289,6 +291,11 @@ def test_a_rank_is_certain_by_the_t_test_of_a_difference_after_bonferroni() -> N
 
     assert [place.interval for place in ranks(between("a", "b", 27), "a").values()] == [(1, 1), (2, 2)]
     assert [place.interval for place in ranks(between("a", "b", 26), "a").values()] == [(1, 2), (1, 2)]
+    close = [Duel("a", "b", "win" if n < 19 else "loss", n) for n in range(27)]
+    assert ranks(close, "a")["a"].interval == (
+        1,
+        2,
+    )  # t 2.0524, and of 26 degrees of freedom the limit is 2.0555
     three = ranks([*between("a", "b", 27), *between("b", "c", 36, start=40)], "a")
     assert [three[name].interval for name in "abc"] == [(1, 2), (1, 2), (3, 3)]
 
@@ -310,8 +317,11 @@ def test_alt_test_of_a_scale_by_hand() -> None:
     assert exact.advantage == 1.0
 
 
-def test_the_interval_of_the_advantage_covers() -> None:
+def test_the_interval_of_the_advantage_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Truth by one large study; four people of skill .8, a judge of skill .6, 100 items."""
+    monkeypatch.setattr(
+        "lima.statistics.alt_test.ROUNDS", 2
+    )  # of the other interval, which takes nearly all the time
     generator, covered = np.random.default_rng(8), 0
 
     def draw(items: int) -> AltTest:
@@ -338,3 +348,37 @@ def test_alt_test_needs_three_people_and_thirty_items() -> None:
         found = alt_test(few, [few] * count)
         assert isinstance(found, Undefined)
         assert why in found.reason
+
+
+def test_the_interval_of_the_winning_rate_is_that_of_resampled_t_tests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each resample by scipy's one-sample t test and statsmodels' Benjamini-Yekutieli, on items that are written out again."""
+    monkeypatch.setattr("lima.statistics.alt_test.ROUNDS", 200)
+    generator = np.random.default_rng(7)
+    judge, *humans = people(generator, 0.7, items=60, count=7)
+    judge |= dict.fromkeys(range(0, 60, 7), "=")
+    found = alt_test(judge, humans, epsilon=0.25, level=0.5, seed=5)
+    assert isinstance(found, AltTest)
+
+    def closeness(label: object, item: Hashable, left_out: int) -> float:
+        return float(np.mean([label == labels[item] for n, labels in enumerate(humans) if n != left_out]))
+
+    differences = np.array(
+        [
+            [
+                float(closeness(own[i], i, n) >= closeness(judge[i], i, n))
+                - float(closeness(judge[i], i, n) >= closeness(own[i], i, n))
+                for i in sorted(judge, key=str)
+            ]
+            for n, own in enumerate(humans)
+        ]
+    )
+    rates = []
+    for counts in np.random.default_rng(5).multinomial(60, np.full(60, 1 / 60), size=200):
+        p = stats.ttest_1samp(differences.repeat(counts, axis=1), 0.25, axis=1, alternative="less").pvalue
+        rates.append(np.mean(multipletests(p, 0.05, method="fdr_by")[0]))
+    low, high = np.quantile(rates, [0.25, 0.75])
+    assert low < found.winning_rate < high
+    assert found.rate_interval.interval == pytest.approx((low, high))
+    assert (found.rate_interval.n, found.rate_interval.clusters) == (6, 60)

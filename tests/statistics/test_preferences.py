@@ -10,8 +10,8 @@ from statsmodels.stats.proportion import proportion_confint
 from lima.records import Label
 from lima.statistics.estimates import Estimate, Significance, Undefined
 from lima.statistics.preferences import (
+    CombinedVerdict,
     Outcome,
-    Verdict,
     agreeing,
     combine_orders,
     dirichlet_posterior,
@@ -25,19 +25,19 @@ from lima.statistics.significance import holm, sign_flip_test, sign_test
 @pytest.mark.parametrize(
     ("first", "second", "verdict"),
     [
-        ("a", "a", Verdict("a", True)),
-        ("b", "b", Verdict("b", True)),
-        ("tie", "tie", Verdict("tie", True)),
-        ("a", "b", Verdict("tie", False)),
-        ("b", "a", Verdict("tie", False)),
-        ("a", "tie", Verdict("tie", False)),
-        ("tie", "b", Verdict("tie", False)),
-        (None, "a", Verdict(None, None)),
-        ("tie", None, Verdict(None, None)),
-        (None, None, Verdict(None, None)),
+        ("a", "a", CombinedVerdict("a", True)),
+        ("b", "b", CombinedVerdict("b", True)),
+        ("tie", "tie", CombinedVerdict("tie", True)),
+        ("a", "b", CombinedVerdict("tie", False)),
+        ("b", "a", CombinedVerdict("tie", False)),
+        ("a", "tie", CombinedVerdict("tie", False)),
+        ("tie", "b", CombinedVerdict("tie", False)),
+        (None, "a", CombinedVerdict(None, None)),
+        ("tie", None, CombinedVerdict(None, None)),
+        (None, None, CombinedVerdict(None, None)),
     ],
 )
-def test_two_orders_of_one_judge(first: Label | None, second: Label | None, verdict: Verdict) -> None:
+def test_two_orders_of_one_judge(first: Label | None, second: Label | None, verdict: CombinedVerdict) -> None:
     assert combine_orders(first, second) == verdict
 
 

@@ -8,7 +8,7 @@ from lima import model
 from lima.chat import IGNORE, Tokens
 from lima.records import Example, Message
 from lima.train.batches import collate, epoch_batches, micro_batches, tokenize
-from lima.train.loop import Plan
+from lima.train.loop import StepPlan
 from lima.train.settings import FitSettings
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ def test_trimmed_examples_are_counted(tokenizer: Any, examples: list[Example]) -
 
 
 def test_a_thousand_examples_make_32_steps_an_epoch_and_480_in_all() -> None:
-    plan = Plan.of(1000, FitSettings())
+    plan = StepPlan.of(1000, FitSettings())
     assert (plan.steps_per_epoch, plan.steps) == (32, 480)
     assert [len(plan.batch(step)) for step in (1, 31, 32)] == [32, 32, 8]  # 31 x 32 + 8 = 1,000
     assert [plan.epoch(step) for step in (1, 32, 33, 480)] == [1, 1, 2, 15]
@@ -49,7 +49,7 @@ def test_a_thousand_examples_make_32_steps_an_epoch_and_480_in_all() -> None:
 
 
 def test_steps_override_epochs() -> None:
-    plan = Plan.of(100, FitSettings(batch_size=40, steps=4))
+    plan = StepPlan.of(100, FitSettings(batch_size=40, steps=4))
     assert (plan.steps_per_epoch, plan.steps, plan.epoch(4)) == (3, 4, 2)
     assert [plan.ends_epoch(step) for step in (1, 2, 3, 4)] == [False, False, True, True]
 

@@ -133,6 +133,7 @@ class DialogueSettings(ServerSettings):
     """People hold dialogues with systems, blind."""
 
     study: tyro.conf.Positional[Path | None] = None
+    """The study folder (`lima compare`); with --dialogue the folder of a new one."""
     dialogue: tuple[str, ...] = ()
     """Systems to talk with: checkpoint folders, hub ids or URL#model. A rater holds the same opening with each of
     them under a blind name, rates every turn, and names the better dialogue (the paper's section 6)."""

@@ -13,7 +13,7 @@ from typing import Any
 from lima import console
 from lima.evaluate.forms import FEWER_LIKELY, REPEATS
 from lima.evaluate.identity import Judge
-from lima.remote.log import Answer, Attempt, read_json_reply
+from lima.remote.log import Attempt, ChatAnswer, read_json_reply
 
 PROBABILITIES = ("logprobs", "top_logprobs")
 OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -23,7 +23,7 @@ _ABOUT_LENGTH = re.compile(
 )
 
 
-def taken(judge: Judge, attempt: Attempt, answer: Answer | None) -> Judge | None:
+def taken(judge: Judge, attempt: Attempt, answer: ChatAnswer | None) -> Judge | None:
     """The judge as its server takes it, by what became of the first question; None where nothing has to change."""
     if attempt.refused_for_good:
         field = refused_field(attempt.raw, judge.parameters) or _asks_nothing(attempt.raw, judge.parameters)

@@ -40,7 +40,7 @@ from lima.records import Grade, Preference, Rater
 from lima.remote.client import ModelCard, RequestsRejected, complete_all, describe_model, run_async
 from lima.remote.endpoint import parse_address, read_key, with_extras
 from lima.remote.limits import Budget, Counters, Limits, Price, read_price
-from lima.remote.log import Answer, Attempt, CallLog, Request, read_usage
+from lima.remote.log import Attempt, CallLog, ChatAnswer, ChatCall, read_usage
 from lima.runs import open_run
 
 CARD_NAME = "judge.json"
@@ -126,7 +126,7 @@ class Work:
 
 def _ask_first(
     judge: Judge, questions: Sequence[Question], folder: Path, counters: Counters
-) -> tuple[Attempt, Answer | None] | None:
+) -> tuple[Attempt, ChatAnswer | None] | None:
     """The first question's attempt, asked now where the log is empty: it tells which fields the server takes."""
     if not questions:
         return None
@@ -310,7 +310,7 @@ def _write_requests(judge: Judge, work: Work, log: CallLog, open_ids: set[str]) 
     # Where the server has answered nothing, a rejection may be about what all requests have in common.
     apart = not judge.settings.retry_rejected and any(a.outcome == "replied" for a in log.outcomes.values())
 
-    def planned() -> Iterator[Request]:
+    def planned() -> Iterator[ChatCall]:
         for question in questions:
             request = question.request(judge)
             last = log.last(request)
@@ -320,13 +320,13 @@ def _write_requests(judge: Judge, work: Work, log: CallLog, open_ids: set[str]) 
             yield request
 
     ids = {question.id for question in questions}
-    earlier = [row for row in read_jsonl(path, Request) if row.id not in ids] if path.exists() else []
-    merged: Iterator[Request] = heapq.merge(planned(), earlier, key=attrgetter("id"))
+    earlier = [row for row in read_jsonl(path, ChatCall) if row.id not in ids] if path.exists() else []
+    merged: Iterator[ChatCall] = heapq.merge(planned(), earlier, key=attrgetter("id"))
     write_jsonl(path, merged)
 
 
 async def _send(
-    judge: Judge, requests: Iterator[Request], log: CallLog, counters: Counters, counts: tuple[int, int]
+    judge: Judge, requests: Iterator[ChatCall], log: CallLog, counters: Counters, counts: tuple[int, int]
 ) -> None:
     settings = judge.settings
     total, open_ones = counts

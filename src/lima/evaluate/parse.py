@@ -17,7 +17,7 @@ from typing import Any
 from lima.evaluate.settings import VerdictForm
 from lima.evaluate.thinking import without_thinking
 from lima.records import Status
-from lima.remote.log import Answer
+from lima.remote.log import ChatAnswer
 
 PARSER = "3"
 """Version of the grammar below; part of a judge's identity."""
@@ -62,7 +62,7 @@ class Verdict:
 
 
 def read_verdict(
-    answer: Answer | None,
+    answer: ChatAnswer | None,
     offered: Sequence[str],
     *,
     digits: bool = False,
@@ -80,9 +80,9 @@ def read_verdict(
         form: how the verdict was asked for. ``json``: the reply is one object with reasons and verdict, nothing else.
         further: fields beside the verdict of a reply in JSON, with the values of each.
 
-    >>> read_verdict(Answer("B says [[A]], but is better.\\nVerdict: B", "stop"), ["a", "b", "tie"]).value
+    >>> read_verdict(ChatAnswer("B says [[A]], but is better.\\nVerdict: B", "stop"), ["a", "b", "tie"]).value
     'b'
-    >>> read_verdict(Answer("Verdict: A\\nOn second thought, hm.", "stop"), ["a", "b", "tie"]).status
+    >>> read_verdict(ChatAnswer("Verdict: A\\nOn second thought, hm.", "stop"), ["a", "b", "tie"]).status
     'unparsable'
     """
     if answer is None or answer.ending == "error":
@@ -133,7 +133,7 @@ def _json_verdict(text: str, further: Mapping[str, Sequence[Any]]) -> tuple[str 
     return (str(value).strip().lower() if known and (whole or isinstance(value, str)) else None), beside
 
 
-def _probabilities(answer: Answer, value: str, offered: Sequence[str]) -> dict[str, float] | None:
+def _probabilities(answer: ChatAnswer, value: str, offered: Sequence[str]) -> dict[str, float] | None:
     """Of the offered values, at the token with which the verdict begins; None where the reply does not tell them.
 
     A token stands for the value that it begins, where it begins one alone: ``t`` for ``tie``.

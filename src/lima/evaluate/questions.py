@@ -17,7 +17,7 @@ from lima.evaluate.study import Study
 from lima.evaluate.wording import item_text, pairwise_text
 from lima.files import text_hash
 from lima.records import Comparison, Grade, Item, Label, Preference, Shown
-from lima.remote.log import Answer, Attempt, Request, read_answer
+from lima.remote.log import Attempt, ChatAnswer, ChatCall, read_answer
 
 Rows = Sequence[Comparison] | Sequence[Item]
 
@@ -51,13 +51,13 @@ class Question:
             return pairwise_text(judge.prompt, self.row, self.shown or "ab")
         return item_text(judge.prompt, self.row)
 
-    def request(self, judge: Judge) -> Request:
+    def request(self, judge: Judge) -> ChatCall:
         """What is sent: every parameter, and a seed of its own."""
         messages = [{"role": "user", "content": self.text(judge)}]
         body = {"model": judge.endpoint.model, "messages": messages, **judge.parameters}
         if "seed" in body:
             body["seed"] = int(text_hash(str(judge.settings.seed), self.id, length=8), 16) >> 1
-        return Request.model_construct(id=self.id, body=body)  # checked by its making; validation is slow
+        return ChatCall.model_construct(id=self.id, body=body)  # checked by its making; validation is slow
 
 
 def rows_of(study: Study, task: Task) -> Rows:
@@ -85,7 +85,9 @@ def _orders(judge: Judge, row: Comparison | Item, repeat: int) -> tuple[Shown | 
     return ("ab" if drawn == 0 else "ba",)
 
 
-def verdict_of(judge: Judge, question: Question, attempt: Attempt | None) -> tuple[Verdict, Answer | None]:
+def verdict_of(
+    judge: Judge, question: Question, attempt: Attempt | None
+) -> tuple[Verdict, ChatAnswer | None]:
     """What a logged attempt says."""
     replied = attempt is not None and attempt.outcome == "replied"
     answer = read_answer(attempt.raw) if replied and attempt is not None else None
@@ -168,7 +170,7 @@ def _grade(judge: Judge, question: Question, attempt: Attempt) -> Grade:
     )
 
 
-def _raw(attempt: Attempt, answer: Answer | None) -> str:
+def _raw(attempt: Attempt, answer: ChatAnswer | None) -> str:
     """The judge's own words; of a failed call, how it failed."""
     if answer is not None:
         return answer.refusal or answer.content

@@ -41,7 +41,7 @@ class RealSettings(Settings):
     keep_eot: bool = False
     """End a trimmed text with EOT (see `lima train`)."""
     limit: int | None = Field(None, gt=0)
-    """Ask only the first prompts of the file; without one, so many of our prompts and statements, evenly spread."""
+    """Ask only this many prompts: the first of the file, or without a file of our own prompts and statements, evenly spread."""
     fit: FitSettings = FitSettings()
     """How each arm is tuned; the same for all."""
 

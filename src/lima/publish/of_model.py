@@ -64,7 +64,7 @@ def make_card(settings: PublishSettings) -> tuple[str, list[Stop]]:
         settings, base, settings.licence or base_licence, data, [f for _, some in found for f in some]
     )
     parts = [_lead(settings, old, base, examples=int(facts.get("examples") or 0), evaluated=bool(found))]
-    parts += [f"## Evaluation\n\n{_named(name)}{section(some)}" for name, some in found]
+    parts += [f"## Evaluation\n\nThis model is `{name}`. {section(some)}" for name, some in found]
     parts += [_licence_section(settings, base, base_licence, licences)]
     parts += [_section(old, "Data"), _published(settings), _section(old, "Training")]
     return head + "\n\n".join(part for part in parts if part) + "\n", stops
@@ -187,10 +187,6 @@ def _published(settings: PublishSettings) -> str:
     """Where the data of the section above are."""
     links = [f"[{name}](https://huggingface.co/datasets/{name})" for name in settings.datasets]
     return f"Published as {' and '.join(links)}." if links else ""
-
-
-def _named(name: str) -> str:
-    return f"This model is `{name}`. "
 
 
 def _section(card: str, title: str) -> str:

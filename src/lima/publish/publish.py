@@ -16,13 +16,13 @@ from lima import console
 from lima.commands import as_command
 from lima.errors import LimaError
 from lima.files import read_json, sha256, write_json
-from lima.hub import hub
+from lima.hub import hub, told_plainly
 from lima.publish import leaks
-from lima.publish.push import RECORD, push
 from lima.publish.settings import PublishSettings, Stop
 
 Kind = Literal["model", "dataset"]
-SHOWN = 12
+RECORD = ".lima-publish.json"
+"""Of the folder: what made it; it stays here."""
 
 
 def publish(settings: PublishSettings) -> Path | None:
@@ -38,7 +38,7 @@ def publish(settings: PublishSettings) -> Path | None:
         found = _fill(kind, settings, folder)
         _keep_card(out, folder)
         found += leaks.in_files(_files(folder), folder)
-        write_json(folder / RECORD, {"to": settings.to, "kind": kind, "card": _digest(folder / "README.md")})
+        write_json(folder / RECORD, {"to": settings.to, "kind": kind, "card": sha256(folder / "README.md")})
         _list(folder, settings)
     _refuse(found, settings)
     if settings.dry_run:
@@ -98,13 +98,9 @@ def _building(out: Path, *, keep: bool) -> Iterator[Path]:
 def _keep_card(out: Path, folder: Path) -> None:
     """A card that somebody changed since it was made stays as it is."""
     card, record = out / "README.md", out / RECORD
-    if card.is_file() and record.is_file() and _digest(card) != read_json(record)["card"]:
+    if card.is_file() and record.is_file() and sha256(card) != read_json(record)["card"]:
         console.note(f"{card}: changed since it was made; kept as it is. Remove it for a new one.")
         shutil.copyfile(card, folder / "README.md")
-
-
-def _digest(card: Path) -> str:
-    return sha256(card)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -138,3 +134,27 @@ def _refuse(found: Sequence[Stop], settings: PublishSettings) -> None:
             f"{settings.folder}: nothing was sent. What stands against it: {open_[0].text}{more}. Mend it; or, where it is false or you "
             f"have the right, and answer for it: --accept {flags}"
         )
+
+
+def push(folder: Path, to: str, kind: Kind, *, private: bool) -> str:
+    """Send every file of the folder but hidden ones, by huggingface_hub's own upload (Xet, or LFS where that is off); return the
+    commit's address.
+
+    Raises:
+        LimaError: no token, or whatever the hub refuses, in one line.
+    """
+    library = hub()
+    with told_plainly(to):
+        if library.get_token() is None:
+            raise LimaError(f"{to}: not logged in to the hub. Log in: hf auth login, or set HF_TOKEN.")
+        library.RepoCard((folder / "README.md").read_text(encoding="utf-8")).validate(repo_type=kind)
+        api = library.HfApi()
+        api.create_repo(to, repo_type=kind, private=private, exist_ok=True)
+        commit = api.upload_folder(
+            folder_path=folder,
+            repo_id=to,
+            repo_type=kind,
+            commit_message=f"Publish {kind} with lima",
+            ignore_patterns=[".*", "**/.*"],
+        )
+    return str(commit.commit_url)

@@ -24,12 +24,12 @@ from lima.files import text_hash
 from lima.remote.endpoint import Endpoint
 from lima.remote.limits import Budget, Counters, Gate, Limits
 from lima.remote.log import (
-    Answer,
     Attempt,
     CallLog,
+    ChatAnswer,
+    ChatCall,
     Outcome,
     Reply,
-    Request,
     read_answer,
     read_json_reply,
     read_usage,
@@ -59,7 +59,7 @@ class RequestsRejected(LimaError):
 
 
 async def complete_all(
-    requests: Iterable[Request],
+    requests: Iterable[ChatCall],
     endpoint: Endpoint,
     log: CallLog,
     *,
@@ -160,7 +160,7 @@ def _card(endpoint: Endpoint, body: bytes) -> ModelCard:
 
 
 async def _work(
-    client: _Client, source: Iterator[Request], replies: asyncio.Queue[Reply | BaseException | None]
+    client: _Client, source: Iterator[ChatCall], replies: asyncio.Queue[Reply | BaseException | None]
 ) -> None:
     try:
         while not client.counters.stopped and (request := next(source, None)) is not None:
@@ -196,7 +196,7 @@ class _Client:
         self.counters.served |= any(last.outcome == "replied" for last in self.log.outcomes.values())
         self.url = self.endpoint.at("chat/completions")
 
-    async def complete(self, request: Request) -> Reply | None:
+    async def complete(self, request: ChatCall) -> Reply | None:
         """Retry until an answer comes or patience ends; None when a budget forbids the call."""
         body = request.encoded
         for number in range(1, self.limits.attempts + 1):
@@ -217,7 +217,7 @@ class _Client:
         self._check_patience(response)
         return Reply(request, attempt, None)
 
-    def _read(self, response: _Response) -> Answer | None:
+    def _read(self, response: _Response) -> ChatAnswer | None:
         """The answer, if there is one. What a reply without one took is counted too: it is paid for."""
         if response.outcome != "replied":
             return None
@@ -226,7 +226,7 @@ class _Client:
         self.counters.malformed += answer is None
         return answer
 
-    async def _attempt(self, request: Request, body: bytes) -> tuple[_Response, Attempt] | None:
+    async def _attempt(self, request: ChatCall, body: bytes) -> tuple[_Response, Attempt] | None:
         entered = await self.gate.enter()
         try:
             self.counters.stopped = self.counters.stopped or self.counters.exhausted(self.budget)
@@ -271,7 +271,7 @@ class _Client:
         waitable = response.wait is None or response.wait <= self.limits.longest_pause
         return response.outcome not in FINAL and waitable and number < self.limits.attempts
 
-    def _delay(self, request: Request, number: int, response: _Response) -> float:
+    def _delay(self, request: ChatCall, number: int, response: _Response) -> float:
         """Exponential, between half and all of it by a hash of the request, so that retries spread out."""
         spread = 0.5 + int(text_hash(request.id, str(number), length=4), 16) / 0x20000
         backoff = min(60.0, self.limits.backoff * 2.0 ** (number - 1)) * spread

@@ -25,7 +25,7 @@ from lima.records import Record
 Outcome = Literal["replied", "rate_limited", "server_error", "timeout", "dropped", "rejected"]
 
 
-class Request(Record):
+class ChatCall(Record):
     """One chat request (``requests.jsonl``). K samples of one prompt are K requests with K ids."""
 
     id: str
@@ -96,7 +96,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChatAnswer:
     """What a chat reply says."""
 
     content: str
@@ -117,12 +117,12 @@ class Answer:
 class Reply:
     """The end of one request: ``answer``, or None after the last failed attempt."""
 
-    request: Request
+    request: ChatCall
     last: Attempt
-    answer: Answer | None
+    answer: ChatAnswer | None
 
 
-def read_answer(raw: str) -> Answer | None:
+def read_answer(raw: str) -> ChatAnswer | None:
     """The answer in a raw reply of ``/v1/chat/completions``.
 
     None when it is not of that shape, and when the generation failed (an ``error`` beside the choices, a
@@ -141,7 +141,7 @@ def read_answer(raw: str) -> Answer | None:
         return None
     used = _usage(value)
     tokens = _tokens(choice["logprobs"]) if choice.get("logprobs") else ()
-    answer = Answer(content, reason, refusal, used.prompt_tokens, used.completion_tokens, tokens)
+    answer = ChatAnswer(content, reason, refusal, used.prompt_tokens, used.completion_tokens, tokens)
     return None if answer.ending == "error" else answer
 
 
@@ -221,7 +221,7 @@ class CallLog:
         rows = read_jsonl(path, Attempt) if path.exists() and path.stat().st_size else iter(())
         return {row.id for row in rows if row.outcome == "replied"}
 
-    def append(self, request: Request, outcome: Outcome, **facts: Any) -> Attempt:
+    def append(self, request: ChatCall, outcome: Outcome, **facts: Any) -> Attempt:
         """Write one attempt; its number goes on from what the log holds."""
         attempt = Attempt.model_construct(  # our own values: validation would cost as much as the write
             id=request.id,
@@ -235,7 +235,7 @@ class CallLog:
         self._take(attempt)
         return attempt
 
-    def last(self, request: Request) -> Attempt | None:
+    def last(self, request: ChatCall) -> Attempt | None:
         """The attempt that counts for this very request: its latest reply, else its latest failure."""
         attempt = self._best.get(request.id)
         return attempt if attempt is not None and attempt.request == request.hash else None

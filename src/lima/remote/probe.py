@@ -20,7 +20,7 @@ from lima.files import write_json
 from lima.remote.client import complete_all, describe_model, run_async
 from lima.remote.endpoint import Endpoint, parse_address, read_key, with_extras
 from lima.remote.limits import Counters, Limits
-from lima.remote.log import CallLog, Reply, Request, read_json_reply
+from lima.remote.log import CallLog, ChatCall, Reply, read_json_reply
 from lima.remote.sampling import Sampling, parameters
 from lima.remote.settings import ProbeSettings
 
@@ -162,7 +162,7 @@ async def _ask(endpoint: Endpoint, settings: ProbeSettings, batch: Batch) -> tup
     for number, extra in enumerate(batch.bodies):
         sent = {"model": endpoint.model, "messages": messages, **plain, **extra}
         sent = {name: value for name, value in sent.items() if value is not None}
-        requests.append(Request(id=f"{number:03d}", body=sent))
+        requests.append(ChatCall(id=f"{number:03d}", body=sent))
     counters = Counters()
     limits = Limits(batch.at_once, batch.at_once, settings.timeout, attempts=3, give_up_after=10**9)
     with CallLog(batch.log) as calls:

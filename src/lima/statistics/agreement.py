@@ -110,19 +110,6 @@ def group_agreement(
     )
 
 
-def chance_level(first: Iterable[Label], second: Iterable[Label]) -> float:
-    """Tie-discounted accuracy of two independent raters with these label shares.
-
-    With shares p and q of which t1 and t2 are ties: sum of p_i q_i + [t1 (1 - t2) + t2 (1 - t1)] / 2.
-
-    >>> chance_level(["a", "b", "tie", "tie"], ["a", "b", "a", "b"])
-    0.5
-    """
-    p, q = _shares(first), _shares(second)
-    equal = sum(p[label] * q[label] for label in LABELS)
-    return equal + (p["tie"] * (1 - q["tie"]) + q["tie"] * (1 - p["tie"])) / 2
-
-
 Pair = tuple[Rated, Rated]
 PairTable = dict[tuple[Hashable, Hashable], list[Pair]]
 """Pairs of verdicts by (cluster, item)."""
@@ -177,6 +164,7 @@ def _mean_credit(table: PairTable, *, strict: bool, resampling: Resampling) -> R
 
 
 def _chance(pairs: Sequence[Pair], *, symmetric: bool) -> float:
+    """Accuracy of two independent raters with these shares of labels."""
     first, second = Counter(x.win for x, _ in pairs), Counter(y.win for _, y in pairs)
     if symmetric:  # which of two raters of one group comes first has no meaning
         first = second = first + second
@@ -188,9 +176,3 @@ def _credit(first: Label, second: Label) -> float:
     if first == second:
         return 1.0
     return 0.5 if "tie" in (first, second) else 0.0
-
-
-def _shares(labels: Iterable[Label]) -> dict[Label, float]:
-    counts = Counter(labels)
-    total = sum(counts.values())
-    return {label: counts[label] / total for label in LABELS}

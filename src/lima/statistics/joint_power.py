@@ -29,7 +29,7 @@ class JointDesign:
     def half_width(self, votes: int, verdicts: int) -> float:
         """Of the interval that so many votes give, each on a unit that the judge rated too; without verdicts, of people alone."""
         explained = self.correlation**2 if verdicts else 0.0
-        spread = (1 - explained) / votes + (explained / verdicts if explained else 0.0)
+        spread = (1 - explained) / votes + explained / max(1, verdicts)
         critical = float(stats.t.ppf((1 + self.level) / 2, max(1, votes - 1)))
         return critical * math.sqrt(self.variance * spread)
 

@@ -132,7 +132,7 @@ def agreeing(gap: Result, test: Significance | Undefined, alpha: float) -> Resul
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CombinedVerdict:
     """What one rater says of one comparison once its orders are combined."""
 
     label: Label | None
@@ -141,19 +141,19 @@ class Verdict:
     """Whether both orders said the same; None where there was one order, or a verdict is missing."""
 
 
-def combine_orders(first: Label | None, second: Label | None) -> Verdict:
+def combine_orders(first: Label | None, second: Label | None) -> CombinedVerdict:
     """One judge's verdicts on both orders, each in the frame of the comparison, as one.
 
     The same label twice is that label; opposite sides, or a side and a tie, are a tie; one missing, missing.
 
     >>> combine_orders("a", "b")
-    Verdict(label='tie', consistent=False)
+    CombinedVerdict(label='tie', consistent=False)
     """
     if first is None or second is None:
-        return Verdict(None, None)
+        return CombinedVerdict(None, None)
     if first == second:
-        return Verdict(first, True)
-    return Verdict("tie", False)
+        return CombinedVerdict(first, True)
+    return CombinedVerdict("tie", False)
 
 
 def net_scores(

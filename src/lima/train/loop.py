@@ -71,7 +71,7 @@ def fit(
     Raises:
         LimaError: a loss or gradient is not finite (the batch is named), or the disk is full.
     """
-    plan = Plan.of(len(sequences), settings)
+    plan = StepPlan.of(len(sequences), settings)
     optimizer = adamw(model, settings)
     states = _states(folder / "state", model, optimizer, processes)
     done = states.restore()
@@ -123,7 +123,7 @@ def fit(
 
 
 @dataclass(frozen=True)
-class Plan:
+class StepPlan:
     """Which examples make up which step. Steps and epochs count from 1."""
 
     examples: int
@@ -132,7 +132,7 @@ class Plan:
     seed: int
 
     @classmethod
-    def of(cls, examples: int, settings: FitSettings) -> Plan:
+    def of(cls, examples: int, settings: FitSettings) -> StepPlan:
         """From the number of examples and the settings."""
         per_epoch = math.ceil(examples / settings.batch_size)
         return cls(
@@ -159,7 +159,7 @@ class Plan:
         return batches[(step - 1) % self.steps_per_epoch]
 
 
-def _replayed(replay: Replay | None, plan: Plan, sequences: Sequence[Tokens]) -> list[list[Tokens]]:
+def _replayed(replay: Replay | None, plan: StepPlan, sequences: Sequence[Tokens]) -> list[list[Tokens]]:
     """The windows of text that each step has besides its examples."""
     if replay is None:
         return [[] for _ in range(plan.steps)]
@@ -265,7 +265,7 @@ def _training(model: PreTrainedModel, settings: FitSettings) -> Iterator[None]:
                 checkpoint_activations(model, "disable")
 
 
-def _end_epoch(model: PreTrainedModel, plan: Plan, step: int, *, log: Log, on_epoch: EndOfEpoch) -> None:
+def _end_epoch(model: PreTrainedModel, plan: StepPlan, step: int, *, log: Log, on_epoch: EndOfEpoch) -> None:
     model.eval()
     measured = on_epoch(plan.epoch(step))
     model.train()

@@ -25,7 +25,7 @@ from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
 from lima.train.four_bit import quantize
 from lima.train.invariants import check_context, check_model, check_template
-from lima.train.loop import Plan, fit, mean_loss
+from lima.train.loop import StepPlan, fit, mean_loss
 from lima.train.memory import estimate, memory_table
 from lima.train.metrics import WORTH_MEASURING, check_installed, peak_memory, reporting
 from lima.train.model_card import model_card
@@ -56,7 +56,7 @@ def train(settings: TrainSettings) -> None:
     check_installed(settings)
     # before the run is opened, so that a mistake in them leaves no record behind
     inputs = prepare(settings, processes)
-    plan = Plan.of(len(inputs.data.sequences), settings)
+    plan = StepPlan.of(len(inputs.data.sequences), settings)
     last_epoch = plan.epoch(plan.steps)
     _check_epochs(settings, plan)
     _summarise(inputs, plan, settings)
@@ -120,7 +120,7 @@ def _fit(inputs: Inputs, settings: TrainSettings, last: int, processes: Processe
 
 def last_epoch(examples: int, settings: FitSettings) -> int:
     """The number of the last epoch of a run over so many examples."""
-    plan = Plan.of(examples, settings)
+    plan = StepPlan.of(examples, settings)
     return plan.epoch(plan.steps)
 
 
@@ -310,7 +310,7 @@ def _tell_unknown(data: TrainingSet, tokenizer: PreTrainedTokenizerBase) -> None
         )
 
 
-def _check_epochs(settings: TrainSettings, plan: Plan) -> None:
+def _check_epochs(settings: TrainSettings, plan: StepPlan) -> None:
     last, warmup = plan.epoch(plan.steps), settings.warmup(plan.steps)
     if warmup and warmup >= plan.steps:
         raise LimaError(f"--warmup-steps {warmup}: the run has only {plan.steps} steps.")
@@ -345,7 +345,7 @@ def _average(inputs: Inputs, settings: TrainSettings, last: int) -> None:
         )
 
 
-def _summarise(inputs: Inputs, plan: Plan, settings: TrainSettings) -> None:
+def _summarise(inputs: Inputs, plan: StepPlan, settings: TrainSettings) -> None:
     data, device = inputs.data, models.checked_device(settings.device)
     rows = [
         ("examples", f"{len(data.sequences):,}"),
@@ -393,7 +393,7 @@ def _weights(model: PreTrainedModel) -> str:
     return f"{sum(n for n, trained in sizes if trained):,} of {sum(n for n, _ in sizes):,}"
 
 
-def _facts(inputs: Inputs, plan: Plan, settings: TrainSettings) -> dict[str, object]:
+def _facts(inputs: Inputs, plan: StepPlan, settings: TrainSettings) -> dict[str, object]:
     data = inputs.data
     return {
         "examples": len(data.sequences),

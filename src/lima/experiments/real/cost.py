@@ -17,7 +17,7 @@ from lima.generate.engine.requests import Request
 from lima.generate.prompts import PromptFormat
 from lima.settings import Settings
 from lima.train.batches import tokenize
-from lima.train.loop import Plan, gradients
+from lima.train.loop import StepPlan, gradients
 from lima.train.optimizer import adamw
 
 TIMED_ROWS = 8
@@ -100,7 +100,7 @@ def hours(shop: Workshop, arm: Arm, measured: Rates) -> Mapping[str, float]:
     training = 0.0
     if arm.is_tuned:
         rows = len(shop.data.rows(arm, 0))
-        steps = Plan.of(rows, arm.fit).steps
+        steps = StepPlan.of(rows, arm.fit).steps
         tokens = steps * arm.fit.batch_size * _mean_tokens(shop)
         training = tokens * measured.training_token + steps * measured.step
     facts = 0.0 if arm.in_context else len(shop.statements) * measured.statement

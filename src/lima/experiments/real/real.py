@@ -22,6 +22,7 @@ from lima.evaluate.comparisons import compare
 from lima.evaluate.judge import judge
 from lima.evaluate.settings import CompareSettings, JudgeSettings
 from lima.evaluate.study import Study
+from lima.experiments.real.jobs import slug
 from lima.experiments.real.measured import measured_experiment, measured_shift
 from lima.experiments.real.recipes import RECIPES
 from lima.experiments.real.shift import show_shift
@@ -64,7 +65,7 @@ def real_experiment(settings: ExperimentSettings) -> None:
         return
     with open_run(folder / "run.json", "experiment", settings) as run, console.part_of_a_whole():
         write_jsonl(folder / "prompts.jsonl", prompts)
-        runs = {arm: _tune(settings, folder / "arms" / _slug(arm), rows) for arm, rows in arms.items()}
+        runs = {arm: _tune(settings, folder / "arms" / slug(arm), rows) for arm, rows in arms.items()}
         if settings.name == "perplexity":
             _perplexity(settings, folder, runs["tuned"])
         elif settings.name == "token-shift":
@@ -94,10 +95,6 @@ def _explain(arms: Mapping[str, list[Example]], prompts: int, settings: RealSett
         ["arm", "examples"],
         [[arm, len(rows)] for arm, rows in arms.items()],
     )
-
-
-def _slug(arm: str) -> str:
-    return "-".join("".join(letter if letter.isalnum() else " " for letter in arm).split())
 
 
 def _tune(settings: ExperimentSettings, folder: Path, rows: list[Example]) -> Path:
@@ -145,7 +142,7 @@ def _answers(settings: ExperimentSettings, folder: Path, arm: str, place: Path) 
     wanted = GenerateSettings(
         system=str(place),
         prompts=folder / "prompts.jsonl",
-        out=folder / "answers" / f"{_slug(arm)}.jsonl",
+        out=folder / "answers" / f"{slug(arm)}.jsonl",
         name=arm,
         samples=settings.samples,
         max_length=settings.max_length,

@@ -20,7 +20,7 @@ from lima.records import Completion, Example, FinishReason, Message, Reject, Sta
 from lima.remote.client import complete_all, describe_model, run_async
 from lima.remote.endpoint import parse_address, read_key, with_extras
 from lima.remote.limits import Budget, Counters, Limits
-from lima.remote.log import Answer, CallLog, Ending, Reply, Request, read_answer
+from lima.remote.log import CallLog, ChatAnswer, ChatCall, Ending, Reply, read_answer
 from lima.remote.sampling import Sampling, dialect_of, parameters
 from lima.remote.stream import Rejected, stream_answer
 
@@ -70,7 +70,7 @@ class RemoteSystem:
         """
         counters = Counters()
         with CallLog(beside(settings.out, "replies.jsonl")) as log:
-            waiting: dict[str, tuple[Job, Request]] = {}
+            waiting: dict[str, tuple[Job, ChatCall]] = {}
             for job in jobs:
                 request = self._request(job.id, job.messages, (job.prompt_id, job.sample))
                 last = log.last(request)
@@ -126,7 +126,7 @@ class RemoteSystem:
                 raise
         yield run_async(self._patiently(request))
 
-    async def _patiently(self, request: Request) -> str:
+    async def _patiently(self, request: ChatCall) -> str:
         """The whole answer of a server that is busy or streams nothing, with retries."""
         limits = Limits(timeout=self._settings.timeout)
         with tempfile.TemporaryDirectory() as folder, CallLog(Path(folder) / "replies.jsonl") as log:
@@ -141,7 +141,7 @@ class RemoteSystem:
         console.warn(f"{job.id}: no answer ({reply.last.outcome}); the same command asks again.")
         return job.completion("", "error", 0, "error")
 
-    def _completion(self, job: Job, answer: Answer) -> Completion:
+    def _completion(self, job: Job, answer: ChatAnswer) -> Completion:
         tokens = answer.completion_tokens or 0
         if answer.refusal:
             return job.completion(answer.refusal.strip(), "filter", tokens, "refused")
@@ -150,11 +150,11 @@ class RemoteSystem:
         status: Status = "refused" if reason == "filter" else "ok"
         return job.completion(answer.content.strip(), reason, tokens, status)
 
-    def _request(self, name: str, messages: Sequence[Message], noise: tuple[str, int]) -> Request:
+    def _request(self, name: str, messages: Sequence[Message], noise: tuple[str, int]) -> ChatCall:
         # A server takes a small number as a seed: the low bits of the key that local sampling uses.
         fields, _ = self._fields(noise_key(self._settings.seed, *noise) % 2**31)
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        return Request(id=name, body={"model": self._endpoint.model, "messages": turns, **fields})
+        return ChatCall(id=name, body={"model": self._endpoint.model, "messages": turns, **fields})
 
     def _fields(self, seed: int) -> tuple[dict[str, Any], list[str]]:
         """The sampling fields of a request, and what the server will not do as asked."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lima.records import Key, Label, Preference
 from lima.report.numbers.study import StudyData
-from lima.statistics.preferences import CREDITS, Outcome, Verdict, combine_orders
+from lima.statistics.preferences import CREDITS, CombinedVerdict, Outcome, combine_orders
 
 POOLED_KINDS = ("crowd", "author")
 
@@ -110,9 +110,9 @@ def _showings(preferences: Sequence[Preference]) -> dict[tuple[str, str, int], l
     return table
 
 
-def _combine(rows: Sequence[Preference], *, both: bool) -> Verdict:
+def _combine(rows: Sequence[Preference], *, both: bool) -> CombinedVerdict:
     if not both:
-        return Verdict(rows[0].label, None)
+        return CombinedVerdict(rows[0].label, None)
     labels = {row.shown: row.label for row in rows}
     return combine_orders(labels.get("ab"), labels.get("ba"))
 
@@ -120,7 +120,7 @@ def _combine(rows: Sequence[Preference], *, both: bool) -> Verdict:
 def _vote(
     study: StudyData,
     place: tuple[str, str, int],
-    verdict: Verdict,
+    verdict: CombinedVerdict,
     credit: float | None,
     rank: dict[str, int],
 ) -> Vote:
