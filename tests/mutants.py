@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import metadata
@@ -154,14 +154,18 @@ def module_name(path: Path) -> str:
 
 
 def files_that_test(path: Path) -> list[str]:
-    """The files of tests that import the module, else all of its room."""
+    """The files of tests that import the module: of its room, else of others; else all of its room."""
     folder = next(folder for pattern, folder in TARGETS.items() if path.match(f"src/{pattern}"))
-    every = sorted((ROOT / folder).glob("test_*.py"))
+    room = sorted((ROOT / folder).glob("test_*.py"))
     name = module_name(path)
     package, _, stem = name.rpartition(".")
     words = (f"from {name} import", f"import {name}", f"from {package} import {stem}")
-    those = [file for file in every if any(word in file.read_text(encoding="utf-8") for word in words)]
-    nearest = sorted(those or every, key=lambda file: stem not in file.stem)  # it fails first
+
+    def importing(files: Iterable[Path]) -> list[Path]:
+        return [file for file in files if any(word in file.read_text(encoding="utf-8") for word in words)]
+
+    those = importing(room) or importing(sorted((ROOT / "tests").rglob("test_*.py"))) or room
+    nearest = sorted(those, key=lambda file: stem not in file.stem)  # it fails first
     return [str(file.relative_to(ROOT)) for file in nearest]
 
 

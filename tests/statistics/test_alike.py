@@ -75,11 +75,12 @@ def test_a_system_that_only_ties_has_a_strength_without_interval() -> None:
 def test_length_control_of_alike_prompts_has_no_interval() -> None:
     outcomes = ["win", "loss", "win", "loss"] * 5
     lengths = [10.0, 10.0, -10.0, -10.0] * 5
-    found = length_controlled(outcomes, lengths, [k // 4 for k in range(20)])  # type: ignore[arg-type]
-    assert isinstance(found.score, Estimate)
-    assert found.score.value == pytest.approx(0.5)
-    assert has_width(found.score)
-    assert has_width(found.coefficient)
+    for difficulty in (None, [1.0, -1.0, -1.0, 1.0] * 5):
+        found = length_controlled(outcomes, lengths, [k // 4 for k in range(20)], difficulty=difficulty)  # type: ignore[arg-type]
+        assert isinstance(found.score, Estimate)
+        assert found.score.value == pytest.approx(0.5)
+        assert found.score.low is None
+        assert has_width(found.coefficient)
 
 
 @given(

@@ -67,6 +67,41 @@ def test_equal_length_that_was_never_seen_has_no_score() -> None:
     at_equal = length_controlled(outcomes, longer.tolist(), range(100))
     assert isinstance(at_equal.score, Estimate)
     assert at_equal.score.note == found.score.note
+    mirrored = length_controlled(outcomes, (-longer).tolist(), range(100)).score
+    assert isinstance(mirrored, Estimate)
+    longer[:10] = 0  # ten of a hundred are enough
+    enough = length_controlled(outcomes, longer.tolist(), range(100)).score
+    assert isinstance(enough, Estimate)
+    assert (mirrored.note, enough.note) == (found.score.note, "")
+
+
+def test_difficulty_and_length_equal_statsmodels_with_the_delta_method() -> None:
+    """The mean chance at equal length over the prompts' difficulty: its gradient by differences, on the logit scale."""
+    generator = np.random.default_rng(1)
+    outcomes, differences = verdicts(generator, 200, 0.3, 1.0)
+    clusters, hard = np.repeat(np.arange(100), 2), np.repeat(generator.normal(size=100), 2)
+    found = length_controlled(
+        outcomes, differences.tolist(), clusters.tolist(), difficulty=hard.tolist(), level=0.9
+    ).score
+    y = [float(outcome == "win") for outcome in outcomes]
+    x = np.column_stack([np.ones(200), np.tanh(differences / differences.std()), hard - hard.mean()])
+    fit = sm.GLM(y, x, family=sm.families.Binomial()).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters}, tol=1e-12
+    )
+
+    def at_equal_length(parameters: np.ndarray) -> float:
+        mean = np.mean(1 / (1 + np.exp(-(parameters[0] + parameters[2] * x[:, 2]))))
+        return float(np.log(mean / (1 - mean)))
+
+    steps = 1e-6 * np.eye(3)
+    gradient = (
+        np.array([at_equal_length(fit.params + s) - at_equal_length(fit.params - s) for s in steps]) / 2e-6
+    )
+    half = stats.t.ppf(0.95, 99) * np.sqrt(gradient @ fit.cov_params() @ gradient)
+    middle = at_equal_length(fit.params)
+    assert isinstance(found, Estimate)
+    ends = 1 / (1 + np.exp(-np.array([middle, middle - half, middle + half])))
+    assert [found.value, *found.interval] == pytest.approx(ends, rel=1e-5)
 
 
 def test_difficulties_are_logits_of_credits_with_half_a_win_and_half_a_loss() -> None:
