@@ -34,7 +34,7 @@ LARGEST_FILE = "5GB"
 """Weights above it are written as several files, which disks and the hub take better."""
 
 transformers.utils.logging.disable_progress_bar()
-logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are told by the error at the end
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what it retried is in the error at the end
 
 
 def load(
@@ -50,7 +50,7 @@ def load(
         dtype: the type of the weights in memory; "auto" takes `fast_dtype`.
         device: where to put the model; None takes CUDA where there is one, else the CPU; "meta" leaves the
             weights out.
-        layers: load the first so many layers alone.
+        layers: load only this many layers, the first ones.
 
     Raises:
         LimaError: no such folder, no causal language model in it, tensors that do not fit it (`lima.weights`), or the hub is

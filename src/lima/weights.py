@@ -69,7 +69,7 @@ def read_model(
         config: its config.
         dtype: type of the weights in memory.
         device: "meta" reads names and shapes alone, so that any size fits.
-        layers: leave out the layers above so many; what is known of the others is then not looked at.
+        layers: keep only this many layers, the first ones; tensors of the others are then not looked at.
 
     Raises:
         LimaError: tensors are missing, left over or of other shapes, hold NaN, or are quantised in a way that is not read.

@@ -43,7 +43,7 @@ def align(settings: AlignSettings) -> Path | None:
     if settings.plan:
         show_plan(stages)
         return None
-    read_config(settings.base)  # a base that is none is told before anything is made
+    read_config(settings.base)  # a base that cannot be used is refused before anything is made
     with console.part_of_a_whole(), open_run(settings.out / "run.json", "align", settings) as run:
         for name, made in _work(stages):
             write_text(settings.out / "align.yaml", stages.as_yaml())

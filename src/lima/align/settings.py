@@ -102,7 +102,7 @@ class AlignSettings(Settings):
     """Print the steps with their time, disk and cost, and stop."""
 
     def apart(self, examples: int) -> tuple[int, int]:
-        """How many dev and test questions are set apart of so many examples.
+        """How many dev and test questions are set apart from this many examples.
 
         >>> AlignSettings(base="b", data="tickets.csv", out="o").apart(40)
         (4, 8)

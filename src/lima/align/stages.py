@@ -38,7 +38,7 @@ NAMES = ("tuned", "base")
 
 
 class Stages:
-    """Where the stages of one alignment lie, and what each is told."""
+    """Where the stages of one alignment lie, and the settings of each."""
 
     def __init__(self, settings: AlignSettings) -> None:
         self.settings = settings
@@ -79,7 +79,7 @@ class Stages:
         return epoch_folder(self.run, number)
 
     def select(self) -> SelectSettings:
-        """Of the pool, so many examples."""
+        """The number of examples that are tuned on, out of the pool."""
         settings = self.settings
         return SelectSettings(
             pool=self.pool,
@@ -128,7 +128,7 @@ class Stages:
         return validate(TrainSettings, values | given | fixed, "lima align --train")
 
     def _batch_size(self) -> int:
-        """The paper's, or of few examples so many that an epoch has some 30 steps as there: 5 steps in all teach nothing."""
+        """The paper's; with few examples a smaller one, so that an epoch has about 30 steps as in the paper: 5 steps in all teach nothing."""
         usual: int = TrainSettings.model_fields["batch_size"].default
         if not self.chosen.exists():
             return usual

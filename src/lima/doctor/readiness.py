@@ -163,7 +163,7 @@ def _tune(settings: DoctorSettings, pilot: list[Example], folder: Path) -> Path:
 def measure_answers(dev: Sequence[Example], answers: Sequence[Completion]) -> StageFigures:
     """Compare answers with the references of their prompts; a prompt without an answer has said nothing."""
     given = {row.prompt_id: row for row in answers if row.status == "ok"}
-    told = [_words(given[row.id].content) if row.id in given else [] for row in dev]
+    said = [_words(given[row.id].content) if row.id in given else [] for row in dev]
     references = [_words(row.messages[-1].content) for row in dev]
     counts = Counter(word for reference in references for word in set(reference))
     usual = {word for word, count in counts.items() if count > USUAL * len(dev)}
@@ -173,26 +173,26 @@ def measure_answers(dev: Sequence[Example], answers: Sequence[Completion]) -> St
         for reference, row in zip(references, dev, strict=True)
     ]
     return StageFigures(
-        content=_recall(own, told),
-        chance=_recall([*own[1:], own[0]], told),
-        style=float(np.mean([_style(usual, a, r) for a, r in zip(told, references, strict=True)])),
+        content=_recall(own, said),
+        chance=_recall([*own[1:], own[0]], said),
+        style=float(np.mean([_style(usual, a, r) for a, r in zip(said, references, strict=True)])),
         ended=sum(row.finish_reason in ("eot", "stop") for row in given.values()) / len(dev),
     )
 
 
-def _recall(wanted: Sequence[Mapping[str, float]], told: Sequence[list[str]]) -> float:
+def _recall(wanted: Sequence[Mapping[str, float]], answers: Sequence[list[str]]) -> float:
     """Mean share of the wanted words, a rarer one weighing more (log of how rare: it is what only a knower says)."""
     shares = [
         sum(weight for word, weight in own.items() if word in words) / sum(own.values())
-        for own, words in zip(wanted, map(set, told), strict=True)
+        for own, words in zip(wanted, map(set, answers), strict=True)
         if own
     ]
     return float(np.mean(shares)) if shares else 0.0
 
 
-def _style(usual: set[str], told: list[str], reference: list[str]) -> float:
-    near = min(len(told), len(reference)) / max(len(told), len(reference), 1)
-    return (len(usual & set(told)) / len(usual) + near) / 2 if usual else near
+def _style(usual: set[str], answer: list[str], reference: list[str]) -> float:
+    near = min(len(answer), len(reference)) / max(len(answer), len(reference), 1)
+    return (len(usual & set(answer)) / len(usual) + near) / 2 if usual else near
 
 
 def _words(text: str) -> list[str]:

@@ -156,7 +156,7 @@ class Plan(Settings):
         return rater.partition(":")[0] in self.tests.get(task, ())
 
     def human_votes(self, comparisons: int) -> dict[str, int]:
-        """Votes by group of people for so many comparisons."""
+        """Votes by group of people for this many comparisons."""
         if self.sample and self.sample.comparisons:
             comparisons = min(comparisons, self.sample.comparisons)
         shared = min(self.overlap, comparisons)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDE = 90
-"""From so many columns on, two systems answer beside each other."""
+"""In a terminal at least this wide, in columns, two systems answer side by side."""
 
 
 def chat(settings: ChatSettings) -> None:

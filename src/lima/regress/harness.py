@@ -26,7 +26,7 @@ DEFAULT_LENGTH = 2048
 
 @dataclass(frozen=True)
 class Model:
-    """One of the two models, as the harness is told of it."""
+    """One of the two models, as the harness gets to know it."""
 
     name: str
     """``base`` or ``tuned``: the folder of its results."""
@@ -79,7 +79,7 @@ def models_of(settings: RegressSettings) -> tuple[Model, Model]:
 
 def arguments(model: Model, url: str, served: str, settings: RegressSettings, length: int) -> list[str]:
     """The harness's command line for a model that answers at ``url`` under the name ``served``."""
-    told = {
+    options = {
         "model": served,
         "base_url": f"{url}/completions",
         "tokenizer": model.tokenizer,
@@ -91,7 +91,7 @@ def arguments(model: Model, url: str, served: str, settings: RegressSettings, le
         "--model",
         "local-completions",
         "--model_args",
-        ",".join(f"{name}={value}" for name, value in told.items()),
+        ",".join(f"{name}={value}" for name, value in options.items()),
     ]
     words += ["--tasks", ",".join(settings.tasks), "--gen_kwargs", "repetition_penalty=1"]
     words += ["--output_path", str(settings.out / model.name), "--log_samples"]

@@ -33,7 +33,7 @@ class Limits:
     longest_pause: float = 600.0
     """A Retry-After beyond this many seconds is not waited for: the attempt counts as the last."""
     give_up_after: int = 20
-    """Stop the run when so many requests in a row have failed for good: the server is not there."""
+    """Stop the run when this many requests in a row have failed for good: the server is not there."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Price(Record):
     output: float = Field(ge=0)
 
     def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Cost of so many tokens."""
+        """Cost of these numbers of tokens."""
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 
 

@@ -168,22 +168,22 @@ def _text(value: Any) -> str | None:
     return None
 
 
-def _tokens(told: Any) -> tuple[Token, ...]:
+def _tokens(logprobs: Any) -> tuple[Token, ...]:
     """The tokens of ``logprobs``: a list under ``content`` as in OpenAI's chat API, or lists side by side as before it.
 
     Empty where they do not have one of these shapes: a reply without them is a reply all the same.
     """
     with suppress(KeyError, TypeError, ValueError, AttributeError):
-        if told.get("content"):
+        if logprobs.get("content"):
             return tuple(
                 Token(
                     str(one["token"]),
                     float(one["logprob"]),
                     {str(x["token"]): float(x["logprob"]) for x in one.get("top_logprobs") or ()},
                 )
-                for one in told["content"]
+                for one in logprobs["content"]
             )
-        columns = zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True)
+        columns = zip(logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"], strict=True)
         return tuple(
             Token(str(text), float(value), {str(k): float(v) for k, v in (likely or {}).items()})
             for text, value, likely in columns

@@ -27,7 +27,7 @@ class JointDesign:
     level: float = 0.95
 
     def half_width(self, votes: int, verdicts: int) -> float:
-        """Of the interval that so many votes give, each on a unit that the judge rated too; without verdicts, of people alone."""
+        """Of the interval that this many votes give, each on a unit that the judge rated too; without verdicts, of people alone."""
         explained = self.correlation**2 if verdicts else 0.0
         spread = (1 - explained) / votes + explained / max(1, verdicts)
         critical = float(stats.t.ppf((1 + self.level) / 2, max(1, votes - 1)))
@@ -41,7 +41,7 @@ class JointDesign:
 
 @dataclass(frozen=True)
 class Mix:
-    """So many votes and verdicts, and what they cost together."""
+    """A number of votes and of verdicts, and what they cost together."""
 
     votes: int
     verdicts: int
@@ -72,7 +72,7 @@ def correlation(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _verdicts(wanted: float, design: JointDesign, votes: int, units: int) -> int:
-    """The fewest verdicts that reach the width with so many votes, at least one a vote; all, where none do."""
+    """The fewest verdicts that reach the width with this many votes, at least one a vote; all units where no number does."""
     explained = design.correlation**2
     critical = float(stats.t.ppf((1 + design.level) / 2, max(1, votes - 1)))
     left = (wanted / critical) ** 2 / design.variance - (1 - explained) / votes

@@ -135,7 +135,7 @@ def gwet(
 
 
 def agreement_weights(size: int, kind: Weights) -> Floats:
-    """Credit for two labels so many steps apart: 1 on the diagonal, 0 for the two ends of the scale."""
+    """Credit for two labels by the steps between them: 1 on the diagonal, 0 for the two ends of the scale."""
     steps = np.abs(np.subtract.outer(np.arange(size), np.arange(size))) / max(1, size - 1)
     if kind == "identity":
         return np.eye(size)

@@ -26,7 +26,7 @@ from lima.train.batches import MicroBatch, collate, epoch_batches, micro_batches
 from lima.train.checkpoints import States
 from lima.train.dropout import residual_dropout
 from lima.train.loss import Measured, accumulating, measured_loss
-from lima.train.metrics import Meter, Metrics, MetricsLog, NoLog, told
+from lima.train.metrics import Meter, Metrics, MetricsLog, NoLog, progress_note
 from lima.train.optimizer import adamw, clip, learning_rate_at, set_learning_rate
 from lima.train.parallel import ALONE, Processes, whole
 from lima.train.precision import autocast, checkpoint_activations, compiled_layers, resolve, without_autocast
@@ -119,7 +119,7 @@ def fit(
                 states.save(step)
             if plan.ends_epoch(step):
                 _end_epoch(model, plan, step, log=log, on_epoch=on_epoch)
-            bar.advance(1, told(row))
+            bar.advance(1, progress_note(row))
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class Meter:
         return found | {"peak_memory": round(peak_memory(self.device) / 1e9, 3)}
 
 
-def told(row: Metrics) -> str:
+def progress_note(row: Metrics) -> str:
     """A step's figures for the progress line."""
     parts = [f"loss {row.loss:.3f}", f"accuracy {row.accuracy:.0%}", f"{row.tokens_per_second:,.0f} tokens/s"]
     # above 1, the rate was measured while other work slowed it
@@ -258,7 +258,7 @@ def _service(package: str, settings: TrainSettings, name: str, **more: Any) -> I
 
 TRACKERS: Mapping[Tracker, Any] = {
     "tensorboard": _tensorboard,
-    # an identity that hangs on the folder, so that a resumed run goes on in the same curves; trackio knows runs by name
+    # an identity that depends on the folder alone, so that a resumed run goes on in the same curves; trackio knows runs by name
     "wandb": lambda settings: _service("wandb", settings, settings.out.name, id=_identity(settings)),
     "trackio": lambda settings: _service(
         "trackio", settings, f"{settings.out.name}-{_identity(settings)[:6]}"

@@ -104,8 +104,8 @@ def _fit(inputs: Inputs, settings: TrainSettings, last: int, processes: Processe
         processes = shard(inputs.model, processes, models.checked_device(settings.device))
     end_of_epoch = _EndOfEpoch(inputs, settings, last, processes)
     data = inputs.data.sequences
-    told = reporting(settings) if processes.is_first else nullcontext(lambda row: None)
-    with told as report:
+    reporter = reporting(settings) if processes.is_first else nullcontext(lambda row: None)
+    with reporter as report:
         fit(
             inputs.model,
             data,
@@ -119,7 +119,7 @@ def _fit(inputs: Inputs, settings: TrainSettings, last: int, processes: Processe
 
 
 def last_epoch(examples: int, settings: FitSettings) -> int:
-    """The number of the last epoch of a run over so many examples."""
+    """The number of the last epoch of a run over this many examples."""
     plan = StepPlan.of(examples, settings)
     return plan.epoch(plan.steps)
 

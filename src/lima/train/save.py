@@ -24,7 +24,7 @@ CHOSEN_AMONG = range(5, 11)
 
 
 def kept_epochs(settings: TrainSettings, last: int) -> list[int]:
-    """The epochs whose models a run writes, of so many."""
+    """The epochs whose models a run of this many epochs writes."""
     every = range(1, last + 1)
     if settings.keep_epochs:
         return [e for e in every if e in settings.keep_epochs or e == last or 0 in settings.keep_epochs]
@@ -76,7 +76,7 @@ class Disk:
 
 
 def disk(model: PreTrainedModel, settings: TrainSettings, last: int) -> Disk:
-    """What a run of so many epochs needs; a folder that is there from before a stop counts no more."""
+    """What a run of this many epochs needs; a folder that was written before a stop is not counted again."""
     size = save_dtype(settings).itemsize
     missing = [e for e in kept_epochs(settings, last) if not epoch_folder(settings.out, e).exists()]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)

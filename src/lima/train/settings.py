@@ -101,7 +101,7 @@ class FitSettings(Settings):
         return self
 
     def warmup(self, steps: int) -> int:
-        """Steps of the warm-up in a run of so many."""
+        """Steps of the warm-up in a run of this many steps."""
         return self.warmup_steps or math.ceil(round(self.warmup_share * steps, 6))
 
 

@@ -41,14 +41,14 @@ def make_base(settings: BaseSettings) -> Path:
 
     Where another process is making the same base, this one waits for it, or goes on with it should the other end.
     """
-    folder, told = cache_folder() / base_name(settings), False
+    folder, noted = cache_folder() / base_name(settings), False
     while not (folder / "config.json").exists():
         try:
             _pretrain(settings, folder)
         except Busy:
-            if not told:
+            if not noted:
                 console.note(f"another process is making the base {folder}; waiting for it")
-            told = True
+            noted = True
             time.sleep(1)
     return folder
 

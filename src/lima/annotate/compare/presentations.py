@@ -37,7 +37,7 @@ TO_SCREEN = {shown: {label: place for place, label in row.items()} for shown, ro
 ANSWERED = ("answered", "surplus")
 """States of a presentation with an answer that counts, or that came after its place was given away."""
 SIDES_BLOCK = 4
-"""Of every so many comparisons of one rater, half are shown in either order."""
+"""Out of this many comparisons in a row, a rater sees half in each order."""
 LONGEST_SECONDS = 86_400.0
 REPEAT, GOLD = 1, 2
 """Values of ``repeat`` for checks: an earlier comparison with its sides swapped; one whose answer is known."""

@@ -16,7 +16,7 @@ from lima.annotate.tables import events, raters
 SLOW_SECONDS = 0.5
 """KeptFigures that are made quicker than this are always new."""
 REST = 20
-"""Slow figures stay for so many times the time that they took: they never fill more than a twentieth of it."""
+"""Slow figures are kept for this many times the time that they took, so that they never fill more than a twentieth of it."""
 
 
 @dataclass(frozen=True)

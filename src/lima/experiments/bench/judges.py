@@ -205,11 +205,11 @@ def score(name: str, rows: Sequence[Preference], seated: Mapping[str, Seat]) -> 
         raise LimaError(
             f"{name}: {unknown!r} is no comparison of this set. Were other --seed or --repeats used?"
         )
-    told = [row for row in rows if row.label is not None]
-    if not told:
+    usable = [row for row in rows if row.label is not None]
+    if not usable:
         raise LimaError(f"{name}: no verdict to score among {len(rows)} rows.")
     sides = {"a": 1, "tie": 0, "b": -1}
-    votes = [(seated[row.comparison_id], sides[str(row.label)], row.shown) for row in told]
+    votes = [(seated[row.comparison_id], sides[str(row.label)], row.shown) for row in usable]
     marks = [(seat.pair, seat.frame * side) for seat, side, _ in votes]
     truth = [(pair, vote * pair.better["truth"]) for pair, vote in marks if pair.better["truth"]]
     hard = [(pair, value) for pair, value in truth if _speaks_against(pair)]
@@ -219,7 +219,7 @@ def score(name: str, rows: Sequence[Preference], seated: Mapping[str, Seat]) -> 
     }
     shown = [(seat.pair, side if order == "ab" else -side) for seat, side, order in votes if order]
     effects["side"] = _mean(shown)
-    return JudgeScore(name, len(told), len(rows) - len(told), _right(truth), _right(hard), effects)
+    return JudgeScore(name, len(usable), len(rows) - len(usable), _right(truth), _right(hard), effects)
 
 
 def _speaks_against(pair: CrossedPair) -> bool:

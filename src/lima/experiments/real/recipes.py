@@ -22,7 +22,7 @@ class Arm(Settings):
     source: Literal["data", "other"] = "data"
     """The file they come from."""
     dialogues: int = 0
-    """Dialogues that are added, as far as there are so many that fit."""
+    """Dialogues that are added; fewer where not as many fit."""
     structured: int = 0
     """Own examples that are added whose prompts fix the structure of the answer."""
     in_context: int = 0

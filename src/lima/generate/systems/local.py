@@ -51,7 +51,7 @@ class LocalModel:
     def engine(
         self, slots: int, compile: Literal["auto", "on", "off"] = "off", answers: int | None = None
     ) -> Engine:
-        """An engine for so many answers at once (``answers``: in all, where that is known).
+        """An engine for this many answers at once (``answers``: in all, where that is known).
 
         Raises:
             LimaError: the engine cannot run this architecture.
