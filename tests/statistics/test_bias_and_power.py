@@ -118,6 +118,21 @@ def test_prompts_needed_is_near_the_normal_approximation_and_simulated() -> None
     assert found.error == pytest.approx((0.8 * 0.2 / 4_000) ** 0.5, rel=0.05)
 
 
+def test_prompts_needed_with_several_samples_and_tests() -> None:
+    """Four alike samples a prompt, three tests: far from one sample and one test, and 80 % of other studies find it all the same."""
+    design = Design(1, samples=4, correlation=0.6, family=3, rounds=1_000)
+    needed = prompts_needed(0.2, design)
+    found = power_of(0.2, Design(needed, samples=4, correlation=0.6, family=3, seed=5))
+    assert found.value == pytest.approx(0.8, abs=0.05)
+    assert needed > prompts_needed(0.2, Design(1, samples=4, correlation=0.6, rounds=1_000))
+
+
+def test_a_gap_that_is_always_found_has_the_error_of_one_study() -> None:
+    found = power_of(0.7, Design(300, rounds=500))
+    assert found.value == 1.0
+    assert found.error == pytest.approx(1 / 500)
+
+
 def test_a_gap_that_no_number_of_wins_shows_is_none() -> None:
     """Five prompts: even five wins have p = 1/16."""
     assert detectable_gap(Design(5)) is None
