@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lima.records import Label, Shown
 from lima.statistics.bias import Bias, Showing, bias
 from lima.statistics.estimates import Estimate, Significance, Undefined
-from lima.statistics.power import Design, detectable_gap, power_of, prompts_needed, sign_flip_p
+from lima.statistics.power import Design, _adjusted, detectable_gap, power_of, prompts_needed, sign_flip_p
 from lima.statistics.significance import holm, sign_flip_test
 
 
@@ -125,6 +125,13 @@ def test_prompts_needed_with_several_samples_and_tests() -> None:
     found = power_of(0.2, Design(needed, samples=4, correlation=0.6, family=3, seed=5))
     assert found.value == pytest.approx(0.8, abs=0.05)
     assert needed > prompts_needed(0.2, Design(1, samples=4, correlation=0.6, rounds=1_000))
+
+
+def test_a_test_beside_others_is_adjusted_by_holm() -> None:
+    """Beside .01 and .02, .03 is the last of three: max(3 x .01, 2 x .02, .03) = .04; .005 is the first: 3 x .005."""
+    p = np.array([0.03, 0.005])
+    assert _adjusted(p, np.array([[0.01, 0.01], [0.02, 0.02]])) == pytest.approx([0.04, 0.015])
+    assert _adjusted(p, np.empty((0, 2))) == pytest.approx(p)
 
 
 def test_a_gap_that_is_always_found_has_the_error_of_one_study() -> None:

@@ -40,20 +40,16 @@ def bootstrap(
     statistic: Statistic,
     *,
     n: int,
-    clusters: Sequence[Hashable] | None = None,
     resampling: Resampling = STANDARD,
 ) -> Result:
     """The statistic of all clusters with its BCa interval (Efron 1987, JASA 82), clusters drawn with replacement.
 
     Args:
-        totals: one row of sums a cluster, shape (G, K); or a row a unit, with ``clusters``.
+        totals: one row of sums a cluster, shape (G, K) (`added_up` makes them of units).
         statistic: from column sums to the figure, see `Statistic`.
         n: number of units behind the figure, for the record.
-        clusters: the cluster of each row; rows of one cluster are added up. Not given: every row is one.
         resampling: level, rounds and seed; the same seed gives the same interval.
     """
-    if clusters is not None:
-        totals = added_up(totals, clusters)
     groups, level, rounds = len(totals), resampling.level, resampling.rounds
     method = f"BCa bootstrap by cluster, {rounds:,} rounds"
     if groups == 0:

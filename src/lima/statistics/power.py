@@ -212,8 +212,6 @@ def _by_transform(sizes: Counts, observed: Counts, length: int) -> Floats:
 
 def _adjusted(p: Floats, others: Floats) -> Floats:
     """Holm's adjusted value of the first test of a family, study by study."""
-    if not len(others):
-        return p
     ranked = np.sort(np.vstack([p[None], others]), axis=0)
     factors = np.arange(len(ranked), 0, -1)[:, None]
     adjusted = np.minimum(1.0, np.maximum.accumulate(ranked * factors, axis=0))
