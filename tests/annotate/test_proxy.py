@@ -1,4 +1,4 @@
-"""A study behind a real nginx, under a path, as docs/judging.md shows it."""
+"""A study behind a real nginx, under a path, as docs/human-study.md shows it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lima.annotate.database import Database, sqlite_url
 from lima.annotate.facts import DATABASE_NAME
 from lima.annotate.serve import SECRET_NAME
 
-DOCS = Path(__file__).parents[2] / "docs" / "judging.md"
+DOCS = Path(__file__).parents[2] / "docs" / "human-study.md"
 
 
 @contextmanager
