@@ -188,6 +188,16 @@ def test_ac2_by_brute_force() -> None:
     assert value_of(gwet(data, [0, 1, 2], weights="linear")) == pytest.approx(expected)
 
 
+def test_weights_and_names_of_gwet_s_coefficients() -> None:
+    assert agreement_weights(1, "linear").tolist() == [[1.0]]
+    assert agreement_weights(2, "linear").tolist() == np.eye(2).tolist()
+    assert agreement_weights(3, "linear")[0].tolist() == [1.0, 0.5, 0.0]
+    assert agreement_weights(3, "quadratic")[0].tolist() == [1.0, 0.75, 0.0]
+    assert gwet([[0, 1] * 6, [0, 1] * 6], [0, 1]).method.startswith("Gwet's AC1")
+    ordered = gwet([[0, 1] * 6, [0, 1] * 6], [0, 1], weights="linear")
+    assert ordered.method.startswith("Gwet's AC2, linear weights")
+
+
 def test_ac1_stays_high_where_kappa_collapses() -> None:
     """118 joint "fail", 5 + 2 mixed, 0 joint "pass": 94 % agreement, kappa below 0, AC1 about .94."""
     first = ["fail"] * 118 + ["fail"] * 5 + ["pass"] * 2

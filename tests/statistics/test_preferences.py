@@ -194,6 +194,9 @@ def test_dirichlet_posterior() -> None:
     draws = np.random.default_rng(1).dirichlet([12.5, 7.5, 10.5], size=200_000)
     near = dirichlet_posterior({"win": 12, "tie": 7, "loss": 10})
     assert near.better == pytest.approx((draws[:, 0] > draws[:, 2]).mean(), abs=0.005)
+    for place, share in enumerate((near.win, near.tie, near.loss)):
+        assert isinstance(share, Estimate)
+        assert share.interval == pytest.approx(np.quantile(draws[:, place], [0.025, 0.975]), abs=0.005)
 
 
 WORDS: tuple[Outcome, ...] = ("loss", "tie", "win")
