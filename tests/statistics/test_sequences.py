@@ -23,6 +23,32 @@ def test_the_capital_by_hand() -> None:
     assert decided_at([0.0] * 500) is None
 
 
+def capitals(values: np.ndarray, mean: float, alpha: float) -> list[float]:
+    """The hedged capital against a mean after each value, bet by bet (Waudby-Smith and Ramdas 2024, section 4)."""
+    up, down, variance, total, squares, found = 0.5, 0.5, 0.25, 0.0, 0.0, []
+    for t, x in enumerate(values, start=1):
+        bet = math.sqrt(2 * math.log(2 / alpha) / (variance * t * math.log(t + 1)))
+        up *= 1 + min(bet, 0.5 / mean) * (x - mean)
+        down *= 1 - min(bet, 0.5 / (1 - mean)) * (x - mean)
+        total += x
+        squares += (x - (0.5 + total) / (t + 1)) ** 2
+        variance = (0.25 + squares) / (t + 1)
+        found.append(max(up, down))
+    return found
+
+
+def test_p_decision_and_limits_are_those_of_bets_made_one_by_one() -> None:
+    row = studies(1, 90, 0.6, 0.25, seed=6)[0]
+    values, found = (row + 1) / 2, watched_gap(row, level=0.9)
+    even = capitals(values, 0.5, 0.1)
+    assert found.p == pytest.approx(1 / max(even))
+    assert found.decided_at == next(n for n, capital in enumerate(even, start=1) if capital >= 10)
+    grid = np.linspace(0, 1, 401)
+    left = [mean for mean in grid[1:-1] if max(capitals(values, mean, 0.1)) < 10]
+    assert isinstance(found.gap, Estimate)
+    assert found.gap.interval == pytest.approx((2 * (left[0] - 1 / 400) - 1, 2 * (left[-1] + 1 / 400) - 1))
+
+
 @pytest.mark.parametrize("tie", [0.0, 0.3, 0.7])
 def test_false_alarms_of_two_thousand_watched_studies(tie: float) -> None:
     """Watched at each of 400 votes, with no gap: 5 % at most, and 2.3 standard errors of 2,000 draws."""
