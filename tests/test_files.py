@@ -12,6 +12,7 @@ import pytest
 from lima.errors import InputError, LimaError
 from lima.files import (
     JsonlLog,
+    files_below,
     placed_lines,
     read_jsonl,
     read_objects,
@@ -143,6 +144,18 @@ def test_the_hash_of_a_folder_depends_on_names_and_contents_only(tmp_path: Path)
     assert sha256(tmp_path / "one") == sha256(tmp_path / "two")
     (tmp_path / "two" / "a").rename(tmp_path / "two" / "b")
     assert sha256(tmp_path / "one") != sha256(tmp_path / "two")
+
+
+def test_a_folder_that_is_linked_in_is_read_once_even_if_it_leads_back(tmp_path: Path) -> None:
+    (tmp_path / "dumps").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.xml").touch()
+    (tmp_path / "dumps" / "a.xml").touch()
+    (tmp_path / "dumps" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "dumps")
+    (tmp_path / "dumps" / "gone.xml").symlink_to(tmp_path / "nowhere")
+    found = files_below(tmp_path / "dumps")
+    assert found == [tmp_path / "dumps" / "a.xml", tmp_path / "dumps" / "linked" / "b.xml"]
 
 
 def test_an_input_error_reads_as_path_line_problem() -> None:

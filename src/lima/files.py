@@ -199,6 +199,20 @@ def read_json(path: Path) -> Any:
         raise LimaError(f"{path}: not JSON ({error}).") from None
 
 
+def files_below(folder: Path) -> list[Path]:
+    """All files of a folder and of those below it, sorted; folders that are linked in are read too, each once."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:  # a link to a folder above would be followed for ever
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        found += (path for name in names if (path := Path(parent, name)).is_file())
+    return sorted(found)
+
+
 def checkpoint_name(folder: Path) -> str:
     """What a model is called by its folder: an epoch together with its run.
 

@@ -15,7 +15,7 @@ from lima.curate.card.sections import CardOptions
 from lima.curate.settings import CurateSettings
 from lima.curate.text.personal import KINDS, WORDS, count_personal
 from lima.errors import LimaError, SettingsConflict
-from lima.files import fingerprint, read_json, text_hash, write_json, write_jsonl, write_text
+from lima.files import files_below, fingerprint, read_json, text_hash, write_json, write_jsonl, write_text
 from lima.records import Example, Meta, Reject
 from lima.runs import Run
 
@@ -54,7 +54,7 @@ def input_fingerprint(settings: CurateSettings) -> str:
     path, out = settings.input, settings.out
     if path.is_file():
         return fingerprint(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file() and out not in file.parents)
+    files = [file for file in files_below(path) if out not in file.parents]
     return text_hash(*(f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in files))
 
 

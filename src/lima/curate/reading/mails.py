@@ -25,7 +25,7 @@ from lima.curate.reading.delimited import TornRow
 from lima.curate.text.clean import clean
 from lima.curate.text.mail import acknowledgement, messages_below, own_words
 from lima.errors import LimaError
-from lima.files import text_hash
+from lima.files import files_below, text_hash
 
 SUFFIXES = (".eml", ".mbox", ".mbx")
 ID = re.compile(r"<([^<>\s]+)>")
@@ -142,7 +142,7 @@ def mail_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    files = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
+    files = [p for p in files_below(path) if p.suffix.lower() in SUFFIXES]
     if not files:
         raise LimaError(f"{path}: {'no mail in this folder' if path.is_dir() else 'no such file or folder'}.")
     return files

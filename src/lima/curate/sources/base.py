@@ -15,6 +15,7 @@ from lima.curate.rules import RuleSettings
 from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.text.blocks import Style
 from lima.errors import LimaError
+from lima.files import files_below
 from lima.records import Example, Reject
 from lima.settings import Settings
 
@@ -85,7 +86,7 @@ def candidate_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
         return [path]
     if not path.exists():
         raise LimaError(f"{path}: no such file or folder.")
-    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(tuple(suffixes)))
+    files = [p for p in files_below(path) if p.name.lower().endswith(tuple(suffixes))]
     if not files:
         raise LimaError(f"{path}: no file with one of: {' '.join(suffixes)}.")
     return files

@@ -19,7 +19,7 @@ from lima import console
 from lima.curate.reading.compressed import BUFFER_BYTES, create_bytes, open_bytes
 from lima.curate.stackexchange.archives import ARCHIVE, table_bytes, unpack
 from lima.errors import LimaError
-from lima.files import fingerprint
+from lima.files import files_below, fingerprint
 
 POSTS = re.compile(r"(?:^|[-_.])posts(?:\.xml(?:\.gz|\.zst)?|\.7z(?:\.001)?)$", re.IGNORECASE)
 OTHER_TABLE = re.compile(
@@ -271,7 +271,7 @@ def _post_files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.exists():
         raise LimaError(f"{folder}: no such file or folder. --input is where the dumps are.")
-    return sorted(path for path in folder.rglob("*") if path.is_file() and _has_posts(path))
+    return [path for path in files_below(folder) if _has_posts(path)]
 
 
 def _has_posts(path: Path) -> bool:
