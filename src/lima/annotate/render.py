@@ -83,6 +83,7 @@ OUR_CLASSES = {
     "center",
     "scroll",
     "wide",
+    "aligned",
     "language",
     "address",
 }
