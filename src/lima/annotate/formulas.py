@@ -77,7 +77,11 @@ def _inline_rule(state: StateInline, silent: bool) -> bool:
         return False
     end = state.src.find(closing, state.pos + 2, state.pos + 2 + LONGEST_FORMULA)
     content = state.src[state.pos + 2 : end]
-    if end < 0 or not content.strip() or (opening == "$$" and _is_money(content, state.src[end + 2 : end + 3])):
+    if (
+        end < 0
+        or not content.strip()
+        or (opening == "$$" and _is_money(content, state.src[end + 2 : end + 3]))
+    ):
         return False
     if not silent:
         token = state.push("bracket_formula", "math", 0)
