@@ -39,6 +39,11 @@ from lima.annotate.render import LONGEST_MARKDOWN, as_written, to_html
         ("`\\(x\\)`", "<p><code>\\(x\\)</code></p>\n"),
         ("<b>raw</b>", "<p>&lt;b&gt;raw&lt;/b&gt;</p>\n"),
         ("-2 lbs beef\n-2 onions", "<p>-2 lbs beef<br>\n-2 onions</p>\n"),
+        (
+            "def f(x):\n    return x\n\tend",
+            "<p>def f(x):<br>\n" + 4 * "&nbsp;" + "return x<br>\n" + 4 * "&nbsp;" + "end</p>\n",
+        ),
+        ("- a\n  b", '<ul dir="auto">\n<li>a<br>\nb</li>\n</ul>\n'),
         ("[Answer]: 42", "<p>[Answer]: 42</p>\n"),
         ("[1]: https://a.example", "<p>[1]: https://a.example</p>\n"),
         ("&copy; &lt;", "<p>&amp;copy; &amp;lt;</p>\n"),
