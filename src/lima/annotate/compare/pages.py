@@ -220,7 +220,7 @@ def _to_study(here: CompareWork, presentation: Presentation, given: dict[str, st
 
 
 def _on_screen(presentation: Presentation) -> dict[str, str]:
-    if presentation.answer is None:
+    if presentation.answer is None or presentation.state == "skipped":
         return {}
     if presentation.task == "pairwise":
         return {"pairwise": TO_SCREEN[presentation.shown][str(presentation.answer["pairwise"])]}
