@@ -25,8 +25,8 @@ from tests.annotate.test_review import ANSWER, decide, desk, example, rows, writ
 from lima.annotate import people
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.dialogue.files import rows_of
-from lima.evaluate.protocol import Quiz
-from lima.files import write_jsonl
+from lima.evaluate.protocol import OwnScale, Protocol, Quiz
+from lima.files import write_jsonl, write_text
 from lima.records import Comparison, Cut, Example, Mark, Message, Review
 from lima.statistics.marks import tally
 
@@ -187,13 +187,29 @@ def test_an_answer_waits_for_the_connection(site: MakeSite, visit: Visit) -> Non
     assert len(export_rows(here.base).preferences) == 1
 
 
-def test_ratings_take_numbers_scale_by_scale(site: MakeSite, visit: Visit) -> None:
-    here = site(2, tasks=("quality", "helpfulness", "safety"))
+def shown_keys(page: Page) -> list[str]:
+    """The keys that the page shows beside its controls."""
+    return page.evaluate(  # type: ignore[no-any-return]
+        """() => [...document.querySelectorAll("kbd")]
+            .filter((key) => key.checkVisibility({ visibilityProperty: true })).map((key) => key.textContent)"""
+    )
+
+
+def test_ratings_take_numbers_scale_by_scale(site: MakeSite, visit: Visit, study: MakeStudy) -> None:
+    """A key is a value where values are numbers, also on a scale from 0 to 10; no two controls show the same."""
+    folder = study(2)
+    values = {str(number): "." for number in range(11)}
+    protocol = Protocol(scales={"likely": OwnScale(question="How likely?", choices=values)})
+    write_text(folder / "protocol.yaml", protocol.to_yaml())
+    here = site(folder=folder, tasks=("quality", "helpfulness", "likely"))
     page = visit(here, "/work", token=token_of(here, "author"))
-    for key in ("3", "5", "1", "Enter"):
+    page.wait_for_selector("kbd:visible")
+    for key, shown in (("3", "123"), ("5", "123456"), ("0", "0123456789")):
+        assert shown_keys(page) == list(shown)
         page.keyboard.press(key)
+    page.keyboard.press("Enter")
     saved(page)
-    assert [row.value for row in export_rows(here.base).grades] == [5, "excellent", "safe"]
+    assert [row.value for row in export_rows(here.base).grades] == [5, 0, "excellent"]
 
 
 def test_the_lead_invites_and_a_rater_starts(site: MakeSite, visit: Visit) -> None:
@@ -441,12 +457,18 @@ def test_two_keystrokes_a_decision_marked_lines_cut_by_one_key(
     to_read(page, "question 2")
     assert page.locator(".text .suspect").all_inner_texts() == [f"{SUSPECT} They stretch.", "EDIT: two walks"]
     assert page.locator("#marks blockquote").first.inner_text() == SUSPECT, "escaped, not made bold"
+    keys = ["X", "A", "E", "R", "U"]  # of two passages the next one has the key
+    assert shown_keys(page) == keys
     press("x")
+    assert shown_keys(page) == keys
+    assert page.inner_text("[data-cut]:enabled").split() == ["Cut", "it", "X"]
     assert page.inner_text("#accept").startswith("Accept with changes")
     page.reload()
     to_read(page, "question 2")
     assert page.locator("#marks li.cut").count() == 1, "a reload keeps the cut"
-    press("x", "a")
+    press("x")
+    assert shown_keys(page) == keys[1:]
+    press("a")
     to_read(page, "question 3")
     greeting, signature = page.get_by_role("button", name="Put it back").all()
     greeting.click()

@@ -79,7 +79,7 @@ def test_what_was_missed_is_marked_and_the_last_try_ends_the_work(
     here = site(folder=study_with(tmp_path / "s", quiz=asked), overlap=0, panel_most=1, **panel)
     browser = here.browser()
     again = send(browser, enter(browser, id="p1"), HALF)
-    assert "1 of 2 answers were right; 2 are needed" in again
+    assert "Right answers: 1 of 2; needed: 2" in again
     assert "Question 1 · not right" in again
     assert "Count on your fingers." in again
     assert "Question 2 · not right" not in again
@@ -180,7 +180,7 @@ def test_the_invitation_says_that_it_is_a_pilot_and_has_a_quiz(site: MakeSite, t
     code = people.invite(here.base, "crowd", "", here.clock())
     page = here.browser().get(f"/join/{code}").text
     assert "does not count" in page
-    assert "begins with a few short questions (number: 2)" in page
+    assert "begins with a short quiz" in page
 
 
 def test_dialogues_have_a_pilot_of_their_own(site: MakeSite, tmp_path: Path) -> None:

@@ -92,6 +92,17 @@ def test_a_skipped_item_goes_to_somebody_else_with_the_reason_kept(
     assert export_rows(again.base) == export_rows(here.base)
 
 
+def test_an_answer_in_another_tab_does_not_undo_a_skip(asking: Callable[..., Site]) -> None:
+    here = asking(1)
+    rater = here.rater()
+    page = rater.get("/work").text
+    skip(rater, page)
+    late = rater.post("/answer", data=form(page, pairwise="first"), headers={"accept": "application/json"})
+    assert late.json() == {"saved": False, "answer": {}, "attempt": 0}
+    (row,) = export_rows(here.base).preferences
+    assert (row.label, row.raw) == (None, "not my subject")
+
+
 def test_a_skipped_rating_is_missing_on_every_scale(asking: Callable[..., Site]) -> None:
     here = asking(1, tasks=("quality", "safety"), groups=("author",))
     rater = here.rater("author")

@@ -39,6 +39,11 @@ from lima.annotate.render import LONGEST_MARKDOWN, as_written, to_html
         ("`\\(x\\)`", "<p><code>\\(x\\)</code></p>\n"),
         ("<b>raw</b>", "<p>&lt;b&gt;raw&lt;/b&gt;</p>\n"),
         ("-2 lbs beef\n-2 onions", "<p>-2 lbs beef<br>\n-2 onions</p>\n"),
+        (
+            "def f(x):\n    return x\n\tend",
+            "<p>def f(x):<br>\n" + 4 * "&nbsp;" + "return x<br>\n" + 4 * "&nbsp;" + "end</p>\n",
+        ),
+        ("- a\n  b", '<ul dir="auto">\n<li>a<br>\nb</li>\n</ul>\n'),
         ("[Answer]: 42", "<p>[Answer]: 42</p>\n"),
         ("[1]: https://a.example", "<p>[1]: https://a.example</p>\n"),
         ("&copy; &lt;", "<p>&amp;copy; &amp;lt;</p>\n"),
@@ -51,6 +56,43 @@ from lima.annotate.render import LONGEST_MARKDOWN, as_written, to_html
 )
 def test_a_text_becomes(text: str, html: str) -> None:
     assert to_html(text) == html
+
+
+FORMULA = re.compile(r'<math display="block">.*?</math>', re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas", "left"),
+    [
+        ("so that\n$$\nx = 1\n$$\nholds", ["x=1"], "so that holds"),
+        ("so that\n$$ x = 1 $$\nholds", ["x=1"], "so that holds"),
+        ("- here\n  $$\n  x = 1\n  $$\n  and on", ["x=1"], "here and on"),
+        ("$$x$$ and $$y$$", ["x", "y"], "and"),
+        ("so $$x$$, then", ["x"], "so , then"),
+        ("costs $$ or $$$ a night", [], "costs $$ or $$$ a night"),
+        ("$$\nnever closed", [], "$$ never closed"),
+        ("$$$$ and $$\n$$", [], "$$$$ and $$ $$"),
+    ],
+)
+def test_double_dollars_hold_formulas_wherever_they_stand(text: str, formulas: list[str], left: str) -> None:
+    """Real answers have them behind a line of text, without a blank line between."""
+    html = str(to_html(text))
+    assert [re.sub(r"<[^>]*>|\s", "", found) for found in FORMULA.findall(html)] == formulas
+    assert " ".join(page_lines(html)) == left
+
+
+@pytest.mark.parametrize("name", ["aligned", "align", "align*", "gather", "eqnarray*", "split"])
+def test_aligned_rows_are_rows_and_get_no_numbers(name: str) -> None:
+    html = str(to_html(f"$$\\begin{{{name}}} a &= b \\\\ c &= d \\end{{{name}}}$$"))
+    rows = re.findall(r"<mtr>.*?</mtr>", html)
+    assert [re.sub(r"<[^>]*>", "", row) for row in rows] == ["a=b", "c=d"]
+    assert 'class="wide' in html
+
+
+def test_columns_that_the_converter_does_not_know_show_the_source() -> None:
+    assert r'<code class="formula">\begin{strange} a &amp; b\end{strange}</code>' in to_html(
+        r"\[\begin{strange} a & b\end{strange}\]"
+    )
 
 
 def test_code_is_coloured_by_classes() -> None:

@@ -1,6 +1,7 @@
 r"""LaTeX in a Markdown text -> MathML: ``$x$``, ``$$x$$``, ``\(x\)``, ``\[x\]`` and ``\begin{align}``.
 
-The rules for brackets are our own: those of the plugin take time that grows with the square of the text. A formula in
+The rules for brackets are our own: those of the plugin take time that grows with the square of the text. So is the one for
+``$$`` behind a line of text, where people and models write most of their formulas: the plugin wants a blank line before. A formula in
 whose MathML a letter or digit is missing (the converter drops what follows a ``%``) is shown as its source.
 """
 
@@ -24,11 +25,15 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 LONGEST_FORMULA = 2_000
 MOST_LINES = 60
-CLOSING = {"\\(": "\\)", "\\[": "\\]"}
+CLOSING = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
+BLOCKS = ("\\[", "$$")
+"""Opening marks of formulas that stand by themselves."""
 
 
 FORMULAS = "formulas"
 """Where a rendering's environment collects the sources of the formulas that became MathML, in order."""
+ALIGNED = re.compile(r"\\(begin|end)\s*\{(?:align|aligned|eqnarray|gather|gathered|multline|equation)\*?\}")
+"""Environments of rows. The converter knows some, and numbers the rows of ``align``, which the text does not."""
 LONGEST_LINE = 60
 """Longer formulas get a box of their own that scrolls."""
 
@@ -37,6 +42,7 @@ def add_formulas(markdown: MarkdownIt) -> None:
     """Teach a Markdown parser the ways in which models write formulas."""
     dollarmath_plugin(markdown, allow_labels=False, allow_space=False, allow_digits=False)
     amsmath_plugin(markdown)
+    markdown.disable("math_block")  # it takes "$$a$$ and $$b$$" for one formula
     markdown.inline.ruler.before("escape", "bracket_formula", _inline_rule)
     markdown.block.ruler.before(
         "fence", "bracket_formula", _block_rule, {"alt": ["paragraph", "reference", "blockquote", "list"]}
@@ -49,13 +55,15 @@ def to_mathml(latex: str, display: str) -> str | None:
     """MathML for one formula; None where the converter does not know it, or leaves something out."""
     if len(latex) > LONGEST_FORMULA:
         return None
+    known = ALIGNED.sub(r"\\\1{split}", latex).replace("{dcases}", "{cases}")
     try:
-        found = convert(latex, display=display)
+        found = convert(known, display=display)
     except Exception:  # the converter raises errors of many kinds at LaTeX that it does not know
         return None
     shown = html.unescape(re.sub(r"<[^>]*>", "", found))
     written = re.sub(r"\\(begin|end)\s*\{[a-z]+\*?\}(\{[lcr|]*\})?|\\[a-zA-Z]+", "", latex)
-    return found if _signs(written) <= _signs(shown) else None
+    is_whole = _signs(written) <= _signs(shown) and "<mi>&</mi>" not in found  # a column that it did not make
+    return found if is_whole else None
 
 
 def _signs(text: str) -> Counter[str]:
@@ -68,30 +76,49 @@ def _inline_rule(state: StateInline, silent: bool) -> bool:
     if closing is None:
         return False
     end = state.src.find(closing, state.pos + 2, state.pos + 2 + LONGEST_FORMULA)
-    if end < 0:
+    content = state.src[state.pos + 2 : end]
+    if (
+        end < 0
+        or not content.strip()
+        or (opening == "$$" and _is_money(content, state.src[end + 2 : end + 3]))
+    ):
         return False
     if not silent:
         token = state.push("bracket_formula", "math", 0)
-        token.content = state.src[state.pos + 2 : end]
+        token.content = content
         token.markup = opening
     state.pos = end + 2
     return True
 
 
+def _is_money(between: str, after: str) -> bool:
+    """Whether two ``$$`` in a line of text are not those of a formula.
+
+    >>> _is_money("x^2", "."), _is_money(" or ", "$")
+    (False, True)
+    """
+    return between.strip() != between or "$" in (between[0], after)
+
+
 def _block_rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    r"""``\[`` at the start of a line to ``\]`` at the end of one, with anything between."""
-    if state.is_code_block(start) or not _line(state, start).startswith("\\["):
+    r"""``\[`` or ``$$`` at the start of a line to its counterpart at the end of one, with anything between."""
+    opening = _line(state, start)[:2]
+    if state.is_code_block(start) or opening not in BLOCKS:
         return False
     for last in range(start, min(end, start + MOST_LINES)):
-        if _line(state, last).endswith("\\]"):
+        text = _line(state, last)[2 if last == start else 0 :]
+        if opening == "$$" and "$$" in text[:-1]:
+            return False
+        if text.endswith(CLOSING[opening]):
             break
     else:
         return False
-    if silent:
-        return True
+    content = "\n".join(_line(state, number) for number in range(start, last + 1))[2:-2]
+    if silent or not content.strip():
+        return bool(content.strip())
     token = state.push("bracket_formula", "math", 0)
-    token.content = "\n".join(_line(state, number) for number in range(start, last + 1))[2:-2]
-    token.markup = "\\["
+    token.content = content
+    token.markup = opening
     token.block, token.map = True, [start, last + 1]
     state.line = last + 1
     return True
@@ -105,14 +132,15 @@ def _render(
     self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
     token = tokens[index]
-    latex, is_block = token.content.strip(), token.block or token.markup == "\\["
+    latex, is_block = token.content.strip(), token.block or token.markup in BLOCKS
     found = to_mathml(latex, "block" if is_block else "inline")
     if found is None:
         shown = f'<code class="formula">{html.escape(latex)}</code>'
     else:
         env[FORMULAS].append(latex)
+        box = "wide aligned" if ALIGNED.search(latex) else "wide"
         shown = (
-            f'<span class="wide" tabindex="0">{found}</span>'
+            f'<span class="{box}" tabindex="0">{found}</span>'
             if len(latex) > LONGEST_LINE or is_block
             else found
         )

@@ -18,6 +18,8 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.common.normalize_url import normalizeLinkText
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_inline import StateInline
+from markdown_it.rules_inline.newline import newline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
@@ -83,6 +85,7 @@ OUR_CLASSES = {
     "center",
     "scroll",
     "wide",
+    "aligned",
     "language",
     "address",
 }
@@ -192,9 +195,21 @@ def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": DEEPEST_NESTING})
     markdown.enable(["table", "strikethrough"]).disable(["reference", "entity"])
     add_formulas(markdown)
+    markdown.inline.ruler.at("newline", _new_line)
     for name, rule in RULES.items():
         markdown.add_render_rule(name, rule)
     return markdown
+
+
+def _new_line(state: StateInline, silent: bool) -> bool:
+    """As ever, and what a line is indented by stays: answers hold code without a fence too."""
+    start = state.pos
+    if not newline(state, silent):
+        return False
+    indent = state.src[start + 1 : state.pos].expandtabs(4)
+    if not silent:
+        state.pending += "\N{NO-BREAK SPACE}" * len(indent)
+    return True
 
 
 def _fence(self: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: EnvType) -> str:

@@ -49,6 +49,8 @@ def run_app(
     """
     import uvicorn  # clients need none
 
+    from lima.remote.patience import PatientProtocol
+
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -56,7 +58,7 @@ def run_app(
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace,
-        http="h11",  # it bounds headers; httptools takes hundreds of megabytes of them
+        http=PatientProtocol,  # of h11, which bounds headers; httptools takes hundreds of megabytes of them
         h11_max_incomplete_event_size=LARGEST_HEADERS,
         forwarded_allow_ips=list(proxies),
     )

@@ -101,12 +101,12 @@ class Assignment:
         """Store an answer and return the presentation as it is stored; None: no such item of this rater.
 
         ``read`` makes the answer from the item, or raises. A second answer to the same presentation (a double
-        click, a retry, another tab) changes nothing: the first one comes back.
+        click, a retry, another tab) changes nothing: the first one comes back. Nor does an answer to a skipped one.
         """
         now = self.clock()
         with self.base.write() as connection:
             presentation = find_to_change(connection, person, token)
-            if presentation is None or presentation.attempt != attempt or presentation.is_answered:
+            if presentation is None or presentation.attempt != attempt or presentation.is_settled:
                 return presentation
             given, spent = read(presentation), seconds_spent(presentation, seconds, now)
             presentation = replace(presentation, answer=given, remarks=remarks or {})

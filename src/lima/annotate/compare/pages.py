@@ -7,6 +7,7 @@ come in the order drawn for this rater, and choices are named by their place on 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
@@ -174,10 +175,23 @@ def _further(here: CompareWork, chosen: str, strength: str, criteria: list[str])
     return found
 
 
-def _choices(here: CompareWork, task: str) -> tuple[str, list[tuple[str, str]]]:
+def _choices(here: CompareWork, task: str) -> tuple[str, list[tuple[str, str, str]]]:
+    """What is asked, and of each choice its name in the form, its words, and the digit on the keyboard that chooses it."""
     words = here.texts.words(task)
     names = PLACES if task == "pairwise" else {value: value for value in words.choices}
-    return words.question, [(names[value], text) for value, text in words.choices.items()]
+    shown = zip(words.choices.items(), digits_of(list(words.choices)), strict=True)
+    return words.question, [(names[value], text, digit) for (value, text), digit in shown]
+
+
+def digits_of(values: Sequence[str]) -> list[str]:
+    """The digit for each choice: the value itself where these are numbers up to 10, else its place; none beyond 9.
+
+    >>> digits_of(["0", "1", "2"]), digits_of(["no", "yes"]), digits_of(["9", "10"])
+    (['0', '1', '2'], ['1', '2'], ['9', ''])
+    """
+    are_digits = all(value.isdecimal() and int(value) <= 10 for value in values)
+    found = values if are_digits else [str(place) for place in range(1, len(values) + 1)]
+    return [digit if len(digit) == 1 else "" for digit in found]
 
 
 def _nothing(request: Request, person: Participant, nothing: Nothing) -> Response:
@@ -206,7 +220,7 @@ def _to_study(here: CompareWork, presentation: Presentation, given: dict[str, st
 
 
 def _on_screen(presentation: Presentation) -> dict[str, str]:
-    if presentation.answer is None:
+    if presentation.answer is None or presentation.state == "skipped":
         return {}
     if presentation.task == "pairwise":
         return {"pairwise": TO_SCREEN[presentation.shown][str(presentation.answer["pairwise"])]}

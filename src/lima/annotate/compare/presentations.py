@@ -65,6 +65,11 @@ class Presentation:
         """Whether an answer is stored, counted or not."""
         return self.state in ANSWERED
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the rater has answered or skipped it."""
+        return self.is_answered or self.state == "skipped"
+
 
 def side_of(seed: int, rater: str, number: int) -> Shown:
     """Which answer the rater's comparison ``number`` (from 0) shows first: balanced in blocks, by permutation."""

@@ -123,7 +123,7 @@ class HouseStyle:
         found.append(
             StyleFinding(
                 "good",
-                Said("The set's answers have {number} characters in the middle.", number=f"{usual:,.0f}"),
+                Said("The set's answers have a median of {number} characters.", number=f"{usual:,.0f}"),
             )
         )
         return found

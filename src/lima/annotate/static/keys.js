@@ -19,7 +19,7 @@ export function keyOf(event) {
 // An input method is at work: its Enter and its letters belong to the word that is being put together.
 export const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
-const shown = (key) => NAMES[key] ?? (key.length === 1 ? key.toUpperCase() : key);
+const shown = (key = "–") => NAMES[key] ?? (key.length === 1 ? key.toUpperCase() : key);
 
 export class Keys {
   // `run` maps an action to a function; actions without one are left out of the dialog.
@@ -76,8 +76,9 @@ export class Keys {
     this.dialog.querySelector("#key-list").replaceChildren(...rows);
     for (const hint of document.querySelectorAll("kbd")) {
       const action = hint.dataset.action ?? `choice${hint.parentElement.querySelector("[data-choice]")?.dataset.choice ?? hint.parentElement.dataset.choice}`;
-      hint.textContent = shown(this.settings.keys[action]);
-      hint.hidden = false;
+      const key = this.settings.keys[action];
+      hint.textContent = shown(key);
+      hint.hidden = !(action in this.run && key);
     }
   }
 

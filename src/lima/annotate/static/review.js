@@ -21,6 +21,8 @@ function reading() {
   const accept = document.querySelector("#accept");
   const numbered = document.querySelector("#numbered");
   const cuts = [...document.querySelectorAll("[data-cut]")];
+  const nextCut = () => cuts.find((button) => !button.disabled);
+  const nextKey = document.querySelector("[data-action=cut]");
   const takenOut = [...document.querySelectorAll("[data-back]")];
   const fields = edit ? [...edit.querySelectorAll("textarea")] : [];
   const isChanged = () => fields.some((text) => text.value !== text.defaultValue);
@@ -36,6 +38,7 @@ function reading() {
       button.closest("li").classList.toggle("cut", gone);
     }
     for (const button of takenOut) button.disabled = isBack(button.dataset);
+    if (nextKey) (nextCut() ?? cuts.at(-1)).append(nextKey); // a disabled button shows none
   };
   const cutOut = (button) => {
     const field = document.querySelector(`#${button.dataset.from}`);
@@ -61,15 +64,13 @@ function reading() {
 
   new Keys(dialog, {
     accept: () => accept.click(),
-    cut: () => {
-      const next = cuts.find((button) => !button.disabled);
-      if (next) cutOut(next);
-    },
-    edit: () => {
-      if (!edit) return;
-      edit.open = true;
-      (document.querySelector("#answer") ?? document.querySelector("#prompt")).focus();
-    },
+    ...(nextKey && { cut: () => nextCut() && cutOut(nextCut()) }),
+    ...(edit && {
+      edit: () => {
+        edit.open = true;
+        (document.querySelector("#answer") ?? document.querySelector("#prompt")).focus();
+      },
+    }),
     reject: () => {
       if (reason.value.trim()) return document.querySelector("#reject").click();
       numbered.hidden = false;

@@ -3,12 +3,7 @@ import { tr } from "./words.js";
 
 const PLACE = "lima";
 export const ACTIONS = {
-  choice1: { label: tr("First choice"), key: "1" },
-  choice2: { label: tr("Second choice"), key: "2" },
-  choice3: { label: tr("Third choice"), key: "3" },
-  choice4: { label: tr("Fourth choice"), key: "4" },
-  choice5: { label: tr("Fifth choice"), key: "5" },
-  choice6: { label: tr("Sixth choice"), key: "6" },
+  ...Object.fromEntries(Array.from("1234567890", (digit) => [`choice${digit}`, { label: tr("Choice {number}", { number: digit }), key: digit }])),
   undo: { label: tr("Undo"), key: "u" },
   next: { label: tr("Save or next"), key: "Enter" },
   accept: { label: tr("Accept"), key: "a" },
@@ -27,7 +22,13 @@ export function load() {
   } catch {
     // A browser that keeps nothing works with the defaults.
   }
-  return { advance: kept.advance ?? true, keys: { ...defaults(), ...kept.keys } };
+  return { advance: kept.advance ?? true, keys: { ...free(defaults(), kept.keys ?? {}), ...kept.keys } };
+}
+
+// What somebody chose before an action came in keeps its key; the new action has none until it gets one.
+function free(all, chosen) {
+  const taken = new Set(Object.values(chosen));
+  return Object.fromEntries(Object.entries(all).filter(([name, key]) => name in chosen || !taken.has(key)));
 }
 
 export function save(settings) {

@@ -32,28 +32,31 @@ mark();
 sendAndGo(document.querySelector("#undo"), say);
 if (previous) sendAndGo(previous, say);
 if (skip) sendAndGo(skip, say, { done: forget });
-form.addEventListener("change", mark);
+form.addEventListener("change", () => {
+  mark();
+  const panel = form.parentElement;
+  if (panel.scrollHeight > panel.clientHeight) scaleInHand()?.scrollIntoView({ block: "nearest" });
+});
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!busy) answer(event.submitter);
 });
 
 function actions() {
-  const most = Math.max(...[...form.querySelectorAll("[data-choice]")].map((choice) => Number(choice.dataset.choice)));
-  const choices = Array.from({ length: most }, (_, index) => [`choice${index + 1}`, () => choose(index + 1)]);
+  const digits = new Set([...form.querySelectorAll("[data-choice]")].map((choice) => choice.dataset.choice));
   return {
-    ...Object.fromEntries(choices),
+    ...Object.fromEntries([...digits].sort().map((digit) => [`choice${digit}`, () => choose(digit)])),
     undo: () => (saved.hidden ? previous?.querySelector("button").click() : undo.click()),
     next: () => (saved.hidden ? form.querySelector("#save")?.click() : next.click()),
     help: () => dialog.showModal(),
   };
 }
 
-function choose(number) {
-  if (saved.hidden && !busy) scaleInHand().querySelector(`[data-choice="${number}"]`)?.click();
+function choose(digit) {
+  if (saved.hidden && !busy) scaleInHand().querySelector(`[data-choice="${digit}"]`)?.click();
 }
 
-// Numbers go to the first scale without an answer, or to the last one; only there their keys are shown.
+// Digits go to the first scale without an answer, or to the last one; only there their keys are shown.
 function scaleInHand() {
   const scales = [...form.querySelectorAll("fieldset")];
   return scales.find((scale) => !scale.querySelector(":checked")) ?? scales.at(-1);
