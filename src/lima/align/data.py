@@ -13,12 +13,15 @@ from typing import Any
 from lima import console
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.curate.pipeline import curate
+from lima.curate.reading.conversations import is_message
+from lima.curate.reading.nested import flat, message_rows
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.columns import USUAL, folded_names, usual_columns
 from lima.curate.text.personal import KINDS, WORDS, count_personal, redacted
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
+from lima.formats.convert import chat_format
 from lima.records import Example, Reject
 from lima.runs import is_finished
 from lima.settings import read_recipe, typed, validate
@@ -98,24 +101,28 @@ def _first_and_count(table: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, A
 def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
     """Which column of a table is what, by one of its rows: as given, else by its usual names; what was assumed is printed."""
     names = folded_names(row)
+    chosen = given.model_dump(exclude_none=True, exclude_defaults=True)
+    if holds_conversations(row, path, chosen):
+        return chosen
     if not names:
         raise LimaError(
             f"{path}: no row has the cells of the header. Name what is between them: --curate delimiter=';'."
         )
-    named = {part: name for part, name in given.model_dump().items() if name is not None}
+    named = {part: name for part, name in chosen.items() if part != "agents"}
     if unknown := [name for name in named.values() if name not in row]:
         raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names.values())}.")
     found = usual_columns(row, given=named)
     if "prompt" not in found and (chat := next((name for name in CHATS if name in names), None)):
         raise LimaError(
-            f"{path}: column {chat!r} holds conversations. Name their form: --curate format=FORMAT, "
-            f"such as {CHATS[chat]} (see lima import --help)."
+            f"{path}: column {chat!r} holds conversations in an unknown form. Convert them to {CHATS[chat]} "
+            "(see lima import --help)."
         )
     if missing := [part for part in ("prompt", "answer") if part not in found]:
         flags = " ".join(f"--columns.{part} {_likeliest(part, names)}" for part in missing)
         raise LimaError(
             f"{path}: no column has a usual name of {' or '.join(f'{part}s' for part in missing)}. "
-            f"Name it: {flags}. There are: {', '.join(names.values())}."
+            f"Name it: {flags}. There are: {', '.join(names.values())}. If a row is one message of a conversation: "
+            "--columns.conversation NAME --columns.role NAME --columns.text NAME."
         )
     guessed = [f"{part} = {name!r}" for part, name in found.items() if part not in named]
     if guessed:
@@ -123,6 +130,14 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
             f"columns found by their names: {', '.join(guessed)} (choose others with --columns.NAME)"
         )
     return found
+
+
+def holds_conversations(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> bool:
+    """Whether a row is one message of a conversation, or holds a whole one: the source then finds its columns and says which."""
+    if chat_format(row) or message_rows(dict(row), path) is not None or "conversation" in given:
+        return True
+    answered = "answer" in usual_columns(row, given={part: given[part] for part in ("prompt", "answer") if part in given})
+    return not answered and is_message(flat(row), given)
 
 
 def _likeliest(part: str, names: Mapping[str, str]) -> str:
