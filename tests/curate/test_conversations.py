@@ -37,7 +37,9 @@ def dialogues(path: Path, **settings: Any) -> dict[str, list[tuple[str, str]]]:
     out = path.parent / "out" if path.is_file() else path.with_name("out")
     off = DuplicateSettings(same_prompt=False, jaccard=None)
     curate(
-        CurateSettings(recipe="test", input=path, out=out, sources={"own": source}, duplicates=off, card=False)
+        CurateSettings(
+            recipe="test", input=path, out=out, sources={"own": source}, duplicates=off, card=False
+        )
     )
     found = read_jsonl(out / "train.jsonl", Example)
     return {example.id: [(turn.role, turn.content) for turn in example.messages] for example in found}
@@ -50,9 +52,9 @@ def left_out(path: Path) -> dict[str, str]:
     return {row.id: row.rule for row in map(Reject.model_validate_json, rows)}
 
 
-def table(path: Path, header: str, rows: Sequence[Sequence[object]], delimiter: str = ",") -> Path:
+def table(path: Path, header: str, rows: Sequence[Sequence[Any]]) -> Path:
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream, delimiter=delimiter)
+    writer = csv.writer(stream)
     writer.writerow(header.split(","))
     writer.writerows(rows)
     path.write_text(stream.getvalue())
@@ -141,7 +143,7 @@ def test_messages_of_a_table_become_a_dialogue(
 
 
 def test_turns_of_one_side_are_joined_and_ends_cut(tmp_path: Path) -> None:
-    rows = [
+    rows: list[list[Any]] = [
         [1, "agent", "Hello! How can I help you?"],
         [1, "customer", "My lamp flickers."],
         [1, "customer", "It is a floor lamp."],
@@ -159,10 +161,17 @@ def test_turns_of_one_side_are_joined_and_ends_cut(tmp_path: Path) -> None:
     assert dialogues(path) == {
         "own/1": [("user", "My lamp flickers.\n\nIt is a floor lamp."), ("assistant", answer)]
     }
-    rules = {"own/2": "automatic", "own/3": "no-reply", "own/4": "no-question", "own/without/1": "no-conversation"}
+    rules = {
+        "own/2": "automatic",
+        "own/3": "no-reply",
+        "own/4": "no-question",
+        "own/without/1": "no-conversation",
+    }
     assert left_out(path) == rules
     example = next(read_jsonl(tmp_path / "out" / "train.jsonl", Example))
-    assert {"greeting cut", "signature cut", "words after the last answer left out"} <= {*example.meta.transforms}
+    assert {"greeting cut", "signature cut", "words after the last answer left out"} <= {
+        *example.meta.transforms
+    }
 
 
 def test_the_first_answer_alone_or_loss_on_the_last(tmp_path: Path) -> None:
@@ -177,9 +186,16 @@ def test_the_first_answer_alone_or_loss_on_the_last(tmp_path: Path) -> None:
 
 
 def test_names_of_people_need_to_be_told(tmp_path: Path) -> None:
-    rows = [[1, "Ann", "May I ask?"], [1, "Sam Low", "Do."], [2, "Bo", "And I?"], [2, "li@shop.example", "You too."]]
+    rows = [
+        [1, "Ann", "May I ask?"],
+        [1, "Sam Low", "Do."],
+        [2, "Bo", "And I?"],
+        [2, "li@shop.example", "You too."],
+    ]
     path = table(tmp_path / "chats.csv", "ticket,author,message", rows)
-    with pytest.raises(LimaError, match="'author' holds Ann, Sam Low, Bo, li@shop.example.*--columns.agents VALUE"):
+    with pytest.raises(
+        LimaError, match=r"'author' holds Ann, Sam Low, Bo, li@shop.example.*--columns.agents VALUE"
+    ):
         dialogues(path)
     told = dialogues(path, columns={"agents": ["Sam Low", "@shop.example"], "role": "author"})
     assert told["own/1"] == [("user", "May I ask?"), ("assistant", "Do.")]
@@ -282,7 +298,13 @@ def test_records_in_xml(tmp_path: Path) -> None:
         f"<helpdesk-note><body>{text}</body><incoming type='boolean'>{incoming}</incoming>"
         f"<private type='boolean'>{private}</private><created-at type='datetime'>2026-05-03T10:0{minute}:00Z</created-at></helpdesk-note>"
         for minute, (text, incoming, private) in enumerate(
-            [(NOTE, "false", "true"), (TOLD, "false", "false"), (AGAIN, "true", "false"), (THEN, "false", "false")], 1
+            [
+                (NOTE, "false", "true"),
+                (TOLD, "false", "false"),
+                (AGAIN, "true", "false"),
+                (THEN, "false", "false"),
+            ],
+            1,
         )
     )
     (tmp_path / "Tickets.xml").write_text(
@@ -296,8 +318,15 @@ def test_records_in_xml(tmp_path: Path) -> None:
 
 def test_issues_with_a_column_for_each_comment(tmp_path: Path) -> None:
     header = "Summary,Issue key,Reporter,Reporter Id,Created,Description,Comment,Comment,Comment"
-    comments = [f"03/May/26 10:0{minute} AM;{who};{text}" for minute, (who, text) in enumerate([("a1", TOLD), ("c9", AGAIN), ("a2", THEN)], 1)]
-    path = table(tmp_path / "jira.csv", header, [["Blender", "SUP-7", "Ann Lee", "c9", "03/May/26 10:00 AM", ASKED, *comments]])
+    comments = [
+        f"03/May/26 10:0{minute} AM;{who};{text}"
+        for minute, (who, text) in enumerate([("a1", TOLD), ("c9", AGAIN), ("a2", THEN)], 1)
+    ]
+    path = table(
+        tmp_path / "jira.csv",
+        header,
+        [["Blender", "SUP-7", "Ann Lee", "c9", "03/May/26 10:00 AM", ASKED, *comments]],
+    )
     assert dialogues(path) == {"own/SUP-7": DIALOGUE}
 
 
@@ -305,16 +334,37 @@ def test_threads_of_a_channel(tmp_path: Path) -> None:
     channel = tmp_path / "slack" / "help"
     channel.mkdir(parents=True)
     (tmp_path / "slack" / "channels.json").write_text('[{"id": "C1", "name": "help"}]')
-    (tmp_path / "slack" / "users.json").write_text('[{"id": "U1", "name": "ann", "profile": {"email": "a@b.example"}}]')
+    (tmp_path / "slack" / "users.json").write_text(
+        '[{"id": "U1", "name": "ann", "profile": {"email": "a@b.example"}}]'
+    )
     first = [
         {"type": "message", "user": "U1", "text": ASKED, "ts": "100.5", "thread_ts": "100.5", "reply_count": 3},
         {"type": "message", "subtype": "channel_join", "user": "U3", "text": "<@U3> has joined", "ts": "100.6"},
         {"type": "message", "user": "U2", "text": f"<@U1> {TOLD}", "ts": "100.7", "thread_ts": "100.5", "parent_user_id": "U1"},
     ]  # fmt: skip
     second = [
-        {"type": "message", "user": "U1", "text": AGAIN, "ts": "200.1", "thread_ts": "100.5", "parent_user_id": "U1"},
-        {"type": "message", "user": "U2", "text": THEN, "ts": "200.2", "thread_ts": "100.5", "parent_user_id": "U1"},
-        {"type": "message", "user": "U4", "text": "A &lt; B, says <https://x.example|the page>", "ts": "201.0"},
+        {
+            "type": "message",
+            "user": "U1",
+            "text": AGAIN,
+            "ts": "200.1",
+            "thread_ts": "100.5",
+            "parent_user_id": "U1",
+        },
+        {
+            "type": "message",
+            "user": "U2",
+            "text": THEN,
+            "ts": "200.2",
+            "thread_ts": "100.5",
+            "parent_user_id": "U1",
+        },
+        {
+            "type": "message",
+            "user": "U4",
+            "text": "A &lt; B, says <https://x.example|the page>",
+            "ts": "201.0",
+        },
     ]
     (channel / "2026-05-03.json").write_text(json.dumps(first))
     (channel / "2026-05-04.json").write_text(json.dumps(second))

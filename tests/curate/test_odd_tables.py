@@ -145,7 +145,7 @@ LINES: list[tuple[str, str, bytes, Any, list[str]]] = [
     ("an array in lines", "t.jsonl", b'[{"q": "Why?", "a": "So."}]', "t.jsonl:1: a JSON array", []),
     ("an array over lines", "t.jsonl", b'[\n{"q": "Why?", "a": "So."}\n]', "t.jsonl:1: a JSON array", []),
     ("an object over lines", "t.jsonl", b'{\n "q": "Why?",\n "a": "So."\n}', "t.jsonl:1: a JSON object over several lines", []),
-    ("an object over lines in a .json", "t.json", b'{\n "q": "Why?"\n}', "t.json:1: a JSON object over several lines", []),
+    ("an object over lines in a .json", "t.json", b'{\n "q": "Why?",\n "a": "So."\n}', [ONE], []),
     ("array cut off", "t.json", b'[{"q": "Why?", "a": "So."},\n{"q": ', r"t.json:\d: not JSON", []),
     ("array of texts", "t.json", b'["Why?"]', "element 0 is a str, expected an object", []),
     ("Python's notation", "t.jsonl", b"{'q': 'Why?', 'a': 'So.'}", "t.jsonl:1: not JSON", []),

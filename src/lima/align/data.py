@@ -136,7 +136,9 @@ def holds_conversations(row: Mapping[str, Any], path: Path, given: Mapping[str, 
     """Whether a row is one message of a conversation, or holds a whole one: the source then finds its columns and says which."""
     if chat_format(row) or message_rows(dict(row), path) is not None or "conversation" in given:
         return True
-    answered = "answer" in usual_columns(row, given={part: given[part] for part in ("prompt", "answer") if part in given})
+    answered = "answer" in usual_columns(
+        row, given={part: given[part] for part in ("prompt", "answer") if part in given}
+    )
     return not answered and is_message(flat(row), given)
 
 

@@ -71,7 +71,7 @@ def chat_format(row: Row) -> FormatName | None:
         return "lima"
     if keys_of := _keys_of(texts):
         return "sharegpt" if {"from", "value"} <= keys_of else None
-    turns = row.get("messages")
+    turns = row.get("messages") or []
     if {"role", "content"} <= _keys_of(turns) and all(turn.get("role") in OPENAI_ROLES for turn in turns):
         return "openai"
     return None

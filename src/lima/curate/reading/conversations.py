@@ -323,7 +323,9 @@ def _unclear(rows: Sequence[Row], columns: Columns) -> str:
 
 def _say(reader: _Reader, path: Path, *, times: bool) -> None:
     columns, counts = reader.columns, reader.counts
-    who = f"role = {columns.role!r}" + (f", a customer where it is {columns.requester!r}" * bool(columns.requester))
+    who = f"role = {columns.role!r}" + (
+        f", a customer where it is {columns.requester!r}" * bool(columns.requester)
+    )
     sides = [
         f"{side}: {', '.join(sorted(value for value, meant in reader.sides.items() if meant == kind))}"
         for kind, side in (("user", "customers"), ("assistant", "your side"))
@@ -332,7 +334,9 @@ def _say(reader: _Reader, path: Path, *, times: bool) -> None:
     found = [f"conversation = {columns.conversation!r}", who + (f" ({'; '.join(sides)})" if sides else "")]
     found += [f"text = {' or '.join(map(repr, columns.texts[:2]))}"]
     found += [f"time = {columns.time!r}" if times else "in the order of the file, for no column holds times"]
-    found += [f"notes by {columns.visibility!r}" if columns.visibility else "no column tells of private notes"]
+    found += [
+        f"notes by {columns.visibility!r}" if columns.visibility else "no column tells of private notes"
+    ]
     left = [f"{counts[rule]:,} {rule}" for rule in LEFT_OUT if counts[rule]]
     console.note_once(
         f"{path}: a row is one message: {', '.join(found)}. {counts['user']:,} messages of customers, {counts['assistant']:,} of your side"
@@ -398,5 +402,5 @@ def _seconds(cell: str, form: str) -> float:
     elif form == "mail":
         found = parsedate_to_datetime(cell)
     else:
-        found = datetime.strptime(cell, form)  # noqa: DTZ007  # a zone is set below where the cell has none
+        found = datetime.strptime(cell, form)  # a zone is set below where the cell has none
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

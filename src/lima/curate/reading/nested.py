@@ -59,7 +59,9 @@ def is_beside_messages(path: Path) -> bool:
 def _of_list(row: Row, messages: Sequence[Row]) -> list[Row]:
     head = flat({name: value for name, value in row.items() if not isinstance(value, list)})
     head = {name: value for name, value in head.items() if name.partition(".")[0] not in DESCRIPTIONS}
-    key = next((row[name] for name in ("id", "conversation_id", "display-id", "number", "key") if row.get(name)), "")
+    key = next(
+        (row[name] for name in ("id", "conversation_id", "display-id", "number", "key") if row.get(name)), ""
+    )
     opening = _opening(row, messages)
     first = opening and Opening({**head, KEY: str(key)})
     if isinstance(first, Opening):
@@ -104,7 +106,9 @@ def _unwrapped(values: Sequence[Any]) -> list[Row]:
 
 def _opening(row: Row, messages: Sequence[Row]) -> str:
     """The description of a ticket, unless its first message repeats it, as Zendesk's does."""
-    text = next((row[name] for name in DESCRIPTIONS if isinstance(row.get(name), str) and row[name].strip()), "")
+    text = next(
+        (row[name] for name in DESCRIPTIONS if isinstance(row.get(name), str) and row[name].strip()), ""
+    )
     begin = _letters(text)
     told = (_letters(value) for message in messages for value in message.values() if isinstance(value, str))
     return "" if any(begin and (begin in one) for one in told) else text
@@ -119,7 +123,9 @@ def flat(row: Mapping[str, Any]) -> Row:
     found: Row = {}
     for name, value in row.items():
         if isinstance(value, Mapping):
-            found |= {f"{name}.{inner}": one for inner, one in value.items() if not isinstance(one, list | dict)}
+            found |= {
+                f"{name}.{inner}": one for inner, one in value.items() if not isinstance(one, list | dict)
+            }
         elif not isinstance(value, list):
             found[name] = value
     return found
@@ -182,7 +188,11 @@ def _of_jira(row: Row) -> list[Row]:
     key = str(row.get("Issue key") or row.get("Issue id") or "")
     asker = row.get("Reporter Id") or row.get("Reporter") or ""
     head = {name: value for name, value in row.items() if not _is_comment(name, value)}
-    own = {name: value for name, value in head.items() if folded(name) not in OF_MESSAGES | {"requester", "reporter"}}
+    own = {
+        name: value
+        for name, value in head.items()
+        if folded(name) not in OF_MESSAGES | {"requester", "reporter"}
+    }
     first = Opening({**own, KEY: key, ASKER: asker, "time": row.get("Created", "")})
     first.text = str(row.get("Description") or row.get("Summary") or "")
     return [first, *({**own, KEY: key, ASKER: asker, **one} for one in _comments(row))]

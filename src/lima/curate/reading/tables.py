@@ -85,9 +85,7 @@ def read_table(
         tables = (read_table(file, encoding=encoding, delimiter=delimiter) for file in table_files(path))
         rows: Iterator[tuple[int, dict[str, Any]]] = chain.from_iterable(tables)
     elif mails:
-        rows = enumerate(
-            (row for _, row in read_mails(mail_files(path))), start=1
-        )
+        rows = enumerate((row for _, row in read_mails(mail_files(path))), start=1)
     elif kind in DELIMITED and path.exists():
         rows = read_delimited(path, usual=DELIMITED[kind], encoding=encoding, delimiter=delimiter)
     else:

@@ -124,18 +124,20 @@ class Table(SourceSettings):
                 continue
             table = None
             for number, row in read_table(path, encoding=self.encoding, delimiter=self.delimiter):
-                if (table is None or nested(row)) and (told := self._messages(row, path)) is not None:
+                if (table is None or nested(row)) and (told := self.messages(row, path)) is not None:
                     messages += told
                     continue
                 place = f"{context.name}/{path.name.partition('.')[0]}/{number}"
                 table = table or (self._with_usual_names(row, path, context) if row else None)
                 reader = table or self  # before the first whole row there are no columns
                 found.append(reader._candidate(row, self._identifier(row, place, context), context))
-        for key, row in chain(read_mails(mails) if mails else (), self._talks(messages, context)):
-            found.append(self._candidate(row, self._identifier(row, f"{context.name}/{key}", context), context))
+        for key, row in chain(read_mails(mails) if mails else (), self.talks(messages, context.path)):
+            found.append(
+                self._candidate(row, self._identifier(row, f"{context.name}/{key}", context), context)
+            )
         return in_strata(found, context, lambda candidate: self._place(candidate, context))
 
-    def _messages(self, row: dict[str, Any], path: Path) -> list[dict[str, Any]] | None:
+    def messages(self, row: dict[str, Any], path: Path) -> list[dict[str, Any]] | None:
         """What a row holds of conversations: a whole one, or one message; None where it is neither."""
         if self.format or isinstance(row, TornRow) or chat_format(row):
             return None
@@ -150,11 +152,10 @@ class Table(SourceSettings):
         given = self.columns.model_dump()
         return {part: given[part] for part in MESSAGE_COLUMNS if given[part]}
 
-    def _talks(
-        self, messages: Sequence[dict[str, Any]], context: Context
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+    def talks(self, messages: Sequence[dict[str, Any]], path: Path) -> Iterator[tuple[str, Talk | TornRow]]:
+        """The conversations that these messages make, and the messages that are in none."""
         if messages:
-            yield from read_talks(messages, context.path, self._parts(), self.columns.agents)
+            yield from read_talks(messages, path, self._parts(), self.columns.agents)
 
     def _given(self, row: Mapping[str, Any]) -> dict[str, str]:
         """The columns that the row has, by part."""
@@ -165,7 +166,9 @@ class Table(SourceSettings):
         """The same with the columns of this file, where ``prompt`` or ``answer``, not chosen otherwise, is called differently."""
         default = ColumnMap()
         if self.format is None and (form := chat_format(row)):
-            console.note_once(f"{path}: read as {form} (--sources.{context.name}.format, or --curate format=NAME)")
+            console.note_once(
+                f"{path}: read as {form} (--sources.{context.name}.format, or --curate format=NAME)"
+            )
             return self.model_copy(update={"format": form})
         given = self._given(row)
         missing = [part for part in ("prompt", "answer") if part not in given]

@@ -75,7 +75,9 @@ def messages_of(
 def _messages(joined: Sequence[_Joined], how: Dialogue) -> list[Message]:
     last = len(joined) - 1
     return [
-        Message(role=one.side, content=one.text, weight=int(how != "last" or place == last or one.side == "user"))
+        Message(
+            role=one.side, content=one.text, weight=int(how != "last" or place == last or one.side == "user")
+        )
         for place, one in enumerate(joined)
     ]
 
