@@ -66,7 +66,7 @@ class AlignSettings(Settings):
     base: tyro.conf.Positional[ModelPlace]
     """The base model: a Hugging Face folder or a hub id."""
     data: tyro.conf.Positional[RawFile]
-    """A table, a folder of mails (.eml) or a mailbox (.mbox), a JSON Lines file of Examples, or a recipe (.yaml); one on the hub:
+    """A table of answers or of messages, a mailbox (.mbox), a folder of tables or mails (.eml), a JSON Lines file of Examples, or a recipe (.yaml); one on the hub:
     hf://USER/NAME/PATH."""
     out: Path
     """The folder for everything."""
