@@ -75,7 +75,7 @@ TOOLS: dict[str, tuple[str, list[list[object]]]] = {
         ],
     ),
     "ids of author and requester": (
-        "Ticket ID,Requester ID,Author ID,Public,Created at,Comment",
+        "Ticket ID,Requester ID,Author ID,Public?,Created at:,Comment",
         [
             [7, 300, 300, "true", "2026-05-03 10:00:00 UTC", ASKED],
             [7, 300, 21, "false", "2026-05-03 10:01:00 UTC", "Is this the old model?"],

@@ -228,7 +228,8 @@ def test_cells_of_a_workbook(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sheets", "found", "lost", "said"),
     [
-        ({"One": [("q", "a"), ONE], "Two": [("q", "a"), TWO]}, [ONE], 0, r"sheet 'One'.*not read: 'Two' \(2 rows\)"),
+        ({"One": [("q", "a"), ONE], "Two": [("q", "a"), TWO]}, BOTH, 0, "sheet 'One'.*with 'Two' of the same columns"),
+        ({"One": [("q", "a"), ONE], "Two": [("q", "reply"), TWO]}, [ONE], 0, r"sheet 'One'.*not read: 'Two' \(2 rows\)"),
         ({"Codes": [("c", "m"), ("1", "on")], "Two": [("q", "a"), TWO]}, [TWO], 0, "sheet 'Two'.*not read: 'Codes'"),
         ({"One": [("q", "a"), ONE, ("q", "a"), TWO]}, [ONE, TWO], 1, ""),
         ({"One": [("q", "a"), ONE, ("Long?", "x" * 32767), ("Id?", 1234567890123456789)]}, [ONE], 2, ""),

@@ -13,7 +13,7 @@ from typing import Any
 from lima import console
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.curate.pipeline import curate
-from lima.curate.reading.conversations import is_message
+from lima.curate.reading.conversations import conversation_of, is_message
 from lima.curate.reading.nested import flat, message_rows
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
@@ -76,7 +76,7 @@ def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
     own = recipe["sources"]["own"]
     given = assignments(settings.curate, "--curate")
     table = read_table(settings.data, encoding=given.get("encoding"), delimiter=given.get("delimiter"))
-    first, rows = _first_and_count(row for _, row in table)
+    first, rows = _first_and_count((row for _, row in table), settings)
     own |= {"train": rows, "dev": 0, "test": 0}  # every row that the rules keep goes into the pool
     if not given.get("format"):
         own["columns"] |= find_columns(settings.data, first, settings.columns)
@@ -88,14 +88,25 @@ def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
     return validate(CurateSettings, values | personal | fixed, "lima align --curate")
 
 
-def _first_and_count(table: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], int]:
-    """The first row that is not torn (a torn one has no columns), and the number of all."""
+def _first_and_count(
+    table: Iterable[Mapping[str, Any]], settings: AlignSettings
+) -> tuple[Mapping[str, Any], int]:
+    """The first row that is not torn (a torn one has no columns), and the number of all, or of the conversations in them."""
+    given = settings.columns.model_dump(exclude_none=True, exclude_defaults=True)
     first: Mapping[str, Any] = {}
-    rows = 0
-    for row in table:
-        rows += 1
+    keys: set[object] = set()
+    for number, row in enumerate(table):
         first = first or row
-    return first, rows
+        keys.add(_conversation(row, settings.data, given) or number)
+    return first, len(keys)
+
+
+def _conversation(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> str:
+    """Which conversation a row belongs to, where it is a message of one."""
+    if not holds_conversations(row, path, given):
+        return ""
+    messages = message_rows(dict(row), path) or [dict(row)]
+    return conversation_of(messages[0], given)
 
 
 def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
@@ -124,7 +135,7 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
             f"Name it: {flags}. There are: {', '.join(names.values())}. If a row is one message of a conversation: "
             "--columns.conversation NAME --columns.role NAME --columns.text NAME."
         )
-    guessed = [f"{part} = {name!r}" for part, name in found.items() if part not in named]
+    guessed = [f"{part} = {name!r}" for part, name in found.items() if part not in named and part != name]
     if guessed:
         console.note(
             f"columns found by their names: {', '.join(guessed)} (choose others with --columns.NAME)"

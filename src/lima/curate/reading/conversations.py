@@ -110,13 +110,20 @@ class Opening(dict[str, Any]):
 
 @lru_cache(maxsize=4096)
 def folded(name: object) -> str:
-    """A column's name in lower case, words apart: ``createdAt``, ``created_at`` and ``Created-At`` are one.
+    """A column's name in lower case, words apart: ``createdAt``, ``created_at`` and ``Created at:`` are one.
 
-    >>> folded("author.isAgent")
-    'author is agent'
+    >>> folded("author.isPublic?")
+    'author is public'
     """
     apart = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])", " ", str(name).strip())
-    return " ".join(re.sub(r"[\s_./\-]+", " ", apart).casefold().split())
+    return " ".join(re.sub(r"[\W_]+", " ", apart).casefold().split())
+
+
+def conversation_of(row: Row, given: Mapping[str, str]) -> str:
+    """The key of the conversation that a message belongs to."""
+    names = {folded(name): name for name in row}
+    usual = next((names[known] for known in USUAL["conversation"] if known in names), "")
+    return str(row.get(given.get("conversation", usual)) or "")
 
 
 def is_message(row: Row, given: Mapping[str, str]) -> bool:
@@ -237,7 +244,9 @@ def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> Columns:
     texts = [name for name in find("text") if name not in taken]
     roles = [name for name in find("role") if name not in taken]
     role, requester = _role(rows, roles, find("requester"), given)
-    seen = next((name for name in find("visibility") if name != role and _notes_of(rows, name)), "")
+    telling = [name for known, name in names.items() if HIDDEN.search(known) or OPEN.search(known)]
+    told = find("visibility") if "visibility" in given else [*find("visibility"), *telling]
+    seen = next((name for name in told if name != role and _notes_of(rows, name)), "")
     hidden = _notes_of(rows, seen) if seen else NOTES
     return Columns(first("conversation"), tuple(texts), role, requester, first("time"), seen, hidden)
 

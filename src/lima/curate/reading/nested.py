@@ -185,17 +185,15 @@ def _is_comment(name: str, text: Any) -> bool:
 
 def _of_jira(row: Row) -> list[Row]:
     """An issue: its description, and comments that each begin with time and writer."""
-    key = str(row.get("Issue key") or row.get("Issue id") or "")
-    asker = row.get("Reporter Id") or row.get("Reporter") or ""
-    head = {name: value for name, value in row.items() if not _is_comment(name, value)}
+    taken = OF_MESSAGES | ({"reporter"} if row.get("Reporter Id") else set())
     own = {
         name: value
-        for name, value in head.items()
-        if folded(name) not in OF_MESSAGES | {"requester", "reporter"}
+        for name, value in row.items()
+        if folded(name) not in taken and not folded(name).startswith("comment")
     }
-    first = Opening({**own, KEY: key, ASKER: asker, "time": row.get("Created", "")})
+    first = Opening({**own, "time": row.get("Created", "")})
     first.text = str(row.get("Description") or row.get("Summary") or "")
-    return [first, *({**own, KEY: key, ASKER: asker, **one} for one in _comments(row))]
+    return [first, *({**own, **one} for one in _comments(row))]
 
 
 def _comments(row: Row) -> Iterator[Row]:
