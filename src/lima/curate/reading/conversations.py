@@ -135,7 +135,7 @@ def is_message(row: Row, given: Mapping[str, str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Columns:
+class MessageColumns:
     """Which column of a message is what; empty where there is none."""
 
     conversation: str
@@ -153,7 +153,7 @@ class Columns:
 class _Reader:
     """Tells of each message whose it is."""
 
-    columns: Columns
+    columns: MessageColumns
     agents: frozenset[str]
     sides: dict[str, str]
     """What a value of the role's column stands for: ``user``, ``assistant``, ``note`` or ``event``; none where the requester tells."""
@@ -204,7 +204,7 @@ def read_talks(
 
 
 def _talk(
-    key: str, messages: Sequence[tuple[float, Row, str]], columns: Columns
+    key: str, messages: Sequence[tuple[float, Row, str]], columns: MessageColumns
 ) -> Iterator[tuple[str, Talk | TornRow]]:
     talk, turns = Talk(), []
     for number, (_, row, kind) in enumerate(messages, start=1):
@@ -231,7 +231,7 @@ LEFT_OUT = {
 }
 
 
-def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> Columns:
+def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> MessageColumns:
     names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
 
     def find(part: Part) -> list[str]:
@@ -248,7 +248,7 @@ def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> Columns:
     told = find("visibility") if "visibility" in given else [*find("visibility"), *telling]
     seen = next((name for name in told if name != role and _notes_of(rows, name)), "")
     hidden = _notes_of(rows, seen) if seen else NOTES
-    return Columns(first("conversation"), tuple(texts), role, requester, first("time"), seen, hidden)
+    return MessageColumns(first("conversation"), tuple(texts), role, requester, first("time"), seen, hidden)
 
 
 def _role(
@@ -299,14 +299,14 @@ def _notes_of(rows: Sequence[Row], name: str) -> frozenset[str]:
     return NOTES if values & NOTES else frozenset()
 
 
-def _is_private(row: Row, columns: Columns) -> bool:
+def _is_private(row: Row, columns: MessageColumns) -> bool:
     value = plain(row.get(columns.visibility)) if columns.visibility else ""
     if value and value in TRUE | FALSE:
         return (value in TRUE) == (not OPEN.search(folded(columns.visibility)))
     return value in columns.hidden
 
 
-def _reader(rows: Sequence[Row], columns: Columns, agents: Sequence[str], path: Path) -> _Reader:
+def _reader(rows: Sequence[Row], columns: MessageColumns, agents: Sequence[str], path: Path) -> _Reader:
     ours = frozenset(plain(name) for name in agents)
     sides = _meanings(rows, columns.role) if columns.role and not columns.requester else {}
     if not ours and not columns.requester and not {"user", "assistant"} <= {*sides.values()}:
@@ -314,7 +314,7 @@ def _reader(rows: Sequence[Row], columns: Columns, agents: Sequence[str], path: 
     return _Reader(columns, ours, sides)
 
 
-def _unclear(rows: Sequence[Row], columns: Columns) -> str:
+def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
     names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
     usual = (names[known] for known in ("author", "sender", "from", "author id", "user id") if known in names)
     role = columns.role or next(usual, "")
@@ -354,7 +354,7 @@ def _say(reader: _Reader, path: Path, *, times: bool) -> None:
     )
 
 
-def _text(row: Row, columns: Columns) -> str:
+def _text(row: Row, columns: MessageColumns) -> str:
     if isinstance(row, Opening):
         return row.text.strip()
     values = (row.get(name) for name in columns.texts)

@@ -1,4 +1,4 @@
-"""The first sheet of a workbook (.xlsx, .xls, .ods) -> rows, as `lima.curate.reading.delimited` gives them."""
+"""The sheets of a workbook (.xlsx, .xls, .ods) -> rows, as `lima.curate.reading.delimited` gives them."""
 
 from __future__ import annotations
 
