@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lima.align.data import curate_settings, find_columns, make_data
-from lima.align.plan import data_size
+from lima.align.plan import CHARACTERS_A_TOKEN, data_size
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.align.stages import Stages
 from lima.cli import run
@@ -281,15 +281,30 @@ def test_columns_as_help_desks_call_them(header: str, prompt: str, answer: str) 
     assert (found["prompt"], found["answer"]) == (prompt, answer)
 
 
-def test_conversations_in_a_table_name_their_format(tmp_path: Path, tiny_model: Path) -> None:
-    row = {"conversations": ["What is a comet?", "A ball of ice and dust that circles the sun for ages."]}
-    (tmp_path / "chats.jsonl").write_text(f"{json.dumps(row)}\n")
-    settings = AlignSettings(base=str(tiny_model), data=tmp_path / "chats.jsonl", out=tmp_path / "out")
-    with pytest.raises(LimaError, match=r"'conversations' holds conversations.* --curate format=FORMAT"):
+def test_conversations_are_known_by_their_turns_or_named(tmp_path: Path, tiny_model: Path) -> None:
+    said = ["What is a comet?", "A ball of ice and dust that circles the sun for ages."]
+    path = tmp_path / "chats.jsonl"
+    path.write_text(
+        json.dumps({"conversations": [{"speaker": "A", "utterance": text} for text in said]}) + "\n"
+    )
+    settings = AlignSettings(base=str(tiny_model), data=path, out=tmp_path / "out")
+    with pytest.raises(
+        LimaError, match=r"'conversations' holds conversations in an unknown form. Convert them"
+    ):
         curate_settings(settings, tmp_path / "curated")
+    path.write_text(json.dumps({"conversations": said}) + "\n")
+    assert data_size(settings)[0] == 1
     told = settings.model_copy(update={"curate": ("format=lima",)})
     source = curate_settings(told, tmp_path / "curated").sources["own"]
     assert source.model_dump()["format"] == "lima"
+
+
+def test_messages_of_a_help_desk_are_planned_as_conversations(tmp_path: Path, tiny_model: Path) -> None:
+    rows = [f"{key},{role},{'x' * 30}" for key in (1, 2) for role in ("customer", "agent")]
+    path = tmp_path / "messages.csv"
+    path.write_text("\n".join(["ticket id,author type,body", *rows]))
+    number, tokens = data_size(AlignSettings(base=str(tiny_model), data=path, out=tmp_path / "out"))
+    assert (number, tokens * CHARACTERS_A_TOKEN) == (2, 60)
 
 
 def test_a_table_is_read_as_curation_is_told_and_from_its_first_whole_row(

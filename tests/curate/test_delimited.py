@@ -151,6 +151,22 @@ def test_a_workbook(tmp_path: Path) -> None:
     sheet["B1"] = "q"
     cover.save(tmp_path / "c.xlsx")
     assert [row for _, row in read_table(tmp_path / "c.xlsx")] == [{"q": "1", "q 2": "2"}]
+    quarters = openpyxl.Workbook()
+    for name, row in (("Q1", ("Sun", "e@x.example", "a")), ("Q2", ("Moon", "", "b"))):
+        sheet = quarters.create_sheet(name)
+        sheet.append(["Requests of the quarter"])
+        sheet.append([])
+        sheet.append(["Customer", None, "Reply"])
+        sheet.append(["Name", "E-mail"])
+        sheet.append(row)
+        sheet.merge_cells("A1:C1")
+        sheet.merge_cells("A3:B3")
+    quarters.create_sheet("Other").append(["q", "a"])
+    quarters.save(tmp_path / "d.xlsx")
+    assert [row for _, row in read_table(tmp_path / "d.xlsx")] == [
+        {"Customer Name": "Sun", "Customer E-mail": "e@x.example", "Reply": "a"},
+        {"Customer Name": "Moon", "Customer E-mail": "", "Reply": "b"},
+    ]
     (tmp_path / "b.xlsx").write_bytes(b"no workbook")
     with pytest.raises(LimaError, match=r"b.xlsx: cannot be read as a workbook"):
         list(read_table(tmp_path / "b.xlsx"))

@@ -232,9 +232,79 @@ def test_greetings_and_heads_on_the_first_line(text: str, words: str) -> None:
     assert own_words(text).text == words
 
 
+WORDS = "Press the filter in until it clicks."
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        "Dear Ann, Bob and Cy",
+        "Dear Ann, Bob and Cy,",
+        "Hi Ann, hi Bob,",
+        "Dear Dr. O'Neil, Prof. van der Berg and colleagues,",
+        "Dear Sir/Madam,",
+        "To whom it may concern,",
+        "Hi Mary-Jane / Tom,",
+        "Sehr geehrte Frau Müller, sehr geehrter Herr Schmidt,",
+        "Sehr geehrte Damen und Herren,",
+        "Liebe Anna, lieber Bernd und liebe Clara,",
+        "Guten Tag Frau Dr. Weber, guten Tag Herr Klein,",
+        "Hallo Frau Meier-Lüdenscheid, hallo Herr von und zu Guttenberg,",
+        "Servus Max,",
+        "Madame, Monsieur,",
+        "Chers Anne et Luc,",
+        "Chère Madame Dupont, cher Monsieur Martin,",
+        "Bonjour à tous,",
+        "Estimada Sra. García, estimado Sr. López:",
+        "Queridos Ana y Luis,",
+        "Muy señor mío:",
+    ],
+)
+def test_everybody_in_a_greeting_is_cut(hello: str) -> None:
+    assert own_words(f"{hello}\n\n{WORDS}").text == WORDS
+    names = hello.rstrip(",:")
+    if names != hello and "Madam" not in hello and "whom" not in hello and "mío" not in hello:
+        assert own_words(f"{names}, press the filter in until it clicks.").text == WORDS
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        "Kind regards,\nAnn Lee, Bob Fox and Cy Day",
+        "All the best,\nAnn & Bob",
+        "Cheers, Ann",
+        "Take care,\nAnn",
+        "Have a nice day!\nAnn",
+        "Viele Grüße, Anna",
+        "LG Anna",
+        "MfG Anna Weber",
+        "Schönen Tag noch\nAnna",
+        "Ihr Team vom Service",
+        "Belle journée,\nAnne",
+        "Veuillez agréer, Madame, Monsieur, l'expression de mes salutations distinguées.\nAnne Dupont",
+        "À bientôt,\nAnne et Luc",
+        "Saludos cordiales,\nAna García",
+        "Reciba un cordial saludo,\nAna, Luis y Marta",
+        "Un abrazo, Ana",
+    ],
+)
+def test_everybody_in_a_closing_is_cut(closing: str) -> None:
+    assert own_words(f"{WORDS}\n\n{closing}").text == WORDS
+
+
+@pytest.mark.parametrize(
+    "last", ["Best Western", "LG Electronics", "Cheers is what people say.", "- Yours is blue"]
+)
+def test_last_lines_that_close_nothing(last: str) -> None:
+    assert own_words(f"{WORDS}\n\n{last}").text == f"{WORDS}\n\n{last}"
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "Hello World, Java and Python are common first words.",
+        "Hello Kitty, Snoopy and Garfield are drawn.",
+        "Dear Ann is what the card says, and it is printed on top.",
         "Hello world, as a program, is one line.",
         "Dear is what costs much, and cheap is not.",
         "Hi-fi sets, old ones, hum.",

@@ -145,7 +145,7 @@ LINES: list[tuple[str, str, bytes, Any, list[str]]] = [
     ("an array in lines", "t.jsonl", b'[{"q": "Why?", "a": "So."}]', "t.jsonl:1: a JSON array", []),
     ("an array over lines", "t.jsonl", b'[\n{"q": "Why?", "a": "So."}\n]', "t.jsonl:1: a JSON array", []),
     ("an object over lines", "t.jsonl", b'{\n "q": "Why?",\n "a": "So."\n}', "t.jsonl:1: a JSON object over several lines", []),
-    ("an object over lines in a .json", "t.json", b'{\n "q": "Why?"\n}', "t.json:1: a JSON object over several lines", []),
+    ("an object over lines in a .json", "t.json", b'{\n "q": "Why?",\n "a": "So."\n}', [ONE], []),
     ("array cut off", "t.json", b'[{"q": "Why?", "a": "So."},\n{"q": ', r"t.json:\d: not JSON", []),
     ("array of texts", "t.json", b'["Why?"]', "element 0 is a str, expected an object", []),
     ("Python's notation", "t.jsonl", b"{'q': 'Why?', 'a': 'So.'}", "t.jsonl:1: not JSON", []),
@@ -228,7 +228,8 @@ def test_cells_of_a_workbook(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sheets", "found", "lost", "said"),
     [
-        ({"One": [("q", "a"), ONE], "Two": [("q", "a"), TWO]}, [ONE], 0, r"sheet 'One'.*not read: 'Two' \(2 rows\)"),
+        ({"One": [("q", "a"), ONE], "Two": [("q", "a"), TWO]}, BOTH, 0, "sheet 'One'.*with 'Two' of the same columns"),
+        ({"One": [("q", "a"), ONE], "Two": [("q", "reply"), TWO]}, [ONE], 0, r"sheet 'One'.*not read: 'Two' \(2 rows\)"),
         ({"Codes": [("c", "m"), ("1", "on")], "Two": [("q", "a"), TWO]}, [TWO], 0, "sheet 'Two'.*not read: 'Codes'"),
         ({"One": [("q", "a"), ONE, ("q", "a"), TWO]}, [ONE, TWO], 1, ""),
         ({"One": [("q", "a"), ONE, ("Long?", "x" * 32767), ("Id?", 1234567890123456789)]}, [ONE], 2, ""),

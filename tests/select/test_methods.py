@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lima.curate.choose.spread import best_and_apart, farthest_first
-from lima.select.methods import Figures, choose
+from lima.select.methods import Figures, Marks, choose
 
 EAST, NORTH, BETWEEN = (1.0, 0.0), (0.0, 1.0), (0.8, 0.6)
 
@@ -42,13 +42,48 @@ def test_targets_choose_in_turn() -> None:
     states = unit(EAST, NORTH, BETWEEN, (0.6, 0.8))
     figures = Figures(
         lengths=np.ones(4, dtype=np.int64),
-        quality=np.ones(4),
+        quality=None,
         vectors=states,
         states=states,
         target_states=unit(BETWEEN, BETWEEN),
     )
     # cosines to the target: .8, .6, 1, .96
     assert choose("rds", figures, 3, quotas=[], seed=0) == [2, 3, 0]
+
+
+@given(
+    st.integers(1, 60), st.integers(1, 60), st.integers(0, 9), st.sampled_from(["quality", "quality-diverse"])
+)
+def test_a_choice_of_the_best_asks_for_few_marks_and_is_the_same(
+    size: int, number: int, seed: int, method: str
+) -> None:
+    """By marks as they are asked for, and by all of them; the second may ask only for what the first could not fill."""
+    random = np.random.default_rng([size, seed])
+    vectors = random.normal(size=(size, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    marks = random.integers(0, 3, size).astype(float)
+    asked: list[int] = []
+
+    def is_best(place: int) -> bool:
+        asked.append(place)
+        return bool(marks[place] == 2)
+
+    def choice(quality: Marks) -> list[int]:
+        figures = Figures(lengths=np.ones(size, dtype=np.int64), quality=quality, vectors=vectors)
+        part = [(np.arange(0, size, 2), number // 3)]
+        return choose(method, figures, number, quotas=part, seed=seed)  # type: ignore[arg-type]
+
+    assert choice(Marks(lambda: marks, is_best)) == choice(Marks(lambda: marks))
+    if method == "quality":
+        first = np.random.default_rng([seed, 9]).permutation(size)
+        asked.clear()
+        few = (marks == 2).sum() // 2
+        figures = Figures(
+            lengths=np.ones(size, dtype=np.int64), quality=Marks(lambda: marks, is_best), vectors=vectors
+        )
+        choose("quality", figures, int(few), quotas=[], seed=seed)
+        best = first[marks[first] == 2][:few]
+        assert asked == (first[: first.tolist().index(best[-1]) + 1].tolist() if few else [])
 
 
 @given(
@@ -62,9 +97,10 @@ def test_every_method_takes_each_example_once(size: int, number: int, seed: int,
     vectors = random.normal(size=(size, 3)).astype(np.float32)
     vectors[: size // 2] = vectors[0]  # half of the pool says the same
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    marks = random.integers(0, 3, size).astype(float)
     figures = Figures(
         lengths=random.integers(1, 100, size),
-        quality=random.integers(0, 3, size).astype(float),
+        quality=Marks(lambda: marks, (lambda place: marks[place] == 2) if number % 2 else None),
         vectors=vectors,
         likeness=random.random(size),
         states=vectors,

@@ -13,12 +13,15 @@ from typing import Any
 from lima import console
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.curate.pipeline import curate
+from lima.curate.reading.conversations import conversation_of, is_message
+from lima.curate.reading.nested import flat, message_rows
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.columns import USUAL, folded_names, usual_columns
 from lima.curate.text.personal import KINDS, WORDS, count_personal, redacted
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
+from lima.formats.convert import chat_format
 from lima.records import Example, Reject
 from lima.runs import is_finished
 from lima.settings import read_recipe, typed, validate
@@ -73,7 +76,7 @@ def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
     own = recipe["sources"]["own"]
     given = assignments(settings.curate, "--curate")
     table = read_table(settings.data, encoding=given.get("encoding"), delimiter=given.get("delimiter"))
-    first, rows = _first_and_count(row for _, row in table)
+    first, rows = _first_and_count((row for _, row in table), settings)
     own |= {"train": rows, "dev": 0, "test": 0}  # every row that the rules keep goes into the pool
     if not given.get("format"):
         own["columns"] |= find_columns(settings.data, first, settings.columns)
@@ -85,44 +88,69 @@ def curate_settings(settings: AlignSettings, folder: Path) -> CurateSettings:
     return validate(CurateSettings, values | personal | fixed, "lima align --curate")
 
 
-def _first_and_count(table: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], int]:
-    """The first row that is not torn (a torn one has no columns), and the number of all."""
+def _first_and_count(
+    table: Iterable[Mapping[str, Any]], settings: AlignSettings
+) -> tuple[Mapping[str, Any], int]:
+    """The first row that is not torn (a torn one has no columns), and the number of all, or of the conversations in them."""
+    given = settings.columns.model_dump(exclude_none=True, exclude_defaults=True)
     first: Mapping[str, Any] = {}
-    rows = 0
-    for row in table:
-        rows += 1
+    keys: set[object] = set()
+    for number, row in enumerate(table):
         first = first or row
-    return first, rows
+        keys.add(_conversation(row, settings.data, given) or number)
+    return first, len(keys)
+
+
+def _conversation(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> str:
+    """Which conversation a row belongs to, where it is a message of one."""
+    if not holds_conversations(row, path, given):
+        return ""
+    messages = message_rows(dict(row), path) or [dict(row)]
+    return conversation_of(messages[0], given)
 
 
 def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
     """Which column of a table is what, by one of its rows: as given, else by its usual names; what was assumed is printed."""
     names = folded_names(row)
+    chosen = given.model_dump(exclude_none=True, exclude_defaults=True)
+    if holds_conversations(row, path, chosen):
+        return chosen
     if not names:
         raise LimaError(
             f"{path}: no row has the cells of the header. Name what is between them: --curate delimiter=';'."
         )
-    named = {part: name for part, name in given.model_dump().items() if name is not None}
+    named = {part: name for part, name in chosen.items() if part != "agents"}
     if unknown := [name for name in named.values() if name not in row]:
         raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names.values())}.")
     found = usual_columns(row, given=named)
     if "prompt" not in found and (chat := next((name for name in CHATS if name in names), None)):
         raise LimaError(
-            f"{path}: column {chat!r} holds conversations. Name their form: --curate format=FORMAT, "
-            f"such as {CHATS[chat]} (see lima import --help)."
+            f"{path}: column {chat!r} holds conversations in an unknown form. Convert them to {CHATS[chat]} "
+            "(see lima import --help)."
         )
     if missing := [part for part in ("prompt", "answer") if part not in found]:
         flags = " ".join(f"--columns.{part} {_likeliest(part, names)}" for part in missing)
         raise LimaError(
             f"{path}: no column has a usual name of {' or '.join(f'{part}s' for part in missing)}. "
-            f"Name it: {flags}. There are: {', '.join(names.values())}."
+            f"Name it: {flags}. There are: {', '.join(names.values())}. If a row is one message of a conversation: "
+            "--columns.conversation NAME --columns.role NAME --columns.text NAME."
         )
-    guessed = [f"{part} = {name!r}" for part, name in found.items() if part not in named]
+    guessed = [f"{part} = {name!r}" for part, name in found.items() if part not in named and part != name]
     if guessed:
         console.note(
             f"columns found by their names: {', '.join(guessed)} (choose others with --columns.NAME)"
         )
     return found
+
+
+def holds_conversations(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> bool:
+    """Whether a row is one message of a conversation, or holds a whole one: the source then finds its columns and says which."""
+    if chat_format(row) or message_rows(dict(row), path) is not None or "conversation" in given:
+        return True
+    answered = "answer" in usual_columns(
+        row, given={part: given[part] for part in ("prompt", "answer") if part in given}
+    )
+    return not answered and is_message(flat(row), given)
 
 
 def _likeliest(part: str, names: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import torch
 
@@ -11,6 +12,8 @@ from lima.align.data import curate_settings, holds_examples
 from lima.align.settings import AlignSettings
 from lima.align.stages import Stages
 from lima.commands import command
+from lima.curate.reading.conversations import Talk
+from lima.curate.reading.nested import nested
 from lima.curate.reading.tables import read_table
 from lima.curate.sources.table import Table
 from lima.files import read_jsonl
@@ -104,13 +107,27 @@ def data_size(settings: AlignSettings) -> tuple[int, float]:
     else:
         (source,) = curate_settings(settings, settings.out / "data" / "curated").sources.values()
         assert isinstance(source, Table)
-        wanted = {source.columns.prompt, source.columns.answer}
-        table = read_table(settings.data, encoding=source.encoding, delimiter=source.delimiter)
-        lengths = [
-            sum(len(str(cell)) for name, cell in row.items() if source.format or name in wanted)
-            for _, row in table
-        ]
+        lengths = _lengths(settings.data, source)
     return len(lengths), sum(lengths) / max(1, len(lengths)) / CHARACTERS_A_TOKEN
+
+
+def _lengths(path: Path, source: Table) -> list[int]:
+    """Characters of each row's texts, or of each conversation's."""
+    wanted = {source.columns.prompt, source.columns.answer}
+    messages, lengths = [], []
+    for _, row in read_table(path, encoding=source.encoding, delimiter=source.delimiter):
+        if (told := source.messages(row, path)) is not None:
+            messages += told
+        else:
+            lengths.append(
+                sum(
+                    len(str(cell))
+                    for name, cell in row.items()
+                    if source.format or nested(row) or name in wanted
+                )
+            )
+    talks = (talk for _, talk in source.talks(messages, path) if isinstance(talk, Talk))
+    return lengths + [sum(len(turn.text) for turn in talk.turns) for talk in talks]
 
 
 def data_words(settings: AlignSettings, rows: int) -> str:

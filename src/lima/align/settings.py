@@ -32,6 +32,20 @@ class Columns(Settings):
     """A rating of the answers."""
     category: str | None = None
     """A topic or team, for quotas and for even draws."""
+    conversation: str | None = None
+    """Where a row is one message: the key of its conversation."""
+    role: str | None = None
+    """Who wrote it: customer or agent, incoming, ``is_agent``, a name or an id."""
+    agents: tuple[str, ...] = ()
+    """The names, ids or addresses among these that are your side; ``@example.com``: all addresses there."""
+    requester: str | None = None
+    """Who asked, where ``role`` holds names or ids."""
+    text: str | None = None
+    """What was written."""
+    time: str | None = None
+    """When."""
+    visibility: str | None = None
+    """Which messages are notes that the customer did not see, such as ``public``, ``private`` or ``part_type``."""
 
 
 class AlignSettings(Settings):
@@ -52,7 +66,7 @@ class AlignSettings(Settings):
     base: tyro.conf.Positional[ModelPlace]
     """The base model: a Hugging Face folder or a hub id."""
     data: tyro.conf.Positional[RawFile]
-    """A table, a folder of mails (.eml) or a mailbox (.mbox), a JSON Lines file of Examples, or a recipe (.yaml); one on the hub:
+    """A table of answers or of messages, a mailbox (.mbox), a folder of tables or mails (.eml), a JSON Lines file of Examples, or a recipe (.yaml); one on the hub:
     hf://USER/NAME/PATH."""
     out: Path
     """The folder for everything."""

@@ -79,7 +79,7 @@ def ran_dry(name: str, missing: int, curated: Curated, settings: CurateSettings)
     """How much of its quota a source gave, and which rule dropped most candidates; None where the quota was every row."""
     total = curated.funnel.total(name)
     quota = total.accepted + missing
-    if total.accepted and quota == total.read:
+    if total.accepted and quota in (total.read, total.eligible):
         return None
     if not total.read:
         return f"{name}: {settings.input} holds nothing of this source; {quota} examples were wanted."

@@ -61,6 +61,29 @@ FORMATS: dict[FormatName, Format] = {
     ),
     "alpaca": Format(alpaca.read, alpaca.write, ("instruction", "input", "output", "system", "history")),
 }
+OPENAI_ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
+
+
+def chat_format(row: Row) -> FormatName | None:
+    """The format of a row that holds a whole conversation, where its turns say so; None for any other row."""
+    texts = row.get("conversations")
+    if isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts):
+        return "lima"
+    if keys_of := _keys_of(texts):
+        return "sharegpt" if {"from", "value"} <= keys_of else None
+    turns = row.get("messages") or []
+    if {"role", "content"} <= _keys_of(turns) and all(turn.get("role") in OPENAI_ROLES for turn in turns):
+        return "openai"
+    return None
+
+
+def _keys_of(turns: Any) -> set[str]:
+    """The keys of a list of objects; none of anything else."""
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        return set()
+    return set().union(*turns)
+
+
 PROVENANCE = ("id", "source", "meta")
 
 

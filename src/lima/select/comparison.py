@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lima.curate.card.diversity import effective_number
 from lima.curate.choose.embeddings import Vectors
 from lima.curate.choose.spread import nearest_similarity
-from lima.select.methods import Figures
+from lima.select.methods import Figures, Numbers
 
 TOPICS = 200
 """Groups of texts that coverage counts, where the pool is large enough."""
@@ -48,21 +48,25 @@ class Line:
     """Median cosine of a chosen example to the nearest other chosen one."""
     characters: tuple[int, int, int]
     """Quartiles of the length of the answers."""
-    quality: float | None
-    """Mean quality."""
     likeness: float | None
     """Mean cosine to the nearest target."""
     shared: dict[str, int]
     """How many examples it has in common with each other choice."""
     seconds: float
     tokens: int
+    quality: float | None = None
+    """Mean quality."""
 
 
-def compare_choices(choices: Sequence[Choice], figures: Figures, *, seed: int) -> tuple[list[Line], int]:
-    """A line a choice, and the number of topics in the pool."""
+def compare_choices(
+    choices: Sequence[Choice], figures: Figures, quality: Numbers | None, *, seed: int
+) -> tuple[list[Line], int]:
+    """A line a choice, and the number of topics in the pool; ``quality`` need be known of chosen places alone."""
     sample = np.linspace(0, len(figures.vectors) - 1, min(SAMPLE, len(figures.vectors))).astype(np.int64)
     centres = _topics(figures.vectors[sample], seed)
-    return [_line(choice, choices, figures, sample, centres) for choice in choices], len(centres)
+    lines = [_line(choice, choices, figures, sample, centres) for choice in choices]
+    means = [_mean(quality, np.asarray(choice.places, dtype=np.int64)) for choice in choices]
+    return [replace(line, quality=mean) for line, mean in zip(lines, means, strict=True)], len(centres)
 
 
 def _topics(vectors: Vectors, seed: int) -> Vectors:
@@ -102,7 +106,6 @@ def _line(
         reach=float(np.median(nearest_similarity(figures.vectors[sample], vectors))),
         alike=float(np.median(among.max(axis=1))) if len(places) > 1 else 0.0,
         characters=(int(low), int(middle), int(high)),
-        quality=_mean(figures.quality, places),
         likeness=_mean(figures.likeness, places),
         shared={
             other.name: len({*choice.places} & {*other.places}) for other in others if other is not choice

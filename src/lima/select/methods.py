@@ -9,10 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lima.curate.choose.embeddings import Vectors
-from lima.curate.choose.spread import Places, best_and_apart, farthest_first
+from lima.curate.choose.spread import MOST_REFUSED, Places, best_and_apart, farthest_first
 from lima.select.settings import Method
 
 Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The quality of a pool, of which a choice asks for as much as it needs."""
+
+    all: Callable[[], Numbers]
+    """The marks of every example; higher is better, NaN is unknown."""
+    is_best: Callable[[int], bool] | None = None
+    """Whether an example has the highest mark there is; None where no mark is known to be the highest."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,7 @@ class Figures:
     """What is known of each example of a pool; a figure that no chosen method needs is None."""
 
     lengths: npt.NDArray[np.int64]
-    quality: Numbers | None
+    quality: Marks | None
     vectors: Vectors
     likeness: Numbers | None = None
     """Cosine to the nearest target."""
@@ -76,7 +86,21 @@ def _longest(figures: Figures, pool: Places, number: int, chosen: list[int]) -> 
 
 def _quality(figures: Figures, pool: Places, number: int, chosen: list[int]) -> list[int]:
     assert figures.quality is not None
-    return _best(figures.quality, pool, number)
+    found = _first_best(figures.quality, pool, number)
+    return found if len(found) == number else _best(figures.quality.all(), pool, number)
+
+
+def _first_best(quality: Marks, pool: Places, number: int) -> list[int]:
+    """The first places with the highest mark, which are the best ones: most of a pool need not be marked for them."""
+    found: list[int] = []
+    if quality.is_best is None:
+        return found
+    for asked, place in enumerate(pool.tolist()):
+        if len(found) == number or asked - len(found) > MOST_REFUSED:
+            break
+        if quality.is_best(place):
+            found.append(place)
+    return found
 
 
 def _ifd(figures: Figures, pool: Places, number: int, chosen: list[int]) -> list[int]:
@@ -95,8 +119,19 @@ def _diverse(figures: Figures, pool: Places, number: int, chosen: list[int]) -> 
 
 def _quality_diverse(figures: Figures, pool: Places, number: int, chosen: list[int]) -> list[int]:
     assert figures.quality is not None
+    if figures.quality.is_best is not None:
+        found = farthest_first(
+            figures.vectors,
+            pool,
+            number,
+            chosen=chosen,
+            most_alike=figures.most_alike,
+            accept=figures.quality.is_best,
+        )
+        if len(found) == number:  # all of the highest mark and apart from each other
+            return found
     return best_and_apart(
-        figures.vectors, figures.quality, pool, number, chosen=chosen, most_alike=figures.most_alike
+        figures.vectors, figures.quality.all(), pool, number, chosen=chosen, most_alike=figures.most_alike
     )
 
 

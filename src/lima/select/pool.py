@@ -5,7 +5,7 @@ A million examples take some 60 bytes each here, so the pool may be larger than 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,11 @@ from lima.files import loads, parse_record, placed_lines
 from lima.records import Example, Reject
 
 Part = Literal["both", "prompt", "answer"]
+ROLES: Mapping[Part, tuple[str, ...]] = {
+    "both": ("user", "assistant"),
+    "prompt": ("user",),
+    "answer": ("assistant",),
+}
 PROMPT = "prompt"
 """The rule that drops rows without an answer: they teach nothing."""
 
@@ -50,8 +55,11 @@ class Pool:
         )
 
     def texts(self, part: Part) -> Iterator[str]:
-        """What is embedded of each example."""
-        return (text_of(example, part) for example in self.examples())
+        """What is embedded of each example, as `text_of`; the lines were checked when the pool was read."""
+        roles = ROLES[part]
+        for line in self.lines():
+            turns = loads(line)["messages"]
+            yield "\n".join(turn["content"] for turn in turns if turn["role"] in roles)
 
 
 def lines_at(path: Path, offsets: Iterable[int]) -> Iterator[bytes]:
@@ -102,7 +110,7 @@ def read_pool(path: Path) -> Pool:
 
 def text_of(example: Example, part: Part) -> str:
     """The words of an example: its user turns, its assistant turns, or both."""
-    roles = {"both": ("user", "assistant"), "prompt": ("user",), "answer": ("assistant",)}[part]
+    roles = ROLES[part]
     return "\n".join(turn.content for turn in example.turns if turn.role in roles)
 
 

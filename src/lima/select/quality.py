@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from lima import console
 from lima.curate.candidate import Candidate
 from lima.curate.pipeline import open_map
-from lima.curate.rules import RULES, RuleSettings
+from lima.curate.rules import RULES, RuleSettings, first_problem
 from lima.errors import LimaError
 from lima.evaluate.judge import judge
 from lima.evaluate.protocol import Protocol
@@ -22,10 +21,9 @@ from lima.evaluate.settings import JudgeSettings
 from lima.evaluate.study import Study, existing_rows
 from lima.files import loads, write_jsonl, write_text
 from lima.records import Example, Grade, Item
+from lima.select.methods import Marks, Numbers
 from lima.select.pool import Pool, lines_at, text_of
 from lima.select.settings import SelectSettings
-
-Numbers = npt.NDArray[np.float64]
 
 BLOCK = 5_000
 """Examples that a worker marks at once; smaller pools start no process."""
@@ -35,6 +33,19 @@ PREFERENCES = RuleSettings(
 )
 """The rules that say something of any answer: voice, pointers to what is not there, holes, refusals. The paper's limits of
 length are about forum answers."""
+
+
+def quality_of(settings: SelectSettings, pool: Pool, folder: Path) -> Marks:
+    """What `--quality` names: rules as far as they are asked for, the rest at once; a judge's replies are kept in ``folder``."""
+    if settings.quality == "rules":
+        return Marks(cache(lambda: marks(settings, pool)), cache(partial(_keeps_all, pool)))
+    found = judged(settings, pool, folder) if settings.quality == "judge" else marks(settings, pool)
+    return Marks(lambda: found)
+
+
+def _keeps_all(pool: Pool, place: int) -> bool:
+    (example,) = pool.examples([place])
+    return first_problem(_candidate(example), PREFERENCES) is None
 
 
 def marks(settings: SelectSettings, pool: Pool, places: Sequence[int] | None = None) -> Numbers:
@@ -101,9 +112,13 @@ def judged(settings: SelectSettings, pool: Pool, folder: Path) -> Numbers:
 
 def rules_kept(example: Example) -> float:
     """How many of `PREFERENCES` the answer keeps."""
-    answer = text_of(example, "answer")
-    candidate = Candidate(example, answer=answer, prose=CODE.sub(" ", answer))
+    candidate = _candidate(example)
     return float(sum(rule(candidate, PREFERENCES) is None for rule in RULES.values()))
+
+
+def _candidate(example: Example) -> Candidate:
+    answer = text_of(example, "answer")
+    return Candidate(example, answer=answer, prose=CODE.sub(" ", answer))
 
 
 def _named(example: Example, name: str) -> float:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from lima.select.comparison import COLUMNS, Choice, Line, as_json, as_markdown, 
 from lima.select.methods import Figures, Numbers, choose
 from lima.select.page import as_html
 from lima.select.pool import Pool, read_pool, text_of
-from lima.select.quality import judged, marks
+from lima.select.quality import marks, quality_of
 from lima.select.settings import Method, SelectSettings
 
 SAMPLE = 20_000
@@ -56,8 +55,8 @@ def select(settings: SelectSettings) -> list[Line]:
         spent = _Spent()
         figures = _figures(settings, pool, work, spent)
         choices = [_choose(method, settings, pool, figures, spent) for method in methods(settings)]
-        figures = _with_quality(settings, pool, figures, choices)
-        lines, topics = compare_choices(choices, figures, seed=settings.seed)
+        marked = _marked(settings, pool, figures, choices)
+        lines, topics = compare_choices(choices, figures, marked, seed=settings.seed)
         wrote = [_write(choice, settings, pool) for choice in choices]
         facts = _facts(settings, pool, topics)
         write_text(beside(settings.out, "comparison.md"), as_markdown(lines, facts))
@@ -117,8 +116,7 @@ def _figures(settings: SelectSettings, pool: Pool, work: Path, spent: _Spent) ->
     quality, difficulty, states, target_states = None, None, None, None
     if "quality" in wanted:
         with spent.on("quality"):
-            judge_it = settings.quality == "judge"
-            quality = judged(settings, pool, work / "judged") if judge_it else marks(settings, pool)
+            quality = quality_of(settings, pool, work / "judged")
     if settings.embed == "model" and settings.embeddings is None:
         wanted.add("states")
     if wanted & {"ifd", "states"}:
@@ -136,14 +134,13 @@ def _figures(settings: SelectSettings, pool: Pool, work: Path, spent: _Spent) ->
     )
 
 
-def _with_quality(
+def _marked(
     settings: SelectSettings, pool: Pool, figures: Figures, choices: Sequence[Choice]
-) -> Figures:
-    """The quality of what was chosen, for the comparison, where no method needed that of the whole pool."""
-    if figures.quality is not None or settings.quality == "judge":
-        return figures
-    places = [place for choice in choices for place in choice.places]
-    return replace(figures, quality=marks(settings, pool, places))
+) -> Numbers | None:
+    """The quality of what was chosen, for the comparison; a judge is not asked for that alone."""
+    if settings.quality == "judge":
+        return figures.quality.all() if figures.quality else None
+    return marks(settings, pool, [place for choice in choices for place in choice.places])
 
 
 def _read_by_model(

@@ -20,6 +20,8 @@ Quality = npt.NDArray[np.float64]
 
 BLOCK = 65_536
 """Rows that are compared with a choice at once."""
+MOST_REFUSED = 20_000
+"""So many refused candidates say that the choice wants too much: it stops, and asks for no further one."""
 SLOW = 100_000_000
 """Comparisons that take some seconds."""
 
@@ -31,6 +33,7 @@ def farthest_first(
     *,
     chosen: Sequence[int] = (),
     most_alike: float = 1.0,
+    accept: Callable[[int], bool] | None = None,
 ) -> list[int]:
     """Greedy k-center: always the one whose nearest chosen one is the farthest (Gonzalez, 1985: within twice the best radius).
 
@@ -40,6 +43,8 @@ def farthest_first(
         number: how many to choose.
         chosen: places that count as chosen before.
         most_alike: stop where every candidate left is at least this similar to a chosen one.
+        accept: whether a place may be chosen, asked when it is its turn: the choice is that of the accepted part of the pool, of
+            which only few need be known. Stops after `MOST_REFUSED`.
 
     Returns:
         At most ``number`` places, in the order of choice. Time O(number x n x d).
@@ -47,11 +52,16 @@ def farthest_first(
     rows = vectors[pool]
     nearest = nearest_similarity(rows, vectors[np.asarray(chosen, dtype=np.int64)])
     found: list[int] = []
+    refused = 0
     with _progress(number, number * len(pool)) as advance:
-        while len(found) < min(number, len(pool)):
+        while len(found) < min(number, len(pool)) and refused <= MOST_REFUSED:
             place = int(np.argmin(nearest))  # of equal ones the first
             if nearest[place] >= most_alike:
                 break
+            if accept is not None and not accept(int(pool[place])):
+                nearest[place] = np.inf
+                refused += 1
+                continue
             found.append(int(pool[place]))
             np.maximum(nearest, rows @ rows[place], out=nearest)
             nearest[place] = np.inf

@@ -126,10 +126,10 @@ def read_mails(paths: Sequence[Path]) -> Iterator[tuple[str, MailRow | TornRow]]
         raise LimaError(f"{paths[0]}: no mail in it (no line 'From:' in a head). Known: .eml files and mbox.")
     left = [name for letter in letters for name in letter.attachments]
     if left:
-        more = ", ..." if len(left) > SHOWN_ATTACHMENTS else ""
-        console.note_once(
-            f"{len(left)} attachments are left out: {', '.join(left[:SHOWN_ATTACHMENTS])}{more}"
-        )
+        names = list(dict.fromkeys(left))
+        more = ", ..." if len(names) > SHOWN_ATTACHMENTS else ""
+        shown = ", ".join(names[:SHOWN_ATTACHMENTS])
+        console.note_once(f"{len(left)} attachments are left out: {shown}{more}")
     for thread in _threads(letters):
         yield from _rows(thread.letters)
 

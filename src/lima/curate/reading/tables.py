@@ -1,10 +1,11 @@
-"""Rows of any common file as dictionaries: CSV, TSV, workbooks, JSON Lines, a JSON array, Parquet; plain, .gz or .zst."""
+"""Rows of any common file as dictionaries: CSV, TSV, workbooks, JSON Lines, JSON, XML, Parquet; plain, .gz or .zst."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,9 +13,11 @@ import orjson
 
 from lima.curate.reading.compressed import open_bytes
 from lima.curate.reading.delimited import read_delimited
+from lima.curate.reading.elements import read_elements
 from lima.curate.reading.lines import bounded_lines, line_at, lines_holding
 from lima.curate.reading.mails import SUFFIXES as MAILS
 from lima.curate.reading.mails import mail_files, read_mails
+from lima.curate.reading.nested import is_beside_messages
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
@@ -25,6 +28,33 @@ COMPRESSED = {".gz", ".zst"}
 MAX_ARRAY_BYTES = 512 << 20
 DELIMITED = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 """Suffixes of delimited text, and the delimiter that they promise."""
+SUFFIXES = (
+    *MAILS,
+    *(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".xml", ".parquet"),
+    *WORKBOOKS,
+    *(".csv.gz", ".csv.zst", ".tsv.gz", ".json.gz", ".jsonl.gz", ".jsonl.zst"),
+)
+PAGES = (
+    "tickets", "conversations", "issues", "requests", "results", "data", "items", "rows", "records", "threads", "messages", "value", "comments",
+)  # fmt: skip
+"""Under which names a JSON document holds its records, as the answers of programming interfaces do."""
+
+
+def table_files(path: Path) -> list[Path]:
+    """The file itself, or the tables and mails of a folder, by name; a Slack export's lists of people and channels are none.
+
+    Raises:
+        LimaError: nothing there.
+    """
+    if path.is_file():
+        return [path]
+    if not path.exists():
+        raise LimaError(f"{path}: no such file or folder.")
+    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(SUFFIXES))
+    files = [file for file in files if not is_beside_messages(file)]
+    if not files:
+        raise LimaError(f"{path}: no file with one of: {' '.join(SUFFIXES)}.")
+    return files
 
 
 def read_table(
@@ -33,8 +63,8 @@ def read_table(
     """Yield ``(row number from 1, row)`` of a file, by its suffix.
 
     Args:
-        path: a folder of ``.eml`` or mailboxes, such a file (``.mbox``), ``.csv``, ``.tsv``, ``.txt``, a workbook (``.xlsx``, ``.xls``, ``.ods``), ``.jsonl``, ``.ndjson``, ``.json`` or
-            ``.parquet``; a ``.gz`` or ``.zst`` may follow. A ``.zst`` without another suffix is JSON Lines, as
+        path: a folder of mails or of tables, a mail or a mailbox (``.mbox``), ``.csv``, ``.tsv``, ``.txt``, a workbook (``.xlsx``, ``.xls``,
+            ``.ods``), ``.jsonl``, ``.ndjson``, ``.json``, ``.xml`` or ``.parquet``; a ``.gz`` or ``.zst`` may follow. A ``.zst`` without another suffix is JSON Lines, as
             Reddit's archives are.
         holding: of JSON Lines, decode only lines that hold these bytes; the others are not even cut into lines.
             Rows are then numbered among those.
@@ -50,10 +80,12 @@ def read_table(
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix not in COMPRESSED), "")
     found = False
-    if path.is_dir() or kind in MAILS:
-        rows: Iterator[tuple[int, dict[str, Any]]] = enumerate(
-            (row for _, row in read_mails(mail_files(path))), start=1
-        )
+    mails = kind in MAILS or (path.is_dir() and any(file.suffix.lower() in MAILS for file in path.rglob("*")))
+    if path.is_dir() and not mails:
+        tables = (read_table(file, encoding=encoding, delimiter=delimiter) for file in table_files(path))
+        rows: Iterator[tuple[int, dict[str, Any]]] = chain.from_iterable(tables)
+    elif mails:
+        rows = enumerate((row for _, row in read_mails(mail_files(path))), start=1)
     elif kind in DELIMITED and path.exists():
         rows = read_delimited(path, usual=DELIMITED[kind], encoding=encoding, delimiter=delimiter)
     else:
@@ -72,12 +104,14 @@ def _reader(kind: str, path: Path) -> Any:
         return lambda path, holding: read_workbook(path)
     if kind == ".parquet":
         return lambda path, holding: read_rows(path)
+    if kind == ".xml":
+        return lambda path, holding: read_elements(path)
     if kind == ".json":
         return lambda path, holding: _array(path)
     if kind in (".jsonl", ".ndjson") or path.suffix == ".zst":
         return _json_lines
     raise LimaError(
-        f"{path}: cannot read {kind!r}. Known: .csv .tsv .txt .xlsx .xls .ods .jsonl .ndjson .json .parquet (.gz, .zst) .eml .mbox."
+        f"{path}: cannot read {kind!r}. Known: .csv .tsv .txt .xlsx .xls .ods .jsonl .ndjson .json .xml .parquet (.gz, .zst) .eml .mbox."
     )
 
 
@@ -114,7 +148,8 @@ def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise LimaError(f"{path}: a JSON array of over {MAX_ARRAY_BYTES >> 20} MB. Convert it to JSON Lines.")
     content = content.removeprefix(BYTE_ORDER_MARK)
     if not content.lstrip().startswith(b"["):
-        yield from _json_lines(path, None)
+        rows = _records(loads(content))
+        yield from enumerate(rows, start=1) if rows else _json_lines(path, None)
         return
     rows = loads(content)
     if rows is None:
@@ -126,6 +161,15 @@ def _array(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise LimaError(f"{path}: element {number - 1} is a {type(row).__name__}, expected an object.")
         yield number, row
+
+
+def _records(document: Any) -> list[dict[str, Any]]:
+    """The records of a document that is one object: those under a usual name, else the object itself; none where it is no object."""
+    if not isinstance(document, dict):
+        return []
+    lists = (document.get(name) for name in PAGES if "id" not in document)
+    objects = ([one for one in found if isinstance(one, dict)] for found in lists if isinstance(found, list))
+    return next((found for found in objects if found), [document])
 
 
 def loads(line: bytes) -> Any:

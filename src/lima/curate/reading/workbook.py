@@ -1,17 +1,21 @@
-"""The first sheet of a workbook (.xlsx, .xls, .ods) -> rows, as `lima.curate.reading.delimited` gives them."""
+"""The sheets of a workbook (.xlsx, .xls, .ods) -> rows, as `lima.curate.reading.delimited` gives them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from lima import console
 from lima.curate.reading.delimited import TornRow, column_names, header_place, repeats_header
 from lima.errors import LimaError
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet
 
 SUFFIXES = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
 OLD = b"\xd0\xcf\x11\xe0"
@@ -20,6 +24,10 @@ LARGEST_CELL = 32_767
 """Characters: Excel cuts longer texts."""
 LARGEST_NUMBER = 10**15
 """Beyond, Excel's numbers end in digits that nobody typed."""
+
+
+class Merged(str):
+    """A cell that is merged over several columns; each of them has its text."""
 
 
 def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -36,20 +44,40 @@ def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     name = next(iter([*tables, *filled]), None)  # a cover sheet has one column
     if name is None:
         raise LimaError(f"{path}: no rows in any sheet.")
-    cells = filled[name]
-    place = header_place(cells)
-    others = ", ".join(f"{other!r} ({len(sheets[other])} rows)" for other in tables if other != name)
+    header, rows, place = _table(filled[name])
+    alike = [other for other in tables if other != name and _table(filled[other])[0] == header]
+    others = ", ".join(
+        f"{other!r} ({len(sheets[other])} rows)" for other in tables if other not in (name, *alike)
+    )
     if len(sheets) > 1 or place:
+        together = f", with {', '.join(map(repr, alike))} of the same columns" if alike else ""
         unread = f"; not read: {others}. A sheet is read alone from a workbook of its own" if others else ""
-        console.note_once(f"{path}: sheet {name!r}, the header in row {place + 1}{unread}")
+        console.note_once(f"{path}: sheet {name!r}, the header in row {place + 1}{together}{unread}")
     if hidden := _hidden_rows(path):
         console.note_once(
             f"{path}: {hidden} rows are hidden, by a filter perhaps; they are read like the others."
         )
-    names = column_names(cells[place], path)
-    rows = (row for row in cells[place + 1 :] if any(cell not in (None, "") for cell in row))
-    for number, row in enumerate(rows, start=1):
+    names = column_names(header, path)
+    for number, row in enumerate(chain(rows, *(_table(filled[other])[1] for other in alike)), start=1):
         yield number, _row(names, row)
+
+
+def _table(cells: list[list[Any]]) -> tuple[list[str], list[list[Any]], int]:
+    """The header of a sheet, the filled rows below it, and how many stand above.
+
+    Cells that are merged over several columns have their text in each; the row right below, where it stands under these alone,
+    tells the columns apart: "Customer" over "Name" and "E-mail".
+    """
+    place = header_place(cells)
+    header, below = cells[place], place + 1
+    spread = {column for column, cell in enumerate(header) if isinstance(cell, Merged)}
+    under = cells[below] if below < len(cells) else []
+    filled = {column for column, cell in enumerate(under) if cell not in (None, "")}
+    if spread and filled and filled <= spread:
+        header = [f"{top} {sub}".strip() for top, sub in zip(header, under, strict=True)]
+        below += 1
+    rows = [row for row in cells[below:] if any(cell not in (None, "") for cell in row)]
+    return [str(cell).strip() for cell in header], rows, place
 
 
 def _sheets(path: Path) -> dict[str, list[list[Any]]]:
@@ -59,9 +87,22 @@ def _sheets(path: Path) -> dict[str, list[list[Any]]]:
     try:
         book = CalamineWorkbook.from_path(path)
         shown = sorted(book.sheets_metadata, key=lambda sheet: sheet.visible != SheetVisibleEnum.Visible)
-        return {sheet.name: book.get_sheet_by_name(sheet.name).to_python() for sheet in shown}
+        return {sheet.name: _cells(book.get_sheet_by_name(sheet.name)) for sheet in shown}
     except (CalamineError, OSError) as error:
         raise LimaError(f"{path}: cannot be read as a workbook ({_fault(path, str(error))}).") from None
+
+
+def _cells(sheet: CalamineSheet) -> list[list[Any]]:
+    """Rows of cells; what is merged over columns stands in each of them, unless nothing else stands in the row: a title."""
+    rows = sheet.to_python()
+    above, before = sheet.start or (0, 0)
+    for (top, left), (_, right) in sheet.merged_cell_ranges or ():
+        row = rows[top - above] if 0 <= top - above < len(rows) else []
+        span = range(max(0, left - before), min(right + 1 - before, len(row)))
+        beside = any(cell != "" for column, cell in enumerate(row) if column not in span)
+        for column in span if beside else ():
+            row[column] = Merged(row[span[0]])
+    return rows
 
 
 def _fault(path: Path, error: str) -> str:

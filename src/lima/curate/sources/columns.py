@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lima.curate.reading.conversations import folded
+
 # fmt: off
 USUAL: Mapping[str, Sequence[str]] = {
     "prompt": (
@@ -26,8 +28,8 @@ USUAL: Mapping[str, Sequence[str]] = {
 
 
 def folded_names(row: Mapping[str, Any]) -> dict[str, str]:
-    """The columns by their names in lower case, with blanks for underscores."""
-    return {" ".join(str(name).casefold().replace("_", " ").split()): str(name) for name in row}
+    """The columns by their names in lower case, words apart."""
+    return {folded(name): str(name) for name in row}
 
 
 def usual_columns(row: Mapping[str, Any], *, given: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,29 +12,26 @@ from pydantic import Field
 
 from lima import console
 from lima.curate.candidate import Candidate, Stratum, chance
+from lima.curate.reading.conversations import Talk, Turn, is_message, read_talks
 from lima.curate.reading.delimited import TornRow
 from lima.curate.reading.mails import SUFFIXES as MAILS
 from lima.curate.reading.mails import MailRow, read_mails
-from lima.curate.reading.tables import read_table
-from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
+from lima.curate.reading.nested import flat, message_rows, nested
+from lima.curate.reading.tables import read_table, table_files
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, in_strata
 from lima.curate.sources.columns import usual_columns
+from lima.curate.sources.talks import Cleaned, Dialogue, messages_of
 from lima.curate.text.clean import clean, prose_of
 from lima.curate.text.mail import Mail, acknowledgement, cuts_of, own_words
 from lima.errors import LimaError
-from lima.formats.convert import FORMATS
+from lima.formats.convert import FORMATS, chat_format
 from lima.formats.rows import UnusableRow, to_example
 from lima.formats.settings import FormatName
 from lima.records import Cut, Example, Message, Meta, Reject
 from lima.settings import Settings
 
-SUFFIXES = (
-    *MAILS,
-    *(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet"),
-    *WORKBOOKS,
-    *(".csv.gz", ".csv.zst", ".tsv.gz", ".jsonl.gz", ".jsonl.zst"),
-)
+MESSAGE_COLUMNS = ("conversation", "role", "requester", "text", "time", "visibility")
 TAG = re.compile(
     r"</?(?:p|br|div|span|a|ul|ol|li|b|i|em|strong|pre|code|table|tr|td|h[1-6]|blockquote|img)(?=[\s/>])[^<>]*>",
     re.I,
@@ -67,6 +65,21 @@ class ColumnMap(Settings):
     """Where it can be read."""
     licence: str | None = None
     """Under which terms."""
+    conversation: str | None = None
+    """Where a row is one message: the key of its conversation. This and the following are found by usual names where no column
+    holds answers; what was found is printed."""
+    role: str | None = None
+    """Who wrote it: a word such as customer, agent, incoming; or yes and no, such as ``is_agent``; or a name or an id."""
+    agents: tuple[str, ...] = ()
+    """The names, ids or addresses among these that are your side; ``@example.com``: all addresses there."""
+    requester: str | None = None
+    """Who asked, where ``role`` holds names or ids."""
+    text: str | None = None
+    """What was written."""
+    time: str | None = None
+    """When."""
+    visibility: str | None = None
+    """Which messages are notes that the customer did not see, such as ``public``, ``private`` or ``part_type``: they are left out."""
 
 
 class Table(SourceSettings):
@@ -88,6 +101,9 @@ class Table(SourceSettings):
     """Cut quoted threads, signatures, disclaimers and greetings; ``on``: every line that begins with ``>`` too."""
     automatic: bool = False
     """Keep automatic acknowledgements and absence notes, which say that an answer will come."""
+    dialogue: Dialogue = "whole"
+    """Of conversations: the whole; the ``first`` question and answer alone; or the whole, of which only the ``last`` answer, the one that
+    settled it, is learnt."""
     order: Literal["random", "score", "longest", "file"] = "random"
     """Which rows come first."""
     licence: str | None = Field(default=None)
@@ -100,27 +116,61 @@ class Table(SourceSettings):
     def strata(self, context: Context) -> list[Stratum]:
         """One stratum a category, or a single one."""
         found: list[Candidate | Reject] = []
-        files = candidate_files(context.path, SUFFIXES)
+        files = table_files(context.path)
         mails = [path for path in files if path.suffix.lower() in MAILS]
+        messages: list[dict[str, Any]] = []  # of all files: a conversation may lie in several
         for path in files:
             if path in mails:
                 continue
             table = None
             for number, row in read_table(path, encoding=self.encoding, delimiter=self.delimiter):
+                if (table is None or nested(row)) and (told := self.messages(row, path)) is not None:
+                    messages += told
+                    continue
                 place = f"{context.name}/{path.name.partition('.')[0]}/{number}"
                 table = table or (self._with_usual_names(row, path, context) if row else None)
                 reader = table or self  # before the first whole row there are no columns
                 found.append(reader._candidate(row, self._identifier(row, place, context), context))
-        for key, row in read_mails(mails) if mails else ():  # together: a thread may lie in several files
+        for key, row in chain(read_mails(mails) if mails else (), self.talks(messages, context.path)):
             found.append(
                 self._candidate(row, self._identifier(row, f"{context.name}/{key}", context), context)
             )
         return in_strata(found, context, lambda candidate: self._place(candidate, context))
 
+    def messages(self, row: dict[str, Any], path: Path) -> list[dict[str, Any]] | None:
+        """What a row holds of conversations: a whole one, or one message; None where it is neither."""
+        if self.format or isinstance(row, TornRow) or chat_format(row):
+            return None
+        if (told := message_rows(row, path)) is not None:
+            return told
+        usual = usual_columns(row, given=self._given(row))
+        answered = "answer" in usual and "conversation" not in self._parts()
+        return None if answered or not is_message(one := flat(row), self._parts()) else [one]
+
+    def _parts(self) -> dict[str, str]:
+        """The columns of messages that are named."""
+        given = self.columns.model_dump()
+        return {part: given[part] for part in MESSAGE_COLUMNS if given[part]}
+
+    def talks(self, messages: Sequence[dict[str, Any]], path: Path) -> Iterator[tuple[str, Talk | TornRow]]:
+        """The conversations that these messages make, and the messages that are in none."""
+        if messages:
+            yield from read_talks(messages, path, self._parts(), self.columns.agents)
+
+    def _given(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """The columns that the row has, by part."""
+        named = self.columns.model_dump(exclude={"agents"})
+        return {part: name for part, name in named.items() if name in row}
+
     def _with_usual_names(self, row: Mapping[str, Any], path: Path, context: Context) -> Table:
         """The same with the columns of this file, where ``prompt`` or ``answer``, not chosen otherwise, is called differently."""
         default = ColumnMap()
-        given = {part: name for part, name in self.columns.model_dump().items() if name in row}
+        if self.format is None and (form := chat_format(row)):
+            console.note_once(
+                f"{path}: read as {form} (--sources.{context.name}.format, or --curate format=NAME)"
+            )
+            return self.model_copy(update={"format": form})
+        given = self._given(row)
         missing = [part for part in ("prompt", "answer") if part not in given]
         chosen = [part for part in missing if getattr(self.columns, part) != getattr(default, part)]
         usual = usual_columns(row, given=given)
@@ -154,11 +204,12 @@ class Table(SourceSettings):
             return Reject(id=identifier, rule=row.rule, reason=row.reason)
         try:
             cuts: list[Cut] = []
-            example = (
-                self._from_format(row, identifier)
-                if self.format
-                else self._from_columns(row, identifier, context, cuts)
-            )
+            if isinstance(row, Talk):
+                example = self._from_talk(row, identifier, context, cuts)
+            elif self.format:
+                example = self._from_format(row, identifier)
+            else:
+                example = self._from_columns(row, identifier, context, cuts)
         except UnusableRow as error:
             return Reject(id=identifier, rule=error.rule, reason=error.reason)
         answer = "" if example.is_prompt else example.messages[-1].content
@@ -172,6 +223,20 @@ class Table(SourceSettings):
     def _from_format(self, row: Mapping[str, Any], identifier: str) -> Example:
         assert self.format is not None
         return to_example(FORMATS[self.format].read(row), identifier)
+
+    def _from_talk(self, talk: Talk, identifier: str, context: Context, cuts: list[Cut]) -> Example:
+        """A conversation as a dialogue; what is cut out of its turns is added to ``cuts``."""
+
+        def cleaned(turn: Turn) -> Cleaned:
+            whole, steps = self._text(turn.text, turn.side, context)
+            mail = self._mail(whole, turn.side, turn.name)
+            changes = [*steps, *(f"{name} cut" for name in mail.cuts)]
+            return mail.text.strip(), changes, cuts_of(whole, mail, 0) if mail.cuts else []
+
+        messages, changes, cut = messages_of(talk.turns, self.dialogue, cleaned, automatic=self.automatic)
+        cuts += cut
+        meta = self._meta(talk, tuple(dict.fromkeys(changes)))
+        return Example(id=identifier, source=context.name, messages=tuple(messages), meta=meta)
 
     def _from_columns(
         self, row: Mapping[str, Any], identifier: str, context: Context, cuts: list[Cut]
@@ -191,7 +256,8 @@ class Table(SourceSettings):
         messages, changes = [], [*getattr(row, "changes", ())]
         for turn, (role, value) in enumerate(cells.items()):
             whole, steps = self._text(value, role, context)
-            mail = self._mail(whole, role, row)
+            writer = row.writers.get(role) if isinstance(row, MailRow) else None
+            mail = self._mail(whole, role, writer)
             if not mail.text.strip():
                 raise UnusableRow("empty", f"the {role} text is empty")
             messages.append(Message.model_validate({"role": role, "content": mail.text.strip()}))
@@ -215,17 +281,16 @@ class Table(SourceSettings):
             content, changes = cleaned.text, ["HTML to text", *cleaned.steps]
         return content, changes
 
-    def _mail(self, text: str, role: str, row: Mapping[str, Any]) -> Mail:
-        """A cell without what others wrote and without its trimmings.
+    def _mail(self, text: str, role: str, writer: str | None) -> Mail:
+        """A cell without what others wrote and without its trimmings; the writer is known of mails and messages.
 
         Raises:
             UnusableRow: what is left does not stand by itself.
         """
         if self.mail == "off" or role == "system":
             return Mail(text, ())
-        bare = isinstance(row, MailRow) or self.mail == "on"
-        writer = row.writers[role] if isinstance(row, MailRow) else ""
-        mail = own_words(text, bare_quotes=bare, writer=writer)
+        bare = writer is not None or self.mail == "on"
+        mail = own_words(text, bare_quotes=bare, writer=writer or "")
         if mail.interleaved and role == "assistant":
             raise UnusableRow(
                 "interleaved", "it answers quoted lines one by one, and says little without them"

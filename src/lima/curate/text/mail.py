@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 
+from lima.curate.text.salutations import CLOSING, HELLO, OPENING_HELLO
 from lima.records import Cut
 
 QUOTED, SIGNATURE, DISCLAIMER, GREETING = "quoted mail", "signature", "disclaimer", "greeting"
@@ -66,39 +67,14 @@ DISCLAIMERS = re.compile(
       | este \s (?:mensaje|correo) \b .{0,120} \b confidencial
       | (?:please|bitte) \s (?:consider|think \s of|denken|prüfen) \b .{0,80} \b (?:environment|print|umwelt|druck) )"""
 )
-CLOSING = re.compile(
-    r"""(?ix) ^ \s* (?: (?:(?:with|mit|very|many|kind|best|warm|warmest|kindest|sincere) \s){0,2}
-        (?: regards | wishes | sincerely (?:\s yours)? | yours \s (?:sincerely|faithfully|truly) | cheers | best
-          | thanks (?:\s (?:and|&) \s (?:best \s|kind \s)? regards)? | freundlichen? \s grü(?:ß|ss)en? | freundlichem \s gru(?:ß|ss)
-          | (?:viele|beste|liebe|herzliche|freundliche|schöne) \s grü(?:ß|ss)e | gru(?:ß|ss) | mfg | lg | vg )
-      | (?: many \s thanks | thanks (?: \s in \s advance | \s a \s lot | \s again )? | thank \s you (?: \s in \s advance | \s very \s much )?
-          | (?:vielen|besten|herzlichen) \s dank (?: \s im \s voraus )? | danke (?: \s im \s voraus | \s schön )?
-          | merci (?: \s d['’]avance | \s beaucoup )? | (?:muchas \s)? gracias (?: \s de \s antemano )? )
-      | (?:bien \s)? cordialement | (?:bien \s à \s vous) | sincères \s salutations | (?:un \s)? (?:cordial \s)? saludos? | atentamente
-      | cordiali \s saluti | met \s vriendelijke \s groeten? ) (?: \s (?:from|aus|de) \s .{1,40} )? \s* [,.!]* \s* $"""
-)
 DEVICE = re.compile(
     r"(?i)^\s*(?:sent (?:from|via|with) (?:my |outlook|mail for|yahoo|proton)|get outlook for|von meinem .{2,30} gesendet|gesendet (?:von|mit) "
     r"|envoyé (?:de|depuis) mon|enviado desde mi)\S*.{0,40}$"
 )
 """What a telephone signs with."""
 DASHES = re.compile(r"^-- ?$")
-HELLO = re.compile(
-    r"""(?ix) ^ \s* (?: hi | hello | hey | dear | good \s (?:morning|afternoon|evening|day) | hallo | guten \s (?:tag|morgen|abend)
-      | liebe[rs]? | sehr \s geehrte[rs]? | moin | grüezi | bonjour | bonsoir | cher | chère | salut | hola | estimad[oa] | buenos \s días
-      | buenas \s tardes | ciao | buongiorno | gentile | beste | geachte )
-      (?: [ ,]+ (?: [^\W\d_] [\w.'’-]* | & | \[ \w+ \] ) ){0,5} \s* [,!.:–-]* \s* $"""
-)
-"""A greeting that fills its line: at most five words after it, and no verb's punctuation inside."""
 ANNOUNCEMENT = re.compile(r"^\s*(?:>\s*)*(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
 """A line of dashes around words, or a few words and a colon."""
-OPENING_HELLO = re.compile(
-    r"""(?ix) ^ \s* (?: hi | hello | hey | dear | hallo | guten \s (?:tag|morgen|abend) | liebe[rs]? | sehr \s geehrte[rs]? | moin
-      | bonjour | bonsoir | cher | chère | hola | estimad[oa] | ciao | buongiorno | gentile | geachte ) \s+
-      (?: there | (?: (?: mrs?|ms|mx|dr|herrn?|frau|madame|monsieur|m|mme|señora?|sr|sra|signora?|de\sheer|mevrouw ) \b \.? \s+ )?
-          (?-i: [A-ZÀ-ÖØ-Þ][\w'’-]+ \.? (?: \s [A-ZÀ-ÖØ-Þ][\w'’-]+ )? ) ) \s* [,!] [ ]+ (?=\S)"""
-)
-"""A greeting by name that stands before the first sentence, on its line."""
 AUTOMATIC = re.compile(
     r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
       | (?:we (?:\s have|'ve)? | has \s been) \s received \s your \s (?:message|request|e-?mail|ticket|enquiry|inquiry)

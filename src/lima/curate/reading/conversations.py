@@ -1,0 +1,415 @@
+"""Exports in which a row is one message -> conversations: who wrote, in which order, and what customers did not see.
+
+Help desks and chat tools name their columns alike (conversation id, author type, body, created at, private); what was
+found by these names and by the words in the cells is printed. `lima.curate.reading.nested` makes such rows of nested JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from lima import console
+from lima.curate.reading.delimited import TornRow
+from lima.errors import LimaError
+
+Side = Literal["user", "assistant"]
+Row = Mapping[str, Any]
+Part = Literal["conversation", "role", "text", "time", "visibility", "requester"]
+
+# fmt: off
+USUAL: Mapping[Part, Sequence[str]] = {
+    "conversation": (
+        "conversation id", "conversation", "conversations thread id", "ticket id", "ticket", "ticket number", "ticket no", "thread id", "thread", "chat id", "session id",
+        "case id", "case number", "case", "issue key", "issue id", "dialogue id", "dialog id", "conversation number", "display id", "ticketnummer",
+    ),
+    "role": (
+        "role", "author role", "author type", "sender type", "sender role", "from type", "user type", "participant type", "actor type", "created by type",
+        "is agent", "from agent", "author is agent", "is staff", "is admin", "is customer", "from customer", "incoming", "is incoming", "inbound", "is inbound",
+        "direction", "message direction", "type", "message type", "sender", "author", "from", "user", "author id", "sender id", "user id", "created by",
+        "created by id", "author email", "from email", "sender email", "author name", "sender name", "user name", "username", "absender", "autor",
+    ),
+    "text": (
+        "plain body", "body text", "text body", "text", "message text", "message", "body", "comment body", "comment", "content", "part body", "message body",
+        "comment text", "reply", "html body", "body html", "rich text", "nachricht", "mensaje", "texte",
+    ),
+    "time": (
+        "created at", "created", "sent at", "timestamp", "date time", "datetime", "time", "date", "sent", "ts", "message date", "created time", "create time",
+        "created on", "creation date", "message created at", "comment created at", "posted at", "erstellt", "datum", "fecha",
+    ),
+    "visibility": (
+        "private", "is private", "public", "is public", "internal", "is internal", "internal note", "is note", "visibility", "part type", "message type", "comment type",
+        "thread type", "note type", "type", "kind",
+    ),
+    "requester": (
+        "requester id", "requester", "requester email", "reporter id", "reporter", "customer id", "customer email", "customer", "contact id", "contact email", "contact",
+    ),
+}
+"""Names that the columns of such exports have, likeliest first."""
+SIDES: Mapping[str, Side] = {
+    **dict.fromkeys((
+        "customer", "user", "contact", "lead", "requester", "end user", "enduser", "visitor", "client", "human", "guest", "incoming", "inbound", "received", "in",
+        "reporter", "consumer", "prospect", "shopper", "buyer", "kunde", "kundin", "cliente", "external",
+    ), "user"),
+    **dict.fromkeys((
+        "agent", "admin", "operator", "staff", "support", "assistant", "teammate", "rep", "representative", "employee", "outgoing", "outbound", "sent", "out",
+        "support agent", "owner", "team", "mitarbeiter", "agente", "message",
+    ), "assistant"),
+}
+"""Words of a role's column. A thread of Help Scout is of the type ``customer``, ``message`` (an agent's) or ``note``."""
+BOTS = frozenset(("bot", "chatbot", "ai", "ai agent", "gpt", "model", "answer bot", "virtual assistant"))
+"""Your side where no person answers; beside people what they send is automatic."""
+NOTES = frozenset(("note", "private", "private note", "internal", "internal note", "internal comment", "whisper", "staff only", "intern", "notiz"))
+EVENTS = frozenset(("system", "event", "lineitem", "line item", "workflow", "activity", "tool", "function", "notification", "automation"))
+TRUE, FALSE = frozenset(("true", "1", "yes", "y", "ja", "oui", "si", "sí", "x")), frozenset(("false", "0", "no", "n", "nein", "non", ""))
+OURS = re.compile(r"\b(?:agent|staff|admin|outgoing|outbound|assistant)\b")
+THEIRS = re.compile(r"\b(?:incoming|inbound|customer|user|client)\b")
+HIDDEN = re.compile(r"\b(?:private|internal|note)\b")
+OPEN = re.compile(r"\bpublic\b")
+TIMES = (
+    "%Y-%m-%d %H:%M:%S %Z", "%Y-%m-%d %H:%M:%S %z", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d/%b/%y %I:%M %p", "%d/%b/%y %H:%M", "%d/%b/%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%m/%d/%y %H:%M",
+    "%m/%d/%y %I:%M %p", "%m/%d/%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%y %H:%M", "%d/%m/%Y", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M",
+    "%b %d, %Y %I:%M %p", "%B %d, %Y %I:%M %p", "%d %b %Y %H:%M", "%d %B %Y %H:%M",
+)
+"""Forms of a time, beside ISO 8601, seconds since 1970 and RFC 2822. A column has one: the first that reads all its cells."""
+# fmt: on
+FEWEST_KEYS = 100
+"""Rows by whose keys the columns of JSON are known: objects leave out what is empty."""
+SHOWN_VALUES = 6
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one person wrote at once."""
+
+    side: Side
+    text: str
+    name: str = ""
+
+
+class Talk(dict[str, Any]):
+    """A conversation: its columns, each as the first message that fills it has it, and its ``turns`` in the order of time."""
+
+    turns: tuple[Turn, ...] = ()
+
+
+class Opening(dict[str, Any]):
+    """The row of a message that begins a conversation, such as the description of a ticket: its customer wrote ``text``."""
+
+    text: str = ""
+
+
+@lru_cache(maxsize=4096)
+def folded(name: object) -> str:
+    """A column's name in lower case, words apart: ``createdAt``, ``created_at`` and ``Created at:`` are one.
+
+    >>> folded("author.isPublic?")
+    'author is public'
+    """
+    apart = re.sub(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])", " ", str(name).strip())
+    return " ".join(re.sub(r"[\W_]+", " ", apart).casefold().split())
+
+
+def conversation_of(row: Row, given: Mapping[str, str]) -> str:
+    """The key of the conversation that a message belongs to."""
+    names = {folded(name): name for name in row}
+    usual = next((names[known] for known in USUAL["conversation"] if known in names), "")
+    return str(row.get(given.get("conversation", usual)) or "")
+
+
+def is_message(row: Row, given: Mapping[str, str]) -> bool:
+    """Whether the columns of a row are those of one message: as given, or a key of a conversation, who wrote, and what."""
+    names = {folded(name) for name in row}
+    return "conversation" in given or all(
+        part in given or names & {*USUAL[part]} for part in ("conversation", "role", "text")
+    )
+
+
+@dataclass(frozen=True)
+class MessageColumns:
+    """Which column of a message is what; empty where there is none."""
+
+    conversation: str
+    texts: tuple[str, ...]
+    """The first of these that is filled is the text."""
+    role: str = ""
+    requester: str = ""
+    time: str = ""
+    visibility: str = ""
+    hidden: frozenset[str] = NOTES
+    """Words of that column for what customers do not see."""
+
+
+@dataclass
+class _Reader:
+    """Tells of each message whose it is."""
+
+    columns: MessageColumns
+    agents: frozenset[str]
+    sides: dict[str, str]
+    """What a value of the role's column stands for: ``user``, ``assistant``, ``note`` or ``event``; none where the requester tells."""
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def kind(self, row: Row) -> str:
+        """``user``, ``assistant``, or the rule by which the message is left out."""
+        if not _text(row, self.columns):
+            return "empty"
+        if _is_private(row, self.columns):
+            return "private-note"
+        if isinstance(row, Opening):
+            return "user"
+        value = plain(row.get(self.columns.role))
+        if self.agents:
+            return "assistant" if is_agent(value, self.agents) else "user"
+        if not self.sides:
+            return "user" if value == plain(row.get(self.columns.requester)) else "assistant"
+        return {"note": "private-note"}.get(found := self.sides.get(value, "event"), found)
+
+
+def read_talks(
+    rows: Sequence[Row], path: Path, given: Mapping[str, str], agents: Sequence[str]
+) -> Iterator[tuple[str, Talk | TornRow]]:
+    """Yield ``(key, conversation)`` of messages, and ``(key/number, TornRow)`` of each message that is none of a conversation's.
+
+    Args:
+        rows: messages in the order of the file.
+        path: for messages.
+        given: columns by part, where they are known.
+        agents: values of the role's column that stand for your side; ``@example.com`` for all addresses there.
+
+    Raises:
+        LimaError: who wrote is not plain; the text names the flags that say so.
+    """
+    columns = _columns(rows, given)
+    reader = _reader(rows, columns, agents, path)
+    talks: dict[str, list[tuple[float, Row, str]]] = {}
+    times, order = _times(rows, columns.time)
+    for place in order:
+        kind = reader.kind(rows[place])
+        reader.counts[kind] += 1
+        key = str(rows[place].get(columns.conversation) or "").strip()
+        talks.setdefault(key, []).append((times[place], rows[place], kind))
+    _say(reader, path, times=bool(columns.time) and any(times))
+    for key, messages in talks.items():
+        yield from _talk(key, sorted(messages, key=lambda message: message[0]), columns)
+
+
+def _talk(
+    key: str, messages: Sequence[tuple[float, Row, str]], columns: MessageColumns
+) -> Iterator[tuple[str, Talk | TornRow]]:
+    talk, turns = Talk(), []
+    for number, (_, row, kind) in enumerate(messages, start=1):
+        if not key:
+            yield f"without/{number}", TornRow("the column of its conversation is empty", "no-conversation")
+            continue
+        if kind not in ("user", "assistant"):
+            yield f"{key}/{number}", TornRow(LEFT_OUT[kind], kind)
+            continue
+        for name, value in row.items():
+            if talk.get(name) in (None, ""):
+                talk[name] = value
+        turns.append(Turn(kind, _text(row, columns), _name(row)))  # type: ignore[arg-type]  # one of the two
+    if turns:
+        talk.turns = tuple(turns)
+        yield key, talk
+
+
+LEFT_OUT = {
+    "private-note": "a note that the customer did not see",
+    "event": "the tool wrote it, or neither side",
+    "empty": "a message without words",
+    "automatic": "a bot sent it, between messages of people",
+}
+
+
+def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> MessageColumns:
+    names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
+
+    def find(part: Part) -> list[str]:
+        return [given[part]] if part in given else [names[known] for known in USUAL[part] if known in names]
+
+    def first(part: Part) -> str:
+        return next(iter(find(part)), "")
+
+    taken = {first("conversation")}
+    texts = [name for name in find("text") if name not in taken]
+    roles = [name for name in find("role") if name not in taken]
+    role, requester = _role(rows, roles, find("requester"), given)
+    telling = [name for known, name in names.items() if HIDDEN.search(known) or OPEN.search(known)]
+    told = find("visibility") if "visibility" in given else [*find("visibility"), *telling]
+    seen = next((name for name in told if name != role and _notes_of(rows, name)), "")
+    hidden = _notes_of(rows, seen) if seen else NOTES
+    return MessageColumns(first("conversation"), tuple(texts), role, requester, first("time"), seen, hidden)
+
+
+def _role(
+    rows: Sequence[Row], roles: Sequence[str], requesters: Sequence[str], given: Mapping[str, str]
+) -> tuple[str, str]:
+    """The column of who wrote, and that of who asked where both hold ids or names."""
+    for name in roles:
+        if {"user", "assistant"} <= {*_meanings(rows, name).values()}:
+            return name, ""
+    for name in roles:
+        for requester in requesters:
+            if name != requester and any(
+                row.get(name) not in (None, "") and row.get(name) == row.get(requester) for row in rows
+            ):
+                return name, requester
+    return given.get("role", ""), given.get("requester", "")
+
+
+def _meanings(rows: Sequence[Row], name: str) -> dict[str, str]:
+    """What the values of a column say of who wrote: by their words, or as truths of what the column's name asks."""
+    values = {plain(row.get(name)) for row in rows if not isinstance(row, Opening)}
+    asked = folded(name)
+    if values and values <= TRUE | FALSE and (ours := bool(OURS.search(asked))) != bool(THEIRS.search(asked)):
+        return {value: "assistant" if (value in TRUE) == ours else "user" for value in values}
+    people = any(SIDES.get(value) == "assistant" for value in values)
+    found: dict[str, str] = {}
+    for value in values:
+        if value in BOTS:
+            found[value] = "automatic" if people else "assistant"
+        elif value in NOTES | EVENTS:
+            found[value] = "note" if value in NOTES else "event"
+        elif value in SIDES:
+            found[value] = SIDES[value]
+    return found
+
+
+def _notes_of(rows: Sequence[Row], name: str) -> frozenset[str]:
+    """The words by which a column says which messages are notes; none where it does not: by its name, or by its values.
+
+    HubSpot calls what a team writes to itself a COMMENT, beside MESSAGE; elsewhere a comment is what customers read.
+    """
+    values = {plain(row.get(name)) for row in rows if not isinstance(row, Opening)}
+    asked = folded(name)
+    if values <= TRUE | FALSE and (HIDDEN.search(asked) or OPEN.search(asked)):
+        return NOTES
+    if {"message", "comment"} <= values:
+        return NOTES | {"comment"}
+    return NOTES if values & NOTES else frozenset()
+
+
+def _is_private(row: Row, columns: MessageColumns) -> bool:
+    value = plain(row.get(columns.visibility)) if columns.visibility else ""
+    if value and value in TRUE | FALSE:
+        return (value in TRUE) == (not OPEN.search(folded(columns.visibility)))
+    return value in columns.hidden
+
+
+def _reader(rows: Sequence[Row], columns: MessageColumns, agents: Sequence[str], path: Path) -> _Reader:
+    ours = frozenset(plain(name) for name in agents)
+    sides = _meanings(rows, columns.role) if columns.role and not columns.requester else {}
+    if not ours and not columns.requester and not {"user", "assistant"} <= {*sides.values()}:
+        raise LimaError(f"{path}: {_unclear(rows, columns)}")
+    return _Reader(columns, ours, sides)
+
+
+def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
+    names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
+    usual = (names[known] for known in ("author", "sender", "from", "author id", "user id") if known in names)
+    role = columns.role or next(usual, "")
+    told = "who wrote each message is not plain"
+    if role:
+        values = list(dict.fromkeys(str(row.get(role)) for row in rows))
+        shown = ", ".join(values[:SHOWN_VALUES]) + (", ..." if len(values) > SHOWN_VALUES else "")
+        told = f"{told}: column {role!r} holds {shown}"
+    return (
+        f"a row looks like one message of a conversation (column {columns.conversation!r}), but {told}. Say which values are "
+        f"your side (align: --columns.role {role or 'NAME'} --columns.agents VALUE ...; curate: --sources.NAME.columns...), "
+        "where @example.com is all addresses there; or, if a row holds a question and its answer, name both columns."
+    )
+
+
+def _say(reader: _Reader, path: Path, *, times: bool) -> None:
+    columns, counts = reader.columns, reader.counts
+    who = f"role = {columns.role!r}" + (
+        f", a customer where it is {columns.requester!r}" * bool(columns.requester)
+    )
+    sides = [
+        f"{side}: {', '.join(sorted(value for value, meant in reader.sides.items() if meant == kind))}"
+        for kind, side in (("user", "customers"), ("assistant", "your side"))
+        if reader.sides
+    ]
+    found = [f"conversation = {columns.conversation!r}", who + (f" ({'; '.join(sides)})" if sides else "")]
+    found += [f"text = {' or '.join(map(repr, columns.texts[:2]))}"]
+    found += [f"time = {columns.time!r}" if times else "in the order of the file, for no column holds times"]
+    found += [
+        f"notes by {columns.visibility!r}" if columns.visibility else "no column tells of private notes"
+    ]
+    left = [f"{counts[rule]:,} {rule}" for rule in LEFT_OUT if counts[rule]]
+    console.note_once(
+        f"{path}: a row is one message: {', '.join(found)}. {counts['user']:,} messages of customers, {counts['assistant']:,} of your side"
+        + (f"; left out: {', '.join(left)}" if left else "")
+        + " (choose others with --columns.NAME; of lima curate with --sources.NAME.columns.NAME)"
+    )
+
+
+def _text(row: Row, columns: MessageColumns) -> str:
+    if isinstance(row, Opening):
+        return row.text.strip()
+    values = (row.get(name) for name in columns.texts)
+    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
+
+
+def _name(row: Row) -> str:
+    """The name of who wrote, so that a last line of it alone is known as a signature."""
+    names = {folded(name): value for name, value in row.items()}
+    known = ("author name", "sender name", "user name", "from name", "agent name", "name")
+    return next((value for name in known if isinstance(value := names.get(name), str)), "")
+
+
+def plain(value: object) -> str:
+    """A cell as roles are compared: ``End-User`` and ``end_user`` are one, and 1.0 is 1."""
+    text = str("" if value is None else value).strip().casefold().removesuffix(".0")
+    return text if "@" in text else re.sub(r"[\s_\-]+", " ", text)
+
+
+def is_agent(value: str, agents: frozenset[str]) -> bool:
+    """Whether a writer is on your side: by the value itself, or by the domain of the address."""
+    return value in agents or any(value.endswith(one) for one in agents if one.startswith("@"))
+
+
+def _times(rows: Sequence[Row], column: str) -> tuple[list[float], list[int]]:
+    """The time of each row, and the order in which equal times stand: of exports with the newest first it is turned."""
+    cells = [str(row.get(column) or "").strip() if column else "" for row in rows]
+    read = _parsed([cell for cell in cells if cell])
+    if read is None:
+        return [0.0] * len(rows), list(range(len(rows)))
+    values, times, last = iter(read), [], 0.0
+    for cell in cells:
+        last = next(values) if cell else last
+        times.append(last)
+    newest_first = len(times) > 1 and times[0] > times[-1] and all(a >= b for a, b in pairwise(times))
+    return times, list(range(len(rows)))[:: -1 if newest_first else 1]
+
+
+def _parsed(cells: Sequence[str]) -> list[float] | None:
+    """The cells as seconds, by the first form that reads all of them."""
+    for form in ("number", "iso", "mail", *TIMES):
+        try:
+            return [_seconds(cell, form) for cell in cells]
+        except (ValueError, TypeError, OverflowError):
+            continue
+    return None
+
+
+def _seconds(cell: str, form: str) -> float:
+    if form == "number":
+        return float(cell)
+    if form == "iso":
+        found = datetime.fromisoformat(cell)
+    elif form == "mail":
+        found = parsedate_to_datetime(cell)
+    else:
+        found = datetime.strptime(cell, form)  # a zone is set below where the cell has none
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

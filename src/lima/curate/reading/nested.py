@@ -1,0 +1,203 @@
+"""Nested JSON of help desks and chat tools, Jira's repeated comment columns, and Slack's messages -> rows of one message each.
+
+Shapes by their public documentation (docs/own-data.md names the pages): a record that holds a list of messages under
+any of the usual names (Zendesk, Intercom, Freshdesk, Help Scout, HubSpot, Front), and ChatGPT's tree of messages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lima.curate.reading.conversations import USUAL, Opening, folded
+from lima.curate.text.clean import clean
+from lima.curate.text.mail import COMMENT_HEAD
+
+Row = dict[str, Any]
+LISTS = (
+    "comments", "conversation_parts", "conversations", "threads", "messages", "notes", "helpdesk-notes", "replies", "parts", "results", "events", "history",
+)  # fmt: skip
+"""Under which names records hold their messages."""
+KEY, WHO, ASKER = "conversation id", "author", "requester"
+DESCRIPTIONS = ("description_text", "description-text", "description", "Description")
+"""Where a ticket holds the message that it began with."""
+SLACK_LISTS = (
+    "channels", "users", "org_users", "dms", "groups", "mpims", "integration_logs", "canvases", "content_flags",
+)  # fmt: skip
+"""Files of a Slack export that hold no messages."""
+MENTION = re.compile(r"<@[UW]\w+(?:\|[^>]*)?>")
+SLACK_LINK = re.compile(r"<((?:https?|mailto):[^|>\s]+)(?:\|([^>]*))?>")
+SLACK_ESCAPES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+
+
+def message_rows(row: Row, path: Path) -> list[Row] | None:
+    """The messages of a record, each as a row; None where the row is no such record."""
+    if len(row) == 1 and isinstance(inner := next(iter(row.values())), dict):
+        row = inner  # {"ticket": {...}}
+    if "mapping" in row and isinstance(row["mapping"], dict):
+        return _of_tree(row)
+    if row.get("type") == "message" and "ts" in row:
+        return [_of_slack(row, path)]
+    if any(COMMENT_HEAD.match(text) for name, text in row.items() if _is_comment(name, text)):
+        return _of_jira(row)
+    messages = _messages(row)
+    return None if messages is None else _of_list(row, messages)
+
+
+def nested(row: Mapping[str, Any]) -> bool:
+    """Whether a cell of the row is a list or an object, or a comment with its head, as Jira's are."""
+    return any(isinstance(value, list | dict) or _is_comment(name, value) for name, value in row.items())
+
+
+def is_beside_messages(path: Path) -> bool:
+    """Whether a file of a Slack export lists people, channels or the like."""
+    return path.stem in SLACK_LISTS and (path.parent / "channels.json").exists()
+
+
+def _of_list(row: Row, messages: Sequence[Row]) -> list[Row]:
+    head = flat({name: value for name, value in row.items() if not isinstance(value, list)})
+    head = {name: value for name, value in head.items() if name.partition(".")[0] not in DESCRIPTIONS}
+    key = next(
+        (row[name] for name in ("id", "conversation_id", "display-id", "number", "key") if row.get(name)), ""
+    )
+    opening = _opening(row, messages)
+    first = opening and Opening({**head, KEY: str(key)})
+    if isinstance(first, Opening):
+        first.text = opening
+    own = {name: value for name, value in head.items() if folded(name) not in OF_MESSAGES}
+    told = [{**own, **flat(message), KEY: str(key)} for message in messages]
+    source = row.get("source")
+    if isinstance(source, dict) and isinstance(source.get("body"), str):  # Intercom
+        begin = {"created_at": row.get("created_at"), "part_type": "comment", **flat(source)}
+        told = [{**own, **begin, KEY: str(key)}, *told]
+    return [first, *told] if isinstance(first, Opening) else told
+
+
+OF_MESSAGES = {
+    name for part in ("role", "text", "time", "visibility") for name in USUAL[part] if name != "customer"
+}  # fmt: skip
+"""What a record has of these is not of its messages: the time of a ticket is no comment's."""
+
+
+def _messages(row: Row) -> list[Row] | None:
+    """The list of objects with a text, under one of the usual names, in the record or in an object of it."""
+    inner = [value for value in row.values() if isinstance(value, dict)]
+    for holder in (row, *inner):
+        names = {folded(name): name for name in holder}
+        for known in LISTS:
+            found = holder.get(names.get(folded(known), known))
+            found = found.get(known) if isinstance(found, dict) else found
+            found = _unwrapped(found) if isinstance(found, list) else None
+            if found and any(folded(name) in USUAL["text"] for one in found for name in one):
+                return found
+    return None
+
+
+def _unwrapped(values: Sequence[Any]) -> list[Row]:
+    """Objects; ``{"note": {...}}`` of Freshdesk's first API is that object."""
+    found = [value for value in values if isinstance(value, dict)]
+    return [
+        next(iter(one.values())) if len(one) == 1 and isinstance(next(iter(one.values())), dict) else one
+        for one in found
+    ]
+
+
+def _opening(row: Row, messages: Sequence[Row]) -> str:
+    """The description of a ticket, unless its first message repeats it, as Zendesk's does."""
+    text = next(
+        (row[name] for name in DESCRIPTIONS if isinstance(row.get(name), str) and row[name].strip()), ""
+    )
+    begin = _letters(text)
+    told = (_letters(value) for message in messages for value in message.values() if isinstance(value, str))
+    return "" if any(begin and (begin in one) for one in told) else text
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"\W+", "", clean(text, trim=False).text if "<" in text else text).casefold()
+
+
+def flat(row: Mapping[str, Any]) -> Row:
+    """Objects within as columns: ``{"author": {"type": "admin"}}`` has ``author.type``; lists are left out."""
+    found: Row = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            found |= {
+                f"{name}.{inner}": one for inner, one in value.items() if not isinstance(one, list | dict)
+            }
+        elif not isinstance(value, list):
+            found[name] = value
+    return found
+
+
+def _of_tree(row: Row) -> list[Row]:
+    """ChatGPT's export: nodes with parents; the branch that ends in ``current_node`` is what was seen last."""
+    nodes, place = row["mapping"], row.get("current_node")
+    branch: list[Row] = []
+    seen: set[Any] = set()
+    while place in nodes and place not in seen:
+        seen.add(place)
+        if said := nodes[place].get("message"):
+            branch.append(said)
+        place = nodes[place].get("parent")
+    key = str(row.get("conversation_id") or row.get("id") or row.get("title") or "")
+    return [
+        {KEY: key, "title": row.get("title"), "role": _shown_role(said), "text": _parts(said)}
+        for said in reversed(branch)
+    ]
+
+
+def _shown_role(said: Row) -> str:
+    """What a tool is sent, and what is hidden, is no turn."""
+    hidden = (said.get("metadata") or {}).get("is_visually_hidden_from_conversation")
+    role = (said.get("author") or {}).get("role", "")
+    return "event" if hidden or said.get("recipient", "all") != "all" else str(role)
+
+
+def _parts(said: Row) -> str:
+    content = said.get("content") or {}
+    if content.get("content_type") not in ("text", "multimodal_text"):
+        return ""
+    parts = content.get("parts") or []
+    return "\n".join(parts) if all(isinstance(part, str) for part in parts) else ""
+
+
+def _of_slack(row: Row, path: Path) -> Row:
+    """A message of a channel; a thread is a conversation, and who began it asks."""
+    begins = row.get("thread_ts", row["ts"])
+    text = SLACK_LINK.sub(lambda link: link[2] or link[1], MENTION.sub("", str(row.get("text") or "")))
+    for escaped, character in SLACK_ESCAPES:
+        text = text.replace(escaped, character)
+    spoken = row.get("subtype") in (None, "thread_broadcast") and not row.get("bot_id")
+    return {
+        KEY: f"{path.parent.name}-{begins}",
+        WHO: row.get("user", "") if spoken else "",
+        ASKER: row.get("parent_user_id") or row.get("user", ""),
+        "text": " ".join(text.split(" ")).strip() if spoken else "",
+        "time": row["ts"],
+    }
+
+
+def _is_comment(name: str, text: Any) -> bool:
+    return folded(name).startswith("comment") and isinstance(text, str)
+
+
+def _of_jira(row: Row) -> list[Row]:
+    """An issue: its description, and comments that each begin with time and writer."""
+    taken = OF_MESSAGES | ({"reporter"} if row.get("Reporter Id") else set())
+    own = {
+        name: value
+        for name, value in row.items()
+        if folded(name) not in taken and not folded(name).startswith("comment")
+    }
+    first = Opening({**own, "time": row.get("Created", "")})
+    first.text = str(row.get("Description") or row.get("Summary") or "")
+    return [first, *({**own, **one} for one in _comments(row))]
+
+
+def _comments(row: Row) -> Iterator[Row]:
+    for name, text in row.items():
+        if _is_comment(name, text) and (head := COMMENT_HEAD.match(text)):
+            time, who, _ = text.split(";", 2)
+            yield {WHO: who, "time": time, "text": text[head.end() :]}

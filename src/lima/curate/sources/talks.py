@@ -1,0 +1,86 @@
+"""A conversation of a help desk or a chat -> the messages of an example: joined by side, between the first question and the last answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lima.curate.reading.conversations import Side, Turn
+from lima.curate.text.mail import acknowledgement
+from lima.formats.rows import UnusableRow
+from lima.records import Cut, Message
+
+Dialogue = Literal["whole", "first", "last"]
+Cleaned = tuple[str, list[str], list[Cut]]
+"""A text without its trimmings, what was done to it, and what was cut out of it."""
+
+
+@dataclass
+class _Joined:
+    """Turns of one side without any of the other between them."""
+
+    side: Side
+    text: str
+    cuts: list[Cut]
+
+    def add(self, text: str, cuts: Sequence[Cut]) -> None:
+        lines = self.text.count("\n") + 2
+        self.cuts += [cut.model_copy(update={"line": cut.line + lines}) for cut in cuts]
+        self.text = f"{self.text}\n\n{text}"
+
+
+def messages_of(
+    turns: Sequence[Turn], how: Dialogue, clean: Callable[[Turn], Cleaned], *, automatic: bool
+) -> tuple[list[Message], list[str], list[Cut]]:
+    """The messages, what was done, and what was cut.
+
+    Args:
+        turns: in the order of time.
+        how: ``whole``; the ``first`` question and answer alone; or the whole, of which only the ``last`` answer is learnt.
+        clean: what is left of a turn.
+        automatic: keep acknowledgements.
+
+    Raises:
+        UnusableRow: there is no answer to a question of the other side.
+    """
+    joined: list[_Joined] = []
+    changes: list[str] = []
+    for turn in turns:
+        text, steps, cuts = clean(turn)
+        if not text or (turn.side == "assistant" and not automatic and acknowledgement(text)):
+            changes += ["automatic reply left out"] if text else []
+            continue
+        changes += steps
+        if joined and joined[-1].side == turn.side:
+            joined[-1].add(text, cuts)
+        else:
+            joined.append(_Joined(turn.side, text, cuts))
+    if joined and joined[0].side == "assistant":
+        joined = joined[1:]
+        changes.append("words before the first question left out")
+    if not joined:
+        raise UnusableRow("no-question", "no message of the customer, or none before your side's")
+    if how == "first":
+        joined = joined[:2]
+    elif joined[-1].side == "user" and len(joined) > 1:
+        joined = joined[:-1]
+        changes.append("words after the last answer left out")
+    if len(joined) < 2:
+        told = "automatic" if "automatic reply left out" in changes else "no-reply"
+        raise UnusableRow(told, "no answer of your side" + " but an automatic one" * (told == "automatic"))
+    return _messages(joined, how), changes, _placed(joined)
+
+
+def _messages(joined: Sequence[_Joined], how: Dialogue) -> list[Message]:
+    last = len(joined) - 1
+    return [
+        Message(
+            role=one.side, content=one.text, weight=int(how != "last" or place == last or one.side == "user")
+        )
+        for place, one in enumerate(joined)
+    ]
+
+
+def _placed(joined: Sequence[_Joined]) -> list[Cut]:
+    return [cut.model_copy(update={"turn": place}) for place, one in enumerate(joined) for cut in one.cuts]
