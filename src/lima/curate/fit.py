@@ -14,7 +14,8 @@ from typing import Literal
 from lima.curate.rules import RuleSettings, description_problem
 from lima.curate.text.blocks import Phrases, sentences, words_of
 from lima.curate.text.clean import Cleaned
-from lima.curate.text.phrases import QUESTION_START, SPOKEN
+from lima.curate.text.phrases import SPOKEN
+from lima.curate.text.titles import QUESTION_START
 
 NAME = re.compile(r"[A-Z0-9_.#+/-]")
 SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)\W*(\w+)")
@@ -30,6 +31,11 @@ OBJECT = re.compile(
 )
 """What an answer speaks of as known: "the abstract implies"."""
 OPENING = 300
+ABOVE = re.compile(
+    r"\bthe (?:\w+ )?(?:equations?|examples?|formulas?|code|list|table|identit(?:y|ies)|statements?|snippet|options?|points?|question) above\b",
+    re.IGNORECASE,
+)
+"""What the opening of an answer has as little as the title."""
 YOURS = re.compile(r"\byour\s(?:own\s)?([a-z]{4,})\b", re.IGNORECASE)
 STEM = 5
 """Words that begin with so many equal letters count as the same."""
@@ -115,6 +121,8 @@ def needs_description(
         return f"it addresses the asker: {' '.join(found.group().split())!r}"
     if shown := _object(prose[:OPENING], description.prose, title):
         return f"it speaks of {shown!r}, which the description shows"
+    if above := ABOVE.search(prose[:OPENING]):
+        return f"it speaks of {above.group()!r}, above which there is nothing"
     if not QUESTION_START.match(title) and "?" not in title and (opening := PRONOUN_START.match(prose)):
         return f"it begins with {opening.group()!r}, for which the title has no word"
     if not MANY.search(title) and (opening := THEY_START.match(prose)):
@@ -216,7 +224,7 @@ def _opening_term(prose: str, description: str, title: str) -> str | None:
     """Two words or more in quotation marks with which an answer begins, and which the description has and the title lacks."""
     found = SPOKEN.match(prose)
     words = words_of(found.group()) if found else []
-    shown = f" {' '.join(words)} "
+    shown = f" {' '.join(words[:2])} "
     known = shown in f" {' '.join(words_of(title))} " or shown not in f" {' '.join(words_of(description))} "
     return None if found is None or len(words) < 2 or known else found.group()
 
@@ -264,7 +272,7 @@ ADDRESSING = Phrases(
         (?<! \b if \s ) (?<! \b when \s ) (?<! \b once \s ) (?<! \b after \s )
         \b you (?: ['’]ve | \s have | \s had )? \s (?: (?: also | already | just | correctly | rightly ) \s )? {SAID} \b (?! \s to \b )
         | \b you \s (?: seem | appear ) \s to \b | \b you \s (?: did | do | have ) (?: n['’]t | \s not ) \s (?: mention (?:ed)? | specif(?:y|ied) | state[d]? | tell | told | describe[d]? ) \b
-        | (?<! \b if \s ) (?<! \b when \s ) \b you (?: ['’]re | \s are ) \s (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing
+        | (?<! \b if \s ) (?<! \b when \s ) \b you (?: ['’]re | \s are ) \s (?: \w+ly \s )? (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing | experiencing
             | missing | mistaken | right | correct | wrong | overthinking ) \b
         | \b you (?: ['’]re | \s are ) \s not \s (?: alone | the \s (?: only | first ) ) \b
         | \A \W* have \s you \s (?: \w+ \s )? (?: read | tried | seen | looked | considered | heard | checked | thought ) \b
