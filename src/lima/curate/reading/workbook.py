@@ -94,7 +94,7 @@ def _sheets(path: Path) -> dict[str, list[list[Any]]]:
 
 def _cells(sheet: CalamineSheet) -> list[list[Any]]:
     """Rows of cells; what is merged over columns stands in each of them, unless nothing else stands in the row: a title."""
-    rows = sheet.to_python()
+    rows: list[list[Any]] = sheet.to_python()
     above, before = sheet.start or (0, 0)
     for (top, left), (_, right) in sheet.merged_cell_ranges or ():
         row = rows[top - above] if 0 <= top - above < len(rows) else []
