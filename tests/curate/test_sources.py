@@ -268,7 +268,7 @@ def test_reddit_stories(tmp_path: Path) -> None:
     [
         ("[MOD POST] Welcome", True), ("The winter contest", True), ("Update: she said yes", True), ("[Update] It broke", True),
         ("Congrats, we are many", True), ("Daily prompt: a door", True), ("[WP] A lighthouse that nobody built", False),
-        ("You update a lighthouse", False), ("Tell of a protester", False),
+        ("What became of the top post?", True), ("You update a lighthouse", False), ("Tell of a protester", False),
     ],
 )  # fmt: skip
 def test_posts_about_the_subreddit_are_no_prompts(title: str, is_notice: bool, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_posts_about_the_subreddit_are_no_prompts(title: str, is_notice: bool, t
         lines(
             post("p1", title),
             comment("c1", "t3_p1"),
-            post("p2", "[WP] A sea"),
+            post("p2", "Writing Prompt: A sea"),
             comment("c2", "t3_p2", STORY[::-1]),
         )
     )
@@ -286,14 +286,17 @@ def test_posts_about_the_subreddit_are_no_prompts(title: str, is_notice: bool, t
 
 def test_wikihow_s_only_part_has_no_heading(tmp_path: Path) -> None:
     """The name of a part is ours; a tokeniser's blanks in the steps go."""
-    step = {"text": "Boil the water( see step 2) for 10- 15 minutes, until it is “ hot ”. " * 20}
+    step = {
+        "text": "Boil the water( see step 2) for 10- 15 minutes, until it is “ hot ”. It costs at least$ 150. "
+        * 20
+    }
     other = {"text": "Steep the leaves in a pot, pour them off, and serve. " * 25}
     one = {"url": "https://www.wikihow.com/Boil-Water", "step_texts": [step]}
     two = {"url": "https://www.wikihow.com/Make-Tea", "step_texts": [other]}
     (tmp_path / "raw.ndjson").write_bytes(lines(one, two, two))
     boil, tea = sorted(run(tmp_path / "raw.ndjson", WikiHow(train=5), tmp_path / "out"), key=lambda e: e.id)
     assert boil.messages[1].content.startswith(
-        "1. Boil the water (see step 2) for 10-15 minutes, until it is “hot”. Boil"
+        "1. Boil the water (see step 2) for 10-15 minutes, until it is “hot”. It costs at least $150. Boil"
     )
     assert "## Part 1\n\n1. Steep" in tea.messages[1].content
     assert "## Part 2\n\n1. Steep" in tea.messages[1].content

@@ -216,7 +216,7 @@ def _opening_term(prose: str, description: str, title: str) -> str | None:
     """Two words or more in quotation marks with which an answer begins, and which the description has and the title lacks."""
     found = SPOKEN.match(prose)
     words = words_of(found.group()) if found else []
-    shown = f" {' '.join(words)} "
+    shown = f" {' '.join(words[:2])} "
     known = shown in f" {' '.join(words_of(title))} " or shown not in f" {' '.join(words_of(description))} "
     return None if found is None or len(words) < 2 or known else found.group()
 
@@ -264,7 +264,7 @@ ADDRESSING = Phrases(
         (?<! \b if \s ) (?<! \b when \s ) (?<! \b once \s ) (?<! \b after \s )
         \b you (?: ['’]ve | \s have | \s had )? \s (?: (?: also | already | just | correctly | rightly ) \s )? {SAID} \b (?! \s to \b )
         | \b you \s (?: seem | appear ) \s to \b | \b you \s (?: did | do | have ) (?: n['’]t | \s not ) \s (?: mention (?:ed)? | specif(?:y|ied) | state[d]? | tell | told | describe[d]? ) \b
-        | (?<! \b if \s ) (?<! \b when \s ) \b you (?: ['’]re | \s are ) \s (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing
+        | (?<! \b if \s ) (?<! \b when \s ) \b you (?: ['’]re | \s are ) \s (?: \w+ly \s )? (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing | experiencing
             | missing | mistaken | right | correct | wrong | overthinking ) \b
         | \b you (?: ['’]re | \s are ) \s not \s (?: alone | the \s (?: only | first ) ) \b
         | \A \W* have \s you \s (?: \w+ \s )? (?: read | tried | seen | looked | considered | heard | checked | thought ) \b

@@ -22,8 +22,8 @@ from lima.curate.text.clean import prose_of
 SUFFIXES = (".zst", ".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz")
 GONE = re.compile(r"\s*(?:\[\s*(?:removed|deleted)(?:\s+by\s+\w+)*\s*\])?\s*", re.IGNORECASE)
 """``[removed]``, ``[deleted by user]``, ``[ Removed by Reddit ]``, or nothing at all."""
-LABEL = re.compile(r"^\s*\[[A-Z]{2,3}\]\s*")
-"""``[WP]``, ``[EU]`` ...: the site's own label of a prompt."""
+LABEL = re.compile(r"^\s*(?:\[[A-Z]{2,3}\]\s*|(?:Writing )?Prompt\s*:\s*)")
+"""``[WP]``, ``[EU]``, ``Writing Prompt:`` ...: the site's own label of a prompt."""
 
 
 UNSEEN = re.compile("&#x200b;|[\u200b\u2060\ufeff]", re.IGNORECASE)
@@ -63,13 +63,14 @@ ASIDE = re.compile(
     r"""
     \s* [\[(*] \s* (?: serious (?: \s \w+ ){0,2} | nsfw | sfw | x-?post [^\])]* | (?: story | details | pics? | more ) [^\])]{0,12} inside [^\])]* | pics? \s included
         | stolen \s from [^\])]* | throwaways? [^\])*]* | difficulty [^\])]* ) [\])*]
+    | (?<= [?.!] ) \s+ I['’]ll \s (?: start | go \s first ) \b [^.?!]{0,20} [.!]* \s* $
     | \s* \b (?: more \s )? (?: details | story | pics? ) \s inside \.? \s* $ | ^ throwaway \s time \W+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 """The site's own labels: "[Serious]", "(story inside)"."""
 OF_THE_SITE = re.compile(
-    r"\breddit|\bsubreddit|\br/\w|\bkarma\b|\bfront ?page\b|\bx-?post|\b(?:up|down)-?vot|(?-i:\bOP\b)|\b(?:another|this|last week['’]s) (?:post|thread)\b|\b(?:a|the) (?:[\w-]+ )?thread\b",
+    r"\breddit|\bsubreddit|\br/\w|\bkarma\b|\bfront ?page\b|\btop posts?\b|\bx-?post|\b(?:up|down)-?vot|(?-i:\bOP\b)|\b(?:another|this|last week['’]s) (?:post|thread)\b|\b(?:a|the) (?:[\w-]+ )?thread\b",
     re.IGNORECASE,
 )
 """What a prompt says of the site itself."""
@@ -152,7 +153,9 @@ class Reddit(SourceSettings):
         prompt = unaddressed(asked)
         answer, noted, text, shown = "", False, "", post
         if self.stories:
-            if story is None or (label and label.group().strip(" []") not in self.labels):
+            if story is None or (
+                label and "[" in label.group() and label.group().strip(" []") not in self.labels
+            ):
                 return None
             (answer, noted), text, shown = (
                 without_notes(plain(story["body"])),
@@ -221,6 +224,8 @@ def unaddressed(title: str) -> str:
 
     >>> unaddressed("[Serious] Chefs of Reddit , what is salt for?"), unaddressed("Reddit, why is it wet?")
     ('Chefs, what is salt for?', 'Why is it wet?')
+    >>> unaddressed("What is your best tip? I'll start.")
+    'What is your best tip?'
     >>> unaddressed("Reddit.com looks old.")
     'Reddit.com looks old.'
     """

@@ -47,6 +47,7 @@ from lima.curate.text.pointing import (
     OF_DOCUMENTS,
     ORIGIN,
     POINTING,
+    PRAISE,
     REMAINS,
     REMARK_WITH_LINK,
     SEE_AT_END,
@@ -244,6 +245,7 @@ SOURCE_NAME = "line that names a source"
 LEAD_WORDS_MAX = 6
 
 
+SOURCE_LABEL = re.compile(r"\W*sources?:", re.IGNORECASE)
 SOURCE_WORDS_MAX = 3
 NAMED_WORDS_MAX = 12
 """A longer name of a link may be a sentence."""
@@ -280,7 +282,8 @@ def _without_pointers_in(block: Block, behind: Block | None, removed: list[Remov
         is_last = place == len(parts) - 1
         next_one = behind.prose if is_last and behind else "" if is_last else parts[place + 1]
         before = kept[-1] if kept else ""
-        if not (is_last and introduces) and sends_elsewhere(part, before, next_one, is_last=is_last):
+        introduced = is_last and introduces and not PRAISE.fullmatch(unmarked(part))
+        if not introduced and sends_elsewhere(part, before, next_one, is_last=is_last):
             removed.append(Removal(POINTER_TO_LINK, unmarked(part)))
         else:
             kept.append(part)
@@ -307,22 +310,20 @@ def without_announcement(block: Block, removed: list[Removal]) -> list[Block]:
 
 
 def without_sources(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
-    """Lines that name a source stay where they introduce its words."""
+    """Lines that name a source stay where they introduce its words; a link's name goes where the line before has announced it."""
     kept: list[Block] = []
     for place, block in enumerate(blocks):
-        if place and place == len(blocks) - 1 and _is_name_at_end(block, blocks[place - 1]):
-            removed.append(Removal(SOURCE_NAME, block.text))
-            continue
-        if not is_source(block):
-            kept.append(block)
-            continue
         behind = blocks[place + 1] if place + 1 < len(blocks) else None
-        introduces = behind is not None and (behind.quote or behind.kind == "code" or behind.tight)
-        if introduces or block.text.endswith(":"):
-            kept.append(block)
-        else:
+        announced = bool(place) and blocks[place - 1].text.endswith(f"{block.text}:") and block.is_link
+        if announced or (is_source(block) and not block.text.endswith(":") and not _is_quoted(behind)):
             removed.append(Removal(SOURCE_NAME, block.text))
+        else:
+            kept.append(block)
     return kept
+
+
+def _is_quoted(block: Block | None) -> bool:
+    return block is not None and bool(block.quote or block.kind == "code" or block.tight)
 
 
 def is_source(block: Block) -> bool:
@@ -330,20 +331,17 @@ def is_source(block: Block) -> bool:
     if block.kind != "prose" or block.rest or not ORIGIN.match(block.prose):
         return False
     words = len(block.prose.split())
-    return words <= SOURCE_WORDS_MAX or (block.linked >= LISTED_SHARE and words <= ORIGIN_WORDS_MAX)
+    linked = block.linked >= LISTED_SHARE or (block.linked and SOURCE_LABEL.match(block.prose))
+    return words <= SOURCE_WORDS_MAX or bool(linked and words <= ORIGIN_WORDS_MAX)
 
 
-def _is_name_at_end(block: Block, before: Block) -> bool:
+def _is_name_at_end(blocks: Sequence[Block]) -> bool:
     """Whether the last line is the name of a link, alone."""
-    if (
-        not block.is_link
-        or block.kind != "prose"
-        or block.rest
-        or before.is_link
-        or before.text.endswith(":")
-    ):
+    if len(blocks) < 2 or not blocks[-1].is_link or blocks[-1].kind != "prose" or blocks[-1].rest:
         return False
-    return len(block.prose.split()) <= NAMED_WORDS_MAX and not block.text.endswith((".", "!", "?"))
+    last, before = blocks[-1], blocks[-2]
+    short = len(last.prose.split()) <= NAMED_WORDS_MAX and not last.text.endswith((".", "!", "?"))
+    return short and not before.is_link and not before.text.endswith(":")
 
 
 def without_link_lists(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
@@ -379,6 +377,9 @@ def without_pointers_at_end(blocks: list[Block], removed: list[Removal]) -> list
     """Sentences at the end that only send the reader to a link, and lists of links with what announces them."""
     while blocks:
         block = blocks[-1]
+        if _is_name_at_end(blocks):
+            removed.append(Removal(SOURCE_NAME, blocks.pop().text))
+            continue
         if pointer := points_elsewhere(block.marked):
             removed.append(Removal(POINTER_TO_LINK, block.text[-pointer:]))
             blocks.pop()

@@ -119,7 +119,7 @@ ORIGIN = re.compile(
 )
 """How a short line begins that tells where something is from."""
 BACK = re.compile(
-    r"\W*(?:(?:though|although|while|but|and|so|if|as|because|since|however)\W+)?(?:then|it|its|they|their|this|these|that|those|there|he|she|his|her|here|both|except|otherwise)\b",
+    r"\W*(?:(?:though|although|while|but|and|so|if|as|because|since|however)\W+)?(?:then|it(?! (?:is|was) (?:also )?(?:\w+ly )?(?:important|worth|possible|clear|true|hard|easy|interesting|necessary|useful|common|likely|difficult|best) (?:\w+ )?(?:to|that|whether|how|noting)\b)|its|they|their|this|these|that|those|there|he|she|his|her|here|both|except|otherwise)\b",
     re.IGNORECASE,
 )
 """How a sentence begins that needs the one before."""
@@ -141,13 +141,19 @@ SENDING = re.compile(
 )
 """How a sentence begins that sends its reader elsewhere, wherever in a text it stands; `POINTING` has more for its end."""
 WRITING = r"(?: guide | article | overview | write-?up | tutorial | blog | post | introduction | explanation | discussion | video | paper | survey | talk | thread | book | page | reference | website | example ) s?"
+PRAISING = (
+    r"[^,;:]{1,60}? \s (?: is | are ) \s (?: an? \s )? (?: \w+ \s )? (?: great | good | excellent | wonderful | useful | nice ) \s"
+    r" (?: resources? | references? | reads? | overview | place \s to \s start ) \b [^,;:]{0,40}"
+)
+PRAISE = re.compile(PRAISING, re.VERBOSE | re.IGNORECASE)
+"""A sentence that praises a source, and says nothing of what is in it even where that follows."""
 TELLS_WHERE = re.compile(
     rf"""
     (?: [^,;:]{{1,80}}? \s (?: has | have | gives? | offers? | provides? ) \s (?: an? | some | several )
         | (?: there | here ) (?: ['’]s | \ is | \ are ) \s (?: also \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
       \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called | \w+ing ) \b [^,;:]* | \W* ) \Z
     | here (?: ['’]s | \ is | \ are ) \s (?: (?: an? | some | several ) \s )? (?: examples? \s of \s )? (?: \w+ \s ){{0,3}} (?: work | research | stud(?:y|ies) ) \b [^:]* \Z
-    | [^,;:]{{1,60}}? \s (?: is | are ) \s (?: an? \s )? (?: \w+ \s )? (?: great | good | excellent | wonderful | useful | nice ) \s (?: resources? | references? | reads? | overview | place \s to \s start ) \b [^,;:]{{0,40}} \Z
+    | {PRAISING} \Z
     | (?: this | these | the ) \b [^,;:]{{1,90}}? \s (?: has | have | gives? | contains? | goes \s into ) \s [^,;:]{{0,20}}? (?: details | specifics ) \b [^,;:]{{0,40}} \Z
     | [^,;:]{{1,80}}? \s (?: answers? | explains? | discusses | covers? ) \s (?: this | it ) \b [^,;:]{{0,30}} \s in \s (?: an? | this | his | her | their ) \s (?: \w+ \s ){{0,2}}? {WRITING} \W* \Z
     """,
