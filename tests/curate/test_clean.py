@@ -184,6 +184,11 @@ HERE = '<a href="u">here</a>'
         ('<p>EDIT: Water is wet.<br>Here is some work by Lee on <a href="u">ice</a>.</p>', "Water is wet.", [EDIT_LABEL, POINTER_TO_LINK]),
         ('<p>Water is wet.</p><p>Ice is dry. Do you have a lid for it?</p>', "Water is wet.\n\nIce is dry.", [QUESTION_BACK]),
         ('<p>"Water is wet." - <a href="u">The Times</a></p><p>Ice is dry. (<a href="u">Wikipedia</a>)</p>', '"Water is wet."\n\nIce is dry.', [POINTER_TO_LINK]),
+        ('<p>Water is wet.</p><p>Source: <a href="u">The river</a> in a book on all of the rivers</p><p>Ice is dry.</p>', "Water is wet.\n\nIce is dry.", [SOURCE_NAME]),
+        ('<p>For it, use the River Task:</p><p><a href="u">River Task</a></p><p>Ice is dry.</p>', "For it, use the River Task:\n\nIce is dry.", [SOURCE_NAME]),
+        ('<p><a href="u">Lee</a> is a great resource.</p><blockquote><p>Water is wet.</p></blockquote>', "> Water is wet.", [POINTER_TO_LINK]),
+        ('<p>Water is wet. Lee <a href="u">wrote</a> it, and there is an article on it. It is hard to freeze.</p>', "Water is wet. Lee wrote it, and there is an article on it. It is hard to freeze.", []),
+        ('<p>Water is wet. <a href="u">The Times</a> has a page on it. It is important to freeze it.</p>', "Water is wet. It is important to freeze it.", [POINTER_TO_LINK]),
         ('<p>Water is wet. For those interested in salt: <a href="u">How to Salt a River With Bare Hands</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
         ('<p>Water is wet. <a href="u">This overview</a> might help.</p>', "Water is wet.", [POINTER]),
         ('<p>Water is wet.</p><p><a href="u">The Times has a good page on this</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
@@ -245,6 +250,12 @@ def test_a_question_loses_its_closing_formula_alone() -> None:
     assert found.text == "Is water wet? See the page."
     assert found.steps == [f"cut: {CLOSING}"]
     assert clean(html, trim=False).steps == []
+    listed = clean(
+        '<p>Is water wet?</p><p>Related:</p><ul><li><a href="u">On ice</a></li></ul>',
+        trim=False,
+        closing=True,
+    )
+    assert (listed.text, listed.steps) == ("Is water wet?", [f"cut: {LINK_LIST}"])
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def clean(
         trim: whether sentences that only point to an address, closing formulas and the like go. Without, every address that
             is missed counts as a hole.
         opening: whether what is trimmed includes praise of the question, with which forum answers begin.
-        closing: whether closing formulas go where nothing else is trimmed: questions have them too.
+        closing: whether closing formulas and lists of links at the end go where nothing else is trimmed: questions have them too.
         asked: the question's title, which an answer need not repeat above its own text.
 
     >>> clean("<p>Use <code>ls</code>:</p><ul><li>fast</li><li>old</li></ul>").text
@@ -141,6 +141,7 @@ def clean(
         blocks, cut = trimmed(blocks, opening, asked)
     elif closing:
         blocks, cut = without_formulas(blocks, labels=False)
+        blocks = without_pointers_at_end(blocks, cut)
     if not blocks and trim and post.layout.blocks:  # nothing but pointers: a hole rather than nothing
         plain = clean(html, style, trim=False)
         return replace(plain, holes=max(1, plain.holes))
