@@ -244,10 +244,10 @@ def test_an_answer_does_not_repeat_its_question() -> None:
         assert clean(html, asked=asked).text == "> Why is water wet?\n\nIt clings."
 
 
-def test_a_question_loses_its_closing_formula_alone() -> None:
-    html = '<p>Is water wet? See <a href="u">the page</a>. Any help would be greatly appreciated.</p><p>Thanks in advance for ideas!</p>'
+def test_a_question_loses_its_closing_formula_and_its_links_at_the_end() -> None:
+    html = '<p>See <a href="u">the page</a>. Is water wet? Any help would be greatly appreciated.</p><p>Thanks in advance for ideas!</p>'
     found = clean(html, trim=False, closing=True)
-    assert found.text == "Is water wet? See the page."
+    assert found.text == "See the page. Is water wet?"
     assert found.steps == [f"cut: {CLOSING}"]
     assert clean(html, trim=False).steps == []
     listed = clean(
