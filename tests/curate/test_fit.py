@@ -147,6 +147,13 @@ def test_an_answer_that_begins_with_a_term_of_the_description() -> None:
     assert needed('<p>"slow kettles" are rare.</p>') is None, "nor has the description it"
 
 
+def test_an_answer_that_points_above_itself() -> None:
+    assert "speaks of 'the formula above'" in str(needed("<p>By the formula above, it is fast.</p>"))
+    assert needed(f"<p>{'Water is wet. ' * 30}By the formula above, it is fast.</p>") is None, (
+        "it may be its own"
+    )
+
+
 def test_code_of_the_description() -> None:
     body = (
         "<p>Why is it slow?</p><pre><code>kettleTemp = probe.read()\nfor heater in heaters: pass</code></pre>"

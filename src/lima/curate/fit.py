@@ -30,6 +30,11 @@ OBJECT = re.compile(
 )
 """What an answer speaks of as known: "the abstract implies"."""
 OPENING = 300
+ABOVE = re.compile(
+    r"\bthe (?:\w+ )?(?:equations?|examples?|formulas?|code|list|table|identit(?:y|ies)|statements?|snippet|options?|points?|question) above\b",
+    re.IGNORECASE,
+)
+"""What the opening of an answer has as little as the title."""
 YOURS = re.compile(r"\byour\s(?:own\s)?([a-z]{4,})\b", re.IGNORECASE)
 STEM = 5
 """Words that begin with so many equal letters count as the same."""
@@ -115,6 +120,8 @@ def needs_description(
         return f"it addresses the asker: {' '.join(found.group().split())!r}"
     if shown := _object(prose[:OPENING], description.prose, title):
         return f"it speaks of {shown!r}, which the description shows"
+    if above := ABOVE.search(prose[:OPENING]):
+        return f"it speaks of {above.group()!r}, above which there is nothing"
     if not QUESTION_START.match(title) and "?" not in title and (opening := PRONOUN_START.match(prose)):
         return f"it begins with {opening.group()!r}, for which the title has no word"
     if not MANY.search(title) and (opening := THEY_START.match(prose)):

@@ -322,6 +322,7 @@ ASKER_OF_SITE = Phrases(
         | \b (?: asked | posted | answered | off-topic | on-topic ) \s (?: here | before | elsewhere | on \s (?: this | the ) )
         | \b (?: community | big-list ) \s? -? (?: wiki | list ) \b
         | \b answers? \s (?: so \s far | given | below | already )
+        | \b (?: came \s across | saw | read | reading | perusing ) \s an? \s (?: \w+ \s )? (?: answer | question | post | comment ) \b
         """,
     ),
     (("inspired", "prompted", "motivated"), r"\b (?: inspired | prompted | motivated ) \s by \b"),

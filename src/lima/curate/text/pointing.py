@@ -134,7 +134,7 @@ SENDING = re.compile(
         (?: (?: see | cf | refer | consult | learn\ more | read \ (?: more | about | up ) ) \b
           | (?: have\ (?: a\ )? look | take\ (?: a\ )? look | check\ out | visit | check ) \b (?= .* \b (?: {DOCUMENT} | (?: for | to ) \s (?: more | further | details? | learn | info\w* ) ) \b ) )
       | {HELPFUL} \b | for \ (?: an? \ )? (?: more | further | future | additional | full | detail\w* | info\w* | interesting ) \b
-      | more \s (?: here | at | on | about | in ) \b
+      | more \s (?: here | at | on | about | in ) \b | (?: lots | plenty ) \s of \s (?: discussion | info\w* ) \b
       | (?: more | further | additional ) \s (?: \w+ \s ){{0,2}} (?: info\w* | details? | readings? | explanations? | documentation | resources | background ) \b )
     """,
     re.VERBOSE | re.IGNORECASE,
