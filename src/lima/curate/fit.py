@@ -14,7 +14,8 @@ from typing import Literal
 from lima.curate.rules import RuleSettings, description_problem
 from lima.curate.text.blocks import Phrases, sentences, words_of
 from lima.curate.text.clean import Cleaned
-from lima.curate.text.phrases import QUESTION_START, SPOKEN
+from lima.curate.text.phrases import SPOKEN
+from lima.curate.text.titles import QUESTION_START
 
 NAME = re.compile(r"[A-Z0-9_.#+/-]")
 SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)\W*(\w+)")

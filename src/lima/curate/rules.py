@@ -15,17 +15,13 @@ from lima.curate.candidate import Candidate, Problem, RawCandidate
 from lima.curate.text.blocks import holds_any, words_of
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
+from lima.curate.text.links import POINTER
 from lima.curate.text.phrases import (
     ASKER_OF_SITE,
-    BODY_WORD,
-    DEMONSTRATIVE,
-    EMPTY_PRONOUN,
     FINISHED,
     FIRST_PERSON,
     FORMULA,
-    GERUND,
     HOLLOW,
-    INSIDE_WORDS_MIN,
     MACHINE,
     META_STRONG,
     META_WEAK,
@@ -33,26 +29,32 @@ from lima.curate.text.phrases import (
     NUMERAL_BEFORE,
     OTHERS,
     OWN,
-    PAUSE,
     PLACEHOLDER,
-    POINTER,
+    QUOTED_LINE,
+    REFUSAL,
+    SITE,
+    SPEAKER,
+    SPOKEN,
+    TOPIC_BEHIND,
+    VERB_AFTER,
+    WORK_BEHIND,
+)
+from lima.curate.text.pointing import DEMONSTRATIVE
+from lima.curate.text.titles import (
+    BODY_WORD,
+    EMPTY_PRONOUN,
+    GERUND,
+    INSIDE_WORDS_MIN,
+    PAUSE,
     PRONOUN,
     PRONOUN_WORDS_MAX,
     QUESTION_END,
     QUESTION_START,
     QUOTED,
-    QUOTED_LINE,
-    REFUSAL,
     REQUEST,
-    SITE,
-    SPEAKER,
-    SPOKEN,
     SUBJECT,
-    TOPIC_BEHIND,
     TOPIC_WORDS_MIN,
-    VERB_AFTER,
     VERSUS,
-    WORK_BEHIND,
 )
 from lima.settings import Settings
 
