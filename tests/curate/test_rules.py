@@ -27,8 +27,8 @@ from lima.curate.rules import (
 from lima.curate.text.blocks import WORDS, Phrases
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
-from lima.curate.text.links import POINTER
 from lima.curate.text.phrases import ASKER_OF_SITE, HOLLOW, OTHERS, SITE
+from lima.curate.text.titles import POINTER
 from lima.records import Example, Message, Meta
 
 SENTENCE = "Water boils at a lower temperature on a mountain, because the air presses less on its surface. "

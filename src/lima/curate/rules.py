@@ -15,7 +15,6 @@ from lima.curate.candidate import Candidate, Problem, RawCandidate
 from lima.curate.text.blocks import holds_any, words_of
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
-from lima.curate.text.links import POINTER
 from lima.curate.text.phrases import (
     ASKER_OF_SITE,
     FINISHED,
@@ -39,13 +38,14 @@ from lima.curate.text.phrases import (
     VERB_AFTER,
     WORK_BEHIND,
 )
-from lima.curate.text.pointing import DEMONSTRATIVE
 from lima.curate.text.titles import (
     BODY_WORD,
+    DEMONSTRATIVE,
     EMPTY_PRONOUN,
     GERUND,
     INSIDE_WORDS_MIN,
     PAUSE,
+    POINTER,
     PRONOUN,
     PRONOUN_WORDS_MAX,
     QUESTION_END,
