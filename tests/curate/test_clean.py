@@ -192,7 +192,7 @@ HERE = '<a href="u">here</a>'
         ('<p>Water is wet. For those interested in salt: <a href="u">How to Salt a River With Bare Hands</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
         ('<p>Water is wet. <a href="u">This overview</a> might help.</p>', "Water is wet.", [POINTER]),
         ('<p>Water is wet.</p><p><a href="u">The Times has a good page on this</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),
-        ("<p>Water is wet. The Times has an article on rivers.</p><p>" + A + "</p>", "Water is wet.", [ANNOUNCEMENT]),
+        ("<p>Water is wet. There's quite a good article on rivers.</p><p>" + A + "</p>", "Water is wet.", [ANNOUNCEMENT]),
         ("<p>Water is wet.</p><p><img src='u'></p><p><a href='u'>A cup of it</a></p><p>Ice is dry.</p>", "Water is wet.\n\nIce is dry.", [SOURCE_NAME]),
         ("<p>Water is wet. See this paper: rivers.ac.uk/~lee/wet.pdf</p>", "Water is wet.", [POINTER]),
         (f'<p>Water is wet ({A}). Similarly, see the page on <a href="v">rain</a>.</p>', "Water is wet.", [POINTER_TO_LINK]),

@@ -74,7 +74,7 @@ def test_an_answer_that_speaks_of_what_the_description_shows() -> None:
         "Responding to Q1, no.", "The table in the question is old.", "Are you asking about pots? Did you mean a pan?",
         "Your questions have one answer.", "In your case it is slower.", "The pots you list are old.", "You mention a lid.",
         "Your first and fourth questions are one.", "Does your friend own a lid?", "That is the source of your confusion.", "Second question first: no.", "To answer your question, no.", "You're not alone in that.",
-        "The two old pots you list are old.", "The rest of the question is hard.", "You didn't mention a lid.",
+        "The two old pots you list are old.", "The rest of the question is hard.", "You didn't mention a lid.", "For your old example: no.", "You are partly right.",
     ],
 )  # fmt: skip
 def test_addresses(words: str) -> None:

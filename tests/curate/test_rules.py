@@ -160,7 +160,7 @@ def test_first_person_in_code_is_no_first_person() -> None:
         "As others have said, it is.", "As Thomas noted, it is.", "The accepted answer is wrong.",
         "In John's answer there is more.", "The answer above is fine.", "All of these answers are right.",
         "Other answers cover it.", "To add to the answer of Bob, salt helps.",
-        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.", "The answer by Ann Lee says more.", "So the claim in the answer is right.", "It is what Ann said.", "The user217 has it.", "Ann already gave a reason.", "There Bob posted a very good answer.", "As user7 says, it is.", "As Ann B said, it is.", "Nobody mentioned salt.", "Salt is not mentioned here.", "It was answered in another question.", "It echoes Ann Lee's answer.", "Following Ann's suggestion, salt it.", "The first part has been well answered.",
+        "@Thomas is right.", "See another answer.", "And as commented by Bob, no.", "The ways already suggested fail.", "As Bob points out, it is.", "(@Thomas has it.)", "And user12’s suggestion is good.", "The answer by Ann Lee says more.", "So the claim in the answer is right.", "It is what Ann said.", "The user217 has it.", "Ann already gave a reason.", "There Bob posted a very good answer.", "As user7 says, it is.", "It is done as Ann describes.", "As Ann B said, it is.", "Nobody mentioned salt.", "Salt is not mentioned here.", "It was answered in another question.", "It echoes Ann Lee's answer.", "Following Ann's suggestion, salt it.", "The first part has been well answered.",
     ],
 )  # fmt: skip
 def test_refers_to_others(phrase: str) -> None:

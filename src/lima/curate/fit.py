@@ -294,7 +294,7 @@ ADDRESSING = Phrases(
         ("your",),
         rf"""
         \b given \s your \b | \b (?: in \s your \s question | to \s answer \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
-        | \b your \s (?: {ORDINAL} \s )? (?: example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
+        | \b your \s (?: {ORDINAL} \s )? (?: (?: \w+ \s )? example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
             | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | confusion | tool \s is ) s? \b
         | \b (?: does | did | is | has | was ) \s your \s (?: friend | teacher | boss | professor | wife | husband ) \b
         | \b your \s {ORDINAL} \s (?: (?: and | or ) \s (?: your \s )? {ORDINAL} \s )? {PARTS} s? \b

@@ -133,10 +133,10 @@ OTHERS = Phrases(
         """,
     ),
     (
-        ("notes", "mentions", "points", "suggests", "says", "explains", "states"),
+        ("notes", "mentions", "points", "suggests", "says", "explains", "states", "describes", "recommends"),
         r"""
         \b as \ (?-i: (?! Wikipedia | The\b | A\b | An\b | It\b | This\b | That\b | One\b ) @? [A-Z] | [a-z]+ \d ) [\w.'’-]* \s (?: (?: also | already | correctly | rightly ) \s )?
-            (?: notes | mentions | points\ out | suggests | says | explains | states ) \b
+            (?: notes | mentions | points\ out | suggests | says | explains | states | describes | recommends ) \b
         """,
     ),
     (

@@ -150,7 +150,7 @@ PRAISE = re.compile(PRAISING, re.VERBOSE | re.IGNORECASE)
 TELLS_WHERE = re.compile(
     rf"""
     (?: [^,;:]{{1,80}}? \s (?: has | have | gives? | offers? | provides? ) \s (?: an? | some | several )
-        | (?: there | here ) (?: ['’]s | \ is | \ are ) \s (?: also \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
+        | (?: there | here ) (?: ['’]s | \ is | \ are ) \s (?: (?: also | quite ) \s )? (?: an? | some | several | many | lots \s of ) (?: \s (?: number | few ) (?: \s of )? )? )
       \s (?: [\w'’-]+ \s ){{0,3}}? {WRITING} (?: \s (?: on | about | of | for | regarding | by | from | at | in | titled | called | \w+ing ) \b [^,;:]* | \W* ) \Z
     | here (?: ['’]s | \ is | \ are ) \s (?: (?: an? | some | several ) \s )? (?: examples? \s of \s )? (?: \w+ \s ){{0,3}} (?: work | research | stud(?:y|ies) ) \b [^:]* \Z
     | {PRAISING} \Z
