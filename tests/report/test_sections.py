@@ -160,7 +160,7 @@ def test_tables_for_papers(study: Path) -> None:
     assert all(line.count("|") == lines[2].count("|") for line in lines[2:12] if line.startswith("|"))
     assert text.count("---:") > 10
     paper = (study / "tables.tex").read_text()
-    assert paper.count("\\begin{tabular}") == paper.count("\\end{tabular}") == 6
+    assert paper.count("\\begin{tabular}") == paper.count("\\end{tabular}") == 7
     assert "\u202f" not in paper
 
 

@@ -13,7 +13,7 @@ from lima.records import Label
 from lima.statistics.agreement import Rated, agreement_matrix, tie_discounted_accuracy
 from lima.statistics.bootstrap import Resampling
 from lima.statistics.estimates import Estimate, Result, Undefined
-from lima.statistics.few_items import fisher_jackknife, likelihood_interval
+from lima.statistics.few_items import fisher_jackknife, posterior_interval
 from lima.statistics.reliability import (
     Ratings,
     agreement_weights,
@@ -248,10 +248,10 @@ FEW_PAIRS = [("a", "a")] * 26 + [("b", "b")] * 3 + [("a", "b")]
 
 @pytest.mark.parametrize("by_prompt", [False, True])
 @pytest.mark.parametrize(("name", "model"), [("kappa", plain), ("alpha", plain), ("gwet", ac1)])
-def test_an_interval_from_few_items_is_the_hull_of_two(
+def test_an_interval_from_few_items_of_two_labels_is_by_the_model(
     name: str, model: Callable[..., np.ndarray], by_prompt: bool
 ) -> None:
-    """Jackknife by hand, and likelihood, its design the ratio of the two jackknives' spreads, at least 1."""
+    """An item of a prompt counts less by the ratio of two jackknives' spreads, at least 1, and by the quantiles of t."""
     clusters = [item // 2 for item in range(30)] if by_prompt else None
 
     def without(groups: list[int]) -> np.ndarray:
@@ -264,12 +264,29 @@ def test_an_interval_from_few_items_is_the_hull_of_two(
     found = from_few(name, FEW_PAIRS, clusters)
     assert isinstance(found, Estimate)
     common = np.array([float(pair.count("a")) for pair in FEW_PAIRS])
-    likely = likelihood_interval(
-        np.full(30, 2.0), common, 0.95, groups=len(prompts), design=design, coefficient=model
-    )
-    jackknife = fisher_jackknife(found.value, prompts, 0.95)
-    assert found.interval == pytest.approx((min(jackknife[0], likely[0]), max(jackknife[1], likely[1])))
-    assert found.interval != pytest.approx(jackknife)
+    tails = stats.norm.ppf(0.975) / stats.t.ppf(0.975, 14) if by_prompt else 1.0
+    likely = posterior_interval(np.full(30, 2.0), common, 0.95, weight=tails**2 / design, coefficient=model)
+    assert found.interval == pytest.approx(likely)
+    assert likely[0] < found.value < likely[1]
+
+
+def test_of_three_labels_the_jackknife_stands_beside_the_model_where_few_items_disagree() -> None:
+    """Of 20 items 4 disagree: the hull of both; 8: the jackknife alone."""
+    for differing, hull in ((4, True), (8, False)):
+        first = ["a"] * 10 + ["b"] * 6 + ["tie"] * 4
+        second = ["b"] * differing + first[differing:]
+        found = krippendorff_alpha([first, second], ["a", "b", "tie"])
+        assert isinstance(found, Estimate)
+        left = [[x[:k] + x[k + 1 :] for x in (first, second)] for k in range(20)]
+        without = np.array([value_of(krippendorff_alpha(rows, ["a", "b", "tie"])) for rows in left])
+        low, high = fisher_jackknife(found.value, without, 0.95)
+        common = np.array([float((x, y).count("a")) for x, y in zip(first, second, strict=True)])
+        if first.count("b") + second.count("b") > first.count("a") + second.count("a"):
+            common = np.array([float((x, y).count("b")) for x, y in zip(first, second, strict=True)])
+        model = posterior_interval(np.full(20, 2.0), common, 0.95, weight=1.0, coefficient=plain)
+        expected = (min(low, model[0]), max(high, model[1])) if hull else (low, high)
+        assert found.interval == pytest.approx(expected)
+        assert ("hull" in found.method) == hull
 
 
 def test_perfect_agreement_by_prompt_has_an_interval_from_few_items() -> None:
@@ -277,6 +294,7 @@ def test_perfect_agreement_by_prompt_has_an_interval_from_few_items() -> None:
     pairs, clusters = [("a", "a")] * 36 + [("b", "b")] * 4, [item // 2 for item in range(40)]
     found = from_few("kappa", pairs, clusters)
     common = np.array([float(pair.count("a")) for pair in pairs])
-    likely = likelihood_interval(np.full(40, 2.0), common, 0.95, groups=20, design=1.0, coefficient=plain)
+    weight = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 19)) ** 2
+    likely = posterior_interval(np.full(40, 2.0), common, 0.95, weight=weight, coefficient=plain)
     assert isinstance(found, Estimate)
     assert found.interval == pytest.approx((likely[0], 1))

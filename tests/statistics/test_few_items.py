@@ -1,13 +1,12 @@
-"""Intervals of agreement from few items, against the likelihood of the model worked out another way."""
+"""Intervals of agreement from few items, against the model's posterior worked out another way."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.optimize import minimize_scalar
 
-from lima.statistics.few_items import fisher_jackknife, likelihood_interval
+from lima.statistics.few_items import fisher_jackknife, posterior_interval
 
 
 def one_coin(kappa: float, share: float, raters: int) -> np.ndarray:
@@ -24,56 +23,36 @@ def two_raters(kappa: float, share: float) -> np.ndarray:
     return np.array([(1 - share) ** 2 + together, 2 * (share * (1 - share) - together), share**2 + together])
 
 
-def profile_interval(counts: Sequence[int], level: float, groups: int, design: float) -> tuple[float, float]:
-    """Limits of kappa, the share of common labels searched for each, where ``counts`` are the items with 0, 1 ... common labels."""
+def quantiles(counts: Sequence[int], level: float, weight: float) -> tuple[float, float]:
+    """Of kappa, by sums over a fine even grid, where ``counts`` are the items with 0, 1 ... common labels."""
     raters = len(counts) - 1
-
-    def best(kappa: float) -> float:
-        def minus(share: float) -> float:
+    kappas, shares = np.linspace(-0.99 if raters == 2 else 0.0, 1, 800), np.linspace(0.0025, 0.9975, 200)
+    heights = np.zeros(len(kappas))
+    for place, kappa in enumerate(kappas):
+        for share in shares:
             chances = two_raters(kappa, share) if raters == 2 else one_coin(kappa, share, raters)
-            if min(chances) < 0:
-                return float("inf")
-            seen = [(count, chance) for count, chance in zip(counts, chances, strict=True) if count]
-            return -float(sum(count * np.log(max(chance, 1e-300)) for count, chance in seen))
-
-        found = minimize_scalar(minus, bounds=(0.007, 0.993), method="bounded", options={"xatol": 1e-6})
-        return -float(found.fun) / design
-
-    grid = np.linspace(
-        -0.9 if raters == 2 else 0.001, 0.98, 400
-    )  # only two raters can agree less than by chance
-    heights = np.array([best(kappa) for kappa in grid])
-    inside = grid[2 * (heights.max() - heights) <= stats.t.ppf((1 + level) / 2, groups - 1) ** 2]
-    return float(inside[0]), float(inside[-1])
+            if min(chances) >= 0:
+                heights[place] += float(np.prod(np.maximum(chances, 0) ** (weight * np.array(counts))))
+    sums = np.cumsum(heights) / heights.sum()
+    low, high = (float(kappas[np.searchsorted(sums, tail)]) for tail in ((1 - level) / 2, (1 + level) / 2))
+    return low, high
 
 
-@pytest.mark.parametrize("design", [1.0, 1.5])
 @pytest.mark.parametrize(
-    ("counts", "near"),
-    [
-        ((5, 2, 33), 0.025),
-        ((6, 1, 1, 32), 0.025),
-        ((4, 1, 2, 5, 28), 0.025),
-        ((0, 20, 20), 0.07),  # below 0 the possible shares end between two points of the grid
-    ],
+    ("counts", "weight"),
+    [((5, 2, 33), 1.0), ((5, 2, 33), 0.6), ((0, 20, 20), 1.0), ((2, 1, 9), 1.0), ((4, 1, 2, 5, 28), 1.0)],
 )
-def test_the_interval_is_that_of_the_profile_likelihood(
-    counts: tuple[int, ...], near: float, design: float
-) -> None:
-    """To the steps of the grid."""
+def test_the_interval_is_that_of_the_posterior(counts: tuple[int, ...], weight: float) -> None:
     raters = len(counts) - 1
     hits = [float(hit) for hit, count in enumerate(counts) for _ in range(count)]
-    found = likelihood_interval(
+    found = posterior_interval(
         np.full(len(hits), float(raters)),
         np.array(hits),
         0.95,
-        groups=len(hits),
-        design=design,
+        weight=weight,
         coefficient=lambda kappa, share: kappa,
     )
-    assert found == pytest.approx(
-        profile_interval(counts, 0.95, len(hits), design), abs=near
-    )  # the grid's steps
+    assert found == pytest.approx(quantiles(counts, 0.95, weight), abs=0.012)
 
 
 def test_a_jackknife_on_fishers_scale_by_hand() -> None:

@@ -176,11 +176,31 @@ def test_a_difference_seen_from_the_other_side() -> None:
     assert Estimate(0.3, None, None, 0.95, 20, 1, "by hand").mirrored.value == -0.3
 
 
-def test_a_paired_difference_by_hand() -> None:
-    """30 wins, 20 losses, 10 ties in 60 prompts: limits of Wilson's form by t, joined with the correlation of the two."""
-    wins, losses = [n < 30 for n in range(60)], [30 <= n < 50 for n in range(60)]
-    found = paired_difference(wins, losses, range(60))
-    t, n = stats.t.ppf(0.975, 59), 60
+@pytest.mark.parametrize(("wins", "ties", "losses"), [(30, 10, 20), (9, 0, 1), (0, 12, 0), (4, 3, 8)])
+def test_a_paired_difference_is_what_a_score_test_leaves(wins: int, ties: int, losses: int) -> None:
+    """At a limit d the test's square is that of the level; its likeliest shares are searched for, not solved for."""
+    n = wins + ties + losses
+    won, lost = [k < wins for k in range(n)], [k >= wins + ties for k in range(n)]
+    found = paired_difference(won, lost, range(n))
+    assert isinstance(found, Estimate)
+    assert found.value == (wins - losses) / n
+    for d in found.interval:
+        others = np.linspace(max(0, -d), (1 - d) / 2, 200_001)[1:-1]
+        chances = np.stack([others + d, 1 - 2 * others - d, others])
+        likely = others[(np.array([wins, ties, losses]) @ np.log(chances)).argmax()]
+        square = (wins - losses - n * d) ** 2 / (n * (2 * likely + d * (1 - d)))
+        assert square == pytest.approx(
+            ((stats.norm.ppf(0.975) + stats.t.ppf(0.975, n - 1)) / 2) ** 2, rel=2e-3
+        )
+
+
+def test_a_paired_difference_by_cluster_by_hand() -> None:
+    """30 wins, 20 losses, 10 ties of 60 prompts, each said twice, so that the effective n is 59: limits of Wilson's form by t,
+    joined with the correlation of the two.
+    """
+    wins, losses = [n < 30 for n in range(60)] * 2, [30 <= n < 50 for n in range(60)] * 2
+    found = paired_difference(wins, losses, [*range(60), *range(60)])
+    t, n = stats.t.ppf(0.975, 59), 59
     limits = []
     for p in (1 / 2, 1 / 3):
         middle, half = p + t**2 / (2 * n), t * np.sqrt(p * (1 - p) / n + t**2 / (4 * n**2))

@@ -13,10 +13,20 @@ from lima.evaluate.protocol import Plan
 from lima.records import Comparison, Item
 from lima.remote.limits import Price, read_price
 from lima.report.numbers.study import StudyData, read_study
-from lima.report.numbers.votes import POOLED_KINDS, collect_votes, pair_of
+from lima.report.numbers.votes import pair_of
+from lima.report.power_joint import (
+    JointOutlook,
+    PanelOutlook,
+    RatingPower,
+    pairs_together,
+    panel_outlook,
+    ratings_outlook,
+    show_panel,
+    show_ratings,
+    show_together,
+)
 from lima.report.render.wording import plan_in_words
 from lima.report.settings import PowerSettings
-from lima.statistics.joint_power import JointDesign, Mix, cheapest, correlation
 from lima.statistics.power import Design, Power, detectable_gap, power_of, prompts_needed
 from lima.statistics.sequences import watching
 
@@ -55,32 +65,6 @@ class TaskCost:
 
 
 @dataclass(frozen=True)
-class JointPower:
-    """What people and a judge give together for win - loss; half-widths in [0, 1]."""
-
-    votes: int
-    verdicts: int
-    alone: float
-    """Half-width by people alone."""
-    both: float
-    worth: int
-    """Votes of people alone that give as much."""
-
-
-@dataclass(frozen=True)
-class JointOutlook:
-    """What one estimate by people and a judge can reach, for the first pair of systems."""
-
-    correlation: float
-    measured: int
-    """Pairs behind the correlation; 0: assumed."""
-    level: float
-    rows: Sequence[JointPower]
-    cheapest: Mix | None
-    """For the wanted half-width; None also where none was asked for."""
-
-
-@dataclass(frozen=True)
 class WatchedPower:
     """What watching brings at a true gap, for the first pair of systems."""
 
@@ -101,7 +85,13 @@ class Outlook:
     votes: dict[str, int]
     """Votes that the plan asks of each group of people."""
     tasks: Sequence[TaskCost]
+    ratings: Sequence[RatingPower]
+    """By scale; none where the study has no single answers."""
+    panel: PanelOutlook | None
+    """Only where more than one judge is planned."""
     together: JointOutlook | None
+    rated_together: Sequence[JointOutlook]
+    """By scale, where the plan draws single answers for people."""
     watched: Sequence[WatchedPower]
     """Only where the plan says that the study may be watched."""
 
@@ -116,20 +106,30 @@ def power(settings: PowerSettings) -> Outlook:
     price = _price(settings)
     designs = _designs(study, settings)
     plan, typical = study.plan or Plan(), next(iter(designs.values()), None)
-    tasks = _tasks(study, settings, price)
+    tasks, panel = _tasks(study, settings, price), panel_outlook(study, settings)
+    verdict_price = (tasks[0].cost or 0.0) / max(1, len(study.comparisons))
+    ratings, rated_together = ratings_outlook(study, settings, panel, settings.alpha or plan.alpha)
     found = Outlook(
         pairs=[_pair_power(pair, design, settings) for pair, design in designs.items()],
         needed=_needed(typical, settings) if typical else {},
         votes=plan.human_votes(len(study.comparisons)),
         tasks=tasks,
-        together=_together(study, settings, typical, tasks[0]) if typical else None,
+        ratings=ratings,
+        panel=panel,
+        together=pairs_together(study, settings, typical, panel=panel, verdict_price=verdict_price)
+        if typical
+        else None,
+        rated_together=rated_together,
         watched=_watched(typical) if typical and plan.watched else [],
     )
     _show(found, settings, typical)
     if found.watched and typical:
         _show_watched(found.watched, typical.prompts)
-    if found.together:
-        _show_together(found.together, settings)
+    show_ratings(found.ratings, settings.power)
+    if found.panel:
+        show_panel(found.panel)
+    for outlook in (*([found.together] if found.together else []), *found.rated_together):
+        show_together(outlook, settings)
     _show_plan(found, plan, settings, shared=min(plan.overlap, len(study.comparisons)))
     return found
 
@@ -184,13 +184,13 @@ def _gaps(design: Design) -> list[float]:
 
 
 def _tasks(study: StudyData, settings: PowerSettings, price: Price | None) -> list[TaskCost]:
-    orders = 2 if settings.order == "both" else 1
+    orders, times = (2 if settings.order == "both" else 1), settings.repeats * settings.judges
     comparisons, items = list(study.comparisons.values()), list(study.items.values())
     scales = ["helpfulness", "quality", "safety", *study.own_scales]
     rated = f"{', '.join(scales[:-1])} or {scales[-1]}, each"
     return [
-        _task("pairwise", comparisons, orders * settings.repeats, settings, price),
-        _task(rated, items, settings.repeats, settings, price),
+        _task("pairwise", comparisons, orders * times, settings, price),
+        _task(rated, items, times, settings, price),
     ]
 
 
@@ -212,36 +212,6 @@ def _length(text: Comparison | Item) -> int:
     return answers + sum(len(message.content) for message in text.messages)
 
 
-VOTES = (25, 50, 100, 200, 400, 800)
-ASSUMED = 0.5
-ENOUGH = 20
-"""Pairs that people and a judge both rated, from which on their correlation is measured."""
-
-
-def _together(study: StudyData, settings: PowerSettings, design: Design, pairwise: TaskCost) -> JointOutlook:
-    measured, n = correlation_with_people(study)
-    correlation = settings.judge_correlation
-    if correlation is None:
-        correlation, n = (min(measured, 0.99), n) if n >= ENOUGH else (ASSUMED, 0)
-    else:
-        n = 0
-    level, pairs = 1 - design.alpha, design.prompts
-    plan = JointDesign(1 - design.ties, max(0.0, correlation), level)
-    rows = [
-        JointPower(
-            votes, pairs, plan.half_width(votes, 0), plan.half_width(votes, pairs), plan.worth(votes, pairs)
-        )
-        for votes in sorted({*(k for k in VOTES if k < pairs), pairs})
-    ]
-    mix = None
-    if settings.half_width is not None:
-        each = 0.0 if pairwise.cost is None else pairwise.cost / max(1, len(study.comparisons))
-        price = settings.vote_price or 1.0
-        verdict = each if settings.vote_price else 0.0
-        mix = cheapest(settings.half_width / 100, plan, units=pairs, vote_price=price, verdict_price=verdict)
-    return JointOutlook(correlation, n, level, rows, mix)
-
-
 def _watched(design: Design) -> list[WatchedPower]:
     ties, alpha = design.ties + design.flips, design.alpha / design.family
     gaps = [*_gaps(design), *(gap for gap in (0.3, 0.4) if gap <= design.largest_gap)]
@@ -258,49 +228,12 @@ def _show_watched(rows: Sequence[WatchedPower], prompts: int) -> None:
     )
 
 
-def correlation_with_people(study: StudyData) -> tuple[float, int]:
-    """Correlation of a judge with people over the pairs that both rated, and their number; of the judge with most."""
-    people: dict[str, list[float]] = defaultdict(list)
-    judges: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for vote in collect_votes(study, study.systems):
-        if vote.credit is not None:
-            table = people if vote.group in POOLED_KINDS else judges[vote.group]
-            table[vote.comparison].append(vote.credit)
-    found = (0.0, 0)
-    for scores in (scores for name, scores in judges.items() if name.startswith("judge:")):
-        both = sorted(scores.keys() & people.keys())
-        first, second = ([sum(t[k]) / len(t[k]) for k in both] for t in (scores, people))
-        if len(both) > found[1] and len(set(first)) > 1 and len(set(second)) > 1:
-            found = (correlation(first, second), len(both))
-    return found
-
-
-def _show_together(found: JointOutlook, settings: PowerSettings) -> None:
-    source = f"measured on {found.measured} pairs" if found.measured else "assumed: --judge-correlation"
-    console.table(
-        f"People and judge together: half-width of the {100 * found.level:g} % interval of win − loss, points; "
-        f"correlation of the judge with people {found.correlation:.2f} ({source})",
-        ["votes", "verdicts", "people alone", "together", "as good as votes alone"],
-        [[r.votes, r.verdicts, f"{100 * r.alone:.1f}", f"{100 * r.both:.1f}", r.worth] for r in found.rows],
-    )
-    if settings.half_width is None:
-        return
-    mix = found.cheapest
-    if mix is None:
-        console.note(f"no plan reaches ±{settings.half_width:g} points with this study's pairs")
-        return
-    cost = f", cost {mix.cost:.2f}" if settings.vote_price else ""
-    votes = f"{mix.votes} votes of people and {mix.verdicts} verdicts of a judge"
-    console.note(
-        f"cheapest plan for ±{settings.half_width:g} points: {votes}{cost} (plan.sample.comparisons in protocol.yaml)"
-    )
-
-
 def _show(found: Outlook, settings: PowerSettings, design: Design | None) -> None:
     if design is not None:
         _show_power(found, settings, design)
+    by = f" by {settings.judges} judges" if settings.judges > 1 else ""
     console.table(
-        f"Calls of lima judge, tokens by {CHARACTERS_A_TOKEN:g} characters each",
+        f"Calls of lima judge{by}, tokens by {CHARACTERS_A_TOKEN:g} characters each",
         ["task", "calls", "tokens sent", "tokens received", "cost"],
         [
             [

@@ -51,8 +51,9 @@ class ReportSettings(Settings):
 class PowerSettings(Settings):
     """Which differences a study can detect, and what it will cost, before anything runs.
 
-    Simulates the planned test. Prints the smallest detectable difference, the prompts needed for smaller ones,
-    and for each task of `lima judge` the calls, tokens and cost.
+    Simulates the planned test. Prints the smallest detectable difference, the prompts needed for smaller ones, what
+    ratings on each scale can show, what people and judges give together, and for each task of `lima judge` the calls,
+    tokens and cost.
 
     Example: lima power studies/tuned-vs-base --prices prices.yaml --model my-judge
     """
@@ -77,6 +78,10 @@ class PowerSettings(Settings):
     """Whether the judge sees each pair in both orders, or in one."""
     judge_correlation: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Correlation of a judge's verdicts with votes of people on the same pairs, for estimates by both together. Not given: as in the votes that the study holds, else 0.5."""
+    judges: int = Field(default=1, ge=1)
+    """Judges that rate the study, whose mean is set beside people's votes: a panel."""
+    judge_alike: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Correlation of two judges' errors, for a panel. Not given: as in the votes that the study holds, else 0.5."""
     half_width: Annotated[float, Field(gt=0)] | None = None
     """Wanted half-width of the interval of win - loss by people and judge together, in points: prints the cheapest plan."""
     vote_price: Annotated[float, Field(gt=0)] | None = None

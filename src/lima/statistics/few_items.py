@@ -1,9 +1,10 @@
-"""Intervals of agreement coefficients from few items: by jackknife, and by likelihood where labels are uneven.
+"""Intervals of agreement coefficients from few items: by jackknife, and by a model where labels are uneven.
 
 A bootstrap or jackknife of 20 items cannot know what the few rare labels among them might have been, and covers
-far less often than it says. The likelihood of a simple model can: each item has a true label, which each rater
+far less often than it says. The posterior of a simple model can: each item has a true label, which each rater
 reports with a probability s and otherwise guesses by the label shares (the one-coin model of Dawid and Skene
-1979, Appl. Statist. 28). Then kappa and alpha are s^2, whatever the distance between labels.
+1979, Appl. Statist. 28). Then kappa and alpha are s^2, whatever the distance between labels. The interval holds the
+truth as often as it says for raters of unequal skill too (docs/coverage.md).
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ SMALLEST = 10
 """Below so many items no method tried covers as it should: no interval."""
 RARE = 20
 """With fewer items than this beside the commonest label, the jackknife alone covers too rarely."""
+DISAGREEING = 6
+"""Of more than two labels the model knows less, and the jackknife holds from this many items with a disagreement on."""
 SHARES = 1 / (1 + np.exp(-np.linspace(-5.0, 5.0, 61)))
 KAPPAS = np.concatenate([np.linspace(-0.98, 0.98, 99), [0.985, 0.99, 0.995, 1.0]])
-"""The grid on which the likelihood is taken: an interval is exact to 0.02, which few items do not tell apart."""
+"""The grid on which the likelihood is taken; limits lie between its points."""
 
 
 def fisher_jackknife(value: float, without: Floats, level: float) -> tuple[float, float]:
@@ -43,17 +46,16 @@ def fisher_jackknife(value: float, without: Floats, level: float) -> tuple[float
     return math.tanh(math.atanh(bounded) - half), math.tanh(math.atanh(bounded) + half)
 
 
-def likelihood_interval(
-    raters: Floats, common: Floats, level: float, *, groups: int, design: float, coefficient: Coefficient
+def posterior_interval(
+    raters: Floats, common: Floats, level: float, *, weight: float, coefficient: Coefficient
 ) -> tuple[float, float]:
-    """Profile likelihood interval of the coefficient, with the quantile of t squared for that of chi squared.
+    """Quantiles of the coefficient where kappa and the share of the commonest label are uniform before the data.
 
     Args:
         raters: ratings of each item.
         common: how many of them are the commonest label.
-        level: the confidence level.
-        groups: independent clusters of items.
-        design: how many times the variance of independent items the variance is, at least 1.
+        level: between the two quantiles.
+        weight: what an item counts, below 1 where items of one cluster are alike.
         coefficient: the figure whose interval is asked for, under the model.
     """
     pairs, times = np.unique(np.column_stack([raters, common]), axis=0, return_counts=True)
@@ -63,11 +65,14 @@ def likelihood_interval(
     for (rated, hits), count in zip(pairs, times, strict=True):
         with np.errstate(divide="ignore", invalid="ignore"):
             total += count * np.log(np.maximum(_chance(kappa, share, rated, hits), 0.0))
-    total = np.where(np.isnan(total), -np.inf, total) / design
-    critical = float(stats.t.ppf((1 + level) / 2, max(1, groups - 1))) ** 2
-    inside = 2 * (total.max() - total) <= critical
-    figures = coefficient(kappa, share)[inside]
-    return float(figures.min()), float(figures.max())
+    total = np.where(np.isnan(total), -np.inf, total) * weight
+    area = np.gradient(KAPPAS)[:, None] * (SHARES * (1 - SHARES))  # the shares lie evenly on the logit
+    masses = np.exp(total - total.max()) * area
+    figures, places = np.unique(coefficient(kappa, share).round(9), return_inverse=True)
+    sums = np.bincount(places.ravel(), weights=masses.ravel())
+    below = (np.cumsum(sums) - sums / 2) / sums.sum()
+    low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below, figures)
+    return float(low), float(high)
 
 
 def _chance(kappa: Floats, share: Floats, rated: float, hits: float) -> Floats:

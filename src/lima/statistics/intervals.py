@@ -85,18 +85,53 @@ def paired_difference(
 ) -> Result:
     """Share of ``first`` minus share of ``second``, two outcomes of the same units that exclude each other.
 
-    The limits of the two shares are joined with their correlation (Newcombe 1998, Statistics in Medicine 17,
-    paired method 10; Zou and Donner 2008's MOVER). Each share has Wilson's form with the effective sample size of
-    `share` and a t quantile. Where all clusters are alike the correlation is taken as -1: the widest.
+    One unit a cluster: the score interval, see `_score_limits`. Otherwise the limits of the two shares are joined with
+    their correlation (Newcombe 1998, Statistics in Medicine 17, paired method 10; Zou and Donner 2008's MOVER). Each share
+    has Wilson's form with the effective sample size of `share` and a t quantile. Where all clusters are alike the
+    correlation is taken as -1: the widest.
     """
-    method = "joined Wilson limits (MOVER), by cluster"
     one, two = (cluster_totals([float(x) for x in hits], clusters) for hits in (first, second))
     n, groups = len(first), len(one)
     if n == 0:
-        return Undefined("there is nothing to count", 0, method)
-    p, q = float(one[:, 0].sum() / n), float(two[:, 0].sum() / n)
+        return Undefined("there is nothing to count", 0, "score")
+    hits, others = float(one[:, 0].sum()), float(two[:, 0].sum())
+    value, method = (hits - others) / n, "joined Wilson limits (MOVER), by cluster"
     if groups == 1:
-        return Estimate(p - q, None, None, level, n, 1, method, "no interval: a single cluster")
+        return Estimate(value, None, None, level, n, 1, method, "no interval: a single cluster")
+    if groups == n:
+        low, high = _score_limits(hits, others, n, level)
+        return Estimate(value, low, high, level, n, n, "score interval of a paired difference")
+    low, high = _joined_limits(one, two, level)
+    return Estimate(value, max(-1.0, low), min(1.0, high), level, n, groups, method)
+
+
+def _score_limits(hits: float, others: float, n: int, level: float) -> tuple[float, float]:
+    """The differences d that a score test does not reject (Tango 1998, Statistics in Medicine 17).
+
+    The quantile lies halfway between those of the normal distribution and of t on n - 1 degrees of freedom: with the first
+    ten prompts cover as little as 91 %, with the second always more than 97 % (docs/coverage.md). The variance is that of the likeliest shares whose difference is d: those of ``others`` solve a quadratic equation.
+    """
+    tail = (1 + level) / 2
+    critical = float((stats.norm.ppf(tail) + stats.t.ppf(tail, n - 1)) / 2) ** 2
+
+    def inside(d: float) -> bool:
+        b, c = (2 * n - hits + others) * d - hits - others, -others * d * (1 - d)
+        other = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+        return (hits - others - n * d) ** 2 <= critical * n * max(0.0, 2 * other + d * (1 - d))
+
+    def limit(end: float) -> float:
+        near, far = (hits - others) / n, end
+        for _ in range(50):
+            middle = (near + far) / 2
+            near, far = (middle, far) if inside(middle) else (near, middle)
+        return near
+
+    return limit(-1.0), limit(1.0)
+
+
+def _joined_limits(one: Floats, two: Floats, level: float) -> tuple[float, float]:
+    n = float(one[:, 1].sum())
+    p, q = float(one[:, 0].sum() / n), float(two[:, 0].sum() / n)
     (low_p, high_p), (low_q, high_q) = (_by_t(totals, level) for totals in (one, two))
     both = _robust_covariance(one, two)
     spread = math.sqrt(both[0, 0] * both[1, 1])
@@ -104,7 +139,7 @@ def paired_difference(
     below, above = (p - low_p, high_q - q), (high_p - p, q - low_q)
     low = p - q - math.sqrt(max(0.0, below[0] ** 2 + below[1] ** 2 - 2 * tie * below[0] * below[1]))
     high = p - q + math.sqrt(max(0.0, above[0] ** 2 + above[1] ** 2 - 2 * tie * above[0] * above[1]))
-    return Estimate(p - q, max(-1.0, low), min(1.0, high), level, n, groups, method)
+    return low, high
 
 
 def clustered_mean(values: Sequence[float], clusters: Sequence[Hashable], *, level: float = 0.95) -> Result:

@@ -66,6 +66,25 @@ def cheapest(
     return min(found, key=lambda mix: (mix.cost, mix.half_width), default=None)
 
 
+def of_panel(correlation: float, alike: float, judges: int) -> float:
+    """Correlation with people of the mean of several judges, each correlated with people as given.
+
+    Scores have equal spread, and ``alike`` is the correlation of two judges' errors (score minus people's), so that two
+    judges correlate by 2 r - 1 + 2 alike (1 - r), cut at 1.
+
+    >>> of_panel(0.5, 1.0, 4), round(of_panel(0.5, 0.0, 2), 3)
+    (0.5, 0.707)
+    """
+    between = min(1.0, 2 * correlation - 1 + 2 * alike * (1 - correlation))
+    spread = max((1 + (judges - 1) * between) / judges, correlation**2, 1e-9)
+    return min(0.99, correlation / math.sqrt(spread))
+
+
+def effective_judges(judges: int, alike: float) -> float:
+    """Judges with independent errors that a panel is worth (Kish 1965, Survey Sampling, section 5.4)."""
+    return judges / (1 + (judges - 1) * alike)
+
+
 def correlation(first: Sequence[float], second: Sequence[float]) -> float:
     """Pearson's, of two scores of the same units, both of which vary."""
     return float(np.corrcoef(first, second)[0, 1])

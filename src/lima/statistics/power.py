@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -110,6 +110,29 @@ def prompts_needed(gap: float, design: Design, *, power: float = 0.8) -> int:
         reached = max(0.3, critical + float(stats.norm.ppf(found)))
         prompts = max(1, math.ceil(prompts * (wanted / reached) ** 2))
     return prompts
+
+
+def mean_half_width(spread: float, prompts: int, alpha: float) -> float:
+    """Of Student's interval of a mean over so many prompts, whose values have this standard deviation."""
+    if prompts < 2:
+        return math.inf
+    return float(stats.t.ppf(1 - alpha / 2, prompts - 1)) * spread / math.sqrt(prompts)
+
+
+def detectable_mean_gap(spread: float, prompts: int, *, alpha: float, power: float = 0.8) -> float | None:
+    """The smallest mean difference by prompt, of this standard deviation, that a paired t test finds; None for one prompt.
+
+    By the noncentral t distribution (exact for normal differences), in the true direction alone.
+    """
+    _check_power(power)
+    if prompts < 2:
+        return None
+    critical = float(stats.t.ppf(1 - alpha / 2, prompts - 1))
+    far = critical + float(stats.t.ppf(power, prompts - 1)) + 1
+    while stats.nct.sf(critical, prompts - 1, far) < power:
+        far *= 2
+    shift = optimize.brentq(lambda d: stats.nct.sf(critical, prompts - 1, d) - power, 0.0, far)
+    return float(shift) * spread / math.sqrt(prompts)
 
 
 def _variance(gap: float, design: Design) -> float:

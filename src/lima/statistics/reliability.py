@@ -12,10 +12,18 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from lima.statistics.bootstrap import Statistic, added_up
 from lima.statistics.estimates import Estimate, Result, Undefined
-from lima.statistics.few_items import RARE, SMALLEST, Coefficient, fisher_jackknife, likelihood_interval
+from lima.statistics.few_items import (
+    DISAGREEING,
+    RARE,
+    SMALLEST,
+    Coefficient,
+    fisher_jackknife,
+    posterior_interval,
+)
 
 Floats: TypeAlias = NDArray[np.float64]
 Value: TypeAlias = str | int | float
@@ -210,28 +218,47 @@ class _Sample:
             note = f"no interval: fewer than {SMALLEST} {'items' if self.clusters is None else 'prompts'}"
             return Estimate(value, None, None, self.level, n, groups, method, note)
         without = _without_each(sums, statistic, value)
-        low, high = fisher_jackknife(value, without, self.level)
-        common = self.counts[:, _commonest(self.counts)]
-        if (common < self.counts.sum(axis=1)).sum() < RARE:
-            method = f"{name}; hull of jackknife and profile likelihood"
-            model_low, model_high = likelihood_interval(
-                self.counts.sum(axis=1),
-                common,
-                self.level,
-                groups=groups,
-                design=self._design(without, statistic, value),
-                coefficient=modelled,
+        limits = fisher_jackknife(value, without, self.level)
+        if self._few:
+            weight = self._weight(without, statistic, value)
+            model = posterior_interval(
+                self.counts.sum(axis=1), self._common, self.level, weight=weight, coefficient=modelled
             )
-            low, high = min(low, model_low, value), max(high, model_high, value)
-        return Estimate(value, low, high, self.level, n, groups, method)
+            method = f"{name}; posterior of the one-coin model"
+            if self._two_labels:
+                limits = min(model[0], value), max(model[1], value)
+            else:
+                method = f"{name}; hull of jackknife and posterior of the one-coin model"
+                limits = min(model[0], limits[0], value), max(model[1], limits[1], value)
+        return Estimate(value, *limits, self.level, n, groups, method)
 
-    def _design(self, without: Floats, statistic: Statistic, value: float) -> float:
-        """How many times as large as that of independent items the variance by cluster is."""
-        if self.clusters is None or len(without) == len(self.totals):
+    @property
+    def _common(self) -> Floats:
+        """Ratings of each item with the commonest label."""
+        return np.asarray(self.counts[:, _commonest(self.counts)])
+
+    @property
+    def _two_labels(self) -> bool:
+        return bool((self.counts.sum(axis=0) > 0).sum() == 2)
+
+    @property
+    def _few(self) -> bool:
+        """Whether a jackknife cannot be trusted: few rare labels, and of more than two labels few disagreements too."""
+        rated = self.counts.sum(axis=1)
+        disagreeing = (self.counts.max(axis=1) < rated).sum()
+        rare = (self._common < rated).sum() < RARE
+        return bool(rare and (self._two_labels or disagreeing < DISAGREEING))
+
+    def _weight(self, without: Floats, statistic: Statistic, value: float) -> float:
+        """What an item counts: the variance of independent items over that by cluster, which few clusters tell badly."""
+        groups, items = len(without), len(self.totals)
+        if self.clusters is None or groups == items:
             return 1.0
-        items = _without_each(self.totals, statistic, value)
-        spread = float(((items - items.mean()) ** 2).sum())
-        return max(1.0, float(((without - without.mean()) ** 2).sum()) / spread) if spread > 0 else 1.0
+        alone = _without_each(self.totals, statistic, value)
+        spread = float(((alone - alone.mean()) ** 2).sum())
+        design = max(1.0, float(((without - without.mean()) ** 2).sum()) / spread) if spread > 0 else 1.0
+        tail = (1 + self.level) / 2
+        return float((stats.norm.ppf(tail) / stats.t.ppf(tail, groups - 1)) ** 2) / design
 
 
 def _without_each(sums: Floats, statistic: Statistic, value: float) -> Floats:

@@ -1,15 +1,17 @@
 """People and a judge as one planned estimate: people vote on a sample, the judge on all (`lima.statistics.joint`).
 
-Each judge by itself: judges of different settings are never mixed. Only votes on texts that were drawn count.
+Each judge by itself: judges of different settings are never mixed, but in the row that says so, the panel's, which is the
+mean of all judges on the texts that all of them rated. Only votes on texts that were drawn count.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lima.report.numbers.panel import PANEL, panel_means
 from lima.report.numbers.ratings import Rating
 from lima.report.numbers.study import StudyData
 from lima.report.numbers.votes import POOLED_KINDS, Vote, group_order, pair_of
@@ -32,6 +34,7 @@ class Together:
     baseline: str
     """Empty for ratings of single answers."""
     judge: str
+    """Or ``panel``: all judges."""
     both: Result
     """``n`` counts votes of people, ``clusters`` their prompts."""
     alone: Result
@@ -87,8 +90,8 @@ def _pairs(study: StudyData, systems: Sequence[str], votes: Sequence[Vote], leve
             table[vote.comparison].append(2 * vote.credit - 1)
     found = []
     for pair in sorted(texts, key=lambda pair: [systems.index(name) for name in pair]):
-        for judge in _judges(judges):
-            gap = _joint(study, texts[pair], people, judges[judge], limits=(-1, 1), level=level)
+        for judge, scores in _judges(judges, {text.id for text in texts[pair]}):
+            gap = _joint(study, texts[pair], people, scores, limits=(-1, 1), level=level)
             row = _row(study, ("win - loss", *pair, judge), texts[pair], people, gap)
             found += [row, _as_win_rate(row)] if row.verdicts else []
     return found
@@ -118,15 +121,21 @@ def _ratings(study: StudyData, ratings: Sequence[Rating], scale: str, level: flo
         limits, measure = (0, 1), f"{best} ({scale})" if own else str(best)
     found = []
     for system in [name for name in study.systems if name in texts]:
-        for judge in _judges(judges):
-            joint = _joint(study, texts[system], people, judges[judge], limits=limits, level=level)
+        for judge, scores in _judges(judges, {text.id for text in texts[system]}):
+            joint = _joint(study, texts[system], people, scores, limits=limits, level=level)
             row = _row(study, (measure, system, "", judge), texts[system], people, joint)
             found.append(replace(row, form="plain" if isinstance(best, int) else "percent"))
     return [row for row in found if row.verdicts and row.voted]
 
 
-def _judges(groups: Iterable[str]) -> list[str]:
-    return sorted((group for group in groups if group.startswith("judge:")), key=group_order)
+def _judges(groups: Mapping[str, Scores], texts: set[str]) -> list[tuple[str, Scores]]:
+    """Each judge with its scores of these texts, and where there are several their panel."""
+    names = sorted((group for group in groups if group.startswith("judge:")), key=group_order)
+    found = {name: {text: groups[name][text] for text in texts & groups[name].keys()} for name in names}
+    found = {name: scores for name, scores in found.items() if scores}
+    if len(found) > 1:
+        found[PANEL] = {text: [mean] for text, mean in panel_means(found).items()}
+    return list(found.items())
 
 
 def _joint(

@@ -58,7 +58,7 @@ def calibrations(votes: Sequence[Vote], level: float) -> list[Calibration]:
     people = _scores(vote for vote in votes if vote.group in POOLED_KINDS)
     judges = _judges(votes)
     if len(judges) > 1:
-        judges = {**judges, PANEL: {name: [mean] for name, mean in _means(judges).items()}}
+        judges = {**judges, PANEL: {name: [mean] for name, mean in panel_means(judges).items()}}
     prompts = {vote.comparison: vote.prompt for vote in votes}
     tags: dict[str, set[str]] = defaultdict(set)
     for vote in votes:
@@ -106,7 +106,7 @@ def _scores(votes: Iterable[Vote]) -> Scores:
     return found
 
 
-def _means(judges: Mapping[str, Scores]) -> dict[str, float]:
+def panel_means(judges: Mapping[str, Scores]) -> dict[str, float]:
     """Over all judges, of the comparisons that all have rated."""
     shared = set.intersection(*(set(scores) for scores in judges.values()))
     return {name: _mean([_mean(scores[name]) for scores in judges.values()]) for name in shared}

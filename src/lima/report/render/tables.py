@@ -33,6 +33,7 @@ def tables(numbers: Numbers) -> list[TextTable]:
         _helpfulness(numbers, level),
         *_shares(numbers, level),
         *_own_means(numbers, level),
+        _gaps(numbers, level),
         _agreement(numbers, level),
         _calibration(numbers, level),
         *_panel(numbers.panel, level),
@@ -96,6 +97,25 @@ def _own_means(numbers: Numbers, level: str) -> list[TextTable]:
         for own in numbers.scales
         if own.means
     ]
+
+
+def _gaps(numbers: Numbers, level: str) -> TextTable:
+    rows = [*numbers.helpfulness_gaps, *(gap for own in numbers.scales for gap in own.gaps)]
+    return TextTable(
+        f"Ratings, difference by prompt with {level} t intervals; exploratory unless planned.",
+        ("Scale", "Pair", "Rater", "Difference", "Planned", "n"),
+        [
+            (
+                row.scale,
+                f"{row.first} v {row.second}",
+                row.group,
+                cell(row.gap, plain),
+                "yes" if row.planned else "no",
+                str(row.gap.n),
+            )
+            for row in rows
+        ],
+    )
 
 
 def _agreement(numbers: Numbers, level: str) -> TextTable:

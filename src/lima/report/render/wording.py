@@ -10,6 +10,7 @@ from lima.evaluate.protocol import Plan
 from lima.files import text_hash
 from lima.report.numbers.analysis import Numbers
 from lima.report.numbers.joint import Together
+from lima.report.numbers.panel import PANEL
 from lima.report.numbers.preferences import p_value
 from lima.report.numbers.raters import RaterCard
 from lima.statistics.estimates import Estimate, Result, Significance, Undefined
@@ -177,7 +178,7 @@ def together_in_words(row: Together) -> str:
     """One estimate by people and a judge as a sentence."""
     form = row.form
     about = f"{row.system} against {row.baseline}" if row.baseline else row.system
-    who = judge_name(row.judge)[0]
+    who = "the panel of judges" if row.judge == PANEL else judge_name(row.judge)[0]
     if isinstance(row.both, Undefined):
         return f"{about}, {row.measure}, people and {who} together: {row.both}."
     figure = f"{value_text(row.both, form)} {interval_text(row.both, form)}".rstrip()
