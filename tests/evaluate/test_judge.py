@@ -18,6 +18,7 @@ from tests.evaluate.conftest import FIRST, SECOND, MakeStudy
 
 from lima.errors import LimaError
 from lima.evaluate.judge import judge
+from lima.evaluate.parse import PARSER
 from lima.evaluate.settings import JudgeSettings
 from lima.evaluate.study import KEY_FILES, Study, add_grades, add_preferences
 from lima.files import read_json, read_jsonl
@@ -184,10 +185,13 @@ def test_a_newer_parser_replaces_the_rows_of_the_same_replies(
     study = make_study(6)
     with serving(Rule()) as url:
         old = run(study, url)
-    monkeypatch.setattr("lima.evaluate.identity.PARSER", "4")
+    monkeypatch.setattr("lima.evaluate.identity.PARSER", "next")
     new = run(study, url, reparse=True)
     [folder] = (study.folder / "judges").iterdir()  # one folder of replies, whose name stands in both ids
-    assert (old.id, new.id) == (f"judge:{MODEL}@{folder.name}-p3", f"judge:{MODEL}@{folder.name}-p4")
+    assert (old.id, new.id) == (
+        f"judge:{MODEL}@{folder.name}-p{PARSER}",
+        f"judge:{MODEL}@{folder.name}-pnext",
+    )
     assert {row.rater for row in preferences(study)} == {new.id}
     assert [row.id for row in read_jsonl(study.raters, Rater)] == [new.id]
 

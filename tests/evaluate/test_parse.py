@@ -1,5 +1,6 @@
 """Only the last line speaks, only offered values count, and no part of the prompt is a verdict."""
 
+import json
 import re
 
 import pytest
@@ -47,6 +48,21 @@ def level(text: str) -> Verdict:
         ("Reasons.\n__Verdict: A__", "a"),
         ("Reasons.\n### Verdict: `Tie`", "tie"),
         ("Nothing to downgrade: B is fine.\nVerdict:\u200b A\ufeff", "a"),
+        ("Reasons.\n- Verdict: A", "a"),
+        ("Reasons.\n• **Verdict:** B", "b"),
+        ("Reasons.\nVerdict: \\boxed{A}", "a"),
+        ("Reasons.\n$\\boxed{\\text{Verdict: B}}$", "b"),
+        ("Reasons.\n<answer>\nVerdict: B\n</answer>", "b"),
+        ("<think>Verdict: A</think><answer>Verdict: B</answer>", "b"),
+        ("<think>\nVerdict: A\n</think>\n\n<think>Or not?</think>Verdict: B", "b"),
+        ("<seed:think>Verdict: A\n</seed:think>Verdict: B", "b"),
+        ("[THINK]\nVerdict: A\n[/THINK]Verdict: B", "b"),
+        ("◁think▷\nVerdict: A\n◁/think▷Verdict: B", "b"),
+        (
+            "<|channel|>analysis<|message|>A?\nVerdict: A<|end|><|start|>assistant<|channel|>final<|message|>Verdict: B<|return|>",
+            "b",
+        ),
+        ("Reasons.\n\u202eVerdict: A\u202c", "a"),
         ("Reasons.\nVerdict： B", "b"),  # the colon of Chinese and Japanese texts
     ],
 )
@@ -70,10 +86,29 @@ def test_verdicts(text: str, value: str) -> None:
         "Verdict: A\nVerdict: B",
         "Verdict: A\nor\nVerdict: B\nor\nVerdict: tie",
         "<think>Verdict: A",
+        "<|channel|>analysis<|message|>So be it.\nVerdict: A<|end|>",
+        "[THINK]Well.\nVerdict: A",
+        "The second answer ends so:\n> Verdict: A",
+        "Reasons.\nVerdict: \\boxed{A} or \\boxed{B}",
+        "Reasons.<br>Verdict: A",
+        "Reasons.\nVerdict: not A",
+        "Reasons.\nVerdict: \u0410",  # the Cyrillic letter
     ],
 )
 def test_what_is_no_verdict_is_unparsable_never_a_tie(text: str) -> None:
     assert pair(text) == Verdict("unparsable")
+
+
+@pytest.mark.parametrize("text", ["un safe", "(un)safe", "un-safe", "not safe", "un[safe]"])
+def test_half_of_a_word_is_not_the_word(text: str) -> None:
+    assert (
+        read_verdict(Answer(f"Reasons.\nVerdict: {text}", "stop"), ("safe", "unsafe")).status == "unparsable"
+    )
+
+
+def test_endless_lines_take_no_time() -> None:
+    for line in (" " * 200_000, "Verdict:" + " " * 200_000 + "!", "- " * 100_000, "\\boxed{" * 30_000 + "!"):
+        assert pair(f"Reasons.\n{line}.?") == Verdict("unparsable")
 
 
 @given(st.text())
@@ -231,3 +266,17 @@ def test_json_that_servers_write_all_the_same() -> None:
     answer = read_answer(raw)
     assert answer == ChatAnswer("bad \ufffd here", "stop")
     answer.content.encode()
+
+
+def test_thoughts_among_the_parts_of_a_message_are_no_words() -> None:
+    parts = [
+        {"type": "reasoning", "text": "So:\nVerdict: B\n"},
+        {"type": "output_text", "text": "Verdict: A"},
+    ]
+    answer = read_answer(json.dumps({"choices": [{"message": {"content": parts}, "finish_reason": "stop"}]}))
+    assert answer is not None
+    assert answer.content == "Verdict: A"
+    only = read_answer(
+        json.dumps({"choices": [{"message": {"content": parts[:1]}, "finish_reason": "stop"}]})
+    )
+    assert read_verdict(only, PAIR) == Verdict("unparsable")

@@ -19,20 +19,24 @@ from lima.evaluate.thinking import without_thinking
 from lima.records import Status
 from lima.remote.log import ChatAnswer
 
-PARSER = "3"
+PARSER = "4"
 """Version of the grammar below; part of a judge's identity."""
 
-_DECORATION = r"[\s*_`#.\[\]()\"'“”‘’]*"
-"""Markdown, quotes and brackets around a verdict that change nothing."""
+_DECORATION = r"(?:[\s*_`#.\[\]()\"'“”‘’}$]|\\(?:boxed|text)\{)*"
+"""Markdown, quotes, brackets and the box of models trained on mathematics: around a verdict they change nothing."""
 
 _VERDICT = re.compile(
-    rf"{_DECORATION}(?:final\s+)?verdict{_DECORATION}[:：]{_DECORATION}(?:answer\s+[\[(*]*)?([a-z]+|\d+){_DECORATION}",
+    rf"(?:\s*[-•+]\s)?{_DECORATION}(?:final\s+)?verdict{_DECORATION}[:：]{_DECORATION}(?:answer\s+[\[(*]*)?([a-z]+|\d+)"
+    rf"{_DECORATION}",
     re.IGNORECASE,
 )
-_UNSEEN = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]")
+"""Also as the line of a list. A quotation (``>``) is no word of the judge's own."""
+_UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
 """Characters without a glyph, which some models put between a colon and a word."""
 _DIGITS = re.compile(rf"{_DECORATION}(\d+){_DECORATION}")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\w*\s*")
+_FRAME = re.compile(r"</?(?:answer|response|output|verdict)>", re.IGNORECASE)
+"""Tags that some models set around what they say in the end."""
 _SPECIAL = re.compile(r"(?:(?:</s>|<eos>|<end_of_turn>|<\|[\w ]{1,40}\|>)\s*)+\Z")
 """Tokens that end a turn, which some servers leave in the text."""
 _REFUSAL = re.compile(
@@ -109,7 +113,7 @@ def read_verdict(
 
 def _lines(text: str) -> list[str]:
     """The lines that say something, without what cannot be seen."""
-    spoken = _SPECIAL.sub("", _UNSEEN.sub("", text)).splitlines()
+    spoken = _FRAME.sub("\n", _SPECIAL.sub("", _UNSEEN.sub("", text))).splitlines()
     return [line for line in spoken if line.strip() and not _FENCE.fullmatch(line)]
 
 

@@ -159,10 +159,14 @@ def read_json_reply(raw: str) -> Any:
     return None
 
 
+TEXT_PARTS = ("text", "output_text", "refusal")
+
+
 def _text(value: Any) -> str | None:
-    """A message's text, given as such or as a list of parts; None where it is neither."""
+    """A message's text, given as such or as a list of parts, thoughts among them left out; None where it is neither."""
     if isinstance(value, list):
-        value = "".join(part["text"] for part in value if isinstance(part.get("text"), str))
+        said = [part for part in value if str(part.get("type") or "text") in TEXT_PARTS]
+        value = "".join(part["text"] for part in said if isinstance(part.get("text"), str))
     if value is None or isinstance(value, str):
         return (value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return None

@@ -78,7 +78,7 @@ def bias(showings: Sequence[Showing], *, level: float = 0.95) -> Bias:
 
 def _side(showings: Sequence[Showing], ordered: Sequence[Showing], level: float) -> Result:
     if showings and all(showing.shown is None for showing in showings):
-        return Undefined("the order in which the answers were shown is not known", len(showings), "share")
+        return Undefined("the order in which the answers were shown is not known", 0, "share")
     return share([s.first_won for s in ordered], [s.cluster for s in ordered], level=level)
 
 

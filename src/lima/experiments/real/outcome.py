@@ -145,7 +145,7 @@ class RealOutcome:
 
 
 def _difference(units: Sequence[tuple[str, float, float]], measure: str) -> Result:
-    """First minus second, by unit: of yes and no by joined Wilson limits, of other values by t; of shares within -1 and 1."""
+    """First minus second, by unit: of yes and no by the score interval, of other values by t; of shares within -1 and 1."""
     items, one, two = ([unit[place] for unit in units] for place in range(3))
     if {*one, *two} <= {0.0, 1.0}:
         return paired_difference([x == 1 for x in one], [y == 1 for y in two], items)
