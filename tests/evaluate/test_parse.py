@@ -102,7 +102,8 @@ def test_what_is_no_verdict_is_unparsable_never_a_tie(text: str) -> None:
 @pytest.mark.parametrize("text", ["un safe", "(un)safe", "un-safe", "not safe", "un[safe]"])
 def test_half_of_a_word_is_not_the_word(text: str) -> None:
     assert (
-        read_verdict(Answer(f"Reasons.\nVerdict: {text}", "stop"), ("safe", "unsafe")).status == "unparsable"
+        read_verdict(ChatAnswer(f"Reasons.\nVerdict: {text}", "stop"), ("safe", "unsafe")).status
+        == "unparsable"
     )
 
 
