@@ -38,7 +38,7 @@ FIRST_PERSON = re.compile(
           | (?: \w+ \ ){1,8}? last \ (?: year | term | semester | summer | fall | autumn | winter | spring | week | month ) )
       | (?: [Aa]s \ (?: an? \ )? | [Ii]n \ ) (?: student | kid | child | teenager | undergraduate | college | school | university )s? ,? \ we
       | (?: that \ we | [Ww]e \ (?: don['’]t | do \ not ) ) \ know \ of | [Tt]hey \ (?: gave | told | showed | taught ) \ us | [Ss]ome \ of \ us \ (?: still | do | have )
-      | [Hh]ere \ in \ [A-Z]\w+ | (?: colleagues? | professors? | teachers? | stores? | shops? | bars? | pubs? | discontinued ) \ (?: around \ )? here (?! \ (?: is | are ) )
+      | [Hh]ere \ in \ [A-Z]\w+ | (?: coll?eagues? | professors? | teachers? | stores? | shops? | bars? | pubs? | discontinued ) \ (?: around \ )? here (?! \ (?: is | are ) )
       | (?: (?<! [^\n] ) | (?<= [.!?]\ ) ) (?: Found \ (?: this | these | an? | some ) | Can['’]t \ (?: believe | think | remember | recall )
          | Just \ (?: found | tried | bought | got ) | Tried \ (?: this | it | that ) | Wish \ (?: there | it ) )
       | (?: Not \ (?: have | having ) \ any | Not \ (?: \w+ \ )? sure \ (?: if | whether | how | what | why | about | that | where | which | who )
@@ -322,6 +322,7 @@ ASKER_OF_SITE = Phrases(
         | \b (?: asked | posted | answered | off-topic | on-topic ) \s (?: here | before | elsewhere | on \s (?: this | the ) )
         | \b (?: community | big-list ) \s? -? (?: wiki | list ) \b
         | \b answers? \s (?: so \s far | given | below | already )
+        | \b there \s are \s (?: already | other | similar | several | many | some | a \s few ) \s (?: [\w-]+ \s ){0,3} (?: questions | posts | threads ) \b
         | \b (?: came \s across | saw | read | reading | perusing ) \s an? \s (?: \w+ \s )? (?: answer | question | post | comment ) \b
         """,
     ),

@@ -161,7 +161,7 @@ TELLS_WHERE = re.compile(
 )
 """A whole sentence that tells where something is told, and nothing of it: "The Times has a good article on rivers."."""
 FOR_READERS = re.compile(
-    r"\b(?:articles?|papers?|pages?|posts?|blogs?|videos?|threads?|links?|interested|interest|curious)\b",
+    r"\b(?:articles?|papers?|pages?|posts?|blogs?|videos?|threads?|links?|interested|interest|curious|(?:described|published|explained) in)\b",
     re.IGNORECASE,
 )
 """What is said of a headline that is no part of the answer."""
