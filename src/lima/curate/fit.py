@@ -269,50 +269,74 @@ ADDRESSING = Phrases(
     (
         ("you ", "you'", "you’"),
         rf"""
-        (?<! \b if \s ) (?<! \b when \s ) (?<! \b once \s ) (?<! \b after \s )
-        \b you (?: ['’]ve | \s have | \s had )? \s (?: (?: also | already | just | correctly | rightly ) \s )? {SAID} \b (?! \s to \b )
-        | \b you \s (?: seem | appear ) \s to \b | \b you \s (?: did | do | have ) (?: n['’]t | \s not ) \s (?: mention (?:ed)? | specif(?:y|ied) | state[d]? | tell | told | describe[d]? ) \b
-        | (?<! \b if \s ) (?<! \b when \s ) \b you (?: ['’]re | \s are ) \s (?: \w+ly \s )? (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing | experiencing
-            | missing | mistaken | right | correct | wrong | overthinking ) \b
-        | \b you (?: ['’]re | \s are ) \s not \s (?: alone | the \s (?: only | first ) ) \b
-        | \A \W* have \s you \s (?: \w+ \s )? (?: read | tried | seen | looked | considered | heard | checked | thought ) \b
-        | \b (?: sounds | looks | seems | appears ) \s (?: like | as \s if | that ) \s (?: you | your ) \b
-        | \b (?: do | did ) \s you \s (?: mean | have \s (?: a | an | any ) | really | want ) \b [^.?!]* [?]
-        | \b you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
-        | (?<! \b if \s ) (?<! \b when \s ) \b you \s mention (?: ed )? \b
+        \b (?= [ydtlasbnw] ) (?:
+            (?<! \b if \s ) (?<! \b when \s ) (?<! \b once \s ) (?<! \b after \s )
+            you (?: ['’]ve | \s have | \s had )? \s (?: (?: also | already | just | correctly | rightly ) \s )? {SAID} \b (?! \s to \b )
+          | you \s (?: seem | appear ) \s to \b | you \s (?: did | do | have ) (?: n['’]t | \s not ) \s (?: mention (?:ed)? | specif(?:y|ied) | state[d]? | tell | told | describe[d]? ) \b
+          | (?<! \b if \s ) (?<! \b when \s ) you (?: ['’]re | \s are ) \s (?: \w+ly \s )? (?: asking | describing | talking \s about | referring \s to | seeing | getting | confusing | experiencing
+              | missing | mistaken | right | correct | wrong | overthinking ) \b
+          | you (?: ['’]re | \s are ) \s not \s (?: alone | the \s (?: only | first ) ) \b
+          | (?: sounds | looks | seems | appears ) \s (?: like | as \s if | that ) \s (?: you | your ) \b
+          | (?: do | did ) \s you \s (?: mean | have \s (?: a | an | any ) | really | want ) \b [^.?!]* [?]
+          | you \s (?: say | mention | state | ask | describe | propose | suggest ) \s* (?: that | how | whether | about | for | in | [,:"“(] )
+          | (?<! \b if \s ) (?<! \b when \s ) you \s mention (?: ed )? \b
+          | (?: the | those | these | this | that | all | any | both ) \s (?: [\w'’-]+ \s ){{1,4}}? you \s
+              (?: list | link | mention | describe | cite | propose | show | quote | reference | suggest | specify | provide | post | raise
+                | ask \s about | refer \s to | bring \s up ) (?: e? d )? \b
+          | not \s be \s what \s you (?: ['’]re | \s are ) \s looking \s for \b | sounds? \s (?: not \s )? like \s what \s you \b
+          | (?: that | which ) \s you (?: ['’]re | \s are )? \s refer (?: red | ring )? \s to \b
+          | you \s link (?: ed )? \b (?! \s to \b )
+        )
+        | \A \W* (?: have \s you \s (?: \w+ \s )? (?: read | tried | seen | looked | considered | heard | checked | thought ) \b
+          | (?: are \s you \s \w+ing | do \s you \s (?: want | need | have | know | mean ) | did \s you | have \s you | (?: what | why | which | how \s (?: long | often | much | many ) ) \s (?: are | do | don['’]t | would | is ) \s you r? ) \b [^.?!]* [?] )
         | (?: \A | \n | [.!?] \s ) \W* (?: because | since | given \s that ) \s you (?: ['’]re | \s (?: are | have | want | need | only | already ) ) \b (?! \s to \b )
-        | \A \W* (?: are \s you \s \w+ing | do \s you \s (?: want | need | have | know | mean ) | did \s you | have \s you | (?: what | why | which | how \s (?: long | often | much | many ) ) \s (?: are | do | don['’]t | would | is ) \s you r? ) \b [^.?!]* [?]
-        | \b (?: the | those | these | this | that | all | any | both ) \s (?: [\w'’-]+ \s ){{1,4}}? you \s
-            (?: list | link | mention | describe | cite | propose | show | quote | reference | suggest | specify | provide | post | raise
-              | ask \s about | refer \s to | bring \s up ) (?: e? d )? \b
-        | \b not \s be \s what \s you (?: ['’]re | \s are ) \s looking \s for \b | \b sounds? \s (?: not \s )? like \s what \s you \b
-        | \b (?: that | which ) \s you (?: ['’]re | \s are )? \s refer (?: red | ring )? \s to \b
-        | \b you \s link (?: ed )? \b (?! \s to \b )
         """,
     ),
     (
         ("your",),
         rf"""
-        \b given \s your \b | \b (?: in \s your \s question | to \s answer \s your \s question | your \s questions | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
+        \b (?: given \s your | in \s your \s question | to \s answer \s your \s question | your \s questions
+            | your \s question \s (?: states | says | mentions | is \s about | seems | implies | asks | assumes | contains ) ) \b
         | \b your \s (?: {ORDINAL} \s )? (?: (?: \w+ \s )? example | snippet | post | quote | description | statement | assumption | claim | suggestion | proposal | guess
             | scenario | reasoning | understanding | argument | attempt | edit | title | sketch | analogy | premise | intuition | observation | hunch | comment | confusion | tool \s is ) s? \b
         | \b (?: does | did | is | has | was ) \s your \s (?: friend | teacher | boss | professor | wife | husband ) \b
         | \b your \s {ORDINAL} \s (?: (?: and | or ) \s (?: your \s )? {ORDINAL} \s )? {PARTS} s? \b
-        | (?<! depending \s on \s ) (?<! depends \s on \s ) \b (?: in | for ) \s your \s (?: (?: particular | specific | exact ) \s )? (?: case | situation | example | instance | scenario | circumstances ) \b
+        | \b (?<! depending \s on \s ) (?<! depends \s on \s ) (?: in | for ) \s your \s (?: (?: particular | specific | exact ) \s )? (?: case | situation | example | instance | scenario | circumstances ) \b
         """,
     ),
     (
-        ("question", "follow", "asked", "asker", "q1", "q2", "q3", "part", "op"),
+        (
+            "question",
+            "asker",
+            "example",
+            "to answer",
+            "answering",
+            "as for",
+            "regarding",
+            "responding",
+            "concerning",
+            "re: ",
+            "original",
+            "q1",
+            "q2",
+            "q3",
+            "q4",
+            "q5",
+            "q 1",
+            "q 2",
+            "q 3",
+        ),
         rf"""
-        \b (?: asker | questioner | question \s (?: asks | mentions | states | says | body | text | title | as \s (?: asked | posed | stated | written ) ) )
-        | \b (?: the | this | that ) \s (?: {ORDINAL} \s ) (?: question | part \s of \s (?: the | your ) \s question ) s? \b
-        | \b (?: example | code | snippet | quote | equation | formula | list | link | table | data | numbers? | text | title ) s? \s (?: in | from | of ) \s (?: the | this ) \s question \b
-        | \b (?: to \s answer | answering | as \s for | regarding | responding \s to | concerning | re: ) \s (?: your | the | question | q \d ) \s (?: {ORDINAL} | part | \d )
+        \b (?= \w ) (?: asker | questioner | question \s (?: asks | mentions | states | says | body | text | title | as \s (?: asked | posed | stated | written ) )
+          | (?: the | this | that ) \s {ORDINAL} \s (?: question | part \s of \s (?: the | your ) \s question ) s? \b
+          | (?: example | code | snippet | quote | equation | formula | list | link | table | data | numbers? | text | title ) s? \s (?: in | from | of ) \s (?: the | this ) \s question \b
+          | (?: to \s answer | answering | as \s for | regarding | responding \s to | concerning | re: ) \s (?: your | the | question | q [1-5] ) \s (?: {ORDINAL} | part | \d )
+          | (?: continue | go | going | continuing ) \s with \s (?: the | your | that ) \s (?: \w+ \s )? example \b
+          | (?: q [1-5] | q \s [1-3] | questions? \s \#? \d ) \b
+          | (?: rest | part | parts | half | bit | remainder ) \s of \s (?: the | your? | this ) \s (?: original \s )? question \b
+          | original \s (?: post | poster | question ) \b
+        )
         | (?: ^ | \n | [.!?] \s ) \W* (?: as \s for | for )? \s* (?: the | your )? \s* {ORDINAL} \s question \b
-        | \b (?: continue | go | going | continuing ) \s with \s (?: the | your | that ) \s (?: \w+ \s )? example \b
-        | \b (?: q \s? \d | questions? \s \#? \d ) \b
-        | \b (?: rest | part | parts | half | bit | remainder ) \s of \s (?: the | your? | this ) \s (?: original \s )? question \b
-        | \b original \s (?: post | poster | question ) \b
         """,
     ),
 )

@@ -142,16 +142,16 @@ OTHERS = Phrases(
     (
         ("answer", "poster", "responder", "repl", "response"),
         r"""
-        \b (?: other | another | previous | existing | accepted | earlier | above | preceding | top | same | current
-            | \w+ ['’] s? ) \s (?: \w+ \s )? (?: answers? | answerers? | posters? | responders? | repl(?:y|ies) ) \b
-        | \b (?: the | an? ) \s answer \s (?: by | of ) \s (?-i: [A-Z] [a-z] ) | \b (?: claim | point | statement | idea | code | example | advice ) s? \s in \s the \s answers? \b
-        | (?<! final\ ) (?<! right\ ) (?<! correct\ ) (?<! short\ ) \b (?: answers? | repl(?:y|ies) | responses? ) \s
-            (?: above | below | here | already | given\ by | provided\ by | posted | from\ (?-i: @?[A-Z] ) )
-        | \b (?: parallels? | echoe?s? | mirrors? | complements? | repeats? | agrees? \s with ) \s (?-i: [A-Z] ) \S+ (?: \s (?-i: [A-Z] ) \S+ )? \s answer \b
-        | \b (?: these | those | both | all | all\ the | all\ of\ the | all\ of\ these | most | some | several | many
-            | two | three ) \s (?: of \s (?: the | these ) \s )? answers \b
-        | \b (?: add | adding | addition | addendum | complement | complementing | supplement ) \s to \s
-            (?: \S+ \s ){0,3} answers? \b
+        \b (?= \w ) (?:
+            (?: other | another | previous | existing | accepted | earlier | above | preceding | top | same | current | \w+ ['’] s? ) \s
+              (?: \w+ \s )? (?: answers? | answerers? | posters? | responders? | repl(?:y|ies) ) \b
+          | (?: the | an? ) \s answer \s (?: by | of ) \s (?-i: [A-Z] [a-z] ) | (?: claim | point | statement | idea | code | example | advice ) s? \s in \s the \s answers? \b
+          | (?<! final\ ) (?<! right\ ) (?<! correct\ ) (?<! short\ ) (?: answers? | repl(?:y|ies) | responses? ) \s
+              (?: above | below | here | already | given\ by | provided\ by | posted | from\ (?-i: @?[A-Z] ) )
+          | (?: parallels? | echoe?s? | mirrors? | complements? | repeats? | agrees? \s with ) \s (?-i: [A-Z] ) \S+ (?: \s (?-i: [A-Z] ) \S+ )? \s answer \b
+          | (?: these | those | both | all (?: \ of )? (?: \ (?: the | these ) )? | most | some | several | many | two | three ) \s (?: of \s (?: the | these ) \s )? answers \b
+          | (?: add | adding | addition | addendum | complement | complementing | supplement ) \s to \s (?: \S+ \s ){0,3} answers? \b
+        )
         """,
     ),
     (
