@@ -201,6 +201,7 @@ def templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # an upgrade of lima under a running server must not mix two versions
     )
     environment.globals.update(csrf_token=csrf_token)
     return environment
