@@ -170,6 +170,13 @@ def test_keys_can_be_changed_and_are_kept(site: MakeSite, visit: Visit) -> None:
     page.click("#close-keys")
     page.reload()
     assert page.inner_text("[data-choice='1'] kbd") == "Q"
+    for other in ('{"keys": {"undo": null, "choice2": 5}}', '"words"', '{"keys": {"choice1": "q"}}'):
+        page.evaluate(
+            "text => localStorage.setItem('lima', text)", other
+        )  # of another program at this address
+        page.reload()
+        page.wait_for_selector("[data-choice='2'] kbd:visible")
+        assert page.inner_text("[data-choice='2'] kbd") == "2"
     page.keyboard.press("1")
     page.keyboard.press("q")
     assert saved(page) == "Answer A is significantly better."

@@ -13,6 +13,7 @@ from tests.annotate.conftest import MakeSite, MakeStudy, Site, enter, field, for
 
 from lima.annotate.app import THREADS
 from lima.annotate.compare.exchange import export_rows
+from lima.annotate.pages import templates
 from lima.annotate.tables import presentations
 from lima.errors import LimaError
 from lima.evaluate.protocol import OwnScale, read_protocol
@@ -286,3 +287,8 @@ def test_few_requests_are_at_work_at_a_time(site: MakeSite) -> None:
 
 async def _limiter() -> CapacityLimiter:
     return to_thread.current_default_thread_limiter()
+
+
+def test_a_running_server_keeps_its_templates() -> None:
+    """An upgrade of lima in place would mix two versions of a page with one of its values."""
+    assert not templates().auto_reload

@@ -94,8 +94,13 @@ def test_leaving_midway_and_a_closed_study_have_a_way_back(site: MakeSite) -> No
     enter(second, id="p2")
     csrf = field(first.get("/pause").text, "csrf")
     assert "https://panel.example/left" in first.post("/leave", data={"csrf": csrf}).text
+    late = form(second.get("/work").text, pairwise="first")
     lead_does(here, "/lead/close")
-    assert "https://panel.example/out" in second.get("/work").text
+    said = second.post("/answer", data=late, headers={"accept": "application/json"}).json()["problem"]
+    assert said.startswith("The study was closed before this arrived"), "it does not claim to be saved"
+    page = second.get("/work").text
+    assert "https://panel.example/out" in page
+    assert "<h1>The study is closed</h1>" in page
     assert [row["way_out"] for row in panel_rows(here)] == ["left", "screened"]
 
 

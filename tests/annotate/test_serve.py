@@ -25,6 +25,7 @@ from lima.annotate import people
 from lima.annotate.database import Database, sqlite_url
 from lima.annotate.facts import DATABASE_NAME
 from lima.annotate.serve import (
+    LOCK_NAME,
     SECRET_NAME,
     annotate,
     lead_secret,
@@ -236,10 +237,14 @@ def test_a_damaged_database_is_one_line(study: MakeStudy, content: bytes) -> Non
 
 
 def test_a_second_server_of_a_study_is_refused(study: MakeStudy) -> None:
-    folder = study(3)
-    with only_server(folder), pytest.raises(LimaError, match="serves this study already"):
-        only_server(folder)
-    only_server(folder).close()
+    folder, other = study(3), study(4)
+    with only_server(folder / LOCK_NAME), pytest.raises(LimaError, match="serves this study already"):
+        annotate(AnnotateSettings(study=folder))
+    there = other / "annotations.sqlite"  # a database that another folder's server has
+    settings = AnnotateSettings(study=folder, database=sqlite_url(there))
+    with only_server(Path(f"{there}-server")), pytest.raises(LimaError, match="serves this study already"):
+        annotate(settings)
+    only_server(folder / LOCK_NAME).close()
 
 
 @pytest.mark.slow

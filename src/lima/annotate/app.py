@@ -128,7 +128,10 @@ def _problem(
     to: str | None = None,
     values: Mapping[str, object] | None = None,
 ) -> Response:
+    title = "That did not work"
+    if status == 410:
+        title = "The study is closed"
     text = site_of(request).language.say(text, **(values or {}))
     if wants_json(request):
         return JSONResponse({"problem": text}, status)
-    return page("message.html", request, status=status, title="That did not work", text=text, to=to)
+    return page("message.html", request, status=status, title=title, text=text, to=to)

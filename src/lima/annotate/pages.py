@@ -140,7 +140,11 @@ def entered(request: Request) -> tuple[Participant, str]:
     if site.closed.is_set():
         way: panel.WayOut = "completed" if people.has_answered(site.base, person) else "screened"
         to = panel.way_back(site.base, site.settings, person, way, site.clock())
-        raise Refused(410, "The study is closed. Everything you answered is saved. Thank you!", to)
+        if request.method == "GET":
+            raise Refused(410, "The study is closed. Everything you answered is saved. Thank you!", to)
+        raise Refused(
+            410, "The study was closed before this arrived. What was saved until then counts. Thank you!", to
+        )
     site.answering.check(person.name, site.clock())
     return person, token
 
@@ -201,6 +205,7 @@ def templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # an upgrade of lima under a running server must not mix two versions
     )
     environment.globals.update(csrf_token=csrf_token)
     return environment

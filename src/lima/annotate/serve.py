@@ -54,8 +54,9 @@ def annotate(settings: AnnotateSettings) -> None:
     if settings.dry_run:
         console.note("dry run: nothing was written, no page was served")
         return
-    alone = only_server(settings.place)
+    alone = only_server(settings.place / LOCK_NAME)
     base = Database(settings.database or sqlite_url(_database(settings)))
+    alone_there = only_server(Path(f"{base.engine.url.database}-server")) if base.is_sqlite else alone
     work = open_database(settings, base)
     secret_file = settings.lead_secret_file or settings.place / SECRET_NAME
     app = create_app(settings, work, base, lead_secret=lead_secret(secret_file))
@@ -72,6 +73,7 @@ def annotate(settings: AnnotateSettings) -> None:
     finally:
         base.close()
         alone.close()
+        alone_there.close()
 
 
 def _database(settings: AnnotateSettings) -> Path:
@@ -91,15 +93,19 @@ def open_database(settings: AnnotateSettings, base: Database) -> AnnotationWork:
         ) from None
 
 
-def only_server(place: Path) -> IO[str]:
+def only_server(path: Path) -> IO[str]:
     """A lock that lasts until it is closed: two servers would give the same places twice from their memories.
+
+    Args:
+        path: a file in the study's folder, or beside its database, which another folder's server may name too.
 
     Raises:
         LimaError: another server has the study, or nothing can be written into its folder.
     """
+    place = path.parent
     try:
         place.mkdir(parents=True, exist_ok=True)
-        lock = (place / LOCK_NAME).open("w")
+        lock = path.open("w")
     except OSError as error:
         raise LimaError(f"{place}: cannot write there ({error.strerror}).") from None
     try:

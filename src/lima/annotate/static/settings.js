@@ -22,7 +22,8 @@ export function load() {
   } catch {
     // A browser that keeps nothing works with the defaults.
   }
-  return { advance: kept.advance ?? true, keys: { ...free(defaults(), kept.keys ?? {}), ...kept.keys } };
+  const chosen = Object.fromEntries(Object.entries(kept.keys ?? {}).filter(([name, key]) => name in ACTIONS && key && typeof key === "string"));
+  return { advance: kept.advance !== false, keys: { ...free(defaults(), chosen), ...chosen } };
 }
 
 // What somebody chose before an action came in keeps its key; the new action has none until it gets one.
