@@ -22,6 +22,12 @@ from lima.curate.text.links import ANNOUNCEMENT, LINK_LIST, POINTER, POINTER_TO_
 from lima.curate.text.markup import STRUCK_OUT
 
 
+def test_scripts_find_the_cleaner_under_its_first_name() -> None:
+    from lima.curate import clean as first
+
+    assert first.clean is clean
+
+
 @pytest.mark.parametrize(
     ("html", "markdown", "lima"),
     [
