@@ -15,6 +15,7 @@ from lima.align.data import find_columns
 from lima.align.settings import Columns
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
+from lima.curate.reading.jira import in_markdown
 from lima.curate.rules import UNFILTERED, RuleSettings
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.table import Table
@@ -328,6 +329,16 @@ def test_issues_with_a_column_for_each_comment(tmp_path: Path) -> None:
         [["Blender", "SUP-7", "Ann Lee", "c9", "03/May/26 10:00 AM", ASKED, *comments]],
     )
     assert dialogues(path) == {"own/SUP-7": DIALOGUE}
+
+
+def test_markup_of_issues_becomes_markdown() -> None:
+    code = "{code:python}\nx = [a|b]\n# not a list{code}"
+    written = f"h2. Steps\n# press *OK*\n# see [the page|https://x.example] !a.png|thumbnail!\n{code}\n{{quote}}so{{quote}}"
+    plain = "## Steps\n1. press **OK**\n1. see the page \n```python\nx = [a|b]\n# not a list\n```\n> so"
+    assert in_markdown(written) == plain
+    assert in_markdown("[~accountid:7:a-b], run {{ls *.py}} or {code}rm -r x{code}; 2*3*4 is 24.") == (
+        "run `ls *.py` or `rm -r x`; 2*3*4 is 24."
+    )
 
 
 def test_threads_of_a_channel(tmp_path: Path) -> None:

@@ -54,6 +54,10 @@ USUAL: Mapping[Part, Sequence[str]] = {
     ),
 }
 """Names that the columns of such exports have, likeliest first."""
+OF_MESSAGES = frozenset(
+    name for part in ("role", "text", "time", "visibility") for name in USUAL[part]  # type: ignore[index]
+)
+"""What a record has of these is not of its messages: the time of a ticket is no comment's."""
 SIDES: Mapping[str, Side] = {
     **dict.fromkeys((
         "customer", "user", "contact", "lead", "requester", "end user", "enduser", "visitor", "client", "human", "guest", "incoming", "inbound", "received", "in",

@@ -1,4 +1,4 @@
-"""Nested JSON of help desks and chat tools, Jira's repeated comment columns, and Slack's messages -> rows of one message each.
+"""Nested JSON of help desks and chat tools, Jira's issues, and Slack's messages -> rows of one message each.
 
 Shapes by their public documentation (docs/own-data.md names the pages): a record that holds a list of messages under
 any of the usual names (Zendesk, Intercom, Freshdesk, Help Scout, HubSpot, Front), and ChatGPT's tree of messages.
@@ -7,13 +7,13 @@ any of the usual names (Zendesk, Intercom, Freshdesk, Help Scout, HubSpot, Front
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lima.curate.reading.conversations import USUAL, Opening, folded
+from lima.curate.reading.conversations import OF_MESSAGES, USUAL, Opening, folded
+from lima.curate.reading.jira import holds_comments, issue_rows
 from lima.curate.text.clean import clean
-from lima.curate.text.mail import COMMENT_HEAD
 
 Row = dict[str, Any]
 LISTS = (
@@ -40,15 +40,15 @@ def message_rows(row: Row, path: Path) -> list[Row] | None:
         return _of_tree(row)
     if row.get("type") == "message" and "ts" in row:
         return [_of_slack(row, path)]
-    if any(COMMENT_HEAD.match(text) for name, text in row.items() if _is_comment(name, text)):
-        return _of_jira(row)
+    if holds_comments(row):
+        return issue_rows(row)
     messages = _messages(row)
     return None if messages is None else _of_list(row, messages)
 
 
 def nested(row: Mapping[str, Any]) -> bool:
     """Whether a cell of the row is a list or an object, or a comment with its head, as Jira's are."""
-    return any(isinstance(value, list | dict) or _is_comment(name, value) for name, value in row.items())
+    return any(isinstance(value, list | dict) for value in row.values()) or holds_comments(row)
 
 
 def is_beside_messages(path: Path) -> bool:
@@ -73,12 +73,6 @@ def _of_list(row: Row, messages: Sequence[Row]) -> list[Row]:
         begin = {"created_at": row.get("created_at"), "part_type": "comment", **flat(source)}
         told = [{**own, **begin, KEY: str(key)}, *told]
     return [first, *told] if isinstance(first, Opening) else told
-
-
-OF_MESSAGES = {
-    name for part in ("role", "text", "time", "visibility") for name in USUAL[part] if name != "customer"
-}  # fmt: skip
-"""What a record has of these is not of its messages: the time of a ticket is no comment's."""
 
 
 def _messages(row: Row) -> list[Row] | None:
@@ -177,27 +171,3 @@ def _of_slack(row: Row, path: Path) -> Row:
         "text": " ".join(text.split(" ")).strip() if spoken else "",
         "time": row["ts"],
     }
-
-
-def _is_comment(name: str, text: Any) -> bool:
-    return folded(name).startswith("comment") and isinstance(text, str)
-
-
-def _of_jira(row: Row) -> list[Row]:
-    """An issue: its description, and comments that each begin with time and writer."""
-    taken = OF_MESSAGES | ({"reporter"} if row.get("Reporter Id") else set())
-    own = {
-        name: value
-        for name, value in row.items()
-        if folded(name) not in taken and not folded(name).startswith("comment")
-    }
-    first = Opening({**own, "time": row.get("Created", "")})
-    first.text = str(row.get("Description") or row.get("Summary") or "")
-    return [first, *({**own, **one} for one in _comments(row))]
-
-
-def _comments(row: Row) -> Iterator[Row]:
-    for name, text in row.items():
-        if _is_comment(name, text) and (head := COMMENT_HEAD.match(text)):
-            time, who, _ = text.split(";", 2)
-            yield {WHO: who, "time": time, "text": text[head.end() :]}
