@@ -175,6 +175,30 @@ def test_turns_of_one_side_are_joined_and_ends_cut(tmp_path: Path) -> None:
     }
 
 
+def test_thanks_at_the_end_are_no_answer_and_a_chat_is_no_mail(tmp_path: Path) -> None:
+    header, rows = TOOLS["author's type"]
+    thanks: list[list[Any]] = [
+        [7, "user", "comment", "2026-05-03T11:00:00Z", "Perfect, thank you!"],
+        [7, "admin", "comment", "2026-05-03T11:01:00Z", "You're welcome! Have a nice day."],
+        [8, "user", "comment", "2026-05-03T11:00:00Z", "Is it open on Sunday?"],
+        [8, "admin", "comment", "2026-05-03T11:01:00Z", "Happy to tell: no, it is not."],
+        [8, "robot", "comment", "2026-05-03T11:02:00Z", "Rate us."],
+    ]
+    path = table(tmp_path / "messages.csv", header, rows + thanks)
+    rules = RuleSettings.model_validate(UNFILTERED | {"length_min": 20})
+    assert dialogues(path, rules=rules, dialogue="last")["own/7"] == DIALOGUE
+    assert left_out(path)["own/8/3"] == "event"
+    letter = "Dear Ann,\n\n> so you said\n\nThe parcel is late.\n\nKind regards,\nBob"
+    chat = {"id": "7", "current_node": "b", "mapping": {
+        "a": {"parent": None, "message": {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["A letter, please."]}}},
+        "b": {"parent": "a", "message": {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": [letter]}}},
+    }}  # fmt: skip
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat" / "conversations.json").write_text(json.dumps([chat]))
+    found = dialogues(tmp_path / "chat" / "conversations.json")
+    assert found == {"own/7": [("user", "A letter, please."), ("assistant", letter)]}
+
+
 def test_the_first_answer_alone_or_loss_on_the_last(tmp_path: Path) -> None:
     header, rows = TOOLS["incoming"]
     path = table(tmp_path / "messages.csv", header, rows)
@@ -292,6 +316,17 @@ def test_nested_records_become_dialogues(tmp_path: Path, name: str, form: str) -
     assert dialogues(path) == {"own/7": DIALOGUE}
     rules = {*left_out(path).values()}
     assert ("private-note" in rules) == (NOTE in json.dumps(record))
+
+
+def test_a_list_under_any_name_is_read_where_it_tells_who_wrote(tmp_path: Path) -> None:
+    turns = [{"sender": side, "message": text} for side, text in (("visitor", ASKED), ("operator", TOLD))]
+    (tmp_path / "chats.json").write_text(json.dumps([{"id": 7, "chatlog": turns}]))
+    assert dialogues(tmp_path / "chats.json") == {"own/7": DIALOGUE[:2]}
+    odd = [{"a": text} for text in (ASKED, TOLD)]
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "odd.json").write_text(json.dumps([{"id": 7, "chatlog": odd}]))
+    with pytest.raises(LimaError, match=r"column 'chatlog' holds objects \(a\).*docs/own-data.md"):
+        dialogues(tmp_path / "odd" / "odd.json")
 
 
 def test_records_in_xml(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from lima import console
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.curate.pipeline import curate
 from lima.curate.reading.conversations import conversation_of, is_message
-from lima.curate.reading.nested import flat, message_rows
+from lima.curate.reading.nested import flat, message_rows, unknown_list
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.columns import USUAL, folded_names, usual_columns
@@ -28,8 +28,6 @@ from lima.settings import read_recipe, typed, validate
 
 AGAIN = ("question-again", "it asks a dev or test question")
 NO_ROOM = ("no-room", "its prompt fills all that the model reads at once")
-CHATS = {"messages": "openai", "conversations": "sharegpt, or lima for the released set"}
-"""Columns of whole conversations, and the formats of `lima import` that have them."""
 
 
 def make_data(settings: AlignSettings, folder: Path, has_room: Callable[[Example], bool]) -> None:
@@ -123,11 +121,8 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
     if unknown := [name for name in named.values() if name not in row]:
         raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names.values())}.")
     found = usual_columns(row, given=named)
-    if "prompt" not in found and (chat := next((name for name in CHATS if name in names), None)):
-        raise LimaError(
-            f"{path}: column {chat!r} holds conversations in an unknown form. Convert them to {CHATS[chat]} "
-            "(see lima import --help)."
-        )
+    if "prompt" not in found and (told := unknown_list(row)):
+        raise LimaError(f"{path}: {told}.")
     if missing := [part for part in ("prompt", "answer") if part not in found]:
         flags = " ".join(f"--columns.{part} {_likeliest(part, names)}" for part in missing)
         raise LimaError(

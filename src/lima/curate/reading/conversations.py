@@ -97,13 +97,18 @@ class Turn:
 
     side: Side
     text: str
-    name: str = ""
+    name: str | None = ""
+    """Whose it is, if known; None of a chat, whose messages are no mails: they have no signatures and quote nobody."""
 
 
 class Talk(dict[str, Any]):
     """A conversation: its columns, each as the first message that fills it has it, and its ``turns`` in the order of time."""
 
     turns: tuple[Turn, ...] = ()
+
+
+class Chatted(dict[str, Any]):
+    """The row of a message of a chat with a model."""
 
 
 class Opening(dict[str, Any]):
@@ -162,6 +167,8 @@ class _Reader:
     sides: dict[str, str]
     """What a value of the role's column stands for: ``user``, ``assistant``, ``note`` or ``event``; none where the requester tells."""
     counts: Counter[str] = field(default_factory=Counter)
+    neither: dict[str, None] = field(default_factory=dict)
+    """Values of the role's column that say nothing known."""
 
     def kind(self, row: Row) -> str:
         """``user``, ``assistant``, or the rule by which the message is left out."""
@@ -176,7 +183,10 @@ class _Reader:
             return "assistant" if is_agent(value, self.agents) else "user"
         if not self.sides:
             return "user" if value == plain(row.get(self.columns.requester)) else "assistant"
-        return {"note": "private-note"}.get(found := self.sides.get(value, "event"), found)
+        found = self.sides.get(value, "event")
+        if value and value not in self.sides:
+            self.neither[value] = None
+        return "private-note" if found == "note" else found
 
 
 def read_talks(
@@ -344,6 +354,7 @@ def _say(reader: _Reader, path: Path, *, times: bool) -> None:
         for kind, side in (("user", "customers"), ("assistant", "your side"))
         if reader.sides
     ]
+    sides += [f"neither: {', '.join(list(reader.neither)[:SHOWN_VALUES])}"] if reader.neither else []
     found = [f"conversation = {columns.conversation!r}", who + (f" ({'; '.join(sides)})" if sides else "")]
     found += [f"text = {' or '.join(map(repr, columns.texts[:2]))}"]
     found += [f"time = {columns.time!r}" if times else "in the order of the file, for no column holds times"]
@@ -365,8 +376,10 @@ def _text(row: Row, columns: MessageColumns) -> str:
     return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
 
 
-def _name(row: Row) -> str:
+def _name(row: Row) -> str | None:
     """The name of who wrote, so that a last line of it alone is known as a signature."""
+    if isinstance(row, Chatted):
+        return None
     names = {folded(name): value for name, value in row.items()}
     known = ("author name", "sender name", "user name", "from name", "agent name", "name")
     return next((value for name in known if isinstance(value := names.get(name), str)), "")

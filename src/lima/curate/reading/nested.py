@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lima.curate.reading.conversations import OF_MESSAGES, USUAL, Opening, folded
+from lima.curate.reading.conversations import OF_MESSAGES, USUAL, Chatted, Opening, Part, folded
 from lima.curate.reading.jira import holds_comments, issue_rows
 from lima.curate.text.clean import clean
 
@@ -20,6 +20,8 @@ LISTS = (
     "comments", "conversation_parts", "conversations", "threads", "messages", "notes", "helpdesk-notes", "replies", "parts", "results", "events", "history",
 )  # fmt: skip
 """Under which names records hold their messages."""
+WRITTEN: tuple[Part, ...] = ("text", "role")
+"""What objects under any other name must have."""
 KEY, WHO, ASKER = "conversation id", "author", "requester"
 DESCRIPTIONS = ("description_text", "description-text", "description", "Description")
 """Where a ticket holds the message that it began with."""
@@ -76,22 +78,38 @@ def _of_list(row: Row, messages: Sequence[Row]) -> list[Row]:
 
 
 def _messages(row: Row) -> list[Row] | None:
-    """The list of objects with a text, under one of the usual names, in the record or in an object of it."""
-    inner = [value for value in row.values() if isinstance(value, dict)]
-    for holder in (row, *inner):
-        names = {folded(name): name for name in holder}
-        for known in LISTS:
+    """The list of objects with a text, in the record or in an object of it: under a usual name, or where they tell who wrote."""
+    holders = [row, *(value for value in row.values() if isinstance(value, dict))]
+    for known in LISTS:
+        for holder in holders:
+            names = {folded(name): name for name in holder}
             found = holder.get(names.get(folded(known), known))
             found = found.get(known) if isinstance(found, dict) else found
-            found = _unwrapped(found) if isinstance(found, list) else None
-            if found and any(folded(name) in USUAL["text"] for one in found for name in one):
-                return found
-    return None
+            if (told := _unwrapped(found)) and _keys(told) & {*USUAL["text"]}:
+                return told
+    others = (told for holder in holders for value in holder.values() if (told := _unwrapped(value)))
+    return next((one for one in others if all(_keys(one) & {*USUAL[part]} for part in WRITTEN)), None)
 
 
-def _unwrapped(values: Sequence[Any]) -> list[Row]:
-    """Objects; ``{"note": {...}}`` of Freshdesk's first API is that object."""
-    found = [value for value in values if isinstance(value, dict)]
+def unknown_list(row: Mapping[str, Any]) -> str | None:
+    """What to do about a record with a list of objects that is none of the shapes above; None where there is no such list."""
+    found = next(((name, told) for name, value in row.items() if (told := _unwrapped(value))), None)
+    if found is None:
+        return None
+    keys = ", ".join(dict.fromkeys(key for one in found[1] for key in one))
+    return (
+        f"column {found[0]!r} holds objects ({keys}), none of which is known to be a text or its writer. Call them as one of the tools does that "
+        'docs/own-data.md lists, such as "messages": [{"role": "user", "content": ...}, {"role": "assistant", "content": ...}]'
+    )
+
+
+def _keys(messages: Sequence[Row]) -> set[str]:
+    return {folded(name) for one in messages for name in flat(one)}
+
+
+def _unwrapped(values: Any) -> list[Row]:
+    """The objects of a list, none of anything else; ``{"note": {...}}`` of Freshdesk's first API is that object."""
+    found = [] if not isinstance(values, list) else [value for value in values if isinstance(value, dict)]
     return [
         next(iter(one.values())) if len(one) == 1 and isinstance(next(iter(one.values())), dict) else one
         for one in found
@@ -137,7 +155,7 @@ def _of_tree(row: Row) -> list[Row]:
         place = nodes[place].get("parent")
     key = str(row.get("conversation_id") or row.get("id") or row.get("title") or "")
     return [
-        {KEY: key, "title": row.get("title"), "role": _shown_role(said), "text": _parts(said)}
+        Chatted({KEY: key, "title": row.get("title"), "role": _shown_role(said), "text": _parts(said)})
         for said in reversed(branch)
     ]
 

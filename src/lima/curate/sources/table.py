@@ -16,7 +16,7 @@ from lima.curate.reading.conversations import Talk, Turn, is_message, read_talks
 from lima.curate.reading.delimited import TornRow
 from lima.curate.reading.mails import SUFFIXES as MAILS
 from lima.curate.reading.mails import MailRow, read_mails
-from lima.curate.reading.nested import flat, message_rows, nested
+from lima.curate.reading.nested import flat, message_rows, nested, unknown_list
 from lima.curate.reading.tables import read_table, table_files
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, in_strata
@@ -213,6 +213,8 @@ class Table(SourceSettings):
         except UnusableRow as error:
             return Reject(id=identifier, rule=error.rule, reason=error.reason)
         answer = "" if example.is_prompt else example.messages[-1].content
+        if isinstance(row, Talk):  # a dialogue often ends in a few words
+            answer = "\n\n".join(turn.content for turn in example.messages if turn.role == "assistant")
         if not self.automatic and (told := acknowledgement(answer)):
             return Reject(id=identifier, rule="automatic", reason=f"it says {told!r}")
         title = self.columns.title and row.get(self.columns.title)
@@ -229,7 +231,7 @@ class Table(SourceSettings):
 
         def cleaned(turn: Turn) -> Cleaned:
             whole, steps = self._text(turn.text, turn.side, context)
-            mail = self._mail(whole, turn.side, turn.name)
+            mail = Mail(whole, ()) if turn.name is None else self._mail(whole, turn.side, turn.name)
             changes = [*steps, *(f"{name} cut" for name in mail.cuts)]
             return mail.text.strip(), changes, cuts_of(whole, mail, 0) if mail.cuts else []
 
@@ -245,6 +247,8 @@ class Table(SourceSettings):
         columns = self.columns
         for column in (columns.prompt, columns.answer):
             if column not in row:
+                if told := unknown_list(row):
+                    raise LimaError(f"{context.path}: {told}.")
                 raise LimaError(
                     f"{context.path}: no column {column!r}. There are: {', '.join(map(str, row))}. "
                     f"Name yours: {_flags(row, context.name)}"
