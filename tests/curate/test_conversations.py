@@ -185,7 +185,7 @@ def test_thanks_at_the_end_are_no_answer_and_a_chat_is_no_mail(tmp_path: Path) -
         [8, "robot", "comment", "2026-05-03T11:02:00Z", "Rate us."],
     ]
     path = table(tmp_path / "messages.csv", header, rows + thanks)
-    rules = RuleSettings.model_validate(UNFILTERED | {"length_min": 20})
+    rules = RuleSettings.model_validate({**UNFILTERED, "length_min": 20})
     assert dialogues(path, rules=rules, dialogue="last")["own/7"] == DIALOGUE
     assert left_out(path)["own/8/3"] == "event"
     letter = "Dear Ann,\n\n> so you said\n\nThe parcel is late.\n\nKind regards,\nBob"
@@ -219,10 +219,12 @@ def test_names_of_people_need_to_be_told(tmp_path: Path) -> None:
     ]
     path = table(tmp_path / "chats.csv", "ticket,author,message", rows)
     with pytest.raises(
-        LimaError, match=r"'author' holds Ann, Sam Low, Bo, li@shop.example.*--columns.agents VALUE"
+        LimaError, match=r"'author' holds Ann, Sam Low, Bo, li@shop.example\..*--columns.agents VALUE"
     ):
         dialogues(path)
-    told = dialogues(path, columns={"agents": ["Sam Low", "@shop.example"], "role": "author"})
+    with pytest.raises(LimaError, match=r"no column of writers holds any of columns\.agents: Samuel"):
+        dialogues(path, columns={"agents": ["Samuel"]})
+    told = dialogues(path, columns={"agents": ["Sam Low", "@shop.example"]})
     assert told["own/1"] == [("user", "May I ask?"), ("assistant", "Do.")]
     assert told["own/2"] == [("user", "And I?"), ("assistant", "You too.")]
 
@@ -353,7 +355,7 @@ def test_records_in_xml(tmp_path: Path) -> None:
 
 
 def test_issues_with_a_column_for_each_comment(tmp_path: Path) -> None:
-    header = "Summary,Issue key,Reporter,Reporter Id,Created,Description,Comment,Comment,Comment"
+    header = "Summary,Issue key,Reporter,Reporter Id,Created,Resolution,Description,Comment,Comment,Comment"
     comments = [
         f"03/May/26 10:0{minute} AM;{who};{text}"
         for minute, (who, text) in enumerate([("a1", TOLD), ("c9", AGAIN), ("a2", THEN)], 1)
@@ -361,7 +363,7 @@ def test_issues_with_a_column_for_each_comment(tmp_path: Path) -> None:
     path = table(
         tmp_path / "jira.csv",
         header,
-        [["Blender", "SUP-7", "Ann Lee", "c9", "03/May/26 10:00 AM", ASKED, *comments]],
+        [["Blender", "SUP-7", "Ann Lee", "c9", "03/May/26 10:00 AM", "Done", ASKED, *comments]],
     )
     assert dialogues(path) == {"own/SUP-7": DIALOGUE}
 
@@ -438,4 +440,8 @@ def test_a_table_of_questions_and_answers_stays_one(tmp_path: Path) -> None:
     rows = [["T-1", "agent", ASKED, TOLD], ["T-2", "customer", AGAIN, THEN]]
     path = table(tmp_path / "t.csv", "ticket,type,message,reply", rows)
     columns = {"prompt": "message", "id": "ticket"}
+    beside = {"id": 1, "question": ASKED, "answer": TOLD, "comments": [{"author": "Ann", "text": "Nice!"}]}
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "t.json").write_text(json.dumps([beside]))
+    assert [*dialogues(tmp_path / "json" / "t.json").values()] == [DIALOGUE[:2]]
     assert dialogues(path, columns=columns) == {"own/T-1": DIALOGUE[:2], "own/T-2": DIALOGUE[2:]}

@@ -13,11 +13,11 @@ from typing import Any
 from lima import console
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.curate.pipeline import curate
-from lima.curate.reading.conversations import conversation_of, is_message
-from lima.curate.reading.nested import flat, message_rows, unknown_list
+from lima.curate.reading.conversations import conversation_of
+from lima.curate.reading.nested import unknown_list
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
-from lima.curate.sources.columns import USUAL, folded_names, usual_columns
+from lima.curate.sources.columns import USUAL, folded_names, messages_in, usual_columns
 from lima.curate.text.personal import KINDS, WORDS, count_personal, redacted
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
@@ -101,10 +101,8 @@ def _first_and_count(
 
 def _conversation(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> str:
     """Which conversation a row belongs to, where it is a message of one."""
-    if not holds_conversations(row, path, given):
-        return ""
-    messages = message_rows(dict(row), path) or [dict(row)]
-    return conversation_of(messages[0], given)
+    messages = messages_in(dict(row), path, given)
+    return conversation_of(messages[0], given) if messages else ""
 
 
 def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
@@ -140,12 +138,7 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
 
 def holds_conversations(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> bool:
     """Whether a row is one message of a conversation, or holds a whole one: the source then finds its columns and says which."""
-    if chat_format(row) or message_rows(dict(row), path) is not None or "conversation" in given:
-        return True
-    answered = "answer" in usual_columns(
-        row, given={part: given[part] for part in ("prompt", "answer") if part in given}
-    )
-    return not answered and is_message(flat(row), given)
+    return bool(chat_format(row)) or messages_in(dict(row), path, given) is not None
 
 
 def _likeliest(part: str, names: Mapping[str, str]) -> str:

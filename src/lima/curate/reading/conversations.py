@@ -55,7 +55,7 @@ USUAL: Mapping[Part, Sequence[str]] = {
 }
 """Names that the columns of such exports have, likeliest first."""
 OF_MESSAGES = frozenset(
-    name for part in ("role", "text", "time", "visibility") for name in USUAL[part]  # type: ignore[index]
+    name for part in ("role", "text", "time", "visibility") for name in USUAL[part]
 )
 """What a record has of these is not of its messages: the time of a ticket is no comment's."""
 SIDES: Mapping[str, Side] = {
@@ -203,7 +203,7 @@ def read_talks(
     Raises:
         LimaError: who wrote is not plain; the text names the flags that say so.
     """
-    columns = _columns(rows, given)
+    columns = _columns(rows, given, agents)
     reader = _reader(rows, columns, agents, path)
     talks: dict[str, list[tuple[float, Row, str]]] = {}
     times, order = _times(rows, columns.time)
@@ -245,7 +245,7 @@ LEFT_OUT = {
 }
 
 
-def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> MessageColumns:
+def _columns(rows: Sequence[Row], given: Mapping[str, str], agents: Sequence[str]) -> MessageColumns:
     names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
 
     def find(part: Part) -> list[str]:
@@ -258,6 +258,9 @@ def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> MessageColumns:
     texts = [name for name in find("text") if name not in taken]
     roles = [name for name in find("role") if name not in taken]
     role, requester = _role(rows, roles, find("requester"), given)
+    if agents:
+        ours = frozenset(map(plain, agents))
+        role = next((name for name in roles if any(is_agent(plain(row.get(name)), ours) for row in rows)), "")
     telling = [name for known, name in names.items() if HIDDEN.search(known) or OPEN.search(known)]
     told = find("visibility") if "visibility" in given else [*find("visibility"), *telling]
     seen = next((name for name in told if name != role and _notes_of(rows, name)), "")
@@ -323,25 +326,32 @@ def _is_private(row: Row, columns: MessageColumns) -> bool:
 def _reader(rows: Sequence[Row], columns: MessageColumns, agents: Sequence[str], path: Path) -> _Reader:
     ours = frozenset(plain(name) for name in agents)
     sides = _meanings(rows, columns.role) if columns.role and not columns.requester else {}
+    if ours and not columns.role:
+        raise LimaError(
+            f"{path}: no column of writers holds any of columns.agents: {', '.join(agents)}. {_held(rows)}."
+        )
     if not ours and not columns.requester and not {"user", "assistant"} <= {*sides.values()}:
         raise LimaError(f"{path}: {_unclear(rows, columns)}")
     return _Reader(columns, ours, sides)
 
 
 def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
+    return (
+        f"a row looks like one message of a conversation (column {columns.conversation!r}), but who wrote each message is not plain. "
+        f"{_held(rows, columns.role)}. Say which values are your side (align: --columns.agents VALUE ...; curate: "
+        "--sources.NAME.columns.agents VALUE ...), where @example.com is all addresses there, and which column holds them (columns.role), if "
+        "not this one; or, if a row holds a question and its answer, name both columns."
+    )
+
+
+def _held(rows: Sequence[Row], role: str = "") -> str:
+    """What stands in the column of writers, as far as it is known."""
     names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
     usual = (names[known] for known in ("author", "sender", "from", "author id", "user id") if known in names)
-    role = columns.role or next(usual, "")
-    told = "who wrote each message is not plain"
-    if role:
-        values = list(dict.fromkeys(str(row.get(role)) for row in rows))
-        shown = ", ".join(values[:SHOWN_VALUES]) + (", ..." if len(values) > SHOWN_VALUES else "")
-        told = f"{told}: column {role!r} holds {shown}"
-    return (
-        f"a row looks like one message of a conversation (column {columns.conversation!r}), but {told}. Say which values are "
-        f"your side (align: --columns.role {role or 'NAME'} --columns.agents VALUE ...; curate: --sources.NAME.columns...), "
-        "where @example.com is all addresses there; or, if a row holds a question and its answer, name both columns."
-    )
+    role = role or next(usual, "")
+    values = list(dict.fromkeys(str(row.get(role)) for row in rows))
+    shown = ", ".join(values[:SHOWN_VALUES]) + (", ..." if len(values) > SHOWN_VALUES else "")
+    return f"Column {role!r} holds {shown}" if role else f"There are: {', '.join(names.values())}"
 
 
 def _say(reader: _Reader, path: Path, *, times: bool) -> None:

@@ -12,15 +12,15 @@ from pydantic import Field
 
 from lima import console
 from lima.curate.candidate import Candidate, Stratum, chance
-from lima.curate.reading.conversations import Talk, Turn, is_message, read_talks
+from lima.curate.reading.conversations import Talk, Turn, read_talks
 from lima.curate.reading.delimited import TornRow
 from lima.curate.reading.mails import SUFFIXES as MAILS
 from lima.curate.reading.mails import MailRow, read_mails
-from lima.curate.reading.nested import flat, message_rows, nested, unknown_list
+from lima.curate.reading.nested import nested, unknown_list
 from lima.curate.reading.tables import read_table, table_files
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, in_strata
-from lima.curate.sources.columns import usual_columns
+from lima.curate.sources.columns import messages_in, usual_columns
 from lima.curate.sources.talks import Cleaned, Dialogue, messages_of
 from lima.curate.text.clean import clean, prose_of
 from lima.curate.text.mail import Mail, acknowledgement, cuts_of, own_words
@@ -139,13 +139,8 @@ class Table(SourceSettings):
 
     def messages(self, row: dict[str, Any], path: Path) -> list[dict[str, Any]] | None:
         """What a row holds of conversations: a whole one, or one message; None where it is neither."""
-        if self.format or isinstance(row, TornRow) or chat_format(row):
-            return None
-        if (told := message_rows(row, path)) is not None:
-            return told
-        usual = usual_columns(row, given=self._given(row))
-        answered = "answer" in usual and "conversation" not in self._parts()
-        return None if answered or not is_message(one := flat(row), self._parts()) else [one]
+        given = {part: name for part, name in self.columns.model_dump(exclude={"agents"}).items() if name}
+        return None if self.format or isinstance(row, TornRow) else messages_in(row, path, given)
 
     def _parts(self) -> dict[str, str]:
         """The columns of messages that are named."""
