@@ -224,6 +224,8 @@ def test_names_of_people_need_to_be_told(tmp_path: Path) -> None:
         dialogues(path)
     with pytest.raises(LimaError, match=r"no column of writers holds any of columns\.agents: Samuel"):
         dialogues(path, columns={"agents": ["Samuel"]})
+    with pytest.raises(LimaError, match=r"no column 'when'\. There are: ticket, author, message"):
+        dialogues(path, columns={"agents": ["Sam Low"], "time": "when"})
     told = dialogues(path, columns={"agents": ["Sam Low", "@shop.example"]})
     assert told["own/1"] == [("user", "May I ask?"), ("assistant", "Do.")]
     assert told["own/2"] == [("user", "And I?"), ("assistant", "You too.")]

@@ -92,10 +92,12 @@ def _first_and_count(
     """The first row that is not torn (a torn one has no columns), and the number of all, or of the conversations in them."""
     given = settings.columns.model_dump(exclude_none=True, exclude_defaults=True)
     first: Mapping[str, Any] = {}
+    talks = False
     keys: set[object] = set()
     for number, row in enumerate(table):
-        first = first or row
-        keys.add(_conversation(row, settings.data, given) or number)
+        if not first and row:
+            first, talks = row, holds_conversations(row, settings.data, given)
+        keys.add((talks and _conversation(row, settings.data, given)) or number)
     return first, len(keys)
 
 

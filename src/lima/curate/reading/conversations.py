@@ -203,6 +203,9 @@ def read_talks(
     Raises:
         LimaError: who wrote is not plain; the text names the flags that say so.
     """
+    names = {str(name): None for row in islice(rows, FEWEST_KEYS) for name in row}
+    if unknown := [name for name in given.values() if name not in names]:
+        raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names)}.")
     columns = _columns(rows, given, agents)
     reader = _reader(rows, columns, agents, path)
     talks: dict[str, list[tuple[float, Row, str]]] = {}
