@@ -11,6 +11,7 @@ from pydantic import Field
 
 from lima import console
 from lima.curate.candidate import Candidate, Count, Stratum
+from lima.curate.reading.tables import candidate_files as candidate_files  # for sources of one's own
 from lima.curate.rules import RuleSettings
 from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.text.blocks import Style
