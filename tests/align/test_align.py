@@ -284,13 +284,9 @@ def test_columns_as_help_desks_call_them(header: str, prompt: str, answer: str) 
 def test_conversations_are_known_by_their_turns_or_named(tmp_path: Path, tiny_model: Path) -> None:
     said = ["What is a comet?", "A ball of ice and dust that circles the sun for ages."]
     path = tmp_path / "chats.jsonl"
-    path.write_text(
-        json.dumps({"conversations": [{"speaker": "A", "utterance": text} for text in said]}) + "\n"
-    )
+    path.write_text(json.dumps({"conversations": [{"who": "A", "said": text} for text in said]}) + "\n")
     settings = AlignSettings(base=str(tiny_model), data=path, out=tmp_path / "out")
-    with pytest.raises(
-        LimaError, match=r"'conversations' holds conversations in an unknown form. Convert them"
-    ):
+    with pytest.raises(LimaError, match=r"'conversations' holds objects \(who, said\)"):
         curate_settings(settings, tmp_path / "curated")
     path.write_text(json.dumps({"conversations": said}) + "\n")
     assert data_size(settings)[0] == 1

@@ -15,6 +15,7 @@ from lima.align.data import find_columns
 from lima.align.settings import Columns
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
+from lima.curate.reading.jira import in_markdown
 from lima.curate.rules import UNFILTERED, RuleSettings
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.table import Table
@@ -174,6 +175,30 @@ def test_turns_of_one_side_are_joined_and_ends_cut(tmp_path: Path) -> None:
     }
 
 
+def test_thanks_at_the_end_are_no_answer_and_a_chat_is_no_mail(tmp_path: Path) -> None:
+    header, rows = TOOLS["author's type"]
+    thanks: list[list[Any]] = [
+        [7, "user", "comment", "2026-05-03T11:00:00Z", "Perfect, thank you!"],
+        [7, "admin", "comment", "2026-05-03T11:01:00Z", "You're welcome! Have a nice day."],
+        [8, "user", "comment", "2026-05-03T11:00:00Z", "Is it open on Sunday?"],
+        [8, "admin", "comment", "2026-05-03T11:01:00Z", "Happy to tell: no, it is not."],
+        [8, "robot", "comment", "2026-05-03T11:02:00Z", "Rate us."],
+    ]
+    path = table(tmp_path / "messages.csv", header, rows + thanks)
+    rules = RuleSettings.model_validate({**UNFILTERED, "length_min": 20})
+    assert dialogues(path, rules=rules, dialogue="last")["own/7"] == DIALOGUE
+    assert left_out(path)["own/8/3"] == "event"
+    letter = "Dear Ann,\n\n> so you said\n\nThe parcel is late.\n\nKind regards,\nBob"
+    chat = {"id": "7", "current_node": "b", "mapping": {
+        "a": {"parent": None, "message": {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["A letter, please."]}}},
+        "b": {"parent": "a", "message": {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": [letter]}}},
+    }}  # fmt: skip
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat" / "conversations.json").write_text(json.dumps([chat]))
+    found = dialogues(tmp_path / "chat" / "conversations.json")
+    assert found == {"own/7": [("user", "A letter, please."), ("assistant", letter)]}
+
+
 def test_the_first_answer_alone_or_loss_on_the_last(tmp_path: Path) -> None:
     header, rows = TOOLS["incoming"]
     path = table(tmp_path / "messages.csv", header, rows)
@@ -194,10 +219,14 @@ def test_names_of_people_need_to_be_told(tmp_path: Path) -> None:
     ]
     path = table(tmp_path / "chats.csv", "ticket,author,message", rows)
     with pytest.raises(
-        LimaError, match=r"'author' holds Ann, Sam Low, Bo, li@shop.example.*--columns.agents VALUE"
+        LimaError, match=r"'author' holds Ann, Sam Low, Bo, li@shop.example\..*--columns.agents VALUE"
     ):
         dialogues(path)
-    told = dialogues(path, columns={"agents": ["Sam Low", "@shop.example"], "role": "author"})
+    with pytest.raises(LimaError, match=r"no column of writers holds any of columns\.agents: Samuel"):
+        dialogues(path, columns={"agents": ["Samuel"]})
+    with pytest.raises(LimaError, match=r"no column 'when'\. There are: ticket, author, message"):
+        dialogues(path, columns={"agents": ["Sam Low"], "time": "when"})
+    told = dialogues(path, columns={"agents": ["Sam Low", "@shop.example"]})
     assert told["own/1"] == [("user", "May I ask?"), ("assistant", "Do.")]
     assert told["own/2"] == [("user", "And I?"), ("assistant", "You too.")]
 
@@ -293,6 +322,17 @@ def test_nested_records_become_dialogues(tmp_path: Path, name: str, form: str) -
     assert ("private-note" in rules) == (NOTE in json.dumps(record))
 
 
+def test_a_list_under_any_name_is_read_where_it_tells_who_wrote(tmp_path: Path) -> None:
+    turns = [{"sender": side, "message": text} for side, text in (("visitor", ASKED), ("operator", TOLD))]
+    (tmp_path / "chats.json").write_text(json.dumps([{"id": 7, "chatlog": turns}]))
+    assert dialogues(tmp_path / "chats.json") == {"own/7": DIALOGUE[:2]}
+    odd = [{"a": text} for text in (ASKED, TOLD)]
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "odd.json").write_text(json.dumps([{"id": 7, "chatlog": odd}]))
+    with pytest.raises(LimaError, match=r"column 'chatlog' holds objects \(a\).*docs/own-data.md"):
+        dialogues(tmp_path / "odd" / "odd.json")
+
+
 def test_records_in_xml(tmp_path: Path) -> None:
     notes = "".join(
         f"<helpdesk-note><body>{text}</body><incoming type='boolean'>{incoming}</incoming>"
@@ -317,7 +357,7 @@ def test_records_in_xml(tmp_path: Path) -> None:
 
 
 def test_issues_with_a_column_for_each_comment(tmp_path: Path) -> None:
-    header = "Summary,Issue key,Reporter,Reporter Id,Created,Description,Comment,Comment,Comment"
+    header = "Summary,Issue key,Reporter,Reporter Id,Created,Resolution,Description,Comment,Comment,Comment"
     comments = [
         f"03/May/26 10:0{minute} AM;{who};{text}"
         for minute, (who, text) in enumerate([("a1", TOLD), ("c9", AGAIN), ("a2", THEN)], 1)
@@ -325,9 +365,19 @@ def test_issues_with_a_column_for_each_comment(tmp_path: Path) -> None:
     path = table(
         tmp_path / "jira.csv",
         header,
-        [["Blender", "SUP-7", "Ann Lee", "c9", "03/May/26 10:00 AM", ASKED, *comments]],
+        [["Blender", "SUP-7", "Ann Lee", "c9", "03/May/26 10:00 AM", "Done", ASKED, *comments]],
     )
     assert dialogues(path) == {"own/SUP-7": DIALOGUE}
+
+
+def test_markup_of_issues_becomes_markdown() -> None:
+    code = "{code:python}\nx = [a|b]\n# not a list{code}"
+    written = f"h2. Steps\n# press *OK*\n# see [the page|https://x.example] !a.png|thumbnail!\n{code}\n{{quote}}so{{quote}}"
+    plain = "## Steps\n1. press **OK**\n1. see the page \n```python\nx = [a|b]\n# not a list\n```\n> so"
+    assert in_markdown(written) == plain
+    assert in_markdown("[~accountid:7:a-b], run {{ls *.py}} or {code}rm -r x{code}; 2*3*4 is 24.") == (
+        "run `ls *.py` or `rm -r x`; 2*3*4 is 24."
+    )
 
 
 def test_threads_of_a_channel(tmp_path: Path) -> None:
@@ -392,4 +442,8 @@ def test_a_table_of_questions_and_answers_stays_one(tmp_path: Path) -> None:
     rows = [["T-1", "agent", ASKED, TOLD], ["T-2", "customer", AGAIN, THEN]]
     path = table(tmp_path / "t.csv", "ticket,type,message,reply", rows)
     columns = {"prompt": "message", "id": "ticket"}
+    beside = {"id": 1, "question": ASKED, "answer": TOLD, "comments": [{"author": "Ann", "text": "Nice!"}]}
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "t.json").write_text(json.dumps([beside]))
+    assert [*dialogues(tmp_path / "json" / "t.json").values()] == [DIALOGUE[:2]]
     assert dialogues(path, columns=columns) == {"own/T-1": DIALOGUE[:2], "own/T-2": DIALOGUE[2:]}

@@ -114,6 +114,11 @@ def test_addresses(text: str, value: str) -> None:
     assert (found.kind, found.value) == ("email", value)
 
 
+def test_an_old_card_needs_a_word_for_article_numbers_look_the_same() -> None:
+    assert kinds("I paid with my Visa card 4222222222222.") == ["card"]
+    assert kinds("Die Kreditkarte 4222 2222 2222 2 wurde belastet.") == ["card"]
+
+
 @pytest.mark.parametrize("text", ["from 93.184.216.34 at noon", "from 2606:2800:220:1:248:1893:25c8:1946"])
 def test_addresses_of_machines(text: str) -> None:
     assert kinds(text) == ["ip"]
@@ -140,6 +145,7 @@ def test_numbers_with_the_prefix_that_is_dialled_first(text: str) -> None:
         "Order number 123-456-7890",
         "Date 03/05/2024 10:12:45, between 10:30 and 11:45",
         "ISBN 978-3-16-148410-0, UPC 0 36000 29145 2",
+        "4005595750394 is printed on the box, and EAN 4093806887346",
         "12 345 678 units at 1.299.000,00 EUR",
         "the router 192.168.1.1 with mask 255.255.255.0, and ::1",
         "error 0x80070057 on page 12-14",

@@ -13,11 +13,11 @@ from typing import Any
 from lima import console
 from lima.align.settings import AlignSettings, Columns, assignments
 from lima.curate.pipeline import curate
-from lima.curate.reading.conversations import conversation_of, is_message
-from lima.curate.reading.nested import flat, message_rows
+from lima.curate.reading.conversations import conversation_of
+from lima.curate.reading.nested import unknown_list
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
-from lima.curate.sources.columns import USUAL, folded_names, usual_columns
+from lima.curate.sources.columns import USUAL, folded_names, messages_in, usual_columns
 from lima.curate.text.personal import KINDS, WORDS, count_personal, redacted
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
@@ -28,8 +28,6 @@ from lima.settings import read_recipe, typed, validate
 
 AGAIN = ("question-again", "it asks a dev or test question")
 NO_ROOM = ("no-room", "its prompt fills all that the model reads at once")
-CHATS = {"messages": "openai", "conversations": "sharegpt, or lima for the released set"}
-"""Columns of whole conversations, and the formats of `lima import` that have them."""
 
 
 def make_data(settings: AlignSettings, folder: Path, has_room: Callable[[Example], bool]) -> None:
@@ -94,19 +92,19 @@ def _first_and_count(
     """The first row that is not torn (a torn one has no columns), and the number of all, or of the conversations in them."""
     given = settings.columns.model_dump(exclude_none=True, exclude_defaults=True)
     first: Mapping[str, Any] = {}
+    talks = False
     keys: set[object] = set()
     for number, row in enumerate(table):
-        first = first or row
-        keys.add(_conversation(row, settings.data, given) or number)
+        if not first and row:
+            first, talks = row, holds_conversations(row, settings.data, given)
+        keys.add((talks and _conversation(row, settings.data, given)) or number)
     return first, len(keys)
 
 
 def _conversation(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> str:
     """Which conversation a row belongs to, where it is a message of one."""
-    if not holds_conversations(row, path, given):
-        return ""
-    messages = message_rows(dict(row), path) or [dict(row)]
-    return conversation_of(messages[0], given)
+    messages = messages_in(dict(row), path, given)
+    return conversation_of(messages[0], given) if messages else ""
 
 
 def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
@@ -123,11 +121,8 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
     if unknown := [name for name in named.values() if name not in row]:
         raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names.values())}.")
     found = usual_columns(row, given=named)
-    if "prompt" not in found and (chat := next((name for name in CHATS if name in names), None)):
-        raise LimaError(
-            f"{path}: column {chat!r} holds conversations in an unknown form. Convert them to {CHATS[chat]} "
-            "(see lima import --help)."
-        )
+    if "prompt" not in found and (told := unknown_list(row)):
+        raise LimaError(f"{path}: {told}.")
     if missing := [part for part in ("prompt", "answer") if part not in found]:
         flags = " ".join(f"--columns.{part} {_likeliest(part, names)}" for part in missing)
         raise LimaError(
@@ -145,12 +140,7 @@ def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str
 
 def holds_conversations(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> bool:
     """Whether a row is one message of a conversation, or holds a whole one: the source then finds its columns and says which."""
-    if chat_format(row) or message_rows(dict(row), path) is not None or "conversation" in given:
-        return True
-    answered = "answer" in usual_columns(
-        row, given={part: given[part] for part in ("prompt", "answer") if part in given}
-    )
-    return not answered and is_message(flat(row), given)
+    return bool(chat_format(row)) or messages_in(dict(row), path, given) is not None
 
 
 def _likeliest(part: str, names: Mapping[str, str]) -> str:

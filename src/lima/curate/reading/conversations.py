@@ -54,6 +54,10 @@ USUAL: Mapping[Part, Sequence[str]] = {
     ),
 }
 """Names that the columns of such exports have, likeliest first."""
+OF_MESSAGES = frozenset(
+    name for part in ("role", "text", "time", "visibility") for name in USUAL[part]
+)
+"""What a record has of these is not of its messages: the time of a ticket is no comment's."""
 SIDES: Mapping[str, Side] = {
     **dict.fromkeys((
         "customer", "user", "contact", "lead", "requester", "end user", "enduser", "visitor", "client", "human", "guest", "incoming", "inbound", "received", "in",
@@ -93,13 +97,18 @@ class Turn:
 
     side: Side
     text: str
-    name: str = ""
+    name: str | None = ""
+    """Whose it is, if known; None of a chat, whose messages are no mails: they have no signatures and quote nobody."""
 
 
 class Talk(dict[str, Any]):
     """A conversation: its columns, each as the first message that fills it has it, and its ``turns`` in the order of time."""
 
     turns: tuple[Turn, ...] = ()
+
+
+class Chatted(dict[str, Any]):
+    """The row of a message of a chat with a model."""
 
 
 class Opening(dict[str, Any]):
@@ -158,6 +167,8 @@ class _Reader:
     sides: dict[str, str]
     """What a value of the role's column stands for: ``user``, ``assistant``, ``note`` or ``event``; none where the requester tells."""
     counts: Counter[str] = field(default_factory=Counter)
+    neither: dict[str, None] = field(default_factory=dict)
+    """Values of the role's column that say nothing known."""
 
     def kind(self, row: Row) -> str:
         """``user``, ``assistant``, or the rule by which the message is left out."""
@@ -172,7 +183,10 @@ class _Reader:
             return "assistant" if is_agent(value, self.agents) else "user"
         if not self.sides:
             return "user" if value == plain(row.get(self.columns.requester)) else "assistant"
-        return {"note": "private-note"}.get(found := self.sides.get(value, "event"), found)
+        found = self.sides.get(value, "event")
+        if value and value not in self.sides:
+            self.neither[value] = None
+        return "private-note" if found == "note" else found
 
 
 def read_talks(
@@ -189,7 +203,10 @@ def read_talks(
     Raises:
         LimaError: who wrote is not plain; the text names the flags that say so.
     """
-    columns = _columns(rows, given)
+    names = {str(name): None for row in islice(rows, FEWEST_KEYS) for name in row}
+    if unknown := [name for name in given.values() if name not in names]:
+        raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names)}.")
+    columns = _columns(rows, given, agents)
     reader = _reader(rows, columns, agents, path)
     talks: dict[str, list[tuple[float, Row, str]]] = {}
     times, order = _times(rows, columns.time)
@@ -231,7 +248,7 @@ LEFT_OUT = {
 }
 
 
-def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> MessageColumns:
+def _columns(rows: Sequence[Row], given: Mapping[str, str], agents: Sequence[str]) -> MessageColumns:
     names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
 
     def find(part: Part) -> list[str]:
@@ -244,6 +261,9 @@ def _columns(rows: Sequence[Row], given: Mapping[str, str]) -> MessageColumns:
     texts = [name for name in find("text") if name not in taken]
     roles = [name for name in find("role") if name not in taken]
     role, requester = _role(rows, roles, find("requester"), given)
+    if agents:
+        ours = frozenset(map(plain, agents))
+        role = next((name for name in roles if any(is_agent(plain(row.get(name)), ours) for row in rows)), "")
     telling = [name for known, name in names.items() if HIDDEN.search(known) or OPEN.search(known)]
     told = find("visibility") if "visibility" in given else [*find("visibility"), *telling]
     seen = next((name for name in told if name != role and _notes_of(rows, name)), "")
@@ -309,25 +329,32 @@ def _is_private(row: Row, columns: MessageColumns) -> bool:
 def _reader(rows: Sequence[Row], columns: MessageColumns, agents: Sequence[str], path: Path) -> _Reader:
     ours = frozenset(plain(name) for name in agents)
     sides = _meanings(rows, columns.role) if columns.role and not columns.requester else {}
+    if ours and not columns.role:
+        raise LimaError(
+            f"{path}: no column of writers holds any of columns.agents: {', '.join(agents)}. {_held(rows)}."
+        )
     if not ours and not columns.requester and not {"user", "assistant"} <= {*sides.values()}:
         raise LimaError(f"{path}: {_unclear(rows, columns)}")
     return _Reader(columns, ours, sides)
 
 
 def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
+    return (
+        f"a row looks like one message of a conversation (column {columns.conversation!r}), but who wrote each message is not plain. "
+        f"{_held(rows, columns.role)}. Say which values are your side (align: --columns.agents VALUE ...; curate: "
+        "--sources.NAME.columns.agents VALUE ...), where @example.com is all addresses there, and which column holds them (columns.role), if "
+        "not this one; or, if a row holds a question and its answer, name both columns."
+    )
+
+
+def _held(rows: Sequence[Row], role: str = "") -> str:
+    """What stands in the column of writers, as far as it is known."""
     names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
     usual = (names[known] for known in ("author", "sender", "from", "author id", "user id") if known in names)
-    role = columns.role or next(usual, "")
-    told = "who wrote each message is not plain"
-    if role:
-        values = list(dict.fromkeys(str(row.get(role)) for row in rows))
-        shown = ", ".join(values[:SHOWN_VALUES]) + (", ..." if len(values) > SHOWN_VALUES else "")
-        told = f"{told}: column {role!r} holds {shown}"
-    return (
-        f"a row looks like one message of a conversation (column {columns.conversation!r}), but {told}. Say which values are "
-        f"your side (align: --columns.role {role or 'NAME'} --columns.agents VALUE ...; curate: --sources.NAME.columns...), "
-        "where @example.com is all addresses there; or, if a row holds a question and its answer, name both columns."
-    )
+    role = role or next(usual, "")
+    values = list(dict.fromkeys(str(row.get(role)) for row in rows))
+    shown = ", ".join(values[:SHOWN_VALUES]) + (", ..." if len(values) > SHOWN_VALUES else "")
+    return f"Column {role!r} holds {shown}" if role else f"There are: {', '.join(names.values())}"
 
 
 def _say(reader: _Reader, path: Path, *, times: bool) -> None:
@@ -340,6 +367,7 @@ def _say(reader: _Reader, path: Path, *, times: bool) -> None:
         for kind, side in (("user", "customers"), ("assistant", "your side"))
         if reader.sides
     ]
+    sides += [f"neither: {', '.join(list(reader.neither)[:SHOWN_VALUES])}"] if reader.neither else []
     found = [f"conversation = {columns.conversation!r}", who + (f" ({'; '.join(sides)})" if sides else "")]
     found += [f"text = {' or '.join(map(repr, columns.texts[:2]))}"]
     found += [f"time = {columns.time!r}" if times else "in the order of the file, for no column holds times"]
@@ -361,8 +389,10 @@ def _text(row: Row, columns: MessageColumns) -> str:
     return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
 
 
-def _name(row: Row) -> str:
+def _name(row: Row) -> str | None:
     """The name of who wrote, so that a last line of it alone is known as a signature."""
+    if isinstance(row, Chatted):
+        return None
     names = {folded(name): value for name, value in row.items()}
     known = ("author name", "sender name", "user name", "from name", "agent name", "name")
     return next((value for name in known if isinstance(value := names.get(name), str)), "")

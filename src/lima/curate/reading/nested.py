@@ -1,4 +1,4 @@
-"""Nested JSON of help desks and chat tools, Jira's repeated comment columns, and Slack's messages -> rows of one message each.
+"""Nested JSON of help desks and chat tools, Jira's issues, and Slack's messages -> rows of one message each.
 
 Shapes by their public documentation (docs/own-data.md names the pages): a record that holds a list of messages under
 any of the usual names (Zendesk, Intercom, Freshdesk, Help Scout, HubSpot, Front), and ChatGPT's tree of messages.
@@ -7,19 +7,21 @@ any of the usual names (Zendesk, Intercom, Freshdesk, Help Scout, HubSpot, Front
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lima.curate.reading.conversations import USUAL, Opening, folded
+from lima.curate.reading.conversations import OF_MESSAGES, USUAL, Chatted, Opening, Part, folded
+from lima.curate.reading.jira import holds_comments, issue_rows
 from lima.curate.text.clean import clean
-from lima.curate.text.mail import COMMENT_HEAD
 
 Row = dict[str, Any]
 LISTS = (
     "comments", "conversation_parts", "conversations", "threads", "messages", "notes", "helpdesk-notes", "replies", "parts", "results", "events", "history",
 )  # fmt: skip
 """Under which names records hold their messages."""
+WRITTEN: tuple[Part, ...] = ("text", "role")
+"""What objects under any other name must have."""
 KEY, WHO, ASKER = "conversation id", "author", "requester"
 DESCRIPTIONS = ("description_text", "description-text", "description", "Description")
 """Where a ticket holds the message that it began with."""
@@ -40,15 +42,15 @@ def message_rows(row: Row, path: Path) -> list[Row] | None:
         return _of_tree(row)
     if row.get("type") == "message" and "ts" in row:
         return [_of_slack(row, path)]
-    if any(COMMENT_HEAD.match(text) for name, text in row.items() if _is_comment(name, text)):
-        return _of_jira(row)
+    if holds_comments(row):
+        return issue_rows(row)
     messages = _messages(row)
     return None if messages is None else _of_list(row, messages)
 
 
 def nested(row: Mapping[str, Any]) -> bool:
     """Whether a cell of the row is a list or an object, or a comment with its head, as Jira's are."""
-    return any(isinstance(value, list | dict) or _is_comment(name, value) for name, value in row.items())
+    return any(isinstance(value, list | dict) for value in row.values()) or holds_comments(row)
 
 
 def is_beside_messages(path: Path) -> bool:
@@ -75,29 +77,39 @@ def _of_list(row: Row, messages: Sequence[Row]) -> list[Row]:
     return [first, *told] if isinstance(first, Opening) else told
 
 
-OF_MESSAGES = {
-    name for part in ("role", "text", "time", "visibility") for name in USUAL[part] if name != "customer"
-}  # fmt: skip
-"""What a record has of these is not of its messages: the time of a ticket is no comment's."""
-
-
 def _messages(row: Row) -> list[Row] | None:
-    """The list of objects with a text, under one of the usual names, in the record or in an object of it."""
-    inner = [value for value in row.values() if isinstance(value, dict)]
-    for holder in (row, *inner):
-        names = {folded(name): name for name in holder}
-        for known in LISTS:
+    """The list of objects with a text, in the record or in an object of it: under a usual name, or where they tell who wrote."""
+    holders = [row, *(value for value in row.values() if isinstance(value, dict))]
+    for known in LISTS:
+        for holder in holders:
+            names = {folded(name): name for name in holder}
             found = holder.get(names.get(folded(known), known))
             found = found.get(known) if isinstance(found, dict) else found
-            found = _unwrapped(found) if isinstance(found, list) else None
-            if found and any(folded(name) in USUAL["text"] for one in found for name in one):
-                return found
-    return None
+            if (told := _unwrapped(found)) and _keys(told) & {*USUAL["text"]}:
+                return told
+    others = (told for holder in holders for value in holder.values() if (told := _unwrapped(value)))
+    return next((one for one in others if all(_keys(one) & {*USUAL[part]} for part in WRITTEN)), None)
 
 
-def _unwrapped(values: Sequence[Any]) -> list[Row]:
-    """Objects; ``{"note": {...}}`` of Freshdesk's first API is that object."""
-    found = [value for value in values if isinstance(value, dict)]
+def unknown_list(row: Mapping[str, Any]) -> str | None:
+    """What to do about a record with a list of objects that is none of the shapes above; None where there is no such list."""
+    found = next(((name, told) for name, value in row.items() if (told := _unwrapped(value))), None)
+    if found is None:
+        return None
+    keys = ", ".join(dict.fromkeys(key for one in found[1] for key in one))
+    return (
+        f"column {found[0]!r} holds objects ({keys}), none of which is known to be a text or its writer. Call them as one of the tools does that "
+        'docs/own-data.md lists, such as "messages": [{"role": "user", "content": ...}, {"role": "assistant", "content": ...}]'
+    )
+
+
+def _keys(messages: Sequence[Row]) -> set[str]:
+    return {folded(name) for one in messages for name in flat(one)}
+
+
+def _unwrapped(values: Any) -> list[Row]:
+    """The objects of a list, none of anything else; ``{"note": {...}}`` of Freshdesk's first API is that object."""
+    found = [] if not isinstance(values, list) else [value for value in values if isinstance(value, dict)]
     return [
         next(iter(one.values())) if len(one) == 1 and isinstance(next(iter(one.values())), dict) else one
         for one in found
@@ -143,7 +155,7 @@ def _of_tree(row: Row) -> list[Row]:
         place = nodes[place].get("parent")
     key = str(row.get("conversation_id") or row.get("id") or row.get("title") or "")
     return [
-        {KEY: key, "title": row.get("title"), "role": _shown_role(said), "text": _parts(said)}
+        Chatted({KEY: key, "title": row.get("title"), "role": _shown_role(said), "text": _parts(said)})
         for said in reversed(branch)
     ]
 
@@ -177,27 +189,3 @@ def _of_slack(row: Row, path: Path) -> Row:
         "text": " ".join(text.split(" ")).strip() if spoken else "",
         "time": row["ts"],
     }
-
-
-def _is_comment(name: str, text: Any) -> bool:
-    return folded(name).startswith("comment") and isinstance(text, str)
-
-
-def _of_jira(row: Row) -> list[Row]:
-    """An issue: its description, and comments that each begin with time and writer."""
-    taken = OF_MESSAGES | ({"reporter"} if row.get("Reporter Id") else set())
-    own = {
-        name: value
-        for name, value in row.items()
-        if folded(name) not in taken and not folded(name).startswith("comment")
-    }
-    first = Opening({**own, "time": row.get("Created", "")})
-    first.text = str(row.get("Description") or row.get("Summary") or "")
-    return [first, *({**own, **one} for one in _comments(row))]
-
-
-def _comments(row: Row) -> Iterator[Row]:
-    for name, text in row.items():
-        if _is_comment(name, text) and (head := COMMENT_HEAD.match(text)):
-            time, who, _ = text.split(";", 2)
-            yield {WHO: who, "time": time, "text": text[head.end() :]}

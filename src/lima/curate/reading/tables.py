@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +21,15 @@ from lima.curate.reading.nested import is_beside_messages
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
-from lima.files import BYTE_ORDER_MARK, CONTAINERS, WIDE, other_form, parse_json_object, whole_characters
+from lima.files import (
+    BYTE_ORDER_MARK,
+    CONTAINERS,
+    WIDE,
+    files_below,
+    other_form,
+    parse_json_object,
+    whole_characters,
+)
 from lima.parquet import read_rows
 
 COMPRESSED = {".gz", ".zst"}
@@ -40,8 +48,8 @@ PAGES = (
 """Under which names a JSON document holds its records, as the answers of programming interfaces do."""
 
 
-def table_files(path: Path) -> list[Path]:
-    """The file itself, or the tables and mails of a folder, by name; a Slack export's lists of people and channels are none.
+def candidate_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The file itself, or the files of a folder with one of the suffixes, by name.
 
     Raises:
         LimaError: nothing there.
@@ -50,11 +58,15 @@ def table_files(path: Path) -> list[Path]:
         return [path]
     if not path.exists():
         raise LimaError(f"{path}: no such file or folder.")
-    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(SUFFIXES))
-    files = [file for file in files if not is_beside_messages(file)]
+    files = [p for p in files_below(path) if p.name.lower().endswith(tuple(suffixes))]
     if not files:
-        raise LimaError(f"{path}: no file with one of: {' '.join(SUFFIXES)}.")
+        raise LimaError(f"{path}: no file with one of: {' '.join(suffixes)}.")
     return files
+
+
+def table_files(path: Path) -> list[Path]:
+    """As `candidate_files`, tables and mails; a Slack export's lists of people and channels are none."""
+    return [file for file in candidate_files(path, SUFFIXES) if not is_beside_messages(file)]
 
 
 def read_table(
@@ -80,7 +92,9 @@ def read_table(
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix not in COMPRESSED), "")
     found = False
-    mails = kind in MAILS or (path.is_dir() and any(file.suffix.lower() in MAILS for file in path.rglob("*")))
+    mails = kind in MAILS or (
+        path.is_dir() and any(file.suffix.lower() in MAILS for file in files_below(path))
+    )
     if path.is_dir() and not mails:
         tables = (read_table(file, encoding=encoding, delimiter=delimiter) for file in table_files(path))
         rows: Iterator[tuple[int, dict[str, Any]]] = chain.from_iterable(tables)

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import yaml
 
 from lima.curate.candidate import Candidate, Stratum, chance
-from lima.curate.reading.tables import read_table
+from lima.curate.reading.tables import candidate_files, read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, in_strata
 from lima.curate.text.clean import prose_of
 from lima.errors import InputError
 from lima.formats.openai import read as read_messages

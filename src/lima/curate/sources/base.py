@@ -11,11 +11,10 @@ from pydantic import Field
 
 from lima import console
 from lima.curate.candidate import Candidate, Count, Stratum
+from lima.curate.reading.tables import candidate_files as candidate_files  # for sources of one's own
 from lima.curate.rules import RuleSettings
 from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.text.blocks import Style
-from lima.errors import LimaError
-from lima.files import files_below
 from lima.records import Example, Reject
 from lima.settings import Settings
 
@@ -74,22 +73,6 @@ class SourceSettings(Settings):
     def complete(self, examples: Sequence[Example], context: Context) -> list[Example]:
         """Add what is looked up for accepted examples only, such as authors' names."""
         return list(examples)
-
-
-def candidate_files(path: Path, suffixes: Sequence[str]) -> list[Path]:
-    """The file itself, or the files of a folder with one of the suffixes, by name.
-
-    Raises:
-        LimaError: nothing there.
-    """
-    if path.is_file():
-        return [path]
-    if not path.exists():
-        raise LimaError(f"{path}: no such file or folder.")
-    files = [p for p in files_below(path) if p.name.lower().endswith(tuple(suffixes))]
-    if not files:
-        raise LimaError(f"{path}: no file with one of: {' '.join(suffixes)}.")
-    return files
 
 
 def in_strata(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from lima.curate.reading.conversations import folded
+from lima.curate.reading.conversations import folded, is_message
+from lima.curate.reading.jira import holds_comments
+from lima.curate.reading.nested import flat, message_rows
+from lima.formats.convert import chat_format
 
 # fmt: off
 USUAL: Mapping[str, Sequence[str]] = {
@@ -49,3 +53,22 @@ def usual_columns(row: Mapping[str, Any], *, given: Mapping[str, str]) -> dict[s
     if "prompt" not in given and found.get("prompt") == names.get("instruction") and "input" in names:
         found |= {"prompt": names["input"], "instruction": names["instruction"]}
     return found
+
+
+def messages_in(row: dict[str, Any], path: Path, given: Mapping[str, str]) -> list[dict[str, Any]] | None:
+    """What a row holds of conversations: the messages of a whole one, or itself, one message; None where it is neither.
+
+    A row with a question and its answer is no message, whatever lists stand beside them. Jira's issues are: their resolution
+    is a word.
+    """
+    named = {part: name for part, name in given.items() if name in row}
+    both = {"prompt", "answer"}
+    if chat_format(row) or both <= named.keys():
+        return None
+    usual = usual_columns(row, given=named)
+    if both <= usual.keys() and "conversation" not in given and not holds_comments(row):
+        return None
+    if (told := message_rows(row, path)) is not None:
+        return told
+    answered = "answer" in usual and "conversation" not in given
+    return None if answered or not is_message(one := flat(row), given) else [one]

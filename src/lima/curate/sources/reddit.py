@@ -14,9 +14,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum, single_turn
-from lima.curate.reading.tables import read_table
+from lima.curate.reading.tables import candidate_files, read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, in_strata
 from lima.curate.text.clean import prose_of
 
 SUFFIXES = (".zst", ".jsonl", ".ndjson", ".csv", ".jsonl.gz", ".ndjson.gz")

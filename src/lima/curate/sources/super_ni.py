@@ -17,9 +17,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lima.curate.candidate import Candidate, Stratum, chance, single_turn
-from lima.curate.reading.tables import read_table
+from lima.curate.reading.tables import candidate_files, read_table
 from lima.curate.rules import RuleSettings
-from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, in_strata
 from lima.errors import LimaError
 from lima.files import read_json, text_hash
 from lima.records import Reject

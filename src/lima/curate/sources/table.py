@@ -12,15 +12,15 @@ from pydantic import Field
 
 from lima import console
 from lima.curate.candidate import Candidate, Stratum, chance
-from lima.curate.reading.conversations import Talk, Turn, is_message, read_talks
+from lima.curate.reading.conversations import Talk, Turn, read_talks
 from lima.curate.reading.delimited import TornRow
 from lima.curate.reading.mails import SUFFIXES as MAILS
 from lima.curate.reading.mails import MailRow, read_mails
-from lima.curate.reading.nested import flat, message_rows, nested
+from lima.curate.reading.nested import nested, unknown_list
 from lima.curate.reading.tables import read_table, table_files
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, in_strata
-from lima.curate.sources.columns import usual_columns
+from lima.curate.sources.columns import messages_in, usual_columns
 from lima.curate.sources.talks import Cleaned, Dialogue, messages_of
 from lima.curate.text.clean import clean, prose_of
 from lima.curate.text.mail import Mail, acknowledgement, cuts_of, own_words
@@ -139,13 +139,8 @@ class Table(SourceSettings):
 
     def messages(self, row: dict[str, Any], path: Path) -> list[dict[str, Any]] | None:
         """What a row holds of conversations: a whole one, or one message; None where it is neither."""
-        if self.format or isinstance(row, TornRow) or chat_format(row):
-            return None
-        if (told := message_rows(row, path)) is not None:
-            return told
-        usual = usual_columns(row, given=self._given(row))
-        answered = "answer" in usual and "conversation" not in self._parts()
-        return None if answered or not is_message(one := flat(row), self._parts()) else [one]
+        given = {part: name for part, name in self.columns.model_dump(exclude={"agents"}).items() if name}
+        return None if self.format or isinstance(row, TornRow) else messages_in(row, path, given)
 
     def _parts(self) -> dict[str, str]:
         """The columns of messages that are named."""
@@ -213,6 +208,8 @@ class Table(SourceSettings):
         except UnusableRow as error:
             return Reject(id=identifier, rule=error.rule, reason=error.reason)
         answer = "" if example.is_prompt else example.messages[-1].content
+        if isinstance(row, Talk):  # a dialogue often ends in a few words
+            answer = "\n\n".join(turn.content for turn in example.messages if turn.role == "assistant")
         if not self.automatic and (told := acknowledgement(answer)):
             return Reject(id=identifier, rule="automatic", reason=f"it says {told!r}")
         title = self.columns.title and row.get(self.columns.title)
@@ -229,7 +226,7 @@ class Table(SourceSettings):
 
         def cleaned(turn: Turn) -> Cleaned:
             whole, steps = self._text(turn.text, turn.side, context)
-            mail = self._mail(whole, turn.side, turn.name)
+            mail = Mail(whole, ()) if turn.name is None else self._mail(whole, turn.side, turn.name)
             changes = [*steps, *(f"{name} cut" for name in mail.cuts)]
             return mail.text.strip(), changes, cuts_of(whole, mail, 0) if mail.cuts else []
 
@@ -245,6 +242,8 @@ class Table(SourceSettings):
         columns = self.columns
         for column in (columns.prompt, columns.answer):
             if column not in row:
+                if told := unknown_list(row):
+                    raise LimaError(f"{context.path}: {told}.")
                 raise LimaError(
                     f"{context.path}: no column {column!r}. There are: {', '.join(map(str, row))}. "
                     f"Name yours: {_flags(row, context.name)}"

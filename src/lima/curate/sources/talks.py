@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,15 @@ from lima.curate.text.mail import acknowledgement
 from lima.formats.rows import UnusableRow
 from lima.records import Cut, Message
 
+COURTESY = re.compile(
+    r"""(?ix) ^ \W* (?: (?:you['’]?re|you\ are) \ (?:very\ |most\ )? welcome | no\ (?:problem|worries) | (?:it\ (?:is|was)\ )? (?:my|our) \ pleasure
+      | (?:i['’]?m|we['’]?re)? \ ? (?:glad|happy) \ (?:to\ (?:help|hear)|(?:that\ )?(?:i|we|it|this)) | any\ ?time | you\ too | have\ an?\ \w+\ (?:day|week|weekend|evening|one)
+      | (?:sehr\ )? gerne? (?:\ geschehen)? \b | keine\ ursache | kein\ problem | bitte\ (?:sehr|schön) | (?:das\ )? freut\ (?:mich|uns) | (?:ihnen|dir)\ auch | schönen\ \w+
+      | avec\ plaisir | de\ rien | je\ (?:vous|t['’])\ ?en\ prie | bonne\ (?:journée|soirée) | de\ nada | con\ (?:mucho\ )? gusto | un\ placer | que\ tenga )"""
+)
+"""How an exchange of thanks is answered."""
+COURTESY_WORDS, THANKS_WORDS = 15, 25
+"""Longer ones say something else too."""
 Dialogue = Literal["whole", "first", "last"]
 Cleaned = tuple[str, list[str], list[Cut]]
 """A text without its trimmings, what was done to it, and what was cut out of it."""
@@ -66,10 +76,19 @@ def messages_of(
     elif joined[-1].side == "user" and len(joined) > 1:
         joined = joined[:-1]
         changes.append("words after the last answer left out")
+    while how != "first" and len(joined) > 2 and _only_thanks(joined[-2].text, joined[-1].text):
+        joined = joined[:-2]
+        changes.append("thanks at the end left out")
     if len(joined) < 2:
         told = "automatic" if "automatic reply left out" in changes else "no-reply"
         raise UnusableRow(told, "no answer of your side" + " but an automatic one" * (told == "automatic"))
     return _messages(joined, how), changes, _placed(joined)
+
+
+def _only_thanks(said: str, answered: str) -> bool:
+    """Whether a dialogue ends in thanks and "You're welcome": that settles nothing."""
+    short = len(said.split()) <= THANKS_WORDS and len(answered.split()) <= COURTESY_WORDS
+    return short and "?" not in said and COURTESY.match(answered) is not None
 
 
 def _messages(joined: Sequence[_Joined], how: Dialogue) -> list[Message]:

@@ -17,10 +17,10 @@ from urllib.parse import unquote
 
 from lima import console
 from lima.curate.candidate import Candidate, Stratum, chance, single_turn
-from lima.curate.reading.tables import read_table
+from lima.curate.reading.tables import candidate_files, read_table
 from lima.curate.rules import RuleSettings
 from lima.curate.sources import wikihow_html
-from lima.curate.sources.base import Context, SourceSettings, candidate_files, in_strata
+from lima.curate.sources.base import Context, SourceSettings, in_strata
 from lima.errors import LimaError
 from lima.records import Reject
 

@@ -71,7 +71,7 @@ CALLED = re.compile(
 )
 """Words just before a number that make it one to call."""
 NUMBERED = re.compile(
-    r"(?i)(?:\b(?:order|invoice|ticket|code|pin|otp|key|zip|plz|case|ref(?:erence)?|tracking|serial|sku|part|article|item|model|version|build|release|firmware|"
+    r"(?i)(?:\b(?:order|invoice|ticket|code|pin|otp|key|zip|plz|case|ref(?:erence)?|tracking|serial|sku|ean|gtin|upc|imei|barcode|part|article|item|model|version|build|release|firmware|"
     r"bestellung|bestellnummer|rechnung(?:snummer)?|kundennummer|auftrag(?:snummer)?|seriennummer|artikel(?:nummer)?|vorgang|nr|no|id|"
     r"commande|facture|pedido|factura|ordine|fattura)\b[.:]?|#)\W{0,4}(?:\w+\W{1,3}){0,2}$"
 )
@@ -84,6 +84,11 @@ CARD_FORMS = re.compile(
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}|(?:5018|5020|5038|6304|6759|676[1-3])\d{8,15}"
 )
 """Prefixes and lengths of Visa, Mastercard, Amex, Diners, Discover, JCB, UnionPay and Maestro (ISO/IEC 7812)."""
+OLD_VISA = 13
+"""Digits of Visa's cards until the nineties, and of article numbers (EAN) today: such a card needs a word before it."""
+CARD_WORDS = re.compile(
+    r"(?i)(?:\b(?:visa|credit)|card|karte|carte|tarjeta|carta)\w*\W{0,3}(?:\w+\W{1,3}){0,3}$"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -245,11 +250,12 @@ def _cards(text: str) -> Iterator[Found]:
     from stdnum import luhn
 
     for match in CARD.finditer(text):
-        value = re.sub(r"\D", "", match[0])
+        value, before = re.sub(r"\D", "", match[0]), _before(text, match.start())
         if (
             CARD_FORMS.fullmatch(value)
             and luhn.is_valid(value)
-            and not NUMBERED.search(_before(text, match.start()))
+            and not NUMBERED.search(before)
+            and (len(value) != OLD_VISA or CARD_WORDS.search(before))
         ):
             yield Found(match.start(), match.end(), "card", value)
 
