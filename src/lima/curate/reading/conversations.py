@@ -205,7 +205,7 @@ def read_talks(
     Raises:
         LimaError: who wrote is not plain; the text names the flags that say so.
     """
-    names = {str(name): None for row in islice(rows, FEWEST_KEYS) for name in row}
+    names = _keys(rows)
     if unknown := [name for name in given.values() if name not in names]:
         raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names)}.")
     columns = _columns(rows, given, agents)
@@ -255,9 +255,13 @@ LEFT_OUT = {
 }
 
 
+def _keys(rows: Sequence[Row]) -> list[str]:
+    """The columns of all rows: objects leave out what is empty, and the first note may come late."""
+    return list(dict.fromkeys(str(name) for keys in dict.fromkeys(map(tuple, rows)) for name in keys))
+
+
 def _names(rows: Sequence[Row]) -> dict[str, str]:
-    """Columns by their folded names, of all rows: objects leave out what is empty, and the first note may come late."""
-    return {folded(name): str(name) for keys in dict.fromkeys(map(tuple, rows)) for name in keys}
+    return {folded(name): name for name in _keys(rows)}
 
 
 def _columns(rows: Sequence[Row], given: Mapping[str, str], agents: Sequence[str]) -> MessageColumns:
