@@ -81,6 +81,14 @@ def test_double_dollars_hold_formulas_wherever_they_stand(text: str, formulas: l
     assert " ".join(page_lines(html)) == left
 
 
+@pytest.mark.parametrize("name", ["align", "cases", "pmatrix"])
+def test_the_distance_to_the_next_row_is_none_of_its_words(name: str) -> None:
+    html = str(to_html(f"$$\\begin{{{name}}}a \\\\[2pt] b \\nonumber\\end{{{name}}}$$"))
+    assert html.count("<mtr>") == 2
+    assert "2pt" not in html
+    assert "nonumber" not in html
+
+
 @pytest.mark.parametrize("name", ["aligned", "align", "align*", "gather", "eqnarray*", "split"])
 def test_aligned_rows_are_rows_and_get_no_numbers(name: str) -> None:
     html = str(to_html(f"$$\\begin{{{name}}} a &= b \\\\ c &= d \\end{{{name}}}$$"))

@@ -447,3 +447,126 @@ def test_a_table_of_questions_and_answers_stays_one(tmp_path: Path) -> None:
     (tmp_path / "json" / "t.json").write_text(json.dumps([beside]))
     assert [*dialogues(tmp_path / "json" / "t.json").values()] == [DIALOGUE[:2]]
     assert dialogues(path, columns=columns) == {"own/T-1": DIALOGUE[:2], "own/T-2": DIALOGUE[2:]}
+
+
+def ticket(number: object, comments: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    return {"id": number, "requester_id": 300, "description": ASKED, "comments": comments} | more
+
+
+def said(minute: int, author: object, body: str | None, **more: Any) -> dict[str, Any]:
+    return {"author_id": author, "body": body, "created_at": f"2026-05-03T10:{minute:02d}:00Z"} | more
+
+
+def answered(number: object, **more: Any) -> dict[str, Any]:
+    comments = [said(place, (300, 900)[place % 2], text) for place, (_, text) in enumerate(DIALOGUE)]
+    return ticket(number, comments, **more)
+
+
+def test_a_note_is_private_where_its_flag_comes_late(tmp_path: Path) -> None:
+    note = ticket(99, [said(0, 300, ASKED), said(1, 900, "He is a pest.", internal=True), said(2, 900, TOLD)])
+    export = tmp_path / "tickets.json"
+    export.write_text(
+        json.dumps([*(answered(number) for number in range(60)), note])
+    )  # 240 rows without the flag
+    assert dialogues(export)["own/99"] == DIALOGUE[:2]
+    assert left_out(export) == {"own/99/2": "private-note"}
+
+
+@pytest.mark.parametrize("flag", ["", "false"])
+def test_a_note_is_private_where_one_of_two_columns_says_so(tmp_path: Path, flag: str) -> None:
+    rows = [
+        [7, "customer", flag, "reply", ASKED],
+        [7, "agent", flag, "note", "He is a pest."],
+        [7, "agent", flag, "reply", TOLD],
+    ]
+    export = table(tmp_path / "messages.csv", "ticket_id,author_type,private,type,body", rows)
+    assert dialogues(export) == {"own/7": DIALOGUE[:2]}
+
+
+def test_a_ticket_that_nobody_answered_is_dropped_and_no_table(tmp_path: Path) -> None:
+    intercom = {"id": 3, "source": {"body": ASKED, "author": {"type": "user"}}, "conversation_parts": None}
+    part = {"body": TOLD, "author": {"type": "admin"}, "part_type": "comment"}
+    for name, empty, whole in (
+        ("zendesk", ticket(3, []), answered(4)),
+        ("intercom", intercom, intercom | {"id": 4, "conversation_parts": {"conversation_parts": [part]}}),
+    ):
+        export = tmp_path / name / "export.json"
+        export.parent.mkdir()
+        export.write_text(json.dumps([empty, whole]))
+        assert list(dialogues(export)) == ["own/4"]
+        assert left_out(export) == {"own/3": "no-reply"}
+
+
+def test_an_issue_without_comments_is_dropped_whatever_its_resolution(tmp_path: Path) -> None:
+    header = "Issue key,Resolution,Reporter Id,Created,Description,Comment,Comment"
+    rows = [
+        ["A-1", "Done", "r1", "03/May/26 9:00 AM", ASKED, "", ""],
+        [
+            "A-2",
+            "Done",
+            "r1",
+            "03/May/26 9:00 AM",
+            ASKED,
+            f"03/May/26 10:00 AM;s9;{TOLD}",
+            "03/May/26 10:05 AM;r1;Yes.",
+        ],
+    ]
+    export = table(tmp_path / "issues.csv", header, rows)
+    assert dialogues(export) == {"own/A-2": DIALOGUE[:2]}
+    assert left_out(export) == {"own/A-1": "no-reply"}
+
+
+def test_keys_that_are_zero_or_missing_and_ids_as_text(tmp_path: Path) -> None:
+    export = tmp_path / "tickets.json"
+    other = answered(None, description="This is another.")
+    export.write_text(json.dumps([answered(0), answered(None), other, answered(5, requester_id="300")]))
+    found = dialogues(export)
+    assert len(found) == 4
+    assert {"own/0", "own/5"} <= found.keys()
+    assert sum(turns == DIALOGUE for turns in found.values()) == 3
+    assert [turns[0] for turns in found.values() if turns != DIALOGUE] == [
+        ("user", f"This is another.\n\n{ASKED}")
+    ]
+
+
+def test_pages_that_overlap_repeat_no_message(tmp_path: Path) -> None:
+    for page in ("1", "2"):
+        (tmp_path / "pages").mkdir(exist_ok=True)
+        (tmp_path / "pages" / f"{page}.json").write_text(json.dumps({"tickets": [answered(7)]}))
+    assert dialogues(tmp_path / "pages") == {"own/7": DIALOGUE}
+    assert [*left_out(tmp_path / "pages").values()] == ["repeated"] * 4
+
+
+def test_what_has_no_time_stands_where_its_conversation_has_it(tmp_path: Path) -> None:
+    first = ticket(1, [said(5, 300, AGAIN), said(9, 900, TOLD)])
+    second = ticket(
+        2, [said(1, 300, AGAIN), said(2, 900, TOLD)]
+    )  # its description has no time; 10:09 was before it
+    export = tmp_path / "tickets.json"
+    export.write_text(json.dumps([first, second]))
+    assert dialogues(export)["own/2"] == [("user", f"{ASKED}\n\n{AGAIN}"), ("assistant", TOLD)]
+
+
+def test_a_cell_that_is_no_time_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = tmp_path / "tickets.json"
+    bad = ticket(7, [said(0, 300, ASKED), said(0, 900, TOLD) | {"created_at": "soon"}])
+    export.write_text(json.dumps([bad, answered(8)]))
+    dialogues(export)
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "'soon' in column 'created_at' is no time" in shown
+    assert "--columns.time" in shown
+
+
+def test_a_tree_with_holes_and_two_of_one_title(tmp_path: Path) -> None:
+    def tree(last: str) -> dict[str, Any]:
+        def node(name: str, parent: str, role: str, text: str) -> dict[str, Any]:
+            content = {"content_type": "text", "parts": [text]}
+            message = {"author": {"role": role}, "content": content, "metadata": None}
+            return {"id": name, "parent": parent, "message": message}
+
+        nodes = {"s": None, "a": node("a", "s", "user", ASKED), last: node(last, "a", "assistant", TOLD)}
+        return {"title": "New chat", "mapping": nodes, "current_node": last}
+
+    export = tmp_path / "conversations.json"
+    export.write_text(json.dumps([tree("b1"), tree("b2")]))
+    assert dialogues(export) == {"own/b1": DIALOGUE[:2], "own/b2": DIALOGUE[:2]}

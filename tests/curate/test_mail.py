@@ -222,6 +222,7 @@ def test_short_answers_are_no_acknowledgements(text: str) -> None:
     [
         ("Hello Ann, hold the key for eight seconds.", "Hold the key for eight seconds."),
         ("Hallo Frau Dr. Vogel, bitte halten Sie die Taste.", "Bitte halten Sie die Taste."),
+        ("Dear Mr. and Mrs. Smith, hold the key.", "Hold the key."),
         ("Hi there! iPhones need the other cable.", "iPhones need the other cable."),
         ("Sehr geehrter Herr Fox,\n\nbitte halten Sie die Taste.", "Bitte halten Sie die Taste."),
         ("03/May/24 10:12 AM;712020:ab-cd;Hold the key.", "Hold the key."),
@@ -290,6 +291,11 @@ def test_everybody_in_a_greeting_is_cut(hello: str) -> None:
 )
 def test_everybody_in_a_closing_is_cut(closing: str) -> None:
     assert own_words(f"{WORDS}\n\n{closing}").text == WORDS
+
+
+@pytest.mark.parametrize("text", ["In German you say:\nVielen Dank", "The cheapest is:\nBest"])
+def test_what_a_colon_announces_is_no_closing(text: str) -> None:
+    assert own_words(text).text == text
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ FORMULAS = "formulas"
 """Where a rendering's environment collects the sources of the formulas that became MathML, in order."""
 ALIGNED = re.compile(r"\\(begin|end)\s*\{(?:align|aligned|eqnarray|gather|gathered|multline|equation)\*?\}")
 """Environments of rows. The converter knows some, and numbers the rows of ``align``, which the text does not."""
+OF_ROWS = re.compile(r"(\\\\)\*?\s*\[-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\]|\\(?:nonumber|notag)\b")
+"""What LaTeX shows nothing of, and the converter the letters: the distance to the next row, and a row without a number."""
 LONGEST_LINE = 60
 """Longer formulas get a box of their own that scrolls."""
 
@@ -55,6 +57,7 @@ def to_mathml(latex: str, display: str) -> str | None:
     """MathML for one formula; None where the converter does not know it, or leaves something out."""
     if len(latex) > LONGEST_FORMULA:
         return None
+    latex = OF_ROWS.sub(lambda found: found[1] or "", latex)
     known = ALIGNED.sub(r"\\\1{split}", latex).replace("{dcases}", "{cases}")
     try:
         found = convert(known, display=display)

@@ -21,7 +21,7 @@ Quality = npt.NDArray[np.float64]
 BLOCK = 65_536
 """Rows that are compared with a choice at once."""
 MOST_REFUSED = 20_000
-"""So many refused candidates say that the choice wants too much: it stops, and asks for no further one."""
+"""After this many refused candidates the choice stops: hardly any candidate is accepted, and asking on would cost too much."""
 SLOW = 100_000_000
 """Comparisons that take some seconds."""
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,8 +87,6 @@ TIMES = (
 )
 """Forms of a time, beside ISO 8601, seconds since 1970 and RFC 2822. A column has one: the first that reads all its cells."""
 # fmt: on
-FEWEST_KEYS = 100
-"""Rows by whose keys the columns of JSON are known: objects leave out what is empty."""
 SHOWN_VALUES = 6
 
 
@@ -132,7 +131,11 @@ def conversation_of(row: Row, given: Mapping[str, str]) -> str:
     """The key of the conversation that a message belongs to."""
     names = {folded(name): name for name in row}
     usual = next((names[known] for known in USUAL["conversation"] if known in names), "")
-    return str(row.get(given.get("conversation", usual)) or "")
+    return _key(row.get(given.get("conversation", usual)))
+
+
+def _key(value: object) -> str:
+    return "" if value is None else str(value).strip()
 
 
 def is_message(row: Row, given: Mapping[str, str]) -> bool:
@@ -153,9 +156,8 @@ class MessageColumns:
     role: str = ""
     requester: str = ""
     time: str = ""
-    visibility: str = ""
-    hidden: frozenset[str] = NOTES
-    """Words of that column for what customers do not see."""
+    visibility: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The columns of which any says that customers do not see a message, each with its words for that."""
 
 
 @dataclass
@@ -203,19 +205,23 @@ def read_talks(
     Raises:
         LimaError: who wrote is not plain; the text names the flags that say so.
     """
-    names = {str(name): None for row in islice(rows, FEWEST_KEYS) for name in row}
+    names = _keys(rows)
     if unknown := [name for name in given.values() if name not in names]:
         raise LimaError(f"{path}: no column {unknown[0]!r}. There are: {', '.join(names)}.")
     columns = _columns(rows, given, agents)
     reader = _reader(rows, columns, agents, path)
     talks: dict[str, list[tuple[float, Row, str]]] = {}
-    times, order = _times(rows, columns.time)
+    times, order = _times(rows, columns, path)
+    seen: set[tuple[object, ...]] = set()
     for place in order:
-        kind = reader.kind(rows[place])
+        kind, key = reader.kind(rows[place]), _key(rows[place].get(columns.conversation))
+        message = (key, kind, times and times[place], _text(rows[place], columns))
+        if times and kind in ("user", "assistant") and message in seen:
+            kind = "repeated"
+        seen.add(message)
         reader.counts[kind] += 1
-        key = str(rows[place].get(columns.conversation) or "").strip()
-        talks.setdefault(key, []).append((times[place], rows[place], kind))
-    _say(reader, path, times=bool(columns.time) and any(times))
+        talks.setdefault(key, []).append((times[place] if times else 0.0, rows[place], kind))
+    _say(reader, path, times=times is not None)
     for key, messages in talks.items():
         yield from _talk(key, sorted(messages, key=lambda message: message[0]), columns)
 
@@ -244,12 +250,22 @@ LEFT_OUT = {
     "private-note": "a note that the customer did not see",
     "event": "the tool wrote it, or neither side",
     "empty": "a message without words",
+    "repeated": "the same message of the same time once more, as exports in pages that overlap have it",
     "automatic": "a bot sent it, between messages of people",
 }
 
 
+def _keys(rows: Sequence[Row]) -> list[str]:
+    """The columns of all rows: objects leave out what is empty, and the first note may come late."""
+    return list(dict.fromkeys(str(name) for keys in dict.fromkeys(map(tuple, rows)) for name in keys))
+
+
+def _names(rows: Sequence[Row]) -> dict[str, str]:
+    return {folded(name): name for name in _keys(rows)}
+
+
 def _columns(rows: Sequence[Row], given: Mapping[str, str], agents: Sequence[str]) -> MessageColumns:
-    names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
+    names = _names(rows)
 
     def find(part: Part) -> list[str]:
         return [given[part]] if part in given else [names[known] for known in USUAL[part] if known in names]
@@ -266,9 +282,8 @@ def _columns(rows: Sequence[Row], given: Mapping[str, str], agents: Sequence[str
         role = next((name for name in roles if any(is_agent(plain(row.get(name)), ours) for row in rows)), "")
     telling = [name for known, name in names.items() if HIDDEN.search(known) or OPEN.search(known)]
     told = find("visibility") if "visibility" in given else [*find("visibility"), *telling]
-    seen = next((name for name in told if name != role and _notes_of(rows, name)), "")
-    hidden = _notes_of(rows, seen) if seen else NOTES
-    return MessageColumns(first("conversation"), tuple(texts), role, requester, first("time"), seen, hidden)
+    hidden = {name: words for name in told if name != role and (words := _notes_of(rows, name))}
+    return MessageColumns(first("conversation"), tuple(texts), role, requester, first("time"), hidden)
 
 
 def _role(
@@ -281,7 +296,7 @@ def _role(
     for name in roles:
         for requester in requesters:
             if name != requester and any(
-                row.get(name) not in (None, "") and row.get(name) == row.get(requester) for row in rows
+                (value := plain(row.get(name))) and value == plain(row.get(requester)) for row in rows
             ):
                 return name, requester
     return given.get("role", ""), given.get("requester", "")
@@ -312,7 +327,7 @@ def _notes_of(rows: Sequence[Row], name: str) -> frozenset[str]:
     """
     values = {plain(row.get(name)) for row in rows if not isinstance(row, Opening)}
     asked = folded(name)
-    if values <= TRUE | FALSE and (HIDDEN.search(asked) or OPEN.search(asked)):
+    if values != {""} and values <= TRUE | FALSE and (HIDDEN.search(asked) or OPEN.search(asked)):
         return NOTES
     if {"message", "comment"} <= values:
         return NOTES | {"comment"}
@@ -320,10 +335,13 @@ def _notes_of(rows: Sequence[Row], name: str) -> frozenset[str]:
 
 
 def _is_private(row: Row, columns: MessageColumns) -> bool:
-    value = plain(row.get(columns.visibility)) if columns.visibility else ""
+    return any(_says_private(name, plain(row.get(name)), words) for name, words in columns.visibility.items())
+
+
+def _says_private(column: str, value: str, words: frozenset[str]) -> bool:
     if value and value in TRUE | FALSE:
-        return (value in TRUE) == (not OPEN.search(folded(columns.visibility)))
-    return value in columns.hidden
+        return (value in TRUE) == (not OPEN.search(folded(column)))
+    return value in words
 
 
 def _reader(rows: Sequence[Row], columns: MessageColumns, agents: Sequence[str], path: Path) -> _Reader:
@@ -349,7 +367,7 @@ def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
 
 def _held(rows: Sequence[Row], role: str = "") -> str:
     """What stands in the column of writers, as far as it is known."""
-    names = {folded(name): str(name) for row in islice(rows, FEWEST_KEYS) for name in row}
+    names = _names(rows)
     usual = (names[known] for known in ("author", "sender", "from", "author id", "user id") if known in names)
     role = role or next(usual, "")
     values = list(dict.fromkeys(str(row.get(role)) for row in rows))
@@ -370,9 +388,11 @@ def _say(reader: _Reader, path: Path, *, times: bool) -> None:
     sides += [f"neither: {', '.join(list(reader.neither)[:SHOWN_VALUES])}"] if reader.neither else []
     found = [f"conversation = {columns.conversation!r}", who + (f" ({'; '.join(sides)})" if sides else "")]
     found += [f"text = {' or '.join(map(repr, columns.texts[:2]))}"]
-    found += [f"time = {columns.time!r}" if times else "in the order of the file, for no column holds times"]
+    found += [f"time = {columns.time!r}" if times else "in the order of the file"]
     found += [
-        f"notes by {columns.visibility!r}" if columns.visibility else "no column tells of private notes"
+        f"notes by {' or '.join(map(repr, columns.visibility))}"
+        if columns.visibility
+        else "no column tells of private notes"
     ]
     left = [f"{counts[rule]:,} {rule}" for rule in LEFT_OUT if counts[rule]]
     console.note_once(
@@ -409,18 +429,32 @@ def is_agent(value: str, agents: frozenset[str]) -> bool:
     return value in agents or any(value.endswith(one) for one in agents if one.startswith("@"))
 
 
-def _times(rows: Sequence[Row], column: str) -> tuple[list[float], list[int]]:
-    """The time of each row, and the order in which equal times stand: of exports with the newest first it is turned."""
-    cells = [str(row.get(column) or "").strip() if column else "" for row in rows]
-    read = _parsed([cell for cell in cells if cell])
+def _times(
+    rows: Sequence[Row], columns: MessageColumns, path: Path
+) -> tuple[Sequence[float] | None, Sequence[int]]:
+    """The time of each row, and the order in which equal times stand: of exports with the newest first it is turned.
+
+    A message without a time has that of the one before it in its conversation; the first of one stands before the others.
+    None where no column holds times.
+    """
+    cells = [str(row.get(columns.time) or "").strip() for row in rows]
+    told = [cell for cell in cells if cell]
+    read, order = _parsed(told), range(len(rows))
     if read is None:
-        return [0.0] * len(rows), list(range(len(rows)))
-    values, times, last = iter(read), [], 0.0
-    for cell in cells:
-        last = next(values) if cell else last
-        times.append(last)
-    newest_first = len(times) > 1 and times[0] > times[-1] and all(a >= b for a, b in pairwise(times))
-    return times, list(range(len(rows)))[:: -1 if newest_first else 1]
+        odd = next((cell for cell in told if _parsed([told[0], cell]) is None), told[0])
+        console.warn(
+            f"{path}: {odd!r} in column {columns.time!r} is no time, or of another form than the others, so messages stay in the order of "
+            "the file. Write all as 2026-05-03 10:00:00, or name another column: --columns.time NAME."
+        )
+    if not read:
+        return None, order
+    values, times, last = iter(read), [], dict[object, float]()
+    for row, cell in zip(rows, cells, strict=True):
+        key = row.get(columns.conversation)
+        last[key] = next(values) if cell else last.get(key, float("-inf"))
+        times.append(last[key])
+    newest_first = read[0] > read[-1] and all(a >= b for a, b in pairwise(read))
+    return times, order[:: -1 if newest_first else 1]
 
 
 def _parsed(cells: Sequence[str]) -> list[float] | None:
@@ -435,7 +469,9 @@ def _parsed(cells: Sequence[str]) -> list[float] | None:
 
 def _seconds(cell: str, form: str) -> float:
     if form == "number":
-        return float(cell)
+        if not isfinite(value := float(cell)):
+            raise ValueError(cell)
+        return value
     if form == "iso":
         found = datetime.fromisoformat(cell)
     elif form == "mail":

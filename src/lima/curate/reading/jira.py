@@ -31,8 +31,10 @@ MARKUP: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
 
 
 def holds_comments(row: Mapping[str, Any]) -> bool:
-    """Whether a row has comments that begin with time and writer."""
-    return any(_is_comment(name, text) and COMMENT_HEAD.match(text) for name, text in row.items())
+    """Whether a row has comments that begin with time and writer, or is an issue with columns for them, all empty."""
+    comments = [text for name, text in row.items() if _is_comment(name, text)]
+    is_issue = "Issue key" in row and bool(comments) and not any(comments)
+    return is_issue or any(COMMENT_HEAD.match(text) for text in comments)
 
 
 def in_markdown(text: str) -> str:

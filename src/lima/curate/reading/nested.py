@@ -6,6 +6,7 @@ any of the usual names (Zendesk, Intercom, Freshdesk, Help Scout, HubSpot, Front
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from lima.curate.reading.conversations import OF_MESSAGES, USUAL, Chatted, Opening, Part, folded
 from lima.curate.reading.jira import holds_comments, issue_rows
 from lima.curate.text.clean import clean
+from lima.files import text_hash
 
 Row = dict[str, Any]
 LISTS = (
@@ -29,8 +31,9 @@ SLACK_LISTS = (
     "channels", "users", "org_users", "dms", "groups", "mpims", "integration_logs", "canvases", "content_flags",
 )  # fmt: skip
 """Files of a Slack export that hold no messages."""
-MENTION = re.compile(r"<@[UW]\w+(?:\|[^>]*)?>")
-SLACK_LINK = re.compile(r"<((?:https?|mailto):[^|>\s]+)(?:\|([^>]*))?>")
+MENTION = re.compile(r" ?<(?:@[UW]\w+|!)[^<>]*>")
+SLACK_CHANNEL = re.compile(r"<#\w+\|([^<>]*)>")
+SLACK_LINK = re.compile(r"<((?:https?|mailto):[^|<>\s]+)(?:\|([^<>]*))?>")
 SLACK_ESCAPES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
@@ -61,20 +64,25 @@ def is_beside_messages(path: Path) -> bool:
 def _of_list(row: Row, messages: Sequence[Row]) -> list[Row]:
     head = flat({name: value for name, value in row.items() if not isinstance(value, list)})
     head = {name: value for name, value in head.items() if name.partition(".")[0] not in DESCRIPTIONS}
-    key = next(
-        (row[name] for name in ("id", "conversation_id", "display-id", "number", "key") if row.get(name)), ""
-    )
+    key = _key(row)
     opening = _opening(row, messages)
-    first = opening and Opening({**head, KEY: str(key)})
+    first = opening and Opening({**head, KEY: key})
     if isinstance(first, Opening):
         first.text = opening
     own = {name: value for name, value in head.items() if folded(name) not in OF_MESSAGES}
-    told = [{**own, **flat(message), KEY: str(key)} for message in messages]
+    told = [{**own, **flat(message), KEY: key} for message in messages]
     source = row.get("source")
     if isinstance(source, dict) and isinstance(source.get("body"), str):  # Intercom
         begin = {"created_at": row.get("created_at"), "part_type": "comment", **flat(source)}
-        told = [{**own, **begin, KEY: str(key)}, *told]
-    return [first, *told] if isinstance(first, Opening) else told
+        told = [{**own, **begin, KEY: key}, *told]
+    return [first, *told] if isinstance(first, Opening) else told or [{**own, KEY: key}]
+
+
+def _key(row: Row) -> str:
+    """The record's own key; of one without, a hash, for what a record holds is one conversation."""
+    names = ("id", "conversation_id", "display-id", "number", "key")
+    own = (str(row[name]) for name in names if row.get(name) not in (None, ""))
+    return next(own, "") or text_hash(json.dumps(row, sort_keys=True, default=str))
 
 
 def _messages(row: Row) -> list[Row] | None:
@@ -87,8 +95,22 @@ def _messages(row: Row) -> list[Row] | None:
             found = found.get(known) if isinstance(found, dict) else found
             if (told := _unwrapped(found)) and _keys(told) & {*USUAL["text"]}:
                 return told
+    if _is_unanswered(row):
+        return []
     others = (told for holder in holders for value in holder.values() if (told := _unwrapped(value)))
     return next((one for one in others if all(_keys(one) & {*USUAL[part]} for part in WRITTEN)), None)
+
+
+def _is_unanswered(row: Row) -> bool:
+    """Whether a record has the place of messages and none in it, as a ticket has that nobody answered."""
+    begun = any(row.get(name) for name in DESCRIPTIONS) or isinstance(row.get("source"), dict)
+    lists = {folded(known) for known in LISTS}
+    return begun and any(folded(name) in lists and not _inner(value) for name, value in row.items())
+
+
+def _inner(value: Any) -> Any:
+    """What a list of messages holds, also one within an object of Intercom's."""
+    return any(isinstance(one, list) and one for one in value.values()) if isinstance(value, dict) else value
 
 
 def unknown_list(row: Mapping[str, Any]) -> str | None:
@@ -150,25 +172,30 @@ def _of_tree(row: Row) -> list[Row]:
     seen: set[Any] = set()
     while place in nodes and place not in seen:
         seen.add(place)
-        if said := nodes[place].get("message"):
+        node = _object(nodes[place])
+        if said := _object(node.get("message")):
             branch.append(said)
-        place = nodes[place].get("parent")
-    key = str(row.get("conversation_id") or row.get("id") or row.get("title") or "")
+        place = node.get("parent")
+    key = str(row.get("conversation_id") or row.get("id") or row.get("current_node") or "")
     return [
         Chatted({KEY: key, "title": row.get("title"), "role": _shown_role(said), "text": _parts(said)})
         for said in reversed(branch)
-    ]
+    ] or [{KEY: key, "role": "", "text": ""}]
+
+
+def _object(value: Any) -> Row:
+    return value if isinstance(value, dict) else {}
 
 
 def _shown_role(said: Row) -> str:
     """What a tool is sent, and what is hidden, is no turn."""
-    hidden = (said.get("metadata") or {}).get("is_visually_hidden_from_conversation")
-    role = (said.get("author") or {}).get("role", "")
-    return "event" if hidden or said.get("recipient", "all") != "all" else str(role)
+    hidden = _object(said.get("metadata")).get("is_visually_hidden_from_conversation")
+    role = _object(said.get("author")).get("role", "")
+    return "event" if hidden or said.get("recipient") not in (None, "all") else str(role)
 
 
 def _parts(said: Row) -> str:
-    content = said.get("content") or {}
+    content = _object(said.get("content"))
     if content.get("content_type") not in ("text", "multimodal_text"):
         return ""
     parts = content.get("parts") or []
@@ -178,7 +205,8 @@ def _parts(said: Row) -> str:
 def _of_slack(row: Row, path: Path) -> Row:
     """A message of a channel; a thread is a conversation, and who began it asks."""
     begins = row.get("thread_ts", row["ts"])
-    text = SLACK_LINK.sub(lambda link: link[2] or link[1], MENTION.sub("", str(row.get("text") or "")))
+    text = SLACK_CHANNEL.sub(r"#\1", MENTION.sub("", str(row.get("text") or "")))
+    text = SLACK_LINK.sub(lambda link: link[2] or link[1], text)
     for escaped, character in SLACK_ESCAPES:
         text = text.replace(escaped, character)
     spoken = row.get("subtype") in (None, "thread_broadcast") and not row.get("bot_id")
@@ -186,6 +214,6 @@ def _of_slack(row: Row, path: Path) -> Row:
         KEY: f"{path.parent.name}-{begins}",
         WHO: row.get("user", "") if spoken else "",
         ASKER: row.get("parent_user_id") or row.get("user", ""),
-        "text": " ".join(text.split(" ")).strip() if spoken else "",
+        "text": text.strip() if spoken else "",
         "time": row["ts"],
     }

@@ -77,7 +77,7 @@ class Mended:
 POINTING_WORDS_MAX = 30
 ORIGIN_WORDS_MAX = 12
 BARE_WORDS_MAX = 4
-"""So few words with an address say nothing without it: "Full article here"."""
+"""This few words with an address say nothing without it: "Full article here"."""
 LED_WORDS_MAX = 6
 """A longer sentence that ends with a colon says more than where the next block is from."""
 KEPT_WORDS_MIN = 3

@@ -411,7 +411,8 @@ def _signature(lines: Sequence[str]) -> int:
             end = min(end, place)
         if DASHES.match(lines[place]) and all(len(line) < 80 for line in lines[place + 1 :]):
             end = min(end, place)
-        if CLOSING.match(lines[place]) and _is_signature(lines[place + 1 :]):
+        announced = lines[place - 1].rstrip().endswith(":")  # "In German you say:" is no end of a letter
+        if CLOSING.match(lines[place]) and not announced and _is_signature(lines[place + 1 :]):
             end = min(end, place)
     return end
 

@@ -16,7 +16,7 @@ PARTICLE = (
 GROUP = r"""(?: all | everyone | everybody | team | there | folks | both | colleagues | friends? | customers? | clients? | users? | madam | sir (?: \s (?:or|/) \s madam )? | zusammen | alle
     | allerseits | kund(?:en|e|in|innen) | damen | herren | kolleg(?:en|innen|e|in) | team | tous | toutes | (?:à|a) \s (?:tous|toutes|todos|todas) | équipe | cliente? | clientes
     | equipo | todos | todas | \[ \w+ \] )"""
-PERSON = rf"(?: (?: {TITLE} \b \.? \s+ ){{0,3}} (?: (?: {PARTICLE} \s+ ){{0,2}} {NAME} (?: \s+ (?: {PARTICLE} \s+ ){{0,2}} {NAME} ){{0,3}} | {GROUP} \b ) | {TITLE} \b )"
+PERSON = rf"(?: (?: {TITLE} \b \.? \s+ ){{0,3}} (?: (?: {PARTICLE} \s+ ){{0,2}} {NAME} (?: \s+ (?: {PARTICLE} \s+ ){{0,2}} {NAME} ){{0,3}} | {GROUP} \b ) | {TITLE} \b \.? )"
 SURE = r"(?: (?<=regards) | (?<=grüße) | (?<=grüsse) | (?<=gruß) | (?<=gruss) | (?<=mfg) | (?<=lg) (?! \s (?:electronics|display|chem|g\d) ) | (?<=saludo) | (?<=saludos) )"
 """Words that end a letter without a comma behind them: a hotel may be the Best Western."""
 JOIN = r"(?: \s* [,/&] \s* (?: (?: and | und | et | y | e ) \s+ )? | \s+ (?: and | und | et | y | e | or | sowie ) \s+ )"
@@ -31,7 +31,7 @@ HELLO = re.compile(
 )
 """A greeting that fills its line: a list of people, or at most five words after it, and no verb's punctuation inside."""
 OPENING_HELLO = re.compile(
-    rf"""(?ix) ^ \s* {LISTED} \s* (?: [,!:] | [.–—-] (?= \s ) ) [ ]+ (?=\S)
+    rf"""(?ix) ^ \s* {LISTED} \s* (?: [,!:] | [.–—-] (?= \s (?! (?: and | und | et | y | e ) \s ) ) ) [ ]+ (?=\S)
       (?! {ADDRESSED} {JOIN} {ADDRESSED} \b )"""
 )
 """A greeting of people that stands before the first sentence, on its line. What goes on as a list of names ("Hello World, Java and Python

@@ -89,7 +89,7 @@ POINTER = Phrases(
     ),
 )
 INSIDE_WORDS_MIN = 4
-"""So many words stand before a "this" that points to them."""
+"""A "this" can point back within a title only if this many words stand before it."""
 PAUSE = re.compile(r"[.?!,;:)—–”]\s|\s-+\s")
 DEMONSTRATIVE = re.compile(r"this|these|those", re.IGNORECASE)
 BODY_WORD = re.compile(rf"\s+ (?: \w+ly \s+ | \w+ \s+ )? {BODY_WORDS} \b", WORDS)
