@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from lima.errors import LimaError
 from lima.generate.engine.decoding import (
     Decoding,
     DecodingBatch,
@@ -130,6 +131,25 @@ def test_top_logits_are_those_of_a_full_sort(vocabulary: int, width: int) -> Non
     assert torch.equal(values, expected.values[:, :width])
     assert torch.equal(tokens[[0, 2]], expected.indices[[0, 2], :width])
     assert set(tokens[1, :5].tolist()) == set(range(5))
+
+
+@pytest.mark.parametrize(
+    ("field", "allowed", "refused"),
+    [
+        ("temperature", (0.0, 1e30), (-0.1, np.inf, np.nan)),
+        ("top_p", (0.0, 1.0), (-0.01, 1.01, np.nan)),
+        ("top_k", (0, 2**31 - 1), (-1, 2**31)),
+        ("repetition_penalty", (0.01, 100.0), (0.009, 100.5, np.nan)),
+    ],
+)
+def test_what_the_engine_could_not_compute_with_is_refused(
+    field: str, allowed: tuple[float, ...], refused: tuple[float, ...]
+) -> None:
+    for value in allowed:
+        assert getattr(Decoding(**{field: value}), field) == value  # type: ignore[arg-type]
+    for value in refused:
+        with pytest.raises(LimaError, match=field):
+            Decoding(**{field: value})  # type: ignore[arg-type]
 
 
 def test_rows_of_one_batch_follow_their_own_settings() -> None:
