@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from scipy.stats import chisquare
 
 from lima.errors import LimaError
 from lima.generate.engine.decoding import (
+    PAPER,
     Decoding,
     DecodingBatch,
     next_tokens,
@@ -131,6 +134,18 @@ def test_top_logits_are_those_of_a_full_sort(vocabulary: int, width: int) -> Non
     assert torch.equal(values, expected.values[:, :width])
     assert torch.equal(tokens[[0, 2]], expected.indices[[0, 2], :width])
     assert set(tokens[1, :5].tolist()) == set(range(5))
+
+
+def test_the_defaults_are_the_paper_s() -> None:
+    """LIMA, section 4.1; no limit of top k, and the penalty on the answer's own tokens."""
+    paper = {
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 0,
+        "repetition_penalty": 1.2,
+        "penalize_prompt": False,
+    }
+    assert asdict(PAPER) == paper
 
 
 @pytest.mark.parametrize(
