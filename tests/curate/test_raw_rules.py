@@ -111,6 +111,15 @@ def test_an_early_decision_is_the_late_one(title: str, body: str, length_min: in
         assert early[0] == naive(question_row, answer_row, rules)
 
 
+def test_a_short_answer_is_dropped_unread() -> None:
+    body = "<p>At a lower pressure it needs less heat.</p>"
+    rows = row(question(1, "Why does water boil sooner up there?")), row(answer(2, 1, body=body))
+    longest = longest_text(escaped(body))
+    assert longest < 100
+    assert early_problem(*rows, PAPER) == ("length_min", f"at most {longest} characters, under 1200")
+    assert early_problem(*rows, PAPER.model_copy(update={"length_min": longest})) is None
+
+
 def test_unusual_forms_are_left_to_the_parser() -> None:
     plain = row(question(1, "Help")), row(answer(2, 1))
     assert early_problem(*plain, PAPER) == (

@@ -182,6 +182,11 @@ def rendered(draw: st.DrawFn) -> tuple[Task, str]:
     return task, item_text(prompt, Item(id="i", messages=asked, content=draw(TEXTS)))
 
 
+def test_marks_without_words_echo_nothing() -> None:
+    assert not is_echo("", "Which answer is better?")
+    assert not is_echo("***\n> ...", "Which *** answer is better?")
+
+
 @settings(max_examples=400, deadline=None)
 @given(rendered(), st.data())
 def test_no_part_of_a_prompt_is_a_verdict(asked: tuple[Task, str], data: st.DataObject) -> None:

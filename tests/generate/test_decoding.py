@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
 
+from lima.errors import LimaError
 from lima.generate.engine.decoding import (
+    PAPER,
     Decoding,
     DecodingBatch,
     next_tokens,
@@ -130,6 +134,37 @@ def test_top_logits_are_those_of_a_full_sort(vocabulary: int, width: int) -> Non
     assert torch.equal(values, expected.values[:, :width])
     assert torch.equal(tokens[[0, 2]], expected.indices[[0, 2], :width])
     assert set(tokens[1, :5].tolist()) == set(range(5))
+
+
+def test_the_defaults_are_the_paper_s() -> None:
+    """LIMA, section 4.1; no limit of top k, and the penalty on the answer's own tokens."""
+    paper = {
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 0,
+        "repetition_penalty": 1.2,
+        "penalize_prompt": False,
+    }
+    assert asdict(PAPER) == paper
+
+
+@pytest.mark.parametrize(
+    ("field", "allowed", "refused"),
+    [
+        ("temperature", (0.0, 1e30), (-0.1, np.inf, np.nan)),
+        ("top_p", (0.0, 1.0), (-0.01, 1.01, np.nan)),
+        ("top_k", (0, 2**31 - 1), (-1, 2**31)),
+        ("repetition_penalty", (0.01, 100.0), (0.009, 100.5, np.nan)),
+    ],
+)
+def test_what_the_engine_could_not_compute_with_is_refused(
+    field: str, allowed: tuple[float, ...], refused: tuple[float, ...]
+) -> None:
+    for value in allowed:
+        assert getattr(Decoding(**{field: value}), field) == value  # type: ignore[arg-type]
+    for value in refused:
+        with pytest.raises(LimaError, match=field):
+            Decoding(**{field: value})  # type: ignore[arg-type]
 
 
 def test_rows_of_one_batch_follow_their_own_settings() -> None:

@@ -83,6 +83,15 @@ def test_length_control_of_alike_prompts_has_no_interval() -> None:
         assert has_width(found.coefficient)
 
 
+def test_alike_but_for_rounding_is_alike() -> None:
+    """Five prompts of the same six verdicts: the variance is 3e-33, not 0."""
+    outcomes: list[Outcome] = ["win", "win", "loss", "win", "loss", "tie"] * 5
+    lengths, difficulty = [10.3, 7.1, -10.2, -3.3, 12.7, -9.9] * 5, [0.31, -1.7, 0.93, 0.11, -0.4, 0.77] * 5
+    found = length_controlled(outcomes, lengths, [k // 6 for k in range(30)], difficulty=difficulty).score
+    assert isinstance(found, Estimate)
+    assert (found.low, found.note) == (None, "no interval: all clusters are alike")
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from("xyz"), st.sampled_from("xyz"), st.sampled_from(["win", "tie", "loss"])),

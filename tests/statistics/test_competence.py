@@ -72,7 +72,9 @@ def test_a_rater_needs_ten_shared_items_and_two_others_like_them() -> None:
     found = competence_of_enough([*rows, *alone, *few])
     assert found == competence(rows)
     assert found.keys() == {"one", "two", "three"}
-    assert competence_of_enough([row for row in rows if row.rater != "three"]) == {}
+    two = [row for row in rows if row.rater != "three"]
+    assert competence_of_enough(two) == {}
+    assert competence_of_enough([*two, *alone]) == {}
     assert competence_of_enough([row for row in rows if row.item != 4]) == {}
 
 

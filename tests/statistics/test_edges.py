@@ -9,7 +9,7 @@ from lima.statistics.bias import Showing, bias
 from lima.statistics.bootstrap import bca_tails
 from lima.statistics.estimates import Estimate, Significance, Undefined
 from lima.statistics.power import Design, detectable_gap
-from lima.statistics.significance import sign_flip_test
+from lima.statistics.significance import holm, holm_step, sign_flip_test
 
 
 def test_thirty_shared_items_are_enough_for_the_alternative_annotator_test() -> None:
@@ -65,6 +65,19 @@ def test_power_begins_with_one_prompt() -> None:
     assert detectable_gap(Design(1)) is None  # no gap is large enough for it
     with pytest.raises(ValueError, match="a number below 1"):
         detectable_gap(Design(0))
+
+
+def test_a_p_at_its_limit_is_not_rejected_by_holm() -> None:
+    """.025 of two is held against .025: not below it, so that .04 is held against .05 / 2 too. Of .02 and .04 the second is not."""
+    for p, step in ((0.025, 2), (0.02, 1)):
+        family = holm([Significance(p, 0, 9, ""), Significance(0.04, 0, 9, "")])
+        assert holm_step(family[1], family, 0.05) == step
+
+
+def test_differences_of_parts_that_cancel_have_p_1() -> None:
+    found = sign_flip_test([0.5, -0.5], rounds=99)
+    assert isinstance(found, Significance)
+    assert (found.p, found.statistic) == (1.0, 0.0)
 
 
 def test_the_smallest_p_of_99_random_sign_patterns_is_one_in_a_hundred() -> None:

@@ -326,11 +326,9 @@ def test_a_rank_is_certain_by_the_t_test_of_a_difference_after_bonferroni() -> N
 
     assert [place.interval for place in ranks(between("a", "b", 27), "a").values()] == [(1, 1), (2, 2)]
     assert [place.interval for place in ranks(between("a", "b", 26), "a").values()] == [(1, 2), (1, 2)]
-    close = [Duel("a", "b", "win" if n < 19 else "loss", n) for n in range(27)]
-    assert ranks(close, "a")["a"].interval == (
-        1,
-        2,
-    )  # t 2.0524, and of 26 degrees of freedom the limit is 2.0555
+    close = [Duel("a", "b", "win" if n < 11 else "loss", n) for n in range(12)]
+    # log odds 2.398, error sqrt(1 / (11 x 11 / 144)), t 2.198, and of 11 degrees of freedom the limit is 2.201
+    assert ranks(close, "a")["a"].interval == (1, 2)
     three = ranks([*between("a", "b", 27), *between("b", "c", 36, start=40)], "a")
     assert [three[name].interval for name in "abc"] == [(1, 2), (1, 2), (3, 3)]
 

@@ -37,12 +37,14 @@ def capitals(values: np.ndarray, mean: float, alpha: float) -> list[float]:
     return found
 
 
-def test_p_decision_and_limits_are_those_of_bets_made_one_by_one() -> None:
-    row = studies(1, 90, 0.6, 0.25, seed=6)[0]
-    values, found = (row + 1) / 2, watched_gap(row, level=0.9)
+@pytest.mark.parametrize(
+    "row", [studies(1, 90, 0.6, 0.25, seed=6)[0], np.ones(2)], ids=["ninety", "two wins"]
+)
+def test_p_decision_and_limits_are_those_of_bets_made_one_by_one(row: np.ndarray) -> None:
+    values, found = (row + 1) / 2, watched_gap(row.tolist(), level=0.9)
     even = capitals(values, 0.5, 0.1)
     assert found.p == pytest.approx(1 / max(even))
-    assert found.decided_at == next(n for n, capital in enumerate(even, start=1) if capital >= 10)
+    assert found.decided_at == next((n for n, capital in enumerate(even, start=1) if capital >= 10), None)
     grid = np.linspace(0, 1, 401)
     left = [mean for mean in grid[1:-1] if max(capitals(values, mean, 0.1)) < 10]
     assert isinstance(found.gap, Estimate)
