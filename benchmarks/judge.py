@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -57,20 +57,26 @@ def main(count: int, rounds: int, peer: Path | None) -> None:
         peers = _peers(peer, address, path) if peer else {}
     _print(count, ours, bare, peak)
     for name, seconds in peers.items():
-        print(f"{name:<15} {seconds:6.2f} s   {seconds / statistics.median(ours):.1f} x lima")
+        print(f"{name:<15} {seconds:6.2f} s   {seconds / _median(ours, 0):.1f} x lima")
 
 
-def _print(count: int, ours: list[float], bare: list[float], peak: float) -> None:
+def _print(
+    count: int, ours: Sequence[tuple[float, float]], bare: Sequence[tuple[float, float]], peak: float
+) -> None:
     ideal = count * LATENCY / CONCURRENCY
     print(
         f"{count} requests, concurrency {CONCURRENCY}, latency {LATENCY * 1000:.0f} ms, aiohttp {aiohttp.__version__}"
     )
     print(f"ideal           {ideal:6.2f} s")
-    print(f"bare aiohttp    {statistics.median(bare):6.2f} s   ({', '.join(f'{s:.2f}' for s in bare)})")
-    print(f"lima judge      {statistics.median(ours):6.2f} s   ({', '.join(f'{s:.2f}' for s in ours)})")
-    print(
-        f"lima / bare     {statistics.median(ours) / statistics.median(bare):6.2f}     peak memory {peak:.0f} MiB"
-    )
+    for name, runs in (("bare aiohttp", bare), ("lima judge", ours)):
+        walls = ", ".join(f"{wall:.2f}" for wall, _ in runs)
+        print(f"{name:<15} {_median(runs, 0):6.2f} s, CPU {_median(runs, 1):.2f} s   ({walls})")
+    ratios = [_median(ours, k) / _median(bare, k) for k in (0, 1)]
+    print(f"lima / bare     {ratios[0]:6.2f}, CPU {ratios[1]:.2f}     peak memory {peak:.0f} MiB")
+
+
+def _median(runs: Sequence[tuple[float, float]], place: int) -> float:
+    return statistics.median(run[place] for run in runs)
 
 
 def _peak_memory(study: Study, address: str) -> float:
@@ -90,12 +96,13 @@ def _peers(interpreter: Path, address: str, requests: Path) -> dict[str, float]:
     return {name: float(seconds) for name, seconds in pairs}
 
 
-def _seconds(work: object) -> float:
+def _seconds(work: object) -> tuple[float, float]:
+    """On the wall, and of this process's time on a core, which other work on the machine changes little."""
     assert callable(work)
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         work()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - busy
 
 
 async def _bare_loop(address: str, bodies: list[bytes]) -> None:

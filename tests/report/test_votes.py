@@ -1,9 +1,10 @@
 """Who is counted with whom, which rows count, and what an incomplete pair is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from lima.records import Comparison, Key, Label, Message, Origin, Preference, Rater, Shown
-from lima.report.numbers.preferences import findings, pair_results
+from lima.report.numbers.preferences import findings, in_short, pair_results
 from lima.report.numbers.raters import coverages
 from lima.report.numbers.study import StudyData, newest
 from lima.report.numbers.votes import collect_votes, raters_with_both_orders
@@ -93,8 +94,6 @@ def test_coverage_of_people_counts_what_they_saw() -> None:
 def sentence(rows: list[Preference]) -> str:
     """Sixty copies of the rows, each for a prompt of its own."""
     one = collect_votes(study(rows), ["tuned", "base"])
-    from dataclasses import replace
-
     many = [replace(vote, prompt=f"p{i}") for i in range(60) for vote in one]
     noisy = [replace(vote, outcome="tie") if vote.prompt in ("p1", "p2") else vote for vote in many]
     (finding,) = findings(pair_results(noisy, 0.95), ["tuned", "base"])
@@ -114,3 +113,19 @@ def test_the_verdict_in_a_sentence() -> None:
         "Raters contradict each other on tuned against base: the crowd for tuned; judge m for base; "
         "the authors cannot tell them apart."
     )
+
+
+def test_raters_who_cannot_tell_are_named_together() -> None:
+    win = row("1", "crowd:01", "ab", "b")
+    ties = [
+        row("2", "author:01", "ab", "tie"),
+        row("3", "judge:m@1", "ab", "tie"),
+        row("4", "judge:n@1", "ab", "tie"),
+    ]
+    votes = collect_votes(study([win, *ties]), ["tuned", "base"])
+    many = [replace(vote, prompt=f"p{i}") for i in range(60) for vote in votes]
+    names = {"crowd": "crowd", "author": "author", "judge:m@1": "judge m", "judge:n@1": "judge n"}
+    assert in_short(findings(pair_results(many, 0.95), ["tuned", "base"]), "tuned", names) == [
+        "tuned is preferred to base by the crowd.",
+        "The authors, judge m and judge n cannot tell tuned from any of 1 systems.",
+    ]

@@ -167,14 +167,25 @@ def leading(found: Sequence[PairFinding], system: str) -> tuple[list[PairFinding
     return first, [row for row in found if system not in (row.system, row.baseline)]
 
 
-def in_short(found: Sequence[PairFinding], system: str, names: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Where there are many pairs: for each group of raters, which systems ``system`` beats, and which beat it."""
+def in_short(found: Sequence[PairFinding], system: str, names: Mapping[str, str]) -> list[str]:
+    """Where there are many pairs: for each group of raters which systems ``system`` beats, and which beat it; then, in one
+    sentence, the groups that cannot tell it from any.
+    """
     results: dict[str, list[PairResult]] = defaultdict(list)
     for finding in found:
         for pair in finding.results:
             if pair.result.n and system in (pair.system, pair.baseline):
                 results[pair.group].append(pair)
-    return [(group, _in_short(results[group], system, _spoken(group, names))) for group in results]
+    said, undecided = [], defaultdict(list)
+    for group, pairs in results.items():
+        if any(map(direction, pairs)):
+            said.append(_in_short(pairs, system, _spoken(group, names)))
+        else:
+            undecided[len(pairs)].append(_spoken(group, names))
+    for number, raters in undecided.items():
+        who = _listed(raters)
+        said.append(f"{who[0].upper()}{who[1:]} cannot tell {system} from any of {number} systems.")
+    return said
 
 
 def _in_short(pairs: Sequence[PairResult], system: str, rater: str) -> str:
@@ -185,8 +196,6 @@ def _in_short(pairs: Sequence[PairResult], system: str, rater: str) -> str:
     said = f"{system} is preferred to {_listed(sides[1])} by {rater}" if sides[1] else ""
     worse = f"{_listed(sides[-1])} {'is' if len(sides[-1]) == 1 else 'are'} preferred to {system} by {rater}"
     parts = [part for part in (said, worse if sides[-1] else "") if part]
-    if not parts:
-        return f"{rater[0].upper()}{rater[1:]} cannot tell {system} from any of {len(pairs)} systems."
     rest = f"; {len(sides[0])} cannot be told apart from it" if sides[0] else ""
     return f"{'; '.join(parts)}{rest}."
 

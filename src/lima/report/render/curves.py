@@ -112,10 +112,11 @@ def matrix(names: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, st
     """
     label = width * 0.4
     side = (width - label) / max(1, len(names))
-    tall = min(side, 40.0)
+    written = [broken(f"{row + 1}  {name}", label - 6, 8.0) for row, name in enumerate(names)]
+    tall = max(min(side, 40.0), 4 + LEADING * max(map(len, written), default=0))
     axes, finish = canvas(width, tall * len(names) + 18)
-    for row, name in enumerate(names):
-        y, lines = row * tall, broken(f"{row + 1}  {name}", label - 6, 8.0)
+    for row, lines in enumerate(written):
+        y = row * tall
         for number, line in enumerate(lines):
             place = y + tall / 2 + LEADING * (number - (len(lines) - 1) / 2)
             axes.text(0, place, line, size=8.0, color=COLOURS["ink"], va="center")
