@@ -570,3 +570,12 @@ def test_a_tree_with_holes_and_two_of_one_title(tmp_path: Path) -> None:
     export = tmp_path / "conversations.json"
     export.write_text(json.dumps([tree("b1"), tree("b2")]))
     assert dialogues(export) == {"own/b1": DIALOGUE[:2], "own/b2": DIALOGUE[:2]}
+
+
+def test_a_message_whose_text_is_a_list_is_empty_and_the_others_are_read(tmp_path: Path) -> None:
+    texts = [ASKED, [], TOLD]  # [] is how PHP writes nothing
+    rows = [{"ticket_id": 7, "is_agent": place > 0, "body": text} for place, text in enumerate(texts)]
+    export = tmp_path / "messages.json"
+    export.write_text(json.dumps(rows))
+    assert dialogues(export) == {"own/7": DIALOGUE[:2]}
+    assert left_out(export) == {"own/7/2": "empty"}

@@ -71,4 +71,4 @@ def messages_in(row: dict[str, Any], path: Path, given: Mapping[str, str]) -> li
     if (told := message_rows(row, path)) is not None:
         return told
     answered = "answer" in usual and "conversation" not in given
-    return None if answered or not is_message(one := flat(row), given) else [one]
+    return None if answered or not is_message({**row, **(one := flat(row))}, given) else [one]
