@@ -76,10 +76,14 @@ class Settings(BaseModel):
 
 
 def option(arguments: Sequence[str], flag: str) -> str | None:
-    """The value of a flag on a command line, ``--flag VALUE`` or ``--flag=VALUE``; None where it is not given."""
-    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+    """The value of a flag on a command line, ``--flag VALUE`` or ``--flag=VALUE``; None where it is not given.
+
+    >>> option(["--seed", "1", "--out=a"], "--seed"), option(["--out=a"], "--out"), option([], "--out"), option(["--out"], "--out")
+    ('1', 'a', None, None)
+    """
+    for place, argument in enumerate(arguments):
         if argument == flag:
-            return following
+            return next(iter(arguments[place + 1 :]), None)
         if argument.startswith(f"{flag}="):
             return argument.partition("=")[2]
     return None

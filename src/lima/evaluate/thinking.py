@@ -16,7 +16,7 @@ _REST = re.compile(r"\A.*?</think>", re.IGNORECASE | re.DOTALL)
 
 
 def without_thinking(text: str) -> str:
-    """The text after the traces of thought at its beginning; nothing of a trace that never ends.
+    r"""The text after the traces of thought at its beginning; nothing of a trace that never ends.
 
     Templates that open the trace themselves leave only its end in the text.
 
