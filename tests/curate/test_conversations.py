@@ -175,6 +175,23 @@ def test_turns_of_one_side_are_joined_and_ends_cut(tmp_path: Path) -> None:
     }
 
 
+def test_a_dialogue_ends_where_a_turn_between_two_of_one_side_is_missing(tmp_path: Path) -> None:
+    rows: list[list[Any]] = [
+        *[[1, "customer", ASKED], [1, "agent", TOLD], [1, "customer", ""], [1, "agent", "Then send it in."]],
+        *[[2, "customer", ASKED], [2, "bot", "Which model?"], [2, "customer", "B2"], [2, "agent", TOLD]],
+        *[[3, "customer", ASKED], [3, "bot", "We have received your message."], [3, "customer", "Hurry."]],
+        *[[3, "customer", ""], [3, "agent", TOLD], [3, "event", ""], [3, "agent", "Bye."]],
+        *[[4, "customer", ""], [4, "agent", "That is a fuse."], [4, "customer", ASKED], [4, "agent", TOLD]],
+    ]
+    path = table(tmp_path / "chats.csv", "conversation,role,text", rows)
+    assert dialogues(path) == {
+        "own/1": DIALOGUE[:2],
+        "own/3": [("user", f"{ASKED}\n\nHurry."), ("assistant", f"{TOLD}\n\nBye.")],
+        "own/4": DIALOGUE[:2],
+    }
+    assert left_out(path)["own/2"] == "gap"
+
+
 def test_thanks_at_the_end_are_no_answer_and_a_chat_is_no_mail(tmp_path: Path) -> None:
     header, rows = TOOLS["author's type"]
     thanks: list[list[Any]] = [

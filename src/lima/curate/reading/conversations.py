@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from lima import console
 from lima.curate.reading.delimited import TornRow
+from lima.curate.text.mail import acknowledgement
 from lima.errors import LimaError
 
 Side = Literal["user", "assistant"]
@@ -96,6 +97,7 @@ class Turn:
 
     side: Side
     text: str
+    """Empty where it was a picture alone, or a bot's: what stands there is missing."""
     name: str | None = ""
     """Whose it is, if known; None of a chat, whose messages are no mails: they have no signatures and quote nobody."""
 
@@ -174,8 +176,17 @@ class _Reader:
 
     def kind(self, row: Row) -> str:
         """``user``, ``assistant``, or the rule by which the message is left out."""
-        if not _text(row, self.columns):
-            return "empty"
+        return self._who(row) if _text(row, self.columns) else "empty"
+
+    def side(self, row: Row) -> Side | None:
+        """Whose turn a message is that is left out and that the other side read or was shown; None where it is nobody's."""
+        who = self._who(row)
+        if who == "automatic":
+            return None if acknowledgement(_text(row, self.columns)) else "assistant"
+        known = who == "user" or (who == "assistant" and row.get(self.columns.role) not in (None, ""))
+        return who if known else None  # type: ignore[return-value]  # one of the two
+
+    def _who(self, row: Row) -> str:
         if _is_private(row, self.columns):
             return "private-note"
         if isinstance(row, Opening):
@@ -223,11 +234,11 @@ def read_talks(
         talks.setdefault(key, []).append((times[place] if times else 0.0, rows[place], kind))
     _say(reader, path, times=times is not None)
     for key, messages in talks.items():
-        yield from _talk(key, sorted(messages, key=lambda message: message[0]), columns)
+        yield from _talk(key, sorted(messages, key=lambda message: message[0]), reader)
 
 
 def _talk(
-    key: str, messages: Sequence[tuple[float, Row, str]], columns: MessageColumns
+    key: str, messages: Sequence[tuple[float, Row, str]], reader: _Reader
 ) -> Iterator[tuple[str, Talk | TornRow]]:
     talk, turns = Talk(), []
     for number, (_, row, kind) in enumerate(messages, start=1):
@@ -236,12 +247,14 @@ def _talk(
             continue
         if kind not in ("user", "assistant"):
             yield f"{key}/{number}", TornRow(LEFT_OUT[kind], kind)
+            if kind in ("empty", "automatic") and (missing := reader.side(row)):
+                turns.append(Turn(missing, ""))
             continue
         for name, value in row.items():
             if talk.get(name) in (None, ""):
                 talk[name] = value
-        turns.append(Turn(kind, _text(row, columns), _name(row)))  # type: ignore[arg-type]  # one of the two
-    if turns:
+        turns.append(Turn(kind, _text(row, reader.columns), _name(row)))  # type: ignore[arg-type]  # one of the two
+    if any(turn.text for turn in turns):
         talk.turns = tuple(turns)
         yield key, talk
 
