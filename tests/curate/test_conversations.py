@@ -564,6 +564,28 @@ def test_what_has_no_time_stands_where_its_conversation_has_it(tmp_path: Path) -
     assert dialogues(export)["own/2"] == [("user", f"{ASKED}\n\n{AGAIN}"), ("assistant", TOLD)]
 
 
+@pytest.mark.parametrize(
+    ("header", "times", "said_of_it"),
+    [
+        ("date", ["02/01/2026 10:00", "02/01/2026 11:00", "03/01/2026 09:00", "01/02/2026 08:00"], "day before month, by"),
+        ("date", ["01/02/2026 10:00 AM", "01/02/2026 11:00 AM", "01/03/2026 09:00 AM", "02/01/2026 08:00 AM"], "month before day, by"),
+        ("date", ["01/02/2026 10:00", "01/02/2026 11:00", "01/02/2026 12:00", "01/02/2026 13:00"], "month before day, assumed"),
+        ("time,date", ["10:00,03.05.2026", "11:00,03.05.2026", "09:00,04.05.2026", "09:10,04.05.2026"], "'date' and 'time'"),
+        ("datum,uhrzeit", ["2026-05-03,10:00", "2026-05-03,11:00", "2026-05-04,09:00", "2026-05-04,9:10"], "'datum' and 'uhrzeit'"),
+        ("time", ["1777802400", "1777802401000", "1777802402", "1777802403000000"], "time = 'time',"),
+    ],
+)  # fmt: skip
+def test_times_of_any_form_put_messages_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str, times: list[str], said_of_it: str
+) -> None:
+    rows: list[list[Any]] = [
+        [7, side, text, *time.split(",")] for (side, text), time in zip(DIALOGUE, times, strict=True)
+    ]
+    path = table(tmp_path / "messages.csv", f"conversation,role,text,{header}", rows)
+    assert dialogues(path) == {"own/7": DIALOGUE}
+    assert said_of_it in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_cell_that_is_no_time_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export = tmp_path / "tickets.json"
     bad = ticket(7, [said(0, 300, ASKED), said(0, 900, TOLD) | {"created_at": "soon"}])
