@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from time import process_time
 
 import pytest
 
@@ -360,3 +361,11 @@ def test_answers_between_quoted_lines_are_told() -> None:
     )
     assert not own_words(broken, bare_quotes=True).interleaved
     assert not own_words("> Abroad?\n> At a lower price?\n\nYes, and no.", bare_quotes=True).interleaved
+
+
+@pytest.mark.parametrize("between", [" ", "> ", "\t"])
+def test_long_lines_of_blanks_and_marks_take_no_time(between: str) -> None:
+    started = process_time()
+    for text in ("Hello there.\n{}x", "Thanks{}(", "Hi{}(\nb", "On 3 {}x@: wrote\nb"):
+        own_words(text.format(between * (12_000 // len(between))))
+    assert process_time() - started < 2

@@ -37,7 +37,7 @@ COMMENT_HEAD = re.compile(r"^\d\d?/\w{3,4}/\d\d(?:\d\d)? \d\d?:\d\d(?: [AP]M)?;[
 """What Jira's exports put before the text of a comment: time and writer."""
 RULER = re.compile(r"^\s*_{20,}\s*$")
 INTRODUCTION = re.compile(
-    r"""(?ix) ^ \s* (?:> \s*)* (?:
+    r"""(?ix) ^ \s*+ (?:> \s*+)*+ (?:
         (?: on | am | op | le | el | il | op | em | den | dne | dnia | w \s dniu ) \b (?= .* \d ) .{5,200}
             (?: wrote | schrieb (?:en)? (?: \s .* )? | a \s écrit | escribió | ha \s scritto | schreef (?: \s .* )? | geschreven | escreveu | skrev (?: \s .* )? | napsal\(?a?\)? | napisał\(?a?\)? )
       | \d{4}[-/.]\d\d?[-/.]\d\d? .{3,150} (?: wrote | <[^<>\s]+@[^<>\s]+> )
@@ -45,15 +45,15 @@ INTRODUCTION = re.compile(
     ) \s* :? \s* $"""
 )
 """How a client says whose words follow, on one line: by a date and a verb."""
-BEGINNING = re.compile(r"(?i)\s*(?:>\s*)*(?:on|am|le|el)\s")
+BEGINNING = re.compile(r"(?i)\s*+(?:>\s*+)*+(?:on|am|le|el)\s")
 FIELD = re.compile(
-    r"(?i)^\s*(?:>\s*)*\*?(?:from|von|de|da|van|sent|gesendet|envoyé|enviado(?: el)?|inviato|date|datum|to|an|à|para|a|aan"
+    r"(?i)^\s*+(?:>\s*+)*+\*?(?:from|von|de|da|van|sent|gesendet|envoyé|enviado(?: el)?|inviato|date|datum|to|an|à|para|a|aan"
     r"|subject|betreff|objet|asunto|oggetto|onderwerp|cc)\s*:\*?\s*\S"
 )
 """A line of a quoted mail's head."""
-SENDER = re.compile(r"(?i)^\s*(?:>\s*)*\*?(?:from|von|de|da|van)\s*:")
+SENDER = re.compile(r"(?i)^\s*+(?:>\s*+)*+\*?(?:from|von|de|da|van)\s*:")
 OF_MAIL = re.compile(
-    r"(?i)^\s*(?:>\s*)*\*?(?:sent|gesendet|envoyé|enviado(?: el)?|inviato|subject|betreff|objet|asunto|oggetto|onderwerp)\s*:"
+    r"(?i)^\s*+(?:>\s*+)*+\*?(?:sent|gesendet|envoyé|enviado(?: el)?|inviato|subject|betreff|objet|asunto|oggetto|onderwerp)\s*:"
 )
 """A field that a route or a plan (from: Berlin, to: Hamburg) has not."""
 DISCLAIMERS = re.compile(
@@ -73,7 +73,7 @@ DEVICE = re.compile(
 )
 """What a telephone signs with."""
 DASHES = re.compile(r"^-- ?$")
-ANNOUNCEMENT = re.compile(r"^\s*(?:>\s*)*(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
+ANNOUNCEMENT = re.compile(r"^\s*+(?:>\s*+)*+(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
 """A line of dashes around words, or a few words and a colon."""
 AUTOMATIC = re.compile(
     r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
@@ -336,6 +336,9 @@ def _thread_of_parser(lines: Sequence[str]) -> int:
     """Where mail-parser-reply sees the first older message begin; it knows more clients than the rules above."""
     from mailparser_reply import EmailMessage
 
+    lines = [
+        re.sub(r"[ \t>]{20,}", lambda run: " >"[">" in run[0]], line) for line in lines
+    ]  # it is slow there
     text = "\n".join(lines)
     if "@" not in text and ":" not in text:
         return len(lines)

@@ -27,7 +27,7 @@ HELLO = re.compile(
     rf"""(?ix) ^ \s* (?:
         {GREET} (?: [ ,]+ (?: [^\W\d_] [\w.'’-]* | & | \[ \w+ \] ) ){{0,5}}
       | {LISTED} | to \s whom \s it \s may \s concern | madame , \s monsieur | (?:chère \s)? madame , \s (?:cher \s)? monsieur | muy \s señor(?:es)? \s (?:mío|nuestro)s?
-      | dear \s sir \s? / \s? madam ) \s* [,!.:–-]* \s* $"""
+      | dear \s sir \s? / \s? madam ) \s*+ [,!.:–-]*+ \s*+ $"""
 )
 """A greeting that fills its line: a list of people, or at most five words after it, and no verb's punctuation inside."""
 OPENING_HELLO = re.compile(
@@ -50,6 +50,6 @@ CLOSING = re.compile(
       | (?:reciba[ns]? \s)? (?:un \s)? (?:cordial(?:es)? \s)? saludos? (?: \s cordial(?:es)? )? | un \s abrazo | atentamente | quedamos \s a \s su \s disposición
       | cordiali \s saluti | met \s vriendelijke \s groeten? )
       (?: \s (?:from|aus|de) \s .{{1,40}} | (?: \s* [,–-] \s* | {SURE} \s+ ) {PERSON} (?: {JOIN} {PERSON} ){{0,4}} )?
-    | (?:your|the|ihr|dein|euer) \s (?:\w+ \s){{0,3}} (?:(?-i:[Tt]eam)|serviceteam|kundenservice) (?: \s (?:of|at|from|von|vom|der) \s .{{1,30}} )? ) \s* [,.!]* \s* $"""
+    | (?:your|the|ihr|dein|euer) \s (?:\w+ \s){{0,3}} (?:(?-i:[Tt]eam)|serviceteam|kundenservice) (?: \s (?:of|at|from|von|vom|der) \s .{{1,30}} )? ) \s*+ [,.!]*+ \s*+ $"""
 )
 """A closing line, with or without the names of who sends."""
