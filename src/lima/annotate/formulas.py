@@ -81,13 +81,13 @@ def _inline_rule(state: StateInline, silent: bool) -> bool:
     if closing is None:
         return False
     end = state.src.find(closing, state.pos + 2, state.pos + 2 + LONGEST_FORMULA)
-    content = state.src[state.pos + 2 : end]
-    if (
-        end < 0
-        or not content.strip()
-        or (opening == "$$" and _is_money(content, state.src[end + 2 : end + 3]))
-    ):
+    content = state.src[state.pos + 2 : end] if end >= 0 else ""
+    if not content.strip():
         return False
+    if opening == "$$" and _is_money(content, state.src[end + 2 : end + 3]):
+        state.pending += "" if silent else opening  # or the rule for one dollar begins at the second
+        state.pos += 2
+        return True
     if not silent:
         token = state.push("bracket_formula", "math", 0)
         token.content = content
