@@ -275,6 +275,8 @@ def test_everybody_in_a_greeting_is_cut(hello: str) -> None:
         "Kind regards,\nAnn Lee, Bob Fox and Cy Day",
         "All the best,\nAnn & Bob",
         "Cheers, Ann",
+        "Best\nAnn",
+        "LG Anna und Bernd",
         "Take care,\nAnn",
         "Have a nice day!\nAnn",
         "Viele Grüße, Anna",
@@ -294,13 +296,22 @@ def test_everybody_in_a_closing_is_cut(closing: str) -> None:
     assert own_words(f"{WORDS}\n\n{closing}").text == WORDS
 
 
-@pytest.mark.parametrize("text", ["In German you say:\nVielen Dank", "The cheapest is:\nBest"])
-def test_what_a_colon_announces_is_no_closing(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Good\nBetter\nBest",
+        "Samsung\n\nSony\n\nLG",
+        "In German you say:\nVielen Dank",
+        "The cheapest is:\nBest",
+    ],
+)
+def test_what_a_colon_announces_or_a_list_ends_with_is_no_closing(text: str) -> None:
     assert own_words(text).text == text
 
 
 @pytest.mark.parametrize(
-    "last", ["Best Western", "LG Electronics", "Cheers is what people say.", "- Yours is blue"]
+    "last",
+    ["Best Western", "LG Electronics", "LG Washing Machine", "Cheers is what people say.", "- Yours is blue"],
 )
 def test_last_lines_that_close_nothing(last: str) -> None:
     assert own_words(f"{WORDS}\n\n{last}").text == f"{WORDS}\n\n{last}"
@@ -315,6 +326,8 @@ def test_last_lines_that_close_nothing(last: str) -> None:
         "Hello world, as a program, is one line.",
         "Dear is what costs much, and cheap is not.",
         "Hi-fi sets, old ones, hum.",
+        "Bonjour\n\nis what you say.",
+        "Hi Firefox, Chrome, Safari users, open the menu first.",
     ],
 )
 def test_first_words_that_greet_nobody(text: str) -> None:

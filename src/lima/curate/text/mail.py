@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 
-from lima.curate.text.salutations import CLOSING, HELLO, OPENING_HELLO
+from lima.curate.text.salutations import BARE_HELLO, CLOSING, DOUBTFUL_CLOSING, HELLO, OPENING_HELLO
 from lima.records import Cut
 
 QUOTED, SIGNATURE, DISCLAIMER, GREETING = "quoted mail", "signature", "disclaimer", "greeting"
@@ -117,6 +117,9 @@ CODE_LINE = "x" * 80
 """Stands for a line of a code block: too long for a signature."""
 LONGEST_SIGNATURE = 12
 """Lines below a closing or two dashes; more are no signature."""
+
+PROSE_WORDS = 4
+"""Words of a line that is none of a list."""
 
 
 @dataclass(frozen=True)
@@ -376,7 +379,7 @@ def _without_trimmings(lines: list[str], writer: str = "") -> tuple[list[str], l
     first = next((place for place, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return lines, cuts[::-1]
-    if HELLO.match(lines[first]) and _said(lines[first + 1 :]):
+    if HELLO.match(lines[first]) and _said(lines[first + 1 :]) and not _speaks_of_hello(lines[first:]):
         comma = lines[first].rstrip().endswith(",")
         lines = lines[first + 1 :]
         return _capitalised(lines) if comma else lines, [*cuts, GREETING][::-1]
@@ -384,6 +387,12 @@ def _without_trimmings(lines: list[str], writer: str = "") -> tuple[list[str], l
         lines = _capitalised([lines[first][hello.end() :], *lines[first + 1 :]])
         cuts.append(GREETING)
     return lines, cuts[::-1]
+
+
+def _speaks_of_hello(lines: Sequence[str]) -> bool:
+    """Whether a greeting is the first word of the sentence that goes on below it."""
+    below = next((line.lstrip() for line in lines[1:] if line.strip()), "")
+    return bool(BARE_HELLO.match(lines[0])) and below[:1].islower()
 
 
 def _is_name(line: str, writer: str) -> bool:
@@ -414,10 +423,22 @@ def _signature(lines: Sequence[str]) -> int:
             end = min(end, place)
         if DASHES.match(lines[place]) and all(len(line) < 80 for line in lines[place + 1 :]):
             end = min(end, place)
-        announced = lines[place - 1].rstrip().endswith(":")  # "In German you say:" is no end of a letter
-        if CLOSING.match(lines[place]) and not announced and _is_signature(lines[place + 1 :]):
+        if CLOSING.match(lines[place]) and _closes(lines, place) and _is_signature(lines[place + 1 :]):
             end = min(end, place)
     return end
+
+
+def _closes(lines: Sequence[str], place: int) -> bool:
+    """Whether a closing line stands below a letter: not what a colon announces, nor the last word of a list."""
+    above = lines[place - 1].rstrip()
+    if above.endswith(":"):  # "In German you say:"
+        return False
+    if not DOUBTFUL_CLOSING.match(lines[place]):
+        return True
+    said = next((line for line in reversed(lines[:place]) if line.strip()), "")
+    apart = not above or above.endswith((".", "!", "?", ")"))
+    is_prose = len(said.split()) >= PROSE_WORDS
+    return is_prose or (apart and (said.rstrip()[-1:] in (*".!?", "") or _said(lines[place + 1 :])))
 
 
 def _is_signature(lines: Sequence[str]) -> bool:
