@@ -618,3 +618,25 @@ def test_a_message_whose_text_is_a_list_is_empty_and_the_others_are_read(tmp_pat
     export.write_text(json.dumps(rows))
     assert dialogues(export) == {"own/7": DIALOGUE[:2]}
     assert left_out(export) == {"own/7/2": "empty"}
+
+
+def test_a_page_of_one_ticket_is_a_conversation_and_a_number_is_a_text(tmp_path: Path) -> None:
+    told = [{"id": 1, "is_agent": False, "body": ASKED}, {"id": 2, "is_agent": True, "body": 12345}]
+    page = tmp_path / "comments.json"
+    page.write_text(json.dumps({"comments": told, "count": 2}))
+    assert [*dialogues(page).values()] == [[("user", ASKED), ("assistant", "12345")]]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "told"),
+    [
+        ("ticket_id,role,body", [[1, "agent", TOLD], [2, "agent", THEN]], "all messages are of your side"),
+        ("ticket_id,role,body", [[1, "customer", ASKED], [2, "customer", AGAIN]], "none is of your side"),
+        ("ticket_id,author_id,requester_id,body", [[1, 5, 8, TOLD], [2, 5, 9, THEN]], "no message is of who asked"),
+    ],
+)  # fmt: skip
+def test_a_side_that_never_writes_is_named(
+    tmp_path: Path, header: str, rows: list[list[Any]], told: str
+) -> None:
+    with pytest.raises(LimaError, match=rf"{told}.*Export.*--columns\.agents VALUE"):
+        dialogues(table(tmp_path / "messages.csv", header, rows))

@@ -79,6 +79,7 @@ OURS = re.compile(r"\b(?:agent|staff|admin|outgoing|outbound|assistant)\b")
 THEIRS = re.compile(r"\b(?:incoming|inbound|customer|user|client)\b")
 HIDDEN = re.compile(r"\b(?:private|internal|note)\b")
 OPEN = re.compile(r"\bpublic\b")
+WRITER = re.compile(r"\b(?:author|sender|from|user|created by|autor|absender)\b(?! type)")
 # fmt: on
 SHOWN_VALUES = 6
 
@@ -367,6 +368,8 @@ def _reader(rows: Sequence[Row], columns: MessageColumns, agents: Sequence[str],
 
 
 def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
+    if missing := _missing_side(rows, columns):
+        return missing
     return (
         f"a row looks like one message of a conversation (column {columns.conversation!r}), but who wrote each message is not plain. "
         f"{_held(rows, columns.role)}. Say which values are your side (align: --columns.agents VALUE ...; curate: "
@@ -375,12 +378,35 @@ def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
     )
 
 
+def _missing_side(rows: Sequence[Row], columns: MessageColumns) -> str:
+    """What to say where one side alone is known to have written; empty where that is not so."""
+    names = _names(rows)
+    roles = [columns.role] if columns.role else [names[known] for known in USUAL["role"] if known in names]
+    for name in roles:
+        meanings = _meanings(rows, name)  # a "message" is an agent's beside a customer's alone
+        sides = {side for value, side in meanings.items() if value != "message"} & {"user", "assistant"}
+        if len(sides) == 1:
+            whose, other = ("customers", "your side") if sides == {"user"} else ("your side", "customers")
+            return (
+                f"all messages are of {whose} (column {name!r}) and none is of {other}, so there is no question with its answer. Export the "
+                f"messages of both. {_held(rows, name)}: if some of these are {other}, say which values are your side: --columns.agents VALUE ..."
+            )
+    asked = next((names[known] for known in USUAL["requester"] if known in names), "")
+    writers = [name for name in roles if name != asked and WRITER.search(folded(name))]
+    if asked and writers and any(plain(row.get(asked)) for row in rows):
+        return (
+            f"no message is of who asked: no cell of column {writers[0]!r} is that of column {asked!r}. Export the messages of customers too, or, if "
+            f"the two columns write names differently, say which values are your side: --columns.agents VALUE ... {_held(rows, writers[0])}."
+        )
+    return ""
+
+
 def _held(rows: Sequence[Row], role: str = "") -> str:
     """What stands in the column of writers, as far as it is known."""
     names = _names(rows)
     usual = (names[known] for known in ("author", "sender", "from", "author id", "user id") if known in names)
     role = role or next(usual, "")
-    values = list(dict.fromkeys(str(row.get(role)) for row in rows))
+    values = list(dict.fromkeys(str(row[role]) for row in rows if row.get(role) is not None))
     shown = ", ".join(values[:SHOWN_VALUES]) + (", ..." if len(values) > SHOWN_VALUES else "")
     return f"Column {role!r} holds {shown}" if role else f"There are: {', '.join(names.values())}"
 
@@ -415,7 +441,10 @@ def _text(row: Row, columns: MessageColumns) -> str:
     if isinstance(row, Opening):
         return row.text.strip()
     values = (row.get(name) for name in columns.texts)
-    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
+    told = (
+        str(value).strip() for value in values if isinstance(value, str | int) and not isinstance(value, bool)
+    )
+    return next(filter(None, told), "")
 
 
 def _name(row: Row) -> str | None:
