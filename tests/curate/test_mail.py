@@ -382,3 +382,8 @@ def test_long_lines_of_blanks_and_marks_take_no_time(between: str) -> None:
     for text in ("Hello there.\n{}x", "Thanks{}(", "Hi{}(\nb", "On 3 {}x@: wrote\nb"):
         own_words(text.format(between * (12_000 // len(between))))
     assert process_time() - started < 2
+
+
+def test_two_names_below_german_words_close_a_letter() -> None:
+    assert own_words("Bitte die Taste halten.\nLG Anna Weber").text == "Bitte die Taste halten."
+    assert own_words("Hi Ann, Press keys, then go.").text == "Press keys, then go."

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 
-from lima.curate.text.salutations import BARE_HELLO, CLOSING, DOUBTFUL_CLOSING, HELLO, OPENING_HELLO
+from lima.curate.text.salutations import (
+    BARE_HELLO,
+    CLOSING,
+    DOUBTFUL_CLOSING,
+    GERMAN,
+    HELLO,
+    LG_NAMES,
+    OPENING_HELLO,
+)
 from lima.records import Cut
 
 QUOTED, SIGNATURE, DISCLAIMER, GREETING = "quoted mail", "signature", "disclaimer", "greeting"
@@ -118,7 +126,7 @@ CODE_LINE = "x" * 80
 LONGEST_SIGNATURE = 12
 """Lines below a closing or two dashes; more are no signature."""
 
-PROSE_WORDS = 4
+PROSE_WORDS = 3
 """Words of a line that is none of a list."""
 
 
@@ -433,12 +441,14 @@ def _closes(lines: Sequence[str], place: int) -> bool:
     above = lines[place - 1].rstrip()
     if above.endswith(":"):  # "In German you say:"
         return False
+    if LG_NAMES.match(lines[place]):
+        return any(map(GERMAN.search, lines[:place]))
     if not DOUBTFUL_CLOSING.match(lines[place]):
         return True
     said = next((line for line in reversed(lines[:place]) if line.strip()), "")
     apart = not above or above.endswith((".", "!", "?", ")"))
-    is_prose = len(said.split()) >= PROSE_WORDS
-    return is_prose or (apart and (said.rstrip()[-1:] in (*".!?", "") or _said(lines[place + 1 :])))
+    words = len(said.split())
+    return words >= PROSE_WORDS or (apart and (words > 1 or _said(lines[place + 1 :])))
 
 
 def _is_signature(lines: Sequence[str]) -> bool:

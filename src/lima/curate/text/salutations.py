@@ -17,7 +17,7 @@ GROUP = r"""(?: all | everyone | everybody | team | there | folks | both | colle
     | allerseits | kund(?:en|e|in|innen) | damen | herren | kolleg(?:en|innen|e|in) | team | tous | toutes | (?:à|a) \s (?:tous|toutes|todos|todas) | équipe | cliente? | clientes
     | equipo | todos | todas | \[ \w+ \] )"""
 PERSON = rf"(?: (?: {TITLE} \b \.? \s+ ){{0,3}} (?: (?: {PARTICLE} \s+ ){{0,2}} {NAME} (?: \s+ (?: {PARTICLE} \s+ ){{0,2}} {NAME} ){{0,3}} | {GROUP} \b ) | {TITLE} \b \.? )"
-SURE = r"(?: (?<=regards) | (?<=grüße) | (?<=grüsse) | (?<=gruß) | (?<=gruss) | (?<=mfg) | (?<=lg) (?! \s+ (?: electronics | displays? | chem | g\d | tvs? | oled | monitors? | fridges? | \w+ \s+ (?!und\b) \w ) ) | (?<=saludo) | (?<=saludos) )"
+SURE = r"(?: (?<=regards) | (?<=grüße) | (?<=grüsse) | (?<=gruß) | (?<=gruss) | (?<=mfg) | (?<=lg) (?! \s+ (?: electronics | displays? | chem | g\d | tvs? | oled | monitors? | fridges? ) ) | (?<=saludo) | (?<=saludos) )"
 """Words that end a letter without a comma behind them: a hotel may be the Best Western."""
 JOIN = r"(?: \s* [,/&] \s* (?: (?: and | und | et | y | e ) \s+ )? | \s+ (?: and | und | et | y | e | or | sowie ) \s+ )"
 ADDRESSED = rf"(?: {GREET} [ ,]+ )? {PERSON}"
@@ -32,7 +32,7 @@ HELLO = re.compile(
 """A greeting that fills its line: a list of people, or at most five words after it, and no verb's punctuation inside."""
 OPENING_HELLO = re.compile(
     rf"""(?ix) ^ \s* {LISTED} \s* (?: [,!:] | [.–—-] (?= \s (?! (?: and | und | et | y | e ) \s ) ) ) [ ]+ (?=\S)
-      (?! {ADDRESSED} {JOIN} {ADDRESSED} \b | {NAME} (?: \s+ {NAME} ){{0,2}} \s+ (?-i:[a-z]+s) \s* [,:] )"""
+      (?! {ADDRESSED} {JOIN} {ADDRESSED} \b | {NAME} (?: \s+ {NAME} ){{0,2}} \s+ (?-i: [a-z]+ (?: er | or | ent | ist | an ) s | admins ) \s* [,:] )"""
 )
 """A greeting of people that stands before the first sentence, on its line. What goes on as a list of names ("Hello World, Java and Python
 are ...", "Hi Firefox, Safari users, ...") greets nobody."""
@@ -59,3 +59,8 @@ DOUBTFUL_CLOSING = re.compile(
     r"(?i)^\s*(?:best|cheers|yours|warmly|lg|vg|thanks|danke|merci|gracias)[\s,.!]*$"
 )
 """A word that closes a letter, or is one of a list."""
+LG_NAMES = re.compile(r"(?i)^\s*lg\s+\w+\s+(?!und\b)\w")
+"""A German closing with two names, or a thing of that maker."""
+GERMAN = re.compile(
+    r"(?i)[äöüß]|\b(?:und|oder|der|das|ist|sind|nicht|sie|ich|wir|bitte|mit|dann|einen?|danke)\b"
+)
