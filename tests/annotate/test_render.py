@@ -70,6 +70,8 @@ FORMULA = re.compile(r'<math display="block">.*?</math>', re.DOTALL)
         ("$$x$$ and $$y$$", ["x", "y"], "and"),
         ("so $$x$$, then", ["x"], "so , then"),
         ("costs $$ or $$$ a night", [], "costs $$ or $$$ a night"),
+        ("from $$a and b$$c", [], "from $$a and b$$c"),
+        ("$$a and b$$c", [], "$$a and b$$c"),
         ("$$\nnever closed", [], "$$ never closed"),
         ("$$$$ and $$\n$$", [], "$$$$ and $$ $$"),
     ],
@@ -101,6 +103,10 @@ def test_columns_that_the_converter_does_not_know_show_the_source() -> None:
     assert r'<code class="formula">\begin{strange} a &amp; b\end{strange}</code>' in to_html(
         r"\[\begin{strange} a & b\end{strange}\]"
     )
+
+
+def test_the_label_of_a_formula_is_not_shown() -> None:
+    assert to_html("$$x=1 \\label{eq:one}$$") == to_html("$$x=1$$")
 
 
 def test_code_is_coloured_by_classes() -> None:
@@ -182,6 +188,7 @@ HOSTILE = {
     "dollars": "$a ",
     "formulas": "\\(",
     "displays": "\\[\n",
+    "open displays": "\\[a\n",
     "aligns": "\\begin{align}",
     "lists": "- ",
     "entities": "&#x",

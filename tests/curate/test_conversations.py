@@ -175,6 +175,23 @@ def test_turns_of_one_side_are_joined_and_ends_cut(tmp_path: Path) -> None:
     }
 
 
+def test_a_dialogue_ends_where_a_turn_between_two_of_one_side_is_missing(tmp_path: Path) -> None:
+    rows: list[list[Any]] = [
+        *[[1, "customer", ASKED], [1, "agent", TOLD], [1, "customer", ""], [1, "agent", "Then send it in."]],
+        *[[2, "customer", ASKED], [2, "bot", "Which model?"], [2, "customer", "B2"], [2, "agent", TOLD]],
+        *[[3, "customer", ASKED], [3, "bot", "We have received your message."], [3, "customer", "Hurry."]],
+        *[[3, "customer", ""], [3, "agent", TOLD], [3, "event", ""], [3, "agent", "Bye."]],
+        *[[4, "customer", ""], [4, "agent", "That is a fuse."], [4, "customer", ASKED], [4, "agent", TOLD]],
+    ]
+    path = table(tmp_path / "chats.csv", "conversation,role,text", rows)
+    assert dialogues(path) == {
+        "own/1": DIALOGUE[:2],
+        "own/3": [("user", f"{ASKED}\n\nHurry."), ("assistant", f"{TOLD}\n\nBye.")],
+        "own/4": DIALOGUE[:2],
+    }
+    assert left_out(path)["own/2"] == "gap"
+
+
 def test_thanks_at_the_end_are_no_answer_and_a_chat_is_no_mail(tmp_path: Path) -> None:
     header, rows = TOOLS["author's type"]
     thanks: list[list[Any]] = [
@@ -547,6 +564,28 @@ def test_what_has_no_time_stands_where_its_conversation_has_it(tmp_path: Path) -
     assert dialogues(export)["own/2"] == [("user", f"{ASKED}\n\n{AGAIN}"), ("assistant", TOLD)]
 
 
+@pytest.mark.parametrize(
+    ("header", "times", "said_of_it"),
+    [
+        ("date", ["02/01/2026 10:00", "02/01/2026 11:00", "03/01/2026 09:00", "01/02/2026 08:00"], "day before month, by"),
+        ("date", ["01/02/2026 10:00 AM", "01/02/2026 11:00 AM", "01/03/2026 09:00 AM", "02/01/2026 08:00 AM"], "month before day, by"),
+        ("date", ["01/02/2026 10:00", "01/02/2026 11:00", "01/02/2026 12:00", "01/02/2026 13:00"], "month before day, assumed"),
+        ("time,date", ["10:00,03.05.2026", "11:00,03.05.2026", "09:00,04.05.2026", "09:10,04.05.2026"], "'date' and 'time'"),
+        ("datum,uhrzeit", ["2026-05-03,10:00", "2026-05-03,11:00", "2026-05-04,09:00", "2026-05-04,9:10"], "'datum' and 'uhrzeit'"),
+        ("time", ["1777802400", "1777802401000", "1777802402", "1777802403000000"], "time = 'time',"),
+    ],
+)  # fmt: skip
+def test_times_of_any_form_put_messages_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str, times: list[str], said_of_it: str
+) -> None:
+    rows: list[list[Any]] = [
+        [7, side, text, *time.split(",")] for (side, text), time in zip(DIALOGUE, times, strict=True)
+    ]
+    path = table(tmp_path / "messages.csv", f"conversation,role,text,{header}", rows)
+    assert dialogues(path) == {"own/7": DIALOGUE}
+    assert said_of_it in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_cell_that_is_no_time_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export = tmp_path / "tickets.json"
     bad = ticket(7, [said(0, 300, ASKED), said(0, 900, TOLD) | {"created_at": "soon"}])
@@ -579,3 +618,25 @@ def test_a_message_whose_text_is_a_list_is_empty_and_the_others_are_read(tmp_pat
     export.write_text(json.dumps(rows))
     assert dialogues(export) == {"own/7": DIALOGUE[:2]}
     assert left_out(export) == {"own/7/2": "empty"}
+
+
+def test_a_page_of_one_ticket_is_a_conversation_and_a_number_is_a_text(tmp_path: Path) -> None:
+    told = [{"id": 1, "is_agent": False, "body": ASKED}, {"id": 2, "is_agent": True, "body": 12345}]
+    page = tmp_path / "comments.json"
+    page.write_text(json.dumps({"comments": told, "count": 2}))
+    assert [*dialogues(page).values()] == [[("user", ASKED), ("assistant", "12345")]]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "told"),
+    [
+        ("ticket_id,role,body", [[1, "agent", TOLD], [2, "agent", THEN]], "all messages are of your side"),
+        ("ticket_id,role,body", [[1, "customer", ASKED], [2, "customer", AGAIN]], "none is of your side"),
+        ("ticket_id,author_id,requester_id,body", [[1, 5, 8, TOLD], [2, 5, 9, THEN]], "no message is of who asked"),
+    ],
+)  # fmt: skip
+def test_a_side_that_never_writes_is_named(
+    tmp_path: Path, header: str, rows: list[list[Any]], told: str
+) -> None:
+    with pytest.raises(LimaError, match=rf"{told}.*Export.*--columns\.agents VALUE"):
+        dialogues(table(tmp_path / "messages.csv", header, rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from time import process_time
 
 import pytest
 
@@ -274,6 +275,8 @@ def test_everybody_in_a_greeting_is_cut(hello: str) -> None:
         "Kind regards,\nAnn Lee, Bob Fox and Cy Day",
         "All the best,\nAnn & Bob",
         "Cheers, Ann",
+        "Best\nAnn",
+        "LG Anna und Bernd",
         "Take care,\nAnn",
         "Have a nice day!\nAnn",
         "Viele Grüße, Anna",
@@ -293,13 +296,22 @@ def test_everybody_in_a_closing_is_cut(closing: str) -> None:
     assert own_words(f"{WORDS}\n\n{closing}").text == WORDS
 
 
-@pytest.mark.parametrize("text", ["In German you say:\nVielen Dank", "The cheapest is:\nBest"])
-def test_what_a_colon_announces_is_no_closing(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Good\nBetter\nBest",
+        "Samsung\n\nSony\n\nLG",
+        "In German you say:\nVielen Dank",
+        "The cheapest is:\nBest",
+    ],
+)
+def test_what_a_colon_announces_or_a_list_ends_with_is_no_closing(text: str) -> None:
     assert own_words(text).text == text
 
 
 @pytest.mark.parametrize(
-    "last", ["Best Western", "LG Electronics", "Cheers is what people say.", "- Yours is blue"]
+    "last",
+    ["Best Western", "LG Electronics", "LG Washing Machine", "Cheers is what people say.", "- Yours is blue"],
 )
 def test_last_lines_that_close_nothing(last: str) -> None:
     assert own_words(f"{WORDS}\n\n{last}").text == f"{WORDS}\n\n{last}"
@@ -314,6 +326,8 @@ def test_last_lines_that_close_nothing(last: str) -> None:
         "Hello world, as a program, is one line.",
         "Dear is what costs much, and cheap is not.",
         "Hi-fi sets, old ones, hum.",
+        "Bonjour\n\nis what you say.",
+        "Hi Firefox, Chrome, Safari users, open the menu first.",
     ],
 )
 def test_first_words_that_greet_nobody(text: str) -> None:
@@ -360,3 +374,16 @@ def test_answers_between_quoted_lines_are_told() -> None:
     )
     assert not own_words(broken, bare_quotes=True).interleaved
     assert not own_words("> Abroad?\n> At a lower price?\n\nYes, and no.", bare_quotes=True).interleaved
+
+
+@pytest.mark.parametrize("between", [" ", "> ", "\t"])
+def test_long_lines_of_blanks_and_marks_take_no_time(between: str) -> None:
+    started = process_time()
+    for text in ("Hello there.\n{}x", "Thanks{}(", "Hi{}(\nb", "On 3 {}x@: wrote\nb"):
+        own_words(text.format(between * (12_000 // len(between))))
+    assert process_time() - started < 2
+
+
+def test_two_names_below_german_words_close_a_letter() -> None:
+    assert own_words("Bitte die Taste halten.\nLG Anna Weber").text == "Bitte die Taste halten."
+    assert own_words("Hi Ann, Press keys, then go.").text == "Press keys, then go."

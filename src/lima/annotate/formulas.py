@@ -36,6 +36,8 @@ ALIGNED = re.compile(r"\\(begin|end)\s*\{(?:align|aligned|eqnarray|gather|gather
 """Environments of rows. The converter knows some, and numbers the rows of ``align``, which the text does not."""
 OF_ROWS = re.compile(r"(\\\\)\*?\s*\[-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\]|\\(?:nonumber|notag)\b")
 """What LaTeX shows nothing of, and the converter the letters: the distance to the next row, and a row without a number."""
+LABEL = re.compile(r"\\label\s*\{[^{}]*\}")
+"""A name for references, which LaTeX does not show."""
 LONGEST_LINE = 60
 """Longer formulas get a box of their own that scrolls."""
 
@@ -57,7 +59,7 @@ def to_mathml(latex: str, display: str) -> str | None:
     """MathML for one formula; None where the converter does not know it, or leaves something out."""
     if len(latex) > LONGEST_FORMULA:
         return None
-    latex = OF_ROWS.sub(lambda found: found[1] or "", latex)
+    latex = LABEL.sub("", OF_ROWS.sub(lambda found: found[1] or "", latex))
     known = ALIGNED.sub(r"\\\1{split}", latex).replace("{dcases}", "{cases}")
     try:
         found = convert(known, display=display)
@@ -79,13 +81,13 @@ def _inline_rule(state: StateInline, silent: bool) -> bool:
     if closing is None:
         return False
     end = state.src.find(closing, state.pos + 2, state.pos + 2 + LONGEST_FORMULA)
-    content = state.src[state.pos + 2 : end]
-    if (
-        end < 0
-        or not content.strip()
-        or (opening == "$$" and _is_money(content, state.src[end + 2 : end + 3]))
-    ):
+    content = state.src[state.pos + 2 : end] if end >= 0 else ""
+    if not content.strip():
         return False
+    if opening == "$$" and _is_money(content, state.src[end + 2 : end + 3]):
+        state.pending += "" if silent else opening  # or the rule for one dollar begins at the second
+        state.pos += 2
+        return True
     if not silent:
         token = state.push("bracket_formula", "math", 0)
         token.content = content
@@ -97,16 +99,20 @@ def _inline_rule(state: StateInline, silent: bool) -> bool:
 def _is_money(between: str, after: str) -> bool:
     """Whether two ``$$`` in a line of text are not those of a formula.
 
-    >>> _is_money("x^2", "."), _is_money(" or ", "$")
-    (False, True)
+    >>> _is_money("x^2", "."), _is_money(" or ", "$"), _is_money("a and b", "c")
+    (False, True, True)
     """
-    return between.strip() != between or "$" in (between[0], after)
+    goes_on = after == "$" or (after.isascii() and after.isalnum())
+    return between.strip() != between or between[0] == "$" or goes_on
 
 
 def _block_rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     r"""``\[`` or ``$$`` at the start of a line to its counterpart at the end of one, with anything between."""
     opening = _line(state, start)[:2]
     if state.is_code_block(start) or opening not in BLOCKS:
+        return False
+    reach = state.eMarks[min(end, start + MOST_LINES) - 1]
+    if state.src.find(CLOSING[opening], state.bMarks[start] + state.tShift[start] + 2, reach) < 0:
         return False
     for last in range(start, min(end, start + MOST_LINES)):
         text = _line(state, last)[2 if last == start else 0 :]

@@ -10,16 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from itertools import pairwise
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 from lima import console
 from lima.curate.reading.delimited import TornRow
+from lima.curate.reading.times import in_seconds, time_cell, time_columns
+from lima.curate.text.mail import acknowledgement
 from lima.errors import LimaError
 
 Side = Literal["user", "assistant"]
@@ -45,6 +44,7 @@ USUAL: Mapping[Part, Sequence[str]] = {
     "time": (
         "created at", "created", "sent at", "timestamp", "date time", "datetime", "time", "date", "sent", "ts", "message date", "created time", "create time",
         "created on", "creation date", "message created at", "comment created at", "posted at", "erstellt", "datum", "fecha",
+        "uhrzeit", "heure", "hora",
     ),
     "visibility": (
         "private", "is private", "public", "is public", "internal", "is internal", "internal note", "is note", "visibility", "part type", "message type", "comment type",
@@ -79,13 +79,7 @@ OURS = re.compile(r"\b(?:agent|staff|admin|outgoing|outbound|assistant)\b")
 THEIRS = re.compile(r"\b(?:incoming|inbound|customer|user|client)\b")
 HIDDEN = re.compile(r"\b(?:private|internal|note)\b")
 OPEN = re.compile(r"\bpublic\b")
-TIMES = (
-    "%Y-%m-%d %H:%M:%S %Z", "%Y-%m-%d %H:%M:%S %z", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%d/%b/%y %I:%M %p", "%d/%b/%y %H:%M", "%d/%b/%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%m/%d/%y %H:%M",
-    "%m/%d/%y %I:%M %p", "%m/%d/%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%y %H:%M", "%d/%m/%Y", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M",
-    "%b %d, %Y %I:%M %p", "%B %d, %Y %I:%M %p", "%d %b %Y %H:%M", "%d %B %Y %H:%M",
-)
-"""Forms of a time, beside ISO 8601, seconds since 1970 and RFC 2822. A column has one: the first that reads all its cells."""
+WRITER = re.compile(r"\b(?:author|sender|from|user|created by|autor|absender)\b(?! type)")
 # fmt: on
 SHOWN_VALUES = 6
 
@@ -96,6 +90,7 @@ class Turn:
 
     side: Side
     text: str
+    """Empty where it was a picture alone, or a bot's: what stands there is missing."""
     name: str | None = ""
     """Whose it is, if known; None of a chat, whose messages are no mails: they have no signatures and quote nobody."""
 
@@ -156,6 +151,8 @@ class MessageColumns:
     role: str = ""
     requester: str = ""
     time: str = ""
+    clock: str = ""
+    """The hour, where ``time`` is the day alone."""
     visibility: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The columns of which any says that customers do not see a message, each with its words for that."""
 
@@ -174,8 +171,17 @@ class _Reader:
 
     def kind(self, row: Row) -> str:
         """``user``, ``assistant``, or the rule by which the message is left out."""
-        if not _text(row, self.columns):
-            return "empty"
+        return self._who(row) if _text(row, self.columns) else "empty"
+
+    def side(self, row: Row) -> Side | None:
+        """Whose turn a message is that is left out and that the other side read or was shown; None where it is nobody's."""
+        who = self._who(row)
+        if who == "automatic":
+            return None if acknowledgement(_text(row, self.columns)) else "assistant"
+        known = who == "user" or (who == "assistant" and row.get(self.columns.role) not in (None, ""))
+        return who if known else None  # type: ignore[return-value]  # one of the two
+
+    def _who(self, row: Row) -> str:
         if _is_private(row, self.columns):
             return "private-note"
         if isinstance(row, Opening):
@@ -211,7 +217,7 @@ def read_talks(
     columns = _columns(rows, given, agents)
     reader = _reader(rows, columns, agents, path)
     talks: dict[str, list[tuple[float, Row, str]]] = {}
-    times, order = _times(rows, columns, path)
+    times, order, timed = _times(rows, columns, path)
     seen: set[tuple[object, ...]] = set()
     for place in order:
         kind, key = reader.kind(rows[place]), _key(rows[place].get(columns.conversation))
@@ -221,13 +227,13 @@ def read_talks(
         seen.add(message)
         reader.counts[kind] += 1
         talks.setdefault(key, []).append((times[place] if times else 0.0, rows[place], kind))
-    _say(reader, path, times=times is not None)
+    _say(reader, path, timed)
     for key, messages in talks.items():
-        yield from _talk(key, sorted(messages, key=lambda message: message[0]), columns)
+        yield from _talk(key, sorted(messages, key=lambda message: message[0]), reader)
 
 
 def _talk(
-    key: str, messages: Sequence[tuple[float, Row, str]], columns: MessageColumns
+    key: str, messages: Sequence[tuple[float, Row, str]], reader: _Reader
 ) -> Iterator[tuple[str, Talk | TornRow]]:
     talk, turns = Talk(), []
     for number, (_, row, kind) in enumerate(messages, start=1):
@@ -236,12 +242,14 @@ def _talk(
             continue
         if kind not in ("user", "assistant"):
             yield f"{key}/{number}", TornRow(LEFT_OUT[kind], kind)
+            if kind in ("empty", "automatic") and (missing := reader.side(row)):
+                turns.append(Turn(missing, ""))
             continue
         for name, value in row.items():
             if talk.get(name) in (None, ""):
                 talk[name] = value
-        turns.append(Turn(kind, _text(row, columns), _name(row)))  # type: ignore[arg-type]  # one of the two
-    if turns:
+        turns.append(Turn(kind, _text(row, reader.columns), _name(row)))  # type: ignore[arg-type]  # one of the two
+    if any(turn.text for turn in turns):
         talk.turns = tuple(turns)
         yield key, talk
 
@@ -283,7 +291,10 @@ def _columns(rows: Sequence[Row], given: Mapping[str, str], agents: Sequence[str
     telling = [name for known, name in names.items() if HIDDEN.search(known) or OPEN.search(known)]
     told = find("visibility") if "visibility" in given else [*find("visibility"), *telling]
     hidden = {name: words for name in told if name != role and (words := _notes_of(rows, name))}
-    return MessageColumns(first("conversation"), tuple(texts), role, requester, first("time"), hidden)
+    time, clock = time_columns(
+        rows, first("time"), [names[known] for known in USUAL["time"] if known in names]
+    )
+    return MessageColumns(first("conversation"), tuple(texts), role, requester, time, clock, hidden)
 
 
 def _role(
@@ -357,6 +368,8 @@ def _reader(rows: Sequence[Row], columns: MessageColumns, agents: Sequence[str],
 
 
 def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
+    if missing := _missing_side(rows, columns):
+        return missing
     return (
         f"a row looks like one message of a conversation (column {columns.conversation!r}), but who wrote each message is not plain. "
         f"{_held(rows, columns.role)}. Say which values are your side (align: --columns.agents VALUE ...; curate: "
@@ -365,17 +378,40 @@ def _unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
     )
 
 
+def _missing_side(rows: Sequence[Row], columns: MessageColumns) -> str:
+    """What to say where one side alone is known to have written; empty where that is not so."""
+    names = _names(rows)
+    roles = [columns.role] if columns.role else [names[known] for known in USUAL["role"] if known in names]
+    for name in roles:
+        meanings = _meanings(rows, name)  # a "message" is an agent's beside a customer's alone
+        sides = {side for value, side in meanings.items() if value != "message"} & {"user", "assistant"}
+        if len(sides) == 1:
+            whose, other = ("customers", "your side") if sides == {"user"} else ("your side", "customers")
+            return (
+                f"all messages are of {whose} (column {name!r}) and none is of {other}, so there is no question with its answer. Export the "
+                f"messages of both. {_held(rows, name)}: if some of these are {other}, say which values are your side: --columns.agents VALUE ..."
+            )
+    asked = next((names[known] for known in USUAL["requester"] if known in names), "")
+    writers = [name for name in roles if name != asked and WRITER.search(folded(name))]
+    if asked and writers and any(plain(row.get(asked)) for row in rows):
+        return (
+            f"no message is of who asked: no cell of column {writers[0]!r} is that of column {asked!r}. Export the messages of customers too, or, if "
+            f"the two columns write names differently, say which values are your side: --columns.agents VALUE ... {_held(rows, writers[0])}."
+        )
+    return ""
+
+
 def _held(rows: Sequence[Row], role: str = "") -> str:
     """What stands in the column of writers, as far as it is known."""
     names = _names(rows)
     usual = (names[known] for known in ("author", "sender", "from", "author id", "user id") if known in names)
     role = role or next(usual, "")
-    values = list(dict.fromkeys(str(row.get(role)) for row in rows))
+    values = list(dict.fromkeys(str(row[role]) for row in rows if row.get(role) is not None))
     shown = ", ".join(values[:SHOWN_VALUES]) + (", ..." if len(values) > SHOWN_VALUES else "")
     return f"Column {role!r} holds {shown}" if role else f"There are: {', '.join(names.values())}"
 
 
-def _say(reader: _Reader, path: Path, *, times: bool) -> None:
+def _say(reader: _Reader, path: Path, timed: str) -> None:
     columns, counts = reader.columns, reader.counts
     who = f"role = {columns.role!r}" + (
         f", a customer where it is {columns.requester!r}" * bool(columns.requester)
@@ -387,8 +423,7 @@ def _say(reader: _Reader, path: Path, *, times: bool) -> None:
     ]
     sides += [f"neither: {', '.join(list(reader.neither)[:SHOWN_VALUES])}"] if reader.neither else []
     found = [f"conversation = {columns.conversation!r}", who + (f" ({'; '.join(sides)})" if sides else "")]
-    found += [f"text = {' or '.join(map(repr, columns.texts[:2]))}"]
-    found += [f"time = {columns.time!r}" if times else "in the order of the file"]
+    found += [f"text = {' or '.join(map(repr, columns.texts[:2]))}", timed]
     found += [
         f"notes by {' or '.join(map(repr, columns.visibility))}"
         if columns.visibility
@@ -406,7 +441,10 @@ def _text(row: Row, columns: MessageColumns) -> str:
     if isinstance(row, Opening):
         return row.text.strip()
     values = (row.get(name) for name in columns.texts)
-    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), "")
+    told = (
+        str(value).strip() for value in values if isinstance(value, str | int) and not isinstance(value, bool)
+    )
+    return next(filter(None, told), "")
 
 
 def _name(row: Row) -> str | None:
@@ -431,51 +469,29 @@ def is_agent(value: str, agents: frozenset[str]) -> bool:
 
 def _times(
     rows: Sequence[Row], columns: MessageColumns, path: Path
-) -> tuple[Sequence[float] | None, Sequence[int]]:
-    """The time of each row, and the order in which equal times stand: of exports with the newest first it is turned.
+) -> tuple[Sequence[float] | None, Sequence[int], str]:
+    """The time of each row, the order in which equal times stand, and what is to be said of them.
 
     A message without a time has that of the one before it in its conversation; the first of one stands before the others.
-    None where no column holds times.
+    Of exports with the newest first the order is turned. None where no column holds times.
     """
-    cells = [str(row.get(columns.time) or "").strip() for row in rows]
+    cells = [time_cell(row, columns.time, columns.clock) for row in rows]
+    keys = [row.get(columns.conversation) for row in rows]
     told = [cell for cell in cells if cell]
-    read, order = _parsed(told), range(len(rows))
+    read, remark = in_seconds(told, [key for key, cell in zip(keys, cells, strict=True) if cell])
+    order = range(len(rows))
     if read is None:
-        odd = next((cell for cell in told if _parsed([told[0], cell]) is None), told[0])
+        odd = next((cell for cell in told if in_seconds([told[0], cell])[0] is None), told[0])
         console.warn(
             f"{path}: {odd!r} in column {columns.time!r} is no time, or of another form than the others, so messages stay in the order of "
             "the file. Write all as 2026-05-03 10:00:00, or name another column: --columns.time NAME."
         )
     if not read:
-        return None, order
+        return None, order, "in the order of the file"
     values, times, last = iter(read), [], dict[object, float]()
-    for row, cell in zip(rows, cells, strict=True):
-        key = row.get(columns.conversation)
+    for key, cell in zip(keys, cells, strict=True):
         last[key] = next(values) if cell else last.get(key, float("-inf"))
         times.append(last[key])
     newest_first = read[0] > read[-1] and all(a >= b for a, b in pairwise(read))
-    return times, order[:: -1 if newest_first else 1]
-
-
-def _parsed(cells: Sequence[str]) -> list[float] | None:
-    """The cells as seconds, by the first form that reads all of them."""
-    for form in ("number", "iso", "mail", *TIMES):
-        try:
-            return [_seconds(cell, form) for cell in cells]
-        except (ValueError, TypeError, OverflowError):
-            continue
-    return None
-
-
-def _seconds(cell: str, form: str) -> float:
-    if form == "number":
-        if not isfinite(value := float(cell)):
-            raise ValueError(cell)
-        return value
-    if form == "iso":
-        found = datetime.fromisoformat(cell)
-    elif form == "mail":
-        found = parsedate_to_datetime(cell)
-    else:
-        found = datetime.strptime(cell, form)  # a zone is set below where the cell has none
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    named = f"time = {columns.time!r}" + f" and {columns.clock!r}" * bool(columns.clock)
+    return times, order[:: -1 if newest_first else 1], named + f" ({remark})" * bool(remark)

@@ -125,6 +125,12 @@ def unknown_list(row: Mapping[str, Any]) -> str | None:
     )
 
 
+def is_one_conversation(messages: Sequence[Row]) -> bool:
+    """Whether objects are messages, with a text and who wrote it, none of which says of what conversation: the comments of one ticket."""
+    names = _keys(messages)
+    return all(names & {*USUAL[part]} for part in WRITTEN) and not names & {*USUAL["conversation"]}
+
+
 def _keys(messages: Sequence[Row]) -> set[str]:
     return {folded(name) for one in messages for name in flat(one)}
 

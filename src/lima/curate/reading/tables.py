@@ -17,7 +17,7 @@ from lima.curate.reading.elements import read_elements
 from lima.curate.reading.lines import bounded_lines, line_at, lines_holding
 from lima.curate.reading.mails import SUFFIXES as MAILS
 from lima.curate.reading.mails import mail_files, read_mails
-from lima.curate.reading.nested import is_beside_messages
+from lima.curate.reading.nested import is_beside_messages, is_one_conversation
 from lima.curate.reading.workbook import SUFFIXES as WORKBOOKS
 from lima.curate.reading.workbook import read_workbook
 from lima.errors import InputError, LimaError
@@ -183,7 +183,8 @@ def _records(document: Any) -> list[dict[str, Any]]:
         return []
     lists = (document.get(name) for name in PAGES if "id" not in document)
     objects = ([one for one in found if isinstance(one, dict)] for found in lists if isinstance(found, list))
-    return next((found for found in objects if found), [document])
+    found = next((found for found in objects if found), [])
+    return [document] if is_one_conversation(found) else found or [document]
 
 
 def loads(line: bytes) -> Any:

@@ -21,6 +21,7 @@ COURTESY = re.compile(
 """How an exchange of thanks is answered."""
 COURTESY_WORDS, THANKS_WORDS = 15, 25
 """Longer ones say something else too."""
+TORN = "turns after a missing message left out"
 Dialogue = Literal["whole", "first", "last"]
 Cleaned = tuple[str, list[str], list[Cut]]
 """A text without its trimmings, what was done to it, and what was cut out of it."""
@@ -54,21 +55,7 @@ def messages_of(
     Raises:
         UnusableRow: there is no answer to a question of the other side.
     """
-    joined: list[_Joined] = []
-    changes: list[str] = []
-    for turn in turns:
-        text, steps, cuts = clean(turn)
-        if not text or (turn.side == "assistant" and not automatic and acknowledgement(text)):
-            changes += ["automatic reply left out"] if text else []
-            continue
-        changes += steps
-        if joined and joined[-1].side == turn.side:
-            joined[-1].add(text, cuts)
-        else:
-            joined.append(_Joined(turn.side, text, cuts))
-    if joined and joined[0].side == "assistant":
-        joined = joined[1:]
-        changes.append("words before the first question left out")
+    joined, changes = _join(turns, clean, automatic=automatic)
     if not joined:
         raise UnusableRow("no-question", "no message of the customer, or none before your side's")
     if how == "first":
@@ -79,10 +66,43 @@ def messages_of(
     while how != "first" and len(joined) > 2 and _only_thanks(joined[-2].text, joined[-1].text):
         joined = joined[:-2]
         changes.append("thanks at the end left out")
+    if len(joined) < 2 and TORN in changes:
+        raise UnusableRow("gap", "a message without words, or a bot's, stands before the first answer")
     if len(joined) < 2:
         told = "automatic" if "automatic reply left out" in changes else "no-reply"
         raise UnusableRow(told, "no answer of your side" + " but an automatic one" * (told == "automatic"))
     return _messages(joined, how), changes, _placed(joined)
+
+
+def _join(
+    turns: Sequence[Turn], clean: Callable[[Turn], Cleaned], *, automatic: bool
+) -> tuple[list[_Joined], list[str]]:
+    """The turns by side from the first question on, up to where the other side's words between two of one side are missing.
+
+    What comes after such a gap speaks of what is not there.
+    """
+    joined: list[_Joined] = []
+    changes: list[str] = []
+    missing: set[Side] = set()
+    for turn in turns:
+        text, steps, cuts = clean(turn)
+        if not text:
+            missing.add(turn.side)
+        elif turn.side == "assistant" and not automatic and acknowledgement(text):
+            changes.append("automatic reply left out")
+        elif turn.side == "assistant" and not joined:
+            changes.append("words before the first question left out")
+        elif joined and joined[-1].side == turn.side and missing - {turn.side}:
+            changes.append(TORN)
+            break
+        else:
+            changes += steps
+            missing.clear()
+            if joined and joined[-1].side == turn.side:
+                joined[-1].add(text, cuts)
+            else:
+                joined.append(_Joined(turn.side, text, cuts))
+    return joined, changes
 
 
 def _only_thanks(said: str, answered: str) -> bool:

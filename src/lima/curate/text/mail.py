@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 
-from lima.curate.text.salutations import CLOSING, HELLO, OPENING_HELLO
+from lima.curate.text.salutations import (
+    BARE_HELLO,
+    CLOSING,
+    DOUBTFUL_CLOSING,
+    GERMAN,
+    HELLO,
+    LG_NAMES,
+    OPENING_HELLO,
+)
 from lima.records import Cut
 
 QUOTED, SIGNATURE, DISCLAIMER, GREETING = "quoted mail", "signature", "disclaimer", "greeting"
@@ -37,7 +45,7 @@ COMMENT_HEAD = re.compile(r"^\d\d?/\w{3,4}/\d\d(?:\d\d)? \d\d?:\d\d(?: [AP]M)?;[
 """What Jira's exports put before the text of a comment: time and writer."""
 RULER = re.compile(r"^\s*_{20,}\s*$")
 INTRODUCTION = re.compile(
-    r"""(?ix) ^ \s* (?:> \s*)* (?:
+    r"""(?ix) ^ \s*+ (?:> \s*+)*+ (?:
         (?: on | am | op | le | el | il | op | em | den | dne | dnia | w \s dniu ) \b (?= .* \d ) .{5,200}
             (?: wrote | schrieb (?:en)? (?: \s .* )? | a \s écrit | escribió | ha \s scritto | schreef (?: \s .* )? | geschreven | escreveu | skrev (?: \s .* )? | napsal\(?a?\)? | napisał\(?a?\)? )
       | \d{4}[-/.]\d\d?[-/.]\d\d? .{3,150} (?: wrote | <[^<>\s]+@[^<>\s]+> )
@@ -45,15 +53,15 @@ INTRODUCTION = re.compile(
     ) \s* :? \s* $"""
 )
 """How a client says whose words follow, on one line: by a date and a verb."""
-BEGINNING = re.compile(r"(?i)\s*(?:>\s*)*(?:on|am|le|el)\s")
+BEGINNING = re.compile(r"(?i)\s*+(?:>\s*+)*+(?:on|am|le|el)\s")
 FIELD = re.compile(
-    r"(?i)^\s*(?:>\s*)*\*?(?:from|von|de|da|van|sent|gesendet|envoyé|enviado(?: el)?|inviato|date|datum|to|an|à|para|a|aan"
+    r"(?i)^\s*+(?:>\s*+)*+\*?(?:from|von|de|da|van|sent|gesendet|envoyé|enviado(?: el)?|inviato|date|datum|to|an|à|para|a|aan"
     r"|subject|betreff|objet|asunto|oggetto|onderwerp|cc)\s*:\*?\s*\S"
 )
 """A line of a quoted mail's head."""
-SENDER = re.compile(r"(?i)^\s*(?:>\s*)*\*?(?:from|von|de|da|van)\s*:")
+SENDER = re.compile(r"(?i)^\s*+(?:>\s*+)*+\*?(?:from|von|de|da|van)\s*:")
 OF_MAIL = re.compile(
-    r"(?i)^\s*(?:>\s*)*\*?(?:sent|gesendet|envoyé|enviado(?: el)?|inviato|subject|betreff|objet|asunto|oggetto|onderwerp)\s*:"
+    r"(?i)^\s*+(?:>\s*+)*+\*?(?:sent|gesendet|envoyé|enviado(?: el)?|inviato|subject|betreff|objet|asunto|oggetto|onderwerp)\s*:"
 )
 """A field that a route or a plan (from: Berlin, to: Hamburg) has not."""
 DISCLAIMERS = re.compile(
@@ -73,7 +81,7 @@ DEVICE = re.compile(
 )
 """What a telephone signs with."""
 DASHES = re.compile(r"^-- ?$")
-ANNOUNCEMENT = re.compile(r"^\s*(?:>\s*)*(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
+ANNOUNCEMENT = re.compile(r"^\s*+(?:>\s*+)*+(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
 """A line of dashes around words, or a few words and a colon."""
 AUTOMATIC = re.compile(
     r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
@@ -117,6 +125,9 @@ CODE_LINE = "x" * 80
 """Stands for a line of a code block: too long for a signature."""
 LONGEST_SIGNATURE = 12
 """Lines below a closing or two dashes; more are no signature."""
+
+PROSE_WORDS = 3
+"""Words of a line that is none of a list."""
 
 
 @dataclass(frozen=True)
@@ -336,6 +347,9 @@ def _thread_of_parser(lines: Sequence[str]) -> int:
     """Where mail-parser-reply sees the first older message begin; it knows more clients than the rules above."""
     from mailparser_reply import EmailMessage
 
+    lines = [
+        re.sub(r"[ \t>]{20,}", lambda run: " >"[">" in run[0]], line) for line in lines
+    ]  # it is slow there
     text = "\n".join(lines)
     if "@" not in text and ":" not in text:
         return len(lines)
@@ -373,7 +387,7 @@ def _without_trimmings(lines: list[str], writer: str = "") -> tuple[list[str], l
     first = next((place for place, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return lines, cuts[::-1]
-    if HELLO.match(lines[first]) and _said(lines[first + 1 :]):
+    if HELLO.match(lines[first]) and _said(lines[first + 1 :]) and not _speaks_of_hello(lines[first:]):
         comma = lines[first].rstrip().endswith(",")
         lines = lines[first + 1 :]
         return _capitalised(lines) if comma else lines, [*cuts, GREETING][::-1]
@@ -381,6 +395,12 @@ def _without_trimmings(lines: list[str], writer: str = "") -> tuple[list[str], l
         lines = _capitalised([lines[first][hello.end() :], *lines[first + 1 :]])
         cuts.append(GREETING)
     return lines, cuts[::-1]
+
+
+def _speaks_of_hello(lines: Sequence[str]) -> bool:
+    """Whether a greeting is the first word of the sentence that goes on below it."""
+    below = next((line.lstrip() for line in lines[1:] if line.strip()), "")
+    return bool(BARE_HELLO.match(lines[0])) and below[:1].islower()
 
 
 def _is_name(line: str, writer: str) -> bool:
@@ -411,10 +431,24 @@ def _signature(lines: Sequence[str]) -> int:
             end = min(end, place)
         if DASHES.match(lines[place]) and all(len(line) < 80 for line in lines[place + 1 :]):
             end = min(end, place)
-        announced = lines[place - 1].rstrip().endswith(":")  # "In German you say:" is no end of a letter
-        if CLOSING.match(lines[place]) and not announced and _is_signature(lines[place + 1 :]):
+        if CLOSING.match(lines[place]) and _closes(lines, place) and _is_signature(lines[place + 1 :]):
             end = min(end, place)
     return end
+
+
+def _closes(lines: Sequence[str], place: int) -> bool:
+    """Whether a closing line stands below a letter: not what a colon announces, nor the last word of a list."""
+    above = lines[place - 1].rstrip()
+    if above.endswith(":"):  # "In German you say:"
+        return False
+    if LG_NAMES.match(lines[place]):
+        return any(map(GERMAN.search, lines[:place]))
+    if not DOUBTFUL_CLOSING.match(lines[place]):
+        return True
+    said = next((line for line in reversed(lines[:place]) if line.strip()), "")
+    apart = not above or above.endswith((".", "!", "?", ")"))
+    words = len(said.split())
+    return words >= PROSE_WORDS or (apart and (words > 1 or _said(lines[place + 1 :])))
 
 
 def _is_signature(lines: Sequence[str]) -> bool:

@@ -73,6 +73,8 @@ RUN_IN_HEADING = re.compile(
 )
 """Bold words that a sentence follows without a stop between: "<b>Lids</b> The choices are"."""
 STORED = re.compile(rf"{CODE}(\d+){CODE}")
+NEAR = 80
+"""Parts of a line before an image, and characters of each, that may announce it."""
 
 
 class Post:
@@ -274,7 +276,10 @@ class Post:
         """What an image shows may have been announced by a colon."""
         self.images += 1
         blocks = self.layout.blocks
-        line = unmarked("".join(self._shown)).replace(BREAK, " ").rstrip()
+        shown = "".join(
+            part[-NEAR:] for part in self._shown[-NEAR:]
+        )  # not all: many images may stand in a line
+        line = unmarked(shown).replace(BREAK, " ").rstrip()
         before = line or (blocks[-1].text if blocks else "")
         self.holes += bool(ANNOUNCED.search(before[-40:]))
         if self._code is None:

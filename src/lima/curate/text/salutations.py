@@ -17,7 +17,7 @@ GROUP = r"""(?: all | everyone | everybody | team | there | folks | both | colle
     | allerseits | kund(?:en|e|in|innen) | damen | herren | kolleg(?:en|innen|e|in) | team | tous | toutes | (?:à|a) \s (?:tous|toutes|todos|todas) | équipe | cliente? | clientes
     | equipo | todos | todas | \[ \w+ \] )"""
 PERSON = rf"(?: (?: {TITLE} \b \.? \s+ ){{0,3}} (?: (?: {PARTICLE} \s+ ){{0,2}} {NAME} (?: \s+ (?: {PARTICLE} \s+ ){{0,2}} {NAME} ){{0,3}} | {GROUP} \b ) | {TITLE} \b \.? )"
-SURE = r"(?: (?<=regards) | (?<=grüße) | (?<=grüsse) | (?<=gruß) | (?<=gruss) | (?<=mfg) | (?<=lg) (?! \s (?:electronics|display|chem|g\d) ) | (?<=saludo) | (?<=saludos) )"
+SURE = r"(?: (?<=regards) | (?<=grüße) | (?<=grüsse) | (?<=gruß) | (?<=gruss) | (?<=mfg) | (?<=lg) (?! \s+ (?: electronics | displays? | chem | g\d | tvs? | oled | monitors? | fridges? ) ) | (?<=saludo) | (?<=saludos) )"
 """Words that end a letter without a comma behind them: a hotel may be the Best Western."""
 JOIN = r"(?: \s* [,/&] \s* (?: (?: and | und | et | y | e ) \s+ )? | \s+ (?: and | und | et | y | e | or | sowie ) \s+ )"
 ADDRESSED = rf"(?: {GREET} [ ,]+ )? {PERSON}"
@@ -27,15 +27,15 @@ HELLO = re.compile(
     rf"""(?ix) ^ \s* (?:
         {GREET} (?: [ ,]+ (?: [^\W\d_] [\w.'’-]* | & | \[ \w+ \] ) ){{0,5}}
       | {LISTED} | to \s whom \s it \s may \s concern | madame , \s monsieur | (?:chère \s)? madame , \s (?:cher \s)? monsieur | muy \s señor(?:es)? \s (?:mío|nuestro)s?
-      | dear \s sir \s? / \s? madam ) \s* [,!.:–-]* \s* $"""
+      | dear \s sir \s? / \s? madam ) \s*+ [,!.:–-]*+ \s*+ $"""
 )
 """A greeting that fills its line: a list of people, or at most five words after it, and no verb's punctuation inside."""
 OPENING_HELLO = re.compile(
     rf"""(?ix) ^ \s* {LISTED} \s* (?: [,!:] | [.–—-] (?= \s (?! (?: and | und | et | y | e ) \s ) ) ) [ ]+ (?=\S)
-      (?! {ADDRESSED} {JOIN} {ADDRESSED} \b )"""
+      (?! {ADDRESSED} {JOIN} {ADDRESSED} \b | {NAME} (?: \s+ {NAME} ){{0,2}} \s+ (?-i: [a-z]+ (?: er | or | ent | ist | an ) s | admins ) \s* [,:] )"""
 )
 """A greeting of people that stands before the first sentence, on its line. What goes on as a list of names ("Hello World, Java and Python
-are ...") greets nobody."""
+are ...", "Hi Firefox, Safari users, ...") greets nobody."""
 CLOSING = re.compile(
     rf"""(?ix) ^ \s* (?: (?: (?:(?:with|mit|very|many|kind|best|warm|warmest|kindest|sincere) \s){{0,2}}
         (?: regards | wishes | sincerely (?:\s yours)? | yours (?: \s (?:sincerely|faithfully|truly) )? | cheers | best | warmly | all \s the \s best | take \s care | talk \s soon
@@ -50,6 +50,17 @@ CLOSING = re.compile(
       | (?:reciba[ns]? \s)? (?:un \s)? (?:cordial(?:es)? \s)? saludos? (?: \s cordial(?:es)? )? | un \s abrazo | atentamente | quedamos \s a \s su \s disposición
       | cordiali \s saluti | met \s vriendelijke \s groeten? )
       (?: \s (?:from|aus|de) \s .{{1,40}} | (?: \s* [,–-] \s* | {SURE} \s+ ) {PERSON} (?: {JOIN} {PERSON} ){{0,4}} )?
-    | (?:your|the|ihr|dein|euer) \s (?:\w+ \s){{0,3}} (?:(?-i:[Tt]eam)|serviceteam|kundenservice) (?: \s (?:of|at|from|von|vom|der) \s .{{1,30}} )? ) \s* [,.!]* \s* $"""
+    | (?:your|the|ihr|dein|euer) \s (?:\w+ \s){{0,3}} (?:(?-i:[Tt]eam)|serviceteam|kundenservice) (?: \s (?:of|at|from|von|vom|der) \s .{{1,30}} )? ) \s*+ [,.!]*+ \s*+ $"""
 )
 """A closing line, with or without the names of who sends."""
+BARE_HELLO = re.compile(rf"(?ix) ^ \s* {GREET} \s* $")
+"""A greeting without a name or a comma: a sentence may be about the word."""
+DOUBTFUL_CLOSING = re.compile(
+    r"(?i)^\s*(?:best|cheers|yours|warmly|lg|vg|thanks|danke|merci|gracias)[\s,.!]*$"
+)
+"""A word that closes a letter, or is one of a list."""
+LG_NAMES = re.compile(r"(?i)^\s*lg\s+\w+\s+(?!und\b)\w")
+"""A German closing with two names, or a thing of that maker."""
+GERMAN = re.compile(
+    r"(?i)[äöüß]|\b(?:und|oder|der|das|ist|sind|nicht|sie|ich|wir|bitte|mit|dann|einen?|danke)\b"
+)
