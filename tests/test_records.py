@@ -56,6 +56,12 @@ def test_meta_keeps_unknown_keys_and_leaves_out_empty_ones() -> None:
     assert b'"meta":{"score":12,"views":7}' in row
 
 
+@pytest.mark.filterwarnings("error")
+def test_meta_becomes_a_dictionary_as_it_is() -> None:
+    meta = Meta(authors=("Ann",), transforms=("links removed",))
+    assert meta.model_dump() == {"authors": ("Ann",), "transforms": ("links removed",)}
+
+
 def test_a_missing_verdict_is_never_a_tie() -> None:
     row = {"id": "1", "comparison_id": "c", "rater": "judge:m@1", "shown": "ab"}
     with pytest.raises(ValidationError, match="does not go with status 'error'"):

@@ -67,7 +67,7 @@ class Meta(Record):
     """What was changed on the way from the source, in order; attribution asks for it."""
 
     @model_serializer(mode="wrap")
-    def _without_empty(self, handler: Any) -> dict[str, JsonValue]:
+    def _without_empty(self, handler: Any) -> dict[str, Any]:
         return {key: value for key, value in handler(self).items() if value not in (None, (), [])}
 
 
