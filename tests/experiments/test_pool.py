@@ -99,6 +99,7 @@ def test_the_processes_print_nothing_between_the_lines_of_progress(
     assert [line for line in printed if not line.startswith("experiment:")] == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_leaves_no_process(
     done: tuple[Path, dict[str, JobResult]], tmp_path: Path
 ) -> None:

@@ -110,6 +110,7 @@ generate(GenerateSettings(
 """
 
 
+@pytest.mark.slow
 def test_after_kill_9_no_finished_answer_is_made_twice_and_the_bytes_are_the_same(
     tuned_folder: Path, prompts: Path, tmp_path: Path
 ) -> None:

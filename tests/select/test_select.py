@@ -184,6 +184,7 @@ def test_a_stopped_reading_goes_on_where_it_was(pool: Path, tmp_path: Path, tiny
     assert 0 < again.tokens < reader.tokens / 2
 
 
+@pytest.mark.slow
 def test_ray_reads_what_the_plain_map_reads(pool: Path, tmp_path: Path, tiny_model: Path) -> None:
     pytest.importorskip("ray")
     write_jsonl(tmp_path / "target.jsonl", [example("wanted", "stars", TOPICS["stars"])])

@@ -113,6 +113,7 @@ def test_two_kills(tmp_path: Path, tiny_model: Path, data: Path, undisturbed: Co
     assert len(command.steps()) <= STEPS + 2, "each kill may cost the step in flight, and no other"
 
 
+@pytest.mark.slow
 def test_a_kill_while_text_is_replayed(tmp_path: Path, tiny_model: Path, data: Path) -> None:
     """The same windows of text come in the same steps as if there had been no kill."""
     text = tmp_path / "text.txt"

@@ -81,6 +81,7 @@ def _assert_same(found: Command, wanted: Command) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(tmp_path: Path, tiny_model: Path, data: Path) -> None:
     """With dropout, a number of micro-batches that two does not divide, and the held-out loss of each epoch."""
     alone, pair = (Command(tmp_path / name, tiny_model, data) for name in ("alone", "pair"))
@@ -100,6 +101,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, tiny_model: Path, d
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_a_run_of_one_goes_on_with_two_and_damage_is_found(
     tmp_path: Path, tiny_model: Path, data: Path
 ) -> None:
