@@ -20,7 +20,7 @@ from lima.experiments.real.outcome import RealOutcome, read_bands
 from lima.experiments.real.recipes import RECIPES, SCALES, arms_of
 from lima.experiments.real.shift import CLASSES, PLACES
 from lima.experiments.settings import ExperimentSettings
-from lima.files import write_jsonl
+from lima.files import read_json, write_jsonl
 from lima.records import Example, Message
 
 
@@ -158,6 +158,8 @@ def test_the_cost_is_shown_and_a_dry_run_makes_nothing(
     assert "cost in minutes" in shown
     assert "in all 0.0 h" in shown
     assert {path.name for path in tmp_path.iterdir()} == {"timing.json"}
+    seconds = read_json(tmp_path / "timing.json")["seconds"]
+    assert 1e-5 < seconds["answer_token"] < 0.1, "the time of whole prompts drowned that of the tokens"
 
 
 def test_what_is_missing_or_too_small_is_said(base: Path, data: Path, tmp_path: Path) -> None:

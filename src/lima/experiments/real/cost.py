@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lima import console
 from lima import model as models
-from lima.experiments.real.jobs import QUESTION_TOKENS, Workshop
+from lima.experiments.real.jobs import QUESTION_TOKENS, Workshop, is_trained
 from lima.experiments.real.measures import completes
 from lima.experiments.real.recipes import Arm
 from lima.files import read_json, write_json
 from lima.generate.engine.engine import Engine
 from lima.generate.engine.requests import Request
 from lima.generate.prompts import PromptFormat
+from lima.records import Example
 from lima.settings import Settings
 from lima.train.batches import tokenize
 from lima.train.loop import StepPlan, gradients
 from lima.train.optimizer import adamw
 
 TIMED_ROWS = 8
-TIMED_TOKENS = 4
+TIMED_TOKENS = 16
 """Tokens of each answer that are timed, after one that is not."""
+PROMPT_TOKENS = 4
+"""Prompts are cut for the timing: reading 32 whole ones takes longer, and varies by more, than the tokens that are timed."""
 SLOTS = 32
 CHARACTERS_PER_TOKEN = 4
 """About, in English."""
@@ -57,15 +60,17 @@ def _measure(shop: Workshop) -> Rates:
     statement = _seconds(lambda: [completes(network, tokenizer, one) for one in shop.statements[:4]]) / 4
     form = PromptFormat.of(network, tokenizer)
     engine = Engine(network, tokenizer, slots=SLOTS)
-    prompts = [tuple(form.encode(one.example.messages)) for one in shop.prompts]
+    prompts = [tuple(form.encode(one.example.messages)[:PROMPT_TOKENS]) for one in shop.prompts]
 
-    def answer(tokens: int) -> object:
+    def answer(tokens: int) -> int:
         asked = (Request(f"{i}", prompts[i % len(prompts)], tokens) for i in range(SLOTS))
-        return list(engine.run(asked))
+        return sum(len(one.ids) for one in engine.run(asked))
 
     answer(1)  # packs the weights: work of the first call alone, as long as many tokens
     first = _seconds(lambda: answer(1))
-    answers = max(1e-6, _seconds(lambda: answer(1 + TIMED_TOKENS)) - first) / (TIMED_TOKENS * SLOTS)
+    made: list[int] = []
+    grown = _seconds(lambda: made.append(answer(1 + TIMED_TOKENS))) - first
+    answers = max(1e-6, grown) / max(1, made[0] - SLOTS)
     network.set_attn_implementation("sdpa")
     models.set_template(network, tokenizer)
     batch = tokenize(shop.data.pool[:TIMED_ROWS], tokenizer, max_length=shop.scale.max_length).sequences
@@ -87,19 +92,23 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def hours(shop: Workshop, arm: Arm, measured: Rates) -> Mapping[str, float]:
+def _characters(examples: Iterable[Example]) -> int:
+    return sum(len(message.content) for one in examples for message in one.messages)
+
+
+def hours(shop: Workshop, arm: Arm, seed: int, measured: Rates) -> Mapping[str, float]:
     """What one job costs by its parts, in hours; answers are taken to run to their longest."""
     scale = shop.scale
     answers = (
         len(shop.prompts) * scale.new_tokens + len(shop.statements) * QUESTION_TOKENS
     ) * measured.answer_token
-    # what stands before each prompt is read: a forward pass is a third of a training pass
-    shown = sum(len(message.content) for one in shop.data.shown(arm.in_context) for message in one.messages)
-    asked = len(shop.prompts) + len(shop.statements)
-    answers += asked * shown / CHARACTERS_PER_TOKEN * measured.training_token / 3
+    # prompts and what stands before them are read: a forward pass is a third of a training pass
+    asked = [*(one.example for one in shop.prompts), *(one.prompt for one in shop.statements)]
+    read = _characters(asked) + len(asked) * _characters(shop.data.shown(arm.in_context))
+    answers += read / CHARACTERS_PER_TOKEN * measured.training_token / 3
     training = 0.0
-    if arm.is_tuned:
-        rows = len(shop.data.rows(arm, 0))
+    if arm.is_tuned and not is_trained(shop, arm, seed):
+        rows = len(shop.data.rows(arm, seed))
         steps = StepPlan.of(rows, arm.fit).steps
         tokens = steps * arm.fit.batch_size * _mean_tokens(shop)
         training = tokens * measured.training_token + steps * measured.step
@@ -122,7 +131,7 @@ def show_cost(shop: Workshop, jobs: Sequence[tuple[str, Arm, int]], todo: set[Pa
         if shop.result_path(name, arm, seed) not in todo:
             rows.append([name, seed, "done", "", "", ""])
             continue
-        parts = dict(hours(shop, arm, measured))
+        parts = dict(hours(shop, arm, seed, measured))
         run = arm.model_copy(update={"epoch": None}).model_dump_json() + str(seed)
         if arm.epoch and run in shared:  # epochs of one run
             parts["tune"] = 0.0

@@ -196,21 +196,33 @@ def tuned(shop: Workshop, arm: Arm, seed: int) -> Path:
     if not arm.is_tuned:
         return shop.base
     rows = shop.data.rows(arm, seed)
-    run = shop.folder / "jobs" / f"run-{_run_key(shop, arm, seed)}"
-    write_jsonl(run.with_suffix(".jsonl"), rows)
-    start = random_weights(shop.base, shop.folder / "jobs" / "random", seed) if arm.scratch else shop.base
-    settings = TrainSettings(
+    settings = _train_settings(shop, arm, seed)
+    write_jsonl(settings.data, rows)
+    if arm.scratch:
+        random_weights(shop.base, Path(settings.model), seed)
+    if not is_trained(shop, arm, seed):
+        train(settings)
+    return epoch_folder(settings.out, arm.epoch or last_epoch(len(rows), arm.fit))
+
+
+def is_trained(shop: Workshop, arm: Arm, seed: int) -> bool:
+    """Whether the arm's run, which others may share, has ended."""
+    settings = _train_settings(shop, arm, seed)
+    return settings.data.exists() and is_finished(settings.out / "run.json", "train", settings)
+
+
+def _train_settings(shop: Workshop, arm: Arm, seed: int) -> TrainSettings:
+    jobs = shop.folder / "jobs"
+    run = jobs / f"run-{_run_key(shop, arm, seed)}"
+    return TrainSettings(
         **{**arm.fit.model_dump(), "seed": seed},
-        model=str(start),
+        model=str(jobs / "random" / f"seed{seed}" if arm.scratch else shop.base),
         data=run.with_suffix(".jsonl"),
         out=run,
         max_length=shop.scale.max_length,
         lora_rank=arm.lora_rank,
-        keep_epochs=(0,) if arm.epoch else (last_epoch(len(rows), arm.fit),),
+        keep_epochs=(0,) if arm.epoch else (last_epoch(len(shop.data.rows(arm, seed)), arm.fit),),
     )
-    if not is_finished(run / "run.json", "train", settings):
-        train(settings)
-    return epoch_folder(run, arm.epoch or last_epoch(len(rows), arm.fit))
 
 
 def _run_key(shop: Workshop, arm: Arm, seed: int) -> str:
@@ -219,16 +231,14 @@ def _run_key(shop: Workshop, arm: Arm, seed: int) -> str:
     return text_hash(alone, every, str(seed), shop.base_sha256, shop.scale.name, _rows_hash(shop, arm, seed))
 
 
-def random_weights(base: Path, folder: Path, seed: int) -> Path:
+def random_weights(base: Path, place: Path, seed: int) -> None:
     """A model of the base's shape and tokenizer with the weights that its architecture begins with."""
-    place = folder / f"seed{seed}"
     if not place.exists():
         config = models.read_config(base)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             network = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         models.save(network, models.load_tokenizer(base), place)
-    return place
 
 
 def _answers(
