@@ -282,10 +282,11 @@ def test_predictions_in_the_repository_name_arms_that_there_are() -> None:
 
 def test_ranks_of_tokens_by_place_and_class(base: Path, data: Path, tmp_path: Path) -> None:
     experiment(_settings(base, data, tmp_path, name="token-shift"))
-    shares = json.loads((tmp_path / "token-shift.json").read_text())
+    shares = read_json(tmp_path / "token-shift.json")["shares"]
     assert set(shares) <= {*PLACES, *CLASSES}
-    assert "first token" in shares
-    assert set(shares["first token"]) == {"unshifted", "marginal", "shifted"}
+    first = shares["first token"]
+    assert sum(first[figure]["value"] for figure in ("unshifted", "marginal", "shifted")) == pytest.approx(1)
+    assert "| first token |" in (tmp_path / "token-shift.md").read_text()
 
 
 def test_an_epoch_chosen_by_answers_is_compared_on_other_prompts() -> None:

@@ -124,7 +124,7 @@ def test_a_tiny_budget_on_a_real_base(judge: str, tmp_path: Path) -> None:
         "21 examples",
         "10 examples",
     ]
-    shares = json.loads((tmp_path / "out/token-shift/token-shift.json").read_text())
+    shares = json.loads((tmp_path / "out/token-shift/token-shift.json").read_text())["shares"]
     assert set(shares["first token"]) == {"unshifted", "marginal", "shifted"}
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("model.safetensors")}
     experiment(ExperimentSettings.model_validate({"name": "quantity", **shared}))

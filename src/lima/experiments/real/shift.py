@@ -7,15 +7,17 @@ There is no ground truth here, so tokens are grouped by their place in the answe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from lima import chat, console, model
 from lima.experiments.claims.shift import MARGINAL, compare_tokens, greedy_answers, log_probabilities
 from lima.experiments.settings import ExperimentSettings
-from lima.files import write_json
+from lima.files import write_json, write_text
 from lima.records import Example
-from lima.report.render.tables import cell
+from lima.report.render.tables import TextTable, cell, markdown
 from lima.report.render.wording import percent
+from lima.runs import git_commit, now
 from lima.statistics.intervals import share
 
 LONGEST_ANSWER = 256
@@ -127,7 +129,7 @@ FIGURES = ("unshifted", "marginal", "shifted")
 
 
 def show_shift(settings: ExperimentSettings, folder: Path, tuned: Path, prompts: Sequence[Example]) -> None:
-    """Write ``token-shift.json`` and print the shares, with intervals by prompt."""
+    """Write ``token-shift.json`` and ``.md``, and print the shares, with intervals by prompt."""
     assert settings.model is not None
     marks = _marks(settings, tuned, prompts)
     shares = {
@@ -137,19 +139,25 @@ def show_shift(settings: ExperimentSettings, folder: Path, tuned: Path, prompts:
         for place, rows in marks.items()
         if rows
     }
-    write_json(
-        folder / "token-shift.json",
-        {place: {figure: str(share) for figure, share in found.items()} for place, found in shares.items()},
-    )
-    console.table(
-        f"{settings.model}: how the base ranks the tuned model's tokens (first, among {MARGINAL}, further down)",
-        ["place or class", "tokens", *FIGURES],
-        [
-            [place, len(marks[place]), *(cell(share, percent) for share in found.values())]
-            for place, found in shares.items()
-        ],
-    )
-    console.done([folder / "token-shift.json"])
+    facts = {
+        "model": Path(settings.model).name,
+        "tuned": tuned.parent.name,
+        "prompts": len(prompts),
+        "git_commit": git_commit(),
+        "at": now(),
+    }
+    found = {place: {name: asdict(one) for name, one in row.items()} for place, row in shares.items()}
+    write_json(folder / "token-shift.json", {**facts, "shares": found})
+    header = ["place or class", "tokens", *FIGURES]
+    rows = [
+        [place, str(len(marks[place])), *(cell(share, percent) for share in found.values())]
+        for place, found in shares.items()
+    ]
+    title = f"how the base ranks the tuned model's tokens: first, among the first {MARGINAL}, further down"
+    words = f"{facts['model']}, {len(prompts)} prompts, 95 % intervals by prompt: {title}."
+    write_text(folder / "token-shift.md", "# token-shift\n\n" + markdown([TextTable(words, header, rows)]))
+    console.table(f"{facts['model']}: {title}", header, rows)
+    console.done([folder / "token-shift.md", folder / "token-shift.json"])
 
 
 def _marks(
