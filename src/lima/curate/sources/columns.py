@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lima.curate.reading.conversations import folded, is_message
 from lima.curate.reading.jira import holds_comments
+from lima.curate.reading.message_columns import folded, is_message
 from lima.curate.reading.nested import flat, message_rows
 from lima.formats.convert import chat_format
 
