@@ -115,6 +115,16 @@ TOOLS: dict[str, tuple[str, list[list[object]]]] = {
             [7, "message", "3.5.2026 10:04", THEN],
         ],
     ),
+    "letters": (
+        "ticket_number,type,poster,created_datetime,body",
+        [
+            [7, "M", "Sun", "2026-05-03 10:00", ASKED],
+            [7, "N", "Eva", "2026-05-03 10:01", "Is this the old model?"],
+            [7, "R", "Eva", "2026-05-03 10:02", TOLD],
+            [7, "M", "Sun", "2026-05-03 10:03", AGAIN],
+            [7, "R", "Eva", "2026-05-03 10:04", THEN],
+        ],
+    ),
     "is agent, a day's times alone": (
         "chat id,is_agent,internal,timestamp,message",
         [

@@ -188,10 +188,9 @@ def _say(reader: _Reader, path: Path, timed: str) -> None:
     sides += [f"neither: {', '.join(list(reader.neither)[:SHOWN_VALUES])}"] if reader.neither else []
     found = [f"conversation = {columns.conversation!r}", who + (f" ({'; '.join(sides)})" if sides else "")]
     found += [f"text = {' or '.join(map(repr, columns.texts[:2]))}", timed]
+    telling = [*columns.visibility, *([columns.role] if "note" in reader.sides.values() else [])]
     found += [
-        f"notes by {' or '.join(map(repr, columns.visibility))}"
-        if columns.visibility
-        else "no column tells of private notes"
+        f"notes by {' or '.join(map(repr, telling))}" if telling else "no column tells of private notes"
     ]
     left = [f"{counts[rule]:,} {rule}" for rule in LEFT_OUT if counts[rule]]
     console.note_once(

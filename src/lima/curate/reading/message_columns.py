@@ -34,7 +34,7 @@ USUAL: Mapping[Part, Sequence[str]] = {
         "comment text", "reply", "html body", "body html", "rich text", "nachricht", "mensaje", "texte",
     ),
     "time": (
-        "created at", "created", "sent at", "timestamp", "date time", "datetime", "time", "date", "sent", "ts", "message date", "created time", "create time",
+        "created at", "created", "created datetime", "sent at", "sent datetime", "timestamp", "date time", "datetime", "time", "date", "sent", "ts", "message date", "created time", "create time",
         "created on", "creation date", "message created at", "comment created at", "posted at", "erstellt", "datum", "fecha",
         "uhrzeit", "heure", "hora",
     ),
@@ -66,6 +66,8 @@ BOTS = frozenset(("bot", "chatbot", "ai", "ai agent", "gpt", "model", "answer bo
 """Your side where no person answers; beside people what they send is automatic."""
 NOTES = frozenset(("note", "private", "private note", "internal", "internal note", "internal comment", "whisper", "staff only", "intern", "notiz"))
 EVENTS = frozenset(("system", "event", "lineitem", "line item", "workflow", "activity", "tool", "function", "notification", "automation"))
+LETTERS: Mapping[str, str] = {"m": "user", "r": "assistant", "n": "note"}
+"""How osTicket's thread entries tell messages of customers, responses and internal notes apart, where a column holds nothing else."""
 TRUE, FALSE = frozenset(("true", "1", "yes", "y", "ja", "oui", "si", "sí", "x")), frozenset(("false", "0", "no", "n", "nein", "non", ""))
 OURS = re.compile(r"\b(?:agent|staff|admin|outgoing|outbound|assistant)\b")
 THEIRS = re.compile(r"\b(?:incoming|inbound|customer|user|client)\b")
@@ -199,6 +201,8 @@ def meanings(rows: Sequence[Row], name: str) -> dict[str, str]:
     asked = folded(name)
     if values and values <= TRUE | FALSE and (ours := bool(OURS.search(asked))) != bool(THEIRS.search(asked)):
         return {value: "assistant" if (value in TRUE) == ours else "user" for value in values}
+    if "r" in values and values <= LETTERS.keys():
+        return {value: LETTERS[value] for value in values}
     people = any(SIDES.get(value) == "assistant" for value in values)
     found: dict[str, str] = {}
     for value in values:
@@ -230,6 +234,8 @@ def _notes_of(rows: Sequence[Row], name: str) -> frozenset[str]:
         return NOTES
     if {"message", "comment"} <= values:
         return NOTES | {"comment"}
+    if {"n", "r"} <= values <= LETTERS.keys():
+        return NOTES | {"n"}
     return NOTES if values & NOTES else frozenset()
 
 

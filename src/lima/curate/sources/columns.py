@@ -19,7 +19,7 @@ USUAL: Mapping[str, Sequence[str]] = {
     ),
     "answer": (
         "answer", "response", "reply", "output", "completion", "agent response", "agent reply", "public reply", "first reply",
-        "solution", "resolution", "assistant", "antwort", "lösung", "réponse", "respuesta",
+        "solution", "resolution", "resolution notes", "close notes", "assistant", "antwort", "lösung", "réponse", "respuesta",
     ),
     "id": (
         "id", "ticket", "ticket id", "ticket number", "case number", "issue key", "key", "number", "ticketnummer",

@@ -322,7 +322,12 @@ def _joined(parts: Sequence[Any]) -> Any:
 
 
 def _number(text: str | None) -> float | None:
+    """A rating; a comma before its decimals is a point.
+
+    >>> _number("4,5"), _number("-3"), _number("good")
+    (4.5, -3.0, None)
+    """
     try:
-        return float(text) if text is not None else None
+        return float(re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", text.strip())) if text is not None else None
     except ValueError:
         return None
