@@ -17,9 +17,10 @@ import yaml
 
 from lima.align.data import curate_settings, find_columns, make_data
 from lima.align.plan import CHARACTERS_A_TOKEN, data_size
-from lima.align.settings import AlignSettings, Columns, assignments
+from lima.align.settings import AlignSettings, assignments
 from lima.align.stages import Stages
 from lima.cli import run
+from lima.curate.sources.named_columns import NamedColumns
 from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Message, Reject
@@ -199,7 +200,7 @@ def test_the_plan_counts_what_is_there(tickets: Path, tmp_path: Path, tiny_model
     assert rows == 30
     assert tokens == pytest.approx((35 + 47) / 4, abs=3)
     with pytest.raises(LimaError, match="no column 'Frage'"):
-        data_size(settings.model_copy(update={"columns": Columns(prompt="Frage")}))
+        data_size(settings.model_copy(update={"columns": NamedColumns(prompt="Frage")}))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_a_small_table_gives_a_small_part_to_dev_and_test(tmp_path: Path) -> Non
     ],
 )
 def test_columns_as_help_desks_call_them(header: str, prompt: str, answer: str) -> None:
-    found = find_columns(Path("t.csv"), dict.fromkeys(header.split(","), "x"), Columns())
+    found = find_columns(Path("t.csv"), dict.fromkeys(header.split(","), "x"), NamedColumns())
     assert (found["prompt"], found["answer"]) == (prompt, answer)
 
 

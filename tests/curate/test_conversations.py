@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from lima.align.data import find_columns
-from lima.align.settings import Columns
 from lima.curate.choose.duplicates import DuplicateSettings
 from lima.curate.pipeline import curate
-from lima.curate.reading.jira import in_markdown
 from lima.curate.rules import UNFILTERED, RuleSettings
 from lima.curate.settings import CurateSettings
+from lima.curate.sources.named_columns import NamedColumns
 from lima.curate.sources.table import Table
 from lima.errors import LimaError
 from lima.files import read_jsonl
@@ -114,6 +113,16 @@ TOOLS: dict[str, tuple[str, list[list[object]]]] = {
             [7, "lineitem", "3.5.2026 10:02", "Assigned to Ann"],
             [7, "customer", "3.5.2026 10:03", AGAIN],
             [7, "message", "3.5.2026 10:04", THEN],
+        ],
+    ),
+    "letters": (
+        "ticket_number,type,poster,created_datetime,body",
+        [
+            [7, "M", "Sun", "2026-05-03 10:00", ASKED],
+            [7, "N", "Eva", "2026-05-03 10:01", "Is this the old model?"],
+            [7, "R", "Eva", "2026-05-03 10:02", TOLD],
+            [7, "M", "Sun", "2026-05-03 10:03", AGAIN],
+            [7, "R", "Eva", "2026-05-03 10:04", THEN],
         ],
     ),
     "is agent, a day's times alone": (
@@ -333,7 +342,7 @@ def test_nested_records_become_dialogues(tmp_path: Path, name: str, form: str) -
     path = tmp_path / ("export.jsonl" if form == "lines" else "export.json")
     document = {"array": [record], "lines": record, "page": {"count": 1, "tickets": [record]}}[form]
     path.write_text(json.dumps(document, indent=None if form == "lines" else 1))
-    find_columns(path, record, Columns())  # lima align leaves it to the source
+    find_columns(path, record, NamedColumns())  # lima align leaves it to the source
     assert dialogues(path) == {"own/7": DIALOGUE}
     rules = {*left_out(path).values()}
     assert ("private-note" in rules) == (NOTE in json.dumps(record))
@@ -371,30 +380,6 @@ def test_records_in_xml(tmp_path: Path) -> None:
     )
     assert dialogues(tmp_path / "Tickets.xml") == {"own/7": DIALOGUE}
     assert left_out(tmp_path / "Tickets.xml") == {"own/7/2": "private-note"}
-
-
-def test_issues_with_a_column_for_each_comment(tmp_path: Path) -> None:
-    header = "Summary,Issue key,Reporter,Reporter Id,Created,Resolution,Description,Comment,Comment,Comment"
-    comments = [
-        f"03/May/26 10:0{minute} AM;{who};{text}"
-        for minute, (who, text) in enumerate([("a1", TOLD), ("c9", AGAIN), ("a2", THEN)], 1)
-    ]
-    path = table(
-        tmp_path / "jira.csv",
-        header,
-        [["Blender", "SUP-7", "Ann Lee", "c9", "03/May/26 10:00 AM", "Done", ASKED, *comments]],
-    )
-    assert dialogues(path) == {"own/SUP-7": DIALOGUE}
-
-
-def test_markup_of_issues_becomes_markdown() -> None:
-    code = "{code:python}\nx = [a|b]\n# not a list{code}"
-    written = f"h2. Steps\n# press *OK*\n# see [the page|https://x.example] !a.png|thumbnail!\n{code}\n{{quote}}so{{quote}}"
-    plain = "## Steps\n1. press **OK**\n1. see the page \n```python\nx = [a|b]\n# not a list\n```\n> so"
-    assert in_markdown(written) == plain
-    assert in_markdown("[~accountid:7:a-b], run {{ls *.py}} or {code}rm -r x{code}; 2*3*4 is 24.") == (
-        "run `ls *.py` or `rm -r x`; 2*3*4 is 24."
-    )
 
 
 def test_threads_of_a_channel(tmp_path: Path) -> None:
@@ -451,7 +436,7 @@ def test_threads_of_a_channel(tmp_path: Path) -> None:
 def test_a_chat_format_is_known_by_its_turns(tmp_path: Path, row: dict[str, Any]) -> None:
     path = tmp_path / "chats.jsonl"
     path.write_text(json.dumps(row) + "\n")
-    find_columns(path, row, Columns())
+    find_columns(path, row, NamedColumns())
     assert [*dialogues(path).values()] == [DIALOGUE[:2]]
 
 
@@ -500,6 +485,14 @@ def test_a_note_is_private_where_one_of_two_columns_says_so(tmp_path: Path, flag
     assert dialogues(export) == {"own/7": DIALOGUE[:2]}
 
 
+def test_customers_who_only_began_are_customers(tmp_path: Path) -> None:
+    """Tickets with one reply each: no message but the description is a customer's."""
+    reply = {"body_text": TOLD, "incoming": False, "private": False, "created_at": "2026-05-03T10:02:00Z"}
+    path = tmp_path / "tickets.json"
+    path.write_text(json.dumps([{"id": 7, "description_text": ASKED, "conversations": [reply]}]))
+    assert dialogues(path) == {"own/7": DIALOGUE[:2]}
+
+
 def test_a_ticket_that_nobody_answered_is_dropped_and_no_table(tmp_path: Path) -> None:
     intercom = {"id": 3, "source": {"body": ASKED, "author": {"type": "user"}}, "conversation_parts": None}
     part = {"body": TOLD, "author": {"type": "admin"}, "part_type": "comment"}
@@ -512,25 +505,6 @@ def test_a_ticket_that_nobody_answered_is_dropped_and_no_table(tmp_path: Path) -
         export.write_text(json.dumps([empty, whole]))
         assert list(dialogues(export)) == ["own/4"]
         assert left_out(export) == {"own/3": "no-reply"}
-
-
-def test_an_issue_without_comments_is_dropped_whatever_its_resolution(tmp_path: Path) -> None:
-    header = "Issue key,Resolution,Reporter Id,Created,Description,Comment,Comment"
-    rows = [
-        ["A-1", "Done", "r1", "03/May/26 9:00 AM", ASKED, "", ""],
-        [
-            "A-2",
-            "Done",
-            "r1",
-            "03/May/26 9:00 AM",
-            ASKED,
-            f"03/May/26 10:00 AM;s9;{TOLD}",
-            "03/May/26 10:05 AM;r1;Yes.",
-        ],
-    ]
-    export = table(tmp_path / "issues.csv", header, rows)
-    assert dialogues(export) == {"own/A-2": DIALOGUE[:2]}
-    assert left_out(export) == {"own/A-1": "no-reply"}
 
 
 def test_keys_that_are_zero_or_missing_and_ids_as_text(tmp_path: Path) -> None:

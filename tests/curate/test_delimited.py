@@ -167,6 +167,18 @@ def test_a_workbook(tmp_path: Path) -> None:
         {"Customer Name": "Sun", "Customer E-mail": "e@x.example", "Reply": "a"},
         {"Customer Name": "Moon", "Customer E-mail": "", "Reply": "b"},
     ]
+    topics = openpyxl.Workbook()
+    sheet = topics.active
+    for row in (["Topic", "Asked", None], [None, "q", "a"], ["Net", 1, 2], [None, 3, 4], [], ["Tea", 5, 6]):
+        sheet.append(row)
+    for cells in ("A1:A2", "B1:C1", "A3:A5"):  # down over the header, and over rows, the last of them empty
+        sheet.merge_cells(cells)
+    topics.save(tmp_path / "e.xlsx")
+    assert [row for _, row in read_table(tmp_path / "e.xlsx")] == [
+        {"Topic": "Net", "Asked q": "1", "Asked a": "2"},
+        {"Topic": "Net", "Asked q": "3", "Asked a": "4"},
+        {"Topic": "Tea", "Asked q": "5", "Asked a": "6"},
+    ]
     (tmp_path / "b.xlsx").write_bytes(b"no workbook")
     with pytest.raises(LimaError, match=r"b.xlsx: cannot be read as a workbook"):
         list(read_table(tmp_path / "b.xlsx"))

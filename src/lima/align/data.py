@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lima import console
-from lima.align.settings import AlignSettings, Columns, assignments
+from lima.align.settings import AlignSettings, assignments
 from lima.curate.pipeline import curate
-from lima.curate.reading.conversations import conversation_of
+from lima.curate.reading.message_columns import conversation_of
 from lima.curate.reading.nested import unknown_list
 from lima.curate.reading.tables import read_table
 from lima.curate.settings import CurateSettings
 from lima.curate.sources.columns import USUAL, folded_names, messages_in, usual_columns
+from lima.curate.sources.named_columns import NamedColumns
 from lima.curate.text.personal import KINDS, WORDS, count_personal, redacted
 from lima.errors import LimaError
 from lima.files import read_jsonl, read_objects, text_hash, write_jsonl
@@ -107,7 +108,7 @@ def _conversation(row: Mapping[str, Any], path: Path, given: Mapping[str, Any]) 
     return conversation_of(messages[0], given) if messages else ""
 
 
-def find_columns(path: Path, row: Mapping[str, Any], given: Columns) -> dict[str, str]:
+def find_columns(path: Path, row: Mapping[str, Any], given: NamedColumns) -> dict[str, str]:
     """Which column of a table is what, by one of its rows: as given, else by its usual names; what was assumed is printed."""
     names = folded_names(row)
     chosen = given.model_dump(exclude_none=True, exclude_defaults=True)

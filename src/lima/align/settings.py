@@ -9,6 +9,7 @@ import tyro
 import yaml
 from pydantic import Field, model_validator
 
+from lima.curate.sources.named_columns import NamedColumns
 from lima.errors import LimaError
 from lima.hub import ModelPlace, RawFile
 from lima.remote.endpoint import KeyVariable, ModelAddress
@@ -17,35 +18,6 @@ from lima.settings import Settings
 
 Step = Literal["data", "select", "doctor", "train", "choose", "answers", "report"]
 """The stages, in their order."""
-
-
-class Columns(Settings):
-    """The names of a table's columns; what is not given is found by its usual names."""
-
-    prompt: str | None = None
-    """What people ask."""
-    answer: str | None = None
-    """The answers to learn from."""
-    id: str | None = None
-    """A key that stays with each row."""
-    score: str | None = None
-    """A rating of the answers."""
-    category: str | None = None
-    """A topic or team, for quotas and for even draws."""
-    conversation: str | None = None
-    """Where a row is one message: the key of its conversation."""
-    role: str | None = None
-    """Who wrote it: customer or agent, incoming, ``is_agent``, a name or an id."""
-    agents: tuple[str, ...] = ()
-    """The names, ids or addresses among these that are your side; ``@example.com``: all addresses there."""
-    requester: str | None = None
-    """Who asked, where ``role`` holds names or ids."""
-    text: str | None = None
-    """What was written."""
-    time: str | None = None
-    """When."""
-    visibility: str | None = None
-    """Which messages are notes that the customer did not see, such as ``public``, ``private`` or ``part_type``."""
 
 
 class AlignSettings(Settings):
@@ -74,7 +46,7 @@ class AlignSettings(Settings):
     """An align.yaml with these settings."""
     input: Path | None = None
     """Where a recipe's raw files are."""
-    columns: Columns = Columns()
+    columns: NamedColumns = NamedColumns()
     """Which column of a table is what."""
     curate: tuple[str, ...] = ()
     """Settings of `lima curate own-data` for a table, NAME=VALUE: `rules.score_min=4`, `duplicates.jaccard=null` ..."""

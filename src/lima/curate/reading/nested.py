@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lima.curate.reading.conversations import OF_MESSAGES, USUAL, Chatted, Opening, Part, folded
-from lima.curate.reading.jira import holds_comments, issue_rows
+from lima.curate.reading.jira import holds_comments, is_issue, issue_rows, rest_rows
+from lima.curate.reading.message_columns import OF_MESSAGES, USUAL, Chatted, Opening, Part, folded
 from lima.curate.text.clean import clean
 from lima.files import text_hash
 
@@ -45,6 +45,8 @@ def message_rows(row: Row, path: Path) -> list[Row] | None:
         return _of_tree(row)
     if row.get("type") == "message" and "ts" in row:
         return [_of_slack(row, path)]
+    if is_issue(row):
+        return rest_rows(row)
     if holds_comments(row):
         return issue_rows(row)
     messages = _messages(row)

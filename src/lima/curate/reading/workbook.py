@@ -30,6 +30,10 @@ class Merged(str):
     """A cell that is merged over several columns; each of them has its text."""
 
 
+class Below(str):
+    """A cell that is merged with one above it, whose text it has."""
+
+
 def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(row number below the header from 1, row)`` of the first sheet that holds a table, of two columns or more.
 
@@ -65,19 +69,26 @@ def read_workbook(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _table(cells: list[list[Any]]) -> tuple[list[str], list[list[Any]], int]:
     """The header of a sheet, the filled rows below it, and how many stand above.
 
-    Cells that are merged over several columns have their text in each; the row right below, where it stands under these alone,
-    tells the columns apart: "Customer" over "Name" and "E-mail".
+    Cells that are merged have their text in each; the row right below a header that is merged over columns, where it stands
+    under these alone, tells the columns apart: "Customer" over "Name" and "E-mail".
     """
     place = header_place(cells)
     header, below = cells[place], place + 1
     spread = {column for column, cell in enumerate(header) if isinstance(cell, Merged)}
     under = cells[below] if below < len(cells) else []
-    filled = {column for column, cell in enumerate(under) if cell not in (None, "")}
+    filled = {column for column, cell in enumerate(under) if _is_filled(cell)}
     if spread and filled and filled <= spread:
-        header = [f"{top} {sub}".strip() for top, sub in zip(header, under, strict=True)]
+        header = [
+            f"{top} {sub}".strip() if _is_filled(sub) else top for top, sub in zip(header, under, strict=True)
+        ]
         below += 1
-    rows = [row for row in cells[below:] if any(cell not in (None, "") for cell in row)]
+    rows = [row for row in cells[below:] if any(map(_is_filled, row))]
     return [str(cell).strip() for cell in header], rows, place
+
+
+def _is_filled(cell: Any) -> bool:
+    """Whether a cell holds something of its own."""
+    return cell not in (None, "") and not isinstance(cell, Below)
 
 
 def _sheets(path: Path) -> dict[str, list[list[Any]]]:
@@ -93,15 +104,20 @@ def _sheets(path: Path) -> dict[str, list[list[Any]]]:
 
 
 def _cells(sheet: CalamineSheet) -> list[list[Any]]:
-    """Rows of cells; what is merged over columns stands in each of them, unless nothing else stands in the row: a title."""
+    """Rows of cells; what is merged stands in each of its cells, unless nothing else stands in the row: a title."""
     rows: list[list[Any]] = sheet.to_python()
     above, before = sheet.start or (0, 0)
-    for (top, left), (_, right) in sheet.merged_cell_ranges or ():
+    for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
         row = rows[top - above] if 0 <= top - above < len(rows) else []
         span = range(max(0, left - before), min(right + 1 - before, len(row)))
-        beside = any(cell != "" for column, cell in enumerate(row) if column not in span)
-        for column in span if beside else ():
-            row[column] = Merged(row[span[0]])
+        if not any(cell != "" for column, cell in enumerate(row) if column not in span):
+            continue
+        told = row[span[0]] if span else ""
+        for column in span if left < right else ():
+            row[column] = Merged(told)
+        for lower in rows[top - above + 1 : bottom - above + 1]:
+            for column in span:
+                lower[column] = Below(_value(told))
     return rows
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lima.curate.reading.conversations import folded, is_message
 from lima.curate.reading.jira import holds_comments
+from lima.curate.reading.message_columns import folded, is_message
 from lima.curate.reading.nested import flat, message_rows
 from lima.formats.convert import chat_format
 
@@ -19,7 +19,7 @@ USUAL: Mapping[str, Sequence[str]] = {
     ),
     "answer": (
         "answer", "response", "reply", "output", "completion", "agent response", "agent reply", "public reply", "first reply",
-        "solution", "resolution", "assistant", "antwort", "lösung", "réponse", "respuesta",
+        "solution", "resolution", "resolution notes", "close notes", "assistant", "antwort", "lösung", "réponse", "respuesta",
     ),
     "id": (
         "id", "ticket", "ticket id", "ticket number", "case number", "issue key", "key", "number", "ticketnummer",

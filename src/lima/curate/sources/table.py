@@ -21,6 +21,7 @@ from lima.curate.reading.tables import read_table, table_files
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, in_strata
 from lima.curate.sources.columns import messages_in, usual_columns
+from lima.curate.sources.named_columns import NamedColumns
 from lima.curate.sources.talks import Cleaned, Dialogue, messages_of
 from lima.curate.text.clean import clean, prose_of
 from lima.curate.text.mail import Mail, acknowledgement, cuts_of, own_words
@@ -29,7 +30,6 @@ from lima.formats.convert import FORMATS, chat_format
 from lima.formats.rows import UnusableRow, to_example
 from lima.formats.settings import FormatName
 from lima.records import Cut, Example, Message, Meta, Reject
-from lima.settings import Settings
 
 MESSAGE_COLUMNS = ("conversation", "role", "requester", "text", "time", "visibility")
 TAG = re.compile(
@@ -40,7 +40,7 @@ TAG = re.compile(
 FENCED = re.compile(r"```.*?```|`[^`\n]+`", re.S)
 
 
-class ColumnMap(Settings):
+class ColumnMap(NamedColumns):
     """The names of your columns; None where there is no such column."""
 
     prompt: str = "prompt"
@@ -51,35 +51,14 @@ class ColumnMap(Settings):
     """What stands before the prompt, such as the definition of a task: joined by a blank line."""
     system: str | None = None
     """A system message."""
-    id: str | None = None
-    """A key that stays; the row's number otherwise."""
     title: str | None = None
     """A short question that must stand alone (rule self_contained_title)."""
-    score: str | None = None
-    """Votes or a rating (rule score; order: score)."""
-    category: str | None = None
-    """The part of the data to draw from, evenly or by ``tau``."""
     author: str | None = None
     """Who wrote the answer."""
     url: str | None = None
     """Where it can be read."""
     licence: str | None = None
     """Under which terms."""
-    conversation: str | None = None
-    """Where a row is one message: the key of its conversation. This and the following are found by usual names where no column
-    holds answers; what was found is printed."""
-    role: str | None = None
-    """Who wrote it: a word such as customer, agent, incoming; or yes and no, such as ``is_agent``; or a name or an id."""
-    agents: tuple[str, ...] = ()
-    """The names, ids or addresses among these that are your side; ``@example.com``: all addresses there."""
-    requester: str | None = None
-    """Who asked, where ``role`` holds names or ids."""
-    text: str | None = None
-    """What was written."""
-    time: str | None = None
-    """When."""
-    visibility: str | None = None
-    """Which messages are notes that the customer did not see, such as ``public``, ``private`` or ``part_type``: they are left out."""
 
 
 class Table(SourceSettings):
@@ -343,7 +322,12 @@ def _joined(parts: Sequence[Any]) -> Any:
 
 
 def _number(text: str | None) -> float | None:
+    """A rating; a comma before its decimals is a point.
+
+    >>> _number("4,5"), _number("-3"), _number("good")
+    (4.5, -3.0, None)
+    """
     try:
-        return float(text) if text is not None else None
+        return float(re.sub(r"^(-?\d+),(\d+)$", r"\1.\2", text.strip())) if text is not None else None
     except ValueError:
         return None

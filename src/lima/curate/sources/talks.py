@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lima.curate.reading.conversations import Side, Turn
+from lima.curate.reading.conversations import Turn
+from lima.curate.reading.message_columns import Side
 from lima.curate.text.mail import acknowledgement
 from lima.formats.rows import UnusableRow
 from lima.records import Cut, Message
