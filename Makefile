@@ -31,7 +31,7 @@ demo: .venv/.demo ## the whole path in the built-in world
 	$(BIN)/lima demo
 
 test: setup ## all quick tests
-	$(TEST) -n $(JOBS) -m 'not slow and not acceptance'
+	$(TEST) -n $(JOBS) --dist worksteal -m 'not slow and not acceptance'
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -40,7 +40,8 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-check: lint types test ## what every change must pass
+check: lint ## what every change must pass; the type checker, which takes one core, runs beside the tests
+	$(MAKE) --no-print-directory -j 2 types test
 
 fix: setup ## format, mend what the linter can, regenerate docs
 	$(BIN)/ruff format .
@@ -48,7 +49,7 @@ fix: setup ## format, mend what the linter can, regenerate docs
 	$(BIN)/python docs/generate.py
 
 slow: setup ## whole stages on real input; LIMA_DATA names the folder of real data
-	LIMA_TEST_DATABASE=postgresql $(TEST) -n $(JOBS) -m 'not slow and not acceptance' tests/annotate
+	LIMA_TEST_DATABASE=postgresql $(TEST) -n $(JOBS) --dist worksteal -m 'not slow and not acceptance' tests/annotate
 	$(TEST) -n $(JOBS) --dist loadfile --durations 12 -m slow
 
 acceptance: setup ## full-count kill, load and fuzz tests

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -112,16 +113,30 @@ def lima(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "lima", *arguments], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_teaches_by_an_example_and_imports_no_torch(command: str) -> None:
-    script = (
-        "import sys\nfrom lima.cli import run\n"
-        f"try:\n    run([{command!r}, '--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
-        "assert 'torch' not in sys.modules, 'torch was imported'\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+HELP_OF_ALL = """
+import os, sys
+from lima.cli import COMMANDS, run
+for name in COMMANDS:
+    print(f"## {name} ##", flush=True)
+    child = os.fork()  # a process for each: what one imports is no other's
+    if not child:
+        try:
+            run([name, "--help"])
+        except SystemExit as end:
+            assert end.code == 0
+        assert "torch" not in sys.modules, f"{name} imports torch"
+        sys.exit()
+    assert os.waitpid(child, 0)[1] == 0, name
+"""
+
+
+def test_every_command_teaches_by_an_example_and_imports_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP_OF_ALL], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert f"lima {command} " in done.stdout.replace("usage: lima", "")
+    _, *parts = re.split(r"## (.+) ##\n", done.stdout)
+    assert parts[::2] == list(COMMANDS)
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        assert f"lima {name} " in text.replace("usage: lima", ""), name
 
 
 def test_user_errors_are_one_line_and_exit_2() -> None:

@@ -198,7 +198,7 @@ QUIET = settings(
 )
 
 
-@settings(QUIET, max_examples=60, derandomize=True)
+@settings(QUIET, max_examples=25, derandomize=True)
 @given(arguments=commands())
 @example(arguments=["inspect", "good.jsonl/inside"])
 @example(arguments=["import", "openai", "openai.jsonl", "--out", ""])

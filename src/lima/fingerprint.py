@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from lima.files import text_hash
 
@@ -24,23 +26,44 @@ def code_hash(module: str, root: Path = ROOT, package: str = "lima") -> str:
     Data files of the package count too. Imports under ``TYPE_CHECKING`` do not run, so they do not.
     """
     sources = imported(module, root, package)
-    data = {file for path, _ in sources.values() for file in _data(path.parent)} if package else set()
-    parts = [f"{name}\n{_dump(tree)}" for name, (_, tree) in sorted(sources.items())]
+    data = {file for path in sources.values() for file in _data(path.parent)} if package else set()
+    parts = [f"{name}\n{_parsed(path.read_bytes()).statements}" for name, path in sorted(sources.items())]
     parts += [f"{file.relative_to(root)}\n{file.read_text(encoding='utf-8')}" for file in sorted(data)]
     return text_hash(*parts)
 
 
-def imported(module: str, root: Path = ROOT, package: str = "lima") -> dict[str, tuple[Path, ast.Module]]:
-    """File and syntax tree of ``module`` and of all that it imports, by module name."""
-    found: dict[str, tuple[Path, ast.Module]] = {}
+def imported(module: str, root: Path = ROOT, package: str = "lima") -> dict[str, Path]:
+    """The files of ``module`` and of all that it imports, by module name."""
+    found: dict[str, Path] = {}
     todo = [module]
     while todo:
         name = todo.pop()
         path = _file(name, root) if f"{name}.".startswith(f"{package}." if package else "") else None
         if path is not None and name not in found:
-            found[name] = path, ast.parse(path.read_bytes())
-            todo += _imports(name, *found[name])
+            found[name] = path
+            todo += _imports(name, path)
     return found
+
+
+class _Code(NamedTuple):
+    """What counts of one file."""
+
+    statements: str
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    """Level, module and names of each import; ``import a`` has no names."""
+
+
+@cache
+def _parsed(content: bytes) -> _Code:
+    """Kept, because several hashes are made of the same files."""
+    tree = ast.parse(content)
+    found: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in _running(tree):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+    return _Code(_dump(tree), tuple(found))
 
 
 def _file(name: str, root: Path) -> Path | None:
@@ -53,17 +76,14 @@ def _data(folder: Path) -> list[Path]:
     return [file for pattern in DATA for depth in ("", "*/") for file in folder.glob(depth + pattern)]
 
 
-def _imports(name: str, path: Path, tree: ast.Module) -> list[str]:
+def _imports(name: str, path: Path) -> list[str]:
     """Names that may be modules: ``from a import b`` gives ``a`` and ``a.b``."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     found: list[str] = [".".join(package)]
-    for node in _running(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) + 1 - node.level] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    for level, module, names in _parsed(path.read_bytes()).imports:
+        above = package[: len(package) + 1 - level] if level else []
+        base = ".".join([*above, *([module] if module else [])])
+        found += [base, *(f"{base}.{one}" for one in names)]
     return found
 
 

@@ -192,10 +192,10 @@ def url_of(database: str, database_url: Callable[[], str]) -> str | None:
 
 @pytest.mark.slow
 @on_both_databases
-def test_five_kills_lose_and_double_nothing(
+def test_two_kills_lose_and_double_nothing(
     tmp_path: Path, database: str, database_url: Callable[[], str]
 ) -> None:
-    kill_and_count(tmp_path, url_of(database, database_url), votes=2_000, kills=5, raters=40)
+    kill_and_count(tmp_path, url_of(database, database_url), votes=800, kills=2, raters=40)
 
 
 @pytest.mark.acceptance

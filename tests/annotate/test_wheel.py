@@ -37,15 +37,19 @@ def test_the_page_tests_pass_on_the_wheel(tmp_path: Path) -> None:
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
+        packed = {name for name in archive.namelist() if name.startswith("lima/")}
+    there = (
+        path.relative_to(copy / "src").as_posix()
+        for path in (copy / "src" / "lima").rglob("*")
+        if path.is_file()
+    )
+    assert set(there) == packed
     environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
     where = "import lima.annotate.app, pathlib; print(pathlib.Path(lima.annotate.app.__file__).parents[2])"
     found = subprocess.run(
         [sys.executable, "-c", where], env=environment, cwd=tmp_path, capture_output=True, text=True
     )
     assert found.stdout.strip() == str(site), found.stderr
-    tests = [
-        f"tests/annotate/test_{name}.py" for name in ("pages", "dialogues", "review", "database", "checks")
-    ]
     command = [
         sys.executable,
         "-m",
@@ -57,8 +61,8 @@ def test_the_page_tests_pass_on_the_wheel(tmp_path: Path) -> None:
         "no:cacheprovider",
         "-k",
         "not postgresql",
-        *tests,
+        "tests/annotate/test_pages.py",
     ]
     run = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-3000:]
-    assert "passed" in run.stdout or "[100%]" in run.stdout
+    assert "[100%]" in run.stdout, run.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lima.curate.reading.delimited import TornRow, header_place
+from lima.curate.reading.delimited import HEAD_BYTES, TornRow, header_place
 from lima.curate.reading.tables import read_table
 from lima.errors import InputError, LimaError
 
@@ -102,7 +102,7 @@ def test_missing_last_cells_are_empty(tmp_path: Path) -> None:
 
 
 def test_errors_name_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(b"q,a\nx,y\n" * 200_000 + b"\xff,z\n")
+    (tmp_path / "a.csv").write_bytes(b"q,a\n" + (b"x" * 500 + b",y\n") * (HEAD_BYTES // 500) + b"\xff,z\n")
     with pytest.raises(
         InputError, match=r"a.csv:\d+: not readable as utf-8 .* --sources.NAME.encoding cp1252"
     ):

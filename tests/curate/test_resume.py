@@ -39,15 +39,22 @@ def forum(number: int, seed: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    dumps = tmp_path_factory.mktemp("resume") / "dumps"
     for site, number in SITES.items():
-        write(tmp_path / "dumps", posts(*forum(number, 1000 * number)), site)
-    solid(tmp_path / "dumps", posts(*forum(9, 7)).encode())
-    (tmp_path / "dumps" / "cooking.stackexchange.com.7z").rename(
-        tmp_path / "dumps" / "chess.stackexchange.com.7z"
-    )
-    return tmp_path / "dumps"
+        write(dumps, posts(*forum(number, 1000 * number)), site)
+    solid(dumps, posts(*forum(9, 7)).encode())
+    (dumps / "cooking.stackexchange.com.7z").rename(dumps / "chess.stackexchange.com.7z")
+    return dumps
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What an undisturbed run writes."""
+    out = tmp_path_factory.mktemp("resume") / "whole"
+    run(folder, out)
+    return contents(out)
 
 
 def run(folder: Path, out: Path) -> None:
@@ -64,20 +71,20 @@ def contents(out: Path) -> dict[str, bytes]:
 HEADERS = "curate/stackexchange/reading.py read_headers"
 POINTS: dict[str, tuple[str, range]] = {
     "while headers are read": (HEADERS, range(4)),
-    "between lines": ("curate/stackexchange/reading.py read", range(0, 60, 7)),
+    "between lines": ("curate/stackexchange/reading.py read", range(0, 60, 19)),
     "when headers are kept": ("curate/stackexchange/reading.py save_headers", range(4)),
     "while an archive is unpacked": ("curate/stackexchange/archives.py write", range(0, 4, 2)),
-    "while candidates are judged": ("curate/rules.py first_problem", range(0, 40, 7)),
-    "while duplicates are looked for": ("curate/choose/duplicates.py gram_set", range(0, 30, 7)),
+    "while candidates are judged": ("curate/rules.py first_problem", range(0, 40, 13)),
+    "while duplicates are looked for": ("curate/choose/duplicates.py gram_set", range(0, 30, 13)),
     "while files are written": ("", range(9)),
 }
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_stopped_anywhere(point: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_anywhere(
+    point: str, folder: Path, expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reading, "LINES_AT_A_TIME", 3)
-    run(folder, tmp_path / "whole")
-    expected = contents(tmp_path / "whole")
     place, counts = POINTS[point]
     stopped = 0
     for count in counts:
@@ -119,8 +126,10 @@ def stop_at(place: str, count: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.slow
-def test_killed_at_any_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "runs", [pytest.param(3, marks=pytest.mark.slow), pytest.param(12, marks=pytest.mark.acceptance)]
+)
+def test_killed_at_any_time(runs: int, tmp_path: Path) -> None:
     """SIGKILL after times drawn over the length of a run, until it comes to its end: the same bytes."""
     rows = [
         row
@@ -140,7 +149,7 @@ def test_killed_at_any_time(tmp_path: Path) -> None:
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
     length = time.monotonic() - began
     expected, chance, kills, trial = contents(tmp_path / "whole"), random.Random(0), 0, 0
-    while trial < 6 or kills < 6:
+    while trial < runs or kills < runs:
         out, trial = tmp_path / f"out-{trial}", trial + 1
         while not finished(out):
             fresh, began = not out.exists(), time.monotonic()

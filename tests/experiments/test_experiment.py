@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,16 @@ from lima.experiments.claims import examples, training
 from lima.experiments.claims.bands import Band, Check, Conclusion, State
 from lima.experiments.claims.experiment import SCALES, Arms, Experiment, RunScale, job_names, limited
 from lima.experiments.claims.findings import Findings, Unit
-from lima.experiments.claims.jobs import JobResult, Measure, TuneJob
+from lima.experiments.claims.jobs import BATCH, DataSettings, JobResult, Measure, TuneJob, key
 from lima.experiments.claims.outcome import ExperimentOutcome
 from lima.experiments.experiment import EXPERIMENTS, experiment, run_experiments
 from lima.experiments.real.recipes import RECIPES
 from lima.experiments.settings import ExperimentSettings, Name
+from lima.files import read_json
 from lima.statistics.estimates import ALIKE, Estimate, Result, Undefined
+from lima.world.base import base_name, cache_folder
 from lima.world.settings import BaseSettings
+from lima.world.shipped import RECORD, shipped_base
 
 TINY = RunScale(
     "demo",
@@ -267,13 +271,17 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _cheap(wanted: Experiment) -> Experiment:
-    """The experiment with two steps of training; a model that has learnt nothing takes the same path."""
+    """The experiment with a few steps of training; a model that has learnt nothing takes the same path."""
+
+    def few_steps(arm: TuneJob) -> TuneJob:
+        if not arm.by_epoch:
+            return arm.model_copy(update={"steps": 2})
+        # as many epochs, of one step each
+        return arm.model_copy(update={"steps": training.EPOCHS[-1], "data": DataSettings(examples=BATCH)})
 
     def arms(job: TuneJob) -> Arms:
-        found = {name: arm for name, arm in wanted.arms(job).items() if isinstance(arm, TuneJob)}
-        return {
-            name: arm.model_copy(update={"steps": 320 if arm.by_epoch else 2}) for name, arm in found.items()
-        }
+        found = wanted.arms(job).items()
+        return {name: few_steps(arm) for name, arm in found if isinstance(arm, TuneJob)}
 
     return replace(wanted, arms=arms)
 
@@ -306,13 +314,13 @@ def test_the_markdown_page_says_the_same(reported: Path) -> None:
     assert "no evidence about models" in page
 
 
-def test_finished_reports_on_whole_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIMA_CACHE", str(tmp_path / "cache"))
+def test_finished_reports_on_whole_runs_alone(reported: Path, tmp_path: Path) -> None:
     chosen = [_cheap(EXPERIMENTS[name]) for name in ("quality", "token-shift")]
     settings = ExperimentSettings(name="all", out=tmp_path / "out", workers=1, finished=True)
     with pytest.raises(LimaError, match="no run is finished yet"):
         run_experiments(chosen, TINY, settings)
-    run_experiments(chosen[1:], TINY, settings.model_copy(update={"finished": False}))
+    for _, job in job_names(chosen[1], TINY).values():
+        shutil.copytree(reported.parent / "jobs" / key(job), tmp_path / "out" / "jobs" / key(job))
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "jobs").rglob("*")}
     (outcome,) = run_experiments(chosen, replace(TINY, seeds=2, unit="seed"), settings)
     assert outcome.experiment.name == "token-shift"  # of quality, not one arm was run
@@ -327,10 +335,16 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_bands_at_demo_scale(tmp_path: Path) -> None:
-    """W1-W4, W6 and W11; the base comes from this machine's cache, or goes into it."""
+def test_bands_at_demo_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W1-W4, W6 and W11 on the base that ships, which a pretraining of the same settings made."""
+    monkeypatch.setenv("LIMA_CACHE", str(tmp_path / "cache"))
+    settings = BaseSettings.model_validate(read_json(RECORD)["settings"])
+    base = shipped_base(settings)
+    assert base is not None
+    base.rename(cache_folder() / base_name(settings))
     chosen = [EXPERIMENTS[name] for name in ("scratch", "quality", "token-shift")]
-    outcomes = run_experiments(chosen, SCALES["demo"], ExperimentSettings(name="all", out=tmp_path))
+    scale = replace(SCALES["demo"], bases=(settings,))
+    outcomes = run_experiments(chosen, scale, ExperimentSettings(name="all", out=tmp_path / "out"))
     checks = [check for outcome in outcomes for check in outcome.conclusion.checks]
     assert {check.band.id for check in checks} == {"W1", "W2", "W3", "W4", "W6", "W11"}
     assert [(check.band.id, check.result) for check in checks if check.state == "missed"] == []

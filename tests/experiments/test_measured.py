@@ -273,7 +273,9 @@ def test_the_likelier_end_is_chosen(base: Path) -> None:
 
 
 def test_predictions_in_the_repository_name_arms_that_there_are() -> None:
-    for path in Path("docs/results").glob("*/bands.yaml"):
+    places = list((Path(__file__).parents[2] / "docs" / "results").glob("*/bands.yaml"))
+    assert places
+    for path in places:
         for name, recipe in RECIPES.items():
             arms = arms_of(recipe, SCALES["small"], {})
             for _, where in read_bands(path, name):

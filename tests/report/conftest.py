@@ -22,6 +22,8 @@ from lima.records import (
     Shown,
     Status,
 )
+from lima.report.report import report
+from lima.report.settings import ReportSettings
 
 JUDGE = "judge:longer-answer@0a1b2c3d"
 RULE = "Prefers the longer answer; follows the first side in one of six verdicts. A plumbing check."
@@ -34,6 +36,14 @@ HOSTILE = "<script>alert('x')</script> & <b>bold</b> {{ 7 * 7 }}"
 def study(tmp_path: Path) -> Path:
     """A complete study in ``studies/tuned-vs-base``."""
     return build(tmp_path / "studies" / "tuned-vs-base")
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same study with its report; for tests that only read."""
+    folder = build(tmp_path_factory.mktemp("reported") / "studies" / "tuned-vs-base")
+    report(ReportSettings(study=folder, rounds=200))
+    return folder
 
 
 @pytest.fixture

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from lima.report.report import report
-from lima.report.settings import ReportSettings
-
 Rows = list[dict[str, Any]]
 
 
@@ -19,7 +16,6 @@ def rows(path: Path) -> Rows:
 
 
 def written(study: Path) -> dict[str, Any]:
-    report(ReportSettings(study=study, rounds=200))
     value: dict[str, Any] = json.loads((study / "report.json").read_text())
     return value
 
@@ -47,10 +43,10 @@ def combined(preferences: Rows) -> dict[tuple[str, str], str | None]:
     return result
 
 
-def test_preferences(study: Path) -> None:
-    keys = {row["id"]: row for row in rows(study / "key.jsonl")}
+def test_preferences(reported: Path) -> None:
+    keys = {row["id"]: row for row in rows(reported / "key.jsonl")}
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for (comparison, rater), label in combined(current(rows(study / "preferences.jsonl"))).items():
+    for (comparison, rater), label in combined(current(rows(reported / "preferences.jsonl"))).items():
         names = {side: keys[comparison][side]["system"] for side in "ab"}
         baseline = next(name for name in names.values() if name != "tuned")
         word = "missing" if label is None else "tie" if label == "tie" else (
@@ -58,7 +54,7 @@ def test_preferences(study: Path) -> None:
         counts[baseline, group(rater)][word] += 1
     found = {
         (finding["baseline"], result["group"]): result
-        for finding in written(study)["findings"]
+        for finding in written(reported)["findings"]
         for result in finding["results"]
     }
     assert found.keys() == counts.keys()
@@ -74,23 +70,23 @@ def test_preferences(study: Path) -> None:
         assert result["score"]["value"] == pytest.approx((count["win"] + count["tie"] / 2) / n)
 
 
-def test_missing_verdicts_occur_and_are_no_ties(study: Path) -> None:
+def test_missing_verdicts_occur_and_are_no_ties(reported: Path) -> None:
     """The fixture's judge fails in one of twenty-five orders: the recount above must have met some."""
-    labels = combined(current(rows(study / "preferences.jsonl")))
+    labels = combined(current(rows(reported / "preferences.jsonl")))
     assert sum(label is None for label in labels.values()) >= 3
 
 
-def test_agreement(study: Path) -> None:
+def test_agreement(reported: Path) -> None:
     """Crowd within itself, and crowd against judge: mean over items of the mean credit of their pairs."""
     by_item: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for (comparison, rater), label in combined(current(rows(study / "preferences.jsonl"))).items():
+    for (comparison, rater), label in combined(current(rows(reported / "preferences.jsonl"))).items():
         if label is not None:
             by_item[comparison].append((rater, label))
 
     def credit(x: str, y: str) -> float:
         return 1.0 if x == y else 0.5 if "tie" in (x, y) else 0.0
 
-    found = {(cell["first"], cell["second"]): cell for cell in written(study)["agreement"]}
+    found = {(cell["first"], cell["second"]): cell for cell in written(reported)["agreement"]}
     for first, second in (("crowd", "crowd"), ("crowd", "judge:longer-answer@0a1b2c3d")):
         means = []
         for votes in by_item.values():
@@ -106,12 +102,12 @@ def test_agreement(study: Path) -> None:
         assert cell["accuracy"]["value"] == pytest.approx(sum(means) / len(means))
 
 
-def test_ratings(study: Path) -> None:
-    keys = {row["id"]: row["content"] for row in rows(study / "key.jsonl") if row["content"]}
+def test_ratings(reported: Path) -> None:
+    keys = {row["id"]: row["content"] for row in rows(reported / "key.jsonl") if row["content"]}
     values: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in rows(study / "grades.jsonl"):
+    for row in rows(reported / "grades.jsonl"):
         values[row["scale"], keys[row["item_id"]]["system"]].append(row["value"])
-    numbers = written(study)
+    numbers = written(reported)
     assert [row["system"] for row in numbers["helpfulness"]] == ["tuned", "base", "scratch"]
     for row in numbers["helpfulness"]:
         own = values["helpfulness", row["system"]]
@@ -125,10 +121,12 @@ def test_ratings(study: Path) -> None:
                 assert result["value"] == pytest.approx(own.count(word) / len(own))
 
 
-def test_bias(study: Path) -> None:
+def test_bias(reported: Path) -> None:
     """Of the judge's decided verdicts, those for the first side, and those for the longer answer."""
-    texts = {row["id"]: row for row in rows(study / "comparisons.jsonl")}
-    judged = [row for row in current(rows(study / "preferences.jsonl")) if row["rater"].startswith("judge")]
+    texts = {row["id"]: row for row in rows(reported / "comparisons.jsonl")}
+    judged = [
+        row for row in current(rows(reported / "preferences.jsonl")) if row["rater"].startswith("judge")
+    ]
     decided = [row for row in judged if row["label"] in ("a", "b")]
     unequal = [
         row
@@ -143,7 +141,7 @@ def test_bias(study: Path) -> None:
     for row in judged:
         pairs[row["comparison_id"]].append(row["label"])
     both = [labels for labels in pairs.values() if None not in labels]
-    found = next(row["bias"] for row in written(study)["bias"] if row["group"].startswith("judge"))
+    found = next(row["bias"] for row in written(reported)["bias"] if row["group"].startswith("judge"))
     first = sum(row["label"] == row["shown"][0] for row in decided)
     assert found["side"]["value"] == pytest.approx(first / len(decided))
     assert found["longer"]["value"] == pytest.approx(len(longer) / len(unequal))
@@ -153,10 +151,10 @@ def test_bias(study: Path) -> None:
     assert found["flip"]["n"] == len(both)
 
 
-def test_coverage(study: Path) -> None:
-    judged = [row for row in rows(study / "preferences.jsonl") if row["rater"].startswith("judge")]
+def test_coverage(reported: Path) -> None:
+    judged = [row for row in rows(reported / "preferences.jsonl") if row["rater"].startswith("judge")]
     statuses = Counter(row["status"] for row in judged)
-    numbers = written(study)
+    numbers = written(reported)
     found = next(
         row for row in numbers["coverage"] if row["group"].startswith("judge") and row["task"] == "preference"
     )

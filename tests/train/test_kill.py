@@ -104,6 +104,7 @@ def undisturbed(tmp_path: Path, tiny_model: Path, data: Path) -> Command:
     return command
 
 
+@pytest.mark.slow
 def test_two_kills(tmp_path: Path, tiny_model: Path, data: Path, undisturbed: Command) -> None:
     command = Command(tmp_path / "killed", tiny_model, data)
     command.kill_after(4)  # around the end of the first epoch: state, model folder, row of the epoch
@@ -127,13 +128,6 @@ def test_a_kill_while_text_is_replayed(tmp_path: Path, tiny_model: Path, data: P
     command.kill_after(5)
     command.finish()
     assert command.files() == whole.files()
-
-
-@pytest.mark.slow
-def test_three_kills_at_random_moments(
-    tmp_path: Path, tiny_model: Path, data: Path, undisturbed: Command
-) -> None:
-    kill_at_random_moments(tmp_path, tiny_model, data, undisturbed, kills=3)
 
 
 @pytest.mark.acceptance
