@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -176,6 +177,38 @@ class Funnel:
             }
             for source in sources
         }
+
+    def ran_dry(self, source: str, missing: int, place: Path) -> str | None:
+        """How much of its quota a source gave, and which rule dropped most candidates; None where the quota was every row.
+
+        Args:
+            source: its name.
+            missing: how many examples its quota lacks.
+            place: where the raw files are.
+        """
+        total = self.total(source)
+        quota = total.accepted + missing
+        if total.accepted and quota in (total.read, total.eligible):
+            return None
+        if not total.read:
+            return f"{source}: {place} holds nothing of this source; {quota} examples were wanted."
+        text = f"{source}: {total.accepted} of {quota} examples; its {total.eligible} eligible candidates ran dry."
+        if total.rejected:
+            rule, number = total.rejected.most_common(1)[0]
+            text += f" {rule!r} dropped most of them ({number}); thresholds are flags, --sources.{source}.rules...."
+        return text
+
+    def most_dropped(self) -> str:
+        """Of all candidates, which rule dropped most and which came next; empty where none was dropped."""
+        total = Count()
+        for source in self._counts:
+            total.add(self.total(source))
+        dropped = +(total.dropped_unread + total.rejected)
+        if not dropped:
+            return ""
+        (most, number), *others = dropped.most_common(4)
+        rest = "; then " + ", ".join(f"{rule} {count}" for rule, count in others) if others else ""
+        return f"Of {total.read} read, {most!r} dropped most ({number}{rest})."
 
     def show(self, sources: Iterable[str], rules: Iterable[str]) -> None:
         """Print the funnel: one column a source, one line a step, rules in the given order."""

@@ -38,7 +38,7 @@ from lima.curate.text.phrases import (
     VERB_AFTER,
     WORK_BEHIND,
 )
-from lima.curate.text.titles import (
+from lima.curate.text.prompts import (
     BODY_WORD,
     DEMONSTRATIVE,
     EMPTY_PRONOUN,
@@ -346,7 +346,7 @@ def hollow(candidate: Candidate, settings: RuleSettings) -> str | None:
 
 
 def fits_prompt(candidate: Candidate, settings: RuleSettings) -> str | None:
-    """An answer to a text that nobody sees: `curate.fit` looks for it where the prompt is chosen."""
+    """An answer to a text that nobody sees: `stackexchange.pairs` looks for it where the prompt is chosen."""
     return candidate.misfit if settings.fits_prompt else None
 
 

@@ -15,21 +15,20 @@ from lima.curate.card.licences import Use
 from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.rules import UNFILTERED
 from lima.curate.sources.authored import Authored
+from lima.curate.sources.base import UnknownSites
 from lima.curate.sources.reddit import Reddit
 from lima.curate.sources.super_ni import SuperNaturalInstructions
 from lima.curate.sources.table import Table
 from lima.curate.sources.wikihow import WikiHow
 from lima.curate.stackexchange.dialogues import Dialogues
-from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.blocks import Style
 from lima.curate.text.personal import REGIONS
 from lima.errors import LimaError
 from lima.hub import DataFile, RawFile
+from lima.runs import EngineName
 from lima.settings import Settings, read_recipe, typed, validate
 
-EngineName = Literal["processes", "ray"]
-"""``processes`` on this machine, or plain tasks of ``ray``: a cluster when RAY_ADDRESS is set, else this machine."""
 Source = Annotated[
     StackExchange | Dialogues | WikiHow | Reddit | SuperNaturalInstructions | Authored | Table,
     Field(discriminator="kind"),

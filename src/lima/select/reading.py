@@ -19,10 +19,10 @@ from torch import Tensor
 
 from lima import chat, console, model
 from lima.curate.choose.embeddings import Vectors, unit_rows
-from lima.curate.pipeline import Map
 from lima.errors import LimaError
 from lima.files import read_json, write_json
 from lima.records import Example
+from lima.runs import Map
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lima.curate.reading.conversations import OF_MESSAGES, Opening, folded
-from lima.curate.text.mail import COMMENT_HEAD
+from lima.curate.text.mail_forms import COMMENT_HEAD
 
 Row = dict[str, Any]
 WHO = "author"

@@ -1,10 +1,53 @@
-"""How links and sentences send their reader elsewhere, as expressions: what `links` looks for."""
+"""How links and sentences send their reader elsewhere, as expressions; and the marks for what was removed from a line."""
 
 from __future__ import annotations
 
 import re
 
-from lima.curate.text.blocks import BEGIN, GONE, GONE_END, IMAGE, LINK, POINT
+BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE, BEGIN = "\0", "\1", "\2", "\3", "\4", "\5", "\6", "\7"
+"""Marks in a line, control characters that no text holds: a line break; an address, between two marks; the end of a
+link whose name says nothing ("here"); the end of another link; inline code, kept elsewhere; an image; the beginning of a link."""
+EVERY_MARK = (BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE, BEGIN)
+CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+ZERO_WIDTH = re.compile("[\u200b\u2060\ufeff]")
+"""What nobody sees in prose."""
+MARKS = re.compile(f"[{GONE}{GONE_END}{POINT}{LINK}{IMAGE}{BEGIN}]")
+
+STOP = re.compile(rf"""[.!?…]["'”’)\]{LINK}]*+ ++(?={BEGIN}?["'“‘(\[*]?{BEGIN}?[A-Z0-9{CODE}{GONE}])|\n""")
+ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|etc|cf|vs|dr|mr|mrs|ms|prof|st|no|fig|al|approx|ca|pp?|vol|eds?|resp|(?-i:(?<![/.\w])[A-Z]))\.\Z",
+    re.IGNORECASE,
+)
+"""Where a sentence ends, and where it only seems to."""
+
+ADDRESS = "bare address"
+POINTER = "sentence that points to an address"
+POINTING_WORDS_MAX = 30
+ORIGIN_WORDS_MAX = 12
+BARE_WORDS_MAX = 4
+"""This few words with an address say nothing without it: "Full article here"."""
+LED_WORDS_MAX = 6
+"""A longer sentence that ends with a colon says more than where the next block is from."""
+KEPT_WORDS_MIN = 3
+"""Fewer words are no sentence when its end is cut."""
+TOKEN = re.compile(r"\w+(?:['’.-]\w+)*")
+ENDED = re.compile(r"""[.!?…]["'”’)\]]*\s*\Z""")
+NAMING_LENGTH_MAX = 120
+"""Characters around the names of links."""
+HEADLINE_SHARE = 0.8
+NAME_WORDS_MAX = 5
+"""A longer name of a link may be a sentence that says something."""
+ANNOUNCEMENT = "announcement of an address"
+LINK_LIST = "list of links"
+POINTER_TO_LINK = "sentence that points to a link"
+SOURCE_NAME = "line that names a source"
+LEAD_WORDS_MAX = 6
+SOURCE_LABEL = re.compile(r"\W*sources?:", re.IGNORECASE)
+SOURCE_WORDS_MAX = 3
+NAMED_WORDS_MAX = 12
+"""A longer name of a link may be a sentence."""
+LISTED_SHARE = 0.4
+"""An item of which so much is names of links belongs to a list of links: "The Life of Bees, at The Times"."""
 
 DOCUMENT = (
     r"(?: link | page | (?: web )? site | article | post | paper | study | studies | book | blog | video | question | answer | thread | table | image | picture"
@@ -23,7 +66,6 @@ POINTER_NAME = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """Names of links that say nothing once the address is gone."""
-
 DOCUMENTS = re.compile(rf"(?:[\w'’-]+\s){{0,4}}{DOCUMENT}", re.VERBOSE | re.IGNORECASE)
 DEMONSTRATIVE = re.compile(
     r"\b(?:this|these|that|those|following)(?: (?:\d{4}|recent|new|great|nice|good|excellent|interesting|short|other|old))?\Z",
@@ -123,8 +165,6 @@ BACK = re.compile(
     re.IGNORECASE,
 )
 """How a sentence begins that needs the one before."""
-
-
 SENDING = re.compile(
     rf"""
     {CONNECTIVE}
@@ -177,8 +217,6 @@ NAMING = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 """What stands around the names of links in a sentence that says where something is from, or where more is."""
-
-
 DOMAINS = (".com", ".org", ".info", ".edu")
 DOMAIN = re.compile(r"(?<![@/\w])[a-z][\w-]+\.(?:com|org|info|edu)\b(?![/\w])")
 """An address that is no link: "More at bjcp.org."."""
@@ -220,7 +258,5 @@ OF_DOCUMENTS = re.compile(
     r"\b(?:articles|papers|books|posts|blogs|videos|tutorials|resources|links|websites|publications|guides|courses|talks)\b",
     re.IGNORECASE,
 )
-
-
 SEE_AT_END = re.compile(r"(?<=[\w)\"”]),? (?:for example |e\.g\. )?see(?: also)?:\Z")
 """What announces links behind a sentence that stands by itself: "It is a test (or more), see:"."""

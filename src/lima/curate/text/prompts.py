@@ -1,21 +1,106 @@
-"""Which prompt an answer fits: an answer that quotes or addresses the question's text needs that text as its prompt.
+"""Words about prompts: which titles of questions stand alone, and what ties an answer to the question's description.
 
-Where the prompt is the title alone, nobody sees the description; "your second example" then speaks of nothing. And a
-description whose subject stands in the title alone takes the title along.
+Measured on the 141 titles among the released set's Stack Exchange prompts: 2 are turned down, topics that ask for nothing ("Border around
+formatted text in Inkscape").
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
-from lima.curate.rules import RuleSettings, description_problem
-from lima.curate.text.blocks import Phrases, sentences, words_of
-from lima.curate.text.clean import Cleaned
-from lima.curate.text.phrases import SPOKEN
-from lima.curate.text.titles import QUESTION_START
+from lima.curate.text.blocks import WORDS, Phrases
+from lima.curate.text.phrases import CODE_WORDS
+
+QUESTION_START = re.compile(
+    r"""
+    (?: how | what | why | when | where | which | who | whom | whose | is | are | am | was | were | do | does | did
+      | can | could | should | shall | would | will | has | have | had | may | must
+      | (?: is | are | do | does | did | could | should | would | wo | ca ) n['’]t
+      | (?: what | how | who | why | where ) ['’]s ) \b
+    """,
+    WORDS,
+)
+QUESTION_END = re.compile(r"[?？؟][\"'”’)\]」』]*(?:\s|\Z)")
+VERBS = (
+    "access add avoid build calculate call capture cast change check choose clear clone combine compare compress compute concatenate"
+    " configure connect control convert copy count create decode define delete derive describe detect determine disable display"
+    " divide draw edit embed enable encode encrypt estimate evaluate execute explain export express extract factor fill filter find fit"
+    " fix force format generate get give group hide identify implement import improve include increase initialize insert install"
+    " integrate iterate join launch limit list load loop make manage map match measure merge mock modify move name open parse pass"
+    " perform place plot prevent print process programmatically prove read reduce redirect register remove rename render replace"
+    " reset resize restore retrieve return reverse rotate round run save scale search select send set show simplify solve sort"
+    " split start stop store strip suggest swap switch take test throw track translate turn undo unit update upgrade upload use"
+    " validate verify view wait wrap write"
+)
+REQUEST = re.compile(rf"(?: (?: please | \w+ly ) \s+ )? (?: {VERBS.replace(' ', ' | ')} ) \s+ \w", WORDS)
+"""A title in the imperative."""
+GERUND = re.compile(
+    r"(?! look | try | have | having | being | going | need | want | wonder | struggl | seek | thinking | getting | nothing | something"
+    r" | anything | everything | string | during | king | ring | spring | bring ) \w{2,} ing \s",
+    WORDS,
+)
+"""What to do, as a title on a forum has it: "Removing stains from a glass"."""
+SUBJECTS = (
+    "advantages advice alternative analogies analogy anatomy applications approach argument arguments benefits causes comparison"
+    " consequences counterexamples definition demonstration derivation difference differences disadvantages distinction drawbacks"
+    " effect effects etymology evidence example examples exercises explanation guidelines history idea ideas impact implementation"
+    " importance interpretation intuition meaning method methods motivation myths origin origins practice practices problems proof"
+    " proofs properties purpose pronunciation rationale reason reasons recommendations relation relationship requirements"
+    " resources role rules steps strategies strategy suggestions technique techniques tips tools trick tricks usage usages use uses"
+    " way ways"
+)
+SUBJECT = re.compile(
+    rf"(?: [\w'’\"“”-]+ \s+ ){{0,5}} (?: {SUBJECTS.replace(' ', ' | ')} ) \s+ (?: (?: \w+ \s+ ){{0,3}} (?: of | for | to | between | in | on | behind"
+    r" | about | with | against ) | why | where | that | when ) \s",
+    WORDS,
+)
+"""What is wanted: "Difference between ale and bitter", "Best way to freeze beer"."""
+VERSUS = re.compile(r"\w \s+ (?: vs\.? | versus ) \s+ \w", WORDS)
+TOPIC_WORDS_MIN = 4
+"""Fewest words of a title that names what to do or what is wanted."""
+
+QUOTED = re.compile(r"[\"“][^\"“”]*[\"”]|`[^`]*`|(?<!\w)['‘][^'’]{2,60}['’](?!\w)")
+BODY_WORDS = (
+    rf"(?: {CODE_WORDS} | error | message | image | picture | photo | graph | diagram | figure | paper | article | book | text | passage"
+    r" | sentence | paragraph | verse | line | word | phrase | quote | poem | song | video | clip | scene | piece | table | list | data"
+    r" | equation | expression | formula | integral | sum | series | limit | matrix | circuit | board | device | part | component | thing"
+    r" | object | item | plant | insect | bug | animal | bird | tree | flower | symbol | sign | icon | logo | font | kind | type | sort | way"
+    r" | method | exercise | puzzle | position | post | thread | site | link | page | forum | community | tag | user | element | step ) s?"
+)
+POINTER = Phrases(
+    (
+        ("this", "these", "those"),
+        r"\b this (?! \s (?: world | year | century | decade | day | season ) \b ) | \b these | \b those (?! \s (?: who | whose | that | which | with | of | in ) \b )",
+    ),
+    (
+        ("following", "follows", "mentioned", "attached", "above", "below", "here", "my"),
+        rf"""
+        \b (?: the\ following | as\ follows | mentioned | the\ attached
+          | (?: see | shown | the | code | example | question | image | picture ) \s (?: above | below ) | here ) \b
+        | (?<! from ) (?<! from\ ) \s (?: above | below ) \s* \?? $ | \b my \s {CODE_WORDS} \b
+        """,
+    ),
+    (
+        ("closed", "duplicate", "solved", "hold", "migrated", "stack", "...", "…"),
+        r"""
+        [\[(] (?: closed | duplicate | solved | on\ hold | migrated ) [\])] | \b (?: stack \s? (?: exchange | overflow ) ) \b
+        | (?: \.\.\. | … ) \s* $
+        """,
+    ),
+)
+INSIDE_WORDS_MIN = 4
+"""A "this" can point back within a title only if this many words stand before it."""
+PAUSE = re.compile(r"[.?!,;:)—–”]\s|\s-+\s")
+DEMONSTRATIVE = re.compile(r"this|these|those", re.IGNORECASE)
+BODY_WORD = re.compile(rf"\s+ (?: \w+ly \s+ | \w+ \s+ )? {BODY_WORDS} \b", WORDS)
+PRONOUN = re.compile(r"\b (?: it | they | them | he | him | she | her ) \b", WORDS)
+EMPTY_PRONOUN = re.compile(
+    r"\b it \s (?: called | named | mean \s to | (?: \w+ \s )? \w+ \s (?: to | that | for | if | when ) \b )",
+    WORDS,
+)
+"""An "it" that stands for what follows: "Why is it called porter?"."""
+PRONOUN_WORDS_MAX = 5
+
 
 NAME = re.compile(r"[A-Z0-9_.#+/-]")
 SENTENCE_START = re.compile(r"(?:^|[.?!:]\s+)\W*(\w+)")
@@ -43,209 +128,8 @@ BACK_TO_TITLE = re.compile(
     r"\W*(?:as (?:the|in the|per the|per) title|title says|(?:see|the|in the) title|(?:this|these|that|those|it|they|he|she|for example|so|and|but|also|therefore)\b)",
     re.IGNORECASE,
 )
-
-
-Form = Literal["auto", "description", "both"]
-TITLE, DESCRIPTION, BOTH = "title as prompt", "description as prompt", "title and description as prompt"
-
-
-@dataclass(frozen=True)
-class FittedPrompt:
-    """The words of a prompt, and where they are from."""
-
-    text: str
-    step: str
-    misfit: str | None = None
-    """Why the answer does not fit this prompt, which is the only one that can be had."""
-
-
-def choose_prompt(
-    title: str,
-    description: Cleaned,
-    answer: Cleaned,
-    settings: RuleSettings,
-    *,
-    form: Form,
-    wants_title: bool,
-) -> FittedPrompt:
-    """Title or description, as is wanted and as the answer needs it.
-
-    A description that cannot stand alone gives way to the title, unless the answer speaks of it: then nothing fits.
-
-    Args:
-        title: of the question; empty where it has none.
-        description: the question's text.
-        answer: the answer.
-        settings: thresholds.
-        form: how a description is shown: alone, with its title, or as it needs it.
-        wants_title: whether the title is the prompt where both can be.
-    """
-    if settings.fits_prompt and (unasked := _unasked(answer, title, description.text)):
-        return FittedPrompt(title, TITLE, f"it answers another question: {unasked!r}")
-    flaw = description_problem(description, settings) if description.text else "it is empty"
-    needed = better = None
-    if title and settings.fits_prompt and (wants_title or flaw):
-        needed = needs_description(answer, description, title, settings)
-        better = needed or shared_particulars(answer.prose, description.prose, title)
-    if title and (flaw or (wants_title and not better)):
-        return FittedPrompt(
-            title, TITLE, f"{needed}, and the description is no prompt: {flaw}" if needed else None
-        )
-    along = (
-        takes_title_along(description.text, title, settings.title_missing_max)
-        if form == "auto"
-        else form == "both"
-    )
-    if title and along:
-        return FittedPrompt(f"{title}\n\n{description.text}", BOTH)
-    return FittedPrompt(description.text, DESCRIPTION)
-
-
-def needs_description(
-    answer: Cleaned, description: Cleaned, title: str, settings: RuleSettings
-) -> str | None:
-    """Why the answer cannot be read under the title alone; None where it can.
-
-    It quotes the description, works on its code, addresses the asker about it ("as you say", "your second question"), or begins
-    with a yes or a no that the title does not ask for.
-    """
-    if quote := _quotation(answer, description, title, settings.quoted_words_min):
-        return f"it quotes the description: {quote!r}"
-    if term := _opening_term(answer.prose, description.prose, title):
-        return f"it begins with {term!r}, which the description says"
-    names = _shared_names(answer, description, title)
-    if settings.shared_names_min is not None and len(names) >= settings.shared_names_min:
-        return f"it uses names of the description's code: {', '.join(sorted(names)[:4])}"
-    prose = "\n".join(line for line in answer.prose.split("\n") if not line.startswith(">"))
-    if found := ADDRESSING.search(prose):
-        return f"it addresses the asker: {' '.join(found.group().split())!r}"
-    if shown := _object(prose[:OPENING], description.prose, title):
-        return f"it speaks of {shown!r}, which the description shows"
-    if above := ABOVE.search(prose[:OPENING]):
-        return f"it speaks of {above.group()!r}, above which there is nothing"
-    if not QUESTION_START.match(title) and "?" not in title and (opening := PRONOUN_START.match(prose)):
-        return f"it begins with {opening.group()!r}, for which the title has no word"
-    if not MANY.search(title) and (opening := THEY_START.match(prose)):
-        return f"it begins with {opening.group()!r}, for which the title has no word"
-    things = sorted(_things_of_asker(prose, description.prose, title))
-    if settings.your_nouns_min is not None and len(things) >= settings.your_nouns_min:
-        return f"it speaks of the asker's {', '.join(things[:4])}"
-    if OPEN_QUESTION.match(title) and (opening := YES_OR_NO.match(prose)):
-        return f"it begins with {opening.group()!r}, which the title does not ask for"
-    return None
-
-
 PARTICULAR = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}\b|(?<![\w.,^${\\])\d{2,}(?:\.\d+)?(?![\w^])")
 """A name in the middle of a sentence, or a number."""
-
-
-def shared_particulars(answer: str, description: str, title: str) -> set[str]:
-    """Names and numbers that the answer takes up from the description, and the title lacks: the description is the better prompt.
-
-    They may be common knowledge as well, so that they are no reason to drop the pair.
-    """
-    told = set(PARTICULAR.findall(description)) - set(PARTICULAR.findall(f"a {title}"))
-    head = title.casefold()
-    return {name for name in told.intersection(PARTICULAR.findall(answer)) if name.casefold() not in head}
-
-
-def _things_of_asker(prose: str, description: str, title: str) -> set[str]:
-    """What the answer calls the asker's, and the description alone has told of."""
-    said = {
-        found.group(1).casefold()[:-1] if found.group(1).endswith("s") else found.group(1).casefold()
-        for found in YOURS.finditer(prose)
-    }
-    body, head = description.casefold(), title.casefold()
-    return {
-        noun for noun in said if noun not in STOPWORDS and re.search(rf"\b{noun}", body) and noun not in head
-    }
-
-
-def _unasked(answer: Cleaned, title: str, description: str) -> str | None:
-    """A question that the answer opens by quoting, though it stands neither in the title nor in the description."""
-    first = answer.prose.partition("\n")[0]
-    if not first.startswith("> ") or not first.rstrip().endswith("?"):
-        return None
-    words = [word for word in words_of(first) if word not in STOPWORDS and len(word) > 2]
-    known = {word[:STEM] for word in words_of(f"{title} {description}")}
-    missing = [word for word in words if word[:STEM] not in known]
-    return first[2:] if 2 * len(missing) >= len(words) > 0 else None
-
-
-def _object(opening: str, description: str, title: str) -> str | None:
-    """A thing that the opening of an answer points to as known, which is in the description and not in the title."""
-    for found in OBJECT.finditer(opening):
-        name = found.group(1).casefold()
-        known = name in title.casefold() or name in opening[: found.start()].casefold()
-        if name in description.casefold() and not known:
-            return found.group()
-    return None
-
-
-def takes_title_along(description: str, title: str, missing_max: float) -> bool:
-    """Whether a description cannot be understood without its title, for its subject stands there alone.
-
-    It asks nothing, though the title does; a name of the title is missing, or more than ``missing_max`` of its words that carry meaning are; or the description begins
-    with a pronoun, or speaks of its title.
-    """
-    present = {word[:STEM] for word in words_of(description)}
-    carrying = [word for word in words_of(title) if word not in STOPWORDS and len(word) > 1]
-    missing = {word for word in carrying if word[:STEM] not in present}
-    if "?" in title and "?" not in description:
-        return True
-    if not missing:
-        return False
-    if BACK_TO_TITLE.match(description) or len(missing) > missing_max * len(carrying):
-        return True
-    starts = {found.group(1) for found in SENTENCE_START.finditer(title) if found.group(1).istitle()}
-    names = {
-        w.casefold()
-        for word in re.findall(r"[\w.#+-]+", title)
-        if NAME.search(word) and word not in starts
-        for w in words_of(word)
-    }
-    return bool(missing & names)
-
-
-def _quotation(answer: Cleaned, description: Cleaned, title: str, words_min: int) -> str | None:
-    """A passage of the answer in quotation marks, or set as a quotation, that stands in the description and not in the title."""
-    body, head = f" {' '.join(words_of(description.text))} ", f" {' '.join(words_of(title))} "
-    for passage in _passages(answer):
-        words = words_of(passage)
-        for start in range(len(words) - words_min + 1):
-            run = words[start : start + words_min]
-            shown = f" {' '.join(run)} "
-            if shown in body and shown not in head and not STOPWORDS.issuperset(run):
-                return " ".join(run)
-    return None
-
-
-def _opening_term(prose: str, description: str, title: str) -> str | None:
-    """Two words or more in quotation marks with which an answer begins, and which the description has and the title lacks."""
-    found = SPOKEN.match(prose)
-    words = words_of(found.group()) if found else []
-    shown = f" {' '.join(words[:2])} "
-    known = shown in f" {' '.join(words_of(title))} " or shown not in f" {' '.join(words_of(description))} "
-    return None if found is None or len(words) < 2 or known else found.group()
-
-
-def _shared_names(answer: Cleaned, description: Cleaned, title: str) -> set[str]:
-    """Names that the description's code and the answer's have in common, without those of the title and the usual ones."""
-    shared = set(CODE_NAME.findall(description.code)) & set(CODE_NAME.findall(answer.code))
-    return {
-        name
-        for name in shared
-        if name.casefold() not in title.casefold() and name.casefold() not in USUAL_NAMES
-    }
-
-
-def _passages(answer: Cleaned) -> Iterator[str]:
-    for line in answer.prose.split("\n"):
-        if line.startswith(">"):
-            yield from sentences(line.lstrip("> "))
-        else:
-            yield from (found.group() for found in SPOKEN.finditer(line))
-
 
 SAYING = (
     r"(?: say | said | mention (?:ed)? | state[ds]? | wr(?:i|o)te | written | posted | asked | ask | describe[ds]? | suggest (?:ed)? | quoted? | cited? | linked"
