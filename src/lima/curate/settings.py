@@ -45,21 +45,10 @@ class CurateSettings(Settings):
     Example: ``lima curate stackexchange --input dumps/ --out data/ --quota 2000``
     """
 
-    free_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            "out",
-            "review",
-            "audit",
-            "audit_size",
-            "terms",
-            "intended_use",
-            "card",
-            "workers",
-            "engine",
-            "strict",
-            "dry_run",
-        }
-    )
+    free_fields: ClassVar[frozenset[str]] = frozenset((
+        "out", "review", "audit", "audit_size", "terms", "intended_use", "card", "workers", "engine",
+        "strict", "dry_run",
+    ))  # fmt: skip
 
     recipe: tyro.conf.Positional[str]
     """A shipped recipe (``stackexchange``) or the path of your own YAML file."""

@@ -30,28 +30,9 @@ WORDS: Mapping[Kind, str] = {
     "ip": "IP addresses",
 }
 REGIONS = (
-    "US",
-    "GB",
-    "DE",
-    "FR",
-    "ES",
-    "IT",
-    "NL",
-    "AT",
-    "CH",
-    "BE",
-    "SE",
-    "DK",
-    "NO",
-    "FI",
-    "PL",
-    "PT",
-    "IE",
-    "IN",
-    "AU",
-    "BR",
-    "JP",
-)
+    "US", "GB", "DE", "FR", "ES", "IT", "NL", "AT", "CH", "BE", "SE", "DK", "NO", "FI", "PL", "PT", "IE",
+    "IN", "AU", "BR", "JP",
+)  # fmt: skip
 """Countries whose national forms of telephone numbers are known by default."""
 
 EMAIL = re.compile(

@@ -190,25 +190,8 @@ ADDRESSING = Phrases(
     ),
     (
         (
-            "question",
-            "asker",
-            "example",
-            "to answer",
-            "answering",
-            "as for",
-            "regarding",
-            "responding",
-            "concerning",
-            "re: ",
-            "original",
-            "q1",
-            "q2",
-            "q3",
-            "q4",
-            "q5",
-            "q 1",
-            "q 2",
-            "q 3",
+            "question", "asker", "example", "to answer", "answering", "as for", "regarding", "responding",
+            "concerning", "re: ", "original", "q1", "q2", "q3", "q4", "q5", "q 1", "q 2", "q 3",
         ),
         rf"""
         \b (?= \w ) (?: asker | questioner | question \s (?: asks | mentions | states | says | body | text | title | as \s (?: asked | posed | stated | written ) )
@@ -223,7 +206,7 @@ ADDRESSING = Phrases(
         | (?: ^ | \n | [.!?] \s ) \W* (?: as \s for | for )? \s* (?: the | your )? \s* {ORDINAL} \s question \b
         """,
     ),
-)
+)  # fmt: skip
 """Words of an answer to somebody whose text it has before it."""
 YES_OR_NO = re.compile(
     r"\W*(?:yes|no|yep|yup|nope|correct|exactly|agreed|indeed|right|true|false|neither|both)\b(?=\s*[,.!:;—–-])",
