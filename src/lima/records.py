@@ -248,7 +248,7 @@ class Preference(Record):
     rater: str
     """``crowd:03``, ``author:01``, ``judge:<model>@<hash>-p<parser>`` or ``oracle:<name>``."""
     shown: Shown | None
-    """The side shown first; null where it is not known (most published verdicts do not tell it)."""
+    """The side shown first; null if unknown (most published verdicts do not record it)."""
     label: Label | None
     credit: float | None = Field(default=None, ge=0, le=1)
     """The part of the win that answer ``a`` gets, where the rater gave more than a label (AlpacaEval weighs a
@@ -288,7 +288,7 @@ class Grade(Record):
     """``fail|pass|excellent`` on quality, 1-6 on helpfulness, ``safe|unsafe`` on safety. Values of declared scales are
     held against the protocol by whoever reads the study."""
     probabilities: dict[str, float] | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Of every value of the scale, where the rater is a model that tells them. Not written where it is None."""
+    """The probability of each value of the scale, if the rater is a model that reports them. Not written where it is None."""
     repeat: int = 0
     status: Status = "ok"
     raw: str | None = None

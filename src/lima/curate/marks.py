@@ -1,6 +1,6 @@
 """Suspect lines of candidates, for the person who picks by hand: what to look at, and how often each rule was right.
 
-A mark is a suspicion, no verdict: a rule that is wrong half of the time still saves reading. Decisions tell (`lima.statistics.marks`).
+A mark is a suspicion, not a verdict: a rule that is wrong half of the time still saves reading. Decisions show how often it is (`lima.statistics.marks`).
 """
 
 from __future__ import annotations

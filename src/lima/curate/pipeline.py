@@ -198,7 +198,7 @@ class _Pipeline:
     ) -> list[Candidate]:
         """Offer a multiple of the quota to a person and take what was accepted.
 
-        What is offered depends on no decision but on the number of rejections: more only adds to the end.
+        What is offered depends only on the number of rejections: further ones add to the end.
         """
         pool = self._chosen(source, context, quota * source.review_factor + reviews.rejections)
         picked, left = reviews.pick([candidate for _, candidate in pool], quota)
@@ -349,7 +349,7 @@ def decoding(rules: RuleSettings) -> list[Step]:
 def steps_of(rules: RuleSettings, personal: Personal) -> list[Step]:
     """From a raw candidate to one that passes the rules.
 
-    The rules are applied here and nowhere else, always in the order of `RULES`: to what the raw row tells, to an answer whose
+    The rules are applied here and nowhere else, always in the order of `RULES`: to what the raw row shows, to an answer whose
     prompt is still open, and to the whole candidate.
     """
     return [*decoding(rules), personal, partial(judged, rules)]

@@ -57,7 +57,7 @@ class CurateSettings(Settings):
     out: Path
     """The folder for train.jsonl, rejected.jsonl, funnel.json, ATTRIBUTION.md ..."""
     seed: int = 0
-    """Everything random follows from it."""
+    """Seed of everything random."""
     style: Style = "markdown"
     """How HTML becomes text: ``markdown``, or ``lima`` as in the released set."""
     quota: int | None = Field(default=None, ge=1)
@@ -69,20 +69,20 @@ class CurateSettings(Settings):
     include_meta: bool = False
     """Take meta sites too: they are about the sites themselves, and off by default."""
     unknown_sites: UnknownSites = "skip"
-    """Dumps of sites that no table of exchanges has: ``skip`` them with a warning that names them all, take them in the set
-    ``other``, or ``stop``."""
+    """Dumps of sites that are not in the table of exchanges: ``skip`` them with a warning that names them all, take them into the
+    set ``other``, or ``stop``."""
     sources: tyro.conf.AvoidSubcommands[dict[str, Source]] = Field(default_factory=dict)
     """The sources by name, each with its quotas and rules."""
     duplicates: DuplicateSettings = DuplicateSettings()
     """What counts as the same example twice."""
     leaks: LeakSettings = LeakSettings()
-    """Which prompts training must not give away."""
+    """Test prompts that training examples must not give away."""
     pii: Literal["report", "redact", "drop"] = "report"
     """E-mail addresses, telephone numbers, bank accounts, cards and IP addresses: ``report`` counts and warns, ``redact``
     puts steady placeholders such as ``[EMAIL_1]`` in their place, ``drop`` drops the candidate. Names need a model and
     are not looked for."""
     pii_regions: tuple[str, ...] = REGIONS
-    """Countries whose national telephone numbers are known; numbers with a country's code are found anyway."""
+    """Countries whose national telephone numbers are recognised; numbers with a country code are always found."""
     review: Path | None = None
     """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
     file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""
@@ -100,10 +100,10 @@ class CurateSettings(Settings):
     card: bool = True
     """Write card.md and card.html about the training examples."""
     intended_use: Use = "commercial"
-    """What the card's warnings on licences are for."""
+    """The use that the card's warnings about licences assume."""
     terms: str | None = None
-    """The terms under which you got the raw data, for the card: ``internet-archive`` or ``stack-exchange`` (the card says what follows),
-    or your own words."""
+    """The terms under which you obtained the raw data, for the card: ``internet-archive`` or ``stack-exchange`` (the card spells out the
+    consequences), or your own words."""
     strict: bool = False
     """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
     dry_run: bool = False
@@ -160,9 +160,9 @@ class InspectSettings(Settings):
     """A folder for card.md and card.html: composition beside the paper's, lengths, licences, diversity, style,
     duplicates, leaks and examples."""
     against: tuple[Path, ...] = ()
-    """For the card: files of test prompts that must not be given away."""
+    """For the card: files of test prompts that the examples must not give away."""
     intended_use: Use = "commercial"
-    """For the card: what its warnings on licences are for."""
+    """For the card: the use that its warnings about licences assume."""
     embeddings: Path | None = None
     """For the card: a .npy file with one row an example, for a measure of diversity besides TF-IDF."""
 

@@ -1,4 +1,4 @@
-"""The words of a licence -> its name on the hub, and whether a text under it may be passed on. No legal advice: what to read first."""
+"""The words of a licence -> its name on the hub, and whether a text under it may be passed on. A first check, not legal advice."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ YOURS = "where they are yours to give: --unstated-licence NAME"
 
 @dataclass(frozen=True)
 class Licence:
-    """One licence, as far as its words tell."""
+    """One licence, as far as its words identify it."""
 
     words: str
     name: str | None
@@ -74,7 +74,7 @@ class Licence:
 
     @property
     def asks(self) -> str:
-        """What it asks of who passes it on, in short."""
+        """What it asks of whoever passes it on, in short."""
         name = self.name or ""
         parts = [
             (
@@ -89,7 +89,7 @@ class Licence:
 
 
 def read_licence(words: str | None) -> Licence:
-    """What a licence's words tell.
+    """What a licence's words say.
 
     >>> read_licence("CC BY-SA 4.0").name, read_licence("CC BY-ND 4.0").problem
     ('cc-by-sa-4.0', 'forbids changed versions, and curation changes texts')
@@ -113,7 +113,7 @@ def read_licence(words: str | None) -> Licence:
 
 
 def problems(counts: Mapping[str, int], what: str, remedy: str = "") -> list[Stop]:
-    """A finding for each licence that stands against passing on."""
+    """A finding for each licence that forbids passing the texts on."""
     found = []
     for words, number in counts.items():
         licence = read_licence(words)

@@ -245,7 +245,9 @@ def _licence_section(data: PublishedData, terms: str | None) -> Section:
         "passes rows on passes that on too. A row under two licences counts for both."
     )
     if terms:
-        text += f" The raw data were had under these terms: {terms}. {KNOWN_TERMS.get(terms, '')}".rstrip()
+        text += (
+            f" The raw data were obtained under these terms: {terms}. {KNOWN_TERMS.get(terms, '')}".rstrip()
+        )
     return Section("licences", "Licences and attribution", text, ["licence", "rows", "asks"], rows)
 
 

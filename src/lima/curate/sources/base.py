@@ -18,7 +18,7 @@ from lima.records import Example, Reject
 from lima.settings import Settings
 
 UnknownSites = Literal["skip", "other", "stop"]
-"""What becomes of a dump whose site is in no table."""
+"""What happens to a dump whose site is not in the table of exchanges."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Context:
     include_meta: bool = False
     unknown_sites: UnknownSites = "skip"
     warn: Callable[[str], None] = console.warn
-    """Tells the user something, once a run."""
+    """Warns the user, at most once a run."""
 
 
 class SourceSettings(Settings):

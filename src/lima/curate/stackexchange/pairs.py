@@ -109,7 +109,7 @@ class PairSettings(SourceSettings):
     """How a description is shown: ``description`` alone, ``both`` with its title above it, or ``auto``, with the title
     where its subject stands there alone. [ours]"""
     drop_community_wiki: bool = False
-    """Leave answers out that belong to the community instead of an author."""
+    """Leave out community-wiki answers, which have no single author."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ def _unescaped(value: bytes) -> str:
 
 
 def _author(post: Post) -> str:
-    """The owner as the row tells: a number, a name left by a deleted account, or nothing."""
+    """The owner as the row gives it: a number, the name of a deleted account, or nothing."""
     number, name = post.get("OwnerUserId"), post.get("OwnerDisplayName")
     return name or (f"user {number}" if number else "a deleted account")
 
@@ -290,7 +290,7 @@ class FittedPrompt:
     text: str
     step: str
     misfit: str | None = None
-    """Why the answer does not fit this prompt, which is the only one that can be had."""
+    """Why the answer does not fit this prompt, the only one available."""
 
 
 def choose_prompt(
@@ -370,17 +370,17 @@ def needs_description(
 
 
 def shared_particulars(answer: str, description: str, title: str) -> set[str]:
-    """Names and numbers that the answer takes up from the description, and the title lacks: the description is the better prompt.
+    """Names and numbers that the answer takes from the description and the title lacks: the description is the better prompt.
 
     They may be common knowledge as well, so that they are no reason to drop the pair.
     """
-    told = set(PARTICULAR.findall(description)) - set(PARTICULAR.findall(f"a {title}"))
+    named = set(PARTICULAR.findall(description)) - set(PARTICULAR.findall(f"a {title}"))
     head = title.casefold()
-    return {name for name in told.intersection(PARTICULAR.findall(answer)) if name.casefold() not in head}
+    return {name for name in named.intersection(PARTICULAR.findall(answer)) if name.casefold() not in head}
 
 
 def _things_of_asker(prose: str, description: str, title: str) -> set[str]:
-    """What the answer calls the asker's, and the description alone has told of."""
+    """Things that the answer calls the asker's ("your manuals") and that only the description mentions."""
     said = {
         found.group(1).casefold()[:-1] if found.group(1).endswith("s") else found.group(1).casefold()
         for found in YOURS.finditer(prose)
@@ -451,7 +451,7 @@ def _quotation(answer: Cleaned, description: Cleaned, title: str, words_min: int
 
 
 def _opening_term(prose: str, description: str, title: str) -> str | None:
-    """Two words or more in quotation marks with which an answer begins, and which the description has and the title lacks."""
+    """A quoted term of two or more words that opens the answer and stands in the description but not in the title."""
     found = SPOKEN.match(prose)
     words = words_of(found.group()) if found else []
     shown = f" {' '.join(words[:2])} "
@@ -460,7 +460,7 @@ def _opening_term(prose: str, description: str, title: str) -> str | None:
 
 
 def _shared_names(answer: Cleaned, description: Cleaned, title: str) -> set[str]:
-    """Names that the description's code and the answer's have in common, without those of the title and the usual ones."""
+    """Names in both the description's and the answer's code, except common ones and those in the title."""
     shared = set(CODE_NAME.findall(description.code)) & set(CODE_NAME.findall(answer.code))
     return {
         name

@@ -311,7 +311,7 @@ class ExchangeTable:
         """As `find`, or an error that lists near names.
 
         Raises:
-            LimaError: the name is not in the table; the text tells how to name the site.
+            LimaError: the name is not in the table; the message says how to name the site.
         """
         if found := self.find(text):
             return found
@@ -390,7 +390,7 @@ def find_dumps(
     Args:
         folder: a ``Posts.xml``, a folder that holds one, or a folder of such folders.
         table: the known exchanges.
-        site: the exchange, for a single dump whose folder does not tell.
+        site: the exchange, for a single dump whose folder does not name it.
         include_meta: whether the sites about sites are wanted.
         unknown: what becomes of dumps of sites that the table has not.
         warn: takes one warning that names them all.

@@ -28,7 +28,7 @@ MAX_DEPTH = 8
 """Nesting of lists, and of quotations, that is still shown; deeper levels look like this one."""
 QUOTE = "> "
 LINKED_SHARE = 0.8
-"""A block of which so much is names of links is little else."""
+"""From this share of link names on, a block is little more than links."""
 
 
 class Block(NamedTuple):
@@ -57,7 +57,7 @@ class Block(NamedTuple):
 
     @property
     def names_links(self) -> bool:
-        """Whether names of links are so much of it that it belongs to a list of links: "The Life of Bees, at The Times"."""
+        """Whether enough of it is link names for an entry in a list of links: "The Life of Bees, at The Times"."""
         return self.linked >= pointing.LISTED_SHARE
 
     @property
@@ -332,7 +332,7 @@ class Mended:
 
 
 def mend(line: str, cut: bool = True) -> Mended:
-    """Decide at each mark what stays.
+    """Decide what stays at each mark.
 
     Args:
         line: a block's text with marks, its white space tidied.

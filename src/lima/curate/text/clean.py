@@ -81,8 +81,8 @@ def clean(
         style: how blocks and code are shown.
         trim: whether sentences that only point to an address, closing formulas and the like go. Without, every address that
             is missed counts as a hole.
-        opening: whether what is trimmed includes praise of the question, with which forum answers begin.
-        closing: whether closing formulas and lists of links at the end go where nothing else is trimmed: questions have them too.
+        opening: whether trimming includes praise of the question, with which many forum answers begin.
+        closing: without ``trim``: whether closing formulas and lists of links at the end go anyway, as questions have them too.
         asked: the question's title, which an answer need not repeat above its own text.
 
     >>> clean("<p>Use <code>ls</code>:</p><ul><li>fast</li><li>old</li></ul>").text
@@ -110,7 +110,7 @@ def clean(
 
 
 def _speaks_of_link(prose: str) -> bool:
-    """`OF_LINKS` at each "link", which is faster than everywhere."""
+    """Whether `OF_LINKS` matches near a "link"; searching only there is faster."""
     before, behind = formulas.OF_LINKS_BEFORE, formulas.OF_LINKS_BEHIND
     places = (found.start() for found in re.finditer("link", prose))
     return any(formulas.OF_LINKS.search(prose, max(0, at - before), at + behind) for at in places)
@@ -189,12 +189,12 @@ def _is_lead_in(block: Block, behind: Block | None) -> bool:
 
 
 def _is_emptied(block: Block, behind: Block | None) -> bool:
-    """Whether nothing stands below a heading any more."""
+    """Whether a heading has nothing left below it."""
     return block.kind == "heading" and (behind is None or behind.kind == "heading")
 
 
 def ends_open(blocks: Sequence[Block]) -> bool:
-    """Whether the last line announces something that does not come."""
+    """Whether the last line announces something that does not follow."""
     last = blocks[-1] if blocks else None
     if last is None or last.kind != "prose":
         return False
@@ -228,7 +228,7 @@ def without_formulas(blocks: Sequence[Block], removed: list[Removal], labels: bo
 
 
 def _without_question(blocks: list[Block], asked: str, removed: list[Removal]) -> list[Block]:
-    """An answer that opens by quoting its question word by word says it twice."""
+    """A first block that repeats the question word by word goes."""
     if len(blocks) < 2 or not asked or not (blocks[0].quote or blocks[0].kind == "heading"):
         return blocks
     if words_of(blocks[0].prose) != words_of(asked):
@@ -238,7 +238,7 @@ def _without_question(blocks: list[Block], asked: str, removed: list[Removal]) -
 
 
 def _without_remark_at_start(blocks: list[Block], removed: list[Removal]) -> list[Block]:
-    """What is said of the question is no answer to it."""
+    """A remark about the question at the start goes."""
     first = blocks[0] if blocks else None
     if first is None or first.kind != "prose" or not (found := formulas.OF_THE_QUESTION.match(first.text)):
         return blocks
@@ -250,7 +250,7 @@ def _without_remark_at_start(blocks: list[Block], removed: list[Removal]) -> lis
 
 
 def _without_question_back(blocks: list[Block], removed: list[Removal]) -> list[Block]:
-    """A last sentence that asks the asker something gets no answer."""
+    """A last sentence that asks the asker something goes: nobody will answer it."""
     last = blocks[-1] if blocks else None
     if last is None or last.kind != "prose" or not last.text.endswith("?"):
         return blocks
@@ -262,14 +262,14 @@ def _without_question_back(blocks: list[Block], removed: list[Removal]) -> list[
 
 
 def _without_emphasis(block: Block, removed: list[Removal]) -> Block:
-    """Bold and italics are gone, and so is what was said of them."""
+    """Bold and italics are gone, so remarks about them go too."""
     if "emphas" not in block.prose and "mine" not in block.prose:
         return block
     return shortened(block, cut_out(formulas.EMPHASIS_REMARK, block.text, formulas.EMPHASIS, removed))
 
 
 def _without_references(blocks: Sequence[Block], removed: list[Removal]) -> list[Block]:
-    """Without the list of references, "[1]" or "*" behind a sentence says nothing."""
+    """Marks of references ("[1]", "*") behind a sentence go where there is no list of references."""
     kept = list(blocks)
     marked = [place for place, block in enumerate(blocks) if _may_have_marks(block)]
     if not marked or any(formulas.REFERENCE_ENTRY.match(block.text) for block in blocks):
@@ -290,7 +290,7 @@ def _refers_to_gone_list(blocks: Sequence[Block], prose: str) -> bool:
 
 
 def _names_reference(text: str) -> bool:
-    """Whether something speaks of an entry by its number: "the paper [1] says"."""
+    """Whether a sentence refers to an entry by its number: "the paper [1] says"."""
     return any(
         formulas.REFERRING.search(text[max(0, found.start() - formulas.REFERRING_MAX) : found.start()])
         for found in formulas.NUMBERED.finditer(text)
@@ -315,7 +315,7 @@ def _unlabelled(block: Block, removed: list[Removal]) -> Block:
 
 
 def _without_closing(block: Block, removed: list[Removal]) -> Block:
-    """Formulas stand at the end of a block, one or more."""
+    """The closing formulas at the end of a block go."""
     if not holds_any(block.prose[-formulas.CLOSING_LENGTH_MAX :].lower(), formulas.CLOSING_NEEDLES):
         return block
     parts = sentences(block.text)
@@ -370,7 +370,7 @@ def _is_introduced(block: Block, before: Block) -> bool:
 
 
 def without_announcement(block: Block, removed: list[Removal]) -> list[Block]:
-    """The block before an address, without a last sentence that only tells what is found there; nothing where it is all."""
+    """The block before an address, without a last sentence that only announces what is found there; no block if that is all of it."""
     last = sentences(block.text)[-1] if block.kind == "prose" else ""
     if not pointing.TELLS_WHERE.match(last):
         return [block]
@@ -397,7 +397,7 @@ def _is_quoted(block: Block | None) -> bool:
 
 
 def is_source(block: Block) -> bool:
-    """Whether a short line tells where something is from: "From Wikipedia", "Image: The Times"."""
+    """Whether a short line only names a source: "From Wikipedia", "Image: The Times"."""
     if block.kind != "prose" or block.rest or not pointing.ORIGIN.match(block.prose):
         return False
     words = len(block.prose.split())

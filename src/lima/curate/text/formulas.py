@@ -55,7 +55,7 @@ OF_THE_QUESTION = re.compile(
     r"(?:(?: about| for| on| of)\b[^.!?:,\n]{0,60}|,? (?:but|and) here goes|,? thanks[^.!?:,\n]{0,30})?[.!:]+(?:\s+|\Z)",
     re.IGNORECASE,
 )
-"""How an answer opens by praising or blaming the question."""
+"""An opening that praises or criticises the question."""
 ASKS_BACK = re.compile(
     r"(?:and |but |or |so )?(?:do|did|have|are) you (?:have|tried|considered|checked|using|sure|mean|need|want|know|got|looked|thought)\b.*\?",
     re.IGNORECASE,
@@ -89,7 +89,7 @@ CLOSING_NEEDLES = (
 )  # fmt: skip
 """One of them is in every closing sentence, in lower case."""
 CLOSING_LENGTH_MAX = 280
-"""More characters are no formula."""
+"""A longer sentence is no formula."""
 LABEL = re.compile(
     r"""
     (?: edit (?:ed)? | updated? | eta | addendum | p\.?\ ?s\.? ) \b \s? \d* \s* (?: \( [^)\n]{0,40} \) )? \s*
@@ -103,20 +103,20 @@ LABEL_ALONE = re.compile(
     r"(?:#+ )?\W{0,2}(?:edit(?:ed)?|update[ds]?|addendum|eta|p\.?\s?s\.?)\s?\d*\W{0,2}", re.IGNORECASE
 )
 LABEL_LETTERS = "EeUuAaPp(#*_[- "
-"""With what a label begins, and the marks before it."""
+"""First characters of a label, or of the marks before it."""
 CAPTION_WORDS_MAX = 6
 GOES_ON = re.compile(
     r"\W*(?:however|but|therefore|hence|thus|so|moreover|instead|nevertheless|otherwise|then)\b",
     re.IGNORECASE,
 )
-"""How a text does not begin."""
+"""Words that continue something: no text begins with them."""
 OF_IMAGE = re.compile(
     r"\W*(?:this|these|that|those|here|above|the above|as you can see|note how|notice|it(?:['’]s| is| was| shows))\b",
     re.IGNORECASE,
 )
-"""How a block begins that goes on about the image before it."""
+"""The beginning of a block about the image before it."""
 BREAKS_OFF = re.compile(r"\b(?:of|the|an?|and|or|which|than|if|because|lists|includes)\Z")
-"""How no sentence ends."""
+"""Words that end no sentence."""
 LAST_WORD_MAX = 10
 REFERENCE_MARK = re.compile(
     r"""

@@ -35,7 +35,7 @@ class Mail:
 
 
 def own_words(text: str, *, bare_quotes: bool = False, writer: str = "") -> Mail:
-    """The message without what others wrote and without its trimmings.
+    """The message without what others wrote, and without greeting, signature and disclaimer.
 
     Args:
         text: the body of a mail or a ticket, plain text.
@@ -158,15 +158,15 @@ def _introduces_quote(lines: Sequence[str]) -> bool:
 
 
 def acknowledgement(text: str) -> str | None:
-    """The words by which a short text says that an answer will come, or that its writer is away; None where it answers."""
+    """The words in which a short text promises an answer or says that its writer is away; None if it is an answer itself."""
     if len(text) >= forms.AUTOMATIC_CHARACTERS:
         return None
-    told = forms.AUTOMATIC.search(text) or (_only_promises(text) and forms.PROMISED.search(text))
-    return told[0] if told else None
+    found = forms.AUTOMATIC.search(text) or (_only_promises(text) and forms.PROMISED.search(text))
+    return found[0] if found else None
 
 
 def _only_promises(text: str) -> bool:
-    """Whether a text thanks for a message, promises an answer, and has hardly a word beside."""
+    """Whether a text thanks for a message, promises an answer, and says hardly anything else."""
     sentences = re.split(r"(?<=[.!?;])\s+|\n+", text)
     if not (forms.THANKED.search(text) and any(_promises(one) for one in sentences)):
         return False
@@ -215,8 +215,8 @@ def _above(lines: Sequence[str], place: int) -> int:
     before = place - 1
     while before > 0 and not lines[before].strip(" >"):
         before -= 1
-    told = forms.ANNOUNCEMENT.match(lines[before]) or forms.RULER.match(lines[before])
-    announces = before > 0 and told and _said(lines[:before])
+    announced = forms.ANNOUNCEMENT.match(lines[before]) or forms.RULER.match(lines[before])
+    announces = before > 0 and announced and _said(lines[:before])
     return before if announces else place
 
 
@@ -374,7 +374,7 @@ def messages_below(quoted: str) -> Iterator[str]:
 
 
 def _head_lines(lines: Sequence[str]) -> int:
-    """How many of these lines, the first of them included, only tell whose words follow; 0 where the first does not."""
+    """How many of these lines, counted from the first, only say whose words follow; 0 if the first does not."""
     if not lines[0].strip() or forms.SEPARATOR.match(lines[0]) or forms.FIELD.match(lines[0]):
         return 1
     counts = range(1, len(lines) + 1)  # clients break a long introduction over lines

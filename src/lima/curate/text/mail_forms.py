@@ -74,7 +74,7 @@ SEPARATOR = re.compile(
       | begin \s forwarded \s message: .*
     ) $"""
 )
-"""A line below which another mail begins. A line of underscores alone may be a form's: the head below it tells."""
+"""A line below which another mail begins. A line of underscores alone may belong to a form: the fields below it decide."""
 REPLY_ABOVE = re.compile(r"(?i)^\W*(?:please type your reply|reply) above this line\W*$")
 """What help desks put at the top of what they send."""
 DESK_RULER = re.compile(r"^\s*-{10,}\s*$")
@@ -97,12 +97,12 @@ FIELD = re.compile(
     r"(?i)^\s*+(?:>\s*+)*+\*?(?:from|von|de|da|van|sent|gesendet|envoyé|enviado(?: el)?|inviato|date|datum|to|an|à|para|a|aan"
     r"|subject|betreff|objet|asunto|oggetto|onderwerp|cc)\s*:\*?\s*\S"
 )
-"""A line of a quoted mail's head."""
+"""A header line of a quoted mail."""
 SENDER = re.compile(r"(?i)^\s*+(?:>\s*+)*+\*?(?:from|von|de|da|van)\s*:")
 OF_MAIL = re.compile(
     r"(?i)^\s*+(?:>\s*+)*+\*?(?:sent|gesendet|envoyé|enviado(?: el)?|inviato|subject|betreff|objet|asunto|oggetto|onderwerp)\s*:"
 )
-"""A field that a route or a plan (from: Berlin, to: Hamburg) has not."""
+"""A field that only a mail has; a route has "from: Berlin, to: Hamburg" too."""
 DISCLAIMERS = re.compile(
     r"""(?ix) ^ \s* (?: disclaimer \s* :? \s* $
       | disclaimer \b .{0,200} \b (?:confidential|intended|privileged|recipient|unauthori[sz]ed)
@@ -135,7 +135,7 @@ AUTOMATIC = re.compile(
       | ich \s bin \b .{0,50} \b (?: nicht \s (?:im \s (?:büro|haus)|erreichbar) | im \s urlaub | außer \s haus | abwesend )
       | je \s suis \b .{0,20} \b (?: absente? | en \s (?:congés?|vacances) ) | estoy \b .{0,20} \b (?: fuera \s de | de \s vacaciones ) )"""
 )
-"""A short text with one of these is no answer."""
+"""A short text that holds one of these is not an answer."""
 THANKED = re.compile(
     r"""(?ix) \b (?: thank(?:s|\s you) \s for \s (?: contacting | reaching \s out | getting \s in \s touch | writing | (?:your|the) \s (?:message|e-?mail|request|enquiry|inquiry|ticket) )
       | dank \s (?: für \s (?:ihre|deine|die) \s (?:nachricht|anfrage|e-?mail|mail|kontaktaufnahme) | ,? \s dass \s sie )
@@ -150,16 +150,16 @@ OURS = re.compile(
     r"(?i)\b(?:we|i|us|our|team|someone|colleagues?|agents?|your (?:message|e-?mail|request|enquiry|inquiry|ticket)|wir|uns|unser\w*|ich"
     r"|nous|notre|je|nos|nosotros|\w+(?:emos|rons))\b"
 )
-"""Who promises: a device that will respond, or "umgehend" in an instruction, is no promise."""
+"""Who promises. A device that "will respond", or "umgehend" in an instruction, does not."""
 NUMBERED = re.compile(
     r"(?i)\b(?:ticket|request|case|reference|vorgangs?|anfrage|dossier|demande|caso)[\w-]*\b.{0,30}\d{3,}|(?:do not|don't|nicht|ne pas) (?:reply|respond|antworten|y répondre)"
 )
 OTHER_WORDS = 12
-"""Words beside thanks, promise and number that an acknowledgement may have: a greeting, the team's name."""
+"""Words that an acknowledgement may have besides thanks, promise and number: a greeting, the team's name."""
 FORMULA_WORDS = 25
 """A longer sentence is more than a formula."""
 AUTOMATIC_CHARACTERS = 500
-"""A longer text that says so holds an answer too."""
+"""A longer text that says so also answers."""
 CODE_LINE = "x" * 80
 """Stands for a line of a code block: too long for a signature."""
 LONGEST_SIGNATURE = 12

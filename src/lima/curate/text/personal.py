@@ -306,10 +306,10 @@ def _ips(text: str) -> Iterator[Found]:
         except ValueError:
             continue
         if address.version == 6:
-            told = address in GLOBAL_UNICAST
+            plausible = address in GLOBAL_UNICAST
         else:
-            told = not NUMBERED.search(_before(text, match.start())) and max(address.packed) >= 20
-        if told and address.is_global:
+            plausible = not NUMBERED.search(_before(text, match.start())) and max(address.packed) >= 20
+        if plausible and address.is_global:
             yield Found(match.start(), match.end(), "ip", str(address))
 
 

@@ -123,7 +123,7 @@ ABOVE = re.compile(
 """What the opening of an answer has as little as the title."""
 YOURS = re.compile(r"\byour\s(?:own\s)?([a-z]{4,})\b", re.IGNORECASE)
 STEM = 5
-"""Words that begin with so many equal letters count as the same."""
+"""Two words with the same first five letters count as one word."""
 BACK_TO_TITLE = re.compile(
     r"\W*(?:as (?:the|in the|per the|per) title|title says|(?:see|the|in the) title|(?:this|these|that|those|it|they|he|she|for example|so|and|but|also|therefore)\b)",
     re.IGNORECASE,

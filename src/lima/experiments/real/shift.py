@@ -31,7 +31,7 @@ one or our out over own she should so some such than that the their them then th
 too up us very was we were what when where which while who whom why will with would you your
 """
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
-"""Words that hold a sentence together, whatever it is about."""
+"""Words that carry grammar, not a topic."""
 FIGURES = ("unshifted", "marginal", "shifted")
 
 
