@@ -11,17 +11,7 @@ from collections.abc import Callable, Mapping
 from html import unescape
 
 from lima.curate.text import pointing
-from lima.curate.text.blocks import (
-    Layout,
-    Mended,
-    Removal,
-    Style,
-    cut_out,
-    gone,
-    holds_any,
-    mend,
-    unmarked,
-)
+from lima.curate.text.blocks import Layout, Mended, Removal, Style, cut_out, gone, holds_any, mend, unmarked
 
 TAG = re.compile(
     r"""<(/?)([a-zA-Z][^\s/<>]*+)((?:[^<>"']|"[^"<]*+"|'[^'<]*+')*+|[^<>]*+)>"""  # a quoted value may hold a ">"

@@ -82,11 +82,7 @@ SCALES = {
             new_tokens=128,
             seeds=3,
             fit=FitSettings(
-                steps=75,
-                batch_size=4,
-                learning_rate=5e-5,
-                final_learning_rate=5e-6,
-                residual_dropout=0.0,
+                steps=75, batch_size=4, learning_rate=5e-5, final_learning_rate=5e-6, residual_dropout=0.0
             ),
         ),
         RealScale(
