@@ -1,7 +1,7 @@
 """``lima curate``: recipe + raw files -> data sets, the rejected candidates, the funnel, the attribution (paper, section 2).
 
 Every source goes the same way: read, pair and filter by header (`sources`, `stackexchange`); clean and apply the rules
-(`steps_of`); choose, by drawing strata until the quota is full; split; write (`results`). The order of rows and of files
+(`steps_of`); choose, by drawing strata until the quota is full; split; write (`write_sets`). The order of rows and of files
 makes no difference, and the same seed gives the same bytes: strata are drawn by a seeded generator, and every other choice
 depends on ids alone.
 
@@ -87,10 +87,7 @@ def curate(settings: CurateSettings) -> Curated:
         written = write_reasons(curated, settings)
         curated.funnel.show(settings.sources, RULES)
         if reviews is not None:
-            reviews.write()
-            if reviews.write_tally(settings.out / "marks.json"):
-                written.append(settings.out / "marks.json")
-            console.note(f"{reviews.path}: {reviews.waiting} candidates wait for a decision")
+            written += _write_reviews(reviews, settings.out / "marks.json")
             if reviews.waiting and not any(curated.sets.values()):
                 again = f"decide in {reviews.path}, then run the same command again"
                 console.done([reviews.path, *written], next_command=again)
@@ -102,18 +99,7 @@ def curate(settings: CurateSettings) -> Curated:
         counts = {name: len(curated.sets[name]) for name in wanted(settings)}
         run.finish(input=input_fingerprint(settings), **counts, rejected=len(curated.rejected))
         shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
-    for name, missing in curated.short.items():
-        if text := curated.funnel.ran_dry(name, missing, settings.input):
-            console.warn(text)
-    for part in wanted(settings):
-        if not curated.sets[part]:
-            console.warn(
-                f"{part}.jsonl is empty: every set gets its share of what was found, and that is less than one example. "
-                "Softer thresholds or more raw files fill it."
-            )
-    accepted = [example for rows in curated.sets.values() for example in rows]
-    if warning := personal_warning(accepted, settings.pii_regions):
-        console.warn(warning)
+    _warn(curated, settings)
     console.done(written, next_command=console.command("inspect", settings.out / "train.jsonl"))
     return curated
 
@@ -301,6 +287,30 @@ def _reviews(settings: CurateSettings) -> Reviews | None:
             f"--review: no source of the recipe is picked by hand ({names}). Say which: --sources.NAME.review"
         )
     return Reviews(settings.review, settings.pii_regions)
+
+
+def _write_reviews(reviews: Reviews, marks: Path) -> list[Path]:
+    """Write what is offered for review, and the marks' tally once something is decided; return the tally's path."""
+    reviews.write()
+    written = [marks] if reviews.write_tally(marks) else []
+    console.note(f"{reviews.path}: {reviews.waiting} candidates wait for a decision")
+    return written
+
+
+def _warn(curated: Curated, settings: CurateSettings) -> None:
+    """Warn of sources that ran dry, of empty sets and of personal data."""
+    for name, missing in curated.short.items():
+        if text := curated.funnel.ran_dry(name, missing, settings.input):
+            console.warn(text)
+    for part in wanted(settings):
+        if not curated.sets[part]:
+            console.warn(
+                f"{part}.jsonl is empty: every set gets its share of what was found, and that is less than one example. "
+                "Softer thresholds or more raw files fill it."
+            )
+    accepted = [example for rows in curated.sets.values() for example in rows]
+    if warning := personal_warning(accepted, settings.pii_regions):
+        console.warn(warning)
 
 
 def _audit(settings: CurateSettings, curated: Curated) -> list[Path]:
