@@ -24,7 +24,7 @@ from benchmarks.curation.data import copied_texts
 
 from lima.curate.candidate import Candidate, Funnel, Stratum
 from lima.curate.choose.duplicates import near_duplicates
-from lima.curate.pipeline import Personal, steps_of
+from lima.curate.pipeline import steps_of
 from lima.curate.reading.compressed import BUFFER_BYTES
 from lima.curate.rules import RuleSettings, first_problem
 from lima.curate.sources.base import Context
@@ -32,7 +32,7 @@ from lima.curate.sources.reddit import GONE, Reddit
 from lima.curate.stackexchange.reading import read_headers
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.blocks import WORD
-from lima.curate.text.personal import REGIONS
+from lima.curate.text.personal import REGIONS, Personal
 from lima.records import Example, Message, Meta
 
 QUOTA = 200

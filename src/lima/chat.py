@@ -143,7 +143,7 @@ def highlight(tokenizer: PreTrainedTokenizerBase, tokens: Tokens) -> Text:
 def chat_template(eot_token: str) -> str:
     """The Jinja template that renders our format; saved with every checkpoint.
 
-    Its ``generation`` marks tell other trainers which tokens to put loss on: the assistant's with their EOT.
+    Its ``generation`` marks show other trainers which tokens have loss: the assistant's, with their EOT.
     """
     quoted = "'" + eot_token.replace("\\", "\\\\").replace("'", "\\'") + "'"
     turn = "{{ ns.system + message['content'] + " + quoted + " }}"

@@ -174,7 +174,7 @@ def _are_figures(cells: Sequence[str]) -> bool:
 
 
 def _parts(columns: Sequence[str], texts: Sequence[Sequence[str]]) -> list[list[int]]:
-    """Which columns stand in which table: as many as fit; those that tell the rows apart stand in all."""
+    """Which columns go into which table: as many as fit; those that identify the rows go into all."""
     names = list(range(_names(texts)))
     parts = [list(names)]
     for place in range(len(names), len(columns)):
@@ -194,7 +194,7 @@ def _measured(view: Table) -> Measurement:
 
 
 def _names(texts: Sequence[Sequence[str]]) -> int:
-    """How many columns of words, from the left, tell the rows apart; one where even all of them do not."""
+    """How many columns of words, from the left, identify the rows; one if even all of them do not."""
     width = len(texts[0]) if texts else 0
     words = next((n for n in range(width) if _are_figures([row[n] for row in texts])), width)
     enough = (n for n in range(1, words + 1) if len({tuple(row[:n]) for row in texts}) == len(texts))

@@ -95,7 +95,7 @@ def parse_json_object(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def _not_json(error: orjson.JSONDecodeError, line: bytes, number: int) -> str:
-    """What stands in a line that is no JSON, as far as it tells."""
+    """What a line that is not JSON seems to hold."""
     if number == 1 and line.strip() == b"[":
         return A_JSON_ARRAY
     if line.strip() == b"{":
@@ -372,7 +372,7 @@ def placed_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a JSON Lines file, each with the place of its first byte; a byte order mark is left out.
 
     Raises:
-        LimaError: no such file, a folder, a table, or a file of another form, with what reads it.
+        LimaError: no such file, a folder, a table, or a file in another form; the message names the command that reads it.
     """
     if path.suffix.lower() in (".csv", ".tsv"):
         raise LimaError(

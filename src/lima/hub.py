@@ -248,7 +248,7 @@ def _snapshot(place: Place, kind: str) -> Path:
 
 
 def _of_split(place: Place, names: Sequence[str]) -> tuple[str, list[str]]:
-    """The split and its files, by their names, as the hub itself tells them (``data/train-00000-of-00002.parquet``).
+    """The split and its files, by their names, as the hub itself derives them (``data/train-00000-of-00002.parquet``).
 
     The split that is asked for; else train, or the only file there is.
     """

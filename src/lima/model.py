@@ -213,7 +213,7 @@ def save(
             (temporary / "README.md").write_text(card, encoding="utf-8")
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        # tokenizers tell a full disk as a bare exception
+        # tokenizers reports a full disk as a bare exception
         if not isinstance(error, (OSError, SafetensorError)) and "(os error " not in str(error):
             raise
         raise LimaError(

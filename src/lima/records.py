@@ -6,6 +6,8 @@ Ids are stable and readable, such as ``stackexchange/cooking/1234``.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 from unicodedata import category
 
@@ -246,7 +248,7 @@ class Preference(Record):
     rater: str
     """``crowd:03``, ``author:01``, ``judge:<model>@<hash>-p<parser>`` or ``oracle:<name>``."""
     shown: Shown | None
-    """The side shown first; null where it is not known (most published verdicts do not tell it)."""
+    """The side shown first; null if unknown (most published verdicts do not record it)."""
     label: Label | None
     credit: float | None = Field(default=None, ge=0, le=1)
     """The part of the win that answer ``a`` gets, where the rater gave more than a label (AlpacaEval weighs a
@@ -286,7 +288,7 @@ class Grade(Record):
     """``fail|pass|excellent`` on quality, 1-6 on helpfulness, ``safe|unsafe`` on safety. Values of declared scales are
     held against the protocol by whoever reads the study."""
     probabilities: dict[str, float] | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Of every value of the scale, where the rater is a model that tells them. Not written where it is None."""
+    """The probability of each value of the scale, if the rater is a model that reports them. Not written where it is None."""
     repeat: int = 0
     status: Status = "ok"
     raw: str | None = None
@@ -322,3 +324,50 @@ SCALE_VALUES: dict[str, tuple[str | int, ...]] = {
     "helpfulness": (1, 2, 3, 4, 5, 6),
     "safety": ("safe", "unsafe"),
 }
+
+
+ATTRIBUTION = """# Attribution
+
+Made by lima. Each line names an example's id, its source, its authors and the licence of the
+original. The texts were changed: see the end of each line.
+"""
+
+
+def attribution(examples: Sequence[Example]) -> str:
+    """The whole file, grouped by source and category."""
+    licences = Counter(example.meta.licence or "no licence stated" for example in examples)
+    lines = [ATTRIBUTION, *(f"* {number} x {name}" for name, number in sorted(licences.items())), ""]
+    place: tuple[str, str] | None = None
+    for example in sorted(examples, key=lambda e: (e.source, e.meta.category or "", e.id)):
+        here = (example.source, example.meta.category or "")
+        if here != place:
+            lines += ["", f"## {' / '.join(part for part in here if part)}", ""]
+            place = here
+        lines.append(_line(example))
+    return "\n".join(lines) + "\n"
+
+
+def _line(example: Example) -> str:
+    meta = example.meta
+    extra: dict[str, Any] = meta.model_extra or {}
+    title = _escape(str(extra.get("title") or (example.id if meta.url else "")))
+    parts = [f"[{title}]({meta.url})" if meta.url else title] if title else []
+    if extra.get("answer_url"):
+        parts.append(f"[answer]({extra['answer_url']})")
+    parts += [f"by {people}"] if (people := _people(meta)) else []
+    parts.append(meta.licence or "no licence stated")
+    parts += [f"changes: {', '.join(meta.transforms)}"] if meta.transforms else []
+    return f"* `{example.id}`: " + "; ".join(parts)
+
+
+def _people(meta: Meta) -> str:
+    profiles = (meta.model_extra or {}).get("profiles") or [None] * len(meta.authors)
+    shown = [
+        f"[{_escape(name)}]({profile})" if profile else _escape(name)
+        for name, profile in zip(meta.authors, profiles, strict=True)
+    ]
+    return " and ".join(dict.fromkeys(shown))
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace("`", "\\`")

@@ -1,24 +1,29 @@
 """A run explains itself and resumes: settings, hashes of inputs, seed, versions and git commit in one file.
 
 `open_run` makes that record, or finds it and checks that the same work goes on: other settings or other
-inputs are refused with the difference. While a run is open no second process can open it.
+inputs are refused with the difference. While a run is open no second process can open it. `open_map` spreads work that
+falls into tasks over processes or a cluster.
 """
 
 from __future__ import annotations
 
 import fcntl
+import multiprocessing
+import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lima.errors import Busy, LimaError, SettingsConflict
+from lima.extras import install
 from lima.files import read_json, sha256, write_json
 from lima.settings import Settings
 
@@ -228,3 +233,65 @@ def _exclusive(path: Path) -> Iterator[Path]:
                 f"{path.parent}: another lima process is working here. Wait for it or end it."
             ) from None
         yield lock
+
+
+EngineName = Literal["processes", "ray"]
+"""``processes`` on this machine, or plain tasks of ``ray``: a cluster when RAY_ADDRESS is set, else this machine."""
+Map = Callable[..., Iterator[Any]]
+"""As the built-in `map` of one iterable: results in the order of the items."""
+
+
+@contextmanager
+def open_map(engine: EngineName, workers: int, *, on_gpus: bool = False) -> Iterator[Map]:
+    """A `map` with this many workers, which start on the items at once; the built-in `map` for a single worker.
+
+    A task is a callable that can be pickled; only what it returns comes back. On a cluster every node must see the input and
+    the output folder under the same paths. ``on_gpus`` gives each of Ray's tasks a GPU to itself, where the cluster has any.
+
+    Raises:
+        LimaError: Ray is not installed; a worker process died.
+    """
+    if engine == "ray":
+        with _ray(workers, on_gpus) as ray_map:
+            yield ray_map
+    elif workers == 1:
+        yield map
+    else:
+        context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks
+        pool = ProcessPoolExecutor(workers, mp_context=context)
+        try:
+            yield pool.map
+        except BrokenExecutor:
+            raise LimaError(
+                "a worker process died; was memory short? The same command goes on where it was, with fewer --workers too."
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ray(workers: int, on_gpus: bool) -> Iterator[Map]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise LimaError(f"--engine ray needs a package: {install('ray')}") from None
+    here: dict[str, Any] = {"num_cpus": workers, "_node_ip_address": "127.0.0.1"}
+    if "RAY_ADDRESS" in os.environ:
+        here = {}
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **here)
+
+    def ray_map(task: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        gpus = 1 if on_gpus and ray.cluster_resources().get("GPU") else 0
+        remote = ray.remote(_call).options(num_gpus=gpus)
+        return map(ray.get, [remote.remote(task, item) for item in items])
+
+    try:
+        yield ray_map
+    finally:
+        ray.shutdown()
+
+
+def _call(task: Callable[[Any], Any], item: Any) -> Any:
+    return task(item)

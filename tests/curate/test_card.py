@@ -215,9 +215,9 @@ def test_the_card_says_under_which_terms_the_raw_data_were_had() -> None:
     unsaid, known, own = (
         licences([example("a", "b")], terms).text for terms in (None, "stack-exchange", "a contract of May")
     )
-    assert "is not said (--terms)" in unsaid
+    assert "are not stated (--terms)" in unsaid
     assert "do not include training a large language model" in known
-    assert "under these terms: a contract of May. They bind beside the licences." in own
+    assert "under these terms: a contract of May. They apply besides the licences." in own
 
 
 def test_answers_that_follow_one_pattern_are_warned_of() -> None:

@@ -8,7 +8,8 @@ from html import unescape
 
 import pytest
 
-from lima.curate.text.clean import (
+from lima.curate.text.clean import clean
+from lima.curate.text.formulas import (
     CLOSING,
     EDIT_LABEL,
     EMPHASIS,
@@ -16,10 +17,9 @@ from lima.curate.text.clean import (
     REFERENCE,
     REMARK_AT_START,
     REPEATED,
-    clean,
 )
-from lima.curate.text.links import ANNOUNCEMENT, LINK_LIST, POINTER, POINTER_TO_LINK, SOURCE_NAME
 from lima.curate.text.markup import STRUCK_OUT
+from lima.curate.text.pointing import ANNOUNCEMENT, LINK_LIST, POINTER, POINTER_TO_LINK, SOURCE_NAME
 
 
 def test_scripts_find_the_cleaner_under_its_first_name() -> None:

@@ -12,10 +12,11 @@ from tests.curate.calls import watched
 from tests.curate.dump import LONG, answer, posts, question, write
 
 from lima.curate.choose.duplicates import DuplicateSettings
-from lima.curate.pipeline import curate, open_map
+from lima.curate.pipeline import curate
 from lima.curate.settings import CurateSettings
 from lima.curate.stackexchange.source import StackExchange
 from lima.errors import LimaError
+from lima.runs import open_map
 
 OFF = DuplicateSettings(same_prompt=False, jaccard=None)
 SITES = {"gardening": 20, "cooking": 120, "physics": 60}

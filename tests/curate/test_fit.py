@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lima.curate.fit import (
+from lima.curate.rules import RuleSettings
+from lima.curate.stackexchange.pairs import (
     BOTH,
     DESCRIPTION,
     TITLE,
@@ -15,7 +16,6 @@ from lima.curate.fit import (
     needs_description,
     takes_title_along,
 )
-from lima.curate.rules import RuleSettings
 from lima.curate.text.clean import clean
 
 HEAD = "How do kettles boil water so fast?"

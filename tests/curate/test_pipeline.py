@@ -20,10 +20,10 @@ from tests.curate.dump import HEAD, LONG, ORDER, TAIL, answer, posts, question, 
 from lima import cli
 from lima.curate.candidate import Candidate
 from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
-from lima.curate.fit import needs_description
 from lima.curate.pipeline import curate
 from lima.curate.rules import RuleSettings, description_problem, first_problem
 from lima.curate.settings import CurateSettings, shipped_recipes
+from lima.curate.stackexchange.pairs import needs_description
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.clean import clean
 from lima.errors import LimaError, SettingsConflict

@@ -15,8 +15,8 @@ from tests.curate.dump import LONG, answer, question, row
 from lima.curate.candidate import Candidate, Count, Problem
 from lima.curate.rules import RAW_RULES, RULES, RuleSettings, first_problem, raw_problem
 from lima.curate.sources.base import Context
-from lima.curate.stackexchange.sites import Exchange
-from lima.curate.stackexchange.source import RawPair, StackExchange, longest_text
+from lima.curate.stackexchange.pairs import Exchange, RawPair, longest_text
+from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.blocks import Style
 from lima.curate.text.clean import clean
 from lima.records import Example, Message, Meta

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lima.curate.candidate import Candidate
-from lima.curate.fit import ADDRESSING
 from lima.curate.rules import (
     RULES,
     UNFILTERED,
@@ -28,7 +27,7 @@ from lima.curate.text.blocks import WORDS, Phrases
 from lima.curate.text.clean import Cleaned
 from lima.curate.text.language import detect
 from lima.curate.text.phrases import ASKER_OF_SITE, HOLLOW, OTHERS, SITE
-from lima.curate.text.titles import POINTER
+from lima.curate.text.prompts import ADDRESSING, POINTER
 from lima.records import Example, Message, Meta
 
 SENTENCE = "Water boils at a lower temperature on a mountain, because the air presses less on its surface. "

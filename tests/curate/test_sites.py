@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lima.curate.stackexchange.sites import ExchangeTable
-from lima.curate.stackexchange.source import licence
+from lima.curate.stackexchange.pairs import licence
+from lima.curate.stackexchange.source import ExchangeTable
 from lima.errors import LimaError
 
 TABLE = ExchangeTable.read()

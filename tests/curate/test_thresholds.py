@@ -3,8 +3,8 @@
 import pytest
 from tests.curate.test_rules import GOOD, SENTENCE, SETTINGS, candidate, tripped
 
-from lima.curate.fit import needs_description
 from lima.curate.rules import RuleSettings, description_problem, first_problem, title_problem
+from lima.curate.stackexchange.pairs import needs_description
 from lima.curate.text.clean import Cleaned, clean
 from lima.records import Message
 

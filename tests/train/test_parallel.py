@@ -21,14 +21,14 @@ import os, sys
 from lima import cli
 from lima.train import loop
 
-stop_at, finite = int(sys.argv[1]), loop._refuse_non_finite
+stop_at, figures = int(sys.argv[1]), loop._figures
 
-def stop(loss, grad_norm, step, batch):
+def stop(measured, step, batch):
     if step == stop_at:
         os._exit(9)  # as by kill -9, in every process
-    finite(loss, grad_norm, step, batch)
+    return figures(measured, step, batch)
 
-loop._refuse_non_finite = stop
+loop._figures = stop
 cli.main(sys.argv[2:])
 """
 NEVER = 0

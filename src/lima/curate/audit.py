@@ -3,7 +3,7 @@
 As many accepted as rejected examples are drawn at random into a review file, mixed, and nothing in it tells which is which.
 A person reads them and decides (``accept`` as it is, ``edit`` where a line must be cut, ``reject``). The same command again
 then says how many of the accepted ones are good (precision) and how many of the good ones were accepted (recall), with
-intervals. Several files are several readers of one draw, and their agreement is told.
+intervals. Several files are several readers of one draw; their agreement is reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What goes through the pipeline: candidates in their strata, the draw from these, the sets, and the counts of what became of all.
+"""What goes through the pipeline: candidates in strata, the draw from them, the split into sets, and the funnel of counts.
 
 Exchanges are drawn with temperature tau = 3 (paper, section 2.1). Train, dev, test and held-out sets share no question and
 no pair of authors.
@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -26,7 +27,7 @@ Problem = tuple[str, str]
 
 @dataclass(frozen=True)
 class Candidate:
-    """An example that the rules have still to judge."""
+    """An example that the rules have not judged yet."""
 
     example: Example
     answer: str = ""
@@ -36,11 +37,11 @@ class Candidate:
     holes: int = 0
     """Places in the answer that point to an image or link which cleaning left out."""
     title: str | None = None
-    """The title that must stand alone; None where the source has no such thing."""
+    """The title that must stand alone; None if the source has none."""
     misfit: str | None = None
-    """Why the answer does not fit the prompt, where no other could be had."""
+    """Why the answer does not fit the prompt, where there was no better one."""
     recency: int = 0
-    """A number that grows with time, such as the post's; 0 where nothing is known."""
+    """A number that grows with time, such as the post's id; 0 if unknown."""
     choose: Callable[[Candidate], Candidate | Reject] | None = None
     """Chooses the prompt where that costs as much as cleaning the answer; called once the rules have passed the rest."""
     cuts: tuple[Cut, ...] = ()
@@ -73,7 +74,7 @@ def single_turn(
 
 
 class RawCandidate(Protocol):
-    """A candidate that is not decoded yet. What it says of its texts is certain; None where only decoding can tell."""
+    """A candidate that is not decoded yet. What it says about its texts is certain; None where only decoding can show it."""
 
     @property
     def id(self) -> str:
@@ -100,13 +101,13 @@ Step = Callable[[Item], Item]
 
 @dataclass
 class Stratum:
-    """A part of a source from which candidates are taken in order: an exchange, a category, a task."""
+    """A part of a source whose candidates are taken in order: an exchange, a category, a task."""
 
     name: str
     size: int
-    """How many candidates it holds, as far as is known without decoding them."""
+    """How many candidates it has, as far as that is known without decoding them."""
     candidates: Iterator[Item]
-    """Best first; raw ones, or decoded, or the `Reject` of a row that cannot be."""
+    """Best first: raw, decoded, or the `Reject` of a row that cannot be decoded."""
     limit: int | None = None
     """At most this many accepted examples come from it."""
 
@@ -177,6 +178,38 @@ class Funnel:
             for source in sources
         }
 
+    def ran_dry(self, source: str, missing: int, place: Path) -> str | None:
+        """How much of its quota a source gave, and which rule dropped most candidates; None where the quota was every row.
+
+        Args:
+            source: its name.
+            missing: how many examples its quota lacks.
+            place: where the raw files are.
+        """
+        total = self.total(source)
+        quota = total.accepted + missing
+        if total.accepted and quota in (total.read, total.eligible):
+            return None
+        if not total.read:
+            return f"{source}: {place} holds nothing of this source; {quota} examples were wanted."
+        text = f"{source}: {total.accepted} of {quota} examples; its {total.eligible} eligible candidates ran dry."
+        if total.rejected:
+            rule, number = total.rejected.most_common(1)[0]
+            text += f" {rule!r} dropped most of them ({number}); thresholds are flags, --sources.{source}.rules...."
+        return text
+
+    def most_dropped(self) -> str:
+        """Of all candidates, which rule dropped most and which came next; empty where none was dropped."""
+        total = Count()
+        for source in self._counts:
+            total.add(self.total(source))
+        dropped = +(total.dropped_unread + total.rejected)
+        if not dropped:
+            return ""
+        (most, number), *others = dropped.most_common(4)
+        rest = "; then " + ", ".join(f"{rule} {count}" for rule, count in others) if others else ""
+        return f"Of {total.read} read, {most!r} dropped most ({number}{rest})."
+
     def show(self, sources: Iterable[str], rules: Iterable[str]) -> None:
         """Print the funnel: one column a source, one line a step, rules in the given order."""
         names = list(sources)
@@ -202,7 +235,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 def weights(sizes: Sequence[int], tau: float) -> npt.NDArray[np.float64]:
-    """Probabilities proportional to size^(1/tau): tau = 1 by size, a great tau evenly.
+    """Probabilities proportional to size^(1/tau): tau = 1 draws by size, a large tau evenly.
 
     >>> weights([1000, 1], tau=3).round(3).tolist()
     [0.909, 0.091]
@@ -213,12 +246,12 @@ def weights(sizes: Sequence[int], tau: float) -> npt.NDArray[np.float64]:
 
 
 def generator(seed: int, *purpose: str) -> np.random.Generator:
-    """A random generator of its own for every purpose, so that one draw never shifts another."""
+    """A separate random generator for every purpose, so that one draw never shifts another."""
     return np.random.default_rng(int(text_hash(str(seed), *purpose), 16))
 
 
 def chance(seed: int, *purpose: str) -> float:
-    """A number in [0, 1) that depends on nothing but the seed and the names: order does not matter."""
+    """A number in [0, 1) that depends only on the seed and the names, not on the order of calls."""
     return int(text_hash(str(seed), *purpose, length=13), 16) / 16**13
 
 
@@ -232,8 +265,8 @@ def fill(
 ) -> Iterator[tuple[str, Candidate]]:
     """Draw strata until ``quota`` candidates are taken or every stratum is dry; yield each with its stratum's name.
 
-    Each draw takes the next candidate of its stratum. A stratum that is dry, or at its limit, leaves, and the rest of the
-    quota is spread over the others. A candidate is asked for only when the one before it has been dealt with.
+    Each draw takes the next candidate of its stratum. A stratum that is dry or at its limit drops out, and the rest of the
+    quota is spread over the others. Candidates are generated one at a time, on demand.
 
     Args:
         strata: where to draw from.

@@ -1,6 +1,6 @@
 """Suspect lines of candidates, for the person who picks by hand: what to look at, and how often each rule was right.
 
-A mark is a suspicion, no verdict: a rule that is wrong half of the time still saves reading. Decisions tell (`lima.statistics.marks`).
+A mark is a suspicion, not a verdict: a rule that is wrong half of the time still saves reading. Decisions show how often it is (`lima.statistics.marks`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from lima.curate.choose.duplicates import Duplicates, DuplicateSettings
-from lima.curate.fit import ADDRESSING
 from lima.curate.text.blocks import Phrases, sentences
-from lima.curate.text.clean import FENCED_CODE
+from lima.curate.text.formulas import FENCED_CODE
 from lima.curate.text.personal import REGIONS, find_personal
 from lima.curate.text.phrases import FINISHED, HOLLOW, OTHERS, SITE
+from lima.curate.text.prompts import ADDRESSING
 from lima.records import Example, Mark
 
 RESIDUE = re.compile(

@@ -1,7 +1,7 @@
 """``lima curate``: recipe + raw files -> data sets, the rejected candidates, the funnel, the attribution (paper, section 2).
 
 Every source goes the same way: read, pair and filter by header (`sources`, `stackexchange`); clean and apply the rules
-(`steps_of`); choose, by drawing strata until the quota is full; split; write (`results`). The order of rows and of files
+(`steps_of`); choose, by drawing strata until the quota is full; split; write (`write_sets`). The order of rows and of files
 makes no difference, and the same seed gives the same bytes: strata are drawn by a seeded generator, and every other choice
 depends on ids alone.
 
@@ -11,57 +11,59 @@ and later steps pass it on. Dumps are read in this process, in several, or on a 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from lima import console
 from lima.curate.candidate import (
     SPLITS,
     Candidate,
     Count,
+    Funnel,
     Item,
     Problem,
+    RawCandidate,
     Split,
     Step,
     Stratum,
+    as_prompt,
     fill,
     generator,
     split,
 )
+from lima.curate.card.card import write_card
+from lima.curate.card.sections import CardOptions
 from lima.curate.choose.duplicates import Duplicates, Leaks, Match
-from lima.curate.results import (
-    Curated,
-    check,
-    input_fingerprint,
-    personal_warning,
-    ran_dry,
-    refuse_changed_input,
-    wanted,
-    write_reasons,
-    write_sets,
-)
 from lima.curate.review import Reviews
 from lima.curate.rules import RULES, TEXT_RULES, UNFILTERED, RuleSettings, first_problem, raw_problem
-from lima.curate.settings import CurateSettings, EngineName
+from lima.curate.settings import CurateSettings
 from lima.curate.sources.base import Context, SourceSettings
-from lima.curate.text.clean import prose_of
-from lima.curate.text.personal import count_personal, redacted_id, redacted_text, redacted_with_cuts
-from lima.errors import LimaError
-from lima.extras import install
-from lima.records import Example, Reject
-from lima.runs import open_run
+from lima.curate.text.personal import Personal, personal_warning
+from lima.errors import LimaError, SettingsConflict
+from lima.files import files_below, fingerprint, read_json, text_hash, write_json, write_jsonl, write_text
+from lima.records import Example, Reject, attribution
+from lima.runs import Map, Run, open_map, open_run
 
 SCRATCH = "scratch"
+MALFORMED = ("malformed", "torn-row", "not-text")
+"""Rules of rows that are not what their writer meant, however good their text may be."""
+
+
+@dataclass
+class Curated:
+    """What a curation found, before it is written."""
+
+    funnel: Funnel = field(default_factory=Funnel)
+    sets: dict[Split, list[Example]] = field(default_factory=lambda: {name: [] for name in SPLITS})
+    rejected: list[Reject] = field(default_factory=list)
+    short: dict[str, int] = field(default_factory=dict)
+    """By source, how many examples its quota lacks."""
 
 
 def curate(settings: CurateSettings) -> Curated:
@@ -85,10 +87,7 @@ def curate(settings: CurateSettings) -> Curated:
         written = write_reasons(curated, settings)
         curated.funnel.show(settings.sources, RULES)
         if reviews is not None:
-            reviews.write()
-            if reviews.write_tally(settings.out / "marks.json"):
-                written.append(settings.out / "marks.json")
-            console.note(f"{reviews.path}: {reviews.waiting} candidates wait for a decision")
+            written += _write_reviews(reviews, settings.out / "marks.json")
             if reviews.waiting and not any(curated.sets.values()):
                 again = f"decide in {reviews.path}, then run the same command again"
                 console.done([reviews.path, *written], next_command=again)
@@ -100,17 +99,7 @@ def curate(settings: CurateSettings) -> Curated:
         counts = {name: len(curated.sets[name]) for name in wanted(settings)}
         run.finish(input=input_fingerprint(settings), **counts, rejected=len(curated.rejected))
         shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
-    for name, missing in curated.short.items():
-        if text := ran_dry(name, missing, curated, settings):
-            console.warn(text)
-    for part in wanted(settings):
-        if not curated.sets[part]:
-            console.warn(
-                f"{part}.jsonl is empty: every set gets its share of what was found, and that is less than one example. "
-                "Softer thresholds or more raw files fill it."
-            )
-    if warning := personal_warning(curated, settings):
-        console.warn(warning)
+    _warn(curated, settings)
     console.done(written, next_command=console.command("inspect", settings.out / "train.jsonl"))
     return curated
 
@@ -195,7 +184,7 @@ class _Pipeline:
     ) -> list[Candidate]:
         """Offer a multiple of the quota to a person and take what was accepted.
 
-        What is offered depends on no decision but on the number of rejections: more only adds to the end.
+        What is offered depends only on the number of rejections: further ones add to the end.
         """
         pool = self._chosen(source, context, quota * source.review_factor + reviews.rejections)
         picked, left = reviews.pick([candidate for _, candidate in pool], quota)
@@ -300,6 +289,30 @@ def _reviews(settings: CurateSettings) -> Reviews | None:
     return Reviews(settings.review, settings.pii_regions)
 
 
+def _write_reviews(reviews: Reviews, marks: Path) -> list[Path]:
+    """Write what is offered for review, and the marks' tally once something is decided; return the tally's path."""
+    reviews.write()
+    written = [marks] if reviews.write_tally(marks) else []
+    console.note(f"{reviews.path}: {reviews.waiting} candidates wait for a decision")
+    return written
+
+
+def _warn(curated: Curated, settings: CurateSettings) -> None:
+    """Warn of sources that ran dry, of empty sets and of personal data."""
+    for name, missing in curated.short.items():
+        if text := curated.funnel.ran_dry(name, missing, settings.input):
+            console.warn(text)
+    for part in wanted(settings):
+        if not curated.sets[part]:
+            console.warn(
+                f"{part}.jsonl is empty: every set gets its share of what was found, and that is less than one example. "
+                "Softer thresholds or more raw files fill it."
+            )
+    accepted = [example for rows in curated.sets.values() for example in rows]
+    if warning := personal_warning(accepted, settings.pii_regions):
+        console.warn(warning)
+
+
 def _audit(settings: CurateSettings, curated: Curated) -> list[Path]:
     from lima.curate.audit import Selection, audit  # its statistics take a second to import
 
@@ -340,156 +353,120 @@ def _show_plan(settings: CurateSettings) -> Curated:
 
 def decoding(rules: RuleSettings) -> list[Step]:
     """From a raw candidate to one with its texts; what the rules drop on the way is not decoded any further."""
-    return [
-        Filter(lambda raw: raw_problem(raw, rules), raw=True),
-        Decode(),
-        ChoosePrompt(Filter(lambda candidate: first_problem(candidate, rules))),
-    ]
+    return [partial(prefiltered, rules), decoded, partial(with_prompt, rules)]
 
 
 def steps_of(rules: RuleSettings, personal: Personal) -> list[Step]:
     """From a raw candidate to one that passes the rules.
 
-    The rules are applied here and nowhere else, always in the order of `RULES`: to what the raw row tells, to an answer whose
+    The rules are applied here and nowhere else, always in the order of `RULES`: to what the raw row shows, to an answer whose
     prompt is still open, and to the whole candidate.
     """
-    return [*decoding(rules), personal, Filter(lambda candidate: first_problem(candidate, rules))]
+    return [*decoding(rules), personal, partial(judged, rules)]
 
 
-class Filter:
-    """Drops candidates that have a problem; with ``raw`` those that are not decoded yet."""
-
-    def __init__(self, problem: Callable[[Any], Problem | None], raw: bool = False) -> None:
-        self._problem, self._raw = problem, raw
-
-    def __call__(self, item: Item) -> Item:
-        """The candidate, or why it is dropped."""
-        if isinstance(item, Reject) or isinstance(item, Candidate) is self._raw:
-            return item
-        found = self._problem(item)
-        return Reject(id=item.id, rule=found[0], reason=found[1]) if found else item
+def prefiltered(rules: RuleSettings, item: Item) -> Item:
+    """The raw candidate, unless its row alone gives away that a rule will drop it."""
+    return item if isinstance(item, Candidate | Reject) else _kept(item, raw_problem(item, rules))
 
 
-class Decode:
-    """Turns raw rows into texts: XML, then HTML."""
-
-    def __call__(self, item: Item) -> Item:
-        """A candidate, or the reason why there is none."""
-        return item if isinstance(item, Candidate | Reject) else item.decode()
+def decoded(item: Item) -> Item:
+    """Its raw rows as texts (XML, then HTML), or the reason why they give no candidate."""
+    return item if isinstance(item, Candidate | Reject) else item.decode()
 
 
-class ChoosePrompt:
-    """Chooses the prompt where it is still open, unless the rules drop the answer whatever the prompt."""
-
-    def __init__(self, rules: Step) -> None:
-        self._rules = rules
-
-    def __call__(self, item: Item) -> Item:
-        """The candidate with its prompt, or why it is dropped."""
-        if not isinstance(item, Candidate) or item.choose is None:
-            return item
-        judged = self._rules(item)
-        return judged if isinstance(judged, Reject) else item.choose(item)
+def with_prompt(rules: RuleSettings, item: Item) -> Item:
+    """The candidate with its prompt, where that is still open; the rules judge the answer first, whatever the prompt."""
+    if not isinstance(item, Candidate) or item.choose is None:
+        return item
+    found = judged(rules, item)
+    return found if isinstance(found, Reject) else item.choose(item)
 
 
-class Personal:
-    """Redacts personal data, or drops candidates that hold any, before a rule can quote them in its reason."""
+def judged(rules: RuleSettings, item: Item) -> Item:
+    """The candidate, or the first rule that drops it."""
+    return _kept(item, first_problem(item, rules)) if isinstance(item, Candidate) else item
 
-    def __init__(self, how: str, regions: Sequence[str]) -> None:
-        self._how, self._regions = how, tuple(regions)
 
-    def __call__(self, item: Item) -> Item:
-        """The candidate without them, or the reason why it is dropped; unchanged where they are only reported."""
-        if isinstance(item, Reject):
-            return self.reject(item)
-        if self._how == "report" or not isinstance(item, Candidate):
-            return item
-        example, counts, cuts = redacted_with_cuts(item.example, item.cuts, self._regions)
-        item = replace(item, cuts=cuts)
-        if not counts:
-            return replace(item, example=example)
-        if self._how == "drop":
-            found = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items()))
-            return Reject(id=example.id, rule="personal-data", reason=f"it holds {found}")
-        transforms = (*example.meta.transforms, "personal data redacted")
-        example = example.model_copy(
-            update={"meta": example.meta.model_copy(update={"transforms": transforms})}
-        )
-        answer = "" if example.is_prompt else example.messages[-1].content
-        return replace(item, example=example, answer=answer, prose=prose_of(answer))
+def _kept(item: Candidate | RawCandidate, problem: Problem | None) -> Item:
+    return Reject(id=item.id, rule=problem[0], reason=problem[1]) if problem else item
 
-    def reject(self, reject: Reject) -> Reject:
-        """A reject whose id and reason, which may quote the text, hold none; unchanged where they are only reported."""
-        if self._how == "report":
-            return reject
-        return Reject(
-            id=redacted_id(reject.id, self._regions), rule=reject.rule, reason=self.text(reject.reason)
+
+def refuse_changed_input(run: Run, settings: CurateSettings) -> None:
+    """A finished folder is made anew from the same raw files only."""
+    if run.finished and read_json(run.path)["facts"]["input"] != input_fingerprint(settings):
+        raise SettingsConflict(
+            f"{settings.out}: made from other raw files ({settings.input} has changed since). "
+            "Choose another --out, or remove this folder."
         )
 
-    def text(self, text: str) -> str:
-        """The same for a name, such as that of a category."""
-        return text if self._how == "report" else redacted_text(text, self._regions)
 
-    def kinds(self, candidate: Candidate) -> list[str]:
-        """The kinds of personal data that a candidate holds."""
-        return list(count_personal([candidate.example], regions=self._regions))
-
-
-Map = Callable[..., Iterator[Any]]
-"""As the built-in `map` of one iterable: results in the order of the items."""
+def input_fingerprint(settings: CurateSettings) -> str:
+    """As `lima.files.fingerprint`, over all files of a folder but those of the output."""
+    path, out = settings.input, settings.out
+    if path.is_file():
+        return fingerprint(path)
+    files = [file for file in files_below(path) if out not in file.parents]
+    return text_hash(*(f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in files))
 
 
-@contextmanager
-def open_map(engine: EngineName, workers: int, *, on_gpus: bool = False) -> Iterator[Map]:
-    """A `map` with this many workers, which start on the items at once; the built-in `map` for a single worker.
-
-    A task is a callable that can be pickled; only what it returns comes back. On a cluster every node must see the input and
-    the output folder under the same paths. ``on_gpus`` gives each of Ray's tasks a GPU to itself, where the cluster has any.
+def check(curated: Curated, settings: CurateSettings) -> None:
+    """Raise an error where too little was found to go on.
 
     Raises:
-        LimaError: Ray is not installed; a worker process died.
+        LimaError: nothing accepted; with ``strict`` malformed rows or a source that ran dry.
     """
-    if engine == "ray":
-        with _ray(workers, on_gpus) as ray_map:
-            yield ray_map
-    elif workers == 1:
-        yield map
-    else:
-        context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks
-        pool = ProcessPoolExecutor(workers, mp_context=context)
-        try:
-            yield pool.map
-        except BrokenExecutor:
-            raise LimaError(
-                "a worker process died; was memory short? The same command goes on where it was, with fewer --workers too."
-            ) from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    if not any(curated.sets.values()):
+        dropped, funnel = curated.funnel.most_dropped(), settings.out / "funnel.json"
+        if not dropped:
+            raise LimaError(f"{settings.input}: no candidate in it. See {funnel}.")
+        raise LimaError(
+            f"{settings.input}: no candidate passed the rules. {dropped} "
+            f"The reasons are in {settings.out / 'rejected.jsonl'}, the counts in {funnel}; "
+            "'lima curate RECIPE --help' lists the thresholds."
+        )
+    if not settings.strict:
+        return
+    malformed = [reject for reject in curated.rejected if reject.rule in MALFORMED]
+    if malformed:
+        raise LimaError(f"{malformed[0].id}: {malformed[0].reason}, and --strict is set.")
+    for name, missing in curated.short.items():
+        raise LimaError(f"{name}: {missing} examples are missing from its quota, and --strict is set.")
 
 
-@contextmanager
-def _ray(workers: int, on_gpus: bool) -> Iterator[Map]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ModuleNotFoundError:
-        raise LimaError(f"--engine ray needs a package: {install('ray')}") from None
-    here: dict[str, Any] = {"num_cpus": workers, "_node_ip_address": "127.0.0.1"}
-    if "RAY_ADDRESS" in os.environ:
-        here = {}
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", **here)
-
-    def ray_map(task: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        gpus = 1 if on_gpus and ray.cluster_resources().get("GPU") else 0
-        remote = ray.remote(_call).options(num_gpus=gpus)
-        return map(ray.get, [remote.remote(task, item) for item in items])
-
-    try:
-        yield ray_map
-    finally:
-        ray.shutdown()
+def write_reasons(curated: Curated, settings: CurateSettings) -> list[Path]:
+    """What was dropped and why, in the order of ids: also of a run that accepts nothing."""
+    rejected, funnel = settings.out / "rejected.jsonl", settings.out / "funnel.json"
+    write_jsonl(rejected, sorted(curated.rejected, key=attrgetter("id")))
+    write_json(funnel, {"sources": curated.funnel.as_json(settings.sources)})
+    return [rejected, funnel]
 
 
-def _call(task: Callable[[Any], Any], item: Any) -> Any:
-    return task(item)
+def write_sets(curated: Curated, settings: CurateSettings) -> list[Path]:
+    """Write every set whole, in the order of ids; sets that no source asks for are left out."""
+    out, written = settings.out, []
+    for name in wanted(settings):
+        rows = _by_id(curated.sets[name])
+        write_jsonl(out / f"{name}.jsonl", map(as_prompt, rows) if name == "test" else rows)
+        written.append(out / f"{name}.jsonl")
+    write_text(out / "ATTRIBUTION.md", attribution([row for rows in curated.sets.values() for row in rows]))
+    if settings.card:
+        written += _write_card(curated, settings)
+    return [*written, out / "ATTRIBUTION.md"]
+
+
+def _write_card(curated: Curated, settings: CurateSettings) -> list[Path]:
+    """About the training examples; about the first other set where there are none."""
+    name = next(name for name in SPLITS if curated.sets[name])
+    options = CardOptions(settings.seed, settings.duplicates, settings.leaks, settings.terms)
+    title, rows = f"{settings.recipe}: {name}", _by_id(curated.sets[name])
+    return write_card(settings.out, title, rows, settings.intended_use, options)
+
+
+def _by_id(examples: Sequence[Example]) -> list[Example]:
+    return sorted(examples, key=attrgetter("id"))
+
+
+def wanted(settings: CurateSettings) -> list[Split]:
+    """The sets that some source has a quota for."""
+    return [name for name in SPLITS if any(getattr(source, name) for source in settings.sources.values())]

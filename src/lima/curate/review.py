@@ -1,4 +1,4 @@
-"""Picking by hand, as the paper picked its Reddit examples: candidates go to ``review.jsonl``, decisions come back.
+"""Picking by hand, as the paper did with Reddit: candidates go to ``review.jsonl``, decisions come back.
 
 The file is the record: the same raw files, seed and decisions give the same data sets again.
 """
@@ -61,7 +61,7 @@ class Reviews:
         return picked, left
 
     def write(self) -> None:
-        """Write all rows: what is offered now by rank, then former rows that are no longer offered."""
+        """Write all rows: those offered now, by rank, then earlier ones that are no longer offered."""
         write_jsonl(self.path, self._rows())
 
     def write_tally(self, path: Path) -> bool:

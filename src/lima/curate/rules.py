@@ -38,7 +38,7 @@ from lima.curate.text.phrases import (
     VERB_AFTER,
     WORK_BEHIND,
 )
-from lima.curate.text.titles import (
+from lima.curate.text.prompts import (
     BODY_WORD,
     DEMONSTRATIVE,
     EMPTY_PRONOUN,
@@ -59,7 +59,7 @@ from lima.curate.text.titles import (
 from lima.settings import Settings
 
 OPENING_CHARACTERS = 250
-"""Where a refusal stands."""
+"""A refusal is looked for in this many characters from the start."""
 
 
 class RuleSettings(Settings):
@@ -80,10 +80,10 @@ class RuleSettings(Settings):
     refers_to_site: bool = True
     """Drop answers that speak of the site ("stack exchange", upvotes, edits). [paper]"""
     meta_words_max: float | None = Field(default=1, ge=0)
-    """On a meta site: an answer with more words about asking and answering in a hundred is about that site. Those that say more ("tag",
-    "moderator") count twice, and one of them in the title is enough. [ours]"""
+    """On a meta site: an answer with more words about asking and answering per hundred words is about the site itself. Strong ones
+    ("tag", "moderator") count twice, and one of them in the title is enough. [ours]"""
     self_contained_title: bool = True
-    """Keep only questions that are understood from the title alone. [paper; the heuristic is ours]"""
+    """Keep only questions that can be understood from the title alone. [paper; the heuristic is ours]"""
     title_words_min: int = 3
     """Fewest words of a self-contained title; one that does not begin like a question needs one more. [ours]"""
     prompt_length_max: int | None = 2000
@@ -95,7 +95,7 @@ class RuleSettings(Settings):
     shared_names_min: int | None = 2
     """An answer that uses this many names of the description's code works on that code. [ours]"""
     your_nouns_min: int | None = 2
-    """An answer that says "your" of so many things which the description has and the title lacks ("your manuals") speaks to the asker. [ours]"""
+    """An answer that says "your" of this many things from the description that the title does not mention ("your manuals") speaks to the asker. [ours]"""
     title_missing_max: float = Field(default=0.4, ge=0, le=1)
     """A description that lacks more of its title's words takes the title along. [ours]"""
     trim: bool = True
@@ -125,7 +125,7 @@ def first_problem(candidate: Candidate, settings: RuleSettings) -> Problem | Non
 
 
 def raw_problem(candidate: RawCandidate, settings: RuleSettings) -> Problem | None:
-    """As `first_problem`, where the raw row tells for sure what it will be: most candidates need not be decoded."""
+    """As `first_problem`, where the raw row already settles it: most candidates need not be decoded."""
     for name, rule in RAW_RULES.items():
         reason = rule(candidate, settings)
         if reason is not None:
@@ -261,7 +261,7 @@ def _inside(title: str, found: re.Match[str]) -> bool:
 
 
 def first_person(candidate: Candidate, settings: RuleSettings) -> str | None:
-    """An assistant has no past of its own to tell of.
+    """An assistant has no past of its own.
 
     Roman numerals, symbols and "I/O" are not the first person, and what others say in quotation marks is not the author's.
     """
@@ -346,7 +346,7 @@ def hollow(candidate: Candidate, settings: RuleSettings) -> str | None:
 
 
 def fits_prompt(candidate: Candidate, settings: RuleSettings) -> str | None:
-    """An answer to a text that nobody sees: `curate.fit` looks for it where the prompt is chosen."""
+    """An answer to text that the prompt does not show; `stackexchange.pairs` finds these when it chooses the prompt."""
     return candidate.misfit if settings.fits_prompt else None
 
 

@@ -15,21 +15,20 @@ from lima.curate.card.licences import Use
 from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.rules import UNFILTERED
 from lima.curate.sources.authored import Authored
+from lima.curate.sources.base import UnknownSites
 from lima.curate.sources.reddit import Reddit
 from lima.curate.sources.super_ni import SuperNaturalInstructions
 from lima.curate.sources.table import Table
 from lima.curate.sources.wikihow import WikiHow
 from lima.curate.stackexchange.dialogues import Dialogues
-from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.blocks import Style
 from lima.curate.text.personal import REGIONS
 from lima.errors import LimaError
 from lima.hub import DataFile, RawFile
+from lima.runs import EngineName
 from lima.settings import Settings, read_recipe, typed, validate
 
-EngineName = Literal["processes", "ray"]
-"""``processes`` on this machine, or plain tasks of ``ray``: a cluster when RAY_ADDRESS is set, else this machine."""
 Source = Annotated[
     StackExchange | Dialogues | WikiHow | Reddit | SuperNaturalInstructions | Authored | Table,
     Field(discriminator="kind"),
@@ -46,21 +45,10 @@ class CurateSettings(Settings):
     Example: ``lima curate stackexchange --input dumps/ --out data/ --quota 2000``
     """
 
-    free_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            "out",
-            "review",
-            "audit",
-            "audit_size",
-            "terms",
-            "intended_use",
-            "card",
-            "workers",
-            "engine",
-            "strict",
-            "dry_run",
-        }
-    )
+    free_fields: ClassVar[frozenset[str]] = frozenset((
+        "out", "review", "audit", "audit_size", "terms", "intended_use", "card", "workers", "engine",
+        "strict", "dry_run",
+    ))  # fmt: skip
 
     recipe: tyro.conf.Positional[str]
     """A shipped recipe (``stackexchange``) or the path of your own YAML file."""
@@ -69,7 +57,7 @@ class CurateSettings(Settings):
     out: Path
     """The folder for train.jsonl, rejected.jsonl, funnel.json, ATTRIBUTION.md ..."""
     seed: int = 0
-    """Everything random follows from it."""
+    """Seed of everything random."""
     style: Style = "markdown"
     """How HTML becomes text: ``markdown``, or ``lima`` as in the released set."""
     quota: int | None = Field(default=None, ge=1)
@@ -81,20 +69,20 @@ class CurateSettings(Settings):
     include_meta: bool = False
     """Take meta sites too: they are about the sites themselves, and off by default."""
     unknown_sites: UnknownSites = "skip"
-    """Dumps of sites that no table of exchanges has: ``skip`` them with a warning that names them all, take them in the set
-    ``other``, or ``stop``."""
+    """Dumps of sites that are not in the table of exchanges: ``skip`` them with a warning that names them all, take them into the
+    set ``other``, or ``stop``."""
     sources: tyro.conf.AvoidSubcommands[dict[str, Source]] = Field(default_factory=dict)
     """The sources by name, each with its quotas and rules."""
     duplicates: DuplicateSettings = DuplicateSettings()
     """What counts as the same example twice."""
     leaks: LeakSettings = LeakSettings()
-    """Which prompts training must not give away."""
+    """Test prompts that training examples must not give away."""
     pii: Literal["report", "redact", "drop"] = "report"
     """E-mail addresses, telephone numbers, bank accounts, cards and IP addresses: ``report`` counts and warns, ``redact``
     puts steady placeholders such as ``[EMAIL_1]`` in their place, ``drop`` drops the candidate. Names need a model and
     are not looked for."""
     pii_regions: tuple[str, ...] = REGIONS
-    """Countries whose national telephone numbers are known; numbers with a country's code are found anyway."""
+    """Countries whose national telephone numbers are recognised; numbers with a country code are always found."""
     review: Path | None = None
     """Pick by hand: candidates of sources with ``review: true`` (Reddit, dialogues) are written to this JSON Lines
     file, best first. Set ``decision`` to accept, reject or edit, and run the same command again."""
@@ -112,10 +100,10 @@ class CurateSettings(Settings):
     card: bool = True
     """Write card.md and card.html about the training examples."""
     intended_use: Use = "commercial"
-    """What the card's warnings on licences are for."""
+    """The use that the card's warnings about licences assume."""
     terms: str | None = None
-    """The terms under which you got the raw data, for the card: ``internet-archive`` or ``stack-exchange`` (the card says what follows),
-    or your own words."""
+    """The terms under which you obtained the raw data, for the card: ``internet-archive`` or ``stack-exchange`` (the card spells out the
+    consequences), or your own words."""
     strict: bool = False
     """Stop with exit code 2 when a source cannot fill its quota, or a row is malformed."""
     dry_run: bool = False
@@ -172,9 +160,9 @@ class InspectSettings(Settings):
     """A folder for card.md and card.html: composition beside the paper's, lengths, licences, diversity, style,
     duplicates, leaks and examples."""
     against: tuple[Path, ...] = ()
-    """For the card: files of test prompts that must not be given away."""
+    """For the card: files of test prompts that the examples must not give away."""
     intended_use: Use = "commercial"
-    """For the card: what its warnings on licences are for."""
+    """For the card: the use that its warnings about licences assume."""
     embeddings: Path | None = None
     """For the card: a .npy file with one row an example, for a measure of diversity besides TF-IDF."""
 

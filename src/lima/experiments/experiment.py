@@ -60,7 +60,7 @@ def experiment(settings: ExperimentSettings) -> list[ExperimentOutcome]:
 
 
 def _refuse_real_alone(settings: ExperimentSettings) -> None:
-    """What needs a real base is named, with what there is instead."""
+    """Refuse what needs a real base, and name what the world has instead."""
     if settings.name not in (*EXPERIMENTS, ALL):
         raise LimaError(f"'{settings.name}' runs on a real base: --model DIR --data FILE --scale small.")
     if settings.scale not in SCALES:

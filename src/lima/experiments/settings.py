@@ -17,17 +17,17 @@ ON_REAL_BASES = ("quantity", "quality", "diversity", "dialogue", "structure", "p
 
 
 class RealSettings(Settings):
-    """A real base and real data, in place of the built-in world; measured by programs, or by a judge over prompts of your own."""
+    """A real base and real data instead of the built-in world, measured by programs, or by a judge on your own prompts."""
 
     data: Path | None = None
     """Examples to tune on, JSON Lines (`lima curate`, `lima import`)."""
     other: Path | None = None
-    """Other examples to compare with: unfiltered ones (quality), or ones with a single kind of prompt (diversity)."""
+    """Examples to compare with: unfiltered ones (quality), or ones with a single kind of prompt (diversity)."""
     prompts: Path | None = None
     """Test prompts that a judge or people rate; none of them may be in the data. Not given: 200 prompts of our own with demands that a
     program checks, and 300 statements of common knowledge."""
     bands: Path | None = None
-    """Limits that were fixed in advance, a YAML file (see docs/claims.md)."""
+    """A YAML file of limits that were fixed in advance (see docs/claims.md)."""
     heldout: Path | None = None
     """Held-out conversations whose loss is measured every epoch (perplexity)."""
     judge: str | None = None

@@ -15,7 +15,7 @@ from lima import console
 from lima.commands import command
 from lima.errors import InputError, LimaError
 from lima.files import encode, is_array, loads, read_jsonl, read_objects, replacing, sibling, write_jsonl
-from lima.formats import alpaca, gair, openai, sharegpt
+from lima.formats import conversations
 from lima.formats.exports import export_rows
 from lima.formats.imported import ImportedStudy, answers_of, prompts_of
 from lima.formats.mapping import read_map
@@ -48,18 +48,26 @@ class Format:
 
 
 FORMATS: dict[FormatName, Format] = {
-    "lima": Format(gair.read, gair.write, ("conversations", "source")),
+    "lima": Format(conversations.read_lima, conversations.write_lima, ("conversations", "source")),
     "openai": Format(
-        openai.read, openai.write, ("messages", "system"), "messages", ("role", "content", *WEIGHTS)
+        conversations.read_openai,
+        conversations.write_openai,
+        ("messages", "system"),
+        "messages",
+        ("role", "content", *WEIGHTS),
     ),
     "sharegpt": Format(
-        sharegpt.read,
-        sharegpt.write,
+        conversations.read_sharegpt,
+        conversations.write_sharegpt,
         ("conversations", "system"),
         "conversations",
         ("from", "value", *WEIGHTS),
     ),
-    "alpaca": Format(alpaca.read, alpaca.write, ("instruction", "input", "output", "system", "history")),
+    "alpaca": Format(
+        conversations.read_alpaca,
+        conversations.write_alpaca,
+        ("instruction", "input", "output", "system", "history"),
+    ),
 }
 OPENAI_ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
 

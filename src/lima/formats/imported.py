@@ -91,7 +91,7 @@ def read_document(path: Path) -> Any:
 
 
 def _read_table(path: Path, suffix: str) -> list[PublishedRow]:
-    """Rows of a table in UTF-8, or UTF-16 with its mark; of a .csv the first line tells the delimiter, as Excel's depends on the
+    """Rows of a table in UTF-8, or UTF-16 with its mark; in a .csv the first line shows the delimiter, since Excel's depends on the
     country.
     """
     data = path.read_bytes()

@@ -84,7 +84,7 @@ class VerdictMap(Settings):
     choices: Annotated[dict[str, Label], Choices] = Field(default_factory=dict)
     """What stands there -> a, b or tie, in the frame of this file's two answers. Case does not matter, and 1.0 is 1."""
     graded: dict[Side, float] | None = None
-    """For numbers between two ends, the number with which all of the win goes to a, and to b."""
+    """For graded verdicts: the number that gives the whole win to a, and the one that gives it to b."""
     scores: bool = False
     """The field holds two scores, as a list or as its JSON, in the order shown; the higher one wins."""
     shown: Order | ShownMap = "unknown"

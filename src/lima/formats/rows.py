@@ -13,19 +13,19 @@ from lima.records import Example, Message, Meta, Role
 Row = Mapping[str, Any]
 WEIGHTS = ("weight", "train", "training", "loss")
 MASKS = ("mask", "masked", "loss_mask", "train_on")
-"""Fields that say where loss is, in a way that differs from tool to tool: of a mask, 1 is learnt here and left out there."""
+"""Fields that say where loss is, with meanings that differ between tools: a mask of 1 is learnt in one and left out in another."""
 MEDIA = ("image", "images", "video", "videos", "audio", "audios", "files")
 OF_TURNS = (
     *("tool_calls", "function_call", "tool_call_id", "reasoning_content", "reasoning", "thinking", "refusal"),
     *("train_detail", "prefix", "channel", *MEDIA),
 )
-"""Fields of a turn without which its text is another thing."""
+"""Fields of a turn without which its text means something else."""
 OF_ROWS = ("tools", "functions", "chat_template_kwargs", "chosen", "rejected", *MEDIA)
 """Fields of a row, likewise."""
 VERDICTS = ("label", "kto_tag")
 """Fields of a row that say whether its answer is a good one, where they are true or false."""
 NOTHING: tuple[Any, ...] = (None, False, "", "[]", "{}", "null", [], {})
-"""What such a field holds where it says nothing."""
+"""Values with which such a field means nothing."""
 
 
 class UnusableRow(Exception):
@@ -93,7 +93,7 @@ def weight_of(turn: Row, place: str) -> Literal[0, 1]:
 
 
 def refuse_row(row: Row) -> None:
-    """A field that changes what the row's texts mean, and that the records have no place for, is no silence.
+    """Refuse a row with a field that changes the meaning of its texts and has no place in the records.
 
     Raises:
         UnusableRow: there is one, and it says something.
@@ -112,7 +112,7 @@ def refuse_row(row: Row) -> None:
 
 
 def refuse_turn(turn: Row, place: str) -> None:
-    """The same of one turn."""
+    """As `refuse_row`, for one turn."""
     _refuse(turn, OF_TURNS, place)
     _refuse_masks(turn, place)
 
@@ -134,7 +134,7 @@ def _refuse(row: Row, fields: Collection[str], place: str) -> None:
 
 
 def refuse_weights(example: Example) -> None:
-    """Of a format that has no place for them.
+    """For formats that have no place for weights.
 
     Raises:
         UnusableRow: a turn has the weight 0.

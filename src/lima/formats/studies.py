@@ -28,7 +28,7 @@ def read_study(
     judges; ``tulu`` the annotation table (.xlsx); ``cherry`` one file of reviews or several.
 
     Raises:
-        LimaError: no file, not such files, or no map.
+        LimaError: no file, files of another kind, or no map.
     """
     if not files:
         raise LimaError(f"lima import {kind}: no file given.")

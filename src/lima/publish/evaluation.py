@@ -40,10 +40,7 @@ class Finding:
         """The fields of a metric in the hub's ``model-index``."""
         args = {"n": self.n, "rater": self.rater, "method": self.method}
         if self.low is not None and self.high is not None:
-            args |= {
-                "interval": [round(self.low, 4), round(self.high, 4)],
-                "level": self.level,
-            }
+            args |= {"interval": [round(self.low, 4), round(self.high, 4)], "level": self.level}
         named = f"{self.measure}, by {self.rater}"
         return {
             "metric_type": self.metric,

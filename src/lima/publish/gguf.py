@@ -75,8 +75,7 @@ def export_gguf(settings: ExportGgufSettings) -> Path | None:
         modelfile(target.name, around, _stops(checkpoint, tokenizer)), encoding="utf-8"
     )
     console.done(
-        [target, settings.out / "Modelfile"],
-        f"ollama create {name} -f {settings.out / 'Modelfile'}",
+        [target, settings.out / "Modelfile"], f"ollama create {name} -f {settings.out / 'Modelfile'}"
     )
     return target
 

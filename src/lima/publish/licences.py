@@ -1,4 +1,4 @@
-"""The words of a licence -> its name on the hub, and whether a text under it may be passed on. No legal advice: what to read first."""
+"""The words of a licence -> its name on the hub, and whether a text under it may be passed on. A first check, not legal advice."""
 
 from __future__ import annotations
 
@@ -10,25 +10,11 @@ from typing import Any
 from lima.publish.settings import Stop
 
 CC = re.compile(r"cc[ -]by(-nc)?(-sa|-nd)?(?:[ -](\d\.\d))?(?: \(.*\))?", re.IGNORECASE)
-CC_ON_THE_HUB = frozenset(
-    [
-        "cc-by-2.0",
-        "cc-by-2.5",
-        "cc-by-3.0",
-        "cc-by-4.0",
-        "cc-by-sa-3.0",
-        "cc-by-sa-4.0",
-        "cc-by-nc-2.0",
-        "cc-by-nc-3.0",
-        "cc-by-nc-4.0",
-        "cc-by-nd-4.0",
-        "cc-by-nc-nd-3.0",
-        "cc-by-nc-nd-4.0",
-        "cc-by-nc-sa-2.0",
-        "cc-by-nc-sa-3.0",
-        "cc-by-nc-sa-4.0",
-    ]
-)
+CC_ON_THE_HUB = frozenset((
+    "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-2.0",
+    "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0",
+    "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0",
+))  # fmt: skip
 FREE = {
     "apache-2.0": r"apache(?: licen[cs]e)?[ ,-]*(?:v(?:ersion)? ?)?2(?:\.0)?",
     "mit": r"(?:the )?mit(?: licen[cs]e)?",
@@ -48,24 +34,11 @@ FREE = {
     "lgpl-3.0": r"lgpl(?:v|[ -])3(?:\.0)?(?:[ -](?:only|or[ -]later))?",
 }
 """Names on the hub of licences that let texts and weights be passed on, and how they are written."""
-OF_MODELS = frozenset(
-    [
-        "llama2",
-        "llama3",
-        "llama3.1",
-        "llama3.2",
-        "llama3.3",
-        "llama4",
-        "gemma",
-        "openrail",
-        "creativeml-openrail-m",
-        "openrail++",
-        "bigscience-bloom-rail-1.0",
-        "bigcode-openrail-m",
-        "apple-amlr",
-        "deepfloyd-if-license",
-    ]
-)
+OF_MODELS = frozenset((
+    "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "gemma", "openrail",
+    "creativeml-openrail-m", "openrail++", "bigscience-bloom-rail-1.0", "bigcode-openrail-m", "apple-amlr",
+    "deepfloyd-if-license",
+))  # fmt: skip
 """Names on the hub of models' licences with terms of their own, under which tuned weights may be passed on."""
 LINKS = {
     "apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
@@ -85,7 +58,7 @@ YOURS = "where they are yours to give: --unstated-licence NAME"
 
 @dataclass(frozen=True)
 class Licence:
-    """One licence, as far as its words tell."""
+    """One licence, as far as its words identify it."""
 
     words: str
     name: str | None
@@ -101,7 +74,7 @@ class Licence:
 
     @property
     def asks(self) -> str:
-        """What it asks of who passes it on, in short."""
+        """What it asks of whoever passes it on, in short."""
         name = self.name or ""
         parts = [
             (
@@ -116,7 +89,7 @@ class Licence:
 
 
 def read_licence(words: str | None) -> Licence:
-    """What a licence's words tell.
+    """What a licence's words say.
 
     >>> read_licence("CC BY-SA 4.0").name, read_licence("CC BY-ND 4.0").problem
     ('cc-by-sa-4.0', 'forbids changed versions, and curation changes texts')
@@ -140,7 +113,7 @@ def read_licence(words: str | None) -> Licence:
 
 
 def problems(counts: Mapping[str, int], what: str, remedy: str = "") -> list[Stop]:
-    """A finding for each licence that stands against passing on."""
+    """A finding for each licence that forbids passing the texts on."""
     found = []
     for words, number in counts.items():
         licence = read_licence(words)

@@ -15,7 +15,6 @@ from lima.curate.candidate import SPLITS
 from lima.curate.card.card import Card, as_markdown
 from lima.curate.card.licences import KNOWN_TERMS, licence_counts
 from lima.curate.card.sections import CardOptions, Section, sections
-from lima.curate.results import attribution
 from lima.curate.text.personal import WORDS, find_personal
 from lima.errors import LimaError
 from lima.extras import install
@@ -25,7 +24,7 @@ from lima.publish import leaks
 from lima.publish.croissant import Described, croissant
 from lima.publish.licences import YOURS, front_matter, problems, read_licence
 from lima.publish.settings import PublishSettings, Stop
-from lima.records import Example
+from lima.records import Example, attribution
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """The hub's classes of sizes, by their upper bounds."""
@@ -246,7 +245,9 @@ def _licence_section(data: PublishedData, terms: str | None) -> Section:
         "passes rows on passes that on too. A row under two licences counts for both."
     )
     if terms:
-        text += f" The raw data were had under these terms: {terms}. {KNOWN_TERMS.get(terms, '')}".rstrip()
+        text += (
+            f" The raw data were obtained under these terms: {terms}. {KNOWN_TERMS.get(terms, '')}".rstrip()
+        )
     return Section("licences", "Licences and attribution", text, ["licence", "rows", "asks"], rows)
 
 

@@ -52,7 +52,7 @@ def publish(settings: PublishSettings) -> Path | None:
 
 
 def _fill(kind: Kind, settings: PublishSettings, folder: Path) -> list[Stop]:
-    """Each way needs much that the other does not."""
+    """Imported late: each needs packages that the other does not."""
     if kind == "model":
         from lima.publish.of_model import write_model
 

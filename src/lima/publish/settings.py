@@ -55,7 +55,7 @@ class PublishSettings(Settings):
     push: bool = False
     """Send it. Without: only make it ready and list it."""
     private: bool = False
-    """A new repository is seen by you alone."""
+    """Make a new repository private."""
     about: str | None = None
     """A paragraph of your own for the card: what it is for, where it comes from."""
     language: tuple[str, ...] = ()
@@ -73,9 +73,9 @@ class PublishSettings(Settings):
     study: tuple[Path, ...] = ()
     """Models: studies that rated it; each needs its report (`lima report STUDY`)."""
     system: str | None = None
-    """Models: its name in those studies, where their records do not tell."""
+    """Models: its name in those studies, if their records do not give it."""
     accept: tuple[Consequence, ...] = ()
-    """Publish in spite of findings, and answer for what follows: the values name it. `licence-may-be-infringed`: you have the right to
+    """Publish in spite of findings; each value names the consequence that you accept. `licence-may-be-infringed`: you have the right to
     pass it on, whatever its licence says. `personal-data-become-public`, `secrets-become-public`: what was found is false or meant."""
     dry_run: bool = False
     """Check everything and list it, but write no folder."""

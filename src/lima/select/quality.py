@@ -12,7 +12,6 @@ import numpy as np
 
 from lima import console
 from lima.curate.candidate import Candidate
-from lima.curate.pipeline import open_map
 from lima.curate.rules import RULES, RuleSettings, first_problem
 from lima.errors import LimaError
 from lima.evaluate.judge import judge
@@ -21,6 +20,7 @@ from lima.evaluate.settings import JudgeSettings
 from lima.evaluate.study import Study, existing_rows
 from lima.files import loads, write_jsonl, write_text
 from lima.records import Example, Grade, Item
+from lima.runs import open_map
 from lima.select.methods import Marks, Numbers
 from lima.select.pool import Pool, lines_at, text_of
 from lima.select.settings import SelectSettings

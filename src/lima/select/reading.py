@@ -19,10 +19,10 @@ from torch import Tensor
 
 from lima import chat, console, model
 from lima.curate.choose.embeddings import Vectors, unit_rows
-from lima.curate.pipeline import Map
 from lima.errors import LimaError
 from lima.files import read_json, write_json
 from lima.records import Example
+from lima.runs import Map
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -170,7 +170,7 @@ def _tokens(task: Task, row: Row) -> int:
 
 
 def _cut(order: Sequence[int], lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Batches of at most so many padded tokens; the order is by length, so the last of a batch is its longest."""
+    """Batches of at most this many padded tokens, in order of length, so the last sequence of a batch is its longest."""
     batch: list[int] = []
     for place in order:
         if batch and (len(batch) + 1) * lengths[place] > tokens:

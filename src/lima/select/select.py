@@ -15,12 +15,11 @@ from lima import console
 from lima.commands import command
 from lima.curate.choose.embeddings import Embedder, Vectors, fit_embedder, read_embeddings
 from lima.curate.choose.spread import nearest_similarity
-from lima.curate.pipeline import open_map
 from lima.curate.rules import RULES
 from lima.errors import LimaError
 from lima.files import read_jsonl, replacing, sibling, write_json, write_jsonl, write_text
 from lima.records import Example
-from lima.runs import open_run
+from lima.runs import open_map, open_run
 from lima.select.comparison import COLUMNS, Choice, Line, as_json, as_markdown, cells, compare_choices
 from lima.select.methods import Figures, Numbers, choose
 from lima.select.page import as_html

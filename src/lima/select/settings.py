@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 from pydantic import Field, field_validator, model_validator
 
-from lima.curate.settings import EngineName
 from lima.errors import LimaError
 from lima.hub import DataFile
 from lima.remote.endpoint import KeyVariable, parse_address
+from lima.runs import EngineName
 from lima.settings import Settings
 
 Method = Literal["random", "longest", "quality", "diverse", "quality-diverse", "ifd", "likeness", "rds"]

@@ -21,7 +21,7 @@ Coefficient = Callable[[Floats, Floats], Floats]
 """From kappa and the share of the commonest label, both of shape (...), to the coefficient."""
 
 SMALLEST = 10
-"""Below so many items no method tried covers as it should: no interval."""
+"""Below this number of items no method that was tried covers well enough, so there is no interval."""
 RARE = 20
 """With fewer items than this beside the commonest label, the jackknife alone covers too rarely."""
 DISAGREEING = 6

@@ -113,7 +113,7 @@ def prompts_needed(gap: float, design: Design, *, power: float = 0.8) -> int:
 
 
 def mean_half_width(spread: float, prompts: int, alpha: float) -> float:
-    """Of Student's interval of a mean over so many prompts, whose values have this standard deviation."""
+    """Of Student's interval of a mean over this number of prompts, whose values have this standard deviation."""
     if prompts < 2:
         return math.inf
     return float(stats.t.ppf(1 - alpha / 2, prompts - 1)) * spread / math.sqrt(prompts)

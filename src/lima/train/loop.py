@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -76,17 +76,9 @@ def fit(
     states = _states(folder / "state", model, optimizer, processes)
     done = states.restore()
     replayed = _replayed(replay, plan, sequences)
-    arithmetic = getattr(torch, resolve(model, settings.precision))
-    meter = Meter.of(model, arithmetic)
-    if slow := slow_path(model.device, arithmetic):
-        warn(slow)
-    with ExitStack() as stack:
-        stack.enter_context(_training(model, settings))
-        log: Log = NoLog()
-        if processes.is_first:
-            log = MetricsLog(folder / "metrics.jsonl", done, report)
-        stack.enter_context(log)
-        bar = stack.enter_context(progress(description, plan.steps, "steps"))
+    meter = _meter(model, settings.precision)
+    log: Log = MetricsLog(folder / "metrics.jsonl", done, report) if processes.is_first else NoLog()
+    with _training(model, settings), log, progress(description, plan.steps, "steps") as bar:
         bar.advance(done)
         if plan.ends_epoch(done) and not processes.agree(log.has_epoch(plan.epoch(done))):
             _end_epoch(model, plan, done, log=log, on_epoch=on_epoch)
@@ -97,23 +89,11 @@ def fit(
             set_learning_rate(optimizer, rate)
             measured = gradients(model, batch, settings, step, processes)
             # the one moment of a step at which the host waits for the device
-            loss, accuracy, grad_norm = torch.stack([*measured, _clip(model, settings.clip_norm)]).tolist()
-            _refuse_non_finite(loss, grad_norm, step, batch)
+            figures = _figures(torch.stack([*measured, _clip(model, settings.clip_norm)]), step, batch)
             optimizer.step()
             optimizer.zero_grad()
-            tokens = sum(len(sequence.ids) for sequence in batch)
-            supervised = sum(sequence.supervised for sequence in batch)
-            row = Metrics(
-                step=step,
-                epoch=plan.epoch(step),
-                loss=loss,
-                accuracy=accuracy,
-                learning_rate=rate,
-                grad_norm=grad_norm,
-                tokens=tokens,
-                replayed=sum(len(window.ids) for window in replayed[step - 1]) or None,
-                **meter.measured(tokens, supervised, time.monotonic() - began),
-            )
+            figures |= meter.measured(batch, replayed[step - 1], time.monotonic() - began)
+            row = Metrics(step=step, epoch=plan.epoch(step), learning_rate=rate, **figures)
             log.append(row)
             if plan.ends_epoch(step) or states.is_due(step, settings.save_every):
                 states.save(step)
@@ -157,6 +137,14 @@ class StepPlan:
         epoch = self.epoch(step)
         batches = epoch_batches(self.examples, self.batch_size, seed=self.seed, epoch=epoch)
         return batches[(step - 1) % self.steps_per_epoch]
+
+
+def _meter(model: PreTrainedModel, precision: Precision) -> Meter:
+    """What a step's time is held against; warns where this device's arithmetic is slow."""
+    arithmetic = getattr(torch, resolve(model, precision))
+    if slow := slow_path(model.device, arithmetic):
+        warn(slow)
+    return Meter.of(model, arithmetic)
 
 
 def _replayed(replay: Replay | None, plan: StepPlan, sequences: Sequence[Tokens]) -> list[list[Tokens]]:
@@ -276,11 +264,13 @@ def _clip(model: PreTrainedModel, norm: float) -> torch.Tensor:
     return whole(clip([p for p in model.parameters() if p.requires_grad], norm))
 
 
-def _refuse_non_finite(loss: float, grad_norm: float, step: int, batch: Sequence[Tokens]) -> None:
-    if math.isfinite(loss) and math.isfinite(grad_norm):
-        return
-    names = ", ".join(sequence.id or "?" for sequence in batch[:5]) + (" ..." if len(batch) > 5 else "")
-    raise LimaError(
-        f"step {step}: the loss is {loss} and the gradient norm {grad_norm}, in the batch of {names}. "
-        "Look at these examples, or lower --learning-rate."
-    )
+def _figures(measured: torch.Tensor, step: int, batch: Sequence[Tokens]) -> dict[str, Any]:
+    """Loss, accuracy and gradient norm of a step, fetched from the device; refused where they are not finite."""
+    loss, accuracy, grad_norm = measured.tolist()
+    if not math.isfinite(loss) or not math.isfinite(grad_norm):
+        names = ", ".join(sequence.id or "?" for sequence in batch[:5]) + (" ..." if len(batch) > 5 else "")
+        raise LimaError(
+            f"step {step}: the loss is {loss} and the gradient norm {grad_norm}, in the batch of {names}. "
+            "Look at these examples, or lower --learning-rate."
+        )
+    return {"loss": loss, "accuracy": accuracy, "grad_norm": grad_norm}

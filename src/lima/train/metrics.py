@@ -10,7 +10,7 @@ import importlib
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import torch
 from pydantic import JsonValue, model_serializer
 
+from lima.chat import Tokens
 from lima.errors import LimaError
 from lima.files import JsonlLog, text_hash, write_jsonl
 from lima.records import Record
@@ -90,13 +91,20 @@ class Meter:
         rate = None if is_small else product_rate(model.device, dtype)
         return cls((layers, _flops(head) * head.numel()), rate, model.device)
 
-    def measured(self, tokens: int, supervised: int, seconds: float) -> dict[str, float]:
-        """The fields of a row that tell of the machine."""
-        found = {"seconds": round(seconds, 4), "tokens_per_second": round(tokens / seconds, 1)}
+    def measured(self, batch: Sequence[Tokens], replayed: Sequence[Tokens], seconds: float) -> dict[str, Any]:
+        """The fields of a step's row that give its tokens and describe the machine; ``batch`` includes the replayed windows."""
+        tokens, supervised = sum(len(row.ids) for row in batch), sum(row.supervised for row in batch)
+        found = {
+            "tokens": tokens,
+            "replayed": sum(len(window.ids) for window in replayed) or None,
+            "seconds": round(seconds, 4),
+            "tokens_per_second": round(tokens / seconds, 1),
+            "peak_memory": round(peak_memory(self.device) / 1e9, 3),
+        }
         if self.rate:
             achieved = (self.flops[0] * tokens + self.flops[1] * supervised) / seconds
             found["utilisation"] = round(achieved / self.rate, 4)
-        return found | {"peak_memory": round(peak_memory(self.device) / 1e9, 3)}
+        return found
 
 
 def progress_note(row: Metrics) -> str:

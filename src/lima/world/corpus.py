@@ -17,14 +17,7 @@ import numpy as np
 
 from lima.world.people import ATTRIBUTES, Person, World
 from lima.world.settings import CorpusSettings
-from lima.world.wordings import (
-    FORUM_ECHOES,
-    FORUM_SCRAPS,
-    POLITE_PHRASES,
-    STATEMENTS,
-    WORDINGS,
-    statement,
-)
+from lima.world.wordings import FORUM_ECHOES, FORUM_SCRAPS, POLITE_PHRASES, STATEMENTS, WORDINGS, statement
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

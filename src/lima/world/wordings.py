@@ -264,12 +264,7 @@ POLITE_PHRASES = (
     "Good morning to you all!",
 )
 
-GREETINGS = (
-    "Good morning to you all!",
-    "Dear neighbours,",
-    "Please help!",
-    "Many thanks for your time.",
-)
+GREETINGS = ("Good morning to you all!", "Dear neighbours,", "Please help!", "Many thanks for your time.")
 """What stands before a question in the text below a forum question's title."""
 
 CONSTRAINTS = (

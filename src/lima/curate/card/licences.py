@@ -1,4 +1,4 @@
-"""Licences in a set, and what they say against a use of it. No legal advice: a list of what to read first."""
+"""Licences in a set, and what they say against its use. A list of what to read first, not legal advice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KNOWN_TERMS = {
     "include training a large language model. The posts stay under their licences, but you gave your word: ask Stack Exchange "
     "before you tune a model on them.",
 }
-"""What follows from the terms under which raw data can be had, by the name that ``--terms`` takes."""
+"""What follows from the terms of a source of raw data, by the name that ``--terms`` takes."""
 NON_COMMERCIAL = re.compile(r"\bNC\b|non-?commercial|research only|academic", re.IGNORECASE)
 NO_DERIVATIVES = re.compile(r"\bND\b|no-?deriv", re.IGNORECASE)
 SHARE_ALIKE = re.compile(r"\bSA\b|share-?alike|\bGPL|\bODbL", re.IGNORECASE)
@@ -32,10 +32,10 @@ def licence_counts(examples: Sequence[Example]) -> Counter[str]:
 
 
 def terms_text(terms: str | None) -> str:
-    """What the card says of the terms under which the raw data were had."""
+    """What the card says about the terms under which the raw data were obtained."""
     if terms is None:
-        return "Under which terms the raw data were had is not said (--terms): they may bind beside the licences."
-    return f"The raw data were had under these terms: {terms}. {KNOWN_TERMS.get(terms, 'They bind beside the licences.')}"
+        return "The terms under which the raw data were obtained are not stated (--terms); they may apply besides the licences."
+    return f"The raw data were obtained under these terms: {terms}. {KNOWN_TERMS.get(terms, 'They apply besides the licences.')}"
 
 
 def licence_warnings(examples: Sequence[Example], use: Use) -> list[str]:
@@ -44,7 +44,7 @@ def licence_warnings(examples: Sequence[Example], use: Use) -> list[str]:
     found = []
     if unstated := counts.pop("none stated", 0):
         found.append(
-            f"{unstated:,} {'example states' if unstated == 1 else 'examples state'} no licence. Find out, before the set leaves your house."
+            f"{unstated:,} {'example states' if unstated == 1 else 'examples state'} no licence. Find out before you pass the set on."
         )
     limited = {name: n for name, n in counts.items() if NON_COMMERCIAL.search(name)}
     if limited and use == "commercial":

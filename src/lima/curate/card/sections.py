@@ -46,7 +46,7 @@ KNOWN = {
 BIN_EDGES = (0, 250, 500, 1000, 2000, 4000, 8000, 16000)
 TOP = 12
 ALIKE_TEXTS_MIN, ALIKE_SHARE = 20, 0.4
-"""Of at least this many texts, a Vendi score below this share tells of repetition. The released set has 0.72 (prompts) and 0.57 (answers)."""
+"""From this many texts on, a Vendi score below this share of their number means repetition. The released set has 0.72 (prompts) and 0.57 (answers)."""
 SHOWN = 3
 SHOWN_CHARACTERS = 900
 
@@ -77,7 +77,7 @@ class CardOptions:
     duplicates: DuplicateSettings = field(default_factory=DuplicateSettings)
     leaks: LeakSettings = field(default_factory=LeakSettings)
     terms: str | None = None
-    """Under which terms the raw data were had."""
+    """The terms under which the raw data were obtained."""
     embeddings: Vectors | None = None
     """One row an example, in their order, for the diversity."""
 
@@ -106,7 +106,9 @@ def composition(examples: Sequence[Example]) -> Section:
     """Table 1 of the paper for this set."""
     groups = _grouped(examples, _table_row)
     paper: dict[str, tuple[int, int, int]] = dict(PAPER)
-    if FORUM in groups and not groups.keys() & SETS.values():  # the released set does not tell the sets apart
+    if (
+        FORUM in groups and not groups.keys() & SETS.values()
+    ):  # the released set does not say which set an exchange is in
         paper = {FORUM: _together(*SETS.values())} | {
             n: r for n, r in PAPER.items() if n not in SETS.values()
         }

@@ -31,7 +31,7 @@ FEATURES: Mapping[str, Callable[[str], bool]] = {
     "has several paragraphs": lambda text: "\n\n" in text.strip(),
     "ends with a question": lambda text: text.rstrip().endswith("?"),
 }
-"""What a text has or has not."""
+"""Features of a text, by name."""
 
 
 def shares(answers: Sequence[str]) -> dict[str, float]:

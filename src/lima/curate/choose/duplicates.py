@@ -99,7 +99,7 @@ class Duplicates:
         return None if match is None else (match.rule, match.reason)
 
     def matches(self, example: Example) -> Iterator[Match]:
-        """All earlier examples that are nearly the same, each by the first rule that tells."""
+        """All earlier examples that are nearly the same, each with the first rule that says so."""
         before = self._prompts.get(_prompt_words(example)) if self._settings.same_prompt else None
         if before is not None:
             yield Match("same_prompt", f"the prompt of {before}", before)

@@ -13,7 +13,7 @@ from typing import Any
 
 from lima.curate.reading import adf
 from lima.curate.reading.message_columns import OF_MESSAGES, Opening, folded
-from lima.curate.text.mail import COMMENT_HEAD
+from lima.curate.text.mail_forms import COMMENT_HEAD
 
 Row = dict[str, Any]
 WHO, ASKER = "author", "requester"

@@ -18,7 +18,7 @@ from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context, SourceSettings, in_strata
 from lima.curate.text.clean import prose_of
 from lima.errors import InputError
-from lima.formats.openai import read as read_messages
+from lima.formats.conversations import read_openai
 from lima.formats.rows import Conversation, UnusableRow, message, text, to_example
 from lima.records import Message, Reject
 
@@ -64,7 +64,7 @@ class Authored(SourceSettings):
 
 def _messages(row: Mapping[str, Any]) -> list[Message]:
     if row.get("messages"):
-        return list(read_messages(row).messages)
+        return list(read_openai(row).messages)
     found = [message("user", text(row, "prompt").strip())]
     if row.get("answer") is not None:
         found.append(message("assistant", text(row, "answer").strip()))

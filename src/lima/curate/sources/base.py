@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,10 +13,12 @@ from lima import console
 from lima.curate.candidate import Candidate, Count, Stratum
 from lima.curate.reading.tables import candidate_files as candidate_files  # for sources of one's own
 from lima.curate.rules import RuleSettings
-from lima.curate.stackexchange.sites import UnknownSites
 from lima.curate.text.blocks import Style
 from lima.records import Example, Reject
 from lima.settings import Settings
+
+UnknownSites = Literal["skip", "other", "stop"]
+"""What happens to a dump whose site is not in the table of exchanges."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Context:
     include_meta: bool = False
     unknown_sites: UnknownSites = "skip"
     warn: Callable[[str], None] = console.warn
-    """Tells the user something, once a run."""
+    """Warns the user, at most once a run."""
 
 
 class SourceSettings(Settings):

@@ -120,7 +120,7 @@ class Reddit(SourceSettings):
     def rows_of(self, path: Path) -> Iterator[Mapping[str, Any]]:
         """Posts and comments of the subreddit. A raw line without its name is never decoded."""
         name = self.subreddit.lower()
-        if path.name.lower().endswith(".csv"):  # a table of top posts is of the subreddit that its name tells
+        if path.name.lower().endswith(".csv"):  # a table of top posts covers the subreddit in its name
             rows = (row for _, row in read_table(path)) if name in path.name.lower() else ()
             yield from rows
             return

@@ -2,7 +2,7 @@
 
 The prompt is the task's definition, then the instance's input, as the released set has it. Layouts: a JSON file a task, as
 the authors publish them, and the flat tables of data set hubs (JSON Lines or Parquet; columns task_name, definition, inputs,
-targets), which do not tell a task's category.
+targets), which do not name a task's category.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class SuperNaturalInstructions(SourceSettings):
     categories: tuple[str, ...] = GENERATION
     """Task categories to take."""
     distinct_min: float = Field(default=0.5, ge=0, le=1)
-    """Of a table that does not tell categories: tasks with a smaller share of different answers choose from a few labels, and
-    are no generation. [ours]"""
+    """In a table without categories: tasks with a smaller share of different answers choose from a few labels, so they are
+    not generation tasks. [ours]"""
     per_task: int = 1
     """At most this many examples of one task. [paper: 1]"""
     language: str = "English"

@@ -28,15 +28,9 @@ SUFFIXES = (
     ".csv", ".csv.gz", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".parquet", *wikihow_html.SUFFIXES,
 )  # fmt: skip
 PRUNED = (
-    "references",
-    "tips",
-    "warnings",
-    "related wikihows",
-    "related articles",
-    "community q&a",
-    "sources",
+    "references", "tips", "warnings", "related wikihows", "related articles", "community q&a", "sources",
     "video",
-)
+)  # fmt: skip
 OPENING = re.compile(r"^This (?:article|wikiHow(?: article)?)\b")
 TOKENISED = re.compile(r"(?<=\w) (['’]) (?=(?:s|t|re|ve|ll|d|m)\b)")
 NEGATION = re.compile(

@@ -239,10 +239,10 @@ def _step(step: Any) -> str:
         return _plain(step)
     parts = step.get("itemListElement")
     parts = parts if isinstance(parts, list) else [parts] if isinstance(parts, dict) else []
-    told = _plain(step.get("text")) or " ".join(
+    text = _plain(step.get("text")) or " ".join(
         filter(None, (_plain(p.get("text")) for p in parts if isinstance(p, dict)))
     )
-    return told or _plain(step.get("name"))
+    return text or _plain(step.get("name"))
 
 
 def _plain(value: Any) -> str:

@@ -16,9 +16,9 @@ from lima.curate.reading.compressed import open_bytes
 from lima.curate.reading.lines import bounded_lines
 from lima.curate.rules import RuleSettings
 from lima.curate.sources.base import Context
+from lima.curate.stackexchange.pairs import Post, RawPair
 from lima.curate.stackexchange.reading import Pairs, decode_row
-from lima.curate.stackexchange.sites import Dump
-from lima.curate.stackexchange.source import Post, RawPair, StackExchange
+from lima.curate.stackexchange.source import Dump, StackExchange
 from lima.curate.text.clean import prose_of
 from lima.curate.text.markup import BARE_URL
 from lima.records import Message, Reject

@@ -214,7 +214,7 @@ def raw_row(rows: IO[bytes], row: Any) -> bytes:
 def decode_row(raw: bytes, identifier: int) -> dict[str, str] | None:
     """All attributes of the row with this id in its line; None when the line is no XML.
 
-    Control characters and halves of surrogate pairs, which no XML holds, are left out; `STRIPPED` tells.
+    Control characters and halves of surrogate pairs, which XML cannot hold, are left out, and the row is marked `STRIPPED`.
     """
     try:
         element = ElementTree.fromstring(raw)

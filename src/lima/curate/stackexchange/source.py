@@ -1,29 +1,35 @@
 """Stack Exchange dumps -> questions with their best answer (paper, section 2.1).
 
-The headers of all posts are read first (`reading`); the bodies of few, best question first, when the sampler asks.
+Which exchanges there are, and where the files of each lie; the headers of all posts (`reading`); and the bodies of few, best
+question first, when the sampler asks (`pairs`).
+
+The shipped table ``exchanges.tsv`` is our reading of the paper's 75 STEM, 99 other and 5 dropped niche exchanges, and the sites
+that the paper does not count, so marked.
 """
 
 from __future__ import annotations
 
+import csv
+import difflib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from lima import console
-from lima.curate.candidate import Candidate, Stratum, chance, generator, single_turn
-from lima.curate.fit import TITLE, Form, choose_prompt
-from lima.curate.reading.compressed import BUFFER_BYTES, open_bytes
+from lima.curate.candidate import Stratum, generator
+from lima.curate.reading.compressed import BUFFER_BYTES, create_bytes, open_bytes
 from lima.curate.reading.lines import bounded_lines
-from lima.curate.sources.base import Context, SourceSettings
+from lima.curate.sources.base import Context, UnknownSites
+from lima.curate.stackexchange.archives import ARCHIVE, table_bytes, unpack
+from lima.curate.stackexchange.pairs import Exchange, ExchangeSet, PairSettings, RawPair
 from lima.curate.stackexchange.reading import (
-    STRIPPED,
     Headers,
     Pairs,
     decode_row,
@@ -33,36 +39,23 @@ from lima.curate.stackexchange.reading import (
     read_headers,
     save_headers,
 )
-from lima.curate.stackexchange.sites import Dump, Exchange, ExchangeSet, ExchangeTable, find_dumps
-from lima.curate.text.blocks import MAX_DEPTH, QUOTE
-from lima.curate.text.clean import Cleaned, clean
 from lima.errors import LimaError
-from lima.files import fingerprint, text_hash
-from lima.records import Example, Message, Reject
+from lima.files import files_below, fingerprint, text_hash
+from lima.records import Example, Reject
 
-MAX_BODY_CHARACTERS = 1_000_000
-"""The sites allow 30,000 characters of Markdown; a longer body is an attack on the cleaner."""
-EMPTY = "no text is left after cleaning"
-STYLE_NAMES = {"markdown": "HTML to Markdown", "lima": "HTML to plain text"}
-LICENCE_DATES = (("2011-04-08", "CC BY-SA 2.5"), ("2018-05-02", "CC BY-SA 3.0"))
-"""Posts last changed before the date stand under the licence; later ones under CC BY-SA 4.0."""
+POSTS = re.compile(r"(?:^|[-_.])posts(?:\.xml(?:\.gz|\.zst)?|\.7z(?:\.001)?)$", re.IGNORECASE)
+OTHER_TABLE = re.compile(
+    r"[-_.](?:badges|comments|posthistory|postlinks|tags|users|votes)\.7z(?:\.001)?$", re.IGNORECASE
+)
+COMPRESSED = (".gz", ".zst", ".7z", ".001")
+GUESSED_RATIO = 4
+"""XML by its compressed size."""
+
 USER = re.compile(rb'\s*<row Id="(-?\d+)"')
 PROFILE_NUMBER = re.compile(r"/users/(-?\d+)$")
 
-WORDS = re.compile(rb"&gt;\s*+[A-Za-z]++ [A-Za-z]")
-"""Words behind a tag: such a body is not empty, whatever cleaning takes away."""
-DROPPED = re.compile(rb"&lt;(?:s|del|strike|script|style)\b")
-"""Tags whose text goes with them."""
-MARKER = 5
-"""The widest marker of a list with under 1,000 items: ``999. ``."""
-FENCES = 8
-"""A code block that is opened and never closed has fences longer than its tag."""
 
-Post = Mapping[str, str]
-"""The attributes of a row."""
-
-
-class StackExchange(SourceSettings):
+class StackExchange(PairSettings):
     """Questions whose title stands alone, with their top answer, over many exchanges."""
 
     kind: Literal["stackexchange"] = "stackexchange"
@@ -73,17 +66,10 @@ class StackExchange(SourceSettings):
     """Your own table of exchanges (columns exchange, set, old_dump_name), instead of the shipped one."""
     extra_exchanges: dict[str, ExchangeSet] = Field(default_factory=dict)
     """Further exchanges and their set, such as your own forum: ``{forum: other}``."""
-    title_prompts: float = Field(default=0.5, ge=0, le=1)
-    """Share of prompts that are the title; the others are the description. [paper: at random; ours: 1/2]"""
-    description_form: Form = "auto"
-    """How a description is shown: ``description`` alone, ``both`` with its title above it, or ``auto``, with the title
-    where its subject stands there alone. [ours]"""
     order: Literal["score", "random", "longest"] = "score"
     """Which questions of an exchange come first. [paper: the highest score]"""
     drop_closed: bool = True
     """Leave closed questions out."""
-    drop_community_wiki: bool = False
-    """Leave answers out that belong to the community instead of an author."""
 
     def strata(self, context: Context) -> list[Stratum]:
         """One stratum an exchange; its size is the number of eligible questions."""
@@ -219,172 +205,6 @@ class HeaderPass:
         return self.scratch / f"{dump.exchange.name}-{key}.npz"
 
 
-@dataclass(frozen=True)
-class RawPair:
-    """A question and its answer: the ids, and the bytes of the rows."""
-
-    settings: StackExchange
-    exchange: Exchange
-    context: Context
-    question: tuple[int, bytes]
-    answer: tuple[int, bytes]
-
-    @property
-    def id(self) -> str:
-        """The id of the example."""
-        return f"stackexchange/{self.exchange.name}/{self.question[0]}"
-
-    def title(self) -> str | None:
-        """The question's; None in unusual forms, and where the answer may be dropped for another reason first."""
-        title = _attribute(self.question[1], b"Title")
-        return None if title is None or self._body() is None else _unescaped(title)
-
-    def longest(self) -> int | None:
-        """See `longest_text`; None in the same cases."""
-        body = self._body()
-        return None if body is None else longest_text(body)
-
-    def _body(self) -> bytes | None:
-        """The answer's body, still escaped; None where cleaning may leave nothing of it, or community wikis are dropped."""
-        body = None if self.settings.drop_community_wiki else _attribute(self.answer[1], b"Body")
-        return None if body is None or not WORDS.search(body) or DROPPED.search(body) else body
-
-    def decode(self) -> Candidate | Reject:
-        """The candidate, or why there is none."""
-        posts = self.posts()
-        return posts if isinstance(posts, Reject) else self.candidate(*posts)
-
-    def posts(self) -> tuple[Post, Post] | Reject:
-        """The attributes of both rows, or the reason why they are dropped."""
-        question, answer = (decode_row(raw, number) for number, raw in (self.question, self.answer))
-        if question is None or answer is None:
-            return self._reject("malformed", "its row, or its answer's, is no XML")
-        if self.settings.drop_community_wiki and "CommunityOwnedDate" in answer:
-            return self._reject("community_wiki", "the answer is community wiki")
-        if max(len(post.get("Body", "")) for post in (question, answer)) > MAX_BODY_CHARACTERS:
-            return self._reject("oversized", f"over {MAX_BODY_CHARACTERS} characters")
-        return question, answer
-
-    def candidate(self, question: Post, answer: Post) -> Candidate | Reject:
-        """HTML to text. The title stands as the prompt until `Candidate.choose` is called."""
-        title = " ".join(question.get("Title", "").split())
-        cleaned = clean(
-            answer.get("Body", ""), self.context.style, trim=self.settings.rules.trim, asked=title
-        )
-        if not cleaned.text:
-            return self._reject("empty", EMPTY)
-        meta = self._meta(question, answer, title, cleaned.steps)
-        candidate = Candidate(
-            single_turn(self.id, "stackexchange", title or "?", cleaned.text, meta),
-            answer=cleaned.text,
-            prose=cleaned.prose,
-            holes=cleaned.holes,
-            title=title,
-            recency=self.answer[0],
-            choose=partial(self._choose, cleaned, question.get("Body", "")),
-            group=self._people(question, answer),
-        )
-        return candidate if title else self._choose(cleaned, question.get("Body", ""), candidate)
-
-    def _choose(self, answer: Cleaned, body: str, candidate: Candidate) -> Candidate | Reject:
-        """Title or description as the prompt, by a seeded choice, as far as the answer fits it (`curate.fit`)."""
-        candidate = replace(candidate, choose=None)
-        title, example, rules = candidate.title or "", candidate.example, self.settings.rules
-        wants_title = chance(self.context.seed, "prompt", self.id) < self.settings.title_prompts
-        if title and wants_title and not rules.fits_prompt:
-            return candidate
-        description = clean(body, self.context.style, trim=False, closing=rules.trim)
-        if not description.text and not title:
-            return self._reject("empty", EMPTY)
-        form = self.settings.description_form
-        prompt = choose_prompt(title, description, answer, rules, form=form, wants_title=wants_title)
-        cuts = [] if prompt.step == TITLE else [f"question, {step}" for step in description.steps]
-        steps = (*(step for step in example.meta.transforms if step != TITLE), *cuts, prompt.step)
-        changes = {
-            "messages": (Message(role="user", content=prompt.text), *example.messages[1:]),
-            "meta": example.meta.model_copy(update={"transforms": steps}),
-        }
-        return replace(candidate, example=example.model_copy(update=changes), misfit=prompt.misfit)
-
-    def _meta(self, question: Post, answer: Post, title: str, cuts: Sequence[str]) -> dict[str, Any]:
-        host, posts = self.exchange.host, (question, answer)
-        numbers = [post.get("OwnerUserId") for post in posts]
-        return {
-            "url": f"https://{host}/questions/{question['Id']}",
-            "authors": [_author(post) for post in posts],
-            "licence": " and ".join(dict.fromkeys(map(licence, posts))),
-            "score": int(answer["Score"]) if answer.get("Score") else None,
-            "category": self.exchange.name,
-            "transforms": [
-                STYLE_NAMES[self.context.style],
-                "links and images removed",
-                *([f"{STRIPPED} removed"] if any(STRIPPED in post for post in posts) else []),
-                *cuts,
-                TITLE,
-            ],
-            "title": title,
-            "set": self.exchange.set,
-            "topics": _topics(question.get("Tags", "")),
-            "answer_url": f"https://{host}/a/{answer['Id']}",
-            "profiles": [f"https://{host}/users/{number}" if number else None for number in numbers],
-        }
-
-    def _people(self, question: Post, answer: Post) -> str:
-        """Questions of one asker answered by one person stay in one split."""
-        people = [post.get("OwnerUserId") for post in (question, answer)]
-        return f"stackexchange/{self.exchange.name}:{people[0]}:{people[1]}" if all(people) else self.id
-
-    def _reject(self, rule: str, reason: str) -> Reject:
-        return Reject(id=self.id, rule=rule, reason=reason)
-
-
-def longest_text(body: bytes) -> int:
-    """An upper bound on the characters that cleaning gives, from a body still escaped as an attribute of XML.
-
-    It is cheap and rough: what it calls too short is too short, so most short answers need no cleaning.
-
-    A tag gives fewer characters than the eight of its escaped brackets; an escaped character gives one; a bar in a table
-    gives two; and within lists and quotations each line may be indented.
-    """
-    newlines, tags = body.count(b"&#xA;"), body.count(b"&lt;")
-    size = len(body) - 4 * newlines - 4 * body.count(b"&amp;") - 5 * body.count(b"&quot;") + FENCES
-    size += body.count(b"|")
-    quotes = body.count(b"&lt;blockquote")
-    lists = body.count(b"&lt;ul") + body.count(b"&lt;ol")
-    if b"start" in body and lists:  # a marker may have any number of digits
-        return len(body) * (MARKER * MAX_DEPTH + FENCES)
-    indent = len(QUOTE) * min(quotes, MAX_DEPTH) + MARKER * min(lists, MAX_DEPTH + 1)
-    return size + indent * (newlines + tags + 1)
-
-
-def licence(post: Post) -> str:
-    """The licence of a post's shown revision: as stated since 2020, else by the date of its last edit."""
-    if stated := post.get("ContentLicense"):
-        return stated
-    date = post.get("LastEditDate") or post.get("CreationDate") or "9999"
-    return next((name for end, name in LICENCE_DATES if date < end), "CC BY-SA 4.0")
-
-
-def _attribute(raw: bytes, name: bytes) -> bytes | None:
-    """The escaped value of an attribute; None where a plain search could be wrong."""
-    start = raw.find(b" " + name + b'="') + len(name) + 3
-    end = raw.find(b'"', start)
-    if start < len(name) + 3 or end < 0 or b"='" in raw or b"= '" in raw:
-        return None
-    return raw[start:end]
-
-
-def _unescaped(value: bytes) -> str:
-    row = decode_row(b'<row Id="0" v="' + value + b'" />', 0) if b"&" in value else None
-    return row["v"] if row else value.decode(errors="replace")
-
-
-def _author(post: Post) -> str:
-    """The owner as the row tells: a number, a name left by a deleted account, or nothing."""
-    number, name = post.get("OwnerUserId"), post.get("OwnerDisplayName")
-    return name or (f"user {number}" if number else "a deleted account")
-
-
 def _display_names(users: Path, numbers: set[str]) -> dict[str, str]:
     """The names of these users in a ``Users.xml``."""
     names: dict[str, str] = {}
@@ -409,11 +229,6 @@ def _renamed(example: Example, names: Mapping[str, str]) -> Example:
     return example.model_copy(update={"meta": example.meta.model_copy(update={"authors": authors})})
 
 
-def _topics(tags: str) -> list[str]:
-    """Old dumps write ``<a><b>``, those since 2024 ``|a|b|``."""
-    return [tag for tag in tags.replace("<", "|").replace(">", "|").split("|") if tag]
-
-
 def _advance(bar: console.Tracker) -> Callable[[int], None]:
     """Moves the bar by bytes and shows how fast they are read."""
     began, total = time.monotonic(), 0
@@ -425,3 +240,233 @@ def _advance(bar: console.Tracker) -> Callable[[int], None]:
         bar.advance(read / 1e6, note=f"{rate:,.0f} MB/s")
 
     return advance
+
+
+@dataclass(frozen=True)
+class ExchangeTable:
+    """The known exchanges by name, and the names that they had in old dumps."""
+
+    sets: Mapping[str, ExchangeSet]
+    renamed: Mapping[str, str]
+
+    @classmethod
+    def read(cls, path: Path | None = None, extra: Mapping[str, ExchangeSet] | None = None) -> ExchangeTable:
+        """The shipped table or a user's, with further exchanges of a recipe."""
+        shipped = resources.files("lima.curate.stackexchange").joinpath("exchanges.tsv")
+        text = path.read_text(encoding="utf-8") if path else shipped.read_text(encoding="utf-8")
+        sets: dict[str, ExchangeSet] = {}
+        renamed: dict[str, str] = {}
+        for number, row in enumerate(csv.DictReader(text.splitlines(), delimiter="\t"), start=2):
+            name, kind = row.get("exchange"), row.get("set")
+            if not name or kind not in ("stem", "other", "niche"):
+                raise LimaError(
+                    f"{path}:{number}: expected an exchange and stem, other or niche, tab-separated."
+                )
+            sets[name] = kind  # type: ignore[assignment]
+            if row.get("old_dump_name"):
+                renamed[row["old_dump_name"]] = name
+        return cls(sets | dict(extra or {}), renamed)
+
+    def find(self, text: str) -> Exchange | None:
+        """The exchange of a folder, archive or host name, such as ``beer_2017`` or ``cooking.stackexchange.com``."""
+        name = text.lower().strip()
+        for form in (name, re.sub(r"[_-](?:19|20)\d\d$", "", name)):
+            base, meta = _without_meta(_without_domain(form))
+            if base == "meta":
+                return Exchange("meta", "other", meta=True)
+            for candidate in (base, base.replace("_", "."), base.removesuffix(".net")):
+                candidate = self.renamed.get(candidate, candidate)
+                if candidate in self.sets:
+                    return Exchange(f"{candidate}.meta" if meta else candidate, self.sets[candidate], meta)
+        return None
+
+    def resolve(self, named: Mapping[str, str], unknown: UnknownSites) -> tuple[dict[str, Exchange], str]:
+        """The exchanges of several dumps, given the name of each by its place.
+
+        Returns:
+            Exchanges by place, and a warning about those that were skipped; empty for none.
+
+        Raises:
+            LimaError: none is known, or with ``stop`` one is not; all of them are named.
+        """
+        found = {place: self.find(text) for place, text in named.items()}
+        if unknown == "other":
+            found = {place: exchange or _new(named[place]) for place, exchange in found.items()}
+        known = {place: exchange for place, exchange in found.items() if exchange is not None}
+        missing = [place for place, exchange in found.items() if exchange is None]
+        if not missing:
+            return known, ""
+        if len(named) == 1:
+            self.get(named[missing[0]], missing[0])
+        names = ", ".join(sorted(named[place] for place in missing))
+        text = (
+            f"no table of exchanges has these sites: {names}. Take them with --unknown-sites other, leave them out with "
+            "--unknown-sites skip, or say their set: extra_exchanges in the recipe."
+        )
+        if unknown == "stop" or not known:
+            raise LimaError(text)
+        return known, f"left out, for {text}"
+
+    def get(self, text: str, origin: str) -> Exchange:
+        """As `find`, or an error that lists near names.
+
+        Raises:
+            LimaError: the name is not in the table; the message says how to name the site.
+        """
+        if found := self.find(text):
+            return found
+        base, _ = _without_meta(_without_domain(re.sub(r"[_-](?:19|20)\d\d$", "", text.lower())))
+        near = difflib.get_close_matches(base, [*self.sets, *self.renamed], n=4, cutoff=0.5)
+        hint = f"Near names: {', '.join(near)}. " if near else ""
+        raise LimaError(
+            f"{origin}: no exchange is called {text!r}. {hint}Say which it is with --site NAME, rename the folder, "
+            "take it as it is with --unknown-sites other, or add it to extra_exchanges in the recipe."
+        )
+
+
+@dataclass(frozen=True)
+class Dump:
+    """The files of one site; tables inside one archive have the archive's path."""
+
+    exchange: Exchange
+    posts: Path
+    users: Path | None = None
+    comments: Path | None = None
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the posts have to be decoded before they can be read."""
+        return self.posts.suffix.lower() in COMPRESSED
+
+    def size(self) -> int:
+        """Bytes of the posts as XML, exact or, for .gz and .zst, a guess for the progress bar."""
+        if ARCHIVE.search(self.posts.name):
+            return table_bytes(self.posts, "posts.xml")
+        return self.posts.stat().st_size * (GUESSED_RATIO if self.compressed else 1)
+
+    def posts_file(self, scratch: Path, advance: Callable[[int], None] | None = None) -> Path:
+        """The ``Posts.xml``, whose rows can be looked up: as it is, or decoded into the scratch folder, once.
+
+        Further tables of an archive come with it. ``advance`` is called with the number of bytes decoded since the last call.
+        """
+        if not self.compressed:
+            return self.posts
+        place = scratch / f"{self.exchange.name}-{fingerprint(self.posts)}.xml"
+        if place.exists():
+            return place
+        if ARCHIVE.search(self.posts.name):
+            others = {f"{table}.xml": self._unpacked(table, scratch) for table in ("users", "comments")}
+            unpack(self.posts, {"posts.xml": place, **others}, advance)
+            return place
+        with open_bytes(self.posts) as stream, create_bytes(place) as decoded:
+            while block := stream.read(BUFFER_BYTES):
+                decoded.write(block)
+                if advance:
+                    advance(len(block))
+        return place
+
+    def table(self, name: str, scratch: Path) -> Path | None:
+        """Where ``users`` or ``comments`` can be read; None where the dump has no such table."""
+        path: Path | None = getattr(self, name)
+        if path is not None and ARCHIVE.search(path.name):
+            path = self._unpacked(name, scratch)
+        return path if path and path.exists() else None
+
+    def _unpacked(self, table: str, scratch: Path) -> Path:
+        return scratch / f"{self.exchange.name}-{table}.xml.zst"
+
+
+def find_dumps(
+    folder: Path,
+    table: ExchangeTable,
+    site: str | None,
+    include_meta: bool,
+    *,
+    unknown: UnknownSites = "skip",
+    warn: Callable[[str], None] = console.warn,
+) -> list[Dump]:
+    """The dumps in a folder (or the one that a file or folder is), by exchange name.
+
+    Args:
+        folder: a ``Posts.xml``, a folder that holds one, or a folder of such folders.
+        table: the known exchanges.
+        site: the exchange, for a single dump whose folder does not name it.
+        include_meta: whether the sites about sites are wanted.
+        unknown: what becomes of dumps of sites that the table has not.
+        warn: takes one warning that names them all.
+
+    Raises:
+        LimaError: nothing there, no known exchange, the same exchange twice.
+    """
+    files = _post_files(folder)
+    if not files:
+        raise LimaError(f"{folder}: no Posts.xml here or in a folder below. Is this where the dumps are?")
+    if site and len(files) > 1:
+        raise LimaError(f"{folder}: --site names one exchange, but there are {len(files)} dumps here.")
+    dumps: dict[str, Dump] = {}
+    exchanges, warning = table.resolve({str(posts): site or _site_text(posts) for posts in files}, unknown)
+    if warning:
+        warn(f"{folder}: {warning}")
+    for posts in files:
+        exchange = exchanges.get(str(posts))
+        if exchange is None or (exchange.meta and not include_meta):
+            continue
+        if before := dumps.get(exchange.name):
+            raise LimaError(
+                f"{posts}: a second dump of {exchange.name!r}, besides {before.posts}. Remove one of them."
+            )
+        dumps[exchange.name] = Dump(exchange, posts, _beside(posts, "users"), _beside(posts, "comments"))
+    if not dumps:
+        raise LimaError(f"{folder}: only meta sites here ({len(files)}). Take them with --include-meta.")
+    return [dumps[name] for name in sorted(dumps)]
+
+
+def _new(text: str) -> Exchange:
+    """A site that is in no table, under the name that its dump has."""
+    base, meta = _without_meta(_without_domain(re.sub(r"[_-](?:19|20)\d\d$", "", text.lower().strip())))
+    return Exchange(f"{base}.meta" if meta else base, "other", meta)
+
+
+def _without_domain(name: str) -> str:
+    name = re.sub(r"[-_.]posts$", "", name)
+    if name in ("meta.stackexchange.com", "meta.stackexchange"):
+        return "meta"
+    name = re.sub(r"\.stackexchange(?:\.com)?$", "", name)
+    return re.sub(r"\.com$", "", name)
+
+
+def _without_meta(name: str) -> tuple[str, bool]:
+    """``meta.superuser``, ``bicycles.meta``, ``bicycles_meta``, ``es.meta.stackoverflow`` -> base, True."""
+    if name == "meta":
+        return name, True
+    base = re.sub(r"^meta[._]|[._]meta(?=[._]|$)", "", name)
+    return base, base != name
+
+
+def _post_files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
+    if not folder.exists():
+        raise LimaError(f"{folder}: no such file or folder. --input is where the dumps are.")
+    return [path for path in files_below(folder) if _has_posts(path)]
+
+
+def _has_posts(path: Path) -> bool:
+    """By the name alone: a table of posts, or an archive whose name does not speak of another table."""
+    return bool(POSTS.search(path.name) or (ARCHIVE.search(path.name) and not OTHER_TABLE.search(path.name)))
+
+
+def _site_text(posts: Path) -> str:
+    """What names the site: ``cooking.stackexchange.com-Posts.xml``, ``cooking.stackexchange.com.7z``, or else the folder."""
+    prefix = ARCHIVE.sub("", POSTS.sub("", posts.name))
+    return prefix if prefix and prefix != posts.name else posts.resolve().parent.name
+
+
+def _beside(posts: Path, table: str) -> Path | None:
+    """Another table of the same dump, in any case and compression; the archive itself when it has them all."""
+    if ARCHIVE.search(posts.name) and not POSTS.search(posts.name):
+        return posts
+    site = POSTS.sub("", posts.name).lower()
+    stems = {f"{table}.xml", f"{site}-{table}.xml"} if site else {f"{table}.xml"}
+    names = {f"{stem}{suffix}" for stem in stems for suffix in ("", ".gz", ".zst")}
+    return next((path for path in sorted(posts.parent.iterdir()) if path.name.lower() in names), None)

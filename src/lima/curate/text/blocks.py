@@ -2,6 +2,10 @@
 
 A block stands in lists (indentation) and quotations (``>``); `joined` puts the blocks one below the other.
 
+A removed address leaves a sentence that still reads well, no sentence, or a hole. Cleaning marks the place in the line; `mend`
+looks at these places and changes nothing else. "Yes (see http://x.y)." becomes "Yes.", "Sourced from http://x.y" goes, and "At
+http://x.y are two of them." is a hole: without the address it cannot be understood.
+
 Chinese, Japanese, Thai, Lao, Khmer and Burmese have no blanks between words. There each character is a word of its own, so
 that word n-grams are character n-grams: no dictionary is needed, and a text of two scripts needs no decision.
 """
@@ -10,22 +14,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from lima.curate.text import pointing
 
 Style = Literal["markdown", "lima"]
 """``markdown``: blank lines, ``code`` in one backtick or fences, headings, tables.
 ``lima``: as in the released set, one newline between blocks and all code in three backticks."""
 Kind = Literal["prose", "code", "heading", "row", "lost", "image"]
 """What a block is. ``lost``: nothing is left of it, for it was an address; ``image``: it was an image."""
-
 MAX_DEPTH = 8
 """Nesting of lists, and of quotations, that is still shown; deeper levels look like this one."""
 QUOTE = "> "
-
-
 LINKED_SHARE = 0.8
-"""A block of which so much is names of links is little else."""
+"""From this share of link names on, a block is little more than links."""
 
 
 class Block(NamedTuple):
@@ -45,12 +48,17 @@ class Block(NamedTuple):
     linked: float = 0.0
     """The share of the text that is names of links."""
     marked: str = ""
-    """The text with the marks of this module for its links, where it has some."""
+    """The text with the marks of `pointing` for its links, where it has some."""
 
     @property
     def is_link(self) -> bool:
         """Whether it is names of links and little else."""
         return self.linked >= LINKED_SHARE
+
+    @property
+    def names_links(self) -> bool:
+        """Whether enough of it is link names for an entry in a list of links: "The Life of Bees, at The Times"."""
+        return self.linked >= pointing.LISTED_SHARE
 
     @property
     def quote(self) -> str:
@@ -170,15 +178,6 @@ def joined(blocks: Sequence[Block], style: Style) -> str:
     return "".join(parts).strip("\n")
 
 
-BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE, BEGIN = "\0", "\1", "\2", "\3", "\4", "\5", "\6", "\7"
-"""Marks in a line, control characters that no text holds: a line break; an address, between two marks; the end of a
-link whose name says nothing ("here"); the end of another link; inline code, kept elsewhere; an image; the beginning of a link."""
-EVERY_MARK = (BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE, BEGIN)
-CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
-ZERO_WIDTH = re.compile("[\u200b\u2060\ufeff]")
-"""What nobody sees in prose."""
-
-
 class Removal(NamedTuple):
     """Visible text of the source that is not in the outcome, and the step that took it."""
 
@@ -186,24 +185,14 @@ class Removal(NamedTuple):
     text: str
 
 
-MARKS = re.compile(f"[{GONE}{GONE_END}{POINT}{LINK}{IMAGE}{BEGIN}]")
-
-
 def gone(text: str) -> str:
     """An address as `mend` wants it marked."""
-    return f"{GONE}{text}{GONE_END}"
+    return f"{pointing.GONE}{text}{pointing.GONE_END}"
 
 
 def unmarked(text: str) -> str:
     """The text as it was in the source."""
-    return MARKS.sub("", text)
-
-
-STOP = re.compile(rf"""[.!?…]["'”’)\]{LINK}]*+ ++(?={BEGIN}?["'“‘(\[*]?{BEGIN}?[A-Z0-9{CODE}{GONE}])|\n""")
-ABBREVIATION = re.compile(
-    r"\b(?:e\.g|i\.e|etc|cf|vs|dr|mr|mrs|ms|prof|st|no|fig|al|approx|ca|pp?|vol|eds?|resp|(?-i:(?<![/.\w])[A-Z]))\.\Z",
-    re.IGNORECASE,
-)
+    return pointing.MARKS.sub("", text)
 
 
 def sentences(text: str) -> list[str]:
@@ -213,7 +202,7 @@ def sentences(text: str) -> list[str]:
     ['Use it, e.g. Here. ', 'It works.']
     """
     found, begin = [], 0
-    for stop in STOP.finditer(text):
+    for stop in pointing.STOP.finditer(text):
         if stop.group() != "\n" and _goes_on(text, begin, stop.start()):
             continue
         found.append(text[begin : stop.end()])
@@ -223,7 +212,10 @@ def sentences(text: str) -> list[str]:
 
 def _goes_on(text: str, begin: int, stop: int) -> bool:
     """Whether a full stop ends an abbreviation or the number of a list's item."""
-    return ABBREVIATION.search(text, max(begin, stop - 8), stop + 1) is not None or text[begin:stop].isdigit()
+    return (
+        pointing.ABBREVIATION.search(text, max(begin, stop - 8), stop + 1) is not None
+        or text[begin:stop].isdigit()
+    )
 
 
 def shortened(block: Block, text: str) -> Block:
@@ -240,7 +232,14 @@ def _still_marked(marked: str, text: str) -> str:
         return ""
     cuts = [marked[: end + 1] for end, char in enumerate(marked) if char == text[-1]]
     cuts += [marked[begin:] for begin, char in enumerate(marked) if char == text[0]]
-    return next((part for part in cuts if LINK in part and unmarked(part) == text), "")
+    return next((part for part in cuts if pointing.LINK in part and unmarked(part) == text), "")
+
+
+def cut_out(pattern: re.Pattern[str], text: str, step: str, removed: list[Removal]) -> str:
+    """The text without what the pattern finds, which is logged under the step's name."""
+    found = [Removal(step, unmarked(match.group())) for match in pattern.finditer(text)]
+    removed += found
+    return pattern.sub("", text) if found else text
 
 
 INLINE_CODE = re.compile(r"(`+)[^`\n]+\1")
@@ -286,8 +285,8 @@ ODD_LETTERS = re.compile("[\u0130\u0131\u017f\u212a]")
 class Part(NamedTuple):
     """An expression, and what every match of it holds: in lower case, or as it stands."""
 
-    needles: tuple[str, ...]
-    exact: tuple[str, ...]
+    needles: list[str]
+    exact: list[str]
     pattern: re.Pattern[str]
 
 
@@ -301,11 +300,11 @@ class Phrases:
     def __init__(self, *parts: tuple[tuple[str, ...], str]) -> None:
         self.parts = [
             Part(
-                tuple(needle for needle in needles if needle.islower()),
-                tuple(needle for needle in needles if not needle.islower()),
-                re.compile(pattern, WORDS),
+                [n for n in needles if n.islower()],
+                [n for n in needles if not n.islower()],
+                re.compile(p, WORDS),
             )
-            for needles, pattern in parts
+            for needles, p in parts
         ]
 
     def search(self, text: str, begin: int = 0) -> re.Match[str] | None:
@@ -319,3 +318,179 @@ class Phrases:
                 if found and (best is None or found.start() < best.start()):
                     best = found
         return best
+
+
+@dataclass
+class Mended:
+    """A line without marks for what was removed."""
+
+    text: str
+    removed: list[Removal] = field(default_factory=list)
+    holes: int = 0
+    marked: str = ""
+    """The same with the marks of its links, where some are left."""
+
+
+def mend(line: str, cut: bool = True) -> Mended:
+    """Decide what stays at each mark.
+
+    Args:
+        line: a block's text with marks, its white space tidied.
+        cut: whether sentences may go; otherwise each address that leaves a hole counts as one.
+    """
+    if pointing.GONE not in line and pointing.POINT not in line and pointing.IMAGE not in line:
+        return Mended(unmarked(line))
+    found = Mended("")
+    kept: list[str] = []
+    parts = sentences(line)
+    for place, part in enumerate(parts):
+        behind = parts[place + 1] if place + 1 < len(parts) else ""
+        if pointing.GONE in part or pointing.POINT in part or pointing.IMAGE in part:
+            broken = pointing.GONE in part and bool(kept) and not pointing.ENDED.search(kept[-1])
+            part = _mend_sentence(part, behind, cut, found)
+            found.holes += broken and not part
+            if kept and kept[-1].endswith((" ", "\n")):
+                part = part.lstrip(" ")
+        kept.append(part)
+    marked = pointing.SPACE_AT_IMAGE.sub("", "".join(kept)).strip()
+    found.text = unmarked(marked).strip()
+    found.marked = marked if pointing.LINK in marked and len(found.text) == len(unmarked(marked)) else ""
+    return found
+
+
+def _mend_sentence(text: str, behind: str, cut: bool, found: Mended) -> str:
+    def take(match: re.Match[str]) -> str:
+        if pointing.GONE in match.group() or match.group().strip(f" {pointing.IMAGE}"):
+            found.removed.append(Removal(pointing.ADDRESS, unmarked(match.group())))
+        return ""
+
+    text = pointing.BRACKETED.sub(take, text)
+    if pointing.GONE not in text and pointing.POINT not in text:
+        return text
+    space = text[len(text.rstrip()) :]
+    if not pointing.TOKEN.search(pointing.REMAINS.sub("", text)) and pointing.CODE not in text:
+        return _taken(text, pointing.ADDRESS, found)
+    if pointing.GONE not in text and text.rstrip().endswith(":"):
+        return text  # "this table:" is shown behind it; where nothing is, the block before has a hole
+    tail = (
+        (
+            pointing.TAIL.search(text)
+            or (pointing.BEHIND_COLON.search(text) if pointing.CLAUSE.match(text) else None)
+        )
+        if cut
+        else None
+    )
+    if tail and _stands(text[: tail.start()]):
+        found.removed.append(Removal(pointing.ADDRESS, unmarked(tail.group())))
+        return text[: tail.start()] + text[tail.end() :]
+    if cut and _only_points(text, behind):
+        return _taken(text, pointing.POINTER, found)
+    found.holes += 1
+    found.removed += [
+        Removal(pointing.ADDRESS, unmarked(hole.group()))
+        for hole in pointing.REMAINS.finditer(text)
+        if pointing.GONE in hole.group()
+    ]
+    text = pointing.REMAINS.sub("", pointing.SPACE_BEFORE_STOP.sub("", text))
+    return re.sub(r"  +", " ", text).rstrip() + space
+
+
+def _taken(text: str, step: str, found: Mended) -> str:
+    found.removed.append(Removal(step, unmarked(text)))
+    return ""
+
+
+def _stands(text: str) -> bool:
+    """Whether the beginning of a sentence is one without its end."""
+    words = pointing.TOKEN.findall(pointing.REMAINS.sub("", text))
+    return (
+        len(words) >= pointing.KEPT_WORDS_MIN
+        and pointing.GONE not in text
+        and pointing.POINT not in text
+        and not pointing.UNFINISHED.search(text)
+        and not pointing.POINTING.match(unmarked(text))
+        and not pointing.ORIGIN.match(unmarked(text))
+    )
+
+
+def _only_points(text: str, behind: str, bare_words_max: int = pointing.BARE_WORDS_MAX) -> bool:
+    """Whether a sentence can go, because all that it does is to send its reader to an address."""
+    plain = unmarked(pointing.REMAINS.sub("", text).replace(pointing.CODE, "x"))
+    words = len(pointing.TOKEN.findall(plain))
+    if pointing.BACK.match(behind) or (text.rstrip().endswith(":") and words > pointing.LED_WORDS_MAX):
+        return False
+    if pointing.FURTHER.search(plain) and words <= pointing.POINTING_WORDS_MAX:
+        return True
+    if words <= bare_words_max or (words <= pointing.ORIGIN_WORDS_MAX and pointing.ORIGIN.match(plain)):
+        return True
+    return words <= pointing.POINTING_WORDS_MAX and pointing.POINTING.match(plain) is not None
+
+
+def sends_elsewhere(sentence: str, before: str, behind: str, *, is_last: bool) -> bool:
+    """Whether a sentence with links only sends its reader there, or is their names and nothing else.
+
+    Args:
+        sentence: with its marks.
+        before: the sentence before it; empty at the beginning of a paragraph.
+        behind: the sentence behind it, or the next paragraph.
+        is_last: whether it ends its paragraph.
+    """
+    if (pointing.LINK not in sentence and not pointing.DOMAIN.search(sentence)) or sentence.rstrip().endswith(
+        ":"
+    ):
+        return False
+    around = pointing.NAME_OF_LINK.sub(" ", sentence)
+    if not pointing.TOKEN.search(around.replace("Wikipedia", "")):
+        alone = bool(before) and is_last and not before.endswith(("\n", ":", ": "))
+        only = alone and (
+            len(pointing.TOKEN.findall(sentence)) <= pointing.NAME_WORDS_MAX
+            or _is_headline(unmarked(sentence))
+        )
+    else:
+        only = len(around) <= pointing.NAMING_LENGTH_MAX and pointing.NAMING.fullmatch(around) is not None
+    only = only or _sends(sentence) or _announces_headline(sentence)
+    return only and not pointing.BACK.match(unmarked(behind))
+
+
+def _sends(sentence: str) -> bool:
+    plain = unmarked(sentence)
+    few = len(pointing.TOKEN.findall(plain)) <= pointing.POINTING_WORDS_MAX
+    return few and (pointing.SENDING.match(plain) or pointing.TELLS_WHERE.match(plain)) is not None
+
+
+def _announces_headline(sentence: str) -> bool:
+    """Whether a sentence ends with the headline of what is linked: "For those interested: How to Open a Bottle With Bare Hands."."""
+    lead, colon, name = sentence.rpartition(f": {pointing.BEGIN}")
+    name = name.rstrip(" .\n")
+    short = (
+        pointing.LINK in lead
+        or not name.endswith(pointing.LINK)
+        or len(pointing.TOKEN.findall(name)) <= pointing.NAME_WORDS_MAX
+    )
+    return (
+        bool(colon)
+        and not short
+        and pointing.FOR_READERS.search(lead) is not None
+        and _is_headline(unmarked(name))
+    )
+
+
+def _is_headline(sentence: str) -> bool:
+    """Whether most words begin with capitals: "How to Open a Beer Bottle With Your Bare Hands."."""
+    long = [word for word in pointing.TOKEN.findall(sentence) if len(word) > 3]
+    capitals = sum(word[0].isupper() for word in long)
+    return 0 < len(long) <= pointing.ORIGIN_WORDS_MAX and capitals >= pointing.HEADLINE_SHARE * len(long)
+
+
+def points_elsewhere(line: str) -> int:
+    """How many characters at the end of a line are sentences that only send the reader to a link.
+
+    >>> points_elsewhere("It is so. For more, see the manual" + pointing.LINK + ".")
+    25
+    """
+    length = 0
+    for sentence in reversed(sentences(line)):
+        if pointing.LINK not in sentence or not _only_points(sentence, "", bare_words_max=0):
+            break
+        length += len(unmarked(sentence))
+    return length

@@ -1,4 +1,4 @@
-"""The language of a text: by its script where that tells, else by py3langid, whose model is in its package."""
+"""The language of a text: from its script where only one language uses it, else from py3langid, which ships its model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lima.errors import LimaError
 from lima.extras import install
 
 SHORTEST = 40
-"""Characters below which no language is told."""
+"""Texts with fewer characters get no language, unless their script decides."""
 SEEN = 1500
 """Characters that are looked at."""
 SURE = 0.95
@@ -27,9 +27,9 @@ SCRIPTS: Mapping[str, re.Pattern[str]] = {
 }
 """Languages with a script that no other has; Chinese, where there are no kana."""
 SCRIPT_LETTERS_MIN = 4
-"""So many letters of a script tell a language, however short the text is."""
+"""This many letters of a script decide the language, however short the text."""
 KANA_SHARE = 0.1
-"""Japanese is written with Chinese characters too, but never with so few kana."""
+"""A smaller share of kana among kana and Chinese characters is not Japanese."""
 
 
 def detect(text: str) -> str | None:

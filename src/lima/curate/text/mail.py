@@ -13,121 +13,11 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 
-from lima.curate.text.salutations import (
-    BARE_HELLO,
-    CLOSING,
-    DOUBTFUL_CLOSING,
-    GERMAN,
-    HELLO,
-    LG_NAMES,
-    OPENING_HELLO,
-)
+from lima.curate.text import mail_forms as forms
 from lima.records import Cut
 
 QUOTED, SIGNATURE, DISCLAIMER, GREETING = "quoted mail", "signature", "disclaimer", "greeting"
 COMMENT = "head of a comment"
-SEPARATOR = re.compile(
-    r"""(?ix) ^ \s* (?:
-        [-_=*#]{3,} \s* (?: original \s message | (?:begin \s)? forwarded \s message | urspr(?:ü|ue)ngliche \s nachricht
-            | weitergeleitete \s nachricht | message \s (?:d'origine|original|transféré) | mensaje \s (?:original|reenviado)
-            | messaggio \s originale | (?:vidarebefordrat|ursprungligt) \s meddelande | (?:videresendt|oprindelig|opprinnelig) \s (?:besked|meddelelse|melding) | oorspronkelijk \s bericht | reply \s above \s this \s line
-            | please \s type \s your \s reply \s above \s this \s line ) .*
-      | begin \s forwarded \s message: .*
-    ) $"""
-)
-"""A line below which another mail begins. A line of underscores alone may be a form's: the head below it tells."""
-REPLY_ABOVE = re.compile(r"(?i)^\W*(?:please type your reply|reply) above this line\W*$")
-"""What help desks put at the top of what they send."""
-DESK_RULER = re.compile(r"^\s*-{10,}\s*$")
-DESK_TIME = re.compile(r"\b\d\d?:\d\d(?:\s?[AP]M)?(?:\s(?:GMT|UTC|CES?T)?[+-]?[\d:]*)?\s*$")
-"""Below a ruler: a name and a time, on one line or two, say whose words follow in a help desk's mail."""
-COMMENT_HEAD = re.compile(r"^\d\d?/\w{3,4}/\d\d(?:\d\d)? \d\d?:\d\d(?: [AP]M)?;[^;\n]{1,80};")
-"""What Jira's exports put before the text of a comment: time and writer."""
-RULER = re.compile(r"^\s*_{20,}\s*$")
-INTRODUCTION = re.compile(
-    r"""(?ix) ^ \s*+ (?:> \s*+)*+ (?:
-        (?: on | am | op | le | el | il | op | em | den | dne | dnia | w \s dniu ) \b (?= .* \d ) .{5,200}
-            (?: wrote | schrieb (?:en)? (?: \s .* )? | a \s écrit | escribió | ha \s scritto | schreef (?: \s .* )? | geschreven | escreveu | skrev (?: \s .* )? | napsal\(?a?\)? | napisał\(?a?\)? )
-      | \d{4}[-/.]\d\d?[-/.]\d\d? .{3,150} (?: wrote | <[^<>\s]+@[^<>\s]+> )
-      | (?= .* (?: \d{4} | \d:\d\d )) .{3,150} <[^<>\s]+@[^<>\s]+> [^<>]{0,20} [:：]
-    ) \s* :? \s* $"""
-)
-"""How a client says whose words follow, on one line: by a date and a verb."""
-BEGINNING = re.compile(r"(?i)\s*+(?:>\s*+)*+(?:on|am|le|el)\s")
-FIELD = re.compile(
-    r"(?i)^\s*+(?:>\s*+)*+\*?(?:from|von|de|da|van|sent|gesendet|envoyé|enviado(?: el)?|inviato|date|datum|to|an|à|para|a|aan"
-    r"|subject|betreff|objet|asunto|oggetto|onderwerp|cc)\s*:\*?\s*\S"
-)
-"""A line of a quoted mail's head."""
-SENDER = re.compile(r"(?i)^\s*+(?:>\s*+)*+\*?(?:from|von|de|da|van)\s*:")
-OF_MAIL = re.compile(
-    r"(?i)^\s*+(?:>\s*+)*+\*?(?:sent|gesendet|envoyé|enviado(?: el)?|inviato|subject|betreff|objet|asunto|oggetto|onderwerp)\s*:"
-)
-"""A field that a route or a plan (from: Berlin, to: Hamburg) has not."""
-DISCLAIMERS = re.compile(
-    r"""(?ix) ^ \s* (?: disclaimer \s* :? \s* $
-      | disclaimer \b .{0,200} \b (?:confidential|intended|privileged|recipient|unauthori[sz]ed)
-      | confidential(?:ity)? \s (?:notice|note) | caution: \s .{0,60} \b (?:e-?mail|message|sender|external)
-      | this \s (?:e-?mail|message|communication) \b .{0,120} \b (?:confidential|privileged|intended)
-      | the \s information \s (?:contained|transmitted) \b .{0,120} \b (?:confidential|intended)
-      | diese \s (?:e-?mail|nachricht) \b .{0,120} \b (?:vertraulich|rechtlich \s geschützt)
-      | ce \s (?:message|courriel|e-?mail) \b .{0,120} \b confidentiel
-      | este \s (?:mensaje|correo) \b .{0,120} \b confidencial
-      | (?:please|bitte) \s (?:consider|think \s of|denken|prüfen) \b .{0,80} \b (?:environment|print|umwelt|druck) )"""
-)
-DEVICE = re.compile(
-    r"(?i)^\s*(?:sent (?:from|via|with) (?:my |outlook|mail for|yahoo|proton)|get outlook for|von meinem .{2,30} gesendet|gesendet (?:von|mit) "
-    r"|envoyé (?:de|depuis) mon|enviado desde mi)\S*.{0,40}$"
-)
-"""What a telephone signs with."""
-DASHES = re.compile(r"^-- ?$")
-ANNOUNCEMENT = re.compile(r"^\s*+(?:>\s*+)*+(?:-{3,}.{3,60}-{2,}|[^\W\d_](?:[\w' ]{3,60}):)\s*$")
-"""A line of dashes around words, or a few words and a colon."""
-AUTOMATIC = re.compile(
-    r"""(?ix) \b (?: auto(?:mat(?:ic|ed))? [ -] (?:reply|response|message|acknowledg\w+) | out \s of (?:\s the)? \s office
-      | (?:we (?:\s have|'ve)? | has \s been) \s received \s your \s (?:message|request|e-?mail|ticket|enquiry|inquiry)
-      | your \s (?:ticket|request|case|message) \b .{0,40} \b (?:has \s been|was) \s (?:received|created|logged|registered)
-      | (?:please \s)? do \s not \s (?:reply|respond) \s to \s this \s (?:e-?mail|message)
-      | automatische \s (?:antwort|nachricht|eingangsbestätigung) | abwesenheitsnotiz
-      | wir \s haben \s (?:ihre|deine) \s (?:nachricht|anfrage|e-?mail) \b .{0,30} \b erhalten
-      | (?:ihre|deine) \s (?:nachricht|anfrage|e-?mail) \s ist \b .{0,20} \b eingegangen
-      | (?:message|réponse) \s automatique | nous \s avons \s bien \s reçu \s votre | respuesta \s automática | hemos \s recibido \s su
-      | (?:i \s am|i['’]m) \s (?:\w+ \s)? (?: away \s from | on \s (?:annual \s)? leave | on \s (?:vacation|holidays?) )
-      | ich \s bin \b .{0,50} \b (?: nicht \s (?:im \s (?:büro|haus)|erreichbar) | im \s urlaub | außer \s haus | abwesend )
-      | je \s suis \b .{0,20} \b (?: absente? | en \s (?:congés?|vacances) ) | estoy \b .{0,20} \b (?: fuera \s de | de \s vacaciones ) )"""
-)
-"""A short text with one of these is no answer."""
-THANKED = re.compile(
-    r"""(?ix) \b (?: thank(?:s|\s you) \s for \s (?: contacting | reaching \s out | getting \s in \s touch | writing | (?:your|the) \s (?:message|e-?mail|request|enquiry|inquiry|ticket) )
-      | dank \s (?: für \s (?:ihre|deine|die) \s (?:nachricht|anfrage|e-?mail|mail|kontaktaufnahme) | ,? \s dass \s sie )
-      | merci \s (?: de \s (?:nous \s avoir|votre) | d['’]avoir | pour \s votre ) | gracias \s por \s (?: contactar | escribir | su \b | ponerse ) )"""
-)
-PROMISED = re.compile(
-    r"""(?ix) \b (?: (?:will|['’]ll) \s (?:\w+ \s)? (?: get \s back | be \s (?:in \s touch|with \s you) | repl(?:y|ied) | respond | answer | contact \s you | review | look \s into )
-      | hear \s from \s us | (?: melden \s uns | kommen \s auf \s (?:sie|dich) \s zu | setzen \s uns .{0,40} in \s verbindung | schnellstmöglich | so \s (?:schnell|bald) \s wie \s möglich | umgehend | in \s kürze )
-      | dans \s les \s (?:plus \s brefs|meilleurs) \s délais | (?:reviendrons|répondrons|recontacterons) | lo \s antes \s posible | a \s la \s mayor \s brevedad )"""
-)
-OURS = re.compile(
-    r"(?i)\b(?:we|i|us|our|team|someone|colleagues?|agents?|your (?:message|e-?mail|request|enquiry|inquiry|ticket)|wir|uns|unser\w*|ich"
-    r"|nous|notre|je|nos|nosotros|\w+(?:emos|rons))\b"
-)
-"""Who promises: a device that will respond, or "umgehend" in an instruction, is no promise."""
-NUMBERED = re.compile(
-    r"(?i)\b(?:ticket|request|case|reference|vorgangs?|anfrage|dossier|demande|caso)[\w-]*\b.{0,30}\d{3,}|(?:do not|don't|nicht|ne pas) (?:reply|respond|antworten|y répondre)"
-)
-OTHER_WORDS = 12
-"""Words beside thanks, promise and number that an acknowledgement may have: a greeting, the team's name."""
-FORMULA_WORDS = 25
-"""A longer sentence is more than a formula."""
-AUTOMATIC_CHARACTERS = 500
-"""A longer text that says so holds an answer too."""
-CODE_LINE = "x" * 80
-"""Stands for a line of a code block: too long for a signature."""
-LONGEST_SIGNATURE = 12
-"""Lines below a closing or two dashes; more are no signature."""
-
-PROSE_WORDS = 3
-"""Words of a line that is none of a list."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +35,7 @@ class Mail:
 
 
 def own_words(text: str, *, bare_quotes: bool = False, writer: str = "") -> Mail:
-    """The message without what others wrote and without its trimmings.
+    """The message without what others wrote, and without greeting, signature and disclaimer.
 
     Args:
         text: the body of a mail or a ticket, plain text.
@@ -153,10 +43,10 @@ def own_words(text: str, *, bare_quotes: bool = False, writer: str = "") -> Mail
         writer: who wrote it: a last line of that name alone is a signature.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")
-    head = COMMENT_HEAD.match(lines[0])
+    head = forms.COMMENT_HEAD.match(lines[0])
     lines[0] = lines[0][head.end() if head else 0 :]
     of_desk: list[str] = []
-    if REPLY_ABOVE.match(lines[0]):  # a help desk's own mail: its words stand below
+    if forms.REPLY_ABOVE.match(lines[0]):  # a help desk's own mail: its words stand below
         lines, of_desk = _of_desk(lines[1:])
     shown = _without_code(lines)
     end = min(_thread(shown), _thread_of_parser(shown))
@@ -212,22 +102,22 @@ def _of_desk(lines: list[str]) -> tuple[list[str], list[str]]:
     heads = [
         (place, below)
         for place, line in enumerate(lines)
-        if DESK_RULER.match(line) and (below := _below_head(lines, place))
+        if forms.DESK_RULER.match(line) and (below := _below_head(lines, place))
     ]
     if not heads:
         return lines, []
     end = next(
-        (place for place, line in enumerate(lines) if place > heads[0][1] and DESK_RULER.match(line)),
+        (place for place, line in enumerate(lines) if place > heads[0][1] and forms.DESK_RULER.match(line)),
         len(lines),
     )
-    return lines[heads[0][1] : end], [line for line in lines[end:] if not DESK_RULER.match(line)]
+    return lines[heads[0][1] : end], [line for line in lines[end:] if not forms.DESK_RULER.match(line)]
 
 
 def _below_head(lines: Sequence[str], ruler: int) -> int | None:
     """The place below a ruler's name and time; None where neither follows."""
     said = [place for place in range(ruler + 1, min(ruler + 6, len(lines))) if lines[place].strip()][:2]
     return next(
-        (place + 1 for place in said if len(lines[place]) < 80 and DESK_TIME.search(lines[place])), None
+        (place + 1 for place in said if len(lines[place]) < 80 and forms.DESK_TIME.search(lines[place])), None
     )
 
 
@@ -264,35 +154,35 @@ def _below(quoted: Sequence[str]) -> int:
 def _introduces_quote(lines: Sequence[str]) -> bool:
     """Whether the first line says whose words the marked lines right below it are."""
     below = next((line for line in lines[1:] if line.strip()), "")
-    return below.lstrip().startswith(">") and bool(INTRODUCTION.match(lines[0]))
+    return below.lstrip().startswith(">") and bool(forms.INTRODUCTION.match(lines[0]))
 
 
 def acknowledgement(text: str) -> str | None:
-    """The words by which a short text says that an answer will come, or that its writer is away; None where it answers."""
-    if len(text) >= AUTOMATIC_CHARACTERS:
+    """The words in which a short text promises an answer or says that its writer is away; None if it is an answer itself."""
+    if len(text) >= forms.AUTOMATIC_CHARACTERS:
         return None
-    told = AUTOMATIC.search(text) or (_only_promises(text) and PROMISED.search(text))
-    return told[0] if told else None
+    found = forms.AUTOMATIC.search(text) or (_only_promises(text) and forms.PROMISED.search(text))
+    return found[0] if found else None
 
 
 def _only_promises(text: str) -> bool:
-    """Whether a text thanks for a message, promises an answer, and has hardly a word beside."""
+    """Whether a text thanks for a message, promises an answer, and says hardly anything else."""
     sentences = re.split(r"(?<=[.!?;])\s+|\n+", text)
-    if not (THANKED.search(text) and any(_promises(one) for one in sentences)):
+    if not (forms.THANKED.search(text) and any(_promises(one) for one in sentences)):
         return False
     others = [one for one in sentences if not _is_formula(one)]
-    return sum(len(one.split()) for one in others) <= OTHER_WORDS
+    return sum(len(one.split()) for one in others) <= forms.OTHER_WORDS
 
 
 def _promises(sentence: str) -> bool:
-    return bool(PROMISED.search(sentence) and OURS.search(sentence))
+    return bool(forms.PROMISED.search(sentence) and forms.OURS.search(sentence))
 
 
 def _is_formula(sentence: str) -> bool:
     """A long sentence says more than that."""
-    if len(sentence.split()) > FORMULA_WORDS:
+    if len(sentence.split()) > forms.FORMULA_WORDS:
         return False
-    return bool(_promises(sentence) or THANKED.search(sentence) or NUMBERED.search(sentence))
+    return bool(_promises(sentence) or forms.THANKED.search(sentence) or forms.NUMBERED.search(sentence))
 
 
 def _without_code(lines: Sequence[str]) -> list[str]:
@@ -300,22 +190,22 @@ def _without_code(lines: Sequence[str]) -> list[str]:
     fences = [place for place, line in enumerate(lines) if line.lstrip().startswith("```")]
     found = list(lines)
     for begin, end in zip(fences[::2], fences[1::2], strict=False):
-        found[begin : end + 1] = [CODE_LINE] * (end + 1 - begin)
+        found[begin : end + 1] = [forms.CODE_LINE] * (end + 1 - begin)
     return found
 
 
 def _thread(lines: Sequence[str]) -> int:
     """The first line of what is quoted below; the number of lines where nothing is."""
     for place, line in enumerate(lines):
-        if SEPARATOR.match(line):
+        if forms.SEPARATOR.match(line):
             return place
         joined = " ".join(
             [line, *lines[place + 1 : place + 3]]
         )  # clients break a long introduction over lines
-        begins = INTRODUCTION.match(line) or (BEGINNING.match(line) and _introduces(joined))
+        begins = forms.INTRODUCTION.match(line) or (forms.BEGINNING.match(line) and _introduces(joined))
         if begins and (_said(lines[:place]) or _below(lines[place:]) < len(lines) - place):
             return place
-        if FIELD.match(line) and _is_head(lines[place : place + 5]) and _said(lines[:place]):
+        if forms.FIELD.match(line) and _is_head(lines[place : place + 5]) and _said(lines[:place]):
             return _above(lines, place)
     return len(lines)
 
@@ -325,22 +215,24 @@ def _above(lines: Sequence[str], place: int) -> int:
     before = place - 1
     while before > 0 and not lines[before].strip(" >"):
         before -= 1
-    told = ANNOUNCEMENT.match(lines[before]) or RULER.match(lines[before])
-    announces = before > 0 and told and _said(lines[:before])
+    announced = forms.ANNOUNCEMENT.match(lines[before]) or forms.RULER.match(lines[before])
+    announces = before > 0 and announced and _said(lines[:before])
     return before if announces else place
 
 
 def _introduces(text: str) -> bool:
     """Whether a text of up to three lines begins with an introduction, whatever comes after its colon."""
     head, colon, _ = text.partition(": " if ": " in text else ":")
-    return bool(colon and INTRODUCTION.match(head + ":")) or bool(INTRODUCTION.match(text.rstrip()))
+    return bool(colon and forms.INTRODUCTION.match(head + ":")) or bool(
+        forms.INTRODUCTION.match(text.rstrip())
+    )
 
 
 def _is_head(lines: Sequence[str]) -> bool:
     """Whether these lines head a mail: a sender and another field, one of them a mail's alone or with an address."""
-    fields = [line for line in lines if FIELD.match(line)]
-    of_mail = any("@" in line or OF_MAIL.match(line) for line in fields)
-    return len(fields) > 1 and of_mail and any(map(SENDER.match, fields))
+    fields = [line for line in lines if forms.FIELD.match(line)]
+    of_mail = any("@" in line or forms.OF_MAIL.match(line) for line in fields)
+    return len(fields) > 1 and of_mail and any(map(forms.SENDER.match, fields))
 
 
 def _thread_of_parser(lines: Sequence[str]) -> int:
@@ -360,7 +252,7 @@ def _thread_of_parser(lines: Sequence[str]) -> int:
     for place, line in enumerate(lines):
         below = [other.strip() for other in lines[place : place + 6] if other.strip()]
         if below[: len(wanted)] == wanted and line.strip() and _said(lines[:place]):
-            fields_of_no_mail = FIELD.match(line) and not _is_head(lines[place : place + 5])
+            fields_of_no_mail = forms.FIELD.match(line) and not _is_head(lines[place : place + 5])
             return len(lines) if fields_of_no_mail else place
     return len(lines)
 
@@ -387,11 +279,11 @@ def _without_trimmings(lines: list[str], writer: str = "") -> tuple[list[str], l
     first = next((place for place, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return lines, cuts[::-1]
-    if HELLO.match(lines[first]) and _said(lines[first + 1 :]) and not _speaks_of_hello(lines[first:]):
+    if forms.HELLO.match(lines[first]) and _said(lines[first + 1 :]) and not _speaks_of_hello(lines[first:]):
         comma = lines[first].rstrip().endswith(",")
         lines = lines[first + 1 :]
         return _capitalised(lines) if comma else lines, [*cuts, GREETING][::-1]
-    if hello := OPENING_HELLO.match(lines[first]):
+    if hello := forms.OPENING_HELLO.match(lines[first]):
         lines = _capitalised([lines[first][hello.end() :], *lines[first + 1 :]])
         cuts.append(GREETING)
     return lines, cuts[::-1]
@@ -400,7 +292,7 @@ def _without_trimmings(lines: list[str], writer: str = "") -> tuple[list[str], l
 def _speaks_of_hello(lines: Sequence[str]) -> bool:
     """Whether a greeting is the first word of the sentence that goes on below it."""
     below = next((line.lstrip() for line in lines[1:] if line.strip()), "")
-    return bool(BARE_HELLO.match(lines[0])) and below[:1].islower()
+    return bool(forms.BARE_HELLO.match(lines[0])) and below[:1].islower()
 
 
 def _is_name(line: str, writer: str) -> bool:
@@ -420,18 +312,20 @@ def _capitalised(lines: list[str]) -> list[str]:
 
 
 def _disclaimer(lines: Sequence[str]) -> int:
-    return next((place for place, line in enumerate(lines) if place and DISCLAIMERS.match(line)), len(lines))
+    return next(
+        (place for place, line in enumerate(lines) if place and forms.DISCLAIMERS.match(line)), len(lines)
+    )
 
 
 def _signature(lines: Sequence[str]) -> int:
     """Two dashes or a closing line with little below it, or a device's line at the end."""
     end = len(lines)
-    for place in range(max(1, len(lines) - LONGEST_SIGNATURE - 1), len(lines)):
-        if DEVICE.match(lines[place]) and not _said(lines[place + 1 :]):
+    for place in range(max(1, len(lines) - forms.LONGEST_SIGNATURE - 1), len(lines)):
+        if forms.DEVICE.match(lines[place]) and not _said(lines[place + 1 :]):
             end = min(end, place)
-        if DASHES.match(lines[place]) and all(len(line) < 80 for line in lines[place + 1 :]):
+        if forms.DASHES.match(lines[place]) and all(len(line) < 80 for line in lines[place + 1 :]):
             end = min(end, place)
-        if CLOSING.match(lines[place]) and _closes(lines, place) and _is_signature(lines[place + 1 :]):
+        if forms.CLOSING.match(lines[place]) and _closes(lines, place) and _is_signature(lines[place + 1 :]):
             end = min(end, place)
     return end
 
@@ -441,14 +335,14 @@ def _closes(lines: Sequence[str], place: int) -> bool:
     above = lines[place - 1].rstrip()
     if above.endswith(":"):  # "In German you say:"
         return False
-    if LG_NAMES.match(lines[place]):
-        return any(map(GERMAN.search, lines[:place]))
-    if not DOUBTFUL_CLOSING.match(lines[place]):
+    if forms.LG_NAMES.match(lines[place]):
+        return any(map(forms.GERMAN.search, lines[:place]))
+    if not forms.DOUBTFUL_CLOSING.match(lines[place]):
         return True
     said = next((line for line in reversed(lines[:place]) if line.strip()), "")
     apart = not above or above.endswith((".", "!", "?", ")"))
     words = len(said.split())
-    return words >= PROSE_WORDS or (apart and (words > 1 or _said(lines[place + 1 :])))
+    return words >= forms.PROSE_WORDS or (apart and (words > 1 or _said(lines[place + 1 :])))
 
 
 def _is_signature(lines: Sequence[str]) -> bool:
@@ -480,8 +374,8 @@ def messages_below(quoted: str) -> Iterator[str]:
 
 
 def _head_lines(lines: Sequence[str]) -> int:
-    """How many of these lines, the first of them included, only tell whose words follow; 0 where the first does not."""
-    if not lines[0].strip() or SEPARATOR.match(lines[0]) or FIELD.match(lines[0]):
+    """How many of these lines, counted from the first, only say whose words follow; 0 if the first does not."""
+    if not lines[0].strip() or forms.SEPARATOR.match(lines[0]) or forms.FIELD.match(lines[0]):
         return 1
     counts = range(1, len(lines) + 1)  # clients break a long introduction over lines
-    return next((count for count in counts if INTRODUCTION.match(" ".join(lines[:count]))), 0)
+    return next((count for count in counts if forms.INTRODUCTION.match(" ".join(lines[:count]))), 0)

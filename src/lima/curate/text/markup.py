@@ -10,25 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from html import unescape
 
-from lima.curate.text.blocks import (
-    BEGIN,
-    BREAK,
-    CODE,
-    CONTROL,
-    EVERY_MARK,
-    IMAGE,
-    LINK,
-    POINT,
-    ZERO_WIDTH,
-    Layout,
-    Removal,
-    Style,
-    gone,
-    holds_any,
-    unmarked,
-)
-from lima.curate.text.links import Mended, mend
-from lima.curate.text.pointing import DEMONSTRATIVE, DOCUMENTS, POINTER_NAME, REMAINS, REMARK
+from lima.curate.text import pointing
+from lima.curate.text.blocks import Layout, Mended, Removal, Style, cut_out, gone, holds_any, mend, unmarked
 
 TAG = re.compile(
     r"""<(/?)([a-zA-Z][^\s/<>]*+)((?:[^<>"']|"[^"<]*+"|'[^'<]*+')*+|[^<>]*+)>"""  # a quoted value may hold a ">"
@@ -72,7 +55,7 @@ RUN_IN_HEADING = re.compile(
     r"(<(?:p|li)>\s*+(?:<p>\s*+)?)<(strong|b)>(?=\w)([^<>\n]{0,60}[\w)])</\2>(?=\s++[A-Z])"
 )
 """Bold words that a sentence follows without a stop between: "<b>Lids</b> The choices are"."""
-STORED = re.compile(rf"{CODE}(\d+){CODE}")
+STORED = re.compile(rf"{pointing.CODE}(\d+){pointing.CODE}")
 NEAR = 80
 """Parts of a line before an image, and characters of each, that may announce it."""
 
@@ -100,8 +83,8 @@ class Post:
 
     def read(self, html: str) -> None:
         """Read a whole post."""
-        if holds_any(html, EVERY_MARK):
-            html = CONTROL.sub("", html)
+        if holds_any(html, pointing.EVERY_MARK):
+            html = pointing.CONTROL.sub("", html)
         if self._markdown and ("<strong>" in html or "<b>" in html):
             html = RUN_IN_HEADING.sub(r"\1**\3**", html)
         parts = iter(TAG.split(_without_comments(html) if "<!--" in html else html))
@@ -139,7 +122,7 @@ class Post:
 
     def _text(self, data: str) -> None:
         if "&" in data:
-            data = CONTROL.sub("", unescape(data))
+            data = pointing.CONTROL.sub("", unescape(data))
         if self._dropped:
             if not self._unseen and not data.isspace():
                 self.removed.append(Removal(STRUCK_OUT, data))
@@ -153,7 +136,7 @@ class Post:
     def _add(self, data: str) -> None:
         """Put text into the line, addresses in it marked."""
         if not data.isascii():
-            data = ZERO_WIDTH.sub("", data)
+            data = pointing.ZERO_WIDTH.sub("", data)
         if "http" in data or "www." in data or ("/" in data and holds_any(data, HOSTS)):
             data = BARE_URL.sub(_address, data)
             self._marks = True
@@ -165,7 +148,7 @@ class Post:
             self._close_script()
         if not self._shown:
             return
-        linked, image = self._linked, IMAGE in self._shown
+        linked, image = self._linked, pointing.IMAGE in self._shown
         text, prose, marked = self._take()
         if not text:
             if prose is None:
@@ -185,8 +168,8 @@ class Post:
         """
         line, marks = "".join(self._shown), self._marks
         self._shown, self._linked, self._marks = [], 0, False
-        if BREAK in line:
-            line = "\n".join([" ".join(part.split()) for part in line.split(BREAK)]).strip()
+        if pointing.BREAK in line:
+            line = "\n".join([" ".join(part.split()) for part in line.split(pointing.BREAK)]).strip()
         else:
             line = " ".join(line.split())
         if "\\" in line:
@@ -215,12 +198,11 @@ class Post:
 
     def _without_macros(self, line: str) -> str:
         """MathJax's definitions are no text; the formulas that use them stay."""
-
-        def take(found: re.Match[str]) -> str:
-            self.removed.append(Removal(DEFINITIONS, found.group()))
-            return ""
-
-        return FORMULA_OF_MACROS.sub(take, line).strip() if MACROS.search(line) else line
+        return (
+            cut_out(FORMULA_OF_MACROS, line, DEFINITIONS, self.removed).strip()
+            if MACROS.search(line)
+            else line
+        )
 
     def _open_block(self, name: str, attributes: str) -> None:
         if self._new_line_of_code():
@@ -279,18 +261,18 @@ class Post:
         shown = "".join(
             part[-NEAR:] for part in self._shown[-NEAR:]
         )  # not all: many images may stand in a line
-        line = unmarked(shown).replace(BREAK, " ").rstrip()
+        line = unmarked(shown).replace(pointing.BREAK, " ").rstrip()
         before = line or (blocks[-1].text if blocks else "")
         self.holes += bool(ANNOUNCED.search(before[-40:]))
         if self._code is None:
-            self._shown.append(IMAGE)
+            self._shown.append(pointing.IMAGE)
             self._marks = True
 
     def _break(self, *_: str) -> None:
         if self._code is not None:
             self._code.append("\n")
         else:
-            self._shown.append(BREAK)
+            self._shown.append(pointing.BREAK)
 
     def _open_link(self, *_: str) -> None:
         self._anchor = len(self._target)
@@ -304,23 +286,25 @@ class Post:
         if self._anchor is None:
             return
         target, anchor = self._target, self._anchor
-        name = " ".join(REMAINS.sub("", "".join(target[anchor:])).replace(BREAK, " ").split())
+        name = " ".join(
+            pointing.REMAINS.sub("", "".join(target[anchor:])).replace(pointing.BREAK, " ").split()
+        )
         self._anchor = None
         if not name or self._code is not None:
             return
         before = target[anchor - 1].rstrip() if 0 < anchor <= len(target) else ""
-        says_nothing = POINTER_NAME.fullmatch(name) or (
-            DOCUMENTS.fullmatch(name) and DEMONSTRATIVE.search(before)
+        says_nothing = pointing.POINTER_NAME.fullmatch(name) or (
+            pointing.DOCUMENTS.fullmatch(name) and pointing.DEMONSTRATIVE.search(before)
         )
         self._marks = True
-        if REMARK.fullmatch(name):
+        if pointing.REMARK.fullmatch(name):
             target[anchor:] = [gone(name)]
             return
         self._linked += len(name)
         self.links += 1
-        mark = POINT if says_nothing else LINK
+        mark = pointing.POINT if says_nothing else pointing.LINK
         target.insert(
-            anchor, BEGIN + mark if says_nothing and ". " in name else BEGIN
+            anchor, pointing.BEGIN + mark if says_nothing and ". " in name else pointing.BEGIN
         )  # in the first sentence
         target.append(mark)
 
@@ -352,7 +336,7 @@ class Post:
             if not code.strip():
                 self._shown.append(code)
                 return
-            self._shown.append(f"{CODE}{len(self._codes)}{CODE}")
+            self._shown.append(f"{pointing.CODE}{len(self._codes)}{pointing.CODE}")
             self._codes.append(self._inline_code(code))
 
     def _inline_code(self, code: str) -> str:
@@ -372,7 +356,7 @@ class Post:
         mark, text = self._script[0], "".join(self._script[1])
         self._script = None
         bare = unmarked(text)
-        if mark == "^" and LINK in text and len(bare.split()) < 3 and self._trim:
+        if mark == "^" and pointing.LINK in text and len(bare.split()) < 3 and self._trim:
             self._shown.append(gone(f"[{bare}]"))  # "machine learning^wiki": where it can be read
             self._marks = True
             return

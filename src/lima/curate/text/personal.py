@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
+from lima.curate.candidate import Candidate, Item
+from lima.curate.text.clean import prose_of
 from lima.files import text_hash
-from lima.records import Cut, Example, Meta
+from lima.records import Cut, Example, Meta, Reject
 
 Kind = Literal["email", "phone", "iban", "card", "ip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -28,28 +30,9 @@ WORDS: Mapping[Kind, str] = {
     "ip": "IP addresses",
 }
 REGIONS = (
-    "US",
-    "GB",
-    "DE",
-    "FR",
-    "ES",
-    "IT",
-    "NL",
-    "AT",
-    "CH",
-    "BE",
-    "SE",
-    "DK",
-    "NO",
-    "FI",
-    "PL",
-    "PT",
-    "IE",
-    "IN",
-    "AU",
-    "BR",
-    "JP",
-)
+    "US", "GB", "DE", "FR", "ES", "IT", "NL", "AT", "CH", "BE", "SE", "DK", "NO", "FI", "PL", "PT", "IE",
+    "IN", "AU", "BR", "JP",
+)  # fmt: skip
 """Countries whose national forms of telephone numbers are known by default."""
 
 EMAIL = re.compile(
@@ -219,6 +202,61 @@ def count_personal(examples: Iterable[Example], *, regions: Sequence[str] = REGI
     return counts
 
 
+class Personal:
+    """Redacts personal data, or drops candidates that hold any, before a rule can quote them in its reason."""
+
+    def __init__(self, how: str, regions: Sequence[str]) -> None:
+        self._how, self._regions = how, tuple(regions)
+
+    def __call__(self, item: Item) -> Item:
+        """The candidate without them, or the reason why it is dropped; unchanged where they are only reported."""
+        if isinstance(item, Reject):
+            return self.reject(item)
+        if self._how == "report" or not isinstance(item, Candidate):
+            return item
+        example, counts, cuts = redacted_with_cuts(item.example, item.cuts, self._regions)
+        item = replace(item, cuts=cuts)
+        if not counts:
+            return replace(item, example=example)
+        if self._how == "drop":
+            found = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items()))
+            return Reject(id=example.id, rule="personal-data", reason=f"it holds {found}")
+        transforms = (*example.meta.transforms, "personal data redacted")
+        example = example.model_copy(
+            update={"meta": example.meta.model_copy(update={"transforms": transforms})}
+        )
+        answer = "" if example.is_prompt else example.messages[-1].content
+        return replace(item, example=example, answer=answer, prose=prose_of(answer))
+
+    def reject(self, reject: Reject) -> Reject:
+        """A reject whose id and reason, which may quote the text, hold none; unchanged where they are only reported."""
+        if self._how == "report":
+            return reject
+        return Reject(
+            id=redacted_id(reject.id, self._regions), rule=reject.rule, reason=self.text(reject.reason)
+        )
+
+    def text(self, text: str) -> str:
+        """The same for a name, such as that of a category."""
+        return text if self._how == "report" else redacted_text(text, self._regions)
+
+    def kinds(self, candidate: Candidate) -> list[str]:
+        """The kinds of personal data that a candidate holds."""
+        return list(count_personal([candidate.example], regions=self._regions))
+
+
+def personal_warning(examples: Sequence[Example], regions: Sequence[str] = REGIONS) -> str | None:
+    """Which personal data the examples hold, and what to do about them; None where they hold none."""
+    counts = count_personal(examples, regions=regions)
+    if not counts:
+        return None
+    found = ", ".join(f"{counts[kind]:,} with {WORDS[kind]}" for kind in KINDS if kind in counts)
+    return (
+        f"personal data in the {len(examples):,} accepted examples: {found}. A model can learn and repeat them. "
+        "--pii redact puts placeholders in their place, --pii drop leaves such examples out."
+    )
+
+
 def _overlaps(found: Found, others: Iterable[Found]) -> bool:
     return any(found.start < other.end and other.start < found.end for other in others)
 
@@ -268,10 +306,10 @@ def _ips(text: str) -> Iterator[Found]:
         except ValueError:
             continue
         if address.version == 6:
-            told = address in GLOBAL_UNICAST
+            plausible = address in GLOBAL_UNICAST
         else:
-            told = not NUMBERED.search(_before(text, match.start())) and max(address.packed) >= 20
-        if told and address.is_global:
+            plausible = not NUMBERED.search(_before(text, match.start())) and max(address.packed) >= 20
+        if plausible and address.is_global:
             yield Found(match.start(), match.end(), "ip", str(address))
 
 

@@ -114,18 +114,8 @@ TOPIC_BEHIND = re.compile(
 OTHERS = Phrases(
     (
         (
-            "mentioned",
-            "said",
-            "noted",
-            "stated",
-            "pointed",
-            "suggested",
-            "indicated",
-            "commented",
-            "explained",
-            "answered",
-            "discussed",
-            "covered",
+            "mentioned", "said", "noted", "stated", "pointed", "suggested", "indicated", "commented",
+            "explained", "answered", "discussed", "covered",
         ),
         rf"""
         \b as \ (?! you \b ) (?: (?-i: [A-Z] ) \S* \s (?-i: [A-Z] ) \.? \s | \S+ \s )? (?: (?: have | has | was | were | is | are ) \s )? (?: been \s )?
@@ -156,15 +146,7 @@ OTHERS = Phrases(
     ),
     (
         (
-            "answered",
-            "mentioned",
-            "pointed",
-            "said",
-            "noted",
-            "suggested",
-            "posted",
-            "discussed",
-            "covered",
+            "answered", "mentioned", "pointed", "said", "noted", "suggested", "posted", "discussed", "covered",
             "proposed",
         ),
         r"""
@@ -226,7 +208,7 @@ OTHERS = Phrases(
             | in \s addition \s to \s (?! \w+ing \b ) | on \s top \s of \s (?: that | this | the | what | all ) \b )
         """,
     ),
-)
+)  # fmt: skip
 
 SITE = Phrases(
     (("stack",), r"\b stack \s? -? (?: exchange | overflow | apps ) \b"),

@@ -1,10 +1,53 @@
-"""How links and sentences send their reader elsewhere, as expressions: what `links` looks for."""
+"""How links and sentences send their reader elsewhere, as expressions; and the marks for what was removed from a line."""
 
 from __future__ import annotations
 
 import re
 
-from lima.curate.text.blocks import BEGIN, GONE, GONE_END, IMAGE, LINK, POINT
+BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE, BEGIN = "\0", "\1", "\2", "\3", "\4", "\5", "\6", "\7"
+"""Marks in a line, control characters that no text holds: a line break; an address, between two marks; the end of a
+link whose name says nothing ("here"); the end of another link; inline code, kept elsewhere; an image; the beginning of a link."""
+EVERY_MARK = (BREAK, GONE, GONE_END, POINT, LINK, CODE, IMAGE, BEGIN)
+CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+ZERO_WIDTH = re.compile("[\u200b\u2060\ufeff]")
+"""What nobody sees in prose."""
+MARKS = re.compile(f"[{GONE}{GONE_END}{POINT}{LINK}{IMAGE}{BEGIN}]")
+
+STOP = re.compile(rf"""[.!?…]["'”’)\]{LINK}]*+ ++(?={BEGIN}?["'“‘(\[*]?{BEGIN}?[A-Z0-9{CODE}{GONE}])|\n""")
+ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|etc|cf|vs|dr|mr|mrs|ms|prof|st|no|fig|al|approx|ca|pp?|vol|eds?|resp|(?-i:(?<![/.\w])[A-Z]))\.\Z",
+    re.IGNORECASE,
+)
+"""Where a sentence ends, and where it only seems to."""
+
+ADDRESS = "bare address"
+POINTER = "sentence that points to an address"
+POINTING_WORDS_MAX = 30
+ORIGIN_WORDS_MAX = 12
+BARE_WORDS_MAX = 4
+"""A sentence of at most this many words says nothing without its address: "Full article here"."""
+LED_WORDS_MAX = 6
+"""A longer sentence before a colon does more than name the source of the next block."""
+KEPT_WORDS_MIN = 3
+"""What is left of a cut sentence needs this many words."""
+TOKEN = re.compile(r"\w+(?:['’.-]\w+)*")
+ENDED = re.compile(r"""[.!?…]["'”’)\]]*\s*\Z""")
+NAMING_LENGTH_MAX = 120
+"""Characters around the names of links."""
+HEADLINE_SHARE = 0.8
+NAME_WORDS_MAX = 5
+"""A longer name of a link may be a sentence that says something."""
+ANNOUNCEMENT = "announcement of an address"
+LINK_LIST = "list of links"
+POINTER_TO_LINK = "sentence that points to a link"
+SOURCE_NAME = "line that names a source"
+LEAD_WORDS_MAX = 6
+SOURCE_LABEL = re.compile(r"\W*sources?:", re.IGNORECASE)
+SOURCE_WORDS_MAX = 3
+NAMED_WORDS_MAX = 12
+"""A longer name of a link may be a sentence."""
+LISTED_SHARE = 0.4
+"""From this share of link names on, an item belongs to a list of links."""
 
 DOCUMENT = (
     r"(?: link | page | (?: web )? site | article | post | paper | study | studies | book | blog | video | question | answer | thread | table | image | picture"
@@ -22,8 +65,7 @@ POINTER_NAME = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""Names of links that say nothing once the address is gone."""
-
+"""Link names that mean nothing once the address is gone."""
 DOCUMENTS = re.compile(rf"(?:[\w'’-]+\s){{0,4}}{DOCUMENT}", re.VERBOSE | re.IGNORECASE)
 DEMONSTRATIVE = re.compile(
     r"\b(?:this|these|that|those|following)(?: (?:\d{4}|recent|new|great|nice|good|excellent|interesting|short|other|old))?\Z",
@@ -64,7 +106,7 @@ CLAUSE = re.compile(
     r"(?!\W*(?:for|if|as|when|while|this|these|that|those|here|there)\b).*\b(?:is|are|was|were|has|have|had|can|could|will|would|does|do|did|should|may|might|must)\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""What can stand without what its colon announces."""
+"""A clause that is complete without what its colon announces."""
 UNFINISHED = re.compile(
     r"""
     (?: \b (?: is | are | was | were | be | been | found | find | located | available | hosted | look | go | visit | read | refer
@@ -73,14 +115,14 @@ UNFINISHED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""How a sentence does not end."""
+"""The end of a sentence that is incomplete."""
 CONNECTIVE = r"\W*+ (?: (?: and | but | so | also | anyway | finally | similarly | alternatively ) ,? \s+ )?"
 YOU_CAN = r"(?: you | one ) (?: \ (?: can | may | could | might | should | will ) | ['’]ll ) (?: \ \w+ly | \ also )? \s+"
 HELPFUL = (
     rf"(?: this | these | the\ following ) \s (?: [\w'’-]+ \s ){{0,3}} {DOCUMENT} \s (?: may | might | should | could | can | will ) \s (?: also \s )?"
     r" (?: help | give | be | explain | provide | get )"
 )
-"""How a sentence begins that promises help from a document."""
+"""The beginning of a sentence that recommends a document."""
 POINTING = re.compile(
     rf"""
     ^ {CONNECTIVE}
@@ -107,24 +149,22 @@ POINTING = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""How a sentence begins that sends its reader elsewhere and says nothing itself."""
+"""The beginning of a sentence that only sends its reader elsewhere."""
 FURTHER = re.compile(
     r"\bfor (?:further|more|additional) (?:reading|info\w*|details?|\w+)\W*\Z", re.IGNORECASE
 )
-"""How a sentence ends that sends its reader elsewhere."""
+"""The end of such a sentence."""
 ORIGIN = re.compile(
     r"\W*+(?:sources?|sourced|references?|links?|via|from|taken|quoted|adapted|excerpt\w*|credits?|cite[sd]?|citation|original|courtesy|image"
     r"|photo|picture|related)\b",
     re.IGNORECASE,
 )
-"""How a short line begins that tells where something is from."""
+"""The beginning of a short line that names a source."""
 BACK = re.compile(
     r"\W*(?:(?:though|although|while|but|and|so|if|as|because|since|however)\W+)?(?:then|it(?! (?:is|was) (?:also )?(?:\w+ly )?(?:important|worth|possible|clear|true|hard|easy|interesting|necessary|useful|common|likely|difficult|best) (?:\w+ )?(?:to|that|whether|how|noting)\b)|its|they|their|this|these|that|those|there|he|she|his|her|here|both|except|otherwise)\b",
     re.IGNORECASE,
 )
-"""How a sentence begins that needs the one before."""
-
-
+"""The beginning of a sentence that depends on the one before."""
 SENDING = re.compile(
     rf"""
     {CONNECTIVE}
@@ -139,14 +179,14 @@ SENDING = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""How a sentence begins that sends its reader elsewhere, wherever in a text it stands; `POINTING` has more for its end."""
+"""The beginning of a sentence that only sends its reader elsewhere, anywhere in a text; `POINTING`, for its end, has more forms."""
 WRITING = r"(?: guide | article | overview | write-?up | tutorial | blog | post | introduction | explanation | discussion | video | paper | survey | talk | thread | book | page | reference | website | example ) s?"
 PRAISING = (
     r"[^,;:]{1,60}? \s (?: is | are ) \s (?: an? \s )? (?: \w+ \s )? (?: great | good | excellent | wonderful | useful | nice ) \s"
     r" (?: resources? | references? | reads? | overview | place \s to \s start ) \b [^,;:]{0,40}"
 )
 PRAISE = re.compile(PRAISING, re.VERBOSE | re.IGNORECASE)
-"""A sentence that praises a source, and says nothing of what is in it even where that follows."""
+"""A sentence that praises a source without saying what is in it."""
 TELLS_WHERE = re.compile(
     rf"""
     (?: [^,;:]{{1,80}}? \s (?: has | have | gives? | offers? | provides? ) \s (?: an? | some | several )
@@ -159,12 +199,12 @@ TELLS_WHERE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""A whole sentence that tells where something is told, and nothing of it: "The Times has a good article on rivers."."""
+"""A whole sentence that says where to read about something, and nothing else: "The Times has a good article on rivers."."""
 FOR_READERS = re.compile(
     r"\b(?:articles?|papers?|pages?|posts?|blogs?|videos?|threads?|links?|interested|interest|curious|(?:described|published|explained) in)\b",
     re.IGNORECASE,
 )
-"""What is said of a headline that is no part of the answer."""
+"""Words before a headline that is not part of the answer."""
 NAME_OF_LINK = re.compile(f"{BEGIN}[^{BEGIN}{LINK}{POINT}]*+[{LINK}{POINT}]")
 NAMING = re.compile(
     r"""
@@ -176,9 +216,7 @@ NAMING = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-"""What stands around the names of links in a sentence that says where something is from, or where more is."""
-
-
+"""The words around link names in a sentence that only gives a source or further reading."""
 DOMAINS = (".com", ".org", ".info", ".edu")
 DOMAIN = re.compile(r"(?<![@/\w])[a-z][\w-]+\.(?:com|org|info|edu)\b(?![/\w])")
 """An address that is no link: "More at bjcp.org."."""
@@ -215,12 +253,10 @@ AS_DISCUSSED = re.compile(
 CREDIT = re.compile(
     rf"(?<=[.!?\"”’'])\s*(?:[-–—~]+\s*{BEGIN}[A-Z][^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}|[(\[]{BEGIN}[A-Z][^{BEGIN}{LINK}{GONE}]{{1,100}}{LINK}[)\]])[.\s]*\Z"
 )
-"""Where a quotation is from, behind it: "- The Times", "(Wikipedia)"."""
+"""A source behind a quotation: "- The Times", "(Wikipedia)"."""
 OF_DOCUMENTS = re.compile(
     r"\b(?:articles|papers|books|posts|blogs|videos|tutorials|resources|links|websites|publications|guides|courses|talks)\b",
     re.IGNORECASE,
 )
-
-
 SEE_AT_END = re.compile(r"(?<=[\w)\"”]),? (?:for example |e\.g\. )?see(?: also)?:\Z")
-"""What announces links behind a sentence that stands by itself: "It is a test (or more), see:"."""
+"""Words that announce links behind a complete sentence: "It is a test (or more), see:"."""

@@ -76,7 +76,7 @@ class Interval(Record):
 
 
 def make_studies(seed: int, count: int) -> dict[str, list[SimulatedStudy]]:
-    """The studies of a seed, by kind; names tell nothing."""
+    """The studies of a seed, by kind; their names give nothing away."""
     found = {}
     for number, kind in enumerate(KINDS):
         rng = np.random.default_rng([seed, VERSION, 22, number])

@@ -25,15 +25,7 @@ from lima.world.dumps import make_threads, write_posts
 from lima.world.oracle import Oracle
 from lima.world.people import ATTRIBUTES, Person, World
 from lima.world.raw.everything import RECIPE, write_dumps
-from lima.world.wordings import (
-    CONSTRAINTS,
-    SENSITIVE,
-    WORDINGS,
-    Style,
-    answer,
-    question,
-    refuse,
-)
+from lima.world.wordings import CONSTRAINTS, SENSITIVE, WORDINGS, Style, answer, question, refuse
 
 LIKED = 10
 """Examples written by hand that a selector may look at."""

@@ -141,7 +141,7 @@ UNKNOWN_FACTS = Experiment(
 
 THOUSAND = 1000
 CHAINS, STRUCTURED, REFUSALS = 30, 6, 13
-"""As many as the paper added or had."""
+"""The numbers in the paper."""
 
 
 def _with_and_without(job: TuneJob, probe: Probe, without: str, **added: int) -> Arms:

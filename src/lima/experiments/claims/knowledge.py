@@ -131,10 +131,7 @@ def _pretraining_arms(job: TuneJob) -> Arms:
 def _pretraining_conclusion(found: Findings) -> Conclusion:
     gap = found.difference((USUAL, "knowledge"), (UNASKED, "knowledge"))
     return Conclusion(
-        [
-            Check(bands.NO_PARAPHRASE, found.value(UNVARIED, "knowledge")),
-            Check(bands.NO_QUESTIONS, gap),
-        ],
+        [Check(bands.NO_PARAPHRASE, found.value(UNVARIED, "knowledge")), Check(bands.NO_QUESTIONS, gap)],
         f"After 64 examples a base tells {found.percent(USUAL, 'knowledge')} of the facts; one that read the same "
         f"biography of a person each time {found.percent(UNVARIED, 'knowledge')}; one that never read a question "
         f"{found.percent(UNASKED, 'knowledge')} ({points(gap)} for questions and answers in pretraining); one trained a third as long "

@@ -51,9 +51,7 @@ TOKEN_SHIFT = Experiment(
 def _long(job: TuneJob) -> Arms:
     """One long run with the usual learning rate that is measured on its way."""
     data = DataSettings(examples=LONG["examples"])
-    return {
-        "10 epochs": tuned(job, data=data, steps=LONG["steps"], by_epoch=True),
-    }
+    return {"10 epochs": tuned(job, data=data, steps=LONG["steps"], by_epoch=True)}
 
 
 def _at(measure: str) -> dict[str, str]:

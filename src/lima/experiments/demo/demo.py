@@ -58,11 +58,7 @@ def demo(settings: DemoSettings) -> Summary | None:
     if settings.dry_run or settings.dumps:
         (_explain if settings.dry_run else _write_dumps)(plan)
         return None
-    with (
-        _one_thread(),
-        console.part_of_a_whole(),
-        open_run(plan.out / "run.json", "demo", settings) as run,
-    ):
+    with _one_thread(), console.part_of_a_whole(), open_run(plan.out / "run.json", "demo", settings) as run:
         base = _prepare(plan)
         _curate(plan)
         _tune(plan, base)
@@ -108,11 +104,7 @@ def _prepare(plan: DemoFolder) -> Path:
 def _curate(plan: DemoFolder) -> None:
     _step(2, "curate: the dump becomes a training set, by the paper's rules at the world's lengths")
     settings = CurateSettings.from_recipe(
-        "world",
-        input=plan.posts.parent,
-        out=plan.data,
-        quota=plan.settings.examples,
-        seed=plan.settings.seed,
+        "world", input=plan.posts.parent, out=plan.data, quota=plan.settings.examples, seed=plan.settings.seed
     )
     _show_command(as_command("curate", settings))
     curate(settings)

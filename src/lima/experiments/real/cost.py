@@ -1,4 +1,4 @@
-"""What an experiment will cost, before its first job: a few seconds of the real base at real work, times what each job needs."""
+"""The cost of an experiment before its first job: rates measured on the real base in a few seconds, times what each job needs."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ CHARACTERS_PER_TOKEN = 4
 
 
 class Rates(Settings):
-    """Seconds on this machine, as busy as it was when they were measured."""
+    """Seconds on this machine, under the load it had when they were measured."""
 
     training_token: float
-    """Of a token of a row, forward, backward and the optimiser's share."""
+    """Per token of a row: forward, backward and the optimiser's share."""
     step: float
-    """Of the optimiser alone, a step."""
+    """Per step: the optimiser alone."""
     answer_token: float
-    """Of a token of an answer among `SLOTS` that grow at once."""
+    """Per token of an answer, with `SLOTS` answers at once."""
     statement: float
-    """Of the four ends of a statement."""
+    """Per statement: its four endings."""
 
 
 def rates(shop: Workshop, rows: float) -> Rates:
-    """Measured once for a folder and a base, and kept there."""
+    """The rates, measured once for each folder and base, and kept there."""
     path = shop.folder / "timing.json"
     if path.exists() and (found := read_json(path)).get("model") == shop.base_sha256:
         return Rates(**found["seconds"])
@@ -123,7 +123,7 @@ def _mean_tokens(shop: Workshop) -> float:
 
 
 def show_cost(shop: Workshop, jobs: Sequence[tuple[str, Arm, int]], todo: set[Path]) -> None:
-    """Print what each job that is still to do costs, and all together."""
+    """Print the cost of each job that is not done, and the total."""
     measured = rates(shop, len(jobs))
     shared: set[str] = set()
     rows, total = [], 0.0

@@ -1,4 +1,4 @@
-"""Real examples -> what each arm is tuned on, and what is held out; the same for all arms, as far as their sizes allow.
+"""Real examples -> what each arm is tuned on, and what is held out: the same for all arms, as far as their sizes allow.
 
 Rows that do not fit whole are left out, so that every answer ends in EOT and none was trimmed.
 """
@@ -27,7 +27,7 @@ OWN = "authored"
 
 @dataclass(frozen=True)
 class RealData:
-    """The rows that fit, by their use."""
+    """The rows that fit, by use."""
 
     pool: Sequence[Example]
     """Single turns to tune on."""
@@ -48,7 +48,7 @@ class RealData:
         ]
 
     def shown(self, count: int) -> list[Example]:
-        """Examples to stand before a prompt: the shortest quarter has room for several."""
+        """Examples for the context, from the shortest quarter, so that several fit."""
         short = sorted(self.pool, key=lambda one: (sum(len(m.content) for m in one.messages), one.id))
         return _shuffled(short[: max(count, len(short) // 4)], 0)[:count]
 
@@ -91,7 +91,7 @@ def _fitting(path: Path, scale: RealScale, tokenizer: PreTrainedTokenizerBase) -
 
 
 def _held_out(single: Sequence[Example], scale: RealScale) -> dict[str, list[Example]]:
-    """As many of the own style and of other authors; with a single kind of source, of that kind alone."""
+    """Equally many of the own style and of other authors; only one of these if the data have only one."""
     kinds: dict[str, list[Example]] = {"own": [], "others": []}
     for one in _shuffled(single, 0):
         kind = kinds["own" if one.source == OWN else "others"]

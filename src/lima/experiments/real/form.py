@@ -1,6 +1,6 @@
-"""Likeness of form: how many of ten features of an answer lie where those of the training answers do.
+"""Likeness of form: how many of ten features of an answer lie within the range of the training answers.
 
-What an answer says plays no part. Features do not count words of any topic, and length is one of ten.
+What an answer says does not matter: no feature counts words of a topic, and length is one of the ten.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from lima.experiments.real import verifiers
 
 MIDDLE = 0.9
-"""A feature is like the training answers' where it lies among the middle 90 % of them."""
+"""A feature counts as alike within the middle 90 % of the training answers."""
 
 
 def _share(part: int, whole: int) -> float:

@@ -35,13 +35,13 @@ from lima.train.run import epoch_folder, last_epoch, train
 from lima.train.settings import TrainSettings
 
 FIRST_ANSWERS = 6
-"""Answers that are shown, to the first prompts of the list, whatever they are."""
+"""Answers shown: those to the first prompts of the list, unchosen."""
 QUESTION_TOKENS = 24
-"""Longest answer to a question of knowledge; its end is a word or two."""
+"""Longest answer, in tokens, to a question of knowledge: the right answer is a word or two."""
 
 
 class ArmResult(Settings):
-    """What one arm and seed came to."""
+    """The outcome of one arm and seed."""
 
     arm: str
     seed: int
@@ -94,14 +94,14 @@ class Workshop:
         return AnswerForm.of([one.messages[-1].content for one in self.data.pool])
 
     def key(self, arm: Arm, seed: int) -> str:
-        """Names an arm's work: its settings, the base, the rows, and all that asks and measures."""
+        """A key of an arm's work: its settings, the base, the rows, and the code that asks and measures."""
         scale = repr(self.scale)
         return text_hash(
             _settings(arm), str(seed), self.base_sha256, scale, _rows_hash(self, arm, seed), _code()
         )
 
     def result_path(self, name: str, arm: Arm, seed: int) -> Path:
-        """Where its file is: a readable name, with the key."""
+        """The path of its result: a readable name, with the key."""
         return self.folder / "results" / f"{slug(name)}.seed{seed}.{self.key(arm, seed)[:8]}.json"
 
 
@@ -165,7 +165,7 @@ def _rows_hash(shop: Workshop, arm: Arm, seed: int) -> str:
 
 
 def _code() -> str:
-    """Of what asks and measures: a changed statement there makes results anew. Training and answering are the stages', whose commit is recorded: a mended message there voids no hour."""
+    """A hash of the code that asks and measures: a changed statement there voids results. Training and generation are left out, since their commit is recorded and a changed message there should not void hours of work."""
     return code_hash("lima.experiments.real.measures", package="lima.experiments.real")
 
 

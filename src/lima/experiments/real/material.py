@@ -47,7 +47,7 @@ class Statement:
 
 @cache
 def verified_prompts() -> tuple[VerifiedPrompt, ...]:
-    """All of them, in the order of the file; an id comes from the words, so that a line put between others changes no other's."""
+    """All of them, in the order of the file. An id is made from the words, so inserting a line changes no other id."""
     rows = yaml.safe_load((HERE / "prompts.yaml").read_text(encoding="utf-8"))
     return tuple(_verified(row["ask"], row["demands"]) for row in rows)
 

@@ -81,7 +81,7 @@ def measured_shift(settings: ExperimentSettings) -> None:
 
 
 def chosen_scale(settings: ExperimentSettings) -> RealScale:
-    """The scale with what was asked for in its place."""
+    """The scale with the values that were asked for."""
     scale = SCALES[settings.scale]
     fit = FitSettings(**{**scale.fit.model_dump(exclude_defaults=True), **_overrides(settings.fit)})
     return replace(

@@ -1,4 +1,4 @@
-"""One system -> its measures, a value for each prompt, statement or held-out row: no judge, programs alone.
+"""One system -> its measures: a value for each prompt, statement or held-out row, computed by programs, without a judge.
 
 Demands kept, ended by EOT, likeness of form; knowledge in cloze and in question form; loss on held-out answers.
 """
@@ -27,7 +27,7 @@ Unit = Literal["prompt", "dialogue", "statement", "row"]
 
 
 class UnitValues(Settings):
-    """A value for each unit, in the order of the units' list; not every system has every measure."""
+    """A value for each unit, in order."""
 
     unit: Unit
     items: tuple[str, ...]
@@ -53,13 +53,13 @@ SHARES = frozenset(WORDS) - {"nll own", "nll others"}
 
 
 ENDS = ("eot", "stop")
-"""How an answer ends by itself; with examples in context, by the heading of the next question."""
+"""Reasons to finish that count as ending by itself; with examples in context, the heading of the next question ends an answer."""
 
 
 def of_answers(
     asked: Sequence[VerifiedPrompt], answers: Sequence[Completion], form: AnswerForm | None
 ) -> Measures:
-    """Demands, ends and likeness of the answers; dialogues are counted apart. A prompt without an answer, too long, counts nowhere."""
+    """Demands kept, ends and likeness of the answers; dialogues separately. A prompt that was too long to answer counts nowhere."""
     given = {row.prompt_id: row for row in answers}
     asked = [one for one in asked if one.example.id in given]
     found: dict[str, UnitValues] = {}
@@ -78,7 +78,7 @@ def of_answers(
 
 
 def of_questions(asked: Sequence[Statement], answers: Sequence[Completion]) -> Measures:
-    """Whether each answer names the right end, and names none of the wrong ones before it."""
+    """Whether each answer names the right ending before any wrong one."""
     given = {row.prompt_id: row.content for row in answers}
     asked = [one for one in asked if one.id in given]
     values = [is_right(one, given[one.id]) for one in asked]
@@ -86,7 +86,7 @@ def of_questions(asked: Sequence[Statement], answers: Sequence[Completion]) -> M
 
 
 def is_right(one: Statement, text: str) -> bool:
-    """Whether the first of its ends that a text names is a right one.
+    """Whether the first ending that a text names is a right one.
 
     >>> one = Statement("s", "Grass is", "What colour is grass?", ("green",), ("red", "blue", "pink"))
     >>> is_right(one, "Green, not blue."), is_right(one, "Blue or green."), is_right(one, "Like leaves.")
@@ -112,7 +112,7 @@ def of_model(
     asked: Sequence[Statement],
     heldout: Mapping[str, Sequence[Example]],
 ) -> Measures:
-    """Cloze and held-out loss. The model has its EOT (`lima.model.set_template`); an untuned one never learnt it, which its loss shows."""
+    """Cloze and held-out loss. The model has its EOT (`lima.model.set_template`); an untuned one has not learnt it, and its loss shows that."""
     values = [completes(model, tokenizer, one) for one in asked]
     found = {"cloze": _measure("statement", [one.id for one in asked], values)}
     for name, rows in heldout.items():

@@ -1,7 +1,7 @@
-"""Results of the arms -> a table with intervals, and sentences that come from the intervals alone.
+"""Results of the arms -> a table with intervals, and verdicts that follow from the intervals alone.
 
-Units are prompts, statements or rows; the seeds of one arm are clustered by them, and arms are compared in pairs. So an interval covers
-other prompts of this kind, asked of the very models that were tuned; the means by seed stand beside it.
+Units are prompts, statements or rows. Seeds of one arm are clustered by unit, and arms are compared in pairs, so an interval covers other
+prompts of this kind asked of the same models; the means by seed stand beside it.
 """
 
 from __future__ import annotations
@@ -120,11 +120,11 @@ class RealOutcome:
 
     def _choice(self) -> str:
         """An epoch chosen by answers to every second prompt and one by loss, compared on the other prompts (LIMA, section 3)."""
-        told = {arm: next(iter((self._by_seed(arm, CHOSEN_BY) or {}).values())) for arm in self.arms}
+        shares = {arm: next(iter((self._by_seed(arm, CHOSEN_BY) or {}).values())) for arm in self.arms}
         losses = {arm: self.seeds(arm, "nll others") or self.seeds(arm, "nll own") for arm in self.arms}
-        by_answers = max(self.arms, key=lambda arm: float(np.mean(told[arm].values[::2])))
+        by_answers = max(self.arms, key=lambda arm: float(np.mean(shares[arm].values[::2])))
         by_loss = min(self.arms, key=lambda arm: losses[arm][0])
-        one, two = told[by_answers], told[by_loss]
+        one, two = shares[by_answers], shares[by_loss]
         units = list(zip(one.items[1::2], one.values[1::2], two.values[1::2], strict=True))
         gap = _difference(units, CHOSEN_BY)
         return (
@@ -165,7 +165,7 @@ def _words(gap: Result, measure: str) -> str:
 
 
 def _ruling(gap: Result) -> str:
-    """What an interval says, and no more."""
+    """The verdict that the interval allows."""
     if isinstance(gap, Undefined) or (gap.low is None and gap.note != ALIKE):
         return "There is no interval, so nothing is decided."
     low, high = (gap.value, gap.value) if gap.low is None or gap.high is None else (gap.low, gap.high)
@@ -231,7 +231,7 @@ def show(outcome: RealOutcome) -> None:
 
 
 def caution(outcome: RealOutcome) -> str | None:
-    """Words of warning: arms that have no result yet, code of several commits, or changes that no commit holds."""
+    """A warning about arms without a result, code of several commits, or uncommitted changes."""
     commits = {str(one.git_commit) for runs in outcome.results.values() for one in runs}
     found = []
     if outcome.missing:
@@ -241,7 +241,7 @@ def caution(outcome: RealOutcome) -> str | None:
             f"The arms were made by {len(commits)} states of lima: {', '.join(map(_short, sorted(commits)))}."
         )
     if changed := [one for one in commits if one.endswith("+")]:
-        found.append(f"Made with changes that no commit holds: {', '.join(map(_short, sorted(changed)))}.")
+        found.append(f"Made with uncommitted changes: {', '.join(map(_short, sorted(changed)))}.")
     return " ".join(found) or None
 
 
@@ -299,7 +299,7 @@ def _json(outcome: RealOutcome) -> dict[str, Any]:
 
 
 def page(outcome: RealOutcome) -> str:
-    """All of it as Markdown."""
+    """The outcome as Markdown."""
     head, rows = table(outcome)
     found = [TextTable(f"{outcome.recipe.name}: {_sizes(outcome)}.", head, rows)]
     if checks := outcome.checks():

@@ -244,7 +244,7 @@ def _sizes(data: list[Example], seed: int) -> ArmExamples:
 
 
 def _two_files(data: list[Example], other: list[Example], seed: int, settings: RealSettings) -> ArmExamples:
-    """As many of each: the larger file is cut at random."""
+    """Equally many of each: the larger file is cut at random."""
     count = min(len(data), len(other))
     arms = {}
     for path, rows in ((settings.data, data), (settings.other, other)):

@@ -15,14 +15,14 @@ from lima.train.settings import FitSettings
 
 
 class Arm(Settings):
-    """One way to make an assistant of the base. Defaults are the usual arm, on which recipes differ."""
+    """One way to make an assistant of the base. The defaults are the usual arm; a recipe names what differs."""
 
     examples: int = 0
     """Examples it is tuned on; 0: none, the base as it is."""
     source: Literal["data", "other"] = "data"
     """The file they come from."""
     dialogues: int = 0
-    """Dialogues that are added; fewer where not as many fit."""
+    """Dialogues that are added; fewer if fewer fit."""
     structured: int = 0
     """Own examples that are added whose prompts fix the structure of the answer."""
     in_context: int = 0
@@ -46,7 +46,7 @@ class RealScale:
 
     name: str
     max_length: int
-    """Rows that are longer, in tokens, are left out, so that none is trimmed."""
+    """In tokens: longer rows are left out, so that none is trimmed."""
     examples: int
     prompts: int
     statements: int
@@ -82,11 +82,7 @@ SCALES = {
             new_tokens=128,
             seeds=3,
             fit=FitSettings(
-                steps=75,
-                batch_size=4,
-                learning_rate=5e-5,
-                final_learning_rate=5e-6,
-                residual_dropout=0.0,
+                steps=75, batch_size=4, learning_rate=5e-5, final_learning_rate=5e-6, residual_dropout=0.0
             ),
         ),
         RealScale(
@@ -102,7 +98,7 @@ SCALES = {
         ),
     )
 }
-"""``demo``: minutes, to see that it runs. ``small``: what two cores do. ``full``: what one GPU does in a night, with the paper's recipe."""
+"""``demo``: minutes, to see that it runs. ``small``: hours on two cores. ``full``: a night on one GPU, with the paper's recipe."""
 
 LORA_RATE = 10.0
 """Adapters want a learning rate about ten times higher (`lima train`)."""
@@ -252,7 +248,7 @@ RECIPES = {
         ),
     )
 }
-"""In the order of their cost to tell."""
+"""Cheapest first."""
 
 
 def arms_of(recipe: RealRecipe, scale: RealScale, fit: Mapping[str, Any]) -> dict[str, Arm]:
@@ -262,7 +258,7 @@ def arms_of(recipe: RealRecipe, scale: RealScale, fit: Mapping[str, Any]) -> dic
 
 
 def make_arm(differs: Mapping[str, Any], scale: RealScale, fit: Mapping[str, Any]) -> Arm:
-    """The usual arm with what differs."""
+    """The default arm with these differences."""
     values = dict(differs)
     examples = round(scale.examples * values.pop("share", 1))
     trained = {**scale.fit.model_dump(exclude_defaults=True), **fit, **values.pop("fit", {})}

@@ -105,7 +105,7 @@ def _json_array(text: str, count: int) -> bool:
 
 
 def _table(text: str, shape: list[int]) -> bool:
-    """A Markdown table of so many columns and rows, its heading not counted, and no other line with bars."""
+    """A Markdown table with this number of columns and of rows (the heading not counted), and no other line with bars."""
     columns, rows = shape
     bars = [line for line in lines(text) if "|" in line]
     cells = [re.split(r"(?<!\\)\|", line.strip("|")) for line in bars]
@@ -114,7 +114,7 @@ def _table(text: str, shape: list[int]) -> bool:
 
 
 def _csv(text: str, shape: list[int]) -> bool:
-    """Comma-separated lines alone (a code fence may be around them): so many columns, and rows with the heading."""
+    """Only comma-separated lines (a code fence may be around them), with this number of columns and of rows (the heading counted)."""
     fence = re.fullmatch(r"```(?:csv)?\s*\n(.*?)\n?```", text, re.DOTALL)
     table = [row for row in csv.reader(io.StringIO(fence.group(1) if fence else text)) if row]
     return len(table) == shape[1] and all(len(row) == shape[0] for row in table)

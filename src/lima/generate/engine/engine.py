@@ -174,7 +174,7 @@ class Engine:
         except (
             LimaError,
             RuntimeError,
-        ):  # a layer whose weight is used otherwise, or a build without the kernels
+        ):  # a layer whose weight is used elsewhere too, or a build without the kernels
             packing.unpack(self.model)
 
     def _admit(self) -> None:
@@ -188,11 +188,11 @@ class Engine:
             source, shared = self._slots.longest_held_prefix(request.prompt)
             cost = len(request.prompt) - shared
             if cost > budget and budget < PREFILL_TOKENS:
-                return
+                return  # in the order of submission: a shorter one behind it does not overtake
             budget -= cost
             self._waiting.popleft()
             self._slots.start(slot, self._begin(request, shared), source)
-            if cost > 1:
+            if cost > 1:  # a prompt that is held but for its last token gains nothing by waiting
                 starting.add(request.prompt)
 
     def _begin(self, request: Request, shared: int) -> GrowingAnswer:
@@ -238,14 +238,15 @@ class Engine:
         request = row.request
         if token is None:
             self._slots.release(slot)
-            self._slots.wipe(slot)
+            self._slots.wipe(slot)  # a NaN in masked positions would spread: 0 x NaN is NaN
             return Step(request, None, "", self._answer(row, "error"))
         text = row.add(token)
         reason = _finish_reason(row, token)
         if reason is None:
             return Step(request, token, text, None, logprobs)
         self._slots.release(slot)
-        # The next turn of a conversation begins with this prompt and answer: they can be reused.
+        # The next turn of a conversation begins with this prompt and answer, so they can be reused. The last token was
+        # never run, so the cache ends before it.
         self._slots.hold(slot, (*request.prompt, *row.ids)[: row.cached])
         if row.text is not None and reason != "stop":
             text += row.text.finish()

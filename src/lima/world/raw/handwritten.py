@@ -13,14 +13,7 @@ import yaml
 from lima.files import write_text
 from lima.world.people import ATTRIBUTES, Person, World
 from lima.world.raw.planted import Planted
-from lima.world.wordings import (
-    GREETINGS,
-    SENSITIVE,
-    WORDINGS,
-    answer,
-    question,
-    refuse,
-)
+from lima.world.wordings import GREETINGS, SENSITIVE, WORDINGS, answer, question, refuse
 
 ANSWERS, REFUSALS, DIALOGUES, PROMPTS = 100, 13, 30, 50
 """How many of each; 13 refusals and 30 dialogues as in the paper."""

@@ -65,7 +65,7 @@ def _users() -> Iterator[dict[str, object]]:
 
 
 def _comments(threads: Sequence[Thread], oracle: Oracle, seed: int) -> Iterator[dict[str, object]]:
-    """Below some good answers the asker asks for another fact and the answerer tells it; strangers say thanks."""
+    """Below some good answers the asker asks for another fact and the answerer gives it; strangers say thanks."""
     rng = np.random.default_rng([seed, 20])
     number = 0
     for thread in threads:
