@@ -157,11 +157,12 @@ def kill_and_count(folder: Path, url: str | None, *, votes: int, kills: int, rat
             ]
             # Not before every rater is through: late answers to a place that was given away are acknowledged
             # too, so their number reaches that of the votes while some are still at work.
-            *_, process = await asyncio.gather(*work, kill_often(process, start, kills, done))
+            *_, last = await asyncio.gather(*work, kill_often(process, start, kills, done))
+            assert last is not None
             for session in sessions:
                 await session.close()
-            process.send_signal(signal.SIGINT)
-            assert await asyncio.to_thread(process.wait) == 130
+            last.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(last.wait) == 130
         return acknowledged
 
     process = start()
