@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from lima.annotate.database import Database
 from lima.annotate.tables import dialogues, events, invitations, presentations, raters, sessions, slots
@@ -87,6 +88,22 @@ SIGNED_IN = (
 
 
 INSERT_EVENT = sa.insert(events)
+INSERT_RATER = sa.insert(raters)
+INVITATION = sa.select(invitations).where(invitations.c.code_hash == sa.bindparam("hash"))
+TO_ACCEPT = INVITATION.with_for_update()
+NAMES = sa.select(raters.c.name).where(raters.c.grp == sa.bindparam("group"))
+USED = (
+    sa.update(invitations)
+    .where(invitations.c.id == sa.bindparam("invitation"))
+    .values(used_at=sa.bindparam("used_at"), rater_id=sa.bindparam("rater_id"))
+)
+BIND_TOKEN = {
+    name: (made := insert(sessions)).on_conflict_do_update(
+        index_elements=[sessions.c.token_hash],
+        set_={"rater_id": made.excluded.rater_id, "expires_at": made.excluded.expires_at},
+    )
+    for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 
 
 def rater_of(base: Database, token: str, now: float) -> Participant | None:
@@ -126,18 +143,18 @@ def note_export(base: Database, now: float) -> None:
 
 def look_at(base: Database, code: str) -> Refusal | None:
     """Why an invitation would be refused, or None. Nothing is used up: link previews may call this."""
-    with base.read() as connection:
-        row = connection.execute(
-            sa.select(invitations).where(invitations.c.code_hash == digest(code))
-        ).first()
-    return _refusal(row)
+    with base.look() as connection:
+        return _refusal(connection.execute(INVITATION, {"hash": digest(code)}).first())
 
 
 def accept(base: Database, code: str, token: str, now: float) -> Participant | Refusal:
-    """Use an invitation up and bind the browser's ``token`` to its rater."""
-    with base.write() as connection:
-        query = sa.select(invitations).where(invitations.c.code_hash == digest(code)).with_for_update()
-        row = connection.execute(query).first()
+    """Use an invitation up and bind the browser's ``token`` to its rater.
+
+    It does not wait for the disk: a whole class comes in at once, one after the other. A power cut may give the link back
+    unused, but not once its rater has answered, since what comes later is never on the disk without it.
+    """
+    with base.write(durable=False) as connection:
+        row = connection.execute(TO_ACCEPT, {"hash": digest(code)}).first()
         if refusal := _refusal(row):
             return refusal
         assert row is not None
@@ -148,8 +165,7 @@ def accept(base: Database, code: str, token: str, now: float) -> Participant | R
             if found.state != "active":
                 return "revoked"
             person = Participant(found.id, found.name, found.grp)
-        used = sa.update(invitations).where(invitations.c.id == row.id)
-        connection.execute(used.values(used_at=now, rater_id=person.id))
+        connection.execute(USED, {"invitation": row.id, "used_at": now, "rater_id": person.id})
         open_session(connection, token, now + SESSION_SECONDS, person.id)
     return person
 
@@ -165,7 +181,7 @@ def has_answered(base: Database, person: Participant) -> bool:
     query = sa.select(events.c.id).where(
         events.c.rater_id == person.id, events.c.kind.in_(("answer", "rate", "decide", "write"))
     )
-    with base.read() as connection:
+    with base.look() as connection:
         return connection.execute(query.limit(1)).first() is not None
 
 
@@ -174,12 +190,12 @@ def add_rater(
 ) -> Participant:
     """A new rater, named by its group and the next free number."""
     lock_names(connection)
-    names = connection.scalars(sa.select(raters.c.name).where(raters.c.grp == group))
+    names = connection.scalars(NAMES, {"group": group})
     numbers = (name.partition(":")[2] for name in names)
     number = 1 + max((int(text) for text in numbers if text.isascii() and text.isdigit()), default=0)
     name = f"{group}:{number:02d}"
     row = {"name": name, "grp": group, "state": "active", "note": note, "joined_at": now}
-    made = connection.execute(sa.insert(raters).values(row | {"external_hash": external_hash}))
+    made = connection.execute(INSERT_RATER, row | {"external_hash": external_hash})
     assert made.inserted_primary_key is not None
     person = Participant(made.inserted_primary_key[0], name, group)
     record(connection, "join", now, rater_id=person.id, payload={"name": name})
@@ -188,9 +204,8 @@ def add_rater(
 
 def open_session(connection: sa.Connection, token: str, expires_at: float, rater_id: int | None) -> None:
     """Bind a browser's token to a rater, or to the lead (None)."""
-    connection.execute(sa.delete(sessions).where(sessions.c.token_hash == digest(token)))
     row = {"token_hash": digest(token), "rater_id": rater_id, "expires_at": expires_at}
-    connection.execute(sa.insert(sessions).values(row))
+    connection.execute(BIND_TOKEN[connection.dialect.name], row)
 
 
 def close_session(base: Database, token: str) -> None:

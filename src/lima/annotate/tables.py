@@ -130,6 +130,8 @@ presentations = Table(
     Column("opened_at", Float, nullable=False),
     Column("answered_at", Float),
     UniqueConstraint("rater_id", "unit_id", "repeat"),
+    # Without it PostgreSQL looks for a rater's last ones among everybody's, newest first.
+    Index("ix_showings_recent", "rater_id", "id"),
 )
 
 slots = Table(

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 
 from lima.annotate.compare import checks, shortcuts
 from lima.annotate.compare.presentations import (
-    COUNT,
     COUNT_COMPARED,
     GOLD,
+    IS_ANSWERED,
+    IS_VOTE,
     Answer,
     Presentation,
     Remarks,
-    answers,
     find_to_change,
     open_presentation,
     recent,
@@ -82,11 +82,13 @@ class Assignment:
         now = self.clock()
         with self.base.write(durable=False) as connection:
             _lock(connection, person)
-            if current := self._current(connection, person, now):
-                return current
+            found = recent(connection, person)
+            if current := self._current(connection, person, found, now):
+                return replace(current, previous=_last_answered(found))
             if self.rules.per_rater is not None and votes(connection, person) >= self.rules.per_rater:
                 return Nothing()
-            return self._check(connection, person, now) or self._new(connection, person, now)
+            opened = self._check(connection, person, now) or self._new(connection, person, now)
+        return opened if isinstance(opened, Nothing) else replace(opened, previous=_last_answered(found[:1]))
 
     def answer(
         self,
@@ -168,14 +170,9 @@ class Assignment:
         self._count(person, -1)
         return replace(presentation, **values)
 
-    def to_undo(self, person: Participant) -> Presentation | None:
-        """The item whose answer can still be taken back: the last answered one."""
-        with self.base.read() as connection:
-            return _last_answered(recent(connection, person))
-
     def saved(self, person: Participant) -> Presentation | None:
         """The last answered item while no other is open."""
-        with self.base.read() as connection:
+        with self.base.look() as connection:
             found = recent(connection, person)
         return None if any(one.state == "open" for one in found) else _last_answered(found)
 
@@ -184,9 +181,12 @@ class Assignment:
         now = self.clock()
         until, answered, total = self._counts.get(person.id, (0.0, 0, 0))
         if not now < until <= now + COUNTS_SECONDS:
-            with self.base.read() as connection:
-                answered = answers(connection, person)
-                total = answered + self._left(connection, person, now)
+            with self.base.look() as connection:
+                row = connection.execute(FIGURES, {"rater": person.id, "group": person.group}).one()
+            answered, left = row.answered, self._open_units(person.group, now) + row.open - row.seen
+            if self.rules.per_rater is not None:
+                left = min(left, max(0, self.rules.per_rater - row.votes))
+            total = answered + left
             self._counts[person.id] = now + COUNTS_SECONDS, answered, total
         return Progress(answered, max(0, total - answered))
 
@@ -194,27 +194,20 @@ class Assignment:
         until, answered, total = self._counts.get(person.id, (0.0, 0, 0))
         self._counts[person.id] = until, answered + change, total
 
-    def _left(self, connection: sa.Connection, person: Participant, now: float) -> int:
-        who = {"rater": person.id, "group": person.group}
-        left = self._open_units(connection, person.group, now)
-        left += (connection.scalar(COUNT_OPEN, who) or 0) - (connection.scalar(COUNT_SEEN, who) or 0)
-        if self.rules.per_rater is None:
-            return left
-        return min(left, max(0, self.rules.per_rater - votes(connection, person)))
-
-    def _open_units(self, connection: sa.Connection, group: str, now: float) -> int:
+    def _open_units(self, group: str, now: float) -> int:
         """How many texts have a vote of the group left: the same for all its raters, so counted once for all."""
         until, count = self._open.get(group, (0.0, 0))
         if not now < until <= now + OPEN_SECONDS:
-            count = connection.scalar(COUNT_UNITS, {"group": group}) or 0
+            with self.base.look() as connection:
+                count = connection.scalar(COUNT_UNITS, {"group": group}) or 0
             self._open[group] = now + OPEN_SECONDS, count
         return count
 
-    def _current(self, connection: sa.Connection, person: Participant, now: float) -> Presentation | None:
-        """The open item, its lease renewed; one whose slot has gone to another rater, or its check, is closed."""
-        for presentation in recent(connection, person)[
-            ::-1
-        ]:  # one that was undone comes before the one after it
+    def _current(
+        self, connection: sa.Connection, person: Participant, found: list[Presentation], now: float
+    ) -> Presentation | None:
+        """The open one of the last items, its lease renewed; one whose slot has gone to another rater, or its check, is closed."""
+        for presentation in found[::-1]:  # one that was undone comes before the one after it
             if presentation.state != "open":
                 continue
             is_known = presentation.repeat != GOLD or presentation.text_id in self.rules.gold
@@ -317,13 +310,20 @@ FREE_SLOT = (
 """The next planned vote that nobody holds, on a unit that the rater has not seen, and how many it has compared."""
 
 
+LOCK = sa.select(raters.c.id).where(raters.c.id == sa.bindparam("rater")).with_for_update()
 IN_GROUP = (slots.c.grp == sa.bindparam("group")) & ~slots.c.done
 COUNT_UNITS = sa.select(sa.func.count(sa.distinct(slots.c.unit_id))).where(IN_GROUP)
 COUNT_SEEN = sa.select(sa.func.count(sa.distinct(presentations.c.unit_id))).where(
     presentations.c.rater_id == sa.bindparam("rater"),
     sa.exists().where(slots.c.unit_id == presentations.c.unit_id, IN_GROUP),
 )
-COUNT_OPEN = COUNT.where(presentations.c.state == "open", presentations.c.repeat == 0)
+FIGURES = sa.select(
+    sa.func.count().filter(IS_ANSWERED).label("answered"),
+    sa.func.count().filter(IS_ANSWERED, IS_VOTE).label("votes"),
+    sa.func.count().filter(presentations.c.state == "open", IS_VOTE).label("open"),
+    COUNT_SEEN.correlate(None).scalar_subquery().label("seen"),
+).where(presentations.c.rater_id == sa.bindparam("rater"))
+"""What a rater has done, and how many of the texts that are open it has seen already."""
 FILL = sa.update(slots).where(slots.c.showing_id == sa.bindparam("presentation")).values(done=True)
 STORE = (
     sa.update(presentations)
@@ -366,7 +366,7 @@ def _last_answered(found: list[Presentation]) -> Presentation | None:
 def _lock(connection: sa.Connection, person: Participant) -> None:
     """One request of a rater at a time, also from several tabs. SQLite has one writer anyway."""
     if connection.dialect.name != "sqlite":
-        connection.execute(sa.select(raters.c.id).where(raters.c.id == person.id).with_for_update())
+        connection.execute(LOCK, {"rater": person.id})
 
 
 def _is_free(now: float) -> sa.ColumnElement[bool]:

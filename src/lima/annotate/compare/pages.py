@@ -133,7 +133,7 @@ def _item(request: Request, person: Participant, presentation: Presentation, tok
         "may": here.texts.protocol.people_may,
         "protocol": here.texts.protocol,
         "places": PLACES,
-        "previous": None if presentation.is_answered else here.assignment.to_undo(person),
+        "previous": presentation.previous,
         "csrf": token,
     }
     if presentation.task == "pairwise":

@@ -59,6 +59,8 @@ class Presentation:
     attempt: int = 0
     answer: Answer | None = None
     remarks: Remarks = field(default_factory=dict)
+    previous: Presentation | None = None
+    """What the rater answered last, while that answer can still be taken back."""
 
     @property
     def is_answered(self) -> bool:
@@ -140,8 +142,8 @@ BY_TOKEN = (
 )
 RECENT = SHOWN.order_by(presentations.c.id.desc()).limit(2)
 COUNT = sa.select(sa.func.count()).select_from(presentations).where(presentations.c.rater_id == RATER)
-COUNT_ANSWERED = COUNT.where(presentations.c.state.in_(ANSWERED))
-COUNT_VOTES = COUNT_ANSWERED.where(presentations.c.repeat == 0)
+IS_ANSWERED, IS_VOTE = presentations.c.state.in_(ANSWERED), presentations.c.repeat == 0
+COUNT_VOTES = COUNT.where(IS_ANSWERED, IS_VOTE)
 COUNT_COMPARED = COUNT.join(units, units.c.id == presentations.c.unit_id).where(
     units.c.task == "pairwise", presentations.c.repeat == 0
 )
@@ -170,11 +172,6 @@ def _presentation(row: Any) -> Presentation | None:
         answer=row.answer,
         remarks=row.remarks or {},
     )
-
-
-def answers(connection: sa.Connection, person: Participant) -> int:
-    """Answers of the rater, attention checks among them."""
-    return connection.scalar(COUNT_ANSWERED, {"rater": person.id}) or 0
 
 
 def votes(connection: sa.Connection, person: Participant) -> int:

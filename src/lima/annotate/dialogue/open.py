@@ -27,7 +27,9 @@ if TYPE_CHECKING:  # it brings torch
 
 LONGEST_ID = 200
 SERVED_AT_ONCE = 16
-"""Answers under way at a system behind an address. One in this process gives one at a time."""
+"""Answers under way at a system behind an address."""
+HERE_AT_ONCE = 8
+"""Answers that one model in this process writes at once, in one batch; memory for as many conversations is set aside."""
 
 
 def describe(settings: DialogueSettings) -> None:
@@ -71,7 +73,7 @@ def open_work(
         RaterDialogues(base, plan, clock),
         makers,
         patience=settings.answer_seconds,
-        at_once=[SERVED_AT_ONCE if "://" in one else 1 for one in settings.dialogue],
+        at_once=[SERVED_AT_ONCE if "://" in one else HERE_AT_ONCE for one in settings.dialogue],
         pace=settings.pace,
     )
     groups = settings.groups or protocol.plan.groups
@@ -117,7 +119,7 @@ def _load(system: str, timeout: float) -> ChatPartner:
     from lima.generate.settings import ChatSettings
     from lima.generate.systems.chat_backends import open_system
 
-    return open_system(system, ChatSettings(system=system, timeout=timeout))
+    return open_system(system, ChatSettings(system=system, timeout=timeout), talks=HERE_AT_ONCE)
 
 
 def _names(settings: DialogueSettings) -> tuple[str, ...]:

@@ -48,7 +48,11 @@ class ChatBackend(ChatPartner, Protocol):
 
 
 def open_system(
-    system: str, settings: SamplingSettings, demonstrations: Sequence[Example] | None = None
+    system: str,
+    settings: SamplingSettings,
+    demonstrations: Sequence[Example] | None = None,
+    *,
+    talks: int = 1,
 ) -> ChatBackend:
     """Load a model, or reach the server of an address.
 
@@ -56,6 +60,7 @@ def open_system(
         system: a checkpoint folder, a hub id, or URL#model.
         settings: how it answers.
         demonstrations: answered examples that stand before every prompt (local models only).
+        talks: how many people a local model talks with at once; others wait. A server's own limit is its own matter.
 
     Raises:
         LimaError: no such model, or nobody answers there.
@@ -63,7 +68,7 @@ def open_system(
     if "://" not in system:
         from lima.generate.systems.local import LocalSystem  # torch is not needed for a server's answers
 
-        return LocalSystem(system, settings, demonstrations)
+        return LocalSystem(system, settings, demonstrations, talks=talks)
     if demonstrations is not None:
         raise LimaError("--in-context needs a local model: a chat server puts its own format around it.")
     from lima.generate.systems.remote import RemoteSystem

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +15,7 @@ from lima.generate.engine.attention import worth_compiling
 from lima.generate.engine.decoding import Decoding, noise_key
 from lima.generate.engine.engine import Engine
 from lima.generate.engine.requests import Request
+from lima.generate.engine.shared import SharedEngine
 from lima.generate.jobs import Job, TooLong, default_name
 from lima.generate.prompts import PromptFormat
 from lima.generate.settings import GenerateSettings, ModelSettings, SamplingSettings
@@ -74,18 +77,26 @@ class LocalModel:
     def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a conversation that ends in a user turn; the last prompt is kept for its further samples."""
         key = tuple(messages)
-        if key not in self._ids:
-            self._ids = {key: tuple(self.form.encode(messages))}
-        return self._ids[key]
+        ids = self._ids.get(key)
+        if ids is None:
+            ids = tuple(self.form.encode(messages))
+            self._ids = {key: ids}
+        return ids
 
 
 class LocalSystem(LocalModel):
-    """A loaded model that answers files of prompts, or talks."""
+    """A loaded model that answers files of prompts, or talks, with up to ``talks`` people at once (in threads)."""
 
     def __init__(
-        self, place: str, settings: SamplingSettings, demonstrations: Sequence[Example] | None = None
+        self,
+        place: str,
+        settings: SamplingSettings,
+        demonstrations: Sequence[Example] | None = None,
+        *,
+        talks: int = 1,
     ) -> None:
         super().__init__(place, settings, demonstrations)
+        self._talks, self._opening = talks, threading.Lock()
         self._settings = settings
         self._decoding = Decoding(
             temperature=0.0 if settings.greedy else settings.temperature,
@@ -95,7 +106,8 @@ class LocalSystem(LocalModel):
             penalize_prompt=settings.penalize_prompt,
         )
         self.talking: Engine | None = None
-        """Keeps what it has read of a conversation: a new turn costs its own tokens alone."""
+        """Keeps what it has read of conversations: a new turn costs its own tokens alone."""
+        self._shared: SharedEngine | None = None
 
     def facts(self) -> dict[str, Any]:
         """The prompt format."""
@@ -139,16 +151,15 @@ class LocalSystem(LocalModel):
             LimaError: the model's logits are not numbers.
         """
         request = replace(self._request("turn", messages, (messages[-1].content, attempt)), stream=True)
-        self.talking = self.talking or self.engine(slots=1)
-        self.talking.submit(request)
-        try:
-            while self.talking.busy:
-                for step in self.talking.step():
-                    if step.answer is not None and step.answer.finish_reason == "error":
-                        raise LimaError(f"{self.name}: the model's logits are not numbers.")
-                    yield step.text
-        finally:
-            self.talking.cancel(request.id)
+        with self._opening:
+            if self._shared is None:
+                self.talking = self.engine(slots=self._talks)
+                self._shared = SharedEngine(self.talking)
+        with closing(self._shared.stream(request)) as steps:
+            for step in steps:
+                if step.answer is not None and step.answer.finish_reason == "error":
+                    raise LimaError(f"{self.name}: the model's logits are not numbers.")
+                yield step.text
 
     def _request(self, name: str, messages: Sequence[Message], noise: tuple[str, int]) -> Request:
         settings, ids = self._settings, self.encode(messages)
