@@ -39,7 +39,7 @@ Source = Annotated[
 class CurateSettings(Settings):
     """Turn raw dumps into about a thousand examples.
 
-    The recipe says which sources, how many examples of each, and by which rules; every value of it is
+    The recipe names the sources, the number of examples from each, and the rules; each of its values is
     a flag too (``lima curate RECIPE --help`` lists them). Shipped recipes: see RECIPE.
 
     Example: ``lima curate stackexchange --input dumps/ --out data/ --quota 2000``
@@ -79,7 +79,7 @@ class CurateSettings(Settings):
     """Test prompts that training examples must not give away."""
     pii: Literal["report", "redact", "drop"] = "report"
     """E-mail addresses, telephone numbers, bank accounts, cards and IP addresses: ``report`` counts and warns, ``redact``
-    puts steady placeholders such as ``[EMAIL_1]`` in their place, ``drop`` drops the candidate. Names need a model and
+    puts consistent placeholders such as ``[EMAIL_1]`` in their place, ``drop`` drops the candidate. Names need a model and
     are not looked for."""
     pii_regions: tuple[str, ...] = REGIONS
     """Countries whose national telephone numbers are recognised; numbers with a country code are always found."""

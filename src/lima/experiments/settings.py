@@ -37,11 +37,11 @@ class RealSettings(Settings):
     max_length: int = Field(2048, gt=1)
     """Longest text in tokens, in training and in answers."""
     max_new_tokens: int | None = Field(None, gt=0)
-    """Longest answer in tokens; by default all that max-length leaves."""
+    """Longest answer in tokens; by default whatever max-length leaves."""
     keep_eot: bool = False
     """End a trimmed text with EOT (see `lima train`)."""
     limit: int | None = Field(None, gt=0)
-    """Ask only this many prompts: the first of the file, or without a file of our own prompts and statements, evenly spread."""
+    """Ask only this many prompts: the first ones of the file or, without a file, an even selection of our own prompts and statements."""
     fit: FitSettings = FitSettings()
     """How each arm is tuned; the same for all."""
 
@@ -82,7 +82,7 @@ class ExperimentSettings(RealSettings):
     in a table with intervals, a figure, and a verdict by limits that were fixed in advance. Finished jobs are
     kept and shared by experiments: the same command again continues.
 
-    With --model they run on a real base and real data: measured by programs (demands on the answer, its end, its form, common
+    With --model an experiment runs on a real base and real data: measured by programs (demands on the answer, its end, its form, common
     knowledge), or, with --prompts, rated by a judge or by people.
 
     Example:
@@ -90,14 +90,14 @@ class ExperimentSettings(RealSettings):
     """
 
     name: tyro.conf.Positional[Name]
-    """The experiment, or `all`: every claim beside what came out, in one report."""
+    """The experiment, or `all`: every claim with its outcome, in one report."""
     model: str | None = None
     """A real base, a Hugging Face folder or a hub id, in place of the world's bases."""
     out: Path = Path("lima-experiments")
     """The folder for jobs and reports."""
     scale: Literal["demo", "small", "full"] = "demo"
     """`demo`: one base and one seed, minutes; intervals by person. `full`: two bases of five seeds; intervals by seed.
-    On a real base: `demo` shows that it runs, `small` is what two cores do in hours, `full` one GPU in a night."""
+    On a real base: `demo` shows that it runs, `small` takes hours on two cores, `full` a night on one GPU."""
     seeds: int | None = Field(None, ge=1)
     """Seeds of tuning on each base. Default: 1 at demo scale, 5 at full scale; on a real base 3 for quantity, else 1."""
     workers: int | None = Field(None, ge=1)

@@ -42,15 +42,15 @@ class DuplicateSettings(Settings):
     """What counts as the same example twice."""
 
     same_prompt: bool = True
-    """Drop an example whose prompt, but for case and punctuation, came before."""
+    """Drop an example whose prompt came before, apart from case and punctuation."""
     jaccard: float | None = Field(default=0.7, gt=0, le=1)
-    """Drop an example whose text shares this much of its word n-grams with an earlier one; ``None`` looks for nothing that
-    is near, templates included. [ours]"""
+    """Drop an example whose text shares this much of its word n-grams with an earlier one; ``None`` switches this off,
+    and templates too. [ours]"""
     template: float | None = Field(default=0.8, gt=0, le=1)
     """Drop an example whose answer shares this much of its n-grams with an earlier answer when numbers and names are left
     out: answers that are filled into one template. [ours]"""
     template_words_min: int = Field(default=25, ge=1)
-    """Shorter answers are made from no template: "The capital of Peru is Lima.\""""
+    """Shorter answers are not compared as templates: "The capital of Peru is Lima.\""""
     ngram: int = Field(default=5, ge=1)
     """Words in an n-gram; characters where a script has no blanks between words."""
     exact_texts_max: int = Field(default=EXACT_TEXTS_MAX, ge=0)
@@ -71,7 +71,7 @@ class LeakSettings(Settings):
     ngram: int = Field(default=8, ge=2)
     """A shared run of this many words is a leak; shorter prompts must be contained whole."""
     short_words_min: int = 4
-    """Prompts of fewer words are compared for equality alone."""
+    """Shorter prompts are compared only for equality."""
     jaccard: float | None = Field(default=0.5, gt=0, le=1)
     """Two prompts that share this much of their words ask the same question."""
 

@@ -1,7 +1,7 @@
 """Personal data in a text: e-mail addresses, telephone numbers, bank accounts, payment cards, IP addresses.
 
 Found by form and check digits (phonenumbers, python-stdnum), so that an order number, a version or a date is none. Names and
-street addresses have no form; they need a model, and are not looked for. Placeholders are steady within an example:
+street addresses have no form; they need a model, and are not looked for. Placeholders are consistent within an example:
 ``[EMAIL_1]`` in the answer is ``[EMAIL_1]`` of the question.
 """
 
