@@ -19,6 +19,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from lima.console import warn
 from lima.errors import LimaError
 from lima.model import sent
 
@@ -147,11 +148,19 @@ AMPERE = (8, 0)
 
 def _suits_kernel(query: torch.Tensor, value: torch.Tensor) -> bool:
     """Whether the kernel for many documents takes heads of these sizes, in this type and on this card."""
-    size = query.shape[-1]
-    fits = size == value.shape[-1] and size % 8 == 0 and size <= 256
     is_half = query.dtype in (torch.bfloat16, torch.float16)
-    suits = fits and is_half and torch.cuda.get_device_capability(query.device) >= AMPERE
-    return suits and _has_variable_length_kernel()
+    runs = is_half and torch.cuda.get_device_capability(query.device) >= AMPERE
+    return runs and _has_variable_length_kernel() and _takes_heads(query.shape[-1], value.shape[-1])
+
+
+@cache
+def _takes_heads(size: int, value_size: int) -> bool:
+    if size == value_size and size % 8 == 0 and size <= 256:
+        return True
+    warn(
+        f"attention goes document by document, which is slow on CUDA: its kernel takes no heads of {size} and {value_size}."
+    )
+    return False
 
 
 @cache
