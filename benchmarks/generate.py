@@ -35,12 +35,17 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, StoppingCriteria, StoppingCriteriaList
 
 from lima.generate.engine.decoding import Decoding, noise_key
 from lima.generate.engine.engine import Engine
 from lima.generate.engine.requests import Request
 
+WORDLESS = transformers.PreTrainedTokenizerFast(
+    tokenizer_object=Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+)
+"""Random weights have no words; the answers here end before the engine asks for any."""
 LLAMA_CPP = Path(__file__).with_name("generate_llama_cpp.py")
 LONGEST = 256
 VOCABULARY = 16_000
@@ -140,7 +145,7 @@ def continuous(model: LlamaForCausalLM, work: Work) -> None:
 
 
 def ours(model: LlamaForCausalLM, work: Work, slots: int, *, compiled: bool) -> None:
-    engine = Engine(model, transformers.PreTrainedTokenizerBase(), slots=slots, compiled=compiled)
+    engine = Engine(model, WORDLESS, slots=slots, compiled=compiled)
     order = sorted(range(len(work.prompts)), key=lambda i: -len(work.prompts[i]))
     made = dict.fromkeys(map(str, order), 0)
     for i in order:
@@ -156,7 +161,7 @@ def ours(model: LlamaForCausalLM, work: Work, slots: int, *, compiled: bool) -> 
 
 def prefilled(model: LlamaForCausalLM, prompts: list[list[int]], slots: int, *, compiled: bool) -> Engine:
     """An engine in which these prompts are decoding, with room for more."""
-    engine = Engine(model, transformers.PreTrainedTokenizerBase(), slots=slots, compiled=compiled)
+    engine = Engine(model, WORDLESS, slots=slots, compiled=compiled)
     for number, prompt in enumerate(prompts):
         noise = noise_key(0, str(number), 0)
         engine.submit(Request(str(number), tuple(prompt), 900, Decoding(), noise))

@@ -215,7 +215,8 @@ def resume() -> dict[str, Any]:
 
 def generation() -> dict[str, Any]:
     """New tokens a second of 64 answers of 128: the engine beside transformers' `generate` on one batch, both greedy."""
-    import transformers
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
 
     from lima.generate.engine import Engine
     from lima.generate.engine.decoding import Decoding
@@ -226,8 +227,9 @@ def generation() -> dict[str, Any]:
     known = {"do_sample": False, "pad_token_id": 0, "eos_token_id": VOCABULARY + 1}
     model.generate(ids[:2], max_new_tokens=4, **known)
     theirs = _seconds(lambda: model.generate(ids, max_new_tokens=128, **known))
-    engine = Engine(model, transformers.PreTrainedTokenizerBase(), slots=64)
-    # one token more than is counted: an answer that ends would ask for a tokenizer, which random weights have not
+    # one token more than is counted: an answer that ends would be put into words, which random weights have not
+    wordless = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"?": 0}, unk_token="?")))
+    engine = Engine(model, wordless, slots=64)
     requests = [
         Request(str(i), tuple(row), 129, Decoding(temperature=0.0)) for i, row in enumerate(ids.tolist())
     ]

@@ -387,6 +387,16 @@ def checked_device(device: str | torch.device | None) -> torch.device:
     return found
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A small tensor made on the host, on the device, without a wait.
+
+    A copy to a card from ordinary memory first waits for all work that the card still has; one from pinned memory queues up.
+    """
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def context_of(place: str | Path) -> int | None:
     """`context_length` by the config alone."""
     return getattr(read_config(place).get_text_config(), "max_position_embeddings", None)

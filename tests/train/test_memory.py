@@ -9,7 +9,7 @@ from tests.train.test_loss import build, sequences
 from lima.train.batches import collate
 from lima.train.memory import NAMES, estimate, largest_micro_batch, memory_table, saved_bytes
 from lima.train.optimizer import adamw
-from lima.train.precision import checkpoint_activations
+from lima.train.precision import checkpoint_activations, resolve
 from lima.train.settings import FitSettings
 
 LENGTHS = (40, 9, 33, 17, 60, 12)
@@ -76,3 +76,9 @@ def test_no_memory_is_taken_for_a_plan() -> None:
     # one input of 2,048 x 8,192 a layer is kept, in float32
     assert activations[0] * 2**30 == pytest.approx(80 * 2048 * 8192 * 4, rel=0.25)
     assert weights[0] / weights[-1] == pytest.approx(16, rel=0.01)
+
+
+def test_auto_is_float32_on_a_card_that_only_emulates_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A T4 says that it supports it where emulation counts; its own kernel for many documents does not run at all."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert resolve(build("llama"), "auto", torch.device("cuda")) == "float32"

@@ -19,7 +19,9 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from lima.console import warn
 from lima.errors import LimaError
+from lima.model import sent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,7 +47,7 @@ class Documents:
     def of(cls, lengths: Sequence[int], device: torch.device) -> Documents:
         """From the lengths in tokens."""
         ends = torch.tensor([0, *lengths]).cumsum(0)
-        return cls(tuple(lengths), ends.to(device, torch.int32))
+        return cls(tuple(lengths), sent(ends.int(), device))
 
 
 @contextmanager
@@ -85,8 +87,7 @@ def document_attention(
     _refuse(attention_mask, options)
     query, key, value = in_product_type(query, key, value)
     windowed = sliding_window is not None and max(documents.lengths) > sliding_window
-    half = query.dtype in (torch.bfloat16, torch.float16)
-    if query.is_cuda and half and not dropout and _has_variable_length_kernel():
+    if query.is_cuda and not dropout and _suits_kernel(query, value):
         seen = (sliding_window - 1, 0) if sliding_window is not None and windowed else (-1, 0)
         return _variable_length(query, key, value, documents, scale=scaling, window=seen), None
     window = sliding_window if windowed else None
@@ -116,6 +117,8 @@ def slow_path(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why attention on this device goes document by document, and what to do about it; None: it does not, or may."""
     if device.type != "cuda":
         return None  # a CPU loses nothing by it
+    if torch.cuda.get_device_capability(device) < AMPERE:
+        return "attention goes document by document on this card, which is slow: its kernel for many documents wants an Ampere card or a later one."
     if dtype == torch.float32:
         return "attention goes document by document in float32, which is slow on CUDA: --precision bfloat16."
     if not _has_variable_length_kernel():
@@ -137,6 +140,27 @@ def _each_document(
         return
     pieces = (x.split(lengths, dim=2) for x in (query, key, value))
     yield from zip(*pieces, strict=True)
+
+
+AMPERE = (8, 0)
+"""The first cards on which flash attention, torch's kernel for many documents, runs."""
+
+
+def _suits_kernel(query: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether the kernel for many documents takes heads of these sizes, in this type and on this card."""
+    is_half = query.dtype in (torch.bfloat16, torch.float16)
+    runs = is_half and torch.cuda.get_device_capability(query.device) >= AMPERE
+    return runs and _has_variable_length_kernel() and _takes_heads(query.shape[-1], value.shape[-1])
+
+
+@cache
+def _takes_heads(size: int, value_size: int) -> bool:
+    if size == value_size and size % 8 == 0 and size <= 256:
+        return True
+    warn(
+        f"attention goes document by document, which is slow on CUDA: its kernel takes no heads of {size} and {value_size}."
+    )
+    return False
 
 
 @cache

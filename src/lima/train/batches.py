@@ -15,6 +15,7 @@ import torch
 
 from lima.chat import LossOn, Tokens, encode_example
 from lima.errors import LimaError
+from lima.model import sent
 from lima.records import Example, Reject
 from lima.train.attention import Documents
 
@@ -124,11 +125,11 @@ def collate(group: Sequence[Tokens], device: torch.device) -> MicroBatch:
     weights = torch.tensor([weight for sequence in group for weight in sequence.weights])
     targets = weights.nonzero().squeeze(1)
     return MicroBatch(
-        ids=ids[None].to(device),
-        position_ids=torch.cat([torch.arange(length) for length in lengths])[None].to(device),
-        predictors=(targets - 1).to(device),
-        targets=ids[targets].to(device),
-        weights=weights[targets].to(device) if any(s.prompt_weight for s in group) else None,
+        ids=sent(ids[None], device),
+        position_ids=sent(torch.cat([torch.arange(length) for length in lengths])[None], device),
+        predictors=sent(targets - 1, device),
+        targets=sent(ids[targets], device),
+        weights=sent(weights[targets], device) if any(s.prompt_weight for s in group) else None,
         documents=Documents.of(lengths, device),
     )
 

@@ -97,15 +97,16 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
         activations=one + (depth - 1) * (two - one),
         recomputed=_of_one_layer(model, batch, settings) if settings.activation_checkpointing else 0,
         layer=0,
-        logits=_chunk(model, batch, dtype, is_cast=dtype < size),
+        logits=_chunk(model, batch, dtype, is_cast=dtype < size, on_cuda=device.type == "cuda"),
     )
 
 
-def _chunk(model: PreTrainedModel, batch: MicroBatch, size: int, *, is_cast: bool) -> float:
+def _chunk(model: PreTrainedModel, batch: MicroBatch, size: int, *, is_cast: bool, on_cuda: bool) -> float:
     """Bytes of a chunk of logits, and of the head where it is narrowed for the products."""
     vocabulary, width = map(int, model.get_input_embeddings().weight.shape)
     head = vocabulary * width * size if is_cast else 0
-    return chunk_rows(len(batch.targets), vocabulary) * vocabulary * size + head
+    rows = chunk_rows(len(batch.targets), vocabulary, on_cuda=on_cuda)
+    return rows * vocabulary * size + head
 
 
 def memory_table(

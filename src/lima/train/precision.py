@@ -29,7 +29,8 @@ def resolve(
     if precision != "auto":
         return precision
     if (device or model.device).type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        # cards before Ampere (T4, V100) emulate it, more slowly than they compute in float32
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     fast = torch.cpu.get_capabilities().get("avx512_bf16", False) and model.config.hidden_size >= NARROW
     return "bfloat16" if fast else "float32"
 

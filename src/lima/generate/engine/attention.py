@@ -21,6 +21,7 @@ from transformers import AttentionInterface
 
 from lima.errors import LimaError
 from lima.generate.engine.slots import ROUND, SlotCache
+from lima.model import sent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -98,10 +99,10 @@ class BatchLayout:
             cache=cache,
             spans=spans,
             prompts=tuple(span for span in spans if span.length > 1),
-            slot_T=torch.tensor(slots, device=device),
-            position_T=torch.tensor(positions, device=device),
-            last_n=torch.tensor([span.offset + span.length - 1 for span in spans], device=device),
-            length_n=torch.tensor([span.end for span in spans], device=device),
+            slot_T=sent(torch.tensor(slots), device),
+            position_T=sent(torch.tensor(positions), device),
+            last_n=sent(torch.tensor([span.offset + span.length - 1 for span in spans]), device),
+            length_n=sent(torch.tensor([span.end for span in spans]), device),
             context=min(longest + -longest % ROUND, cache.capacity),
             one_query=one_query,
         )

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lima.errors import LimaError
 from lima.files import text_hash
+from lima.model import sent
 
 PREFIXES = (64, 512, 4096)
 """How many of the highest logits are sorted; rows whose nucleus is wider go on to the next, at last to all."""
@@ -160,9 +161,9 @@ def penalize(
         line[:size] = repeated[row]
         line[size:] = line[0]
     device = logits_BV.device
-    row_R1 = torch.tensor(rows, device=device)[:, None]
-    penalty_R1 = torch.tensor([penalties[row] for row in rows], device=device)[:, None]
-    id_RT = torch.from_numpy(ids).to(device)
+    row_R1 = sent(torch.tensor(rows), device)[:, None]
+    penalty_R1 = sent(torch.tensor([penalties[row] for row in rows]), device)[:, None]
+    id_RT = sent(torch.from_numpy(ids), device)
     logit_RT = logits_BV[row_R1, id_RT]
     logits_BV[row_R1, id_RT] = torch.where(logit_RT > 0, logit_RT / penalty_R1, logit_RT * penalty_R1)
     return logits_BV

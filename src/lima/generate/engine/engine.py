@@ -24,6 +24,7 @@ from lima.generate.engine.requests import Answer, LogProbs, Request, Step
 from lima.generate.engine.slots import GrowingAnswer, Slots
 from lima.generate.engine.supported import ELSEWHERE, PROBE_ERROR, plain_logits, probes, refuse_other_layers
 from lima.generate.engine.text import TextStream, text_of
+from lima.model import sent
 from lima.records import FinishReason
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class Engine:
             ids += new
         layout = BatchLayout.of(self._slots.cache, tuple(spans), self._device, self._one_query)
         logits_1nV = self.model(
-            input_ids=torch.tensor([ids], device=self._device),
+            input_ids=sent(torch.tensor([ids]), self._device),
             position_ids=layout.position_T[None],
             logits_to_keep=layout.last_n,
             use_cache=False,
@@ -231,7 +232,7 @@ class Engine:
         penalties = [decoding.repetition_penalty for decoding in decodings]
         penalize(logits_nV, [row.repeated for row in rows], penalties)
         uniform = torch.tensor([row.noise[len(row.ids)] for row in rows], dtype=torch.float64)
-        return next_tokens(logits_nV, uniform.to(self._device), settings_of(decodings, self._device))
+        return next_tokens(logits_nV, sent(uniform, self._device), settings_of(decodings, self._device))
 
     def _take(self, slot: int, row: GrowingAnswer, token: int | None, logprobs: LogProbs | None) -> Step:
         """Give a row its new token (None: its logits held none) and end it where it is finished."""
