@@ -91,9 +91,8 @@ def check_rounding(name: str, linear: torch.nn.Linear, rounded: torch.nn.Linear)
         LimaError: it does not.
     """
     after = whole_weight(rounded)
-    before = linear.weight.to(
-        after.device
-    ).float()  # where the rounded one is: a card compares 8B weights in no time
+    # compared where the rounded one is: a card takes no time for the weights of an 8B model
+    before = linear.weight.to(after.device).float()
     error = (after - before).norm() / before.norm()
     if error > LARGEST_ERROR:
         raise LimaError(

@@ -392,9 +392,8 @@ def _add_product(
         torch.addmm(total, slope.t(), inputs, beta=beta, alpha=scale, out=total)
         return
     adds = "dtype_out" in torch.ops.aten.addmm.overloads()  # torch 2.8
-    if (
-        adds and total.dtype == torch.float32 and not total.is_cpu
-    ):  # tensor cores take halves and add in float32
+    if adds and total.dtype == torch.float32 and not total.is_cpu:
+        # tensor cores take halves and add in float32
         torch.ops.aten.addmm.dtype_out(
             total, slope.t(), inputs, out_dtype=total.dtype, beta=beta, alpha=scale, out=total
         )
