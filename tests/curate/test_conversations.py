@@ -485,6 +485,25 @@ def test_a_note_is_private_where_one_of_two_columns_says_so(tmp_path: Path, flag
     assert dialogues(export) == {"own/7": DIALOGUE[:2]}
 
 
+@pytest.mark.parametrize(
+    ("columns", "ends"),
+    [
+        ({}, [[7, "", "SYSTEM", "2026-05-03 10:05", "Closed."]]),
+        ({"agents": ["Eva"], "role": "poster"}, []),
+    ],
+    ids=["a letter is missing", "another column tells who wrote"],
+)
+def test_a_note_marked_by_a_letter_is_private(
+    tmp_path: Path, columns: dict[str, Any], ends: list[list[object]]
+) -> None:
+    """An N of osTicket is a note, not a no."""
+    header, messages = TOOLS["letters"]
+    rows = [*messages, *ends]
+    path = table(tmp_path / "export.csv", header, rows)
+    assert dialogues(path, columns=columns) == {"own/7": DIALOGUE}
+    assert left_out(path)["own/7/2"] == "private-note"
+
+
 def test_customers_who_only_began_are_customers(tmp_path: Path) -> None:
     """Tickets with one reply each: no message but the description is a customer's."""
     reply = {"body_text": TOLD, "incoming": False, "private": False, "created_at": "2026-05-03T10:02:00Z"}

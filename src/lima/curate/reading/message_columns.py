@@ -201,8 +201,8 @@ def meanings(rows: Sequence[Row], name: str) -> dict[str, str]:
     asked = folded(name)
     if values and values <= TRUE | FALSE and (ours := bool(OURS.search(asked))) != bool(THEIRS.search(asked)):
         return {value: "assistant" if (value in TRUE) == ours else "user" for value in values}
-    if "r" in values and values <= LETTERS.keys():
-        return {value: LETTERS[value] for value in values}
+    if "r" in values and values <= {*LETTERS, ""}:
+        return {value: LETTERS[value] for value in values if value}
     people = any(SIDES.get(value) == "assistant" for value in values)
     found: dict[str, str] = {}
     for value in values:
@@ -234,7 +234,7 @@ def _notes_of(rows: Sequence[Row], name: str) -> frozenset[str]:
         return NOTES
     if {"message", "comment"} <= values:
         return NOTES | {"comment"}
-    if {"n", "r"} <= values <= LETTERS.keys():
+    if {"n", "r"} <= values <= {*LETTERS, ""}:
         return NOTES | {"n"}
     return NOTES if values & NOTES else frozenset()
 
@@ -245,9 +245,9 @@ def is_private(row: Row, columns: MessageColumns) -> bool:
 
 
 def _says_private(column: str, value: str, words: frozenset[str]) -> bool:
-    if value and value in TRUE | FALSE:
-        return (value in TRUE) == (not OPEN.search(folded(column)))
-    return value in words
+    if value in words:  # first, because an osTicket note's "n" is a no elsewhere
+        return True
+    return bool(value) and value in TRUE | FALSE and (value in TRUE) == (not OPEN.search(folded(column)))
 
 
 def unclear(rows: Sequence[Row], columns: MessageColumns) -> str:
