@@ -184,3 +184,33 @@ def test_the_document_format_becomes_markdown() -> None:
         "read all the same",
         "---",
     ]
+
+
+def test_code_in_a_list_keeps_its_lines_and_ends_where_it_ends() -> None:
+    """Blank lines before what looks like a list, and a fence of the code's own."""
+    code = {"type": "codeBlock", "content": [{"type": "text", "text": "a:\n\n- ```b```"}]}
+    item = {"type": "listItem", "content": [paragraph("Put"), code]}
+    found = adf.in_markdown(document({"type": "bulletList", "content": [item]}))
+    assert [line.strip() for line in found.split("\n")] == [
+        "- Put", "", "````", "a:", "", "- ```b```", "````",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": ["a"]},
+        {"type": "heading", "attrs": {"level": 2.5}, "content": [{"type": "text", "text": "x"}]},
+        {"type": "text", "text": "x", "marks": "strong"},
+        {"type": "text", "text": "x", "marks": [{"type": {}}, 7]},
+    ],
+)
+def test_a_node_of_another_shape_stops_nothing(odd: dict[str, Any]) -> None:
+    assert adf.in_markdown(document(paragraph("Read on."), odd)).startswith("Read on.")
+
+
+def test_hundreds_of_quotations_in_each_other_are_empty() -> None:
+    deep = paragraph("x")
+    for _ in range(1_000):
+        deep = {"type": "blockquote", "content": [deep]}
+    assert adf.in_markdown(document(deep)) == ""

@@ -7,8 +7,9 @@ mentions and pictures are left out, and of a link its text is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 Node = Mapping[str, Any]
@@ -25,18 +26,24 @@ def is_document(value: Any) -> bool:
 
 
 def in_markdown(document: Node) -> str:
-    """The text of a document.
+    """The text of a document; empty where its nodes are nested hundreds deep.
 
     >>> text = {"type": "text", "text": "Press OK.", "marks": [{"type": "strong"}]}
     >>> in_markdown({"type": "doc", "version": 1, "content": [{"type": "paragraph", "content": [text]}]})
     '**Press OK.**'
     """
-    return _blocks(document).strip()
+    try:
+        return _blocks(document).strip()
+    except RecursionError:  # nobody nests this deep, except to break readers
+        return ""
 
 
 def _children(node: Node) -> list[Node]:
-    content = node.get("content")
-    return [one for one in content if isinstance(one, Mapping)] if isinstance(content, list) else []
+    return _objects(node.get("content"))
+
+
+def _objects(values: Any) -> list[Node]:
+    return [one for one in values if isinstance(one, Mapping)] if isinstance(values, list) else []
 
 
 def _attribute(node: Node, name: str) -> Any:
@@ -44,18 +51,23 @@ def _attribute(node: Node, name: str) -> Any:
     return found.get(name, "") if isinstance(found, Mapping) else ""
 
 
+def _kind(node: Node) -> str:
+    return str(node.get("type"))
+
+
 def _blocks(node: Node) -> str:
     """Block nodes below each other, inline ones in a row."""
-    parts: list[str] = []
-    line: list[Node] = []
-    for child in [*_children(node), None]:
-        if child is not None and child.get("type") not in BLOCKS:
-            line.append(child)
-            continue
-        parts.append(_line(line))
-        line = []
-        parts.append(BLOCKS[child["type"]](child) if child is not None else "")
-    return "\n\n".join(filter(None, parts))
+    text = ""
+    for is_block, children in groupby(_children(node), lambda child: _kind(child) in BLOCKS):
+        for kind, part in _read(children) if is_block else [("", _line(children))]:
+            apart = "\n" if kind in LISTS and _kind(node) == "listItem" else "\n\n"
+            text += f"{apart if text else ''}{part}" if part else ""
+    return text
+
+
+def _read(blocks: Iterable[Node]) -> Iterator[tuple[str, str]]:
+    """Each block's type and its text."""
+    return ((_kind(block), BLOCKS[_kind(block)](block)) for block in blocks)
 
 
 def _line(nodes: Iterable[Node]) -> str:
@@ -65,16 +77,16 @@ def _line(nodes: Iterable[Node]) -> str:
 
 
 def _inline(node: Node) -> str:
-    kind = node.get("type")
+    kind = _kind(node)
     if kind == "text":
-        return _marked(str(node.get("text") or ""), {mark.get("type") for mark in node.get("marks") or ()})
+        return _marked(str(node.get("text") or ""), {_kind(mark) for mark in _objects(node.get("marks"))})
     if kind == "mention":
         return "\0"
     if kind == "hardBreak":
         return "\n"
     if kind == "date":
         return _day(_attribute(node, "timestamp"))
-    found = (_attribute(node, name) for name in INLINE.get(str(kind), ()))
+    found = (_attribute(node, name) for name in INLINE.get(kind, ()))
     return next((str(one) for one in found if one), "") or "".join(map(_inline, _children(node)))
 
 
@@ -86,7 +98,7 @@ INLINE: Mapping[str, tuple[str, ...]] = {
 """Inline nodes whose text is an attribute, the first that is there."""
 
 
-def _marked(text: str, marks: set[Any]) -> str:
+def _marked(text: str, marks: set[str]) -> str:
     """A text between its marks; blanks at its ends stay outside, or Markdown does not see them."""
     inner = text.strip()
     if not inner:
@@ -109,12 +121,13 @@ def _day(timestamp: Any) -> str:
 
 def _heading(node: Node) -> str:
     level = _attribute(node, "level")
-    return f"{'#' * (level if level in range(1, 7) else 1)} {_blocks(node)}"
+    return f"{'#' * (level if isinstance(level, int) and 1 <= level <= 6 else 1)} {_blocks(node)}"
 
 
 def _code(node: Node) -> str:
     text = "".join(str(child.get("text") or "") for child in _children(node))
-    return f"```{_attribute(node, 'language') or ''}\n{text}\n```"
+    fence = "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`{3,}", text))])
+    return f"{fence}{_attribute(node, 'language') or ''}\n{text}\n{fence}"
 
 
 def _quote(node: Node) -> str:
@@ -122,20 +135,15 @@ def _quote(node: Node) -> str:
 
 
 def _list(node: Node) -> str:
-    numbered = node.get("type") == "orderedList"
+    numbered = _kind(node) == "orderedList"
     first = _attribute(node, "order") if isinstance(_attribute(node, "order"), int) else 1
     items = []
     for number, child in enumerate(_children(node), start=first):
         sign = f"{number}. " if numbered else "- "
-        if child.get("type") in (
-            "bulletList",
-            "orderedList",
-            "taskList",
-        ):  # a task list holds another beside its items
+        if _kind(child) in LISTS:  # a task list holds another beside its items
             items.append("  " + _list(child).replace("\n", "\n  "))
-            continue
-        told = re.sub(r"\n\n(?= *(?:- |\d+\. ))", "\n", _blocks(child))
-        items.append(sign + told.replace("\n", "\n" + " " * len(sign)))
+        else:
+            items.append(sign + _blocks(child).replace("\n", "\n" + " " * len(sign)))
     return "\n".join(items)
 
 
@@ -156,6 +164,7 @@ def _titled(node: Node) -> str:
     return "\n\n".join(filter(None, [str(title or ""), _blocks(node)]))
 
 
+LISTS = frozenset(("bulletList", "orderedList", "taskList"))
 BLOCKS: Mapping[str, Callable[[Node], str]] = {
     "paragraph": _blocks,
     "heading": _heading,
