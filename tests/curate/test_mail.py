@@ -260,11 +260,18 @@ WORDS = "Press the filter in until it clicks."
         "Estimada Sra. García, estimado Sr. López:",
         "Queridos Ana y Luis,",
         "Muy señor mío:",
+        "Gentile Sig.ra Bianchi,",
+        "Prezado Sr. Souza,",
+        "Caros João e Inês,",
+        "Geachte mevrouw de Vries,",
+        "Szanowna Pani Łucjo,",
+        "Уважаемый Иван Петров,",
+        "Здравствуйте, Анна!",
     ],
 )
 def test_everybody_in_a_greeting_is_cut(hello: str) -> None:
     assert own_words(f"{hello}\n\n{WORDS}").text == WORDS
-    names = hello.rstrip(",:")
+    names = hello.rstrip(",:!")
     if names != hello and "Madam" not in hello and "whom" not in hello and "mío" not in hello:
         assert own_words(f"{names}, press the filter in until it clicks.").text == WORDS
 
@@ -290,6 +297,11 @@ def test_everybody_in_a_greeting_is_cut(hello: str) -> None:
         "Saludos cordiales,\nAna García",
         "Reciba un cordial saludo,\nAna, Luis y Marta",
         "Un abrazo, Ana",
+        "Distinti saluti\nMarta Bianchi",
+        "Com os melhores cumprimentos,\nInês Souza",
+        "Met vriendelijke groet,\nJan de Vries",
+        "Pozdrawiam serdecznie,\nŁucja",
+        "С уважением,\nАнна Смирнова\nСлужба поддержки",
     ],
 )
 def test_everybody_in_a_closing_is_cut(closing: str) -> None:
@@ -311,7 +323,15 @@ def test_what_a_colon_announces_or_a_list_ends_with_is_no_closing(text: str) -> 
 
 @pytest.mark.parametrize(
     "last",
-    ["Best Western", "LG Electronics", "LG Washing Machine", "Cheers is what people say.", "- Yours is blue"],
+    [
+        "Best Western",
+        "LG Electronics",
+        "LG Washing Machine",
+        "Cheers is what people say.",
+        "- Yours is blue",
+        "Saluti is a word",
+        "Cara Delevingne",
+    ],
 )
 def test_last_lines_that_close_nothing(last: str) -> None:
     assert own_words(f"{WORDS}\n\n{last}").text == f"{WORDS}\n\n{last}"

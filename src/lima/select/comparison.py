@@ -155,7 +155,7 @@ def cells(line: Line) -> list[str]:
         "" if line.quality is None else f"{line.quality:.2f}",
         "" if line.likeness is None else f"{line.likeness:.2f}",
         f"{line.seconds:.1f}",
-        f"{line.tokens:,}",
+        f"{line.tokens:,}" if line.tokens else "",  # without a model the column is left out
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lima.curate.choose.embeddings import Vectors
-from lima.curate.choose.spread import MOST_REFUSED, Places, best_and_apart, farthest_first
+from lima.curate.choose.spread import Places, best_and_apart, farthest_first, most_refused
 from lima.select.settings import Method
 
 Numbers = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ def _first_best(quality: Marks, pool: Places, number: int) -> list[int]:
     if quality.is_best is None:
         return found
     for asked, place in enumerate(pool.tolist()):
-        if len(found) == number or asked - len(found) > MOST_REFUSED:
+        if len(found) == number or asked - len(found) > most_refused(len(pool)):
             break
         if quality.is_best(place):
             found.append(place)

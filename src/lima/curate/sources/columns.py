@@ -15,11 +15,11 @@ from lima.formats.convert import chat_format
 USUAL: Mapping[str, Sequence[str]] = {
     "prompt": (
         "prompt", "question", "instruction", "query", "request", "customer message", "ticket description", "description",
-        "issue", "input", "user", "frage", "anfrage", "beschreibung", "demande", "pregunta", "subject", "betreff", "summary",
+        "issue", "input", "user", "frage", "anfrage", "beschreibung", "demande", "pregunta", "domanda", "pergunta", "vraag", "pytanie", "вопрос", "質問", "问题", "subject", "betreff", "summary",
     ),
     "answer": (
         "answer", "response", "reply", "output", "completion", "agent response", "agent reply", "public reply", "first reply",
-        "solution", "resolution", "resolution notes", "close notes", "assistant", "antwort", "lösung", "réponse", "respuesta",
+        "solution", "resolution", "resolution notes", "close notes", "assistant", "antwort", "lösung", "réponse", "respuesta", "risposta", "resposta", "antwoord", "odpowiedź", "ответ", "回答", "答案",
     ),
     "id": (
         "id", "ticket", "ticket id", "ticket number", "case number", "issue key", "key", "number", "ticketnummer",

@@ -6,16 +6,18 @@ import re
 
 GREET = r"""(?: hi | hello | hey | dear | greetings | good \s (?:morning|afternoon|evening|day) | hallo | guten \s (?:tag|morgen|abend) | liebe[rs]? | sehr \s geehrte[rs]?
     | (?:sehr \s)? verehrte[rs]? | werte[rs]? | moin (?: [ ]moin )? | servus | grüezi | grüß \s (?:gott|dich|sie|euch) | bonjour | bonsoir | ch(?:er|ère)s? | salut | hola
-    | estimad[oa]s? | querid[oa]s? | apreciad[oa]s? | buenos \s días | buenas \s (?:tardes|noches) | ciao | buongiorno | gentil[ei] | beste | geachte )"""
+    | estimad[oa]s? | querid[oa]s? | apreciad[oa]s? | buenos \s días | buenas \s (?:tardes|noches) | ciao | buongiorno | buonasera | salve | gentil[ei] | egregi[oae] | spett(?:abile|\.?le) | ol[áà] | bom \s dia | boa \s (?:tarde|noite) | prezad[oa]s?
+    | car[oa]s? (?= [^.]* [,!:] ) | beste | geachte | hoi | goede (?:morgen|middag|navond|ndag) | dzień \s dobry | witam | cześć | szanown[iy] | szanown[ae]
+    | здравствуйте | здравствуй | добрый \s (?:день|вечер) | доброе \s утро | приветствую | привет | уважаем(?:ый|ая|ые) )"""
 TITLE = r"""(?: mrs? | ms | mx | miss | dr | prof(?:essor)? | sir | frau | herrn? | madame | monsieur | m | mme | mlle | messieurs | señora?s? | señores | sra? | sres | don | doña | signora?
-    | de \s heer | mevrouw | ing | dipl )"""
-NAME = r"(?-i: [A-ZÀ-ÖØ-Þ] (?: \. | [\w'’-]+ ) )"
+    | sig (?:\.ra)? | dott (?:\.ssa)? | senhora? | de \s heer | heer | mevrouw | ing | dipl | pan (?:i|ie|a)? | господин | госпожа )"""
+NAME = r"(?-i: [A-ZÀ-ÖØ-ÞĆČĎĐĘĚŁŃŇŐŘŚŠŤŮŹŻŽА-ЯЁ] (?: \. | [\w'’-]+ ) )"
 PARTICLE = (
     r"(?: van | von | der | den | ten | zu | zur | und \s zu | de | del | la | da | di | le | al | el | bin )"
 )
 GROUP = r"""(?: all | everyone | everybody | team | there | folks | both | colleagues | friends? | customers? | clients? | users? | madam | sir (?: \s (?:or|/) \s madam )? | zusammen | alle
     | allerseits | kund(?:en|e|in|innen) | damen | herren | kolleg(?:en|innen|e|in) | team | tous | toutes | (?:à|a) \s (?:tous|toutes|todos|todas) | équipe | cliente? | clientes
-    | equipo | todos | todas | \[ \w+ \] )"""
+    | equipo | todos | todas | tutti | clienti | państwo | коллеги | клиент(?:ы)? | \[ \w+ \] )"""
 PERSON = rf"(?: (?: {TITLE} \b \.? \s+ ){{0,3}} (?: (?: {PARTICLE} \s+ ){{0,2}} {NAME} (?: \s+ (?: {PARTICLE} \s+ ){{0,2}} {NAME} ){{0,3}} | {GROUP} \b ) | {TITLE} \b \.? )"
 SURE = r"(?: (?<=regards) | (?<=grüße) | (?<=grüsse) | (?<=gruß) | (?<=gruss) | (?<=mfg) | (?<=lg) (?! \s+ (?: electronics | displays? | chem | g\d | tvs? | oled | monitors? | fridges? ) ) | (?<=saludo) | (?<=saludos) )"
 """Words that end a letter without a comma behind them: a hotel may be the Best Western."""
@@ -48,7 +50,11 @@ CLOSING = re.compile(
       | (?:bien \s)? cordialement | (?:bien \s à \s vous) | sincères \s salutations | amicalement | à \s bientôt | (?:belle|bonne) \s (?:journée|soirée) | bon \s week-?end
       | (?:veuillez \s agréer|je \s vous \s prie \s d['’]agréer) .{{0,90}} (?: salutations (?: \s distinguées )? | considération (?: \s distinguée )? )
       | (?:reciba[ns]? \s)? (?:un \s)? (?:cordial(?:es)? \s)? saludos? (?: \s cordial(?:es)? )? | un \s abrazo | atentamente | quedamos \s a \s su \s disposición
-      | cordiali \s saluti | met \s vriendelijke \s groeten? )
+      | (?:cordiali|distinti) \s saluti | (?:un \s)? (?:cordiale|caro) \s saluto | saluti | buona \s (?:giornata|serata) | a \s presto | (?:mille \s)? grazie (?: \s mille | \s in \s anticipo )?
+      | (?:com \s os \s)? (?:melhores \s)? cumprimentos | atenciosamente | att | abraços? | até \s (?:breve|logo) | (?:muito \s)? obrigad[oa]
+      | (?:met \s)? (?:vriendelijke|hartelijke) \s groet(?:en)? | groet(?:en|jes)? | mvg | fijne \s (?:dag|avond) (?: \s verder )? | (?:alvast \s)? bedankt
+      | (?:serdecznie \s)? pozdrawiam (?: \s serdecznie )? | z \s poważaniem | z \s wyrazami \s szacunku | miłego \s dnia
+      | с \s уважением | с \s наилучшими \s пожеланиями | всего \s (?:доброго|хорошего) | хорошего \s (?:дня|вечера) | спасибо (?: \s заранее )? )
       (?: \s (?:from|aus|de) \s .{{1,40}} | (?: \s* [,–-] \s* | {SURE} \s+ ) {PERSON} (?: {JOIN} {PERSON} ){{0,4}} )?
     | (?:your|the|ihr|dein|euer) \s (?:\w+ \s){{0,3}} (?:(?-i:[Tt]eam)|serviceteam|kundenservice) (?: \s (?:of|at|from|von|vom|der) \s .{{1,30}} )? ) \s*+ [,.!]*+ \s*+ $"""
 )
@@ -56,7 +62,7 @@ CLOSING = re.compile(
 BARE_HELLO = re.compile(rf"(?ix) ^ \s* {GREET} \s* $")
 """A greeting without a name or a comma: a sentence may be about the word."""
 DOUBTFUL_CLOSING = re.compile(
-    r"(?i)^\s*(?:best|cheers|yours|warmly|lg|vg|thanks|danke|merci|gracias)[\s,.!]*$"
+    r"(?i)^\s*(?:best|cheers|yours|warmly|lg|vg|thanks|danke|merci|gracias|grazie|saluti|obrigad[oa]|abraços?|att|bedankt|groet(?:en)?|спасибо)[\s,.!]*$"
 )
 """A word that closes a letter, or is one of a list."""
 LG_NAMES = re.compile(r"(?i)^\s*lg\s+\w+\s+(?!und\b)\w")
