@@ -12,7 +12,7 @@ from tests.annotate.conftest import MakeSite, MakeStudy, Site, field, form
 from lima.annotate.compare.exchange import export_rows
 from lima.annotate.database import Database, sqlite_url
 from lima.annotate.facts import DATABASE_NAME
-from lima.annotate.serve import LOCK_NAME, annotate, only_server
+from lima.annotate.serve import LOCK_NAME, only_server, open_database
 from lima.annotate.settings import AnnotateSettings
 from lima.annotate.tables import events
 from lima.errors import LimaError
@@ -41,8 +41,10 @@ def test_a_database_that_was_damaged_is_refused_at_the_start(voted: tuple[Path, 
     overwritten = whole[:middle] + b"\xff" * 4 * size + whole[middle + 4 * size :]
     for damaged in (whole[: -6 * size], overwritten):
         path.write_bytes(damaged)
+        base = Database(sqlite_url(path))
         with pytest.raises(LimaError, match="cannot be used") as told:
-            annotate(AnnotateSettings(study=folder))
+            open_database(AnnotateSettings(study=folder), base)
+        base.close()
         assert "\n" not in str(told.value)
         assert path.read_bytes() == damaged  # who brings the rest back from a copy finds what was there
 
