@@ -61,7 +61,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(sa.exc.DataError, _malformed)  # PostgreSQL keeps no NUL
     app.add_exception_handler(sa.exc.IntegrityError, _at_once)
-    app.add_exception_handler(sa.exc.OperationalError, _no_database)
+    app.add_exception_handler(sa.exc.DatabaseError, _no_database)
     app.add_middleware(Guard, hosts=_hosts(settings))
     return app
 
@@ -115,7 +115,9 @@ def _at_once(request: Request, error: Exception) -> Response:
 
 
 def _no_database(request: Request, error: Exception) -> Response:
-    """Another process holds it, its disk is full, or its server is gone: pages try again by themselves."""
+    """Another process holds it, its disk is full, it is damaged, or its server is gone: pages try again by themselves."""
+    if isinstance(error, sa.exc.ProgrammingError):  # a fault of ours, which no waiting mends
+        raise error
     log.error("the database does not answer: %s", str(getattr(error, "orig", error)).splitlines()[0])
     text = "The study cannot save just now. Wait a little and try again."
     return _problem(request, 503, text)

@@ -83,6 +83,7 @@ def _database(settings: AnnotateSettings) -> Path:
 def open_database(settings: AnnotateSettings, base: Database) -> AnnotationWork:
     """The work with its plan in the database; raises `LimaError` also for a database that is damaged or read-only."""
     try:
+        _refuse_damage(base)
         prepare(base)
         return KINDS[settings.mode].open_work(settings, base, now)
     except DatabaseError as error:
@@ -91,6 +92,15 @@ def open_database(settings: AnnotateSettings, base: Database) -> AnnotationWork:
         raise LimaError(
             f"{where}: the database cannot be used ({reason}). Bring back a copy of it, or choose another --database."
         ) from None
+
+
+def _refuse_damage(base: Database) -> None:
+    """A file that lost its end opens well, and fails at some vote."""
+    if base.is_sqlite:
+        with base.look() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if found != "ok":
+            raise DatabaseError("PRAGMA quick_check", None, Exception(found))
 
 
 def only_server(path: Path) -> IO[str]:
