@@ -39,6 +39,7 @@ def _made(folder: Path) -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob(f"*/{RESULT}")}
 
 
+@pytest.mark.slow
 def test_equal_jobs_and_their_base_are_run_once(
     done: tuple[Path, dict[str, JobResult]], tmp_path: Path
 ) -> None:
@@ -60,6 +61,7 @@ def test_the_name_of_a_job_is_its_settings() -> None:
     assert needs(_tune(4).model_copy(update={"scratch": True})) == []
 
 
+@pytest.mark.slow
 def test_failed_jobs_are_named_the_others_are_kept_and_nothing_else_is_printed(
     done: tuple[Path, dict[str, JobResult]], capfd: pytest.CaptureFixture[str]
 ) -> None:

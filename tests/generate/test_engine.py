@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import pytest
 import torch
@@ -174,21 +175,25 @@ def ids_of(found: dict[str, Answer]) -> dict[str, list[int]]:
     return {key: list(found[key].ids) for key in sorted(found)}
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@cache
+def library_answers(name: str) -> list[list[int]]:
+    model = MAKERS[name]()
+    return [library_greedy(model, prompt) for prompt in PROMPTS]
+
+
 @pytest.mark.parametrize("slots", [1, 3, 8])
+@pytest.mark.parametrize("name", MAKERS)
 def test_greedy_equals_the_library(name: str, slots: int) -> None:
-    expected = [library_greedy(MAKERS[name](), prompt) for prompt in PROMPTS]
     found = answers(MAKERS[name](), requests(GREEDY), slots)
-    assert [list(found[f"{i}/0"].ids) for i in range(len(PROMPTS))] == expected
+    assert [list(found[f"{i}/0"].ids) for i in range(len(PROMPTS))] == library_answers(name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama-gqa", "mistral-window"])
 def test_greedy_by_compiled_attention_equals_the_library(name: str) -> None:
-    expected = [library_greedy(MAKERS[name](), prompt) for prompt in PROMPTS]
     engine = Engine(MAKERS[name](), byte_tokenizer(), slots=8, compiled=True)
     found = {a.request.id: list(a.ids) for a in engine.run(requests(GREEDY))}
-    assert [found[f"{i}/0"] for i in range(len(PROMPTS))] == expected
+    assert [found[f"{i}/0"] for i in range(len(PROMPTS))] == library_answers(name)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
