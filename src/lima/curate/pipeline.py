@@ -100,7 +100,9 @@ def curate(settings: CurateSettings) -> Curated:
         run.finish(input=input_fingerprint(settings), **counts, rejected=len(curated.rejected))
         shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
     _warn(curated, settings)
-    console.done(written, next_command=console.command("inspect", settings.out / "train.jsonl"))
+    console.done(
+        written, next_command=console.command("inspect", settings.out / f"{wanted(settings)[0]}.jsonl")
+    )
     return curated
 
 
