@@ -359,6 +359,15 @@ def test_a_limit_of_each_task_is_named_and_so_is_the_one_set_that_was_written(
     assert f"lima inspect {tmp_path}/data/test.jsonl" in told
 
 
+def test_sets_that_came_from_elsewhere_are_not_written_over(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/dev.jsonl").write_text("mine\n")
+    for _ in range(2):
+        with pytest.raises(LimaError, match=r"dev.jsonl: not made by this command.*Choose another --out"):
+            curate(settings_for(folder, tmp_path / "data", quota=60))
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["dev.jsonl"]
+
+
 def test_meta_sites_only_when_asked_for(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
