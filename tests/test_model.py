@@ -125,6 +125,9 @@ def test_a_saved_model_loads_in_plain_transformers(tokenizer: Any, tmp_path: Pat
     assert torch.equal(plain(ids).logits, base.eval()(ids).logits)
     assert plain.generation_config.eos_token_id[0] == 258
     assert not list(tmp_path.glob(".*")), "no temporary folder is left"
+    assert len({file.stat().st_mode for file in (tmp_path / "tuned").iterdir()}) == 1, (
+        "all as readable as the rest"
+    )
 
 
 def test_saving_on_a_full_disk_keeps_the_model_that_was_there(

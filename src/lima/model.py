@@ -246,6 +246,8 @@ def _save_weights(
         )
     given = None if state is None else dict(state)
     model.save_pretrained(folder, state_dict=given, max_shard_size=LARGEST_FILE)
+    for file in folder.glob("*.safetensors"):  # safetensors lets nobody but the owner read them
+        file.chmod((folder / "config.json").stat().st_mode & 0o777)
     if dtype is not None:  # transformers writes the type of the weights in memory
         path = folder / "config.json"
         facts = json.loads(path.read_text(encoding="utf-8")) | {"dtype": str(dtype).removeprefix("torch.")}

@@ -23,6 +23,7 @@ from lima.curate.choose.duplicates import DuplicateSettings, LeakSettings
 from lima.curate.pipeline import curate
 from lima.curate.rules import RuleSettings, description_problem, first_problem
 from lima.curate.settings import CurateSettings, shipped_recipes
+from lima.curate.sources.super_ni import SuperNaturalInstructions
 from lima.curate.stackexchange.pairs import needs_description
 from lima.curate.stackexchange.source import StackExchange
 from lima.curate.text.clean import clean
@@ -112,7 +113,7 @@ def test_a_source_that_runs_dry_names_the_rule_in_the_way(
     curate(settings_for(lone, tmp_path / "data", quota=40))
     told = " ".join(capsys.readouterr().err.split())
     assert "other: 12 of 20 examples; its 14 eligible candidates ran dry." in told
-    assert "dropped most of them (1)" in told
+    assert "dropped the most (1)" in told
     assert f"stem: {lone} holds nothing of this source; 20 examples were wanted." in told
 
 
@@ -337,10 +338,44 @@ def test_unfiltered_takes_what_the_rules_drop(folder: Path, tmp_path: Path) -> N
     assert not (tmp_path / "data/rejected.jsonl").read_bytes()
 
 
-def test_meta_sites_only_when_asked_for(folder: Path, tmp_path: Path) -> None:
+def test_a_limit_of_each_task_is_named_and_so_is_the_one_set_that_was_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    english = {"Input_language": ["English"], "Output_language": ["English"]}
+    task = {"Definition": ["Name a fruit."], "Categories": ["Text Completion"], **english}
+    rows = [{"id": f"{n}", "input": f"Letter {n}", "output": [f"fruit {n}"]} for n in range(9)]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/task001_fruit.json").write_text(json.dumps({**task, "Instances": rows}))
+    sources = {"tasks": SuperNaturalInstructions(test=4)}
+    curate(
+        CurateSettings(
+            recipe="mine", input=tmp_path / "raw", out=tmp_path / "data", sources=sources, duplicates=OFF
+        )
+    )
+    told = " ".join(capsys.readouterr().err.split())
+    assert (
+        "1 of 4 examples; its 9 eligible candidates ran dry at 1: each task gives at most per_task." in told
+    )
+    assert f"lima inspect {tmp_path}/data/test.jsonl" in told
+
+
+def test_sets_that_came_from_elsewhere_are_not_written_over(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/dev.jsonl").write_text("mine\n")
+    for _ in range(2):
+        with pytest.raises(LimaError, match=r"dev.jsonl: not made by this command.*Choose another --out"):
+            curate(settings_for(folder, tmp_path / "data", quota=60))
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["dev.jsonl"]
+
+
+def test_meta_sites_only_when_asked_for(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(folder, posts(*forum(30, 3)), "cooking.meta.stackexchange.com")
     curate(settings_for(folder, tmp_path / "without", quota=60))
+    assert capsys.readouterr().err.count("meta sites are left out: cooking.meta. Take them with") == 1
     curate(settings_for(folder, tmp_path / "with", quota=60, include_meta=True))
+    assert "left out: cooking.meta" not in capsys.readouterr().err
     assert not any("meta" in i for i in ids(tmp_path / "without"))
     assert any(i.startswith("stackexchange/cooking.meta/") for i in ids(tmp_path / "with"))
 

@@ -221,7 +221,7 @@ def test_published_judgments_become_a_study(tmp_path: Path, capsys: pytest.Captu
     assert not out.exists()
     cli.run(["import", "pandalm", str(people), str(judge), "--out", str(out)])
     text = capsys.readouterr().err
-    assert "1 comparisons of bloom and llama; 4 verdicts of 4 raters, 1 of them missing" in text
+    assert "1 comparisons of bloom, llama; 4 verdicts of 4 raters, 1 of them missing" in text
     assert f"lima report {out}" in text
     rows = list(read_jsonl(out / "preferences.jsonl", Preference))
     assert [row.label for row in rows] == ["tie", "a", "b", None]

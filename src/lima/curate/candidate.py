@@ -192,10 +192,15 @@ class Funnel:
             return None
         if not total.read:
             return f"{source}: {place} holds nothing of this source; {quota} examples were wanted."
-        text = f"{source}: {total.accepted} of {quota} examples; its {total.eligible} eligible candidates ran dry."
+        end = (
+            f" at {total.decoded}: each task gives at most per_task" if total.decoded < total.eligible else ""
+        )
+        text = f"{source}: {total.accepted} of {quota} examples; its {total.eligible} eligible candidates ran dry{end}."
         if total.rejected:
             rule, number = total.rejected.most_common(1)[0]
-            text += f" {rule!r} dropped most of them ({number}); thresholds are flags, --sources.{source}.rules...."
+            text += (
+                f" {rule!r} dropped the most ({number}); thresholds are flags, --sources.{source}.rules...."
+            )
         return text
 
     def most_dropped(self) -> str:

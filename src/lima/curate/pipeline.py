@@ -79,6 +79,7 @@ def curate(settings: CurateSettings) -> Curated:
         )
     if settings.dry_run:
         return _show_plan(settings)
+    _refuse_others_sets(settings)
     with open_run(settings.out / "run.json", "curate", settings) as run:
         refuse_changed_input(run, settings)
         reviews = _reviews(settings)
@@ -100,8 +101,20 @@ def curate(settings: CurateSettings) -> Curated:
         run.finish(input=input_fingerprint(settings), **counts, rejected=len(curated.rejected))
         shutil.rmtree(settings.out / SCRATCH, ignore_errors=True)
     _warn(curated, settings)
-    console.done(written, next_command=console.command("inspect", settings.out / "train.jsonl"))
+    console.done(
+        written, next_command=console.command("inspect", settings.out / f"{wanted(settings)[0]}.jsonl")
+    )
     return curated
+
+
+def _refuse_others_sets(settings: CurateSettings) -> None:
+    """A set that no run of curate wrote here, such as an imported one, is somebody's data: it is not written over."""
+    files = [settings.out / f"{name}.jsonl" for name in SPLITS]
+    found = [] if (settings.out / "run.json").exists() else [file for file in files if file.exists()]
+    if found:
+        raise LimaError(
+            f"{found[0]}: not made by this command, which would write over it. Choose another --out."
+        )
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def _import_study(settings: ImportSettings) -> ImportedStudy:
     study = narrowed(read_study(kind, settings.files, settings.map), settings.systems, settings.votes)
     missing = sum(row.label is None for row in study.preferences)
     console.note(
-        f"{len(study.comparisons)} comparisons of {' and '.join(study.systems)}; {len(study.preferences)} verdicts "
+        f"{len(study.comparisons)} comparisons of {', '.join(study.systems)}; {len(study.preferences)} verdicts "
         f"of {len(study.raters)} rater{'' if len(study.raters) == 1 else 's'}, {missing} of them missing"
     )
     _warn_of_values(study)

@@ -112,7 +112,7 @@ def progress_note(row: Metrics) -> str:
     parts = [f"loss {row.loss:.3f}", f"accuracy {row.accuracy:.0%}", f"{row.tokens_per_second:,.0f} tokens/s"]
     # above 1, the rate was measured while other work slowed it
     if row.utilisation is not None and row.utilisation <= 1:
-        parts.append(f"{row.utilisation:.0%} of the product rate")
+        parts.append(f"{row.utilisation:.0%} of matrix-product speed")
     return ", ".join([*parts, f"{row.peak_memory:.1f} GB"])
 
 

@@ -393,7 +393,7 @@ def find_dumps(
         site: the exchange, for a single dump whose folder does not name it.
         include_meta: whether the sites about sites are wanted.
         unknown: what becomes of dumps of sites that the table has not.
-        warn: takes one warning that names them all.
+        warn: takes one warning that names them all, and one that names the meta sites left out.
 
     Raises:
         LimaError: nothing there, no known exchange, the same exchange twice.
@@ -407,9 +407,10 @@ def find_dumps(
     exchanges, warning = table.resolve({str(posts): site or _site_text(posts) for posts in files}, unknown)
     if warning:
         warn(f"{folder}: {warning}")
+    wanted = {text: exchange for text, exchange in exchanges.items() if include_meta or not exchange.meta}
     for posts in files:
-        exchange = exchanges.get(str(posts))
-        if exchange is None or (exchange.meta and not include_meta):
+        exchange = wanted.get(str(posts))
+        if exchange is None:
             continue
         if before := dumps.get(exchange.name):
             raise LimaError(
@@ -418,6 +419,8 @@ def find_dumps(
         dumps[exchange.name] = Dump(exchange, posts, _beside(posts, "users"), _beside(posts, "comments"))
     if not dumps:
         raise LimaError(f"{folder}: only meta sites here ({len(files)}). Take them with --include-meta.")
+    if left := sorted({exchange.name for exchange in exchanges.values()} - {e.name for e in wanted.values()}):
+        warn(f"{folder}: meta sites are left out: {', '.join(left)}. Take them with --include-meta.")
     return [dumps[name] for name in sorted(dumps)]
 
 
