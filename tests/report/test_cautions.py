@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.report.test_votes import row, study
 
-from lima.files import read_jsonl, write_jsonl
+from lima.files import read_json, read_jsonl, write_json, write_jsonl
 from lima.records import Comparison, Item, Key, Preference, Status
 from lima.report.numbers.preferences import direction, findings, pair_results
 from lima.report.numbers.rater_pairs import _plain
@@ -105,6 +105,9 @@ def test_cautions_name_what_is_odd(study: Path, capfd: pytest.CaptureFixture[str
     write_jsonl(study / "preferences.jsonl", [*echoes, *first, *people])
     items = list(read_jsonl(study / "items.jsonl", Item))
     write_jsonl(study / "items.jsonl", [items[0].model_copy(update={"content": " \n"}), *items[1:]])
+    described = read_json(study / "systems.json")
+    described["systems"][0]["cut_off"] = 3
+    write_json(study / "systems.json", described)
     gone = next(read_jsonl(study / "comparisons.jsonl", Comparison)).id
     for name, kind in (("comparisons", Comparison), ("key", Key)):
         kept = [r for r in read_jsonl(study / f"{name}.jsonl", kind) if r.id != gone]  # type: ignore[attr-defined]
@@ -116,6 +119,7 @@ def test_cautions_name_what_is_odd(study: Path, capfd: pytest.CaptureFixture[str
     assert "verdicts are the same (first shown)" in said
     assert "the two orders disagree" in said
     assert "1 of 40 answers are empty" in said
+    assert f"{described['systems'][0]['name']}: 3 of 40 answers are cut off at the limit of tokens" in said
     assert "1 of 40 prompts have no pair of answers" in said
     assert "answers are empty" in " ".join(capfd.readouterr().err.split())
 
