@@ -155,7 +155,7 @@ def _by_jackknife(
 ) -> Result:
     from unittest.mock import patch
 
-    with patch.object(reliability, "RARE", 0):
+    with patch.multiple(reliability, RARE=0, ENOUGH=0, DISAGREEING=0):
         return reliability.krippendorff_alpha(ratings, range(labels), measurement=measurement)
 
 
@@ -420,8 +420,8 @@ def page(draws: int, seed: int, log: Path) -> str:
         "each that was tried did worse in others: equal tails of the posterior leave an alpha of 0.95 out in 13 of 100 studies of ten",
         "items, profile likelihood falls to 88 %. A rule that is right for 30 prompts and 90 % wins leaves 30 wins of 30 out.",
         "",
-        "Coefficients of labels that are equally far apart take a model where the rarer ones are few, since the jackknife falls to",
-        "a third there. On scales, where some disagreements weigh more than others, the model is wrong, and stands beside the",
+        "Coefficients of labels that are equally far apart take a model where the rarer ones or the disagreements are few, since the",
+        "jackknife falls to a third there. On scales, where some disagreements weigh more than others, the model is wrong, and stands beside the",
         "jackknife only where fewer than four items show a disagreement. Below ten items or prompts coefficients have no interval.",
         *rows,
     ]

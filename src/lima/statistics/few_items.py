@@ -24,6 +24,8 @@ SMALLEST = 10
 """Below this number of items no method that was tried covers well enough, so there is no interval."""
 RARE = 20
 """With fewer items than this beside the commonest label, the jackknife alone covers too rarely."""
+ENOUGH = 6
+"""Nor does it cover with fewer items than this that show a disagreement, however many items there are."""
 MISS = 0.8
 """Part of the miss of 5 % that the posterior leaves out of its interval."""
 DISAGREEING = 4

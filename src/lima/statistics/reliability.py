@@ -18,6 +18,7 @@ from lima.statistics.bootstrap import Statistic, added_up
 from lima.statistics.estimates import Estimate, Result, Undefined
 from lima.statistics.few_items import (
     DISAGREEING,
+    ENOUGH,
     RARE,
     SMALLEST,
     Coefficient,
@@ -240,11 +241,11 @@ class _Sample:
 
     @property
     def _few(self) -> bool:
-        """Whether a jackknife cannot be trusted: few rare labels, and of unequal distances few disagreements too."""
+        """Whether a jackknife cannot be trusted: few disagreements, or where the model is right few rare labels."""
         rated, common = self.counts.sum(axis=1), self.counts[:, _commonest(self.counts)]
         disagreeing = (self.counts.max(axis=1) < rated).sum()
         rare = (common < rated).sum() < RARE
-        return bool(rare and (disagreeing < DISAGREEING or not self._unequal))
+        return bool(disagreeing < DISAGREEING if self._unequal else rare or disagreeing < ENOUGH)
 
     def _weight(self, without: Floats, statistic: Statistic, value: float) -> float:
         """What an item counts: the variance of independent items over that by cluster, which few clusters tell badly."""
