@@ -300,6 +300,15 @@ def test_of_three_labels_the_model_knows_those_that_are_equally_far_apart() -> N
         assert found.method.split("; ")[1].startswith(expected)
 
 
+def test_where_few_items_disagree_the_model_stands_however_many_there_are() -> None:
+    """60 items, half of each label: five disagreements tell a jackknife too little, six are enough."""
+    for differing, method in ((5, "posterior"), (6, "jackknife")):
+        pairs = [("a", "a")] * 30 + [("b", "b")] * (30 - differing) + [("a", "b")] * differing
+        found = from_few("alpha", pairs)
+        assert isinstance(found, Estimate)
+        assert found.method.split("; ")[1].startswith(method)
+
+
 def test_perfect_agreement_by_prompt_has_an_interval_from_few_items() -> None:
     """No item changes the coefficient, so nothing tells how alike those of one prompt are: as if they were independent."""
     pairs, clusters = [("a", "a")] * 36 + [("b", "b")] * 4, [item // 2 for item in range(40)]
