@@ -11,7 +11,7 @@ from lima.evaluate.comparisons import compare
 from lima.evaluate.protocol import with_own_words
 from lima.evaluate.settings import CompareSettings
 from lima.evaluate.study import KEY_FILES, Study
-from lima.files import read_jsonl, sha256, write_json, write_jsonl
+from lima.files import read_json, read_jsonl, sha256, write_json, write_jsonl
 from lima.records import Reject
 
 
@@ -166,13 +166,15 @@ def test_a_plan_of_one_s_own_replaces_what_it_names(tmp_path: Path) -> None:
     assert plan.tests == {"pairwise": ("crowd",), "helpfulness": ("judge",)}
 
 
-def test_empty_answers_and_traces_of_thought_are_named(
+def test_empty_answers_cut_ones_and_traces_of_thought_are_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     contents = ["<think>Let me see.</think>\n\nYes.", "<think>I never end", "  \n", "Plain."]
     write_jsonl(tmp_path / "p.jsonl", [prompt(k) for k in range(4)])
     write_jsonl(tmp_path / "a.jsonl", [answer(FIRST, k, text) for k, text in enumerate(contents)])
-    write_jsonl(tmp_path / "b.jsonl", [answer(SECOND, k, "No.") for k in range(4)])
+    short = [answer(SECOND, k, "No.") for k in range(4)]
+    short[1] = short[1].model_copy(update={"finish_reason": "length"})
+    write_jsonl(tmp_path / "b.jsonl", short)
 
     def texts(thinking: str) -> set[str]:
         settings = CompareSettings.model_validate({
@@ -185,6 +187,9 @@ def test_empty_answers_and_traces_of_thought_are_named(
     said = " ".join(capfd.readouterr().err.split())
     assert f"{FIRST}: 2 of 4 answers are empty" in said
     assert f"{FIRST}: 2 answers begin with a trace of thought; it is taken out" in said
+    assert f"{SECOND}: 1 of 4 answers are cut off at the limit of tokens" in said
+    assert f"{FIRST}: 1 of 4 answers are cut off" not in said
+    assert [s["cut_off"] for s in read_json(tmp_path / "strip" / "systems.json")["systems"]] == [0, 1]
     assert texts("show") == set(contents)
     said = " ".join(capfd.readouterr().err.split())
     assert f"{FIRST}: 1 of 4 answers are empty" in said

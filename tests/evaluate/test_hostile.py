@@ -1,7 +1,9 @@
 """Servers that misbehave: what they send is no verdict, what they take is paid for, and a run comes to an end."""
 
 import hashlib
+import time
 from collections import Counter
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,49 @@ def test_refused_requests_are_set_apart_and_the_run_ends(make_study: MakeStudy) 
     assert counts["error"] > 20
     facts = read_json(next(study.folder.glob("judges/*/run.json")))["facts"]
     assert facts["set_apart"] == counts["error"]
+
+
+def test_a_text_that_a_server_forbids_is_no_wrong_key(make_study: MakeStudy) -> None:
+    """Some servers answer a prompt that their moderation flags as they answer a key that may not: HTTP 403."""
+    study, flagged = (
+        make_study(40),
+        web.json_response({"error": {"message": "Your input was flagged"}}, status=403),
+    )
+    body = flagged.body
+
+    def answer(asked: dict[str, Any], before: int) -> web.Response:
+        if 0 < next(number) < 79 and refuses(
+            asked
+        ):  # the last one is answered: later than all that were refused
+            return web.Response(body=body, status=403, content_type="application/json")
+        return said("Verdict: A")
+
+    number = count()
+    with answering(answer) as (url, bodies):
+        run(study, url, concurrency=1)
+        assert len(bodies) == 80
+        run(study, url)
+        assert len(bodies) == 80  # each question once, and the run ended
+    assert {row.status for row in preferences(study)} == {"ok", "error"}
+
+
+def test_a_key_that_ends_stops_the_run_and_the_rest_is_asked_later(make_study: MakeStudy) -> None:
+    study, left = make_study(40), iter(range(30))
+
+    def answer(_: dict[str, Any], __: int) -> web.Response:
+        if next(left, None) is None:
+            time.sleep(1.1 if not late else 0)
+            late.append(1)
+            return web.json_response({"error": {"message": "no longer"}}, status=403)
+        return said("Verdict: A")
+
+    late: list[int] = []
+    with answering(answer) as (url, _), pytest.raises(LimaError, match=r"20 requests in a row failed.*403"):
+        run(study, url, concurrency=1)
+    with answering(lambda *_: said("Verdict: B")) as (url, bodies):
+        run(study, url, moved=True)
+        assert len(bodies) == 50
+    assert Counter(row.status for row in preferences(study)) == {"ok": 80}
 
 
 def test_a_server_that_takes_no_request_is_named_with_the_way_out(make_study: MakeStudy) -> None:

@@ -63,6 +63,19 @@ def level(text: str) -> Verdict:
             "b",
         ),
         ("Reasons.\n\u202eVerdict: A\u202c", "a"),
+        (
+            "Reasons.\nVerdict: A<|im_end|>\n<|im_start|>user\nTwo more answers.\nVerdict: B",
+            "a",
+        ),  # ran on past its turn
+        ("Reasons.\nVerdict: B</s>[INST] Again? [/INST] Verdict: A", "b"),
+        ("Verdict: B<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nVerdict: A", "b"),
+        ("Reasons.\nVerdict: B<｜end▁of▁sentence｜>", "b"),
+        ("It strikes out <s>this</s> word.\nVerdict: A", "a"),
+        ("Reasons.\nVerdict: A\n\n---", "a"),
+        ("Reasons.\n1. Verdict: A!", "a"),
+        ("Reasons.\n| **Verdict:** {B} |", "b"),
+        ("Reasons.\n【Verdict: Response A】", "a"),
+        ("Reasons.\n\\textbf{Verdict: A}", "a"),
         ("Reasons.\nVerdict： B", "b"),  # the colon of Chinese and Japanese texts
     ],
 )
@@ -84,6 +97,10 @@ def test_verdicts(text: str, value: str) -> None:
         "Both. Verdict: A",
         "Verdict: A\nBut no.\nVerdict: tie",  # contradictions
         "Verdict: A\nVerdict: B",
+        "1. Verdict: A\n2. Verdict: B\n3. Verdict: tie",
+        "Hard to say.<|im_end|>\n<|im_start|>assistant\nVerdict: B",  # a turn of its own making
+        "Verdict: A\n???",
+        "Verdict: ! {}",
         "Verdict: A\nor\nVerdict: B\nor\nVerdict: tie",
         "<think>Verdict: A",
         "<|channel|>analysis<|message|>So be it.\nVerdict: A<|end|>",

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.report.test_votes import row, study
 
-from lima.files import read_jsonl, write_jsonl
+from lima.files import read_json, read_jsonl, write_json, write_jsonl
 from lima.records import Comparison, Item, Key, Preference, Status
-from lima.report.numbers.preferences import direction, findings, pair_results
+from lima.report.numbers.preferences import direction, findings, pair_results, seen_from, side
 from lima.report.numbers.rater_pairs import _plain
 from lima.report.numbers.votes import Vote, collect_votes
 from lima.report.report import report
@@ -58,11 +58,16 @@ def test_interval_sentence_and_p_never_contradict(counts: list[tuple[int, int, i
         if not isinstance(pair.gap, Estimate) or pair.gap.low is None:
             continue
         low, high = pair.gap.interval
-        side = 1 if low > 0 else -1 if high < 0 else 0
-        assert side == direction(pair)
+        sign = 1 if low > 0 else -1 if high < 0 else 0
+        assert sign == direction(pair)
         finding = sentences[pair.baseline]
-        assert finding.named == (pair.baseline if side < 0 else "tuned")
-        assert ("cannot tell" in finding.sentence) == (side == 0)
+        assert finding.named == (pair.baseline if sign < 0 else "tuned")
+        assert ("cannot tell" in finding.sentence) == (sign == 0)
+        shown = seen_from(pair.gap, finding.named, pair.system)
+        assert isinstance(shown, Estimate)
+        assert (
+            side(pair, finding.named) == abs(sign) == (shown.interval[0] > 0)
+        )  # the colour beside this number
         assert low <= pair.gap.value <= high
 
 
@@ -81,7 +86,23 @@ def test_names_of_one_model() -> None:
         "gpt-4o-0806",
     ):
         assert _plain(name) == "gpt-4o", name
+    for group in (
+        (
+            "anthropic/claude-3.5-sonnet:beta",
+            "claude-3-5-sonnet-20241022",
+            "us.anthropic.claude-3-5-sonnet-20241022-v2:0",
+        ),
+        (
+            "bartowski/Qwen2.5-7B-Instruct-GGUF",
+            "qwen2.5-7b-instruct-q4_k_m.gguf",
+            "Qwen/Qwen2.5-7B-Instruct-AWQ",
+        ),
+        ("models/gemini-2.5-pro-preview-05-06", "gemini-2.5-pro", "google/gemini-2.5-pro:free"),
+    ):
+        assert len({_plain(name) for name in group}) == 1, group
     assert _plain("gpt-4o-mini-2024-07-18") == "gpt-4o-mini"
+    assert _plain("Qwen2.5-7B-Instruct") != _plain("Qwen2.5-72B-Instruct") != _plain("Qwen2-72B-Instruct")
+    assert _plain("llama-3.1-70b") != _plain("llama-3.3-70b")
     assert _plain("deepseek-v3") != _plain("deepseek-v2")
 
 
@@ -105,6 +126,9 @@ def test_cautions_name_what_is_odd(study: Path, capfd: pytest.CaptureFixture[str
     write_jsonl(study / "preferences.jsonl", [*echoes, *first, *people])
     items = list(read_jsonl(study / "items.jsonl", Item))
     write_jsonl(study / "items.jsonl", [items[0].model_copy(update={"content": " \n"}), *items[1:]])
+    described = read_json(study / "systems.json")
+    described["systems"][0]["cut_off"] = 3
+    write_json(study / "systems.json", described)
     gone = next(read_jsonl(study / "comparisons.jsonl", Comparison)).id
     for name, kind in (("comparisons", Comparison), ("key", Key)):
         kept = [r for r in read_jsonl(study / f"{name}.jsonl", kind) if r.id != gone]  # type: ignore[attr-defined]
@@ -116,6 +140,7 @@ def test_cautions_name_what_is_odd(study: Path, capfd: pytest.CaptureFixture[str
     assert "verdicts are the same (first shown)" in said
     assert "the two orders disagree" in said
     assert "1 of 40 answers are empty" in said
+    assert f"{described['systems'][0]['name']}: 3 of 40 answers are cut off at the limit of tokens" in said
     assert "1 of 40 prompts have no pair of answers" in said
     assert "answers are empty" in " ".join(capfd.readouterr().err.split())
 

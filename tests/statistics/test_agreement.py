@@ -1,7 +1,8 @@
 """Agreement and reliability against published tables and statsmodels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -263,38 +264,56 @@ def test_an_interval_from_few_items_of_two_labels_is_by_the_model(
     assert design < 1.9
     found = from_few(name, FEW_PAIRS, clusters)
     assert isinstance(found, Estimate)
-    common = np.array([float(pair.count("a")) for pair in FEW_PAIRS])
     tails = stats.norm.ppf(0.975) / stats.t.ppf(0.975, 14) if by_prompt else 1.0
-    likely = posterior_interval(np.full(30, 2.0), common, 0.95, weight=tails**2 / design, coefficient=model)
+    likely = posterior_interval(counted(FEW_PAIRS, "ab"), 0.95, weight=tails**2 / design, coefficient=model)
     assert found.interval == pytest.approx(likely)
     assert likely[0] < found.value < likely[1]
 
 
-def test_of_three_labels_the_jackknife_stands_beside_the_model_where_few_items_disagree() -> None:
-    """Of 20 items 4 disagree: the hull of both; 8: the jackknife alone."""
-    for differing, hull in ((4, True), (8, False)):
-        first = ["a"] * 10 + ["b"] * 6 + ["tie"] * 4
-        second = ["b"] * differing + first[differing:]
-        found = krippendorff_alpha([first, second], ["a", "b", "tie"])
+def counted(pairs: Sequence[tuple[str, str]], labels: Sequence[str]) -> np.ndarray:
+    return np.array([[float(pair.count(label)) for label in labels] for pair in pairs])
+
+
+def test_of_three_labels_the_model_knows_those_that_are_equally_far_apart() -> None:
+    """Names: the model. Steps: of 20 items 3 disagree, the hull of jackknife and model; 8, the jackknife alone."""
+    for differing, measurement, expected in (
+        (3, "nominal", "posterior"),
+        (8, "nominal", "posterior"),
+        (3, "interval", "hull"),
+        (8, "interval", "jackknife"),
+    ):
+        first = ["1"] * 10 + ["2"] * 6 + ["3"] * 4
+        second = ["2"] * differing + first[differing:]
+
+        def alpha(rows: Sequence[Sequence[str]], measurement: Any = measurement) -> Result:
+            return krippendorff_alpha(rows, ["1", "2", "3"], measurement=measurement)
+
+        found = alpha([first, second])
         assert isinstance(found, Estimate)
         left = [[x[:k] + x[k + 1 :] for x in (first, second)] for k in range(20)]
-        without = np.array([value_of(krippendorff_alpha(rows, ["a", "b", "tie"])) for rows in left])
-        low, high = fisher_jackknife(found.value, without, 0.95)
-        common = np.array([float((x, y).count("a")) for x, y in zip(first, second, strict=True)])
-        if first.count("b") + second.count("b") > first.count("a") + second.count("a"):
-            common = np.array([float((x, y).count("b")) for x, y in zip(first, second, strict=True)])
-        model = posterior_interval(np.full(20, 2.0), common, 0.95, weight=1.0, coefficient=plain)
-        expected = (min(low, model[0]), max(high, model[1])) if hull else (low, high)
-        assert found.interval == pytest.approx(expected)
-        assert ("hull" in found.method) == hull
+        low, high = fisher_jackknife(found.value, np.array([value_of(alpha(rows)) for rows in left]), 0.95)
+        pairs = list(zip(first, second, strict=True))
+        model = posterior_interval(counted(pairs, "123"), 0.95, weight=1.0, coefficient=plain)
+        hull = min(low, model[0]), max(high, model[1])
+        limits = {"posterior": model, "hull": hull, "jackknife": (low, high)}[expected]
+        assert found.interval == pytest.approx(limits)
+        assert found.method.split("; ")[1].startswith(expected)
+
+
+def test_where_few_items_disagree_the_model_stands_however_many_there_are() -> None:
+    """60 items, half of each label: five disagreements tell a jackknife too little, six are enough."""
+    for differing, method in ((5, "posterior"), (6, "jackknife")):
+        pairs = [("a", "a")] * 30 + [("b", "b")] * (30 - differing) + [("a", "b")] * differing
+        found = from_few("alpha", pairs)
+        assert isinstance(found, Estimate)
+        assert found.method.split("; ")[1].startswith(method)
 
 
 def test_perfect_agreement_by_prompt_has_an_interval_from_few_items() -> None:
     """No item changes the coefficient, so nothing tells how alike those of one prompt are: as if they were independent."""
     pairs, clusters = [("a", "a")] * 36 + [("b", "b")] * 4, [item // 2 for item in range(40)]
     found = from_few("kappa", pairs, clusters)
-    common = np.array([float(pair.count("a")) for pair in pairs])
     weight = (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 19)) ** 2
-    likely = posterior_interval(np.full(40, 2.0), common, 0.95, weight=weight, coefficient=plain)
+    likely = posterior_interval(counted(pairs, "ab"), 0.95, weight=weight, coefficient=plain)
     assert isinstance(found, Estimate)
     assert found.interval == pytest.approx((likely[0], 1))

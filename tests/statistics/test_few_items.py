@@ -1,6 +1,6 @@
 """Intervals of agreement from few items, against the model's posterior worked out another way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,33 +9,44 @@ from scipy import stats
 from lima.statistics.few_items import fisher_jackknife, posterior_interval
 
 
-def one_coin(kappa: float, share: float, raters: int) -> np.ndarray:
+def one_coin(kappa: float, share: np.ndarray, raters: int) -> np.ndarray:
     """Probability of 0, 1 ... common labels, by the truth: each rater knows it with probability sqrt(kappa), or guesses."""
-    knows, hits = np.sqrt(kappa), np.arange(raters + 1)
+    knows, hits = np.sqrt(kappa), np.arange(raters + 1)[:, None]
     if_common = stats.binom.pmf(hits, raters, knows + (1 - knows) * share)
     if_other = stats.binom.pmf(hits, raters, (1 - knows) * share)
     return np.asarray(share * if_common + (1 - share) * if_other)
 
 
-def two_raters(kappa: float, share: float) -> np.ndarray:
+def two_raters(kappa: float, share: np.ndarray) -> np.ndarray:
     """The same for two raters in kappa itself: P(both common) = share^2 + kappa share (1 - share)."""
     together = kappa * share * (1 - share)
     return np.array([(1 - share) ** 2 + together, 2 * (share * (1 - share) - together), share**2 + together])
 
 
-def quantiles(counts: Sequence[int], level: float, weight: float) -> tuple[float, float]:
-    """Of kappa, by sums over a fine even grid, where ``counts`` are the items with 0, 1 ... common labels."""
-    raters = len(counts) - 1
-    kappas, shares = np.linspace(-0.99 if raters == 2 else 0.0, 1, 800), np.linspace(0.0025, 0.9975, 200)
-    heights = np.zeros(len(kappas))
-    for place, kappa in enumerate(kappas):
-        for share in shares:
-            chances = two_raters(kappa, share) if raters == 2 else one_coin(kappa, share, raters)
-            if min(chances) >= 0:
-                heights[place] += float(np.prod(np.maximum(chances, 0) ** (weight * np.array(counts))))
-    sums = np.cumsum(heights) / heights.sum()
-    low, high = (float(kappas[np.searchsorted(sums, tail)]) for tail in ((1 - level) / 2, (1 + level) / 2))
-    return low, high
+def three_labels(kappa: float, share: np.ndarray, pair: tuple[int, int]) -> np.ndarray:
+    """Of two raters' labels 0, 1, 2, where 1 and 2 share what is left as 2 : 1: the truth guessed apart, or told."""
+    shares = (share, (1 - share) * 2 / 3, (1 - share) / 3)
+    first, second = pair
+    return (1 - kappa) * shares[first] * shares[second] + (kappa * shares[first] if first == second else 0)
+
+
+def shortest(heights: np.ndarray, kappas: np.ndarray) -> tuple[float, float]:
+    """The shortest run of an even grid that holds 96 %: what is asked for is 95 %, a miss of 5, of which four fifths."""
+    sums = np.concatenate([[0], np.cumsum(heights) / heights.sum()])
+    ends = np.searchsorted(sums, sums + 0.96 - 1e-12)
+    start = min((end - first, first) for first, end in enumerate(ends) if end < len(sums))
+    return float(kappas[start[1]]), float(kappas[min(start[0] + start[1], len(kappas) - 1)])
+
+
+def possible(chances: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The product of powers, 0 where a chance would be negative."""
+    powers = np.maximum(chances, 0) ** times[:, None]
+    return np.asarray(np.where(chances.min(axis=0) < 0, 0.0, powers.prod(axis=0)))
+
+
+def from_grid(likelihood: Callable[[float, np.ndarray], np.ndarray], lowest: float) -> tuple[float, float]:
+    kappas, shares = np.linspace(lowest, 1, 600), np.linspace(0.0025, 0.9975, 200)
+    return shortest(np.array([likelihood(kappa, shares).sum() for kappa in kappas]), kappas)
 
 
 @pytest.mark.parametrize(
@@ -43,22 +54,33 @@ def quantiles(counts: Sequence[int], level: float, weight: float) -> tuple[float
     [
         ((5, 2, 33), 1.0),
         ((5, 2, 33), 0.6),
-        ((0, 20, 20), 1.0),
-        ((2, 1, 9), 1.0),
-        pytest.param((4, 1, 2, 5, 28), 1.0, marks=pytest.mark.slow),
+        ((0, 1, 9), 1.0),
+        ((4, 1, 2, 5, 28), 1.0),
     ],
 )
-def test_the_interval_is_that_of_the_posterior(counts: tuple[int, ...], weight: float) -> None:
+def test_the_interval_is_the_shortest_of_the_posterior(counts: tuple[int, ...], weight: float) -> None:
+    """``counts``: items with 0, 1 ... common labels."""
     raters = len(counts) - 1
-    hits = [float(hit) for hit, count in enumerate(counts) for _ in range(count)]
-    found = posterior_interval(
-        np.full(len(hits), float(raters)),
-        np.array(hits),
-        0.95,
-        weight=weight,
-        coefficient=lambda kappa, share: kappa,
-    )
-    assert found == pytest.approx(quantiles(counts, 0.95, weight), abs=0.012)
+
+    def likelihood(kappa: float, shares: np.ndarray) -> np.ndarray:
+        chances = two_raters(kappa, shares) if raters == 2 else one_coin(kappa, shares, raters)
+        return possible(chances, weight * np.array(counts))
+
+    rows = np.array([(hit, raters - hit) for hit, count in enumerate(counts) for _ in range(count)], float)
+    found = posterior_interval(rows, 0.95, weight=weight, coefficient=lambda kappa, share: kappa)
+    assert found == pytest.approx(from_grid(likelihood, -0.99 if raters == 2 else 0.0), abs=0.015)
+
+
+def test_the_rarer_of_three_labels_keep_their_proportions() -> None:
+    """Of 11 items both call eight 0, two 1 and one 2: labels 1 and 2 were given four times and twice, as 2 : 1."""
+    pairs = [(0, 0)] * 8 + [(1, 1)] * 2 + [(2, 2)]
+
+    def likelihood(kappa: float, shares: np.ndarray) -> np.ndarray:
+        return possible(np.array([three_labels(kappa, shares, pair) for pair in pairs]), np.ones(len(pairs)))
+
+    rows = np.array([[float(pair.count(label)) for label in range(3)] for pair in pairs])
+    found = posterior_interval(rows, 0.95, weight=1.0, coefficient=lambda kappa, share: kappa)
+    assert found == pytest.approx(from_grid(likelihood, -0.3), abs=0.015)
 
 
 def test_a_jackknife_on_fishers_scale_by_hand() -> None:

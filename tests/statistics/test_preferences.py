@@ -119,7 +119,7 @@ def test_no_verdict_and_all_ties() -> None:
     ties = win_tie_loss(outcomes(0, 12, 0), range(12))
     assert isinstance(ties.gap, Estimate)
     assert ties.gap.value == 0
-    bound = ((stats.norm.ppf(0.975) + stats.t.ppf(0.975, 11)) / 2) ** 2
+    bound = ((2 * stats.norm.ppf(0.975) + stats.t.ppf(0.975, 11)) / 3) ** 2
     bound /= 12 + bound  # where 12 d^2 reaches d (1 - d) of that: Wilson's for 0 of 12
     assert ties.gap.interval == pytest.approx((-bound, bound))
     won = win_tie_loss(outcomes(12, 0, 0), range(12))

@@ -33,6 +33,11 @@ class Answers:
         """Answers without a word; they stay in the study, for an empty answer is one."""
         return sum(not row.content.strip() for row in self.rows.values())
 
+    @property
+    def cut_off(self) -> int:
+        """Answers that end where the limit of tokens was."""
+        return sum(row.finish_reason == "length" for row in self.rows.values())
+
 
 def read_systems(settings: CompareSettings) -> list[Answers]:
     """The answers of each file; those that are not ``ok`` are listed in `Answers.rejects`.

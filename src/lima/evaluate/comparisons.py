@@ -196,6 +196,7 @@ def _describe(settings: CompareSettings, systems: Sequence[Answers]) -> Systems:
                 sampling=noted.get("settings"),
                 model=model,
                 lineage=lineage_of(model) if model else None,
+                cut_off=system.cut_off,
             )
         )
     return Systems(seed=settings.seed, systems=tuple(described))
@@ -219,6 +220,10 @@ def _warn(systems: Sequence[Answers], thinking: str) -> None:
         if system.empty:
             console.warn(
                 f"{system.name}: {system.empty} of {len(system.rows)} answers are empty, and are judged so"
+            )
+        if system.cut_off:
+            console.warn(
+                f"{system.name}: {system.cut_off} of {len(system.rows)} answers are cut off at the limit of tokens, and are judged so"
             )
         if system.thinking:
             done = "taken out" if thinking == "strip" else "judged with the answer, and counted as its length"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
@@ -265,8 +265,27 @@ def _rate(judge: Judge, work: Work, counters: Counters) -> Outcome:
         rows = list(ratings(judge, work.rated, log.outcomes))
         last = [log.outcomes.get(question.id) for question in work.questions]
         unasked = sum(attempt is None for attempt in last)
-        apart = sum(attempt is not None and attempt.refused_for_good for attempt in last)
+        is_apart = _set_apart(log)
+        apart = sum(is_apart(attempt) for attempt in last)
         return Outcome(rows, log.sort(), unasked, apart, error)
+
+
+def _set_apart(log: CallLog) -> Callable[[Attempt | None], bool]:
+    """Whether an attempt was refused for what its text holds, so that asking again would bring the same.
+
+    Where the server has answered nothing, a rejection may be about what all requests have in common. HTTP 403 is about
+    the text where another one was answered later, else it may be about the key.
+    """
+    answered = max(
+        (attempt.at for attempt in log.outcomes.values() if attempt.outcome == "replied"), default=""
+    )
+
+    def apart(attempt: Attempt | None) -> bool:
+        if attempt is None or not answered:
+            return False
+        return attempt.refused_for_good or (attempt.http == 403 and attempt.at <= answered)
+
+    return apart
 
 
 def _ask(judge: Judge, work: Work, log: CallLog, counters: Counters) -> None:
@@ -307,14 +326,13 @@ def _ask_until_decided(judge: Judge, work: Work, log: CallLog, counters: Counter
 def _write_requests(judge: Judge, work: Work, log: CallLog, open_ids: set[str]) -> None:
     """All requests, sorted by id, with those of earlier runs that this run does not ask for."""
     path, questions = work.folder / "requests.jsonl", work.questions
-    # Where the server has answered nothing, a rejection may be about what all requests have in common.
-    apart = not judge.settings.retry_rejected and any(a.outcome == "replied" for a in log.outcomes.values())
+    is_apart = _set_apart(log)
 
     def planned() -> Iterator[ChatCall]:
         for question in questions:
             request = question.request(judge)
             last = log.last(request)
-            set_apart = apart and last is not None and last.refused_for_good
+            set_apart = is_apart(last) and not judge.settings.retry_rejected
             if not set_apart and verdict_of(judge, question, last)[0].status != "ok":
                 open_ids.add(question.id)
             yield request

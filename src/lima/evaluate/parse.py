@@ -19,26 +19,34 @@ from lima.evaluate.thinking import without_thinking
 from lima.records import Status
 from lima.remote.log import ChatAnswer
 
-PARSER = "4"
+PARSER = "5"
 """Version of the grammar below; part of a judge's identity."""
 
-_DECORATION = r"(?:[\s*_`#.\[\]()\"'“”‘’}$]|\\(?:boxed|text)\{)*"
+_DECORATION = r"(?:[\s*_`#.!|\[\]()\"'“”‘’「」【】{}$]|\\(?:boxed|text|textbf|mathbf|mathrm)\{)*"
 """Markdown, quotes, brackets and the box of models trained on mathematics: around a verdict they change nothing."""
 
 _VERDICT = re.compile(
-    rf"(?:\s*[-•+]\s)?{_DECORATION}(?:final\s+)?verdict{_DECORATION}[:：]{_DECORATION}(?:answer\s+[\[(*]*)?([a-z]+|\d+)"
+    rf"(?:\s*(?:[-•+]|\d+[.)])\s)?{_DECORATION}(?:final\s+)?verdict{_DECORATION}[:：]{_DECORATION}"
+    rf"(?:(?:answer|response|assistant|option)\s+[\[(*]*)?([a-z]+|\d+)"
     rf"{_DECORATION}",
     re.IGNORECASE,
 )
 """Also as the line of a list. A quotation (``>``) is no word of the judge's own."""
-_UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
+_UNSEEN = re.compile("[\x00\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad]")
 """Characters without a glyph, which some models put between a colon and a word."""
 _DIGITS = re.compile(rf"{_DECORATION}(\d+){_DECORATION}")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\w*\s*")
 _FRAME = re.compile(r"</?(?:answer|response|output|verdict)>", re.IGNORECASE)
 """Tags that some models set around what they say in the end."""
-_SPECIAL = re.compile(r"(?:(?:</s>|<eos>|<end_of_turn>|<\|[\w ]{1,40}\|>)\s*)+\Z")
-"""Tokens that end a turn, which some servers leave in the text."""
+_RULE = re.compile(r"[\s*_=#~-]+")
+"""A line across the page: it says nothing."""
+_END = re.compile(
+    r"(?:</s>|<eos>|\[EOS\]|<end_of_turn>|<\|\w{0,20}(?:end|eot|eom|eos|return)\w{0,20}\|>|<｜end▁of▁sentence｜>)"
+    r"(?=[ \t]*(?:\Z|\n|[<\[]))",
+    re.IGNORECASE,
+)
+"""Tokens that end a turn, which some servers leave in the text. What a model writes on after one is no word of its turn."""
+_SPECIAL = re.compile(r"(?:<\|\w{1,40}\|>\s*)+\Z")
 _REFUSAL = re.compile(
     r"\W*(i['’]?m sorry|i am sorry|sorry|i can(no|['’])?t|i cannot|i won['’]?t|i will not|i am unable|i['’]m unable|"
     r"as an ai)\b.{0,200}",
@@ -97,7 +105,7 @@ def read_verdict(
         return Verdict("truncated")
     if is_echo(answer.content, prompt):
         return Verdict("echo" if len(_WORD.findall(answer.content)) > _COINCIDENCE else "unparsable")
-    text = without_thinking(answer.content).rpartition(prompt.strip() or "\0")[2]
+    text = _first_turn(without_thinking(answer.content)).rpartition(prompt.strip() or "\0")[2]
     lines = _lines(text)
     beside: dict[str, Any] | None = None
     if form == "json":
@@ -111,10 +119,19 @@ def read_verdict(
     return Verdict("refused" if _is_refusal(text) else "unparsable")
 
 
+def _first_turn(text: str) -> str:
+    """The text before the first token that ends a turn.
+
+    >>> _first_turn("Verdict: A<|im_end|>\\n<|im_start|>user\\nVerdict: B")
+    'Verdict: A'
+    """
+    return _END.split(text, maxsplit=1)[0]
+
+
 def _lines(text: str) -> list[str]:
     """The lines that say something, without what cannot be seen."""
     spoken = _FRAME.sub("\n", _SPECIAL.sub("", _UNSEEN.sub("", text))).splitlines()
-    return [line for line in spoken if line.strip() and not _FENCE.fullmatch(line)]
+    return [line for line in spoken if not (_RULE.fullmatch(line) or _FENCE.fullmatch(line)) and line.strip()]
 
 
 def _json_verdict(text: str, further: Mapping[str, Sequence[Any]]) -> tuple[str | None, dict[str, Any]]:
@@ -162,7 +179,7 @@ def _probabilities(answer: ChatAnswer, value: str, offered: Sequence[str]) -> di
 def _place(text: str, value: str) -> int | None:
     """Where the last line with this verdict spells it, counted in characters of the text."""
     found, start = None, 0
-    for line in text.splitlines(keepends=True):
+    for line in _first_turn(text).splitlines(keepends=True):
         shown = _SPECIAL.sub("", line)
         match = _VERDICT.fullmatch(shown.rstrip("\n"))
         if match and match[1].lower() == value:

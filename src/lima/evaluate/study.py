@@ -45,6 +45,8 @@ class System(Record):
     """What answered: a checkpoint folder, a hub id or URL#model."""
     lineage: Lineage | None = None
     """Its training, where a run of ``lima train`` made it."""
+    cut_off: int = 0
+    """How many of its answers end where the limit of tokens was."""
 
 
 class Systems(Record):

@@ -213,7 +213,7 @@ class _Client:
                 break
             self.counters.retried += 1
             await asyncio.sleep(self._delay(request, number, response))
-        self.counters.failure(response.outcome)
+        self.counters.failure(response.outcome, response.http)
         self._check_patience(response)
         return Reply(request, attempt, None)
 
@@ -279,6 +279,10 @@ class _Client:
 
     def _check_hope(self, response: _Response) -> None:
         reason = HOPELESS.get(response.http or 0)
+        if (
+            response.http == 403 and self.counters.served
+        ):  # some servers answer so to a text that they moderate
+            reason = None
         if response.http == 429 and "insufficient_quota" in response.raw:
             reason = "the account's quota is used up"
         if reason:
@@ -290,7 +294,8 @@ class _Client:
     def _check_patience(self, response: _Response) -> None:
         if self.counters.failed_in_a_row >= self.limits.give_up_after:
             http = f", HTTP {response.http}" if response.http else ""
-            kind = RequestsRejected if response.outcome == "rejected" else LimaError
+            fields = response.outcome == "rejected" and response.http not in HOPELESS
+            kind = RequestsRejected if fields else LimaError
             raise kind(
                 f"{self.endpoint.address}: {self.counters.failed_in_a_row} requests in a row failed; the last: "
                 f"{response.outcome}{http} {_excerpt(response.raw).rstrip('. ')}. What is done is kept; the same command "

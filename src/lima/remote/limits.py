@@ -111,13 +111,13 @@ class Counters:
         self.served = True
         self.failed_in_a_row = 0
 
-    def failure(self, outcome: Outcome) -> None:
+    def failure(self, outcome: Outcome, http: int | None = None) -> None:
         """Count one request that failed for good in this run.
 
-        A rejection speaks against the request alone, once the server has answered others.
+        A rejection speaks against the request alone, once the server has answered others; HTTP 403 may speak against the key.
         """
         self.failed += 1
-        if outcome != "rejected" or not self.served:
+        if outcome != "rejected" or http == 403 or not self.served:
             self.failed_in_a_row += 1
 
     @property

@@ -18,6 +18,7 @@ from lima.statistics.bootstrap import Statistic, added_up
 from lima.statistics.estimates import Estimate, Result, Undefined
 from lima.statistics.few_items import (
     DISAGREEING,
+    ENOUGH,
     RARE,
     SMALLEST,
     Coefficient,
@@ -66,7 +67,7 @@ def krippendorff_alpha(
         expected = (margin[..., :, None] * margin[..., None, :] * distance).sum(axis=(-1, -2))
         return _one_minus_ratio(observed * (margin.sum(axis=-1) - 1), expected)
 
-    sample = _Sample(totals, counts, _chosen(clusters, kept), level)
+    sample = _Sample(totals, counts, _chosen(clusters, kept), level, measurement == "nominal")
     return sample.estimate(name, alpha)
 
 
@@ -96,7 +97,7 @@ def cohen_kappa(
         expected = (table.sum(axis=-1) * table.sum(axis=-2)).sum(axis=-1)
         return _one_minus_ratio(1 - observed, 1 - expected)
 
-    sample = _Sample(totals, _category_counts([first, second], categories), clusters, level)
+    sample = _Sample(totals, _category_counts([first, second], categories), clusters, level, True)
     return sample.estimate("Cohen's kappa", kappa)
 
 
@@ -189,7 +190,9 @@ def _several_raters(
         independent = np.einsum("...i,ij,...j->...", shares, weights, shares)
         return np.asarray((kappa + (1 - kappa) * independent - chance) / (1 - chance))
 
-    sample = _Sample(totals, counts, _chosen(clusters, kept), level)
+    sample = _Sample(
+        totals, counts, _chosen(clusters, kept), level, bool((weights == np.eye(len(weights))).all())
+    )
     return sample.estimate(name, coefficient, modelled)
 
 
@@ -205,6 +208,8 @@ class _Sample:
     counts: Floats
     clusters: Sequence[Hashable] | None
     level: float
+    nominal: bool
+    """Whether any two labels are equally far apart."""
 
     def estimate(self, name: str, statistic: Statistic, modelled: Coefficient = _plain_kappa) -> Result:
         """The coefficient with its interval; ``modelled`` is what it is under the model of few items."""
@@ -221,33 +226,26 @@ class _Sample:
         limits = fisher_jackknife(value, without, self.level)
         if self._few:
             weight = self._weight(without, statistic, value)
-            model = posterior_interval(
-                self.counts.sum(axis=1), self._common, self.level, weight=weight, coefficient=modelled
-            )
+            model = posterior_interval(self.counts, self.level, weight=weight, coefficient=modelled)
             method = f"{name}; posterior of the one-coin model"
-            if self._two_labels:
-                limits = min(model[0], value), max(model[1], value)
-            else:
+            if self._unequal:
                 method = f"{name}; hull of jackknife and posterior of the one-coin model"
-                limits = min(model[0], limits[0], value), max(model[1], limits[1], value)
+                model = min(model[0], limits[0]), max(model[1], limits[1])
+            limits = min(model[0], value), max(model[1], value)
         return Estimate(value, *limits, self.level, n, groups, method)
 
     @property
-    def _common(self) -> Floats:
-        """Ratings of each item with the commonest label."""
-        return np.asarray(self.counts[:, _commonest(self.counts)])
-
-    @property
-    def _two_labels(self) -> bool:
-        return bool((self.counts.sum(axis=0) > 0).sum() == 2)
+    def _unequal(self) -> bool:
+        """Whether some disagreements weigh more than others, of which the model knows nothing."""
+        return not self.nominal and bool((self.counts.sum(axis=0) > 0).sum() > 2)
 
     @property
     def _few(self) -> bool:
-        """Whether a jackknife cannot be trusted: few rare labels, and of more than two labels few disagreements too."""
-        rated = self.counts.sum(axis=1)
+        """Whether a jackknife cannot be trusted: few disagreements, or where the model is right few rare labels."""
+        rated, common = self.counts.sum(axis=1), self.counts[:, _commonest(self.counts)]
         disagreeing = (self.counts.max(axis=1) < rated).sum()
-        rare = (self._common < rated).sum() < RARE
-        return bool(rare and (self._two_labels or disagreeing < DISAGREEING))
+        rare = (common < rated).sum() < RARE
+        return bool(disagreeing < DISAGREEING if self._unequal else rare or disagreeing < ENOUGH)
 
     def _weight(self, without: Floats, statistic: Statistic, value: float) -> float:
         """What an item counts: the variance of independent items over that by cluster, which few clusters tell badly."""

@@ -28,7 +28,7 @@ def cautions(
         *_constant(study),
         *_sample(study),
         *_flips(biases),
-        *_empty(study),
+        *_odd_answers(study),
         *_unpaired(study),
         *_lengths(pairs),
     ]
@@ -95,16 +95,21 @@ def _flips(biases: Sequence[GroupBias]) -> list[str]:
     return found
 
 
-def _empty(study: StudyData) -> list[str]:
-    """Empty answers by system, each answer once: by item, or where there are none by comparison."""
+def _odd_answers(study: StudyData) -> list[str]:
+    """Empty answers and answers cut off, by system, each answer once."""
     seen: dict[str, dict[str, bool]] = defaultdict(dict)
     for origin, _, text in study.answers():
         answers = seen[origin.system]
         answers[origin.completion_id] = answers.get(origin.completion_id, False) or not text.strip()
+    kinds = [
+        ("empty", {system: sum(answers.values()) for system, answers in seen.items()}),
+        ("cut off at the limit of tokens", study.cut_off),
+    ]
     return [
-        f"{system}: {sum(answers.values())} of {len(answers)} answers are empty. They were judged as they are."
-        for system, answers in sorted(seen.items())
-        if any(answers.values())
+        f"{system}: {counts[system]} of {len(seen[system])} answers are {kind}. They were judged as they are."
+        for kind, counts in kinds
+        for system in sorted(seen)
+        if counts.get(system)
     ]
 
 

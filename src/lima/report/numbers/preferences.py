@@ -191,8 +191,7 @@ def in_short(found: Sequence[PairFinding], system: str, names: Mapping[str, str]
 def _in_short(pairs: Sequence[PairResult], system: str, rater: str) -> str:
     sides: dict[int, list[str]] = defaultdict(list)
     for pair in sorted(pairs, key=lambda pair: -_gap_value(pair.gap)):
-        own = pair.system == system
-        sides[direction(pair) * (1 if own else -1)].append(pair.baseline if own else pair.system)
+        sides[side(pair, system)].append(pair.baseline if pair.system == system else pair.system)
     said = f"{system} is preferred to {_listed(sides[1])} by {rater}" if sides[1] else ""
     worse = f"{_listed(sides[-1])} {'is' if len(sides[-1]) == 1 else 'are'} preferred to {system} by {rater}"
     parts = [part for part in (said, worse if sides[-1] else "") if part]
@@ -219,6 +218,11 @@ def direction(result: PairResult) -> int:
     if isinstance(gap, Undefined) or p is None or p >= result.alpha:
         return 0
     return 1 if gap.value > 0 else -1
+
+
+def side(result: PairResult, named: str) -> int:
+    """`direction` as the system sees it that a sentence names first: 1 where that one is preferred."""
+    return direction(result) if named == result.system else -direction(result)
 
 
 def seen_from(gap: Result, named: str, system: str) -> Result:

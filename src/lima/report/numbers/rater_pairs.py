@@ -17,8 +17,11 @@ from lima.statistics.estimates import Result
 from lima.statistics.intervals import clustered_mean, mean_share, share
 from lima.statistics.reliability import cohen_kappa
 
-DATED = re.compile(r"([-@:](\d{4}-?\d\d-?\d\d|\d{4}|\d{6}|latest|preview))+$")
-"""What vendors hang on a name to tell one release from the next."""
+DATED = re.compile(
+    r"([-@:.](\d{4}-?\d\d-?\d\d|\d\d-\d\d|\d{4}|\d{6}|\d{3}|latest|preview|exp|main|free|beta|extended|nitro|"
+    r"v\d:\d|gguf|awq|gptq|mlx|fp8|bf16|int[48]|[48]bit|i?q\d\w*))+$"
+)
+"""What vendors and shops hang on a name: a release, a price, how the weights are packed."""
 MOST_RATERS = 8
 """With more raters than this the table of pairs would be too long to read; the groups' agreement stays."""
 
@@ -167,7 +170,8 @@ def _plain(name: str) -> str:
     {'gpt-4o'}
     """
     bare = name.rpartition("#")[2].rstrip("/").rpartition("/")[2].lower()
-    return DATED.sub("", bare)
+    bare = re.sub(r"^(\w+\.)*anthropic\.", "", bare)
+    return re.sub("[._]", "-", DATED.sub("", bare))
 
 
 def _self_preference(

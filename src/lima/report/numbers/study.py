@@ -75,6 +75,8 @@ class StudyData:
     """Scales that the protocol declares."""
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
     """Which texts were drawn for people, with their probabilities; empty without a planned sample."""
+    cut_off: Mapping[str, int] = field(default_factory=dict)
+    """Answers of a system that end where the limit of tokens was, where that was noted."""
 
     @property
     def scales(self) -> dict[str, tuple[str | int, ...]]:
@@ -140,6 +142,7 @@ def read_study(folder: Path) -> StudyData:
         named_systems=[system["name"] for system in systems],
         models={system["name"]: str(system["model"]) for system in systems if system.get("model")},
         lineages=_lineages(made.systems, systems),
+        cut_off={system["name"]: int(system.get("cut_off") or 0) for system in systems},
         plan=plan,
         own_scales=_own_scales(protocol, path),
         drawn={row.id: row for row in existing_rows(made.sample, Drawn)},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lima.report.numbers.analysis import Numbers
-from lima.report.numbers.preferences import FEW_PAIRS, direction, in_short, leading, seen_from
+from lima.report.numbers.preferences import FEW_PAIRS, in_short, leading, seen_from, side
 from lima.report.numbers.samples import Samples
 from lima.report.numbers.votes import short_names
 from lima.report.render.figures import Drawing, side_of_row
@@ -98,7 +98,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "describe": describe,
     "excerpt": excerpt,
     "undefined": is_undefined,
-    "direction": direction,
+    "preferred": side,
     "side": side_of_row,
     "seen_from": seen_from,
     "name": judge_name,
