@@ -105,6 +105,8 @@ def test_prompts_come_from_the_record_of_the_run_that_answered_them(tmp_path: Pa
     settings = CompareSettings(answers=(first, second), out=tmp_path / "study")
     with pytest.raises(LimaError, match="--prompts FILE"):
         compare(settings)
+    with pytest.raises(LimaError, match=r"typo\.jsonl: no such file"):
+        compare(settings.model_copy(update={"answers": (tmp_path / "typo.jsonl", second)}))
     record = {
         "inputs": {"prompts:0": {"path": str(prompts), "sha256": sha256(prompts)}},
         "settings": {"top_p": 0.9},

@@ -80,6 +80,8 @@ def read_prompts(settings: CompareSettings) -> dict[str, Example]:
 def _noted_prompts(answers: Sequence[Path]) -> Path:
     noted = {path: note for path in answers if (note := _note_of(path))}
     if answers[0] not in noted:
+        if not answers[0].exists():
+            raise LimaError(f"{answers[0]}: no such file.")
         raise LimaError(
             f"{record_of(answers[0])} does not tell which prompts were answered. Give them: --prompts FILE"
         )
