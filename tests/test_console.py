@@ -87,3 +87,25 @@ def test_a_plain_line_of_progress_says_what_is_left(
     tracker.advance(2)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["work: 1/4 files, 10 s, 30 s left note", "work: 3/4 files, 20 s, 7 s left note"]
+
+
+def test_what_an_earlier_run_did_is_no_part_of_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 10.0, 10.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(console, "PLAIN_LINE_SECONDS", 5)
+    tracker = console._PlainTracker("train", 100, "steps")
+    tracker.resume(80)
+    tracker.advance(1)
+    assert capsys.readouterr().err.strip() == "train: 81/100 steps, 10 s, 190 s left"
+
+
+def test_a_bar_forgets_its_rate_where_a_run_is_resumed() -> None:
+    with console._bar() as bar:
+        tracker = console._BarTracker(bar, bar.add_task("train", total=100, note="", unit="steps"))
+        tracker.resume(80)
+        (task,) = bar.tasks
+        assert (task.completed, task.speed, task.fields["unit"]) == (80, None, "steps")
+        tracker.advance(1)
+        assert task.completed == 81

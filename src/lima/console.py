@@ -37,6 +37,10 @@ CONTROLS = {
 class Tracker(Protocol):
     """Moves a progress display forward; ``note`` is a short text beside the bar, such as ``loss 1.93``."""
 
+    def resume(self, amount: int) -> None:
+        """Begin with ``amount`` units that an earlier run finished; rate and time left do not count them."""
+        ...
+
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Add ``amount`` finished units."""
         ...
@@ -46,7 +50,7 @@ class Tracker(Protocol):
 def progress(description: str, total: float | None, unit: str = "it") -> Iterator[Tracker]:
     """Show the progress of a long step, with rate and time left.
 
-    ``total`` None means unknown. A resumed step first advances by what was done before.
+    ``total`` None means unknown. A resumed step first tells `Tracker.resume` what was done before.
     """
     if notes.is_terminal:
         with _bar() as bar:
@@ -228,6 +232,9 @@ class _BarTracker:
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar, self._task = bar, task
 
+    def resume(self, amount: int) -> None:
+        self._bar.reset(self._task, completed=amount)  # forgets the rate, of which the amount is no part
+
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._bar.advance(self._task, amount)
         if note:
@@ -237,10 +244,13 @@ class _BarTracker:
 class _PlainTracker:
     def __init__(self, description: str, total: float | None, unit: str) -> None:
         self._description, self._total, self._unit = description, total, unit
-        self._count = 0.0
+        self._count = self._before = 0.0
         self._start = self._printed = time.monotonic()
         self._note = ""
         self._shown = -1.0
+
+    def resume(self, amount: int) -> None:
+        self._count = self._before = amount
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._count += amount
@@ -256,9 +266,9 @@ class _PlainTracker:
         self._printed, self._shown = time.monotonic(), self._count
         of = f"/{_number(self._total)}" if self._total is not None else ""
         seconds = self._printed - self._start
-        left = ""
-        if self._total and 0 < self._count < self._total:
-            left = f", {seconds * (self._total - self._count) / self._count:.0f} s left"
+        left, done = "", self._count - self._before
+        if self._total and done > 0 and self._count < self._total:
+            left = f", {seconds * (self._total - self._count) / done:.0f} s left"
         text = f"{self._description}: {_number(self._count)}{of} {self._unit}, {seconds:.0f} s{left} {self._note}"
         notes.print(text.rstrip(), markup=False, soft_wrap=True)
 

@@ -45,7 +45,7 @@ def heldout_losses(settings: CheckpointSettings, inputs: CheckpointInputs) -> di
         losses = {row.epoch: row.nll for row in log.existing if row.file == file}
         todo = [epoch for epoch in inputs.epochs if epoch not in losses]
         with console.progress("held-out loss", len(inputs.epochs), "epochs") as bar:
-            bar.advance(len(inputs.epochs) - len(todo))
+            bar.resume(len(inputs.epochs) - len(todo))
             for epoch in todo:
                 losses[epoch] = _measure(
                     epoch_folder(settings.run, epoch), examples, inputs.trained, settings

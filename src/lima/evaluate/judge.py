@@ -357,7 +357,7 @@ async def _send(
     )
     budget = Budget(settings.max_calls, settings.max_seconds, settings.max_cost)
     with console.progress(f"judge {settings.task}", total, "verdicts") as tracker:
-        tracker.advance(total - open_ones)
+        tracker.resume(total - open_ones)
         replies = complete_all(requests, judge.endpoint, log, limits=limits, budget=budget, counters=counters)
         shown, waiting = time.monotonic(), 0
         async for _ in replies:

@@ -111,7 +111,7 @@ def _answer_all(
     ):
         completions = {row.id: row for row in log.existing if row.id in wanted and row.status != "error"}
         before = len(completions)
-        bar.advance(before)
+        bar.resume(before)
         started, tokens = time.monotonic(), 0
 
         def take(completion: Completion) -> None:

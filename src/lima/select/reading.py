@@ -150,7 +150,7 @@ def _read(reader: Reader, task: Task, encoded: Sequence[Row], width: int, store:
     groups = [batches[start : start + GROUP] for start in range(begin, len(batches), GROUP)]
     told = [[[encoded[place] for place in batch] for batch in group] for group in groups]
     with console.progress("reading the pool with the model", len(encoded), "examples") as bar:
-        bar.advance(sum(map(len, batches[:begin])))
+        bar.resume(sum(map(len, batches[:begin])))
         for group, found in zip(groups, reader.run(partial(task, reader.place), told), strict=True):
             places = [place for batch in group for place in batch]
             rows[places] = found

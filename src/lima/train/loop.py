@@ -79,7 +79,7 @@ def fit(
     meter = _meter(model, settings.precision)
     log: Log = MetricsLog(folder / "metrics.jsonl", done, report) if processes.is_first else NoLog()
     with _training(model, settings), log, progress(description, plan.steps, "steps") as bar:
-        bar.advance(done)
+        bar.resume(done)
         if plan.ends_epoch(done) and not processes.agree(log.has_epoch(plan.epoch(done))):
             _end_epoch(model, plan, done, log=log, on_epoch=on_epoch)
         for step in range(done + 1, plan.steps + 1):
