@@ -39,6 +39,9 @@ FIRST_ANSWERS = 6
 QUESTION_TOKENS = 24
 """Longest answer, in tokens, to a question of knowledge: the right answer is a word or two."""
 
+ROUNDING = {"micro_batch_tokens", "activation_checkpointing", "compile", "save_every"}
+"""Settings of training that save memory or time: a result differs by them in rounding alone, so that their defaults may change."""
+
 
 class ArmResult(Settings):
     """The outcome of one arm and seed."""
@@ -95,14 +98,15 @@ class Workshop:
 
     def key(self, arm: Arm, seed: int) -> str:
         """A key of an arm's work: its settings, the base, the rows, and the code that asks and measures."""
-        scale = repr(self.scale)
-        return text_hash(
-            _settings(arm), str(seed), self.base_sha256, scale, _rows_hash(self, arm, seed), _code()
-        )
+        chosen = arm.model_dump_json(exclude_defaults=True, exclude={"fit": ROUNDING})
+        scale = repr({**vars(self.scale), "fit": self.scale.fit.model_dump(exclude=ROUNDING)})
+        return text_hash(chosen, str(seed), self.base_sha256, scale, _rows_hash(self, arm, seed), _code())
 
     def result_path(self, name: str, arm: Arm, seed: int) -> Path:
-        """The path of its result: a readable name, with the key."""
-        return self.folder / "results" / f"{slug(name)}.seed{seed}.{self.key(arm, seed)[:8]}.json"
+        """The path of its result: a readable name, with the key. An arm that other experiments have is one file, named by the first."""
+        end = f"seed{seed}.{self.key(arm, seed)[:8]}.json"
+        there = sorted((self.folder / "results").glob(f"*.{end}"))
+        return there[0] if there else self.folder / "results" / f"{slug(name)}.{end}"
 
 
 def slug(name: str) -> str:
