@@ -150,14 +150,15 @@ def tune(shape: str, changes: dict[str, Any]) -> dict[str, Any]:
     from lima.train.four_bit import quantize
     from lima.train.loop import fit
     from lima.train.memory import estimate
-    from lima.train.precision import narrow
+    from lima.train.precision import narrow, narrow_frozen
 
     with tempfile.TemporaryDirectory() as name:
         settings, data = settings_of(Path(name), changes), documents(32 * STEPS)
-        frozen = torch.bfloat16 if settings.four_bit else torch.float32
-        model = model_of(shape, frozen)
+        model = model_of(shape, torch.bfloat16 if settings.lora_rank else torch.float32)
         if settings.four_bit:
             quantize(model.cpu(), torch.device("cuda"), torch.bfloat16)
+        elif settings.lora_rank:
+            narrow_frozen(model)
         if settings.lora_rank:
             add_adapters(model, 2, rank=settings.lora_rank, alpha=32.0, dropout=0.0, seed=0)
         if settings.memory == "low":

@@ -226,7 +226,8 @@ def save(
 
 def stored_dtype(place: str | Path) -> torch.dtype:
     """The type that a checkpoint's weights are stored in, and that those of a tuned model are saved in."""
-    return weights.stored_dtype(place, AutoConfig.from_pretrained(place))
+    with _loading(place):
+        return weights.stored_dtype(place, AutoConfig.from_pretrained(place))
 
 
 def _save_weights(

@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from lima.train.adapters import add_adapters, merged_weights
 from lima.train.attention import inside_documents
 from lima.train.batches import collate
 from lima.train.dropout import residual_dropout
-from lima.train.loop import fit
+from lima.train.loop import fit, gradients
 from lima.train.loss import summed_loss
-from lima.train.run import train
+from lima.train.memory import estimate
+from lima.train.precision import narrow_frozen
+from lima.train.run import prepare, train
 from lima.train.settings import FitSettings, TrainSettings
 
 pytest.importorskip("peft")
@@ -76,6 +79,53 @@ def test_before_the_first_step_the_loss_is_the_base_model_s() -> None:
     batch = collate(DOCUMENTS, torch.device("cpu"))
     with inside_documents(model), inside_documents(base):
         torch.testing.assert_close(summed_loss(model, batch), summed_loss(base, batch))
+
+
+def test_a_base_in_bfloat16_gives_the_gradients_of_float32() -> None:
+    """Its matrices are what autocast would make of them; norms, embeddings and adapters stay in float32."""
+    narrow = build("llama").to(torch.bfloat16)
+    narrow_frozen(narrow)
+    add_adapters(narrow, EOT, rank=4, alpha=8, dropout=0.0, seed=0)
+    with torch.no_grad():
+        for name, factor in narrow.named_parameters():
+            if "lora_B" in name:  # zero at first, and so would be the gradients of the other factor
+                factor.normal_(generator=torch.Generator().manual_seed(3))
+    wide = copy.deepcopy(narrow).float()
+    types = {p.dtype: p.requires_grad for _, p in narrow.named_parameters() if p.ndim == 2}
+    assert types == {torch.bfloat16: False, torch.float32: True}
+    settings = FEW.model_copy(update={"precision": "bfloat16"})
+    losses = []
+    for model in (narrow, wide):
+        with inside_documents(model.train()):
+            losses.append(gradients(model, DOCUMENTS, settings, 1))
+    assert torch.equal(*losses)
+    for (name, mine), theirs in zip(narrow.named_parameters(), wide.parameters(), strict=True):
+        assert (mine.grad is None) == (theirs.grad is None) == (not mine.requires_grad), name
+        if mine.grad is not None:
+            # nothing follows the EOT of these documents, so that its embedding learns nothing
+            assert mine.grad.any() == ("embed_tokens" not in name), name
+            assert torch.equal(mine.grad, theirs.grad), name
+
+
+@pytest.mark.parametrize("stored", ["bfloat16", "float32"])
+def test_only_a_base_that_loses_nothing_is_held_in_bfloat16(
+    stored: str, tiny_model: Path, tmp_path: Path, examples: list[Example]
+) -> None:
+    """What is saved is what was trained: the base's own weights with the adapters on them."""
+    base, tokenizer = models.load(tiny_model, device="cpu")
+    models.save(base, tokenizer, tmp_path / "base", dtype=getattr(torch, stored))
+    write_jsonl(tmp_path / "train.jsonl", examples)
+    values = {"lora_rank": 2, "epochs": 1, "max_length": 256, "device": "cpu", "precision": "bfloat16"}
+    settings = TrainSettings.model_validate(
+        {"model": str(tmp_path / "base"), "data": tmp_path / "train.jsonl", "out": tmp_path / "run", **values}
+    )
+    inputs = prepare(settings)
+    held = {p.dtype for name, p in inputs.model.named_parameters() if name.endswith("base_layer.weight")}
+    assert (torch.bfloat16 in held) == (stored == "bfloat16")
+    planned = estimate(inputs.model, inputs.data.sequences, settings)
+    assert planned.weights == sum(p.numel() * p.element_size() for p in inputs.model.parameters())
+    planning = settings.model_copy(update={"dry_run": True})
+    assert estimate(prepare(planning).model, inputs.data.sequences, planning) == planned
 
 
 def test_the_residual_dropout_ramp_holds_under_adapters() -> None:

@@ -184,5 +184,5 @@ def test_the_estimate_is_what_is_held(four_bit: bool, checkpointing: bool, tmp_p
     rest = 4 * (sum(p.numel() for p in plan.parameters()) - parts)
     assert found.weights == pytest.approx(rest + parts * (BYTES if four_bit else 4))
     head, *_ = memory_table(plan, data, settings)
-    assert head[1:] == ["1 device"], "adapters are trained on one"
+    assert (len(head) == 2) == four_bit, "weights of four bits are for one device"
     assert found.gradients == sum(4 * p.numel() for p in model.parameters() if p.requires_grad)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lima import model as models
 from lima.files import write_jsonl
 from lima.records import Example
 from lima.train.metrics import MEASURED
@@ -37,13 +38,13 @@ NEVER = 0
 class Command:
     """`lima train` of a tiny model: dropout on, five micro-batches of unequal length a step, held-out loss."""
 
-    def __init__(self, folder: Path, model: Path, data: Path) -> None:
+    def __init__(self, folder: Path, model: Path, data: Path, *more: str) -> None:
         self.out, self.script, self.told = folder / "run", folder / "main.py", ""
         folder.mkdir(parents=True)
         self.script.write_text(MAIN)
         flags = "--epochs 2 --batch-size 5 --learning-rate 1e-2 --max-length 256 --micro-batch-tokens 30 --save-every 1"
         self.arguments = ["train", str(model), str(data), "--out", str(self.out), "--heldout", str(data)]
-        self.arguments += [*flags.split(), "--device", "cpu"]
+        self.arguments += [*flags.split(), "--device", "cpu", *more]
 
     def run(self, processes: int, stop_at: int = NEVER) -> int:
         start = [sys.executable]
@@ -98,6 +99,35 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, tiny_model: Path, d
     ]
     assert moved.run(1) == 0
     _assert_same(moved, alone)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [False, True])
+def test_two_processes_train_the_adapters_of_one(
+    tied: bool, tmp_path: Path, tiny_model: Path, data: Path
+) -> None:
+    """A frozen base whose matrices are held in bfloat16; one process goes on where two were stopped."""
+    pytest.importorskip("peft")
+    loaded, tokenizer = models.load(tiny_model, device="cpu")
+    if not tied:
+        head = loaded.get_output_embeddings()
+        head.weight = torch.nn.Parameter(head.weight.detach().clone())
+        loaded.config.tie_word_embeddings = False
+    models.save(loaded, tokenizer, tmp_path / "base", dtype=torch.bfloat16)
+    flags = ["--lora-rank", "3", "--lora-dropout", "0", "--precision", "bfloat16", "--save-dtype", "float32"]
+    alone, pair = (Command(tmp_path / name, tmp_path / "base", data, *flags) for name in ("alone", "pair"))
+    assert alone.run(1) == 0
+    assert pair.run(2, stop_at=3) != 0
+    assert pair.run(1, stop_at=4) != 0
+    assert pair.run(2) == 0
+    _assert_same(pair, alone)
+    mine, theirs = (
+        load_file(one.out / "epoch-02" / "adapter" / "adapter_model.safetensors") for one in (pair, alone)
+    )
+    assert mine.keys() == theirs.keys()
+    for name, weight in theirs.items():
+        torch.testing.assert_close(mine[name], weight, rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.timeout(600)

@@ -18,6 +18,7 @@ from lima.errors import LimaError
 from lima.extras import install
 from lima.files import text_hash
 from lima.train.four_bit import whole_weight
+from lima.train.parallel import gathered, whole
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -100,19 +101,28 @@ def experts_share(model: PreTrainedModel) -> float:
     return sum(n for n, fused in sizes if fused) / sum(n for n, _ in sizes)
 
 
-def save_adapters(adapters: PeftModel, folder: Path, base: str) -> None:
-    """Write the adapters as a folder of peft, which is small and goes on top of the base.
+def adapter_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """What is trained, by the names that peft gives it; in full where it is spread over processes, which all must call this."""
+    trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    return {f"base_model.model.{name}": whole(weight) for name, weight in trained.items()}
+
+
+def save_adapters(adapters: PeftModel, folder: Path, base: str, trained: dict[str, torch.Tensor]) -> None:
+    """Write the adapters, ``trained``, as a folder of peft, which is small and goes on top of the base.
 
     The base needs the EOT token first (`lima.model.add_eot`): its row is among what was trained.
     """
     for settings in adapters.peft_config.values():
         settings.base_model_name_or_path = base
-    adapters.save_pretrained(folder, save_embedding_layers=False)
+    adapters.save_pretrained(folder, state_dict=trained, save_embedding_layers=False)
 
 
 @torch.no_grad()
 def merged_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The weights of the plain model with the adapters added in; the model itself is not touched."""
+    """The weights of the plain model with the adapters added in; the model itself is not touched.
+
+    Where they are spread over processes they are gathered on the CPU, a tensor at a time; every process must call it.
+    """
     from peft.tuners.lora import LoraLayer
     from peft.tuners.trainable_tokens import TrainableTokensLayer
 
@@ -120,7 +130,9 @@ def merged_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     for name, module in model.named_modules():
         plain = name.replace(".token_adapter", "")
         if isinstance(module, TrainableTokensLayer):
-            weights[f"{plain}.weight"] = module.get_merged_weights([ADAPTER])
+            rows = whole(module.get_base_layer().weight).clone()
+            rows[module.token_indices[ADAPTER]] = whole(module.trainable_tokens_delta[ADAPTER]).to(rows)
+            weights[f"{plain}.weight"] = rows
         elif isinstance(module, LoraLayer):
             base = module.get_base_layer()
             weights[f"{plain}.weight"] = whole_weight(base) + module.get_delta_weight(ADAPTER)
@@ -129,7 +141,8 @@ def merged_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
         elif not _inside_adapter(name):
             weights |= {f"{name}.{key}": value for key, value in module.named_parameters(recurse=False)}
             weights |= {f"{name}.{key}": value for key, value in saved_buffers(module)}
-    return {name: weight.detach().contiguous() for name, weight in _untied(model, weights).items()}
+    found = _untied(model, weights)
+    return {name: gathered(weight.detach()).contiguous() for name, weight in found.items()}
 
 
 def saved_buffers(module: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:

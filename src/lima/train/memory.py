@@ -21,7 +21,7 @@ from lima.train.batches import MicroBatch, collate, micro_batches
 from lima.train.dropout import decoder_layers, residual_dropout
 from lima.train.invariants import training_path
 from lima.train.loss import accumulating, chunk_rows, measured_loss
-from lima.train.precision import autocast, checkpoint_activations, narrow, resolve
+from lima.train.precision import autocast, checkpoint_activations, narrow, narrow_frozen, resolve
 from lima.train.settings import FitSettings, TrainSettings
 from lima.weights import shortened
 
@@ -78,8 +78,9 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
         settings: batches, precision, dropout, checkpointing.
     """
     size = HALF if settings.memory == "low" else FLOAT
-    weights: float = sum(four_bit.elements(p) for p in model.parameters()) * size
+    weights: float = sum(p.numel() * p.element_size() for p in model.parameters())
     if isinstance(settings, TrainSettings) and settings.four_bit:
+        weights = sum(four_bit.elements(p) for p in model.parameters()) * FLOAT
         weights -= _linear_elements(model) * (FLOAT - four_bit.BYTES)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad) * size
     batch = collate(largest_micro_batch(sequences, settings), torch.device("cpu"))
@@ -112,10 +113,10 @@ def _chunk(model: PreTrainedModel, batch: MicroBatch, size: int, *, is_cast: boo
 def memory_table(
     model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitSettings
 ) -> list[list[str]]:
-    """Head and rows: the parts and their sum in GiB, by the number of devices; adapters are trained on one."""
+    """Head and rows: the parts and their sum in GiB, by the number of devices, as far as several are possible."""
     alone = estimate(model, sequences, settings)
-    adapters = isinstance(settings, TrainSettings) and settings.lora_rank
-    shared = {count: _shared(alone, model, count) for count in (DEVICES[:1] if adapters else DEVICES)}
+    is_single = settings.memory == "low" or (isinstance(settings, TrainSettings) and settings.four_bit)
+    shared = {count: _shared(alone, model, count) for count in (DEVICES[:1] if is_single else DEVICES)}
     rows = [["GiB on each of", *(f"{count} device{'s' * (count > 1)}" for count in shared)]]
     for field in fields(Memory):
         rows.append([NAMES[field.name], *(f"{getattr(m, field.name) / 2**30:,.2f}" for m in shared.values())])
@@ -170,6 +171,11 @@ def _linear_elements(model: PreTrainedModel) -> int:
     )
 
 
+def _is_narrow(model: PreTrainedModel) -> bool:
+    """Whether `lima.train.precision.narrow_frozen` made it."""
+    return any(p.dtype == torch.bfloat16 and not p.requires_grad for p in model.parameters())
+
+
 def _of_one_layer(model: PreTrainedModel, batch: MicroBatch, settings: FitSettings) -> int:
     kept = settings.model_copy(update={"activation_checkpointing": False})
     one, two = (_fake_activations(model, batch, kept, layers) for layers in (1, 2))
@@ -184,6 +190,8 @@ def _fake_activations(model: PreTrainedModel, batch: MicroBatch, settings: FitSe
     with torch.device("meta"):
         small = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     if isinstance(settings, TrainSettings) and settings.lora_rank:
+        if _is_narrow(model) or (settings.four_bit and settings.precision == "bfloat16"):
+            narrow_frozen(small)
         add_adapters(
             small,
             0,
@@ -219,6 +227,7 @@ def _onto_cpu(model: PreTrainedModel) -> None:
 def _largest_group(model: PreTrainedModel) -> float:
     """The weights that one device holds in full at a time: those of a layer, beside embeddings, last norm and head."""
     layers = decoder_layers(model)
-    layer = sum(p.numel() for p in layers[0].parameters())
-    rest = sum(p.numel() for p in model.parameters()) - sum(p.numel() for p in layers.parameters())
-    return float((layer + rest) * FLOAT)
+    layer, every, whole = (
+        sum(p.numel() * p.element_size() for p in part.parameters()) for part in (layers[0], layers, model)
+    )
+    return float(layer + whole - every)

@@ -110,14 +110,15 @@ def shard(model: PreTrainedModel, processes: Processes, device: torch.device) ->
     weights = dict(model.state_dict()) if processes.is_first else {}
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()} if processes.is_first else {}
     wanted = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    tied = _tied(model)
     model.to(device="meta")
-    model.tie_weights()
+    _tie(tied)
     for layer in decoder_layers(model):
         fully_shard(layer)
     root = Sharded(model)
     fully_shard(root)
     model.to_empty(device=device)
-    model.tie_weights()
+    _tie(tied)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(wanted[name])
         _fill(parameter, weights.get(name), device)
@@ -126,6 +127,26 @@ def shard(model: PreTrainedModel, processes: Processes, device: torch.device) ->
             buffer.copy_(buffers[name])
         dist.broadcast(buffer, 0)
     return replace(processes, sharded=root)
+
+
+Place = tuple[torch.nn.Module, str]
+"""A module and the name of one of its own parameters."""
+
+
+def _tied(model: torch.nn.Module) -> list[list[Place]]:
+    """The parameters that lie in several places, such as a head that is the embeddings, within adapters too."""
+    places: dict[int, list[Place]] = {}
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            places.setdefault(id(parameter), []).append((module, name))
+    return [group for group in places.values() if len(group) > 1]
+
+
+def _tie(groups: list[list[Place]]) -> None:
+    """Put the first place's parameter into the others: a move to another device parts them."""
+    for (first, named), *others in groups:
+        for module, name in others:
+            setattr(module, name, getattr(first, named))
 
 
 @torch.no_grad()
@@ -147,9 +168,7 @@ def whole_weights(model: PreTrainedModel) -> dict[str, torch.Tensor] | None:
     """
     if not is_sharded(model):
         return None
-    found = {}
-    for name, parameter in model.named_parameters():
-        found[name] = whole(parameter.detach()).cpu()
+    found = {name: gathered(parameter.detach()) for name, parameter in model.named_parameters()}
     saved = model.state_dict().keys()
     found |= {name: buffer.cpu() for name, buffer in model.named_buffers() if name in saved}
     return found
@@ -163,7 +182,14 @@ def is_sharded(model: torch.nn.Module) -> bool:
 
 
 def whole(value: torch.Tensor) -> torch.Tensor:
-    """A number that may be spread over processes, such as the norm of a gradient."""
+    """A tensor that may be spread over processes, such as the norm of a gradient."""
     from torch.distributed.tensor import DTensor
 
     return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def gathered(value: torch.Tensor) -> torch.Tensor:
+    """A weight for the disk: what was spread over processes lies on the CPU, anything else stays where it is."""
+    from torch.distributed.tensor import DTensor
+
+    return value.full_tensor().cpu() if isinstance(value, DTensor) else value

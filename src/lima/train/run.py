@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,13 @@ from lima.errors import LimaError
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example
 from lima.runs import Run, open_run
-from lima.train.adapters import add_adapters, experts_share, merged_weights, save_adapters
+from lima.train.adapters import (
+    adapter_weights,
+    add_adapters,
+    experts_share,
+    merged_weights,
+    save_adapters,
+)
 from lima.train.batches import TrainingSet, tokenize
 from lima.train.checkpoints import remove_states
 from lima.train.dropout import sublayer_names
@@ -30,7 +37,7 @@ from lima.train.memory import estimate, memory_table
 from lima.train.metrics import WORTH_MEASURING, check_installed, peak_memory, reporting
 from lima.train.model_card import model_card
 from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
-from lima.train.precision import narrow, resolve
+from lima.train.precision import narrow, narrow_frozen, resolve
 from lima.train.replay import Replay, read_replay
 from lima.train.save import Disk, average_weights, disk, kept_epochs, save_dtype
 from lima.train.save import epoch_folder as epoch_folder  # other stages take it from here
@@ -155,21 +162,26 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     examples = list(read_jsonl(settings.data, Example))
     files = {"heldout_nll": settings.heldout, "dev_nll": settings.dev}
     held = {name: list(read_jsonl(path, Example)) for name, path in files.items() if path is not None}
-    if processes.size > 1 and (settings.lora_rank or settings.memory == "low"):
+    if processes.size > 1 and (settings.four_bit or settings.memory == "low"):
         raise LimaError(
-            "adapters and --memory low are trained by one process; leave torchrun out, or these settings."
+            "--four-bit and --memory low are for one process; leave torchrun out, or these settings."
         )
     # shards go to the devices later; only the first process needs the weights
     is_plan = settings.dry_run or not processes.is_first
     rounds, is_low = settings.four_bit and not is_plan, settings.memory == "low"
     place = "meta" if is_plan else settings.device if processes.size == 1 and not rounds else "cpu"
-    dtype: models.DType = "bfloat16" if rounds or is_low else "float32"
+    # a base that is stored in bfloat16 loses nothing in it, and its frozen matrices are wanted so
+    is_frozen = bool(settings.lora_rank) and models.stored_dtype(settings.model) == torch.bfloat16
+    dtype: models.DType = "bfloat16" if rounds or is_low or is_frozen else "float32"
     model, tokenizer = models.load(settings.model, device=place, dtype=dtype)
     if settings.residual_dropout:
         sublayer_names(model)
         _tell_narrow(model, settings.residual_dropout)
     if not is_plan:
         check_model(model)
+    if is_frozen and not rounds:
+        widest = resolve(model, settings.precision, models.checked_device(settings.device)) == "float32"
+        model.float() if widest else narrow_frozen(model)
     models.set_template(model, tokenizer, settings.chat_template, settings.eot_token)
     if tokenizer.bos_token_id is None:
         note(f"{settings.model} has no BOS token; texts are rendered without one.")
@@ -224,6 +236,7 @@ class _EndOfEpoch:
     def _save(self, epoch: int) -> None:
         model, adapters = self._inputs.model, self._inputs.adapters
         weights = merged_weights(model) if adapters else whole_weights(model)
+        trained = adapter_weights(model) if adapters else {}
         if not self._processes.is_first:
             return
         models.save(
@@ -233,12 +246,12 @@ class _EndOfEpoch:
             weights,
             model_card(self._settings, self._inputs.examples, epoch=epoch),
             dtype=save_dtype(self._settings),
-            beside=self._beside,
+            beside=partial(self._beside, trained),
         )
 
-    def _beside(self, folder: Path) -> None:
+    def _beside(self, trained: dict[str, torch.Tensor], folder: Path) -> None:
         if self._inputs.adapters is not None:
-            save_adapters(self._inputs.adapters, folder / "adapter", self._settings.model)
+            save_adapters(self._inputs.adapters, folder / "adapter", self._settings.model, trained)
 
 
 def _add_adapters(

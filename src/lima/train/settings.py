@@ -191,7 +191,8 @@ class TrainSettings(FitSettings):
     brings, such as ChatML; no token is added, the one that ends its turns is trained), or a file with a Jinja template."""
     lora_rank: int = Field(0, ge=0)
     """Train low-rank adapters of this rank on all linear layers, and the EOT row, in place of all weights; the saved
-    model holds them merged. It wants a learning rate about ten times higher. 0: train all weights."""
+    model holds them merged. It wants a learning rate about ten times higher. A base that is stored in bfloat16 is held so where
+    products are. 0: train all weights."""
     lora_alpha: float = Field(32.0, gt=0)
     """Adapters: their product is scaled by this over the rank."""
     lora_dropout: float = Field(0.0, ge=0, lt=1)
