@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from lima import model as models
 from lima.errors import LimaError
 from lima.experiments.experiment import experiment
+from lima.experiments.real.data import read_data
 from lima.experiments.real.jobs import ArmResult
 from lima.experiments.real.material import Statement
 from lima.experiments.real.measures import UnitValues, completes
@@ -148,6 +150,32 @@ def test_finished_results_are_reported_without_weights(
     shutil.rmtree(tmp_path / "results")
     with pytest.raises(LimaError, match="no arm is finished yet"):
         experiment(_settings(base, data, tmp_path, finished=True))
+
+
+def test_an_arm_is_one_file_whatever_experiment_asks_for_it(
+    base: Path, data: Path, whole: Path, tmp_path: Path
+) -> None:
+    """And it stays where only what a step holds in memory differs: hours of work do not go with a default."""
+    shutil.copytree(whole / "results", tmp_path / "results")
+    changed = _settings(base, data, tmp_path, name="in-context", finished=True)
+    fit = changed.fit.model_copy(update={"micro_batch_tokens": 77})
+    experiment(changed.model_copy(update={"fit": fit}))
+    assert {path.name for path in tmp_path.glob("results/*")} == {
+        path.name for path in whole.glob("results/*")
+    }
+    found = read_json(tmp_path / "in-context.json")
+    assert {row["arm"] for row in found["values"]} == {"base", "tuned"}, "two of its three arms are there"
+    fit = changed.fit.model_copy(update={"learning_rate": 3e-3})
+    with pytest.raises(LimaError, match="no arm is finished"):
+        experiment(changed.model_copy(update={"name": "adapters", "fit": fit}))
+
+
+def test_what_is_held_out_is_not_learnt_from_the_other_file(base: Path, data: Path) -> None:
+    _, tokenizer = models.load(base, device="cpu")
+    found = read_data(data, data, SCALES["demo"], tokenizer)
+    held = {one.id for part in found.heldout.values() for one in part}
+    assert len(held) == 4
+    assert {one.id for one in found.other} == {f"e/{n}" for n in range(40)} - held
 
 
 def test_the_cost_is_shown_and_a_dry_run_makes_nothing(

@@ -67,6 +67,8 @@ def read_data(
     held = {one.id for part in heldout.values() for one in part}
     pool = [one for one in single if one.id not in held]
     others = [one for one in _fitting(other, scale, tokenizer) if len(one.turns) == 2] if other else []
+    # two sets of one source, filtered and unfiltered, share rows
+    others = [one for one in others if one.id not in held]
     for name, part in ((data, pool), *([(other, others)] if other else [])):
         if len(part) < scale.examples:
             raise LimaError(
