@@ -145,6 +145,16 @@ def test_user_errors_are_one_line_and_exit_2() -> None:
     assert done.stderr == "error: /no/such/file.jsonl: no such file.\n"
 
 
+def test_a_missing_file_is_named_before_libraries_load() -> None:
+    code = (
+        "import sys\nfrom lima import cli\n"
+        "try:\n    cli.run(['train', 'base', '/no/such.jsonl', '--out', 'x'])\n"
+        "except cli.LimaError as error:\n    print(error, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "/no/such.jsonl: no such file. False\n", done.stderr
+
+
 def test_a_file_that_cannot_be_written_is_one_line_and_exits_2(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     rows = tmp_path / "rows.jsonl"

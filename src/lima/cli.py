@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lima import __version__
@@ -173,9 +174,19 @@ def run(arguments: list[str]) -> int:
     settings = parse(name, _load(command.settings, name), arguments[words:])
     if getattr(settings, "dry_run", False):
         print(f"# lima {name}: resolved settings\n{settings.to_yaml()}", end="")
+    _refuse_missing(settings)
     function = _load_with_sign(command.run, name)
     function(settings)
     return 0
+
+
+def _refuse_missing(settings: Any) -> None:
+    """A mistyped file is named before libraries load, which takes seconds. Of folders the command says what belongs in them."""
+    for field in sorted(settings.input_fields):
+        value = getattr(settings, field)
+        for place in value if isinstance(value, tuple) else (value,):
+            if isinstance(place, Path) and place.suffix and not place.exists():
+                raise LimaError(f"{place}: no such file.")
 
 
 def _load_with_sign(place: str, command: str) -> Callable[[Any], Any]:
