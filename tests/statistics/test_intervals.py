@@ -194,6 +194,29 @@ def test_a_paired_difference_is_what_a_score_test_leaves(wins: int, ties: int, l
         )
 
 
+@pytest.mark.parametrize("said", [1, 2])
+def test_units_on_which_two_systems_agree_do_not_widen_their_difference(said: int) -> None:
+    """150 statements: both are right on 114, one alone on 9, the other alone on 7. The naive variance is (9 + 7) / 150^2."""
+    both, mine, theirs, none = 114, 9, 7, 20
+    one = ([True] * (both + mine) + [False] * (theirs + none)) * said
+    two = ([True] * both + [False] * mine + [True] * theirs + [False] * none) * said
+    found = paired_difference(one, two, [*range(150)] * said)
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(2 / 150)
+    low, high = found.interval
+    assert high - low == pytest.approx(2 * 1.96 * 4 / 150, rel=0.1)
+
+
+def test_two_correlated_shares_differ_as_often_as_their_interval_says() -> None:
+    """Of 80 statements one system knows 80 %, and the other the same ones but for a tenth: agreement, not chance, ties them."""
+    random, draws, covered = np.random.default_rng(5), 2_000, 0
+    for _ in range(draws):
+        knows, turned = random.random(80) < 0.8, random.random(80) < 0.1
+        low, high = interval(paired_difference(knows.tolist(), (knows ^ turned).tolist(), range(80)))
+        covered += low <= 0.8 - (0.8 * 0.9 + 0.2 * 0.1) <= high
+    assert 0.935 <= covered / draws <= 0.97
+
+
 def test_a_paired_difference_by_cluster_by_hand() -> None:
     """30 wins, 20 losses, 10 ties of 60 prompts, each said twice, so that the effective n is 59: limits of Wilson's form by t,
     joined with the correlation of the two.

@@ -83,14 +83,15 @@ def newcombe(first: tuple[int, int], second: tuple[int, int], *, level: float = 
 def paired_difference(
     first: Sequence[bool], second: Sequence[bool], clusters: Sequence[Hashable], *, level: float = 0.95
 ) -> Result:
-    """Share of ``first`` minus share of ``second``, two outcomes of the same units that exclude each other.
+    """Share of ``first`` minus share of ``second``, two outcomes of the same units, such as a win and a loss, or two systems' hits.
 
-    One unit a cluster: the score interval, see `_score_limits`. Otherwise the limits of the two shares are joined with
+    Units with both outcomes say as little about the difference as those with neither (McNemar's test), so they count as that. One unit a cluster: the score interval, see `_score_limits`. Otherwise the limits of the two shares are joined with
     their correlation (Newcombe 1998, Statistics in Medicine 17, paired method 10; Zou and Donner 2008's MOVER). Each share
     has Wilson's form with the effective sample size of `share` and a t quantile. Where all clusters are alike the
     correlation is taken as -1: the widest.
     """
-    one, two = (cluster_totals([float(x) for x in hits], clusters) for hits in (first, second))
+    alone = [[a > b for a, b in zip(*pair, strict=True)] for pair in ((first, second), (second, first))]
+    one, two = (cluster_totals([float(x) for x in hits], clusters) for hits in alone)
     n, groups = len(first), len(one)
     if n == 0:
         return Undefined("there is nothing to count", 0, "score")
