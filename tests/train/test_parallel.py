@@ -120,7 +120,16 @@ def test_two_processes_train_the_adapters_of_one(
     models.save(loaded, tokenizer, tmp_path / "base", dtype=torch.bfloat16)
     config = tmp_path / "base" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"tie_word_embeddings": True}))
-    flags = ["--lora-rank", "3", "--lora-dropout", "0", "--precision", "bfloat16", "--save-dtype", "float32"]
+    flags = [
+        "--lora-rank",
+        "3",
+        "--lora-dropout",
+        "0.1",
+        "--precision",
+        "bfloat16",
+        "--save-dtype",
+        "float32",
+    ]
     alone, pair = (Command(tmp_path / name, tmp_path / "base", data, *flags) for name in ("alone", "pair"))
     assert alone.run(1) == 0
     assert pair.run(2, stop_at=3) != 0

@@ -35,7 +35,7 @@ from lima.train.invariants import check_context, check_model, check_template
 from lima.train.loop import StepPlan, fit, mean_loss
 from lima.train.memory import estimate, memory_table
 from lima.train.metrics import WORTH_MEASURING, check_installed, peak_memory, reporting
-from lima.train.model_card import model_card
+from lima.train.model_card import adapter_card, model_card
 from lima.train.parallel import ALONE, Processes, agree_on_head, join, shard, whole_weights
 from lima.train.precision import narrow, narrow_frozen, resolve
 from lima.train.replay import Replay, read_replay
@@ -253,8 +253,10 @@ class _EndOfEpoch:
         )
 
     def _beside(self, trained: dict[str, torch.Tensor], folder: Path) -> None:
-        if self._inputs.adapters is not None:
-            save_adapters(self._inputs.adapters, folder / "adapter", self._settings.model, trained)
+        adapters, tokenizer, place = self._inputs.adapters, self._inputs.tokenizer, folder / "adapter"
+        if adapters is not None:
+            save_adapters(adapters, tokenizer, place, self._settings.model, trained)
+            (place / "README.md").write_text(adapter_card(self._settings), encoding="utf-8")
 
 
 def _add_adapters(
