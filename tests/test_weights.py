@@ -379,6 +379,17 @@ def test_the_type_of_the_weights_is_read_from_them_where_the_config_is_silent(
     ):
         (folder / "config.json").write_text(json.dumps(config | {"dtype": said}))
         assert model.stored_dtype(folder) == stored
+        assert model.is_whole_in(folder, torch.bfloat16)
+
+
+def test_a_type_that_holds_only_some_of_the_weights_does_not_hold_them_whole(rewritten: Any) -> None:
+    """Norms are kept wider than matrices in some checkpoints, and a config may promise what the files do not hold."""
+    folder = rewritten(
+        lambda tensors: {n: tensor if "norm" in n else tensor.bfloat16() for n, tensor in tensors.items()}
+    )
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))
+    assert not model.is_whole_in(folder, torch.bfloat16)
 
 
 def test_files_beside_the_weights_are_not_looked_at(tiny_model: Path, tmp_path: Path) -> None:

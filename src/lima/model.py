@@ -230,6 +230,12 @@ def stored_dtype(place: str | Path) -> torch.dtype:
         return weights.stored_dtype(place, AutoConfig.from_pretrained(place))
 
 
+def is_whole_in(place: str | Path, dtype: torch.dtype) -> bool:
+    """Whether a checkpoint's weights lose nothing in this type (`lima.weights.is_whole_in`)."""
+    with _loading(place):
+        return weights.is_whole_in(place, AutoConfig.from_pretrained(place), dtype)
+
+
 def _save_weights(
     model: PreTrainedModel,
     folder: Path,

@@ -177,6 +177,16 @@ def stored_dtype(place: str | Path, config: Any) -> torch.dtype:
     return found if found.itemsize > 1 else torch.bfloat16
 
 
+def is_whole_in(place: str | Path, config: Any, dtype: torch.dtype) -> bool:
+    """Whether a type holds each of a checkpoint's weights without loss: by its safetensors files, else by its config.
+
+    A config may name bfloat16 beside files of float32, or of both, such as norms that are kept wider.
+    """
+    files = [path for path in _files(place) if path.exists()]
+    found = {kind for path in files for kind in _kinds(path)} or {stored_dtype(place, config)}
+    return found == {dtype}
+
+
 def _kinds(path: Path) -> Iterator[torch.dtype]:
     """The types of a file's tensors that are fractions, without reading them."""
     known = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}

@@ -1,4 +1,5 @@
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +108,17 @@ def test_a_base_in_bfloat16_gives_the_gradients_of_float32() -> None:
             assert torch.equal(mine.grad, theirs.grad), name
 
 
-@pytest.mark.parametrize("stored", ["bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("stored", "said"), [("bfloat16", "bfloat16"), ("float32", "float32"), ("float32", "bfloat16")]
+)
 def test_only_a_base_that_loses_nothing_is_held_in_bfloat16(
-    stored: str, tiny_model: Path, tmp_path: Path, examples: list[Example]
+    stored: str, said: str, tiny_model: Path, tmp_path: Path, examples: list[Example]
 ) -> None:
-    """What is saved is what was trained: the base's own weights with the adapters on them."""
+    """What is saved is what was trained: the base's own weights, whatever its config says, with the adapters on them."""
     base, tokenizer = models.load(tiny_model, device="cpu")
     models.save(base, tokenizer, tmp_path / "base", dtype=getattr(torch, stored))
+    config = tmp_path / "base" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": said}))
     write_jsonl(tmp_path / "train.jsonl", examples)
     values = {"lora_rank": 2, "epochs": 1, "max_length": 256, "device": "cpu", "precision": "bfloat16"}
     settings = TrainSettings.model_validate(
@@ -122,6 +127,9 @@ def test_only_a_base_that_loses_nothing_is_held_in_bfloat16(
     inputs = prepare(settings)
     held = {p.dtype for name, p in inputs.model.named_parameters() if name.endswith("base_layer.weight")}
     assert (torch.bfloat16 in held) == (stored == "bfloat16")
+    mine = inputs.model.get_parameter("model.layers.0.mlp.up_proj.base_layer.weight")
+    again, _ = models.load(tmp_path / "base", device="cpu")
+    assert torch.equal(mine.float(), again.get_parameter("model.layers.0.mlp.up_proj.weight"))
     planned = estimate(inputs.model, inputs.data.sequences, settings)
     assert planned.weights == sum(p.numel() * p.element_size() for p in inputs.model.parameters())
     planning = settings.model_copy(update={"dry_run": True})

@@ -109,12 +109,15 @@ def test_weights_above_the_largest_file_are_several_files(
         torch.testing.assert_close(mine, reference, rtol=2**-8, atol=0)
 
 
-def test_the_need_is_what_a_run_writes(choose: Any, tmp_path: Path) -> None:
-    settings = choose(epochs=2)
+@pytest.mark.parametrize("rank", [0, 16])
+def test_the_need_is_what_a_run_writes(rank: int, choose: Any, tmp_path: Path) -> None:
+    if rank:
+        pytest.importorskip("peft")
+    settings = choose(epochs=2, lora_rank=rank)
     need = disk(prepare(settings).model, settings, 2)
     assert need.models == 2
     train(settings)
-    written = [p.stat().st_size for p in (tmp_path / "run").rglob("model.safetensors")]
+    written = [p.stat().st_size for p in (tmp_path / "run").rglob("*.safetensors")]
     assert sum(written) == pytest.approx(2 * need.model, rel=0.1)
     assert disk(prepare(settings).model, settings, 2).models == 0
 
@@ -138,3 +141,18 @@ def test_adapters_are_saved_beside_the_merged_model_and_give_the_same(
     adapted = peft.PeftModel.from_pretrained(base, folder / "adapter")
     ids = torch.tensor([AutoTokenizer.from_pretrained(folder).encode("What is 2 + 2?<|eot|>")])
     torch.testing.assert_close(adapted(ids).logits, merged(ids).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_peft_alone_puts_saved_adapters_on_the_untouched_base(choose: Any, tmp_path: Path) -> None:
+    """It has no row for the new EOT: the tokenizer beside the adapters tells peft to add it."""
+    peft = pytest.importorskip("peft")
+    train(choose(lora_rank=4, residual_dropout=0.0, save_dtype="float32"))
+    folder = tmp_path / "run" / "epoch-01"
+    adapted = peft.AutoPeftModelForCausalLM.from_pretrained(folder / "adapter")
+    merged = AutoModelForCausalLM.from_pretrained(folder)
+    ids = torch.tensor([AutoTokenizer.from_pretrained(folder / "adapter").encode("What is 2 + 2?<|eot|>")])
+    torch.testing.assert_close(adapted(ids).logits, merged(ids).logits, rtol=1e-4, atol=1e-5)
+    card = (folder / "adapter" / "README.md").read_text(encoding="utf-8")
+    assert "AutoPeftModelForCausalLM" in card
+    assert str(tmp_path) not in card  # the hub refuses a folder of this machine as a base
+    assert "More Information Needed" not in card

@@ -22,7 +22,7 @@ from lima.train.parallel import gathered, whole
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ADAPTER = "default"
 
@@ -107,14 +107,22 @@ def adapter_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     return {f"base_model.model.{name}": whole(weight) for name, weight in trained.items()}
 
 
-def save_adapters(adapters: PeftModel, folder: Path, base: str, trained: dict[str, torch.Tensor]) -> None:
+def save_adapters(
+    adapters: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    base: str,
+    trained: dict[str, torch.Tensor],
+) -> None:
     """Write the adapters, ``trained``, as a folder of peft, which is small and goes on top of the base.
 
-    The base needs the EOT token first (`lima.model.add_eot`): its row is among what was trained.
+    By the tokenizer beside them peft's ``AutoPeftModelForCausalLM`` gives the base a row for a new EOT, which is among what was
+    trained. To ``PeftModel`` such a base must be given with it (`lima.model.add_eot`).
     """
     for settings in adapters.peft_config.values():
         settings.base_model_name_or_path = base
     adapters.save_pretrained(folder, state_dict=trained, save_embedding_layers=False)
+    tokenizer.save_pretrained(folder)
 
 
 @torch.no_grad()

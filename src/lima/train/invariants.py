@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -24,14 +24,17 @@ from lima.errors import LimaError
 from lima.records import Example
 from lima.train.attention import inside_documents
 from lima.train.batches import collate
+from lima.train.dropout import decoder_layers
 from lima.train.loss import summed_loss
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PROBE_LENGTHS = (7, 5)
+FLOAT = 4
+"""Bytes of a number that the checks are made in, at least."""
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}
-"""Relative difference of two losses that is rounding; 2 % in half precision."""
+"""Relative difference of two losses that is rounding."""
 ROUNDING = {torch.float64: 1e-12, torch.float32: 1e-5}
 """The same of hidden states that should be equal: the products of experts, grouped by what they are given, round otherwise
 (5e-7 in float32). A neighbour that is read changes them by a tenth and more."""
@@ -46,14 +49,16 @@ def check_model(model: PreTrainedModel) -> None:
     """
     vocabulary = model.get_input_embeddings().weight.shape[0]
     documents = [_probe(length, vocabulary) for length in PROBE_LENGTHS]
-    expected = sum(_plain_loss(model, document) for document in documents)
-    if not math.isfinite(expected):
-        raise LimaError(
-            f"the model computes a loss of {expected}: its weights are too large for {model.dtype}, or damaged."
-        )
-    with inside_documents(model), training_path(model):
-        found = float(summed_loss(model, collate(documents, model.device)))
-    if not abs(found - expected) <= TOLERANCE.get(model.dtype, 0.02) * expected:
+    with in_float32(model):
+        tolerance = TOLERANCE[model.dtype]
+        expected = sum(_plain_loss(model, document) for document in documents)
+        if not math.isfinite(expected):
+            raise LimaError(
+                f"the model computes a loss of {expected}: its weights are too large, or damaged."
+            )
+        with inside_documents(model), training_path(model):
+            found = float(summed_loss(model, collate(documents, model.device)))
+    if not abs(found - expected) <= tolerance * expected:
         raise LimaError(
             f"model type {model.config.model_type!r} computes a loss of {expected:.6g} where the training path has "
             f"{found:.6g}: its head or attention has a form that training does not support."
@@ -66,13 +71,52 @@ def check_isolation(model: PreTrainedModel) -> None:
     vocabulary = model.get_input_embeddings().weight.shape[0]
     first, second = (_probe(length, vocabulary) for length in PROBE_LENGTHS)
     other = Tokens(second.ids[::-1], second.labels)
-    with inside_documents(model), training_path(model):
+    with in_float32(model), inside_documents(model), training_path(model):
+        tolerance = ROUNDING[model.dtype]
         states = [_hidden(model, [neighbour, first])[len(second.ids) :] for neighbour in (second, other)]
     change = float((states[0] - states[1]).norm() / states[0].norm())
-    if not change <= ROUNDING.get(model.dtype, 0.02):
+    if not change <= tolerance:
         raise LimaError(
             f"model type {model.config.model_type!r}: a document in a row changes the next one; attention leaks."
         )
+
+
+@contextmanager
+def in_float32(model: PreTrainedModel) -> Iterator[None]:
+    """Within it a model that is held in halves computes in float32, a layer's weights widened while it runs.
+
+    In halves the loss of an architecture that training cannot run (LFM2: 0.3 % off) is within rounding.
+    """
+    if all(p.element_size() >= FLOAT for p in model.parameters()):
+        yield
+        return
+    held: dict[torch.nn.Parameter, torch.Tensor] = {}
+    layers = decoder_layers(model)
+
+    def widen(parameters: Iterable[torch.nn.Parameter]) -> None:
+        for parameter in parameters:
+            if parameter.element_size() < FLOAT:
+                held.setdefault(parameter, parameter.data)
+                parameter.data = parameter.data.float()
+
+    def put_back(parameters: Iterable[torch.nn.Parameter]) -> None:
+        for parameter in parameters:
+            parameter.data = held.pop(parameter, parameter.data)
+
+    inner = {id(p) for p in layers.parameters()}
+    outer = [p for p in model.parameters() if id(p) not in inner]
+    hooks = [layer.register_forward_pre_hook(lambda part, _: widen(part.parameters())) for layer in layers]
+    hooks += [
+        layer.register_forward_hook(lambda part, *_: put_back(part.parameters()), always_call=True)
+        for layer in layers
+    ]
+    widen(outer)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        put_back([*held])
 
 
 @contextmanager

@@ -80,6 +80,33 @@ def model_card(settings: TrainSettings, examples: Sequence[Example], *, epoch: i
     )
 
 
+def adapter_card(settings: TrainSettings) -> str:
+    """The text of the card beside adapters; peft's own is a form to fill in that names a folder of this machine."""
+    front = _front(settings, licence_of(settings.model)) | {
+        "library_name": "peft",
+        "tags": ["lima", "sft", "lora"],
+    }
+    base = base_name(settings.model)
+    rounded = ", whose weights were rounded to 4 bits in training" if settings.four_bit else ""
+    return f"""---
+{yaml.safe_dump(front, sort_keys=False).strip()}
+---
+# Adapters of rank {settings.lora_rank} on {Path(base).name}
+
+They go on top of `{base}`{rounded}. The folder above holds both, merged.
+
+```python
+from peft import AutoPeftModelForCausalLM
+from transformers import AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("PATH")
+model = AutoPeftModelForCausalLM.from_pretrained("PATH")
+```
+
+By the tokenizer the base gets a row for the token that ends an answer, which was trained too.
+"""
+
+
 def licence_of(base: str) -> str | None:
     """The licence that a base's own card names, where the base is a folder that has one."""
     card = Path(base) / "README.md"

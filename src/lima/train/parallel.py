@@ -88,6 +88,18 @@ def _leave() -> None:
         dist.destroy_process_group()
 
 
+def agree_on_head(model: PreTrainedModel, processes: Processes) -> None:
+    """Part head and embeddings where the first process found two of them, though the config ties them.
+
+    It alone has read the weights. A model with other tensors would wait for the first one's forever.
+    """
+    is_tied = processes.agree(model.config.tie_word_embeddings)
+    if model.config.tie_word_embeddings and not is_tied:
+        model.config.tie_word_embeddings = False
+        head = model.get_output_embeddings()
+        head.weight = torch.nn.Parameter(head.weight.detach().clone())
+
+
 class Sharded(torch.nn.Module):
     """A sharded model, whose forward pass is the loss: within it FSDP holds embeddings, last norm and head in full."""
 

@@ -35,8 +35,8 @@ from lima.train.invariants import check_context, check_model, check_template
 from lima.train.loop import StepPlan, fit, mean_loss
 from lima.train.memory import estimate, memory_table
 from lima.train.metrics import WORTH_MEASURING, check_installed, peak_memory, reporting
-from lima.train.model_card import model_card
-from lima.train.parallel import ALONE, Processes, join, shard, whole_weights
+from lima.train.model_card import adapter_card, model_card
+from lima.train.parallel import ALONE, Processes, agree_on_head, join, shard, whole_weights
 from lima.train.precision import narrow, narrow_frozen, resolve
 from lima.train.replay import Replay, read_replay
 from lima.train.save import Disk, average_weights, disk, kept_epochs, save_dtype
@@ -171,9 +171,12 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     rounds, is_low = settings.four_bit and not is_plan, settings.memory == "low"
     place = "meta" if is_plan else settings.device if processes.size == 1 and not rounds else "cpu"
     # a base that is stored in bfloat16 loses nothing in it, and its frozen matrices are wanted so
-    is_frozen = bool(settings.lora_rank) and models.stored_dtype(settings.model) == torch.bfloat16
+    is_frozen = bool(settings.lora_rank) and processes.agree(
+        models.is_whole_in(settings.model, torch.bfloat16)
+    )
     dtype: models.DType = "bfloat16" if rounds or is_low or is_frozen else "float32"
     model, tokenizer = models.load(settings.model, device=place, dtype=dtype)
+    agree_on_head(model, processes)
     if settings.residual_dropout:
         sublayer_names(model)
         _tell_narrow(model, settings.residual_dropout)
@@ -250,8 +253,10 @@ class _EndOfEpoch:
         )
 
     def _beside(self, trained: dict[str, torch.Tensor], folder: Path) -> None:
-        if self._inputs.adapters is not None:
-            save_adapters(self._inputs.adapters, folder / "adapter", self._settings.model, trained)
+        adapters, tokenizer, place = self._inputs.adapters, self._inputs.tokenizer, folder / "adapter"
+        if adapters is not None:
+            save_adapters(adapters, tokenizer, place, self._settings.model, trained)
+            (place / "README.md").write_text(adapter_card(self._settings), encoding="utf-8")
 
 
 def _add_adapters(

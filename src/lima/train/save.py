@@ -49,7 +49,7 @@ class Disk:
     """Bytes that a run writes, and how many its disk has."""
 
     model: int
-    """One saved model."""
+    """One saved model, with its adapters beside it."""
     models: int
     """How many there will be that are not there yet."""
     states: int
@@ -84,7 +84,7 @@ def disk(model: PreTrainedModel, settings: TrainSettings, last: int) -> Disk:
     there = sum(file.stat().st_size for file in (settings.out / "state").rglob("*") if file.is_file())
     place = next(path for path in (settings.out, *settings.out.absolute().parents) if path.exists())
     return Disk(
-        model=size * _plain_weights(model),
+        model=size * _plain_weights(model) + (4 * trained if settings.lora_rank else 0),
         models=len(missing) + bool(settings.average_last),
         states=max(0, states - there),
         free=shutil.disk_usage(place).free,
