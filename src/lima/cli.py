@@ -15,10 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from lima import __version__
 from lima.errors import LimaError
+
+if TYPE_CHECKING:
+    from tyro.constructors import PrimitiveConstructorSpec
 
 
 @dataclass(frozen=True)
@@ -289,7 +292,9 @@ def _number_words() -> Any:
     return registry
 
 
-def _number_spec(kind: type[int] | type[float], expected: str, *, optional: bool) -> Any:
+def _number_spec(
+    kind: type[int] | type[float], expected: str, *, optional: bool
+) -> PrimitiveConstructorSpec[Any]:
     from tyro.constructors import PrimitiveConstructorSpec
 
     def read(words: list[str]) -> int | float | None:
