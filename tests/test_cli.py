@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from lima.cli import COMMANDS, overview, parse, run
+from lima.cli import COMMANDS, main, overview, parse, run
 from lima.errors import LimaError
 from lima.settings import Settings
 
@@ -80,6 +80,42 @@ def test_a_value_out_of_range_is_one_line_that_names_the_field() -> None:
     done = lima("train", "model", "data.jsonl", "--out", "run", "--epochs", "0")
     assert done.returncode == 2
     assert done.stderr == "error: epochs: Input should be greater than 0 (got 0).\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--epochs", "many"], "Error parsing --epochs: expected a whole number (got 'many')."),
+        (["--epochs", "1.5"], "Error parsing --epochs: expected a whole number (got '1.5')."),
+        (["--steps", "many"], "Error parsing --steps: expected a whole number or None (got 'many')."),
+        (["--learning-rate", "1e-5x"], "Error parsing --learning-rate: expected a number (got '1e-5x')."),
+        (["--schedule", "fast"], "Expected one of ('linear', 'cosine')"),
+        (["--keep-eot", "true"], "error: --keep-eot is a switch and takes no value (got 'true')."),
+        (["--keep-eot=yes"], "error: --keep-eot is a switch and takes no value (got 'yes')."),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_told_what_is_expected(
+    flags: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "model", "data.jsonl", "--out", "run", *flags])
+    assert ended.value.code == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_numbers_are_read_as_ever() -> None:
+    from lima.train.settings import TrainSettings
+
+    base = ["model", "data.jsonl", "--out", "run"]
+    found = parse(
+        "train", TrainSettings, [*base, "--steps", "null", "--epochs", "3", "--learning-rate", "1e-5"]
+    )
+    assert (found.steps, found.epochs, found.learning_rate) == (None, 3, 1e-5)
+    assert parse("train", TrainSettings, [*base, "--steps", "7", "--keep-epochs", "2", "3"]).keep_epochs == (
+        2,
+        3,
+    )
 
 
 def test_help_names_positional_arguments() -> None:

@@ -14,10 +14,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from lima import __version__
 from lima.errors import LimaError
+
+if TYPE_CHECKING:
+    from tyro.constructors import PrimitiveConstructorSpec
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,8 @@ EXTRAS = {
 }
 """Packages that a small installation lacks, by the extra that brings them."""
 
+NONES = ("None", "null")
+BOOLEANS = {"true", "false", "yes", "no", "on", "off"}
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -223,6 +229,7 @@ def parse(name: str, kind: Any, arguments: list[str]) -> Any:
 
     from lima.settings import option, preset_values, read_recipe, settings_problem, typed
 
+    _refuse_switch_values(kind, arguments)
     base: dict[str, Any] = {}
     if preset := option(arguments, "--preset"):
         base |= preset_values(kind, preset)
@@ -235,32 +242,78 @@ def parse(name: str, kind: Any, arguments: list[str]) -> Any:
             prog=f"lima {name}",
             default=_partial(kind, base) if base else tyro.MISSING,
             config=(tyro.conf.FlagCreatePairsOff,),
-            registry=_null_is_none(),
+            registry=_number_words(),
         )
     except ValidationError as error:
         raise LimaError(settings_problem(error, kind)) from None
 
 
-def _null_is_none() -> Any:
-    """A rule for tyro: ``null``, as recipes spell it, means None on the command line too."""
+def _refuse_switch_values(kind: Any, arguments: Sequence[str]) -> None:
+    """``--keep-eot true`` would be read as the switch and a stray word, and the parser's error names the word alone."""
+    switches = {
+        f"--{name.replace('_', '-')}" for name, info in kind.model_fields.items() if info.annotation is bool
+    }
+    for flag, word in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, _, given = flag.partition("=")
+        value = given or (word if word.lower() in BOOLEANS else "")
+        if name in switches and value:
+            raise LimaError(
+                f"{name} is a switch and takes no value (got {value!r}). Give it alone, or leave it out."
+            )
+
+
+def _number_words() -> Any:
+    """Rules for tyro: a number that is none is named in plain words; ``null``, as recipes spell it, means None too."""
     from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
     registry = ConstructorRegistry()
 
     @registry.primitive_rule
+    def number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        options = set(get_args(info.type) or (info.type,))
+        for kind, words in ((int, "a whole number"), (float, "a number")):
+            if options in ({kind}, {kind, NoneType}):
+                return _number_spec(kind, words, optional=NoneType in options)
+        return None
+
+    @registry.primitive_rule
     def none(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[None] | None:
-        if info.type is not type(None):
+        if info.type is not NoneType:
             return None
         return PrimitiveConstructorSpec(
             nargs=1,
             metavar="{None}",
-            choices=("None", "null"),
+            choices=NONES,
             instance_from_str=lambda words: None,
             is_instance=lambda value: value is None,
             str_from_instance=lambda value: ["None"],
         )
 
     return registry
+
+
+def _number_spec(
+    kind: type[int] | type[float], expected: str, *, optional: bool
+) -> PrimitiveConstructorSpec[Any]:
+    from tyro.constructors import PrimitiveConstructorSpec
+
+    def read(words: list[str]) -> int | float | None:
+        if optional and words[0] in NONES:
+            return None
+        try:
+            return kind(words[0])
+        except ValueError:
+            raise ValueError(
+                f"expected {expected}{' or None' if optional else ''} (got {words[0]!r})."
+            ) from None
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=("{None}|" if optional else "") + kind.__name__.upper(),
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, int | kind) or (optional and value is None),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 def _partial(kind: Any, values: dict[str, Any]) -> Any:

@@ -302,7 +302,7 @@ def test_the_command_line(run: Path, trained: Path, capsys: pytest.CaptureFixtur
     arguments = ["checkpoint", str(run), "--dev", str(trained / "dev.jsonl"), "--by-hand", "--dry-run"]
     assert cli.run([*arguments, "--epochs", "2", "3", "8"]) == 0
     notes = capsys.readouterr().err
-    assert "epochs 8 are not kept; the choice is among 2, 3" in notes
+    assert "of the epochs to choose among it has not kept 8; the choice is among 2, 3" in notes
     assert "would make at most 8 answers" in notes  # 2 epochs x 4 prompts
     assert not (run / "checkpoint").exists()
 

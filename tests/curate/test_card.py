@@ -174,10 +174,17 @@ def test_any_file_has_a_card(tmp_path: Path) -> None:
         cli.run(["inspect", str(file), "--card", str(tmp_path / "c"), "--embeddings", str(vectors)])
 
 
+def test_one_example_is_one_example(tmp_path: Path) -> None:
+    text = write_card(tmp_path, "x", [example("a", "How?", "Ask Ann, ann@shop.example.")], "research")[
+        0
+    ].read_text()
+    assert "Personal data: 1 example with e-mail addresses." in text
+
+
 def test_a_card_of_bare_prompts_or_of_one_row(tmp_path: Path) -> None:
     for rows in ([example("a", "How?", None)], ROWS[:1]):
         text = write_card(tmp_path, "x", rows, "research")[0].read_text()
-        assert "1 example of 1 source." in text
+        assert "1 example of 1 source. Warnings about licences assume research use (--intended-use)." in text
 
 
 @pytest.mark.skipif("LIMA_DATA" not in os.environ, reason="LIMA_DATA is not set")

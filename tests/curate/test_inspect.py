@@ -72,6 +72,15 @@ def test_completions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert cell(text, "tiny") == "3"
 
 
+def test_files_for_the_card_without_a_card_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_jsonl(path, [example("a", "How to boil?")])
+    with pytest.raises(
+        LimaError, match="--against and --embeddings are for the card: say where it goes, --card"
+    ):
+        inspect_file(InspectSettings(file=path, against=(path,)))
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [(None, "no such file"), ("", "empty"), ('{"a": 1}\n', "neither Examples nor completions; .* has a")],

@@ -115,6 +115,11 @@ TABLES: list[tuple[str, str, bytes, Any, list[str]]] = [
     ("named so and not compressed", "t.csv.gz", b"q,a\nWhy?,So.\n", "the archive is damaged or cut off", []),
     ("compressed and cut off", "t.csv.gz", gzip.compress(b"q,a\nWhy?,So.\n")[:-4], "the archive is damaged or cut off", []),
     ("no workbook", "t.xlsx", b"q,a\nWhy?,So.\n", "cannot be read as a workbook", []),
+    ("a chat of WhatsApp, Android", "t.txt", "12/31/23, 9:41\u202fPM - Calls are encrypted.\n12/31/23, 9:42\u202fPM - Ann: Hi, all?\n"
+     "12/31/23, 9:43\u202fPM - Shop: Yes.\n31/12/23, 9:44 p. m. - Ann: Thanks\n".encode(),
+     r"lines of a chat, as WhatsApp exports it \('12/31/23, 9:42 PM - Ann: Hi, all\?'\), are not read. Read are tables .* make a CSV file", []),
+    ("a chat of WhatsApp, iPhone", "t.csv", b"[31.12.23, 21:42:10] Ann: Hi\n[31.12.23, 21:43:00] Shop: Yes\nand more\n", "the lines of a chat", []),
+    ("days in a table", "t.csv", b"q,a\nWhy?,12/31/23 9:41 - Ann: so\nAnd?,12/31/23 9:42 - Ann: thus\n", [("Why?", "12/31/23 9:41 - Ann: so"), ("And?", "12/31/23 9:42 - Ann: thus")], []),
     ("a PDF", "t.txt", b"%PDF-1.7 ...", "a PDF. It has the name of a text file", []),
     ("another suffix", "t.docx", b"x", r"cannot read '.docx'", []),
 ]  # fmt: skip

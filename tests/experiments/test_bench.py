@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from examples.rule_judge import Rule, serving
@@ -81,6 +82,27 @@ def test_a_judge_behind_a_url_is_measured_and_its_file_scores_the_same(tmp_path:
     assert table["mine"] == table[name]
     with pytest.raises(LimaError, match="is no comparison of this set"):
         bench(again.model_copy(update={"seed": 1}))
+
+
+@pytest.mark.parametrize(
+    ("part", "plan"),
+    [
+        ("judges", "54 pairs, and 108 calls of judge models"),  # 27 crossings twice, in both orders
+        ("estimators", "1,600 simulated studies"),  # 8 kinds of 200
+        ("selectors", "3 choices to tune on and to ask 150 questions each"),
+    ],
+)
+def test_a_dry_run_says_what_would_be_done(
+    part: Literal["judges", "estimators", "selectors"],
+    plan: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "bench"
+    judge = ("http://127.0.0.1:9/v1#nobody",)
+    assert bench(BenchSettings(part=part, out=out, repeats=2, judge=judge, dry_run=True)) == []
+    assert capsys.readouterr().err == f"{plan}; nothing was written\n"
+    assert not out.exists()
 
 
 def test_missing_verdicts_count_nowhere() -> None:

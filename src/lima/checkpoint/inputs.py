@@ -67,7 +67,9 @@ def choose_among(run: Path, wanted: Sequence[int]) -> tuple[int, ...]:
             f"Kept: {_listed(kept) or 'none'}. {remedy}"
         )
     if absent := sorted(set(wanted) - set(found)):
-        console.note(f"{run}: epochs {_listed(absent)} are not kept; the choice is among {_listed(found)}")
+        console.note(
+            f"{run}: of the epochs to choose among it has not kept {_listed(absent)}; the choice is among {_listed(found)}"
+        )
     return found
 
 

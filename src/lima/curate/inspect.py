@@ -31,6 +31,8 @@ def inspect_file(settings: InspectSettings) -> None:
     Raises:
         LimaError: the file is missing or empty, or its rows are neither Examples nor completions.
     """
+    if settings.card is None and (settings.against or settings.embeddings):
+        raise LimaError("--against and --embeddings are for the card: say where it goes, --card FOLDER.")
     first = next((row for _, row in read_objects(settings.file)), None)
     if first is None:
         raise LimaError(f"{settings.file}: the file is empty. Expected one JSON record a line.")

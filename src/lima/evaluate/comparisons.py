@@ -54,7 +54,7 @@ def compare(settings: CompareSettings) -> Study:
         console.note(f"dry run: nothing was written to {settings.out}")
     else:
         console.done(
-            [study.comparisons, study.items, study.key],
+            [study.comparisons, study.items, study.key, study.protocol],
             f"{command('annotate', study.folder)}   (people), or "
             f"{command('judge', study.folder, '--task', 'pairwise', '--judge', 'URL#MODEL')}   (a model)",
         )

@@ -132,6 +132,8 @@ class Terminal:
                 self._say(text)
         except LimaError as error:
             console.note(f"error: {error}")
+        except KeyboardInterrupt:
+            console.note(" (stopped)")
         return True
 
     def _say(self, text: str, attempt: int = 0) -> None:
@@ -151,21 +153,20 @@ class Terminal:
         before = [list(side.messages) for side in self._sides]
         try:
             yield
-        except LimaError as error:
+        except (LimaError, KeyboardInterrupt) as error:
             for side, messages in zip(self._sides, before, strict=True):
                 side.messages = messages
-            raise LimaError(f"{error} {consequence}") from None
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise LimaError(f"{str(error).rstrip('.')}. {consequence}") from None
 
     def _show_below(self) -> None:
         """One answer after the other, as it grows."""
         for side in self._sides:
             if len(self._sides) > 1:
                 console.note(f"[{side.system.name}]")
-            for piece in _until_stopped(side):
-                sys.stdout.write(console.visible(piece))
-                sys.stdout.flush()
-            sys.stdout.write("\n")
-            sys.stdout.flush()
+            _say_until_stopped(side, lambda piece: print(console.visible(piece), end="", flush=True))
+            print(flush=True)
 
     def _show_beside(self) -> None:
         """Two answers in columns, as they grow."""
@@ -174,9 +175,12 @@ class Terminal:
         texts = ["" for _ in self._sides]
         with Live(console=console.results, transient=True, refresh_per_second=12) as live:
             for place, side in enumerate(self._sides):
-                for piece in _until_stopped(side):
+
+                def show(piece: str, place: int = place) -> None:
                     texts[place] += console.visible(piece)
                     live.update(self._columns(texts))
+
+                _say_until_stopped(side, show)
         console.results.print(self._columns(texts))
 
     def _columns(self, texts: list[str]) -> Table:
@@ -231,11 +235,12 @@ class Terminal:
             console.note(f"{name:8} {text}")
 
 
-def _until_stopped(side: ChatSide) -> Iterator[str]:
-    """The pieces of an answer, until it ends or Ctrl-C stops it."""
+def _say_until_stopped(side: ChatSide, show: Callable[[str], None]) -> None:
+    """Show the pieces of an answer, until it ends or Ctrl-C stops it, whether it comes while a piece is made or shown."""
     try:
         with closing(side.answer()) as pieces:
-            yield from pieces
+            for piece in pieces:
+                show(piece)
     except KeyboardInterrupt:
         console.note(" (stopped)")
 

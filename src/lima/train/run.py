@@ -91,8 +91,15 @@ def train(settings: TrainSettings) -> None:
     last = epoch_folder(settings.out, last_epoch)
     done(
         wrote=[last, settings.out / "metrics.jsonl", settings.out / "rejects.jsonl"],
-        next_command=command("generate", last, "PROMPTS.jsonl", "--out", "answers.jsonl"),
+        next_command=_next(settings, last),
     )
+
+
+def _next(settings: TrainSettings, last: Path) -> str:
+    """What to run after training: with dev prompts at hand, the choice of an epoch."""
+    if settings.dev:
+        return command("checkpoint", settings.out, "--dev", settings.dev, "--judge", "URL#MODEL")
+    return command("generate", last, "PROMPTS.jsonl", "--out", "answers.jsonl")
 
 
 @contextmanager

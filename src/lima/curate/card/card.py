@@ -47,7 +47,8 @@ def make_card(title: str, examples: Sequence[Example], use: Use, options: CardOp
         warnings.append(f"{_count(open_ended, 'dialogue')} without a last answer: that turn teaches nothing.")
     sources = len({example.source for example in examples})
     lead = (
-        f"{_count(len(examples), 'example')} of {_count(sources, 'source')}. Intended use: {use}. "
+        f"{_count(len(examples), 'example')} of {_count(sources, 'source')}. "
+        f"Warnings about licences assume {use} use (--intended-use). "
         "Measured by lima; the same file gives the same card."
     )
     return Card(title, lead, warnings, found)

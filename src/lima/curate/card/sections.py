@@ -261,6 +261,7 @@ def repetition(examples: Sequence[Example], options: CardOptions) -> Section:
 def personal(counts: Mapping[Kind, int]) -> Section:
     """How many examples hold personal data, by kind."""
     rows = [[WORDS[kind], f"{counts[kind]:,}"] for kind in KINDS if kind in counts]
+    found = [f"{number} {'example' if number == '1' else 'examples'} with {holds}" for holds, number in rows]
     return Section(
         "personal",
         "Personal data",
@@ -268,7 +269,7 @@ def personal(counts: Mapping[Kind, int]) -> Section:
         "`lima curate --pii redact` puts placeholders in their place.",
         ["holds", "examples"],
         rows,
-        warning=f"Personal data: {', '.join(f'{row[1]} examples with {row[0]}' for row in rows)}.",
+        warning=f"Personal data: {', '.join(found)}.",
     )
 
 

@@ -65,7 +65,10 @@ def fit_embedder(sample: Sequence[str], *, seed: int = 0, dimensions: int = DIME
     weights = TfidfTransformer(sublinear_tf=True)
     weighted = weights.fit_transform(counts[:, used])
     rank = max(1, min(dimensions, len(sample) - 1, len(used)))
-    svd = TruncatedSVD(rank, algorithm="randomized", n_iter=4, random_state=seed).fit(weighted)
+    with np.errstate(
+        invalid="ignore", divide="ignore"
+    ):  # equal texts: its share of a variance of 0, not used here
+        svd = TruncatedSVD(rank, algorithm="randomized", n_iter=4, random_state=seed).fit(weighted)
     return Embedder(words, used, weights, svd)
 
 

@@ -23,6 +23,11 @@ from lima.curate.reading.lines import MAX_LINE_BYTES, bounded_lines
 from lima.errors import InputError, LimaError
 from lima.files import CONTAINERS, other_form
 
+CHAT_LINE = re.compile(
+    r"\W{0,2}\d{1,4}([./-])\d{1,2}\1\d{2,4},?\s\d{1,2}[:.]\d{2}\S*(\s[ap]\.?\s?m\.?)?(\]|\s-)\s[^:]+:\s",
+    re.IGNORECASE,
+)
+"""Day, hour and writer before a message: a line of a messenger's export as text."""
 HEAD_BYTES = 1 << 20
 """What encoding, delimiter and header are found from."""
 DELIMITERS = (",", ";", "\t", "|")
@@ -123,12 +128,25 @@ def _form(path: Path, head: bytes, usual: str, encoding: str | None, delimiter: 
         text = codecs.getincrementaldecoder(found)("ignore").decode(head)
     except LookupError:
         raise LimaError(f"{path}: no encoding {found!r}. Such as: utf-8, cp1252, utf-16.") from None
+    if told := _chat_line(text):
+        raise LimaError(
+            f"{path}: the lines of a chat, as WhatsApp exports it ({told!r}), are not read. Read are tables with a column of questions "
+            "and one of answers, or with a row a message: make a CSV file with the columns conversation, author, time and "
+            "text. docs/own-data.md lists all forms."
+        )
     first, _, rest = text.partition("\n")
     told = first.strip().removeprefix("\ufeff").lower()
     if told.startswith("sep=") and len(told) == 5:  # Excel's own line: the next one is the header
         return Form(found, delimiter or told[4], 1 + header_place(_cells(rest, delimiter or told[4])))
     best = delimiter or _delimiter(text, usual)
     return Form(found, best, header_place(_cells(text, best)))
+
+
+def _chat_line(text: str) -> str | None:
+    """The first line of a messenger's export as text; None where most of the first lines are no messages."""
+    lines = [line for line in text[:10_000].splitlines() if line.strip()]
+    said = [line for line in lines if CHAT_LINE.match(line)]
+    return " ".join(said[0].split())[:60] if len(said) > 1 and 2 * len(said) > len(lines) else None
 
 
 def _encoding(head: bytes) -> str:

@@ -31,6 +31,9 @@ def bench(settings: BenchSettings) -> list[TextTable]:
     Raises:
         LimaError: a submission is missing or not of this set, or a server fails.
     """
+    if settings.dry_run:
+        console.note(f"{_plan(settings)}; nothing was written")
+        return []
     run = {
         "judges": judges.bench_judges,
         "estimators": estimators.bench_estimators,
@@ -44,6 +47,17 @@ def bench(settings: BenchSettings) -> list[TextTable]:
     console.results.print(SAYS[settings.part], markup=False, soft_wrap=True)
     console.done([path])
     return found
+
+
+def _plan(settings: BenchSettings) -> str:
+    """What a run would take, before anything is made."""
+    pairs = 3 ** len(judges.FACTORS) * settings.repeats
+    choices = 3 + len(settings.submission)
+    return {
+        "judges": f"{pairs:,} pairs, and {2 * pairs * len(settings.judge):,} calls of judge models",
+        "estimators": f"{len(estimators.KINDS) * settings.studies:,} simulated studies",
+        "selectors": f"{choices} choices to tune on and to ask {settings.questions} questions each",
+    }[settings.part]
 
 
 def page(found: list[TextTable], settings: BenchSettings) -> str:

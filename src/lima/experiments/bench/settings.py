@@ -42,6 +42,10 @@ class BenchSettings(Settings):
     """selectors: questions that a tuned model answers."""
     concurrency: int = Field(16, ge=1)
     """judges: most requests in flight."""
+    dry_run: bool = False
+    """Show what would be done, and end."""
 
     input_fields: ClassVar[frozenset[str]] = frozenset({"submission"})
-    free_fields: ClassVar[frozenset[str]] = frozenset({"judge", "submission", "out", "concurrency"})
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        {"judge", "submission", "out", "concurrency", "dry_run"}
+    )

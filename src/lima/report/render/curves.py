@@ -108,10 +108,12 @@ def _along(limits: tuple[float, float], value: float) -> float:
 def matrix(names: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, str]], width: float) -> str:
     """A triangle of values in [0, 1], darker where higher; ``cells`` maps row and column to value and note.
 
-    Rows are numbered, and columns carry the numbers: names of judges are long.
+    Rows are numbered, and columns carry the numbers: names of judges are long. Columns at the right without a cell are left out:
+    a rater alone in its group agrees with nobody in it.
     """
     label = width * 0.4
-    side = (width - label) / max(1, len(names))
+    columns = 1 + max((column for _, column in cells), default=0)
+    side = (width - label) / columns
     written = [broken(f"{row + 1}  {name}", label - 6, 8.0) for row, name in enumerate(names)]
     tall = max(min(side, 40.0), 4 + LEADING * max(map(len, written), default=0))
     axes, finish = canvas(width, tall * len(names) + 18)
@@ -120,8 +122,9 @@ def matrix(names: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, st
         for number, line in enumerate(lines):
             place = y + tall / 2 + LEADING * (number - (len(lines) - 1) / 2)
             axes.text(0, place, line, size=8.0, color=COLOURS["ink"], va="center")
-        axes.text(label + (row + 0.5) * side, tall * len(names) + 9, str(row + 1), size=8.0,
-                  color=COLOURS["muted"], ha="center", va="center")  # fmt: skip
+        if row < columns:
+            axes.text(label + (row + 0.5) * side, tall * len(names) + 9, str(row + 1), size=8.0,
+                      color=COLOURS["muted"], ha="center", va="center")  # fmt: skip
         for column in range(row + 1):
             if (row, column) in cells:
                 _cell(axes, cells[row, column], (label + column * side + 1, y + 1), (side - 2, tall - 2))

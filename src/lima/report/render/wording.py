@@ -152,7 +152,6 @@ FORMS: dict[str, Callable[[float], str]] = {
     "points": points,
     "share": lambda value: f"{100 * value:.0f}",
     "plain": plain,
-    "plain3": lambda value: plain(value, 3),
     "signed": signed,
     "whole": lambda value: f"{value:,.0f}",
 }
