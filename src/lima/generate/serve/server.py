@@ -76,7 +76,7 @@ def serve(settings: ServeSettings) -> None:
         here = f"http://{host}:{listening.getsockname()[1]}"
         for name in server.hosted:
             console.results.print(f"{here}/v1#{name}", markup=False)
-        page = f"Talk with it in a browser: {here}/ " if settings.page else ""
+        page = f"Talk with it in a browser: {here}/\n" if settings.page else ""
         console.note("\n".join([*facts, f"{page}Ctrl-C stops."]))  # below the addresses, which scripts read
         run_app(server.app(), listening, grace=SHUTDOWN_SECONDS)
 
