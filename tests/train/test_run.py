@@ -68,7 +68,15 @@ def test_epochs_to_keep_and_the_losses_of_held_out_files(
     ends = [row for row in found if "loss" not in row]
     assert [row["epoch"] for row in ends] == [1, 2, 3]
     assert ends[0]["heldout_nll"] == ends[0]["dev_nll"] > ends[2]["dev_nll"]
-    assert f"next   lima checkpoint {tmp_path / 'run'} --dev {data}" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert f"next   lima checkpoint {tmp_path / 'run'} --dev {data}" in told.err
+    steps = [row["loss"] for row in found if row["epoch"] == 3 and "loss" in row]
+    last = next(line for line in told.out.splitlines() if line.startswith("│ 3 "))
+    shown = [cell.strip() for cell in last.strip("│").split("│")]
+    assert [shown[1], *shown[3:]] == [
+        f"{sum(steps) / len(steps):.3f}",
+        *(f"{ends[2][name]:.3f}" for name in ("heldout_nll", "dev_nll")),
+    ]
 
 
 def test_an_epoch_to_keep_that_there_will_not_be(choose: Any) -> None:

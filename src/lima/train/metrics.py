@@ -21,7 +21,7 @@ from pydantic import JsonValue, model_serializer
 
 from lima.chat import Tokens
 from lima.errors import LimaError
-from lima.files import JsonlLog, text_hash, write_jsonl
+from lima.files import JsonlLog, read_jsonl, text_hash, write_jsonl
 from lima.records import Record
 from lima.train.dropout import decoder_layers
 from lima.train.four_bit import elements
@@ -114,6 +114,21 @@ def progress_note(row: Metrics) -> str:
     if row.utilisation is not None and row.utilisation <= 1:
         parts.append(f"{row.utilisation:.0%} of matrix-product speed")
     return ", ".join([*parts, f"{row.peak_memory:.1f} GB"])
+
+
+def epoch_table(path: Path) -> list[list[str]]:
+    """Head and a row an epoch from a ``metrics.jsonl``: means over its steps, and what was measured at its end."""
+    epochs: dict[int, list[Metrics]] = {}
+    for row in read_jsonl(path, Metrics):
+        epochs.setdefault(row.epoch, []).append(row)
+    columns = {"loss": "loss", "accuracy": "accuracy", "heldout_nll": "held-out NLL", "dev_nll": "dev NLL"}
+    rows = []
+    for epoch, found in epochs.items():
+        values = [[x for row in found if (x := getattr(row, name)) is not None] for name in columns]
+        rows.append([f"{epoch}", *(f"{sum(x) / len(x):.3f}" if x else "" for x in values)])
+    table = [["epoch", *columns.values()], *rows]
+    used = [place for place in range(len(table[0])) if any(row[place] for row in rows)]
+    return [[row[place] for place in used] for row in table]
 
 
 def _flops(weight: torch.Tensor) -> int:

@@ -34,7 +34,7 @@ from lima.train.four_bit import quantize
 from lima.train.invariants import check_context, check_model, check_template
 from lima.train.loop import StepPlan, fit, mean_loss
 from lima.train.memory import estimate, memory_table
-from lima.train.metrics import WORTH_MEASURING, check_installed, peak_memory, reporting
+from lima.train.metrics import WORTH_MEASURING, check_installed, epoch_table, peak_memory, reporting
 from lima.train.model_card import adapter_card, model_card
 from lima.train.parallel import ALONE, Processes, agree_on_head, join, shard, whole_weights
 from lima.train.precision import narrow, narrow_frozen, resolve
@@ -86,6 +86,8 @@ def train(settings: TrainSettings) -> None:
             if run:
                 _average(inputs, settings, last_epoch)
                 run.finish(**_facts(inputs, plan, settings))
+                head, *rows = epoch_table(settings.out / "metrics.jsonl")
+                table("nats a token, and the share of tokens predicted", head, rows)
         if run:
             remove_states(settings.out / "state")
     last = epoch_folder(settings.out, last_epoch)
