@@ -326,6 +326,18 @@ def test_what_is_no_json_is_refused(tuned: Running) -> None:
         assert "error" in json.loads(caught.value.read())
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_a_text_cut_within_an_emoji_is_answered(tuned: Running, path: str) -> None:
+    """Half of a surrogate pair becomes U+FFFD, as where we read files."""
+    asked: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi \ud83d"}]}
+    if path == "/v1/completions":
+        asked = {"prompt": "Hi \ud83d"}
+    body = {"model": "tuned-epoch-02", "max_tokens": 2, "stop": "\ud83d", **asked}
+    request = urllib.request.Request(tuned.url + path, data=json.dumps(body).encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        assert json.loads(reply.read())["choices"]
+
+
 def test_a_client_that_goes_away_frees_its_slot(tuned: Running) -> None:
     cancelled = tuned.metric("lima_requests_cancelled_total")
     stream = ask(tuned, stream=True, max_tokens=230, n=4)

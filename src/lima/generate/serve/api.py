@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lima.files import whole_characters
 from lima.generate.engine.decoding import LEAST_PENALTY, MOST_PENALTY, MOST_TOP_K, PAPER, Decoding
 from lima.records import Message
 
@@ -165,6 +166,12 @@ class SamplingFields(_Fields):
     """Not used: prompts that begin alike share their beginning anyway."""
     metadata: dict[str, str] | None = None
     """Not used."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_characters(cls, values: Any) -> Any:
+        """A client that cuts a text within an emoji sends half of a surrogate pair, which no tokenizer takes."""
+        return whole_characters(values)
 
     def decoding(self) -> Decoding:
         """Our settings: the paper's where the request says nothing."""
