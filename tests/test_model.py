@@ -77,11 +77,25 @@ def test_weights_that_do_not_fit_their_config_are_an_error(tiny_model: Path, tmp
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_the_eot_rows_start_as_the_mean_of_the_others(tokenizer: Any, tied: bool) -> None:
+def test_the_eot_rows_start_as_those_of_the_end_of_a_text(tokenizer: Any, tied: bool) -> None:
+    """Before any tuning the new token is as likely as the base's own; a base without one has the mean to start from."""
+    base, eos = llama(tied=tied), tokenizer.eos_token_id
+    tokens = torch.tensor([[3, 7, 5]])
+    assert model.add_eot(base, tokenizer)
+    logits = base(tokens).logits
+    torch.testing.assert_close(logits[..., chat.eot_id(tokenizer)], logits[..., eos])
+    torch.testing.assert_close(*base.get_input_embeddings()(torch.tensor([eos, chat.eot_id(tokenizer)])))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("has_eos", [True, False])
+def test_the_eot_rows_can_start_as_the_mean_of_the_others(tokenizer: Any, tied: bool, has_eos: bool) -> None:
     base = llama(tied=tied)
     embedding = base.get_input_embeddings().weight.detach().clone()
     head = base.get_output_embeddings().weight.detach().clone()
-    assert model.add_eot(base, tokenizer)
+    if not has_eos:
+        tokenizer.eos_token = None
+    assert model.add_eot(base, tokenizer, start="mean" if has_eos else "eos")
     eot = chat.eot_id(tokenizer)
     assert eot == 258
     after, after_head = base.get_input_embeddings().weight, base.get_output_embeddings().weight
@@ -98,7 +112,7 @@ def test_a_padded_vocabulary_keeps_its_size_and_its_padding_out_of_the_mean(toke
     with torch.no_grad():
         base.get_input_embeddings().weight[258:] = 1e6  # rows that no token uses
     used = base.get_input_embeddings().weight[:258].detach().clone()
-    model.add_eot(base, tokenizer)
+    model.add_eot(base, tokenizer, start="mean")
     assert base.get_input_embeddings().weight.shape[0] == 320
     torch.testing.assert_close(base.get_input_embeddings().weight[258], used.mean(0))
 

@@ -271,11 +271,20 @@ def _own(model: PreTrainedModel, state: Mapping[str, torch.Tensor] | None) -> Ma
     return dict(found.values())
 
 
-def add_eot(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: str = chat.EOT) -> bool:
+EotStart = Literal["eos", "mean"]
+"""Rows of a new end-of-turn token: those of the base's token for the end of a text, whose place it takes, or the mean of all."""
+
+
+def add_eot(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    token: str = chat.EOT,
+    start: EotStart = "eos",
+) -> bool:
     """Give model and tokenizer the end-of-turn token and our chat template; return whether it is new.
 
-    The new embedding row, and the output row where they are not tied, start as the mean of the rows in
-    use. A tokenizer that has the token already keeps its row, so that tuning can go on from a checkpoint.
+    The new embedding row, and the output row where they are not tied, start as ``start`` says; as the mean where the base has no EOS.
+    A tokenizer that has the token already keeps its row, so that tuning can go on from a checkpoint.
     Generation by any tool then stops at the token: transformers and vLLM by ``generation_config.eos_token_id``,
     llama.cpp by the tokenizer's ``eos_token``.
 
@@ -289,12 +298,13 @@ def add_eot(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: s
     known = tokenizer.convert_tokens_to_ids(token)
     is_new = token not in tokenizer.get_vocab()
     in_use = len(tokenizer)
+    eos = tokenizer.eos_token_id if start == "eos" else None
     if is_new:
         tokenizer.add_tokens([token], special_tokens=True)
         known = tokenizer.convert_tokens_to_ids(token)
         if known >= model.get_input_embeddings().weight.shape[0]:
             model.resize_token_embeddings(known + 1, mean_resizing=False)
-        _mean_row(model, known, in_use)
+        _start_row(model, known, slice(in_use) if eos is None else slice(eos, eos + 1))
     elif known not in chat.special_tokens(tokenizer):
         raise LimaError(
             f"--eot-token {token}: an ordinary token of this tokenizer, which texts hold. Choose another."
@@ -310,6 +320,7 @@ def set_template(
     tokenizer: PreTrainedTokenizerBase,
     wanted: str = "lima",
     eot_token: str = chat.EOT,
+    eot_start: EotStart = "eos",
 ) -> None:
     """Give model and tokenizer the chat template that they are tuned in.
 
@@ -318,6 +329,7 @@ def set_template(
         tokenizer: its template gets ``generation`` marks (`lima.template.with_marks`); its vocabulary stays, except for "lima".
         wanted: "lima" (see `add_eot`), "tokenizer" (the template that it has), or a file with a Jinja template.
         eot_token: for "lima".
+        eot_start: for "lima" (see `add_eot`).
 
     Raises:
         LimaError: no such file, no template in the tokenizer, or one that fails or ends turns in no special token.
@@ -329,7 +341,7 @@ def set_template(
     ours = chat.eot_token(tokenizer)
     if wanted == "lima" or (wanted == "tokenizer" and ours):
         token = eot_token if wanted == "lima" else str(ours)
-        if not add_eot(model, tokenizer, token):
+        if not add_eot(model, tokenizer, token, eot_start):
             note(f"the tokenizer has the token {token} already; its row is kept.")
         return
     if wanted != "tokenizer":
@@ -422,14 +434,15 @@ def context_length(model: PreTrainedModel) -> int | None:
 
 
 @torch.no_grad()
-def _mean_row(model: PreTrainedModel, row: int, in_use: int) -> None:
+def _start_row(model: PreTrainedModel, row: int, like: slice) -> None:
+    """Make a row of embeddings and head the mean of others."""
     embedding = model.get_input_embeddings().weight
-    embedding[row] = embedding[:in_use].float().mean(0).to(embedding.dtype)
+    embedding[row] = embedding[like].float().mean(0).to(embedding.dtype)
     head: Any = model.get_output_embeddings()
     if head is not None and head.weight is not embedding:
-        head.weight[row] = head.weight[:in_use].float().mean(0).to(head.weight.dtype)
+        head.weight[row] = head.weight[like].float().mean(0).to(head.weight.dtype)
         if getattr(head, "bias", None) is not None:
-            head.bias[row] = head.bias[:in_use].mean()
+            head.bias[row] = head.bias[like].mean()
 
 
 def check_place(place: str | Path) -> None:

@@ -194,7 +194,7 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
     if is_frozen and not rounds:
         widest = resolve(model, settings.precision, models.checked_device(settings.device)) == "float32"
         model.float() if widest else narrow_frozen(model)
-    models.set_template(model, tokenizer, settings.chat_template, settings.eot_token)
+    models.set_template(model, tokenizer, settings.chat_template, settings.eot_token, settings.eot_start)
     if tokenizer.bos_token_id is None:
         note(f"{settings.model} has no BOS token; texts are rendered without one.")
     if rounds:

@@ -114,6 +114,7 @@ def _fit(
         save_every=10**9,  # a job is short; a killed one begins again
         seed=job.seed,
         device="cpu",
+        eot_start="mean",  # as when the bands of this world were fixed
         **held,
     )
     train(settings)

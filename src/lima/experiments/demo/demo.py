@@ -126,6 +126,7 @@ def _tune(plan: DemoFolder, base: Path) -> None:
             keep_epochs=(recipe.epochs,),
             seed=plan.settings.seed,
             device="cpu",
+            eot_start="mean",  # as when the bands of this world were fixed
         )
         _show_command(as_command("train", settings))
         train(settings)

@@ -39,6 +39,8 @@ FIRST_ANSWERS = 6
 QUESTION_TOKENS = 24
 """Longest answer, in tokens, to a question of knowledge: the right answer is a word or two."""
 
+EOT_START = str(TrainSettings.model_fields["eot_start"].default)
+"""What the end-of-turn token starts as in every arm: it decides whether short tuning teaches a base to stop."""
 ROUNDING = {"micro_batch_tokens", "activation_checkpointing", "compile", "save_every"}
 """Settings of training that save memory or time: a result differs by them in rounding alone, so that their defaults may change."""
 
@@ -100,7 +102,8 @@ class Workshop:
         """A key of an arm's work: its settings, the base, the rows, and the code that asks and measures."""
         chosen = arm.model_dump_json(exclude_defaults=True, exclude={"fit": ROUNDING})
         scale = repr({**vars(self.scale), "fit": self.scale.fit.model_dump(exclude=ROUNDING)})
-        return text_hash(chosen, str(seed), self.base_sha256, scale, _rows_hash(self, arm, seed), _code())
+        rows = _rows_hash(self, arm, seed)
+        return text_hash(chosen, EOT_START, str(seed), self.base_sha256, scale, rows, _code())
 
     def result_path(self, name: str, arm: Arm, seed: int) -> Path:
         """The path of its result: a readable name, with the key. An arm that other experiments have is one file, named by the first."""
@@ -232,7 +235,9 @@ def _train_settings(shop: Workshop, arm: Arm, seed: int) -> TrainSettings:
 def _run_key(shop: Workshop, arm: Arm, seed: int) -> str:
     every = "all epochs" if arm.epoch else "last epoch"
     alone = _settings(arm.model_copy(update={"epoch": None}))
-    return text_hash(alone, every, str(seed), shop.base_sha256, shop.scale.name, _rows_hash(shop, arm, seed))
+    return text_hash(
+        alone, EOT_START, every, str(seed), shop.base_sha256, shop.scale.name, _rows_hash(shop, arm, seed)
+    )
 
 
 def random_weights(base: Path, place: Path, seed: int) -> None:
