@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
@@ -253,7 +254,7 @@ def _refuse_switch_values(kind: Any, arguments: Sequence[str]) -> None:
     switches = {
         f"--{name.replace('_', '-')}" for name, info in kind.model_fields.items() if info.annotation is bool
     }
-    for flag, word in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, word in pairwise([*arguments, ""]):
         name, _, given = flag.partition("=")
         value = given or (word if word.lower() in BOOLEANS else "")
         if name in switches and value:

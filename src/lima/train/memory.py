@@ -78,7 +78,8 @@ def estimate(model: PreTrainedModel, sequences: Sequence[Tokens], settings: FitS
         settings: batches, precision, dropout, checkpointing.
     """
     size = HALF if settings.memory == "low" else FLOAT
-    weights: float = sum(p.numel() * p.element_size() for p in model.parameters())
+    # `low` narrows the weights; those of a frozen base may be narrow already
+    weights: float = sum(p.numel() * min(size, p.element_size()) for p in model.parameters())
     if isinstance(settings, TrainSettings) and settings.four_bit:
         weights = sum(four_bit.elements(p) for p in model.parameters()) * FLOAT
         weights -= _linear_elements(model) * (FLOAT - four_bit.BYTES)
