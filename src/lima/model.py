@@ -304,7 +304,7 @@ def add_eot(
         known = tokenizer.convert_tokens_to_ids(token)
         if known >= model.get_input_embeddings().weight.shape[0]:
             model.resize_token_embeddings(known + 1, mean_resizing=False)
-        _start_row(model, known, slice(in_use) if eos is None else slice(eos, eos + 1))
+        start_row(model, known, slice(in_use) if eos is None else slice(eos, eos + 1))
     elif known not in chat.special_tokens(tokenizer):
         raise LimaError(
             f"--eot-token {token}: an ordinary token of this tokenizer, which texts hold. Choose another."
@@ -434,7 +434,7 @@ def context_length(model: PreTrainedModel) -> int | None:
 
 
 @torch.no_grad()
-def _start_row(model: PreTrainedModel, row: int, like: slice) -> None:
+def start_row(model: PreTrainedModel, row: int, like: slice) -> None:
     """Make a row of embeddings and head the mean of others."""
     embedding = model.get_input_embeddings().weight
     embedding[row] = embedding[like].float().mean(0).to(embedding.dtype)

@@ -13,7 +13,7 @@ from lima.chat import encode_example
 from lima.errors import LimaError, SettingsConflict
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Reject
-from lima.train.run import train
+from lima.train.run import prepare, train
 from lima.train.settings import TrainSettings
 
 
@@ -77,6 +77,28 @@ def test_epochs_to_keep_and_the_losses_of_held_out_files(
         f"{sum(steps) / len(steps):.3f}",
         *(f"{ends[2][name]:.3f}" for name in ("heldout_nll", "dev_nll")),
     ]
+
+
+def test_a_new_eot_starts_where_the_base_finds_it_likelier(
+    choose: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    """One base expects its EOS at the ends of answers and one never does: its row, turned round, has the opposite logits."""
+    found = {}
+    for sign in (50, -50):
+        base, tokenizer = models.load(tiny_model, device="cpu")
+        with torch.no_grad():
+            base.get_input_embeddings().weight[tokenizer.eos_token_id] *= sign
+        models.save(base, tokenizer, tmp_path / f"base{sign}")
+        inputs = prepare(choose(model=str(tmp_path / f"base{sign}")))
+        rows = inputs.model.get_input_embeddings().weight.detach()
+        row, eos, mean = (
+            rows[-1],
+            base.get_input_embeddings().weight[tokenizer.eos_token_id],
+            rows[:-1].mean(0),
+        )
+        assert torch.equal(row, eos) != torch.allclose(row, mean)
+        found[sign] = torch.equal(row, eos)
+    assert set(found.values()) == {True, False}
 
 
 def test_an_epoch_to_keep_that_there_will_not_be(choose: Any) -> None:

@@ -186,9 +186,10 @@ class TrainSettings(FitSettings):
     """Weight in the loss of the tokens that otherwise carry none, the user's."""
     eot_token: str = "<|eot|>"
     """The special token that ends every utterance; added to the vocabulary where it is missing."""
-    eot_start: Literal["eos", "mean"] = "eos"
-    """What a new end-of-turn token starts as: the base's token for the end of a text (`eos`), or the mean of all tokens, from which
-    a few hundred steps do not teach a small base to stop."""
+    eot_start: Literal["auto", "eos", "mean"] = "auto"
+    """What a new end-of-turn token starts as: the base's token for the end of a text (`eos`), the mean of all tokens, or what the
+    base finds likelier of the two at the ends of some examples (`auto`). From a bad start a few hundred steps do not teach a small base
+    to stop."""
     chat_template: str = "lima"
     """Format of conversations: `lima` (the paper's: utterances that end in EOT), `tokenizer` (the template that the base
     brings, such as ChatML; no token is added, the one that ends its turns is trained), or a file with a Jinja template."""
