@@ -39,7 +39,7 @@ def token_shift(base: Path, tuned: Path, prompts: Sequence[Example], oracle: Ora
     """
     tuned_model, words = model.load(tuned, device="cpu")
     base_model, base_words = model.load(base, device="cpu")
-    model.add_eot(base_model, base_words)
+    model.add_eot(base_model, base_words, start="mean")  # as the tuned one
     names = [f"{kind} {figure}" for kind in CLASSES for figure in FIGURES]
     values: dict[str, list[float]] = {name: [] for name in names}
     people: dict[str, list[str]] = {name: [] for name in names}
