@@ -164,50 +164,24 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
         LimaError: an input is missing or broken, no example has a supervised token (or, with ``strict``, one
             has none), the model has too short a context, or its residual form is unknown.
     """
-    if settings.four_bit and not settings.lora_rank:
-        raise LimaError(
-            "--four-bit freezes the weights; train adapters on them: --lora-rank 16, or --preset qlora."
-        )
-    if settings.memory == "low" and settings.lora_rank:
-        raise LimaError("--memory low is for tuning all weights; adapters need little memory without it.")
+    _refuse_together(settings, processes)
     examples = list(read_jsonl(settings.data, Example))
     files = {"heldout_nll": settings.heldout, "dev_nll": settings.dev}
     held = {name: list(read_jsonl(path, Example)) for name, path in files.items() if path is not None}
-    if processes.size > 1 and (settings.four_bit or settings.memory == "low"):
-        raise LimaError(
-            "--four-bit and --memory low are for one process; leave torchrun out, or these settings."
-        )
-    # shards go to the devices later; only the first process needs the weights
     is_plan = settings.dry_run or not processes.is_first
-    rounds, is_low = settings.four_bit and not is_plan, settings.memory == "low"
-    place = "meta" if is_plan else settings.device if processes.size == 1 and not rounds else "cpu"
-    # a base that is stored in bfloat16 loses nothing in it, and its frozen matrices are wanted so
-    is_frozen = bool(settings.lora_rank) and processes.agree(
-        models.is_whole_in(settings.model, torch.bfloat16)
-    )
-    dtype: models.DType = "bfloat16" if rounds or is_low or is_frozen else "float32"
-    model, tokenizer = models.load(settings.model, device=place, dtype=dtype)
-    agree_on_head(model, processes)
-    if settings.residual_dropout:
-        sublayer_names(model)
-        _tell_narrow(model, settings.residual_dropout)
-    if not is_plan:
-        check_model(model)
-    if is_frozen and not rounds:
-        widest = resolve(model, settings.precision, models.checked_device(settings.device)) == "float32"
-        model.float() if widest else narrow_frozen(model)
-    starts = settings.eot_start == "auto" and settings.eot_token not in tokenizer.get_vocab() and not is_plan
+    model, tokenizer = _load_base(settings, processes, is_plan=is_plan)
+    is_new = settings.chat_template == "lima" and settings.eot_token not in tokenizer.get_vocab()
     start: models.EotStart = "mean" if settings.eot_start == "mean" else "eos"
     models.set_template(model, tokenizer, settings.chat_template, settings.eot_token, start)
-    data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
-    if starts:
-        _choose_eot_start(model, tokenizer, data.sequences, settings)
     if tokenizer.bos_token_id is None:
         note(f"{settings.model} has no BOS token; texts are rendered without one.")
-    if rounds:
+    data = _tokenize(examples, tokenizer, settings, prompt_weight=settings.prompt_loss_weight)
+    if settings.eot_start == "auto" and is_new and not is_plan:
+        _choose_eot_start(model, stop_id(tokenizer), data.sequences, settings)
+    if settings.four_bit and not is_plan:
         device = models.checked_device(settings.device)
         quantize(model, device, getattr(torch, resolve(model, settings.precision)))
-    if is_low:
+    if settings.memory == "low":
         narrow(model)
     adapters = _add_adapters(model, tokenizer, settings) if settings.lora_rank else None
     if adapters and (experts := experts_share(model)):
@@ -228,6 +202,45 @@ def prepare(settings: TrainSettings, processes: Processes = ALONE) -> Inputs:
         settings.replay, tokenizer, settings.replay_share, longest=longest, seed=settings.seed
     )
     return Inputs(model, tokenizer, examples, data, measured, replay or None, adapters)
+
+
+def _refuse_together(settings: TrainSettings, processes: Processes) -> None:
+    """Settings that exclude each other."""
+    if settings.four_bit and not settings.lora_rank:
+        raise LimaError(
+            "--four-bit freezes the weights; train adapters on them: --lora-rank 16, or --preset qlora."
+        )
+    if settings.memory == "low" and settings.lora_rank:
+        raise LimaError("--memory low is for tuning all weights; adapters need little memory without it.")
+    if processes.size > 1 and (settings.four_bit or settings.memory == "low"):
+        raise LimaError(
+            "--four-bit and --memory low are for one process; leave torchrun out, or these settings."
+        )
+
+
+def _load_base(
+    settings: TrainSettings, processes: Processes, *, is_plan: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The base, checked, in the type that it is held in; without weights for a plan, and in all processes but the first."""
+    rounds, is_low = settings.four_bit and not is_plan, settings.memory == "low"
+    # shards go to the devices later
+    place = "meta" if is_plan else settings.device if processes.size == 1 and not rounds else "cpu"
+    # a base that is stored in bfloat16 loses nothing in it, and its frozen matrices are wanted so
+    is_frozen = bool(settings.lora_rank) and processes.agree(
+        models.is_whole_in(settings.model, torch.bfloat16)
+    )
+    dtype: models.DType = "bfloat16" if rounds or is_low or is_frozen else "float32"
+    model, tokenizer = models.load(settings.model, device=place, dtype=dtype)
+    agree_on_head(model, processes)
+    if settings.residual_dropout:
+        sublayer_names(model)
+        _tell_narrow(model, settings.residual_dropout)
+    if not is_plan:
+        check_model(model)
+    if is_frozen and not rounds:
+        widest = resolve(model, settings.precision, models.checked_device(settings.device)) == "float32"
+        model.float() if widest else narrow_frozen(model)
+    return model, tokenizer
 
 
 class _EndOfEpoch:
@@ -308,19 +321,13 @@ def _tokenize(
 
 @torch.no_grad()
 def _choose_eot_start(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    sequences: Sequence[Tokens],
-    settings: TrainSettings,
+    model: PreTrainedModel, eot: int, sequences: Sequence[Tokens], settings: TrainSettings
 ) -> None:
     """Begin the new EOT, which is the base's EOS so far, as the mean of all tokens where that is likelier at the ends of answers.
 
     A base that never read its EOS, because its texts were parted by BOS, has learnt that it does not come (stories260k: 25 nats, and
     18 for the mean). Logits are linear in the head's rows, so that the mean row's logit is the mean of the logits.
     """
-    eot = tokenizer.convert_tokens_to_ids(settings.eot_token)
-    if settings.chat_template != "lima" or eot >= model.get_input_embeddings().weight.shape[0]:
-        return
     lead: list[torch.Tensor] = []
     for sequence in sorted(sequences, key=lambda one: len(one.ids))[:EOT_EXAMPLES]:
         before = [place - 1 for place, label in enumerate(sequence.labels) if label == eot]
