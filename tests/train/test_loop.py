@@ -24,6 +24,10 @@ def documents() -> list[Tokens]:
     return sequences((9, 3, 17, 5, 2, 8, 11, 4), seed=1)
 
 
+STOP = documents()[2].ids[-1]
+"""Stands for the token that ends a turn."""
+
+
 def weights(model: Any) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
@@ -47,10 +51,12 @@ def test_the_gradient_of_a_step_is_that_of_the_mean_over_its_supervised_tokens(
     reference = gradient(model, expected)
     model.zero_grad()
     with inside_documents(model):
-        loss, accuracy = gradients(model, batch, settings(micro_batch_tokens=budget, precision="float32"), 1)
+        choice = settings(micro_batch_tokens=budget, precision="float32")
+        loss, accuracy, stop_loss = gradients(model, batch, choice, 1, stop=STOP)
     found = torch.cat([p.grad.flatten() for p in model.parameters()])
     assert float(loss) == pytest.approx(float(expected.detach()), rel=1e-12)
     assert float(accuracy) == pytest.approx(plain_accuracy(model, batch))
+    assert float(stop_loss) == pytest.approx(plain_stop_loss(model, batch))
     assert relative_error(found, reference) <= 1e-12
 
 
@@ -62,6 +68,16 @@ def plain_accuracy(model: Any, batch: list[Tokens]) -> float:
         pairs = zip(predicted, document.labels[1:], strict=True)
         hits += [found == label for found, label in pairs if label != IGNORE]
     return sum(hits) / len(hits)
+
+
+def plain_stop_loss(model: Any, batch: list[Tokens]) -> float:
+    """Mean loss where `STOP` is wanted, by the stock model, a document at a time."""
+    found: list[float] = []
+    for document in batch:
+        chances = model(input_ids=torch.tensor([document.ids])).logits[0, :-1].log_softmax(-1)
+        ends = [place for place, label in enumerate(document.labels[1:]) if label == STOP]
+        found += (-chances[ends, STOP]).tolist()
+    return sum(found) / len(found)
 
 
 def test_any_split_into_micro_batches_gives_the_same_steps(tmp_path: Path) -> None:

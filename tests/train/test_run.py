@@ -13,6 +13,7 @@ from lima.chat import encode_example
 from lima.errors import LimaError, SettingsConflict
 from lima.files import read_jsonl, write_jsonl
 from lima.records import Example, Reject
+from lima.train.metrics import Metrics
 from lima.train.run import prepare, train
 from lima.train.settings import TrainSettings
 
@@ -73,10 +74,23 @@ def test_epochs_to_keep_and_the_losses_of_held_out_files(
     steps = [row["loss"] for row in found if row["epoch"] == 3 and "loss" in row]
     last = next(line for line in told.out.splitlines() if line.startswith("│ 3 "))
     shown = [cell.strip() for cell in last.strip("│").split("│")]
-    assert [shown[1], *shown[3:]] == [
+    assert [shown[1], *shown[4:]] == [
         f"{sum(steps) / len(steps):.3f}",
         *(f"{ends[2][name]:.3f}" for name in ("heldout_nll", "dev_nll")),
     ]
+
+
+@pytest.mark.parametrize(("rate", "epochs", "runs_on"), [(1e-6, 1, True), (1e-2, 12, False)])
+def test_a_model_that_has_not_learnt_to_stop_is_told_of(
+    choose: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: float, epochs: int, runs_on: bool
+) -> None:
+    train(choose(epochs=epochs, keep_epochs=(epochs,), learning_rate=rate))
+    rows = [row for row in read_jsonl(tmp_path / "run" / "metrics.jsonl", Metrics) if row.epoch == epochs]
+    stops = [row.stop_loss for row in rows if row.stop_loss is not None]
+    mean = sum(stops) / len(stops)
+    told = capsys.readouterr()
+    assert f"{mean:.3f}" in told.out
+    assert (f"(stop, in the last epoch: {mean:.1f} nats)" in told.err) == runs_on == (mean > 4)
 
 
 def test_a_new_eot_starts_where_the_base_finds_it_likelier(

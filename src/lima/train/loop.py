@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lima.chat import Tokens
+from lima.chat import IGNORE, Tokens
 from lima.console import progress, warn
 from lima.errors import LimaError
 from lima.files import text_hash
@@ -53,6 +53,7 @@ def fit(
     replay: Replay | None = None,
     description: str = "train",
     processes: Processes = ALONE,
+    stop: int | None = None,
 ) -> None:
     """Fit the model's trainable weights, in place, to the supervised tokens of the sequences.
 
@@ -67,6 +68,7 @@ def fit(
         replay: text that is mixed into the steps.
         description: shown beside the progress bar.
         processes: those that compute together; with several the model is sharded (`lima.train.parallel.shard`).
+        stop: the token that ends a turn, whose own loss is logged.
 
     Raises:
         LimaError: a loss or gradient is not finite (the batch is named), or the disk is full.
@@ -87,7 +89,7 @@ def fit(
             batch = [sequences[position] for position in plan.batch(step)] + replayed[step - 1]
             rate = learning_rate_at(step - 1, plan.steps, settings)
             set_learning_rate(optimizer, rate)
-            measured = gradients(model, batch, settings, step, processes)
+            measured = gradients(model, batch, settings, step, processes, stop)
             # the one moment of a step at which the host waits for the device
             figures = _figures(torch.stack([*measured, _clip(model, settings.clip_norm)]), step, batch)
             optimizer.step()
@@ -193,8 +195,11 @@ def gradients(
     settings: FitSettings,
     step: int,
     processes: Processes = ALONE,
+    stop: int | None = None,
 ) -> torch.Tensor:
-    """Add up the gradient of the batch's mean loss per supervised token; return that loss and the share predicted.
+    """Add up the gradient of the batch's mean loss per supervised token.
+
+    Returns that loss, the share of tokens predicted, and the mean loss of the ``stop`` tokens (not a number where there is none).
 
     Each micro-batch's sum is divided by the supervised tokens (the sum of weights) of the whole batch, so that the split does
     not matter. Its dropout noise depends on seed, step and its place alone. Nothing here waits for the device.
@@ -210,14 +215,22 @@ def gradients(
         for place, group, counts in processes.deal(list(micro_batches(batch, settings.micro_batch_tokens))):
             micro_batch = collate(group, model.device)
             with _noise(settings.seed, step, place, model.device):
-                loss, correct = measure(micro_batch, settings.neftune_alpha, **known)
+                loss, terms = measure(micro_batch, settings.neftune_alpha, **known)
                 if step_head is None:
                     loss = loss / weight * counts
                 with without_autocast(model.device):
                     # sharded gradients are means over the processes
                     (loss * processes.size if processes.size > 1 else loss).backward()
-            found.append(torch.stack([loss.detach(), correct.to(loss.dtype) / weight * counts]))
-    return processes.sum(torch.stack(found).sum(0))
+            found.append(torch.stack([loss.detach(), *(_told(terms, micro_batch, stop) * counts)]))
+    loss, correct, ends, number = processes.sum(torch.stack(found).sum(0))
+    return torch.stack([loss, correct / weight, ends / number])
+
+
+def _told(terms: torch.Tensor, batch: MicroBatch, stop: int | None) -> torch.Tensor:
+    """Number of tokens predicted, summed loss of the stop tokens, and their number, by weight; nothing waits for the device."""
+    weights = torch.ones_like(terms[0]) if batch.weights is None else batch.weights
+    ends = weights * (batch.targets == (IGNORE if stop is None else stop))
+    return torch.stack([(terms[1] * weights).sum(), (terms[0] * ends).sum(), ends.sum()])
 
 
 @contextmanager
@@ -265,12 +278,13 @@ def _clip(model: PreTrainedModel, norm: float) -> torch.Tensor:
 
 
 def _figures(measured: torch.Tensor, step: int, batch: Sequence[Tokens]) -> dict[str, Any]:
-    """Loss, accuracy and gradient norm of a step, fetched from the device; refused where they are not finite."""
-    loss, accuracy, grad_norm = measured.tolist()
+    """Losses, accuracy and gradient norm of a step, fetched from the device; refused where they are not finite."""
+    loss, accuracy, stop_loss, grad_norm = measured.tolist()
     if not math.isfinite(loss) or not math.isfinite(grad_norm):
         names = ", ".join(sequence.id or "?" for sequence in batch[:5]) + (" ..." if len(batch) > 5 else "")
         raise LimaError(
             f"step {step}: the loss is {loss} and the gradient norm {grad_norm}, in the batch of {names}. "
             "Look at these examples, or lower --learning-rate."
         )
-    return {"loss": loss, "accuracy": accuracy, "grad_norm": grad_norm}
+    found = {"loss": loss, "accuracy": accuracy, "grad_norm": grad_norm}
+    return found if math.isnan(stop_loss) else {**found, "stop_loss": stop_loss}

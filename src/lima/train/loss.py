@@ -52,8 +52,8 @@ class Measured(NamedTuple):
 
     loss: torch.Tensor
     """Weighted sum of negative log-likelihoods, in nats; differentiable."""
-    correct: torch.Tensor
-    """Weighted number of tokens whose target has the highest logit."""
+    terms: torch.Tensor
+    """(2, S): negative log-likelihood of each supervised token, unweighted, and 1 where it has the highest logit."""
 
 
 def summed_loss(model: PreTrainedModel, batch: MicroBatch, noise: float = 0.0) -> torch.Tensor:
@@ -67,7 +67,7 @@ def summed_loss(model: PreTrainedModel, batch: MicroBatch, noise: float = 0.0) -
 def measured_loss(
     model: PreTrainedModel, batch: MicroBatch, noise: float = 0.0, step_head: StepHead | None = None
 ) -> Measured:
-    """`summed_loss` with the number of tokens that were predicted; ``step_head`` comes from `accumulating`."""
+    """`summed_loss` with the figures of each token; ``step_head`` comes from `accumulating`."""
     with nullcontext() if step_head is None else _RowsInPlace():
         embeddings = model.get_input_embeddings()(batch.ids)
     if _autocasts(embeddings):  # also where the weights are bfloat16
@@ -220,21 +220,17 @@ def _recomputing_loss(
 ) -> Measured:
     """The same for a wrapped head (an adapter, a quantised layer): its logits are computed twice."""
 
-    def chunk_loss(
-        rows: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor | float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def chunk_loss(rows: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         logits = head(rows)
         terms = cross_entropy(logits.to(_wide(logits.dtype)), wanted, reduction="none")
-        hits = logits.detach().argmax(1) == wanted
-        return (terms * weight).sum(), (hits * weight).sum()
+        return torch.stack([terms, logits.detach().argmax(1) == wanted])
 
     with torch.no_grad():
         vocabulary = head(hidden[:1]).shape[-1]
         size = chunk_rows(len(targets), vocabulary, chunk_elements, on_cuda=hidden.is_cuda)
-    parts = repeat(1.0) if weights is None else weights.split(size)
-    chunks = zip(hidden.split(size), targets.split(size), parts, strict=False)
-    found = [checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks]
-    return Measured(*(torch.stack(values).sum() for values in zip(*found, strict=True)))
+    chunks = zip(hidden.split(size), targets.split(size), strict=True)
+    terms = torch.cat([checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks], 1)
+    return Measured(_weighed(terms, weights), terms.detach())
 
 
 def _fused_loss(
@@ -253,6 +249,10 @@ def _fused_loss(
     context = _Context(rows, torch.is_grad_enabled(), step_head, numbers)
     found = _HeadLoss.apply(hidden, head.weight, head.bias, values, targets, weights, context)  # type: ignore[no-untyped-call]
     return Measured(*found)
+
+
+def _weighed(terms: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    return (terms[0] if weights is None else terms[0] * weights).sum()
 
 
 class _Context(NamedTuple):
@@ -294,23 +294,21 @@ class _HeadLoss(torch.autograd.Function):
             scale=step_head.scale if step_head else 1.0,
             is_empty=step_head is None,
         )
-        totals = hidden.new_zeros(2, dtype=_wide(dtype))
+        terms = hidden.new_empty((2, len(targets)), dtype=_wide(dtype))
         buffer = hidden.new_empty((min(rows, len(targets)), len(weight)), dtype=dtype)
         for start in range(0, len(targets), rows):
             part = slice(start, start + rows)
             inputs = hidden[part].to(dtype)
             logits = _logits(inputs, used, bias, buffer[: len(inputs)])
-            found = (slope_ if any(needs) else losses)(logits, targets[part])
-            totals += (found if weights is None else found * weights[part]).sum(1)
+            terms[:, part] = (slope_ if any(needs) else losses)(logits, targets[part])
             if any(needs):
                 grads.add(part, logits, inputs, used, None if weights is None else weights[part, None])
         ctx.in_place = step_head is not None
         kept = [grads.hidden, *((None, None) if ctx.in_place else (grads.weight, grads.bias)), grads.values]
         ctx.save_for_backward(*(x for x in kept if x is not None))
         ctx.kept = [x is not None for x in kept]
-        loss, correct = totals[0] * grads.scale, totals[1]
-        ctx.mark_non_differentiable(correct)
-        return loss, correct
+        ctx.mark_non_differentiable(terms)
+        return _weighed(terms, weights) * grads.scale, terms
 
     @staticmethod
     def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

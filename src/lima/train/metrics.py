@@ -10,7 +10,7 @@ import importlib
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from pydantic import JsonValue, model_serializer
 
 from lima.chat import Tokens
 from lima.errors import LimaError
-from lima.files import JsonlLog, read_jsonl, text_hash, write_jsonl
+from lima.files import JsonlLog, text_hash, write_jsonl
 from lima.records import Record
 from lima.train.dropout import decoder_layers
 from lima.train.four_bit import elements
@@ -45,6 +45,8 @@ class Metrics(Record):
     """Mean negative log-likelihood of the step's supervised tokens, in nats, before the step."""
     accuracy: float | None = None
     """Share of those tokens that had the highest probability, in [0, 1]: when it stops rising, tuning can stop."""
+    stop_loss: float | None = None
+    """The loss at the ends of answers alone, where the stop token is wanted: exp(-it) is how likely the model stops there."""
     learning_rate: float | None = None
     grad_norm: float | None = None
     """Norm of the gradient before clipping."""
@@ -116,12 +118,14 @@ def progress_note(row: Metrics) -> str:
     return ", ".join([*parts, f"{row.peak_memory:.1f} GB"])
 
 
-def epoch_table(path: Path) -> list[list[str]]:
-    """Head and a row an epoch from a ``metrics.jsonl``: means over its steps, and what was measured at its end."""
+def epoch_table(metrics: Iterable[Metrics]) -> list[list[str]]:
+    """Head and a row an epoch: means over its steps, and what was measured at its end."""
     epochs: dict[int, list[Metrics]] = {}
-    for row in read_jsonl(path, Metrics):
+    for row in metrics:
         epochs.setdefault(row.epoch, []).append(row)
-    columns = {"loss": "loss", "accuracy": "accuracy", "heldout_nll": "held-out NLL", "dev_nll": "dev NLL"}
+    columns = {
+        "loss": "loss", "accuracy": "accuracy", "stop_loss": "stop", "heldout_nll": "held-out NLL", "dev_nll": "dev NLL",
+    }  # fmt: skip
     rows = []
     for epoch, found in epochs.items():
         values = [[x for row in found if (x := getattr(row, name)) is not None] for name in columns]
