@@ -75,6 +75,8 @@ LONGEST = {"short": 64, "first": 256, "lima": 2048}
 LEARNING_RATE = 1e-4
 Result = tuple[float, list[float]]
 """Lowest CPU seconds of a step without the first, and the losses."""
+COMPARED = 20
+"""Steps whose losses are compared with TRL's, each on rows of its own: on the same rows a real model would know them by heart after five."""
 
 
 def main() -> None:
@@ -85,15 +87,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if arguments.model:
-            tokens, supervised = prepare_real(work, Path(arguments.model).expanduser(), arguments.rows)
+            place = Path(arguments.model).expanduser()
+            tokens, supervised = prepare_real(
+                work, place, arguments.rows, COMPARED if arguments.losses else 1
+            )
         else:
-            tokens, supervised = prepare(work, SIZES[arguments.size])
-        print(
-            f"{arguments.model or arguments.size}: {tokens:,} tokens a step, {supervised:,} of them supervised"
-        )
+            size = SIZES[arguments.size]
+            more = {"examples": COMPARED * size["examples"]} if arguments.losses else {}
+            tokens, supervised = prepare(work, {**size, **more})
+        name = arguments.model or arguments.size
         if arguments.losses:
+            print(f"{name}: {tokens:,} tokens in {COMPARED} steps, {supervised:,} of them supervised")
             compare_losses(work, arguments)
             return
+        print(f"{name}: {tokens:,} tokens a step, {supervised:,} of them supervised")
         peers = [
             *(TRL_WAYS if arguments.trl_python else ()),
             *(LITGPT_WAYS if arguments.litgpt_python else ()),
@@ -111,14 +118,14 @@ def main() -> None:
 
 
 def compare_losses(work: Path, arguments: argparse.Namespace) -> None:
-    """The losses of 20 steps beside TRL's: float32, no dropout, the same batch, schedule, clipping and decay groups."""
-    arguments.steps = 20
+    """The losses of some steps beside TRL's: float32, no dropout, the same batches, schedule, clipping and decay groups."""
+    arguments.steps = COMPARED
     ours = _in_a_process(AS_TRL, work, arguments)["losses"]
     theirs = _in_a_process("TRL micro-batch 1, float32", work, arguments)["losses"]
     apart = [abs(x - y) / y for x, y in zip(ours, theirs, strict=True)]
-    print(
-        f"losses of 20 steps: {ours[0]:.4f} to {ours[-1]:.4f}; largest relative difference {max(apart):.1e}"
-    )
+    for name, losses in (("lima", ours), ("TRL", theirs)):
+        print(f"{name:<5}", *(f"{loss:.4f}" for loss in losses))
+    print(f"losses of {COMPARED} steps: largest relative difference {max(apart):.1e}")
     assert max(apart) < 1e-4, list(zip(ours, theirs, strict=True))
 
 
@@ -155,8 +162,11 @@ def state_utilisation(
         )
 
 
-def prepare_real(work: Path, model: Path, rows: str) -> tuple[int, int]:
-    """A real model and LIMA's rows, 4 cut to 64 or 256 tokens or 8 at up to 2,048; return all and supervised tokens."""
+def prepare_real(work: Path, model: Path, rows: str, steps: int = 1) -> tuple[int, int]:
+    """A real model and LIMA's rows for so many steps: each has 4 cut to 64 or 256 tokens, or 8 at up to 2,048 of their own.
+
+    Returns all and supervised tokens.
+    """
     from lima import model as models
     from lima.chat import encode_example
     from lima.records import Message
@@ -176,7 +186,8 @@ def prepare_real(work: Path, model: Path, rows: str) -> tuple[int, int]:
             ids = [min(token, vocabulary - 1) for token in row.ids]
             labels = [min(label, vocabulary - 1) for label in row.labels]
             found.append({"input_ids": ids, "labels": labels})
-    batch = found[::100][:8] if rows == "lima" else found[:4]
+    spread = max(1, 100 // steps)  # long and short ones lie apart in the file
+    batch = found[::spread][: 8 * steps] if rows == "lima" else found[: 4 * steps]
     (work / "batch.json").write_text(json.dumps(batch))
     return sum(len(r["input_ids"]) for r in batch), sum(sum(x >= 0 for x in r["labels"][1:]) for r in batch)
 
@@ -240,9 +251,8 @@ def lima_fit(model: Any, rows: list[dict[str, list[int]]], steps: int, **changes
 
     settings = FitSettings(
         steps=steps,
-        batch_size=len(rows),
         learning_rate=LEARNING_RATE,
-        **{"residual_dropout": 0.0, "save_every": 1000, **changes},
+        **{"batch_size": len(rows), "residual_dropout": 0.0, "save_every": 1000, **changes},
     )
     ends: list[float] = []
     begins: list[float] = [time.process_time()]
@@ -260,7 +270,11 @@ def lima_fit(model: Any, rows: list[dict[str, list[int]]], steps: int, **changes
     with tempfile.TemporaryDirectory() as folder:
         sequences = [Tokens(row["input_ids"], row["labels"]) for row in rows]
         fit(model, sequences, settings, Path(folder), report=note, on_epoch=begin)
-    taken = [end - start for start, end in zip(begins, ends, strict=False)]
+    # where an epoch has several steps, one begins as the last ends
+    taken = [
+        end - start
+        for start, end in zip(begins if len(begins) > steps else [begins[0], *ends], ends, strict=False)
+    ]
     return min(taken[1:] or taken), losses
 
 
@@ -301,8 +315,22 @@ def padded_loop(
 
 
 def as_trl(model: Any, rows: list[dict[str, list[int]]], steps: int) -> Result:
-    """In float32 with TRL's rates: its linear schedule would reach 0 one step after the last."""
-    return lima_fit(model, rows, steps, precision="float32", final_learning_rate=LEARNING_RATE / steps)
+    """In float32 with TRL's rates: its linear schedule would reach 0 one step after the last. Steps take their rows in order."""
+    from lima.train.loop import StepPlan
+    from lima.train.settings import FitSettings
+
+    size = len(rows) // steps
+    plan = StepPlan.of(len(rows), FitSettings(steps=steps, batch_size=size))
+    shuffled = [place for step in range(1, steps + 1) for place in plan.batch(step)]
+    placed = dict(zip(shuffled, rows, strict=True))
+    return lima_fit(
+        model,
+        [placed[place] for place in range(len(rows))],
+        steps,
+        batch_size=size,
+        precision="float32",
+        final_learning_rate=LEARNING_RATE / steps,
+    )
 
 
 AS_TRL = "lima, float32, TRL's schedule"
@@ -329,7 +357,11 @@ def _in_a_process(way: str, work: Path, arguments: argparse.Namespace) -> dict[s
     for name, (python, settings) in peers.items():
         if way in settings:
             script = Path(__file__).with_name(name)
-            command = [python, str(script), str(work), str(arguments.steps), json.dumps(settings[way])]
+            changes = dict(settings[way])
+            if arguments.losses:  # of micro-batch 1; elsewhere a step has all rows
+                rows = len(json.loads((work / "batch.json").read_text()))
+                changes["gradient_accumulation_steps"] = rows // COMPARED
+            command = [python, str(script), str(work), str(arguments.steps), json.dumps(changes)]
             break
     else:
         command = [

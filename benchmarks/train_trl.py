@@ -14,8 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from torch.utils.data import SequentialSampler
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
+
+
+class InOrder(SFTTrainer):  # type: ignore[misc]
+    """Rows in the order of the file, so that steps can be compared with another trainer's."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]
@@ -41,7 +49,6 @@ def main() -> None:
         settings = SFTConfig(
             output_dir=folder,
             max_steps=steps,
-            gradient_accumulation_steps=len(rows) // micro_batch,
             learning_rate=1e-4,
             max_length=None,
             logging_steps=1,
@@ -52,9 +59,9 @@ def main() -> None:
             weight_decay=0.1,
             max_grad_norm=1.0,
             lr_scheduler_type="linear",
-            **changes,
+            **{"gradient_accumulation_steps": len(rows) // micro_batch, **changes},
         )
-        trainer = SFTTrainer(
+        trainer = InOrder(
             model=AutoModelForCausalLM.from_pretrained(work / "model", dtype="float32"),
             args=settings,
             train_dataset=Dataset.from_list(rows),

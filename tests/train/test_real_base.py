@@ -115,7 +115,7 @@ def test_plain_transformers_loads_it_and_stops(folder: Path) -> None:
 
 @pytest.mark.skipif(not TRL, reason="LIMA_TRL_PYTHON is not set: no TRL to compare with")
 def test_twenty_losses_are_trl_s() -> None:
-    """Equal batches in float32; the benchmark asks for 1e-4 where 1 % is wanted."""
+    """Equal batches in float32, each step's rows its own; the benchmark asks for 1e-4 where 1 % is wanted."""
     script = Path(__file__).parents[2] / "benchmarks" / "train.py"
     command = [sys.executable, script, "--model", BASE, "--rows", "short", "--losses", "--trl-python", TRL]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
