@@ -98,7 +98,7 @@ def compare(
             memory[name] = (_peak() - before - head.weight.nbytes) / 1e6
     assert max(losses.values()) - min(losses.values()) < 0.01 * losses["lima"], losses
     best = min(min(taken[name]) for name in WAYS if name != "lima")
-    chunk = chunk_rows(rows, vocabulary) * vocabulary * dtype.itemsize / 1e6
+    chunk = chunk_rows(rows, vocabulary, size=dtype.itemsize) * vocabulary * dtype.itemsize / 1e6
     for name in WAYS:
         seconds = min(taken[name])
         share = 6 * vocabulary * width * rows / seconds / ceiling

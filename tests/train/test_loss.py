@@ -143,6 +143,11 @@ def test_a_chunk_on_a_card_has_rows_enough_for_the_speed_of_its_memory() -> None
     assert chunk_rows(6500, 128_000) <= PRODUCT_ROWS
 
 
+def test_a_chunk_in_halves_has_twice_the_rows_in_the_same_bytes() -> None:
+    assert chunk_rows(2048, 262_144, size=4) == PRODUCT_ROWS
+    assert chunk_rows(2048, 262_144, size=2) == 2 * PRODUCT_ROWS
+
+
 def test_a_wrapped_head_takes_the_recomputing_path_with_the_same_result() -> None:
     inner = torch.nn.Linear(8, 20, dtype=torch.float64)
     hidden = torch.randn(10, 8, dtype=torch.float64, requires_grad=True)

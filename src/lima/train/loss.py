@@ -36,6 +36,9 @@ PRODUCT_ROWS = 256
 """Rows that a chunk has in any case, since fewer leave the matrix products waiting for the head's weights and gradient:
 at 262,000 x 640 on one core 56 % of the peak rate with 64 rows, 80 % with 256, no more with 512."""
 
+PRODUCT_ROWS_IN_HALVES = 512
+"""The same in 16 bits, in as many bytes. Where the processor multiplies tiles (AMX), 256 rows take 1.3 times as long, 1,024 no less."""
+
 PRODUCT_ROWS_ON_DEVICE = 1024
 """The same on CUDA, by arithmetic, not measured: a chunk reads and writes 12 bytes a weight of the head and multiplies 6 FLOPs a
 weight and row. A card with 200 FLOPs to a byte of its memory (H100) waits for the bytes below 400 rows."""
@@ -99,13 +102,19 @@ def chunked_cross_entropy(
 
 
 def chunk_rows(
-    rows: int, vocabulary: int, chunk_elements: int | None = None, *, on_cuda: bool = False
+    rows: int, vocabulary: int, chunk_elements: int | None = None, *, size: int = 4, on_cuda: bool = False
 ) -> int:
-    """Rows of a chunk: by bytes and by what the products need, in chunks of nearly one size."""
-    most = max(PRODUCT_ROWS_ON_DEVICE if on_cuda else PRODUCT_ROWS, CHUNK_ELEMENTS // vocabulary)
+    """Rows of a chunk: by bytes (``size`` of a logit) and by what the products need, in chunks of nearly one size."""
+    needed = PRODUCT_ROWS if size >= 4 else PRODUCT_ROWS_IN_HALVES
+    most = max(PRODUCT_ROWS_ON_DEVICE if on_cuda else needed, CHUNK_ELEMENTS // vocabulary)
     if chunk_elements is not None:
         most = max(1, chunk_elements // vocabulary)
     return math.ceil(rows / math.ceil(rows / most)) if rows else 1
+
+
+def _chunk_rows(hidden: torch.Tensor, rows: int, vocabulary: int, chunk_elements: int | None) -> int:
+    size = _compute_dtype(hidden).itemsize
+    return chunk_rows(rows, vocabulary, chunk_elements, size=size, on_cuda=hidden.is_cuda)
 
 
 @dataclass
@@ -227,7 +236,7 @@ def _recomputing_loss(
 
     with torch.no_grad():
         vocabulary = head(hidden[:1]).shape[-1]
-        size = chunk_rows(len(targets), vocabulary, chunk_elements, on_cuda=hidden.is_cuda)
+        size = _chunk_rows(hidden, len(targets), vocabulary, chunk_elements)
     chunks = zip(hidden.split(size), targets.split(size), strict=True)
     terms = torch.cat([checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks], 1)
     return Measured(_weighed(terms, weights), terms.detach())
@@ -243,7 +252,7 @@ def _fused_loss(
     step_head: StepHead | None = None,
     trained: tuple[list[int], torch.Tensor] | None = None,
 ) -> Measured:
-    rows = chunk_rows(len(targets), head.out_features, chunk_elements, on_cuda=hidden.is_cuda)
+    rows = _chunk_rows(hidden, len(targets), head.out_features, chunk_elements)
     # Function.forward runs without gradients, and needs_input_grad tells of the leaves alone
     numbers, values = trained or (None, None)
     context = _Context(rows, torch.is_grad_enabled(), step_head, numbers)

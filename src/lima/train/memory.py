@@ -107,7 +107,7 @@ def _chunk(model: PreTrainedModel, batch: MicroBatch, size: int, *, is_cast: boo
     """Bytes of a chunk of logits, and of the head where it is narrowed for the products."""
     vocabulary, width = map(int, model.get_input_embeddings().weight.shape)
     head = vocabulary * width * size if is_cast else 0
-    rows = chunk_rows(len(batch.targets), vocabulary, on_cuda=on_cuda)
+    rows = chunk_rows(len(batch.targets), vocabulary, size=size, on_cuda=on_cuda)
     return rows * vocabulary * size + head
 
 
