@@ -1,11 +1,14 @@
-"""How a missing extra is installed: from the checkout or the wheel that lima came from.
+"""What may be missing on a machine: extras and how they are installed, and a C++ compiler.
 
-Never by a name on a package index: nobody has registered ours there, and whoever did could be a stranger.
+Extras come from the checkout or the wheel that lima came from, never by a name on a package index: nobody has registered ours there, and
+whoever did could be a stranger.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,6 +24,11 @@ def install(extra: str, checkout: Path = CHECKOUT) -> str:
     return f"pip install '{_origin() or 'WHEEL'}[{extra}]'" + (
         "" if _origin() else " (WHEEL: lima's .whl file)"
     )
+
+
+def has_compiler() -> bool:
+    """Whether torch.compile finds a C++ compiler, which it needs on a CPU."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
 def _origin() -> str | None:

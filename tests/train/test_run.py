@@ -199,6 +199,32 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert "steps in all" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("changes", "tiles", "compiler", "is_told"),
+    [
+        ({}, True, "/usr/bin/g++", True),
+        ({"steps": 49}, True, "/usr/bin/g++", False),
+        ({"compile": True}, True, "/usr/bin/g++", False),
+        ({"precision": "float32"}, True, "/usr/bin/g++", False),
+        ({}, False, "/usr/bin/g++", False),
+        ({}, True, None, False),
+    ],
+)
+def test_compiling_is_named_where_it_pays(
+    choose: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    tiles: bool,
+    compiler: str | None,
+    is_told: bool,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_tile": tiles})
+    monkeypatch.setattr("shutil.which", lambda name: compiler)
+    train(choose(dry_run=True, **{"steps": 50, "precision": "bfloat16", **changes}))
+    assert ("--compile" in "".join(capsys.readouterr())) == is_told
+
+
 def test_a_tokenizer_without_bos_trains_without_one_and_says_so_once(
     choose: Any, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

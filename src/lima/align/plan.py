@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import torch
@@ -18,15 +17,14 @@ from lima.curate.reading.tables import read_table
 from lima.curate.sources.table import Table
 from lima.files import read_jsonl
 from lima.records import Example
+from lima.train.metrics import product_rate
 from lima.train.save import disk
 
 TOKENS_AN_EXAMPLE = 400
 """Prompt and answer, where the data are raw files that are not read for a plan."""
 CHARACTERS_A_TOKEN = 4
-SIDE = 1024
-"""Rows of the matrix product whose rate stands for the machine."""
 SHARE = 0.5
-"""Of that rate, what a whole training step reaches on a machine with other work."""
+"""Of a float32 product's rate, what a whole training step reaches on a machine with other work; in bfloat16 it is sooner done."""
 DECODING_SHARE = 0.1
 """The same while answers grow: skinny products."""
 JUDGE_TOKENS = 1_200
@@ -38,7 +36,7 @@ def show_plan(stages: Stages) -> None:
     """Print the table. Times are estimates from one matrix product on this machine."""
     settings, training = stages.settings, stages.train()
     weights = sum(parameter.numel() for parameter in stages.base.parameters())
-    rate = _product_rate()
+    rate = product_rate(torch.device("cuda" if torch.cuda.is_available() else "cpu"), torch.float32)
     rows_read, long = data_size(settings)
     dev, test = settings.apart(rows_read)
     examples = min(settings.number, max(1, rows_read - dev - test))
@@ -135,18 +133,6 @@ def data_words(settings: AlignSettings, rows: int) -> str:
     if settings.data.suffix in (".yaml", ".yml"):
         return command("curate", settings.data)
     return f"{rows:,} rows, as many as the rules keep"
-
-
-def _product_rate() -> float:
-    """FLOP/s of one large float32 product, the best of three."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    matrix = torch.randn(SIDE, SIDE, device=device)
-    best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        torch.mm(matrix, matrix).sum().item()
-        best = min(best, time.perf_counter() - start)
-    return 2 * SIDE**3 / best
 
 
 def _gigabytes(number: int) -> str:

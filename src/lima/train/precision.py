@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from transformers.pytorch_utils import Conv1D
 
+from lima.extras import has_compiler
 from lima.train.dropout import decoder_layers
 from lima.train.settings import Precision
 
@@ -34,6 +35,12 @@ def resolve(
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     fast = torch.cpu.get_capabilities().get("avx512_bf16", False) and model.config.hidden_size >= NARROW
     return "bfloat16" if fast else "float32"
+
+
+def gains_by_compiling(arithmetic: Literal["float32", "bfloat16"], device: torch.device) -> bool:
+    """Whether products take so little of a step (bfloat16 on a processor with AMX) that fusing all else, by compiling, shows."""
+    has_tiles = bool(torch.cpu.get_capabilities().get("amx_tile", False))
+    return device.type == "cpu" and arithmetic == "bfloat16" and has_tiles and has_compiler()
 
 
 def autocast(

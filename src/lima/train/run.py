@@ -45,7 +45,7 @@ from lima.train.metrics import (
 )
 from lima.train.model_card import adapter_card, model_card
 from lima.train.parallel import ALONE, Processes, agree_on_head, join, shard, whole_weights
-from lima.train.precision import autocast, narrow, narrow_frozen, resolve
+from lima.train.precision import autocast, gains_by_compiling, narrow, narrow_frozen, resolve
 from lima.train.replay import Replay, read_replay
 from lima.train.save import Disk, average_weights, disk, kept_epochs, save_dtype
 from lima.train.save import epoch_folder as epoch_folder  # other stages take it from here
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 EOT_EXAMPLES = 8
 """The shortest examples tell how likely the EOT's first values are where it is wanted."""
+MANY_STEPS = 50
+"""Fewer are done before a compiler's minute pays."""
 SELDOM_STOPS = 4.0
 """Nats. Gemma-3-270m tuned to 7 to 9 ended 1 of 100 answers, tuned to 1 to 4 it ended 18 of 20 (docs/measurements.md)."""
 TEMPLATES_CHECKED = 8
@@ -422,6 +424,7 @@ def _average(inputs: Inputs, settings: TrainSettings, last: int) -> None:
 
 def _summarise(inputs: Inputs, plan: StepPlan, settings: TrainSettings) -> None:
     data, device = inputs.data, models.checked_device(settings.device)
+    arithmetic = resolve(inputs.model, settings.precision, device)
     rows = [
         ("examples", f"{len(data.sequences):,}"),
         ("trimmed to --max-length", f"{data.trimmed:,}"),
@@ -432,9 +435,13 @@ def _summarise(inputs: Inputs, plan: StepPlan, settings: TrainSettings) -> None:
         ("steps an epoch", f"{plan.steps_per_epoch:,}"),
         ("steps in all", f"{plan.steps:,}"),
         ("trainable of all weights", _weights(inputs.model)),
-        ("device, arithmetic", f"{device}, {resolve(inputs.model, settings.precision, device)}"),
+        ("device, arithmetic", f"{device}, {arithmetic}"),
     ]
     table("training", ("", ""), rows)
+    if not settings.compile and plan.steps >= MANY_STEPS and gains_by_compiling(arithmetic, device):
+        note(
+            "this processor multiplies tiles (AMX): --compile takes up to a third off a step, and a minute to begin."
+        )
     if data.rejects:
         warn(
             f"{len(data.rejects)} examples cannot be trained on, the first is {data.rejects[0].id!r} ({data.rejects[0].reason}); rejects.jsonl names them."

@@ -7,8 +7,6 @@ writes keys and values into the slots and attends span by span. Stock model clas
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +18,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from lima.errors import LimaError
+from lima.extras import has_compiler
 from lima.generate.engine.slots import ROUND, SlotCache
 from lima.model import sent
 
@@ -188,7 +187,7 @@ def worth_compiling(
         return wish == "on"
     here = model.device.type == "cpu" and model.dtype == torch.bfloat16
     many = answers is None or answers >= MANY_ANSWERS
-    return here and many and shutil.which(os.environ.get("CXX", "g++")) is not None
+    return here and many and has_compiler()
 
 
 def fastest(
