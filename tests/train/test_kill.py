@@ -27,8 +27,8 @@ from lima.train import loop
 computed = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 gradients = loop.gradients
 
-def noted(model, batch, settings, step, processes):
-    result = gradients(model, batch, settings, step, processes)
+def noted(model, batch, settings, step, *more):
+    result = gradients(model, batch, settings, step, *more)
     os.write(computed, f"{step}\\n".encode())
     return result
 
