@@ -440,7 +440,7 @@ def _summarise(inputs: Inputs, plan: StepPlan, settings: TrainSettings) -> None:
     table("training", ("", ""), rows)
     if not settings.compile and plan.steps >= MANY_STEPS and gains_by_compiling(arithmetic, device):
         note(
-            "this processor multiplies tiles (AMX): --compile takes up to a third off a step, and a minute to begin."
+            "this processor multiplies tiles (AMX): --compile takes up to a third off the layers' time, and a minute to begin."
         )
     if data.rejects:
         warn(

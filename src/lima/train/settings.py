@@ -63,7 +63,7 @@ class FitSettings(Settings):
     """Compute activations again in the backward pass: less memory, about a third more work."""
     compile: bool = False
     """Compile the decoder's layers (torch.compile): a minute or two at first, needs a C++ compiler on a CPU. Worth it on
-    CUDA and on processors with AMX (6 to 38 % less time a step); dropout draws other numbers than without."""
+    CUDA and on processors with AMX (6 to 38 % less time in the layers); dropout draws other numbers than without."""
     seed: int = 0
     """Seed of the order of examples and of dropout."""
     memory: Literal["full", "low"] = "full"
